@@ -1,0 +1,15 @@
+#![doc = include_str!("../README.md")]
+
+mod ids;
+mod invoice;
+mod money;
+mod payment;
+mod phone;
+mod provider;
+
+pub use ids::{DeviceId, EventId, InvoiceId, MerchantId, PaymentId};
+pub use invoice::{DeadCause, Dialect, Environment, InvoiceKind, InvoiceState, LaneState, TaxType};
+pub use money::{AmountError, Currency, Money, parse_amount};
+pub use payment::{IllegalMove, PaymentMethod, PaymentState};
+pub use phone::Phone;
+pub use provider::{AuthenticatedBy, Provider, UnknownName};
