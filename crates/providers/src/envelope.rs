@@ -1,0 +1,126 @@
+//! What travels beside the provider's bytes, as message headers.
+
+use std::collections::BTreeMap;
+use std::fmt;
+use std::str::FromStr;
+
+use jiff::Timestamp;
+use risiti_domain::{AuthenticatedBy, EventId, MerchantId};
+
+use crate::{Account, BodyFormat, Channel, Unreadable};
+
+/// All that a worker needs to read the body again exactly as the ingress did.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Envelope {
+    pub event_id: EventId,
+    pub merchant_id: MerchantId,
+    pub channel: Channel,
+    pub format: BodyFormat,
+    /// As the event's; `None` when the body could not be read.
+    pub kind: Option<String>,
+    /// `None` when the body could not be read.
+    pub delivery_key: Option<String>,
+    pub authenticated_by: AuthenticatedBy,
+    pub received_at: Timestamp,
+    /// W3C trace context of the request.
+    pub traceparent: Option<String>,
+    pub account: Account,
+    /// Why the ingress could not read the body (protocol A7).
+    pub unreadable: Option<Unreadable>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum EnvelopeError {
+    #[error("header {0} is missing")]
+    Missing(&'static str),
+    #[error("header {0} cannot be read")]
+    Invalid(&'static str),
+}
+
+const EVENT_ID: &str = "risiti-event-id";
+const MERCHANT_ID: &str = "risiti-merchant-id";
+const CHANNEL: &str = "risiti-channel";
+const FORMAT: &str = "risiti-format";
+const KIND: &str = "risiti-kind";
+const DELIVERY_KEY: &str = "risiti-delivery-key";
+const AUTHENTICATED_BY: &str = "risiti-authenticated-by";
+const RECEIVED_AT: &str = "risiti-received-at";
+const TRACEPARENT: &str = "traceparent";
+const GUMROAD_SELLER_ID: &str = "risiti-gumroad-seller-id";
+const PAYSTACK_LIVE: &str = "risiti-paystack-live";
+const UNREADABLE_FIELD: &str = "risiti-unreadable-field";
+const UNREADABLE_PROBLEM: &str = "risiti-unreadable-problem";
+
+impl Envelope {
+    pub fn to_headers(&self) -> BTreeMap<String, String> {
+        let optional = [
+            (KIND, self.kind.clone()),
+            (DELIVERY_KEY, self.delivery_key.clone()),
+            (TRACEPARENT, self.traceparent.clone()),
+            (GUMROAD_SELLER_ID, self.account.gumroad_seller_id.clone()),
+            (PAYSTACK_LIVE, self.account.paystack_live.map(|live| live.to_string())),
+            (UNREADABLE_FIELD, self.unreadable.as_ref().map(|why| why.field.clone())),
+            (UNREADABLE_PROBLEM, self.unreadable.as_ref().map(|why| why.problem.clone())),
+        ];
+        let required = [
+            (EVENT_ID, self.event_id.to_string()),
+            (MERCHANT_ID, self.merchant_id.to_string()),
+            (CHANNEL, self.channel.to_string()),
+            (FORMAT, self.format.as_str().to_owned()),
+            (AUTHENTICATED_BY, self.authenticated_by.to_string()),
+            (RECEIVED_AT, self.received_at.to_string()),
+        ];
+        let present = optional.into_iter().filter_map(|(name, value)| Some((name, value?)));
+        required.into_iter().chain(present).map(|(name, value)| (name.to_owned(), value)).collect()
+    }
+
+    /// Headers of other names are left alone.
+    pub fn from_headers(headers: &BTreeMap<String, String>) -> Result<Self, EnvelopeError> {
+        let text = |name: &str| headers.get(name).cloned();
+        let unreadable = text(UNREADABLE_FIELD)
+            .zip(text(UNREADABLE_PROBLEM))
+            .map(|(field, problem)| Unreadable { field, problem });
+        Ok(Self {
+            event_id: required(headers, EVENT_ID)?,
+            merchant_id: required(headers, MERCHANT_ID)?,
+            channel: required(headers, CHANNEL)?,
+            format: required(headers, FORMAT)?,
+            kind: text(KIND),
+            delivery_key: text(DELIVERY_KEY),
+            authenticated_by: required(headers, AUTHENTICATED_BY)?,
+            received_at: required(headers, RECEIVED_AT)?,
+            traceparent: text(TRACEPARENT),
+            account: Account {
+                gumroad_seller_id: text(GUMROAD_SELLER_ID),
+                paystack_live: optional(headers, PAYSTACK_LIVE)?,
+            },
+            unreadable,
+        })
+    }
+}
+
+fn optional<T: FromStr>(
+    headers: &BTreeMap<String, String>,
+    name: &'static str,
+) -> Result<Option<T>, EnvelopeError> {
+    headers.get(name).map(|text| text.parse()).transpose().map_err(|_| EnvelopeError::Invalid(name))
+}
+
+fn required<T: FromStr>(headers: &BTreeMap<String, String>, name: &'static str) -> Result<T, EnvelopeError> {
+    optional(headers, name)?.ok_or(EnvelopeError::Missing(name))
+}
+
+/// Without the delivery key and the trace: the key may hold digits of a phone.
+impl fmt::Debug for Envelope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Envelope")
+            .field("event_id", &self.event_id)
+            .field("merchant_id", &self.merchant_id)
+            .field("channel", &self.channel)
+            .field("kind", &self.kind)
+            .field("authenticated_by", &self.authenticated_by)
+            .field("received_at", &self.received_at)
+            .field("unreadable", &self.unreadable)
+            .finish_non_exhaustive()
+    }
+}
