@@ -1,0 +1,97 @@
+# Starting, recognising and ending the servers of one clone. Sourced by
+# services.sh, which sets $state (absolute, physical path of .local).
+#
+# A server is ours when its environment carries our mark or, where a server may
+# overwrite its environment (PostgreSQL), when its command line names our data
+# folder. A remembered process id is believed only after that check: the id may
+# belong to another program by now, or to the clone this one was copied from.
+
+mark_of() { printf 'RISITI_PRIVATE_SERVER=%s/%s' "$state" "$1"; }
+
+# launch NAME COMMAND…: runs it detached from this shell, its terminal, its
+# session and every descriptor it holds (locks, make's job server, CI's pipes).
+launch() {
+    local name=$1
+    shift
+    mkdir -p "$state/run" "$state/log"
+    # shellcheck disable=SC2016  # expanded by the inner shell
+    setsid env "$(mark_of "$name")" bash -c '
+        for fd in /proc/self/fd/*; do
+            fd=${fd##*/}
+            ((fd > 2)) && eval "exec $fd>&-"
+        done
+        echo $$ >"$1"
+        cd /
+        shift
+        exec "$@"
+    ' launch "$state/run/$name.pid" "$@" </dev/null >>"$state/log/$name.log" 2>&1 &
+    disown
+    local tries=100
+    until [[ -s $state/run/$name.pid ]] || ((--tries == 0)); do sleep 0.05; done
+}
+
+is_ours() {
+    local name=$1 pid=$2
+    grep -qzsxF "$(mark_of "$name")" "/proc/$pid/environ" ||
+        grep -qzsxF "$state/$name/data" "/proc/$pid/cmdline"
+}
+
+# Prints the id of the running server NAME; fails when it does not run.
+pid_of() {
+    local name=$1 pid
+    pid=$(cat "$state/run/$name.pid" 2>/dev/null) || return 1
+    [[ $pid =~ ^[0-9]+$ ]] && is_ours "$name" "$pid" && echo "$pid"
+}
+
+# wait_ready NAME SECONDS CHECK: fails at once when the server has died.
+wait_ready() {
+    local name=$1 deadline=$((SECONDS + $2)) check=$3
+    until "$check"; do
+        pid_of "$name" >/dev/null || return 1
+        ((SECONDS < deadline)) || return 1
+        sleep 0.1
+    done
+}
+
+# end NAME SIGNAL SECONDS: asks with SIGNAL, insists after SECONDS, and then
+# ends helpers that outlive their server (an epmd that Erlang started itself).
+end() {
+    local name=$1 signal=$2 deadline=$((SECONDS + $3)) pid
+    if pid=$(pid_of "$name"); then
+        kill -s "$signal" "$pid" 2>/dev/null || true
+        while is_ours "$name" "$pid" && ((SECONDS < deadline)); do sleep 0.1; done
+        if is_ours "$name" "$pid"; then
+            say "$name did not stop within $3 s, killing it"
+            kill -s KILL "$pid" 2>/dev/null || true
+            while is_ours "$name" "$pid"; do sleep 0.1; done
+        fi
+    fi
+    for pid in $(grep -lzsxF "$(mark_of "$name")" /proc/[0-9]*/environ | cut -d/ -f3); do
+        kill -s KILL "$pid" 2>/dev/null || true
+    done
+    rm -f "$state/run/$name.pid"
+}
+
+port_answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
+
+# Below the ephemeral range, so that no outgoing connection sits on one, and
+# below 45536, where RabbitMQ's tools would run out of room above theirs.
+pick_port() {
+    local port
+    while :; do
+        port=$((20000 + RANDOM % 12000))
+        if ! port_answers "$port" && ! grep -qsx ".*_port=$port" "$state/services.env"; then
+            echo "$port"
+            return
+        fi
+    done
+}
+
+# A remembered port that somebody else took meanwhile is given up.
+free_port() {
+    local setting=$1
+    if port_answers "${!setting}"; then
+        say "port ${!setting} ($setting) is taken by another program, choosing a new one"
+        remember "$setting" "$(pick_port)"
+    fi
+}
