@@ -1,1 +1,17 @@
 #![doc = include_str!("../README.md")]
+
+mod args;
+mod lifecycle;
+mod logs;
+pub mod metrics;
+mod ops;
+mod readiness;
+mod settings;
+pub mod tls;
+mod units;
+
+pub use args::{AmqpArgs, CredentialsArgs, DatabaseArgs, GraceArgs, LogArgs, LogFormat, OpsArgs};
+pub use lifecycle::{Boot, Context, run};
+pub use readiness::Readiness;
+pub use settings::{BadSetting, parse, parse_from};
+pub use units::{parse_duration, parse_size};

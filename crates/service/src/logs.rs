@@ -1,0 +1,191 @@
+//! The log: lines on standard error, as text or JSON, none longer than a bound, panics included.
+
+use crate::{BadSetting, LogFormat};
+use serde_json::{Value, json};
+use std::{
+    io::{self, Write},
+    panic,
+};
+use tracing_subscriber::{
+    EnvFilter, fmt, fmt::MakeWriter, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
+
+/// Longest line in bytes, newline included. Collectors cut or drop longer ones: Docker splits at 16 KiB.
+const LINE_BYTES_MAX: usize = 8 * 1024;
+/// What is left of a field in a line that had to be cut.
+const FIELD_CHARS_MAX: usize = 512;
+
+/// Sends this process' log to standard error and its panics to the log.
+///
+/// # Errors
+/// `RUST_LOG` cannot be read.
+pub(crate) fn init(format: LogFormat) -> Result<(), BadSetting> {
+    let text = std::env::var("RUST_LOG").unwrap_or_default();
+    let filter = filter(&text)?;
+    let registry = tracing_subscriber::registry().with(filter);
+    let done = match format {
+        LogFormat::Text => {
+            let layer = fmt::layer().with_ansi(io::IsTerminal::is_terminal(&io::stderr()));
+            registry.with(layer.with_writer(Bounded { format })).try_init()
+        }
+        LogFormat::Json => {
+            let layer = fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false);
+            registry.with(layer.with_writer(Bounded { format })).try_init()
+        }
+    };
+    // Only a test process, which runs several programs, has a subscriber already.
+    done.ok();
+    panic::set_hook(Box::new(log_panic));
+    Ok(())
+}
+
+fn filter(text: &str) -> Result<EnvFilter, BadSetting> {
+    let text = if text.trim().is_empty() { "info" } else { text };
+    let filter = EnvFilter::try_new(text).map_err(|e| BadSetting::new("RUST_LOG", e.to_string()))?;
+    // lapin 4.12 logs a returned message whole, with the provider's body and headers; no filter may let that through.
+    let silent = "lapin::returned_messages=off".parse().expect("a constant directive");
+    Ok(filter.add_directive(silent))
+}
+
+fn log_panic(info: &panic::PanicHookInfo<'_>) {
+    let thread = std::thread::current();
+    tracing::error!(
+        location = info.location().map(tracing::field::display),
+        thread = thread.name().unwrap_or("unnamed"),
+        backtrace = %std::backtrace::Backtrace::capture(),
+        "panicked: {}",
+        info.payload_as_str().unwrap_or("with something other than text"),
+    );
+}
+
+#[derive(Clone, Copy)]
+struct Bounded {
+    format: LogFormat,
+}
+
+impl<'a> MakeWriter<'a> for Bounded {
+    type Writer = BoundedLine<io::Stderr>;
+
+    fn make_writer(&'a self) -> Self::Writer {
+        BoundedLine { format: self.format, out: io::stderr() }
+    }
+}
+
+/// Writes whole lines; the formatter hands over one event at a time.
+struct BoundedLine<W> {
+    format: LogFormat,
+    out: W,
+}
+
+impl<W: Write> Write for BoundedLine<W> {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if line.len() <= LINE_BYTES_MAX {
+            self.out.write_all(line)?;
+        } else {
+            let cut = match self.format {
+                LogFormat::Text => cut_text(line),
+                LogFormat::Json => cut_json(line),
+            };
+            self.out.write_all(&cut)?;
+        }
+        Ok(line.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        self.out.flush()
+    }
+}
+
+fn cut_text(line: &[u8]) -> Vec<u8> {
+    const MARK: &str = " (cut)\n";
+    let kept = String::from_utf8_lossy(&line[..LINE_BYTES_MAX - MARK.len() - 3]);
+    format!("{kept}{MARK}").into_bytes()
+}
+
+/// Cuts the fields, so that the line stays JSON; where that is not enough, keeps the first of them.
+fn cut_json(line: &[u8]) -> Vec<u8> {
+    let mut value: Value = serde_json::from_slice(line).unwrap_or_default();
+    cut_strings(&mut value);
+    value["cut"] = json!(true);
+    if value.to_string().len() >= LINE_BYTES_MAX {
+        let kept = |name: &str| value.get(name).cloned().unwrap_or_default();
+        value = json!({
+            "timestamp": kept("timestamp"), "level": kept("level"), "target": kept("target"), "message": kept("message"), "cut": true,
+        });
+    }
+    format!("{value}\n").into_bytes()
+}
+
+fn cut_strings(value: &mut Value) {
+    match value {
+        Value::String(text) => {
+            if let Some((end, _)) = text.char_indices().nth(FIELD_CHARS_MAX) {
+                text.truncate(end);
+            }
+        }
+        Value::Array(items) => items.iter_mut().for_each(cut_strings),
+        Value::Object(fields) => fields.values_mut().for_each(cut_strings),
+        _ => {}
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(format: LogFormat, line: &str) -> String {
+        let mut writer = BoundedLine { format, out: Vec::new() };
+        assert_eq!(writer.write(line.as_bytes()).unwrap(), line.len());
+        String::from_utf8(writer.out).unwrap()
+    }
+
+    #[test]
+    fn a_line_within_the_bound_is_left_alone() {
+        let line = "{\"message\":\"short\"}\n";
+        assert_eq!(written(LogFormat::Json, line), line);
+    }
+
+    #[test]
+    fn a_long_json_line_is_cut_and_stays_json() {
+        let line =
+            format!("{}\n", json!({"level": "ERROR", "message": "failed", "detail": "é".repeat(20_000)}));
+        let cut = written(LogFormat::Json, &line);
+        assert!(cut.len() <= LINE_BYTES_MAX && cut.ends_with('\n'));
+        let value: Value = serde_json::from_str(&cut).unwrap();
+        assert_eq!(value["message"], "failed");
+        assert_eq!(value["cut"], true);
+        assert_eq!(value["detail"].as_str().unwrap().chars().count(), FIELD_CHARS_MAX);
+    }
+
+    #[test]
+    fn a_json_line_of_very_many_fields_keeps_its_message() {
+        let mut fields = json!({"level": "ERROR", "message": "m".repeat(9_000)});
+        for n in 0..2_000 {
+            fields[format!("field_{n}")] = json!("value");
+        }
+        let cut = written(LogFormat::Json, &fields.to_string());
+        assert!(cut.len() <= LINE_BYTES_MAX);
+        let value: Value = serde_json::from_str(&cut).unwrap();
+        assert_eq!(value["message"].as_str().unwrap().len(), FIELD_CHARS_MAX);
+    }
+
+    #[test]
+    fn a_long_text_line_is_cut_at_the_bound() {
+        let cut = written(LogFormat::Text, &format!("INFO {}\n", "é".repeat(20_000)));
+        assert!(cut.len() <= LINE_BYTES_MAX && cut.ends_with(" (cut)\n"), "{}", cut.len());
+    }
+
+    #[test]
+    fn a_filter_that_cannot_be_read_is_named() {
+        let error = filter("info,=x=y").unwrap_err();
+        assert!(error.to_string().starts_with("RUST_LOG: "), "{error}");
+    }
+
+    #[test]
+    fn no_filter_lets_returned_messages_through() {
+        for text in ["", "trace", "lapin=trace"] {
+            let shown = filter(text).unwrap().to_string();
+            assert!(shown.contains("lapin::returned_messages=off"), "{shown}");
+        }
+    }
+}
