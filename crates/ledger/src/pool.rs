@@ -1,0 +1,365 @@
+//! Connections with a bound on everything: waiting for one, making one, and each statement on it.
+
+use std::future::Future;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
+use secrecy::{ExposeSecret, SecretString};
+use tokio_postgres::config::SslMode;
+use tokio_postgres::types::ToSql;
+use tokio_postgres::{Config, NoTls, Row};
+
+use crate::error::LedgerError;
+use crate::statements::{Statement, statements};
+
+/// The server ends a statement after 10 s; we stop waiting a little later, so that a slow statement costs
+/// a statement, and only a silent server or network costs the connection (protocol C10).
+const STATEMENT_DEADLINE: Duration = Duration::from_secs(12);
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
+const POOL_WAIT: Duration = Duration::from_secs(5);
+const TCP_USER_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// Session limits of every pooled connection: a frozen process must not hold rows for ever (protocol C10).
+const SESSION_OPTIONS: &str =
+    "-c idle_in_transaction_session_timeout=5s -c lock_timeout=2s -c statement_timeout=10s";
+
+pub(crate) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
+
+statements! {
+    PING = "SELECT 1";
+    APPLIED_MIGRATIONS = "SELECT version, name, checksum FROM refinery_schema_history ORDER BY version";
+}
+
+/// How to reach the database.
+#[derive(Clone, Debug)]
+pub struct DatabaseSettings {
+    pub url: SecretString,
+    /// Most connections held at once.
+    pub pool_size: usize,
+    /// Taken with `SET ROLE` on every connection, where it exists and may be taken.
+    pub role: Option<&'static str>,
+    /// Shown in `pg_stat_activity`.
+    pub application_name: &'static str,
+}
+
+/// The database, as the programs know it. Cheap to clone; all clones share one pool.
+#[derive(Clone)]
+pub struct Ledger {
+    pool: Pool,
+    settings: DatabaseSettings,
+}
+
+impl std::fmt::Debug for Ledger {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Ledger").field("application_name", &self.settings.application_name).finish()
+    }
+}
+
+impl Ledger {
+    /// Reads the settings and connects to nothing yet.
+    ///
+    /// # Errors
+    /// [`LedgerError::Setting`] for a URL that cannot be read, or that demands TLS.
+    pub fn open(settings: DatabaseSettings) -> Result<Self, LedgerError> {
+        let mut config = config(&settings.url, settings.application_name)?;
+        with_session_options(&mut config);
+        let manager =
+            Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let mut builder = Pool::builder(manager)
+            .max_size(settings.pool_size.max(1))
+            .wait_timeout(Some(POOL_WAIT))
+            .create_timeout(Some(CONNECT_TIMEOUT))
+            .recycle_timeout(Some(CONNECT_TIMEOUT))
+            .runtime(Runtime::Tokio1);
+        if let Some(role) = settings.role {
+            builder = builder.post_create(Hook::async_fn(move |client, _| {
+                Box::pin(
+                    async move { client.batch_execute(&take_role(role)).await.map_err(HookError::Backend) },
+                )
+            }));
+        }
+        let pool = builder.build().map_err(|error| LedgerError::Setting(error.to_string()))?;
+        Ok(Self { pool, settings })
+    }
+
+    /// One round trip.
+    pub async fn ping(&self) -> Result<(), LedgerError> {
+        self.connection().await?.query_one(PING, &[]).await.map(drop)
+    }
+
+    /// `Ok` when the database has exactly the migrations this program was built with.
+    ///
+    /// # Errors
+    /// [`LedgerError::Schema`] says which migration is missing, unknown or different.
+    pub async fn check_schema(&self) -> Result<(), LedgerError> {
+        let connection = self.connection().await?;
+        let rows = match connection.query(APPLIED_MIGRATIONS, &[]).await {
+            Err(LedgerError::Refused(refusal)) if refusal.code == "42P01" => Vec::new(),
+            other => other?,
+        };
+        let mut applied = Vec::with_capacity(rows.len());
+        for row in rows {
+            applied.push((
+                row.try_get::<_, i32>(0)?,
+                row.try_get::<_, String>(1)?,
+                row.try_get::<_, String>(2)?,
+            ));
+        }
+        crate::migrate::compare(&applied)
+    }
+
+    /// A pooled connection, waited for at most [`POOL_WAIT`].
+    pub(crate) async fn connection(&self) -> Result<Connection, LedgerError> {
+        let client = self.pool.get().await?;
+        Ok(Connection { client: Some(client), spoiled: AtomicBool::new(false) })
+    }
+
+    /// A connection outside the pool, for LISTEN and for session locks (protocol C11). It takes the role,
+    /// has no session limits, and hands back the task that drives it, for the caller to poll.
+    pub(crate) async fn dedicated(
+        &self,
+    ) -> Result<
+        (
+            tokio_postgres::Client,
+            tokio_postgres::Connection<tokio_postgres::Socket, tokio_postgres::tls::NoTlsStream>,
+        ),
+        LedgerError,
+    > {
+        let config = config(&self.settings.url, self.settings.application_name)?;
+        config.connect(NoTls).await.map_err(LedgerError::unreachable)
+    }
+
+    pub(crate) fn role_statement(&self) -> Option<String> {
+        self.settings.role.map(take_role)
+    }
+}
+
+/// A pooled connection. One that missed a deadline is closed instead of going back.
+pub(crate) struct Connection {
+    /// `None` only while dropping.
+    client: Option<deadpool_postgres::Object>,
+    spoiled: AtomicBool,
+}
+
+impl Connection {
+    fn client(&self) -> &deadpool_postgres::Object {
+        self.client.as_ref().expect("taken only in drop")
+    }
+
+    pub(crate) async fn query(
+        &self,
+        statement: Statement,
+        params: Params<'_>,
+    ) -> Result<Vec<Row>, LedgerError> {
+        let client = self.client();
+        bounded(statement.name, &self.spoiled, async {
+            let prepared = client.prepare_cached(statement.sql).await?;
+            client.query(&prepared, params).await
+        })
+        .await
+    }
+
+    pub(crate) async fn query_opt(
+        &self,
+        statement: Statement,
+        params: Params<'_>,
+    ) -> Result<Option<Row>, LedgerError> {
+        let client = self.client();
+        bounded(statement.name, &self.spoiled, async {
+            let prepared = client.prepare_cached(statement.sql).await?;
+            client.query_opt(&prepared, params).await
+        })
+        .await
+    }
+
+    pub(crate) async fn query_one(
+        &self,
+        statement: Statement,
+        params: Params<'_>,
+    ) -> Result<Row, LedgerError> {
+        let client = self.client();
+        bounded(statement.name, &self.spoiled, async {
+            let prepared = client.prepare_cached(statement.sql).await?;
+            client.query_one(&prepared, params).await
+        })
+        .await
+    }
+
+    /// Rows affected.
+    pub(crate) async fn execute(&self, statement: Statement, params: Params<'_>) -> Result<u64, LedgerError> {
+        let client = self.client();
+        bounded(statement.name, &self.spoiled, async {
+            let prepared = client.prepare_cached(statement.sql).await?;
+            client.execute(&prepared, params).await
+        })
+        .await
+    }
+
+    pub(crate) async fn transaction(&mut self) -> Result<Transaction<'_>, LedgerError> {
+        let client = self.client.as_mut().expect("taken only in drop");
+        let inner = bounded("BEGIN", &self.spoiled, client.transaction()).await?;
+        Ok(Transaction { inner, spoiled: &self.spoiled })
+    }
+}
+
+impl Drop for Connection {
+    fn drop(&mut self) {
+        if self.spoiled.load(Ordering::Relaxed)
+            && let Some(client) = self.client.take()
+        {
+            drop(deadpool_postgres::Object::take(client));
+        }
+    }
+}
+
+/// Rolled back when dropped.
+pub(crate) struct Transaction<'a> {
+    inner: deadpool_postgres::Transaction<'a>,
+    spoiled: &'a AtomicBool,
+}
+
+impl Transaction<'_> {
+    pub(crate) async fn query(
+        &self,
+        statement: Statement,
+        params: Params<'_>,
+    ) -> Result<Vec<Row>, LedgerError> {
+        bounded(statement.name, self.spoiled, async {
+            let prepared = self.inner.prepare_cached(statement.sql).await?;
+            self.inner.query(&prepared, params).await
+        })
+        .await
+    }
+
+    pub(crate) async fn query_opt(
+        &self,
+        statement: Statement,
+        params: Params<'_>,
+    ) -> Result<Option<Row>, LedgerError> {
+        bounded(statement.name, self.spoiled, async {
+            let prepared = self.inner.prepare_cached(statement.sql).await?;
+            self.inner.query_opt(&prepared, params).await
+        })
+        .await
+    }
+
+    pub(crate) async fn query_one(
+        &self,
+        statement: Statement,
+        params: Params<'_>,
+    ) -> Result<Row, LedgerError> {
+        bounded(statement.name, self.spoiled, async {
+            let prepared = self.inner.prepare_cached(statement.sql).await?;
+            self.inner.query_one(&prepared, params).await
+        })
+        .await
+    }
+
+    /// Rows affected.
+    pub(crate) async fn execute(&self, statement: Statement, params: Params<'_>) -> Result<u64, LedgerError> {
+        bounded(statement.name, self.spoiled, async {
+            let prepared = self.inner.prepare_cached(statement.sql).await?;
+            self.inner.execute(&prepared, params).await
+        })
+        .await
+    }
+
+    /// After an error other than [`LedgerError::Refused`] the transaction may have been committed.
+    pub(crate) async fn commit(self) -> Result<(), LedgerError> {
+        bounded("COMMIT", self.spoiled, self.inner.commit()).await
+    }
+}
+
+async fn bounded<T>(
+    what: &'static str,
+    spoiled: &AtomicBool,
+    work: impl Future<Output = Result<T, tokio_postgres::Error>>,
+) -> Result<T, LedgerError> {
+    match tokio::time::timeout(STATEMENT_DEADLINE, work).await {
+        Ok(done) => done.map_err(LedgerError::from),
+        Err(_) => {
+            tracing::warn!(statement = what, "postgres did not answer in time, dropping the connection");
+            spoiled.store(true, Ordering::Relaxed);
+            Err(LedgerError::Deadline(STATEMENT_DEADLINE))
+        }
+    }
+}
+
+/// Reads a connection string. Its text never enters an error: it holds a password.
+pub(crate) fn config(url: &SecretString, application_name: &str) -> Result<Config, LedgerError> {
+    let text = url.expose_secret();
+    let demands_tls = |how: &str| text.contains(&format!("sslmode={how}"));
+    if demands_tls("verify-ca") || demands_tls("verify-full") {
+        return Err(tls_missing());
+    }
+    let mut config: Config = text.parse().map_err(|_| {
+        LedgerError::Setting("not a postgres connection string (postgres://user:password@host/db)".into())
+    })?;
+    if config.get_ssl_mode() == SslMode::Require {
+        return Err(tls_missing());
+    }
+    config
+        .application_name(application_name)
+        .connect_timeout(CONNECT_TIMEOUT)
+        .keepalives(true)
+        .tcp_user_timeout(TCP_USER_TIMEOUT);
+    Ok(config)
+}
+
+fn with_session_options(config: &mut Config) {
+    let options = match config.get_options() {
+        Some(given) => format!("{given} {SESSION_OPTIONS}"),
+        None => SESSION_OPTIONS.to_owned(),
+    };
+    config.options(options);
+}
+
+fn tls_missing() -> LedgerError {
+    LedgerError::Setting(
+        "the connection string demands TLS, which this version does not speak: use sslmode=disable over a trusted network or a local tunnel".into(),
+    )
+}
+
+/// `role` is a constant of ours, never input. A login that may not take the role keeps its own rights:
+/// somebody gave it those on purpose.
+fn take_role(role: &'static str) -> String {
+    format!(
+        "DO $$ BEGIN IF EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN SET ROLE {role}; END IF;
+         EXCEPTION WHEN insufficient_privilege THEN RAISE NOTICE 'may not take role {role}'; END $$"
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn read(url: &str) -> Result<Config, LedgerError> {
+        config(&SecretString::from(url), "test")
+    }
+
+    #[test]
+    fn a_url_that_demands_tls_is_refused_by_name() {
+        for mode in ["require", "verify-ca", "verify-full"] {
+            let error = read(&format!("postgres://u:p@h/db?sslmode={mode}")).unwrap_err();
+            assert!(error.to_string().contains("demands TLS"), "{error}");
+        }
+        assert!(read("postgres://u:p@h/db?sslmode=disable").is_ok());
+        assert!(read("postgres://u:p@h/db").is_ok());
+    }
+
+    #[test]
+    fn a_bad_url_is_not_quoted() {
+        let error = read("postgres://user:hunter2@[::1/db").unwrap_err();
+        assert!(!format!("{error} {error:?}").contains("hunter2"));
+    }
+
+    #[test]
+    fn session_limits_are_added_to_given_options() {
+        let mut config = read("postgres://u@h/db?options=-c%20search_path%3Dx").unwrap();
+        with_session_options(&mut config);
+        let options = config.get_options().unwrap();
+        assert!(options.starts_with("-c search_path=x "));
+        assert!(options.contains("idle_in_transaction_session_timeout=5s"));
+    }
+}
