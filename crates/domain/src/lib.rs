@@ -9,7 +9,7 @@ mod provider;
 
 pub use ids::{DeviceId, EventId, InvoiceId, MerchantId, PaymentId};
 pub use invoice::{DeadCause, Dialect, Environment, InvoiceKind, InvoiceState, LaneState, TaxType};
-pub use money::{AmountError, Currency, Money, parse_amount};
+pub use money::{AmountError, Currency, Money, parse_amount, parse_subunits};
 pub use payment::{IllegalMove, PaymentMethod, PaymentState};
 pub use phone::Phone;
 pub use provider::{AuthenticatedBy, Provider, UnknownName};

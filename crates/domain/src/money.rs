@@ -32,30 +32,61 @@ pub enum AmountError {
 const LIMIT: u64 = 1_000_000_000_000;
 /// Longer texts hold no amount below the limit that anyone would write.
 const TEXT_MAX: usize = 64;
+/// More digits than this before the point are 10^12 or more, and fewer fit an `i64` of thousandths.
+const INTEGER_DIGITS_MAX: i32 = 12;
+const CENTS_LIMIT: i64 = 100_000_000_000_000;
 
 /// Reads a decimal from its own text, exponents included, and rounds half-up to two places.
 ///
 /// Zero is accepted: an amount that rounds to 0.00 is recorded and owes nothing (protocol A8).
 pub fn parse_amount(text: &str) -> Result<Decimal, AmountError> {
+    cents(text, 0).map(|cents| Decimal::new(cents, 2))
+}
+
+/// Reads an amount counted in hundredths, as Paystack and Gumroad do (cents, kobo), into major units.
+/// Parts of a hundredth are rounded half-up.
+pub fn parse_subunits(text: &str) -> Result<Decimal, AmountError> {
+    cents(text, 2).map(|cents| Decimal::new(cents, 2))
+}
+
+/// The number in `text`, its point moved `places` to the left, in whole hundredths.
+///
+/// Half-up looks at the third decimal and at no further one, so cutting the text there is exact for any
+/// number of digits; `Decimal` would round at its 28th first, and so twice.
+fn cents(text: &str, places: i32) -> Result<i64, AmountError> {
     let text = text.trim();
-    if text.is_empty()
-        || text.len() > TEXT_MAX
-        || !text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b))
-    {
+    if text.len() > TEXT_MAX {
         return Err(AmountError::NotANumber);
     }
-    let exact =
-        if text.contains(['e', 'E']) { Decimal::from_scientific(text) } else { Decimal::from_str(text) };
-    let exact = exact.map_err(|_| AmountError::NotANumber)?;
-    if exact.is_sign_negative() && !exact.is_zero() {
+    let (negative, unsigned) = match text.as_bytes().first() {
+        Some(b'-') => (true, &text[1..]),
+        Some(b'+') => (false, &text[1..]),
+        _ => (false, text),
+    };
+    let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
+    let exponent = exponent.parse::<i16>().map_err(|_| AmountError::NotANumber)?;
+    let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
+    let digits = format!("{whole}{fraction}");
+    if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
+        return Err(AmountError::NotANumber);
+    }
+    let significant = digits.trim_start_matches('0');
+    if significant.is_empty() {
+        return Ok(0);
+    }
+    if negative {
         return Err(AmountError::Negative);
     }
-    let mut rounded = exact.abs().round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
-    if rounded >= Decimal::from(LIMIT) {
+    let length = |text: &str| i32::try_from(text.len()).map_err(|_| AmountError::NotANumber);
+    let point = length(whole)? - (length(&digits)? - length(significant)?) + i32::from(exponent) - places;
+    if point > INTEGER_DIGITS_MAX {
         return Err(AmountError::TooLarge);
     }
-    rounded.rescale(2);
-    Ok(rounded)
+    let Ok(kept) = usize::try_from(point + 3) else { return Ok(0) };
+    let thousandths = significant.bytes().chain(std::iter::repeat(b'0')).take(kept);
+    let thousandths = thousandths.fold(0i64, |sum, digit| sum * 10 + i64::from(digit - b'0'));
+    let cents = (thousandths + 5) / 10;
+    if cents >= CENTS_LIMIT { Err(AmountError::TooLarge) } else { Ok(cents) }
 }
 
 impl Money {
@@ -70,12 +101,6 @@ impl Money {
         }
         amount.rescale(2);
         Ok(Self { amount, currency })
-    }
-
-    /// Whole subunits, as Paystack and Gumroad count (cents, kobo).
-    pub fn from_subunits(subunits: Decimal, currency: Currency) -> Result<Self, AmountError> {
-        let amount = subunits.checked_div(Decimal::ONE_HUNDRED).ok_or(AmountError::TooLarge)?;
-        Self::new(amount, currency)
     }
 
     pub fn amount(&self) -> Decimal {
@@ -152,9 +177,31 @@ mod tests {
             ("1.5E2", "150.00"),
             ("999999999999.99", "999999999999.99"),
             ("0", "0.00"),
+            ("-0.0", "0.00"),
+            ("1e-400", "0.00"),
+            ("0.0009e3", "0.90"),
+            ("000000000000000000012.30", "12.30"),
+            // Rounded once: a number of 30 digits is not first rounded to 28.
+            ("0.0049999999999999999999999999999999", "0.00"),
         ] {
             assert_eq!(parse_amount(text).map(|d| d.to_string()), Ok(expected.to_owned()), "{text:?}");
         }
+    }
+
+    #[test]
+    fn hundredths_become_major_units() {
+        for (text, expected) in [
+            ("150000", "1500.00"),
+            ("150001", "1500.01"),
+            ("5", "0.05"),
+            ("0.5", "0.01"),
+            ("150000.499", "1500.00"),
+            ("1.5e3", "15.00"),
+            ("99999999999999", "999999999999.99"),
+        ] {
+            assert_eq!(parse_subunits(text).map(|d| d.to_string()), Ok(expected.to_owned()), "{text:?}");
+        }
+        assert_eq!(parse_subunits("100000000000000"), Err(AmountError::TooLarge));
     }
 
     #[test]
@@ -167,7 +214,15 @@ mod tests {
             ("0x10", AmountError::NotANumber),
             ("NaN", AmountError::NotANumber),
             ("1e", AmountError::NotANumber),
+            (".", AmountError::NotANumber),
+            ("-", AmountError::NotANumber),
+            ("1-2", AmountError::NotANumber),
+            ("1.2.3", AmountError::NotANumber),
+            ("--1", AmountError::NotANumber),
+            ("1e99999", AmountError::NotANumber),
             ("-1", AmountError::Negative),
+            ("-0.001", AmountError::Negative),
+            ("1e400", AmountError::TooLarge),
             ("1000000000000", AmountError::TooLarge),
             ("999999999999.995", AmountError::TooLarge),
         ] {
