@@ -75,7 +75,12 @@ fn masked(text: &str) -> Option<Phone> {
 
 /// The digits of a number written plainly, with separators, as a float, or in scientific notation.
 fn plain_digits(text: &str) -> Option<String> {
-    let text = text.strip_prefix('+').unwrap_or(text);
+    // After a plus comes a country code; without one it is another country's number.
+    let text = match text.strip_prefix('+') {
+        Some(international) if international.trim_start().starts_with("254") => international,
+        Some(_) => return None,
+        None => text,
+    };
     if let Some((mantissa, exponent)) = text.split_once(['e', 'E']) {
         return scientific_digits(mantissa, exponent);
     }
@@ -147,6 +152,9 @@ mod tests {
             "07123456789",
             "0812345678",
             "+1 202 555 0100",
+            "+712345678",
+            "+0712345678",
+            "+2.54712345678E11",
             "2547123456781",
             "255712345678",
             "254712345678.5",
