@@ -35,7 +35,12 @@ pub(crate) use statements;
 
 /// Every module that declares statements. A test compares this list with the source files.
 #[cfg(test)]
-const ALL: &[&[Statement]] = &[crate::pool::STATEMENTS];
+const ALL: &[&[Statement]] = &[
+    crate::dead_letters::STATEMENTS,
+    crate::pool::STATEMENTS,
+    crate::suspects::STATEMENTS,
+    crate::tokens::STATEMENTS,
+];
 
 #[cfg(test)]
 mod tests {
