@@ -1,1 +1,17 @@
 #![doc = include_str!("../README.md")]
+
+mod database;
+mod http;
+mod link;
+mod namespace;
+mod process;
+mod servers;
+mod wait;
+
+pub use database::TestDatabase;
+pub use http::http_status;
+pub use link::Link;
+pub use namespace::Namespace;
+pub use process::{Process, Program};
+pub use servers::{amqp_url, database_url, free_port, redis_url};
+pub use wait::eventually;

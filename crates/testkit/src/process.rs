@@ -1,0 +1,283 @@
+use std::collections::BTreeMap;
+use std::fs::{self, File};
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, ExitStatus, Stdio};
+use std::time::Duration;
+
+use rustix::process::{Pid, Signal, kill_process};
+use uuid::Uuid;
+
+use crate::eventually;
+
+/// How long a program may take to say where it listens; only a broken one ever does.
+const START_BOUND: Duration = Duration::from_secs(60);
+
+/// A program of this workspace, about to be started.
+///
+/// It sees none of this shell's `RISITI_…` variables and server addresses: what it is configured with
+/// stands in the test.
+#[derive(Debug)]
+pub struct Program {
+    path: PathBuf,
+    name: String,
+    args: Vec<String>,
+    env: BTreeMap<String, String>,
+}
+
+impl Program {
+    /// The program of that name that was built beside this test.
+    ///
+    /// # Panics
+    /// Where it was not built.
+    pub fn built(name: &str) -> Program {
+        let path = target_folder().join(name);
+        assert!(
+            path.is_file(),
+            "{} is not there: run `make test`, or cargo build --workspace",
+            path.display()
+        );
+        Program::at(&path)
+    }
+
+    /// Any executable.
+    pub fn at(path: &Path) -> Program {
+        let name = path.file_name().expect("a program has a name").to_string_lossy().into_owned();
+        Program { path: path.to_owned(), name, args: Vec::new(), env: BTreeMap::new() }
+    }
+
+    pub fn arg(mut self, arg: impl Into<String>) -> Program {
+        self.args.push(arg.into());
+        self
+    }
+
+    pub fn args<A: Into<String>>(mut self, args: impl IntoIterator<Item = A>) -> Program {
+        self.args.extend(args.into_iter().map(Into::into));
+        self
+    }
+
+    pub fn env(mut self, name: &str, value: impl Into<String>) -> Program {
+        self.env.insert(name.to_owned(), value.into());
+        self
+    }
+
+    /// Starts it, with its output and log in a file of its own under the target folder.
+    ///
+    /// # Panics
+    /// Where it cannot be started.
+    pub fn start(self) -> Process {
+        let folder = target_folder().join("test-logs");
+        fs::create_dir_all(&folder).expect("making the folder for logs");
+        let log = folder.join(format!("{}-{}.log", self.name, Uuid::now_v7().simple()));
+        let out = File::create(&log).expect("making the log file");
+        let both = out.try_clone().expect("sharing the log file");
+        let child = self
+            .command()
+            .stdin(Stdio::null())
+            .stdout(out)
+            .stderr(both)
+            .spawn()
+            .unwrap_or_else(|error| panic!("failed to start {}: {error}", self.path.display()));
+        Process { child, name: self.name, log, exit: None }
+    }
+
+    /// Runs it to its end and returns what it printed, for programs that do one thing.
+    ///
+    /// # Panics
+    /// Where it cannot be started.
+    pub async fn output(self) -> std::process::Output {
+        let mut command = tokio::process::Command::from(self.command());
+        command.stdin(Stdio::null()).kill_on_drop(true);
+        let output = command.output().await;
+        output.unwrap_or_else(|error| panic!("failed to run {}: {error}", self.path.display()))
+    }
+
+    fn command(&self) -> Command {
+        let mut command = Command::new(&self.path);
+        for (name, _) in std::env::vars_os() {
+            let text = name.to_string_lossy();
+            if text.starts_with("RISITI_") || ["DATABASE_URL", "AMQP_URL", "RUST_LOG"].contains(&&*text) {
+                command.env_remove(&name);
+            }
+        }
+        command.env("NO_COLOR", "1").args(&self.args).envs(&self.env);
+        command
+    }
+}
+
+/// A started program; killed with this value if it still runs.
+#[derive(Debug)]
+pub struct Process {
+    child: Child,
+    name: String,
+    log: PathBuf,
+    exit: Option<ExitStatus>,
+}
+
+impl Process {
+    pub fn id(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// SIGTERM: the polite end.
+    pub fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// SIGKILL: no code of the program runs any more.
+    pub fn kill(&self) {
+        self.signal(Signal::KILL);
+    }
+
+    /// SIGSTOP: alive, and doing nothing, as behind a long pause.
+    pub fn freeze(&self) {
+        self.signal(Signal::STOP);
+    }
+
+    /// SIGCONT.
+    pub fn thaw(&self) {
+        self.signal(Signal::CONT);
+    }
+
+    fn signal(&self, signal: Signal) {
+        // Once the exit was collected the id may be another process'.
+        if self.exit.is_none() {
+            let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
+            kill_process(pid.expect("a child has a process id"), signal).expect("signalling a child");
+        }
+    }
+
+    /// The exit status, if the program has ended.
+    pub fn try_exit(&mut self) -> Option<ExitStatus> {
+        if self.exit.is_none() {
+            self.exit = self.child.try_wait().expect("asking after a child");
+        }
+        self.exit
+    }
+
+    /// Waits for the program to end.
+    ///
+    /// # Panics
+    /// When it does not end within the bound.
+    pub async fn exit(&mut self, bound: Duration) -> ExitStatus {
+        let what = format!("the end of {} (log: {})", self.name, self.log.display());
+        eventually(&what, bound, async || self.try_exit()).await
+    }
+
+    /// What it has written so far, output and log together.
+    pub fn log(&self) -> String {
+        String::from_utf8_lossy(&fs::read(&self.log).expect("reading the log file")).into_owned()
+    }
+
+    /// Waits for a line that contains `text` and returns it.
+    ///
+    /// # Panics
+    /// When there is none within the bound, or the program ended without it.
+    pub async fn line_with(&mut self, text: &str, bound: Duration) -> String {
+        let what = format!("{:?} in the log of {} ({})", text, self.name, self.log.display());
+        eventually(&what, bound, async || {
+            // Asked first: what a program wrote before its end is all there afterwards.
+            let ended = self.try_exit();
+            // Only whole lines: the last one may still be growing.
+            let log = self.log();
+            let found = log.split_inclusive('\n').find(|line| line.contains(text) && line.ends_with('\n'));
+            if let (None, Some(status)) = (&found, ended) {
+                panic!("{} ended with {status} before it wrote {text:?}:\n{log}", self.name);
+            }
+            found.map(|line| line.trim_end().to_owned())
+        })
+        .await
+    }
+
+    /// The address that follows `text` in the log, such as `"ops listener on "`.
+    ///
+    /// # Panics
+    /// When there is none within a minute, or the program ended without it.
+    pub async fn address_after(&mut self, text: &str) -> SocketAddr {
+        let line = self.line_with(text, START_BOUND).await;
+        let rest = line.split_once(text).map_or("", |(_, rest)| rest);
+        let end = rest.find(|c: char| !(c.is_ascii_hexdigit() || ".:[]".contains(c))).unwrap_or(rest.len());
+        rest[..end].parse().unwrap_or_else(|_| panic!("no address after {text:?} in {line:?}"))
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        if self.try_exit().is_none() {
+            let _ = self.child.kill();
+            let _ = self.child.wait();
+        }
+        if std::thread::panicking() {
+            eprintln!("log of {}: {}", self.name, self.log.display());
+        }
+    }
+}
+
+/// `target/debug`, for a test in `target/debug/deps`.
+fn target_folder() -> PathBuf {
+    let test = std::env::current_exe().expect("a test has a path");
+    let folder = test.parent().expect("a test lies in a folder");
+    let folder = if folder.ends_with("deps") { folder.parent() } else { Some(folder) };
+    folder.expect("deps lies in a folder").to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt;
+
+    use super::*;
+
+    const BOUND: Duration = Duration::from_secs(10);
+
+    fn shell(script: &str) -> Program {
+        Program::at(Path::new("/bin/sh")).args(["-c", script])
+    }
+
+    #[tokio::test]
+    async fn reads_the_address_a_program_bound() {
+        let mut process = shell("echo 'INFO ops listener on 127.0.0.1:4242, ready'; sleep 60").start();
+        assert_eq!(process.address_after("ops listener on ").await, SocketAddr::from(([127, 0, 0, 1], 4242)));
+        assert!(process.try_exit().is_none());
+    }
+
+    #[tokio::test]
+    #[should_panic(expected = "ended with exit status: 3 before it wrote")]
+    async fn a_program_that_dies_first_is_not_waited_for() {
+        let mut process = shell("echo no such luck; exit 3").start();
+        process.line_with("listener", Duration::from_secs(600)).await;
+    }
+
+    #[tokio::test]
+    async fn signals_reach_it() {
+        let script = "trap 'echo asked; exit 0' TERM; echo up; while :; do sleep 0.05; done";
+        let mut polite = shell(script).start();
+        polite.line_with("up", BOUND).await;
+        polite.freeze();
+        polite.terminate();
+        assert!(polite.try_exit().is_none(), "a frozen program handled a signal");
+        polite.thaw();
+        assert!(polite.exit(BOUND).await.success());
+        assert!(polite.log().contains("asked"));
+        polite.kill();
+
+        let mut rude = shell(script).start();
+        rude.kill();
+        assert_eq!(rude.exit(BOUND).await.signal(), Some(9));
+    }
+
+    #[tokio::test]
+    async fn goes_with_the_value() {
+        let process = shell("sleep 600").start();
+        let proc_entry = PathBuf::from(format!("/proc/{}", process.id()));
+        assert!(proc_entry.exists());
+        drop(process);
+        assert!(!proc_entry.exists());
+    }
+
+    #[tokio::test]
+    async fn sees_only_what_the_test_sets() {
+        let output =
+            shell("echo ${DATABASE_URL:-none} $RISITI_NAMESPACE").env("RISITI_NAMESPACE", "mine").output();
+        assert_eq!(output.await.stdout, b"none mine\n");
+    }
+}
