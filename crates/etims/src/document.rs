@@ -1,10 +1,22 @@
 //! The sale or credit note to file, and the request body made of it.
 
 use jiff::Timestamp;
-use risiti_domain::{InvoiceId, InvoiceKind, PaymentMethod, Phone};
-use rust_decimal::Decimal;
+use risiti_domain::{InvoiceId, InvoiceKind, PaymentMethod, Phone, TaxType};
+use rust_decimal::{Decimal, RoundingStrategy};
 
 use crate::profile::DeviceProfile;
+use crate::text::clip;
+use crate::wire::{self, Line, Number, ReceiptHead, Sale, Taxes};
+use crate::{dialect, time};
+
+/// Who entered and changed the document, as KRA asks: nobody but this program.
+const ENTERED_BY: &str = "risiti";
+const NORMAL: &str = "N";
+const APPROVED: &str = "02";
+const REFUND: &str = "06";
+/// Of the package and unit codes these two are the ones the gateway was seen to take.
+const PACKAGE_NET: &str = "NT";
+const UNIT_NUMBER: &str = "NO";
 
 /// One invoice with the number it is sent under.
 #[derive(Clone, Debug)]
@@ -31,6 +43,122 @@ pub struct SaleDocument {
 }
 
 /// The bytes to store and send, the same for every attempt under one number (protocol D6).
-pub fn sale_body(_profile: &DeviceProfile, _document: &SaleDocument) -> Vec<u8> {
-    Vec::new()
+pub fn sale_body(profile: &DeviceProfile, document: &SaleDocument) -> Vec<u8> {
+    wire::bytes(&sale(profile, document))
+}
+
+fn sale<'a>(profile: &'a DeviceProfile, document: &SaleDocument) -> Sale<'a> {
+    let credit = document.kind == InvoiceKind::CreditNote;
+    let confirmed_at = time::to_second(document.confirmed_at());
+    let lines = vec![line(profile, document.total)];
+    let sum = |part: fn(&Line) -> Number| Number(lines.iter().map(|line| part(line).0).sum());
+    Sale {
+        tin: &profile.pin,
+        bhf_id: &profile.branch,
+        trd_invc_no: clip(&document.trader_invoice_no, 50),
+        invc_no: document.invoice_no,
+        org_invc_no: document.original_invoice_no.filter(|_| credit).unwrap_or(0),
+        cust_tin: dialect::walk_in_buyer(profile.dialect),
+        cust_nm: (),
+        sales_ty_cd: NORMAL,
+        rcpt_ty_cd: if credit { "R" } else { "S" },
+        pmt_ty_cd: payment_type(document.method),
+        sales_stts_cd: APPROVED,
+        sales_dt: time::to_day(document.confirmed_at()),
+        stock_rls_dt: confirmed_at.clone(),
+        cncl_req_dt: (),
+        cncl_dt: (),
+        rfd_dt: credit.then(|| confirmed_at.clone()),
+        rfd_rsn_cd: credit.then_some(REFUND),
+        cfm_dt: confirmed_at,
+        tot_item_cnt: lines.len(),
+        taxes: taxes(profile, &lines),
+        tot_taxbl_amt: sum(|line| line.taxbl_amt),
+        tot_tax_amt: sum(|line| line.tax_amt),
+        tot_amt: sum(|line| line.tot_amt),
+        prchr_acptc_yn: "N",
+        remark: document.invoice_id.to_string(),
+        regr_id: ENTERED_BY,
+        regr_nm: ENTERED_BY,
+        modr_id: ENTERED_BY,
+        modr_nm: ENTERED_BY,
+        receipt: receipt_head(profile, document),
+        item_list: lines,
+    }
+}
+
+impl SaleDocument {
+    /// The payment's own time, or the reversal's: never before the sale, and never after the first send,
+    /// since KRA refuses both.
+    fn confirmed_at(&self) -> Timestamp {
+        let own = match self.kind {
+            InvoiceKind::Sale => self.occurred_at,
+            InvoiceKind::CreditNote => self.refunded_at.unwrap_or(self.first_sent_at).max(self.occurred_at),
+        };
+        own.min(self.first_sent_at)
+    }
+}
+
+/// Prices are tax-inclusive: the reading of the gateway, which checks them; the other fronts do not.
+fn line(profile: &DeviceProfile, total: Decimal) -> Line {
+    let total = total.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
+    let split = profile.tax_rates.split(profile.item.tax_type, total);
+    Line {
+        item_seq: 1,
+        item_cd: clip(&profile.item.code, 20),
+        item_cls_cd: clip(&profile.item.class, 10),
+        item_nm: clip(&profile.item.name, 200),
+        bcd: (),
+        pkg_unit_cd: PACKAGE_NET,
+        pkg: Number(Decimal::ONE),
+        qty_unit_cd: UNIT_NUMBER,
+        qty: Number(Decimal::ONE),
+        prc: Number(total),
+        sply_amt: Number(total),
+        dc_rt: Number::default(),
+        dc_amt: Number::default(),
+        isrcc_cd: (),
+        isrcc_nm: (),
+        isrc_rt: (),
+        isrc_amt: (),
+        tax_ty_cd: profile.item.tax_type,
+        taxbl_amt: Number(split.taxable),
+        tax_amt: Number(split.tax),
+        tot_amt: Number(total),
+    }
+}
+
+fn taxes(profile: &DeviceProfile, lines: &[Line]) -> Taxes {
+    let mut taxes = Taxes::default();
+    for (column, tax_type) in TaxType::ALL.iter().enumerate() {
+        taxes.rates[column] = Number(profile.tax_rates.rate(*tax_type));
+        for line in lines.iter().filter(|line| line.tax_ty_cd == *tax_type) {
+            taxes.taxable[column].0 += line.taxbl_amt.0;
+            taxes.tax[column].0 += line.tax_amt.0;
+        }
+    }
+    taxes
+}
+
+fn receipt_head(profile: &DeviceProfile, document: &SaleDocument) -> ReceiptHead {
+    ReceiptHead {
+        cust_tin: dialect::walk_in_buyer(profile.dialect),
+        cust_mbl_no: document.phone.as_ref().and_then(Phone::full).map(|digits| clip(digits, 20)),
+        rcpt_pbct_dt: time::to_second(document.first_sent_at),
+        trde_nm: profile.trade_name.as_deref().map(|name| clip(name, 20)),
+        adrs: (),
+        top_msg: (),
+        btm_msg: (),
+        prchr_acptc_yn: "N",
+    }
+}
+
+/// Code class 07. There is no code for a bank transfer; a cheque is the nearest.
+fn payment_type(method: PaymentMethod) -> &'static str {
+    match method {
+        PaymentMethod::MobileMoney => "06",
+        PaymentMethod::Card => "05",
+        PaymentMethod::Bank => "04",
+        PaymentMethod::Other => "07",
+    }
 }

@@ -3,7 +3,7 @@
 use std::fmt;
 
 use risiti_domain::{Dialect, Environment, TaxType};
-use secrecy::SecretString;
+use secrecy::{ExposeSecret as _, SecretString};
 use url::Url;
 
 use crate::tax::TaxRates;
@@ -61,6 +61,21 @@ impl DeviceProfile {
             Some(port) => format!("{host}:{port}"),
             None => host.to_owned(),
         }
+    }
+}
+
+impl DeviceProfile {
+    /// What must never show up in a message, should KRA echo it.
+    pub(crate) fn secrets(&self) -> Vec<&str> {
+        let mut secrets = self.token.as_ref().map(TokenSettings::secrets).unwrap_or_default();
+        secrets.extend(self.cmc_key.as_ref().map(SecretString::expose_secret));
+        secrets
+    }
+}
+
+impl TokenSettings {
+    pub(crate) fn secrets(&self) -> Vec<&str> {
+        vec![self.consumer_secret.expose_secret(), &self.consumer_key, &self.app_id]
     }
 }
 

@@ -1,8 +1,16 @@
 //! The control unit's receipt, and what is printed from it.
 
 use jiff::Timestamp;
+use risiti_domain::Environment;
 
+use crate::dialect;
+use crate::fields::Fields;
 use crate::profile::DeviceProfile;
+use crate::text::clip;
+use crate::time;
+
+/// Longest field of a receipt is 26 characters by KRA's specification.
+const TEXT_CHARS_MAX: usize = 64;
 
 /// What KRA signed. Texts are free of control characters and at most 64 characters long.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -17,9 +25,40 @@ pub struct Receipt {
     pub issued_at: Option<Timestamp>,
 }
 
+impl Receipt {
+    /// `None` without a receipt number: nothing else proves that a sale was accepted (protocol D7).
+    pub(crate) fn read(profile: &DeviceProfile, data: &Fields<'_>) -> Option<Self> {
+        let receipt_no = data.integer("curRcptNo").or_else(|| data.integer("rcptNo")).filter(|no| *no > 0)?;
+        let text = |key| data.text(key).map(|text| clip(&text, TEXT_CHARS_MAX));
+        // Sources disagree about how a VSCU spells it.
+        let issued_at = ["sdcDateTime", "vsdcRcptPbctDate", "VSCURcptPbctDate"]
+            .iter()
+            .find_map(|key| time::parse(&data.text(key)?));
+        Some(Self {
+            receipt_no,
+            total_receipt_no: data.integer("totRcptNo"),
+            signature: text("rcptSign"),
+            internal_data: text("intrlData"),
+            control_unit_id: text("sdcId").or_else(|| profile.sdc_id.clone()),
+            issued_at,
+        })
+    }
+}
+
 /// The link behind the QR code; `None` without a signature.
-pub fn receipt_url(_profile: &DeviceProfile, _receipt: &Receipt) -> Option<String> {
-    None
+pub fn receipt_url(profile: &DeviceProfile, receipt: &Receipt) -> Option<String> {
+    let signature = receipt.signature.as_ref()?;
+    let kra = match profile.environment {
+        Environment::Sandbox => "https://etims-sbx.kra.go.ke",
+        Environment::Production => "https://etims.kra.go.ke",
+    };
+    let portal = match &profile.portal_url {
+        Some(portal) => portal.clone(),
+        None => kra.parse().ok()?,
+    };
+    let mut url = dialect::join(&portal, "/common/link/etims/receipt/indexEtimsReceiptData");
+    url.set_query(Some(&format!("Data={}{}{signature}", profile.pin, profile.branch)));
+    Some(url.into())
 }
 
 /// The control unit's invoice number as printed, `KRACU0100000001/1`; `None` without a control unit id.

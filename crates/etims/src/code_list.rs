@@ -1,0 +1,73 @@
+//! Reading KRA's code lists.
+
+use risiti_domain::TaxType;
+
+use crate::classify::Class;
+use crate::envelope::Envelope;
+use crate::fields::Fields;
+use crate::http::HttpAnswer;
+use crate::outcome::{Answer, CallError, CodeClass, CodeList, CodeValue};
+use crate::profile::DeviceProfile;
+use crate::tax::TaxRates;
+use crate::{sale, text};
+
+/// No list of KRA's has half as many.
+const ENTRIES_MAX: usize = 2_000;
+const TEXT_CHARS_MAX: usize = 200;
+
+pub(crate) fn read(profile: &DeviceProfile, http: &HttpAnswer) -> Result<CodeList, CallError> {
+    let envelope = Envelope::read(http.status, &http.body);
+    if let Some(envelope) = envelope.as_ref().filter(|_| http.status < 500) {
+        if envelope.found_nothing() {
+            return Ok(CodeList::default());
+        }
+        if envelope.succeeded() {
+            let classes = envelope.data.as_ref().and_then(|data| data.list("clsList"));
+            return match classes {
+                Some(classes) => {
+                    Ok(CodeList { classes: classes.iter().take(ENTRIES_MAX).map(class).collect() })
+                }
+                None => {
+                    let unknown = Class::Unknown { against_host: false };
+                    let answer = Answer::judged(&profile.secrets(), http, Some(envelope), unknown);
+                    Err(CallError::NoAnswer(answer.with_message("answered, but without a list of codes")))
+                }
+            };
+        }
+    }
+    let class = sale::judge(profile, http, envelope.as_ref(), 0);
+    Err(CallError::judged(class, Answer::judged(&profile.secrets(), http, envelope.as_ref(), class)))
+}
+
+fn class(fields: &Fields<'_>) -> CodeClass {
+    let values = fields.list("dtlList").unwrap_or_default();
+    CodeClass {
+        code: text_of(fields, "cdCls").unwrap_or_default(),
+        name: text_of(fields, "cdClsNm").unwrap_or_default(),
+        values: values.iter().take(ENTRIES_MAX).map(value).collect(),
+    }
+}
+
+fn value(fields: &Fields<'_>) -> CodeValue {
+    CodeValue {
+        code: text_of(fields, "cd").unwrap_or_default(),
+        name: text_of(fields, "cdNm").unwrap_or_default(),
+        extra: text_of(fields, "userDfnCd1"),
+    }
+}
+
+fn text_of(fields: &Fields<'_>, key: &str) -> Option<String> {
+    fields.text(key).map(|text| text::clip(&text, TEXT_CHARS_MAX))
+}
+
+impl CodeList {
+    /// The rates KRA publishes (code class 04), where all five are there.
+    pub fn tax_rates(&self) -> Option<TaxRates> {
+        let class = self.classes.iter().find(|class| class.code == "04")?;
+        TaxType::ALL.iter().try_fold(TaxRates::default(), |rates, tax_type| {
+            let value = class.values.iter().find(|value| value.code == tax_type.as_str())?;
+            let percent = value.extra.as_ref()?.trim_end_matches('%').trim();
+            Some(rates.with(*tax_type, percent.parse().ok()?))
+        })
+    }
+}

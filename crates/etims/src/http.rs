@@ -1,0 +1,147 @@
+//! One request over the shared pool, and an answer read within bounds.
+
+use std::error::Error;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime};
+
+use reqwest::header::{HeaderMap, RETRY_AFTER};
+use reqwest::redirect::Policy;
+use reqwest::{Certificate, Request, Response};
+use tokio::sync::Semaphore;
+
+use crate::client::{ClientError, ClientSettings};
+use crate::text;
+
+/// No host is left alone for longer because it asked to.
+const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
+/// Errors are chains; this many links say it all.
+const CAUSES_MAX: usize = 8;
+
+#[derive(Clone, Debug)]
+pub(crate) struct Http {
+    client: reqwest::Client,
+    calls: Arc<Semaphore>,
+    call_timeout: Duration,
+    answer_bytes_max: usize,
+}
+
+/// A whole answer, of any status.
+#[derive(Debug)]
+pub(crate) struct HttpAnswer {
+    pub(crate) status: u16,
+    pub(crate) retry_after: Option<Duration>,
+    pub(crate) body: Vec<u8>,
+}
+
+/// Why there is no answer, in a phrase fit for logs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Failure {
+    /// No connection was made, so no byte of the request left.
+    NotSent(String),
+    /// The request may have arrived.
+    Lost(String),
+}
+
+impl Http {
+    pub(crate) fn new(settings: &ClientSettings) -> Result<Self, ClientError> {
+        // Fails when a provider is installed already, which serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = reqwest::Client::builder()
+            .user_agent(concat!("risiti/", env!("CARGO_PKG_VERSION")))
+            .timeout(settings.call_timeout)
+            .connect_timeout(settings.connect_timeout)
+            .pool_idle_timeout(settings.idle_timeout)
+            .pool_max_idle_per_host(settings.idle_per_host_max)
+            .redirect(Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .no_proxy();
+        if let Some(pem) = &settings.extra_root_pem {
+            builder = builder
+                .add_root_certificate(Certificate::from_pem(pem).map_err(ClientError::RootCertificate)?);
+        }
+        Ok(Self {
+            client: builder.build().map_err(ClientError::Http)?,
+            calls: Arc::new(Semaphore::new(settings.calls_max)),
+            call_timeout: settings.call_timeout,
+            answer_bytes_max: settings.answer_bytes_max,
+        })
+    }
+
+    /// One call, from a free place among the connections to the last byte of the answer.
+    pub(crate) async fn call(&self, request: Request) -> Result<HttpAnswer, Failure> {
+        let place = tokio::time::timeout(self.call_timeout, self.calls.acquire()).await;
+        let Ok(Ok(_place)) = place else {
+            return Err(Failure::NotSent("too many calls at once".to_owned()));
+        };
+        // Of all errors this is the only one that proves nothing was sent (protocol D7).
+        let answer = self.client.execute(request).await.map_err(|error| {
+            if error.is_connect() { Failure::NotSent(causes(error)) } else { Failure::Lost(causes(error)) }
+        })?;
+        let status = answer.status().as_u16();
+        let retry_after = retry_after(answer.headers(), SystemTime::now());
+        let body = self.read(answer).await.map_err(Failure::Lost)?;
+        Ok(HttpAnswer { status, retry_after, body })
+    }
+
+    async fn read(&self, mut answer: Response) -> Result<Vec<u8>, String> {
+        let mut body = Vec::new();
+        while let Some(chunk) = answer.chunk().await.map_err(causes)? {
+            if body.len() + chunk.len() > self.answer_bytes_max {
+                return Err(format!("answer is longer than {} bytes", self.answer_bytes_max));
+            }
+            body.extend_from_slice(&chunk);
+        }
+        Ok(body)
+    }
+}
+
+/// The chain without the URL, which may carry credentials in its query.
+fn causes(error: reqwest::Error) -> String {
+    let error = error.without_url();
+    let mut phrase = error.to_string();
+    let mut source = error.source();
+    for _ in 0..CAUSES_MAX {
+        let Some(cause) = source else { break };
+        phrase = format!("{phrase}: {cause}");
+        source = cause.source();
+    }
+    text::message(&phrase)
+}
+
+/// Seconds, or an HTTP date.
+fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
+    let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
+    let pause = match text.parse() {
+        Ok(seconds) => Duration::from_secs(seconds),
+        Err(_) => {
+            let until = jiff::fmt::rfc2822::parse(text).ok()?.timestamp();
+            SystemTime::from(until).duration_since(now).ok()?
+        }
+    };
+    Some(pause.min(RETRY_AFTER_MAX))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use reqwest::header::HeaderValue;
+
+    #[test]
+    fn retry_after_in_seconds_or_as_a_date() {
+        let now = SystemTime::from("2026-03-05T11:15:00Z".parse::<jiff::Timestamp>().unwrap());
+        for (text, expected) in [
+            ("120", Some(120)),
+            (" 0 ", Some(0)),
+            ("Thu, 05 Mar 2026 11:16:00 GMT", Some(60)),
+            ("999999999", Some(86_400)),
+            ("Thu, 05 Mar 2026 11:14:00 GMT", None),
+            ("soon", None),
+            ("-1", None),
+        ] {
+            let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(text))]);
+            assert_eq!(retry_after(&headers, now), expected.map(Duration::from_secs), "{text:?}");
+        }
+        assert_eq!(retry_after(&HeaderMap::new(), now), None);
+    }
+}

@@ -1,0 +1,61 @@
+//! Reading what initialisation hands out.
+
+use risiti_domain::Dialect;
+use secrecy::SecretString;
+
+use crate::classify::Class;
+use crate::envelope::Envelope;
+use crate::http::HttpAnswer;
+use crate::outcome::{Answer, CallError, InitialiseError, Initialised};
+use crate::profile::DeviceProfile;
+use crate::sale;
+use crate::text::clip;
+
+const KEY_CHARS_MAX: usize = 255;
+
+impl Initialised {
+    /// Reads an answer that was kept, whichever dialect it came in. `None` where it holds no `cmcKey`,
+    /// unless it is a VSCU's.
+    pub fn read(dialect: Dialect, answer: &str) -> Option<Self> {
+        let envelope = Envelope::read(200, answer.as_bytes()).filter(Envelope::succeeded)?;
+        let data = envelope.data?;
+        let info = data.fields("info").unwrap_or(data);
+        let text = |key, chars_max| info.text(key).map(|text| clip(&text, chars_max));
+        let cmc_key = text("cmcKey", KEY_CHARS_MAX).map(SecretString::from);
+        if cmc_key.is_none() && dialect != Dialect::Vscu {
+            return None;
+        }
+        Some(Self {
+            cmc_key,
+            // The specification's table once spells it the second way.
+            sdc_id: text("sdcId", 18).or_else(|| text("sdicId", 18)),
+            mrc_no: text("mrcNo", 11),
+            device_id: text("dvcId", 20),
+            taxpayer_name: text("taxprNm", 60),
+            answer: SecretString::from(answer),
+        })
+    }
+}
+
+pub(crate) fn read(profile: &DeviceProfile, http: &HttpAnswer) -> Result<Initialised, InitialiseError> {
+    let envelope = Envelope::read(http.status, &http.body);
+    if envelope.as_ref().is_some_and(Envelope::succeeded) {
+        let done =
+            std::str::from_utf8(&http.body).ok().and_then(|body| Initialised::read(profile.dialect, body));
+        return done.ok_or_else(|| {
+            let answer = Answer::judged(
+                &profile.secrets(),
+                http,
+                envelope.as_ref(),
+                Class::Unknown { against_host: false },
+            );
+            CallError::NoAnswer(answer.with_message("initialised, but without a cmcKey")).into()
+        });
+    }
+    let class = sale::judge(profile, http, envelope.as_ref(), 0);
+    let answer = Answer::judged(&profile.secrets(), http, envelope.as_ref(), class);
+    if answer.code.as_deref() == Some("902") {
+        return Err(InitialiseError::AlreadyInstalled(answer));
+    }
+    Err(CallError::judged(class, answer).into())
+}

@@ -1,0 +1,101 @@
+//! Texts on their way to KRA and from it.
+
+/// Longer phrases than this say no more to a person.
+const MESSAGE_CHARS_MAX: usize = 300;
+/// KRA's codes have three characters; this leaves room for strange ones.
+const CODE_CHARS_MAX: usize = 16;
+
+/// Cuts to a field's length, in characters, and turns control characters into blanks.
+///
+/// KRA does not say what it does with longer texts, so they are never sent.
+pub(crate) fn clip(text: &str, chars_max: usize) -> String {
+    text.trim().chars().take(chars_max).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// A text from outside, made fit for logs and tables: bounded, printable, no phone number, and nothing
+/// that looks like a key.
+pub(crate) fn message(text: &str) -> String {
+    let bounded: String = text.trim().chars().take(MESSAGE_CHARS_MAX).collect();
+    let keyless = mask_runs(&bounded, |c| c.is_ascii_alphanumeric(), is_key);
+    let clean = mask_runs(&keyless, |c| c.is_ascii_digit(), is_phone);
+    clean.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+/// The same without what is known to be secret. Shorter ones than four characters are none.
+pub(crate) fn message_without(secrets: &[&str], text: &str) -> String {
+    let known = secrets.iter().filter(|secret| secret.len() >= 4);
+    let text = known.fold(text.to_owned(), |text, secret| text.replace(secret, "…"));
+    message(&text)
+}
+
+pub(crate) fn code(text: &str) -> String {
+    clip(text, CODE_CHARS_MAX)
+}
+
+/// Replaces the runs of such characters that are to be hidden.
+fn mask_runs(text: &str, belongs: impl Fn(char) -> bool, hidden: impl Fn(&str) -> bool) -> String {
+    let mut masked = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(start) = rest.find(&belongs) {
+        let (before, run) = rest.split_at(start);
+        let end = run.find(|c| !belongs(c)).unwrap_or(run.len());
+        masked.push_str(before);
+        masked.push_str(if hidden(&run[..end]) { "…" } else { &run[..end] });
+        rest = &run[end..];
+    }
+    masked + rest
+}
+
+/// KRA's item codes have at most twenty characters, its keys and tokens more.
+fn is_key(run: &str) -> bool {
+    run.len() >= 24 && run.bytes().any(|b| b.is_ascii_digit())
+}
+
+fn is_phone(digits: &str) -> bool {
+    let national = match digits.len() {
+        12 => digits.strip_prefix("254"),
+        10 => digits.strip_prefix('0'),
+        9 => Some(digits),
+        _ => None,
+    };
+    national.is_some_and(|n| n.starts_with(['1', '7']))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn clipping_counts_characters_not_bytes() {
+        assert_eq!(clip("Kahawa ya Mlima Kenya é", 23), "Kahawa ya Mlima Kenya é");
+        assert_eq!(clip("ééé", 2), "éé");
+        assert_eq!(clip(" a\u{0}b\nc ", 10), "a b c");
+    }
+
+    #[test]
+    fn messages_carry_no_phone_and_keep_other_numbers() {
+        assert_eq!(
+            message("custMblNo 254708374149 or 0708374149, item 5059690800: Expected: 86.21\r\n"),
+            "custMblNo … or …, item 5059690800: Expected: 86.21"
+        );
+    }
+
+    #[test]
+    fn messages_carry_no_key() {
+        assert_eq!(
+            message("cmcKey 0123456789ABCDEF0123456789ABCDEF01234567 is wrong for KE2NTNO0000001"),
+            "cmcKey … is wrong for KE2NTNO0000001"
+        );
+        assert_eq!(message_without(&["hush-1", ""], "key hush-1 is wrong"), "key … is wrong");
+    }
+
+    proptest! {
+        #[test]
+        fn any_message_is_bounded_and_printable(text in any::<String>()) {
+            let clean = message(&text);
+            prop_assert!(clean.chars().count() <= MESSAGE_CHARS_MAX);
+            prop_assert!(!clean.contains(char::is_control));
+        }
+    }
+}
