@@ -1,1 +1,29 @@
 #![doc = include_str!("../README.md")]
+
+mod audit;
+mod auth;
+mod books;
+mod clock;
+mod codes;
+mod config;
+mod control;
+mod draw;
+mod envelope;
+mod faults;
+mod fields;
+mod initialise;
+mod kra;
+mod lookup;
+mod perform;
+mod process;
+mod refusal;
+mod routes;
+mod sale;
+mod server;
+mod tax;
+mod tls;
+mod traffic;
+mod wire;
+
+pub use config::{Config, Dialect};
+pub use server::{Running, start};

@@ -1,1 +1,33 @@
-fn main() {}
+//! `etims-sim`: the tax authority, simulated.
+
+use anyhow::Result;
+use clap::Parser;
+use etims_simulator::Config;
+use std::io::IsTerminal;
+use tokio::signal::unix::{SignalKind, signal};
+use tracing_subscriber::EnvFilter;
+
+/// A faithful KRA eTIMS, with faults on demand.
+#[derive(Parser)]
+#[command(name = "etims-sim", version)]
+struct Program {
+    #[command(flatten)]
+    config: Config,
+}
+
+#[tokio::main]
+async fn main() -> Result<()> {
+    let program = Program::parse();
+    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
+    let ansi = std::io::stderr().is_terminal();
+    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
+    let mut terminate = signal(SignalKind::terminate())?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let simulator = etims_simulator::start(program.config).await?;
+    tracing::info!("listening on {}", simulator.url());
+    tokio::select! {
+        _ = terminate.recv() => {}
+        _ = interrupt.recv() => {}
+    }
+    simulator.stop().await
+}

@@ -1,0 +1,67 @@
+//! What audits read: the sales accepted and the counts.
+
+use crate::books::{Books, Branch, Filed};
+use crate::clock;
+use crate::server::Authority;
+use serde_json::{Value, json};
+
+impl Filed {
+    /// One row of `GET /_sim/sales`; amounts are text, exact.
+    pub(crate) fn listed(&self, branch: &Branch) -> Value {
+        let receipt = &self.receipt;
+        json!({
+            "tin": branch.tin, "bhfId": branch.bhf, "invcNo": self.sale.invoice_no,
+            "orgInvcNo": self.sale.original_no, "rcptTyCd": if self.sale.credit { "R" } else { "S" },
+            "remark": self.sale.remark, "trdInvcNo": self.sale.trader_no, "totAmt": self.sale.total.to_string(),
+            "curRcptNo": receipt.current.to_string(), "totRcptNo": receipt.total.to_string(),
+            "rcptSign": receipt.signature, "intrlData": receipt.internal_data,
+            "sdcDateTime": clock::compact(receipt.at), "accepted_at": self.accepted_at, "late": self.late,
+        })
+    }
+}
+
+impl Books {
+    /// Business invoices accepted under more than one number: by `remark`, or by trader number
+    /// where a sale has no remark.
+    fn doubled(&self) -> Vec<Value> {
+        let shown = |numbers: &[(Branch, i64)]| -> Vec<Value> {
+            numbers.iter().map(|(branch, no)| json!({"device": branch.to_string(), "invcNo": no})).collect()
+        };
+        let doubled = self.remarks.iter().filter(|(_, numbers)| numbers.len() > 1);
+        doubled.map(|(remark, numbers)| json!({"remark": remark, "accepted": shown(numbers)})).collect()
+    }
+
+    fn doubled_trader_numbers(&self) -> Vec<Value> {
+        let all = self.devices.iter().flat_map(|(branch, device)| {
+            device.trader_nos.iter().map(move |(trader_no, numbers)| (branch, trader_no, numbers))
+        });
+        all.filter(|(_, _, numbers)| numbers.len() > 1)
+            .map(|(branch, trader_no, numbers)| {
+                json!({"device": branch.to_string(), "trdInvcNo": trader_no, "invcNo": numbers})
+            })
+            .collect()
+    }
+}
+
+impl Authority {
+    pub(crate) fn stats(&self) -> Value {
+        let (counts, in_flight) = self.traffic.counts();
+        let books = self.books();
+        let credits =
+            books.devices.values().flat_map(|device| device.sales.values()).filter(|f| f.sale.credit).count();
+        let mut stats = serde_json::to_value(counts).expect("counts are plain data");
+        let more = [
+            ("in_flight", json!(in_flight)),
+            ("devices", json!(books.devices.len())),
+            ("sales_accepted", json!(books.sales)),
+            ("credit_notes_accepted", json!(credits)),
+            ("tokens_issued", json!(books.tokens_issued)),
+            ("doubled", json!(books.doubled())),
+            ("doubled_trader_numbers", json!(books.doubled_trader_numbers())),
+        ];
+        for (name, value) in more {
+            stats[name] = value;
+        }
+        stats
+    }
+}

@@ -1,0 +1,99 @@
+//! KRA's code lists (OSCU specification, chapter 4) and the call that reads them.
+
+use crate::tax::{Rates, TYPES};
+use serde_json::{Value, json};
+
+pub(crate) const SALES_TYPES: [&str; 4] = ["N", "C", "P", "T"];
+pub(crate) const PAYMENT_TYPES: [&str; 7] = ["01", "02", "03", "04", "05", "06", "07"];
+pub(crate) const REFUND_REASONS: [&str; 6] = ["01", "02", "03", "04", "05", "06"];
+
+pub(crate) const UNITS: [&str; 43] = [
+    "4B", "AV", "BA", "BE", "BG", "BL", "BLL", "BX", "CA", "CEL", "CMT", "CR", "DR", "DZ", "GLL", "GRM",
+    "GRO", "KG", "KTM", "KWT", "L", "LBR", "LK", "LTR", "M", "M2", "M3", "MGM", "MTR", "MWT", "NO", "NX",
+    "PA", "PG", "PR", "RL", "RO", "SET", "ST", "TNE", "TU", "U", "YRD",
+];
+
+pub(crate) const PACKAGES: [&str; 52] = [
+    "AM", "BA", "BC", "BE", "BF", "BG", "BJ", "BK", "BL", "BQ", "BR", "BV", "BZ", "CA", "CH", "CJ", "CL",
+    "CR", "CS", "CT", "CTN", "CY", "DR", "GT", "HH", "IZ", "JR", "JU", "JY", "KZ", "LZ", "NT", "OU", "PD",
+    "PG", "PI", "PO", "PU", "RL", "RO", "RZ", "SK", "TY", "VG", "VL", "VO", "VQ", "VR", "VT", "VY", "ML",
+    "TN",
+];
+
+/// Country, item type, package, unit, running number. The one-letter unit is valid in a sale but
+/// breaks inside an item code.
+pub(crate) fn is_item_code(code: &str) -> bool {
+    let head = code.as_bytes();
+    if head.len() < 8 || !head[..2].iter().all(u8::is_ascii_uppercase) || !(b'1'..=b'3').contains(&head[2]) {
+        return false;
+    }
+    let Some(rest) = code.get(3..) else { return false };
+    let after_package = PACKAGES.iter().filter_map(|package| rest.strip_prefix(package));
+    let mut after_unit = after_package
+        .flat_map(|rest| UNITS.iter().filter(|u| u.len() > 1).filter_map(|unit| rest.strip_prefix(unit)));
+    after_unit.any(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
+/// The answer of the code list call, rates included.
+pub(crate) fn listing(rates: Rates) -> Value {
+    let tax_types = TYPES.iter().enumerate().map(|(index, name)| {
+        let rate = rates.percent(index).normalize().to_string();
+        entry(name, &format!("{name} ({rate}%)"), index, Some(rate))
+    });
+    let lists = [
+        ("04", "Taxation Type", tax_types.collect()),
+        ("07", "Payment Type", plain(&PAYMENT_TYPES)),
+        ("10", "Quantity Unit", plain(&UNITS)),
+        ("11", "Sales Status", plain(&["01", "02", "03", "04", "05", "06"])),
+        ("14", "Sales Type", plain(&SALES_TYPES)),
+        ("17", "Packing Unit", plain(&PACKAGES)),
+        ("32", "Refund Reason", plain(&REFUND_REASONS)),
+        ("37", "Sales Receipt Type", plain(&["S", "R"])),
+    ];
+    let classes = lists.into_iter().map(|(class, name, details): (_, _, Vec<Value>)| {
+        json!({"cdCls": class, "cdClsNm": name, "cdClsDesc": null, "useYn": "Y", "userDfnNm1": null,
+               "userDfnNm2": null, "userDfnNm3": null, "dtlList": details})
+    });
+    json!({ "clsList": classes.collect::<Vec<_>>() })
+}
+
+fn plain(codes: &[&str]) -> Vec<Value> {
+    codes.iter().enumerate().map(|(at, code)| entry(code, code, at, None)).collect()
+}
+
+fn entry(code: &str, name: &str, at: usize, user_defined: Option<String>) -> Value {
+    json!({"cd": code, "cdNm": name, "cdDesc": name, "useYn": "Y", "srtOrd": at + 1,
+           "userDfnCd1": user_defined, "userDfnCd2": null, "userDfnCd3": null})
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use rust_decimal::Decimal;
+
+    #[test]
+    fn item_codes_are_country_type_package_unit_number() {
+        for right in ["KE2NTNO0000001", "KE3CTNKG00000012", "KE1BATNE1"] {
+            assert!(is_item_code(right), "{right}");
+        }
+        for wrong in [
+            "",
+            "KE2NTU0000001",
+            "KE4NTNO0000001",
+            "KE2NTNO",
+            "ke2NTNO0000001",
+            "KE2ZZNO0000001",
+            "KÉ2NTNO01",
+        ] {
+            assert!(!is_item_code(wrong), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn the_listing_tells_the_rates() {
+        let listing = listing(Rates::new(Decimal::ZERO));
+        let details = listing["clsList"][0]["dtlList"].as_array().unwrap();
+        let rates: Vec<_> = details.iter().map(|d| d["userDfnCd1"].as_str().unwrap()).collect();
+        assert_eq!(rates, ["0", "16", "0", "0", "0"]);
+    }
+}

@@ -1,0 +1,123 @@
+//! The simulator's settings, one struct for the program and for tests.
+
+use clap::{Args, ValueEnum};
+use rust_decimal::Decimal;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// Which of KRA's three fronts is played: auth, paths, envelope and codes differ.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Dialect {
+    /// The direct hosts `etims-api[-sbx].kra.go.ke`.
+    Legacy,
+    /// The Apigee front with its OAuth token.
+    Gateway,
+    /// KRA's Java unit on the taxpayer's own machine.
+    Vscu,
+}
+
+#[derive(Args, Clone, Debug)]
+pub struct Config {
+    /// Address to listen on; port 0 takes a free one.
+    #[arg(long, env = "ETIMS_SIM_LISTEN", default_value = "127.0.0.1:0")]
+    pub listen: SocketAddr,
+    /// Which of KRA's fronts to play.
+    #[arg(long, env = "ETIMS_SIM_DIALECT", value_enum, default_value_t = Dialect::Legacy)]
+    pub dialect: Dialect,
+    /// Time between taking a call and answering it, e.g. 100ms or 2s.
+    #[arg(long, env = "ETIMS_SIM_LATENCY", value_parser = parse_duration, default_value = "0ms")]
+    pub latency: Duration,
+    /// Refuse an invoice number that is not exactly the next one.
+    #[arg(long, env = "ETIMS_SIM_STRICT_SEQUENCE", default_value_t = true, action = clap::ArgAction::Set)]
+    pub strict_sequence: bool,
+    /// Seed of every made-up key, signature and wording.
+    #[arg(long, env = "ETIMS_SIM_SEED", default_value_t = 1)]
+    pub seed: u64,
+    /// Rate of tax type E, in percent (KRA's own sources give 8 and 0).
+    #[arg(long, env = "ETIMS_SIM_RATE_E", default_value = "8")]
+    pub rate_e: Decimal,
+    /// Refuse a sale of an item that was never saved or, unless a service, never stocked.
+    #[arg(long, env = "ETIMS_SIM_STOCK_CHECK", default_value_t = false, action = clap::ArgAction::Set)]
+    pub stock_check: bool,
+    /// Life of a gateway token.
+    #[arg(long, env = "ETIMS_SIM_TOKEN_TTL", value_parser = parse_duration, default_value = "3599s")]
+    pub token_ttl: Duration,
+    /// Certificate chain (PEM); with it the simulator speaks HTTPS.
+    #[arg(long, env = "ETIMS_SIM_TLS_CERT", requires = "tls_key")]
+    pub tls_cert: Option<PathBuf>,
+    /// Private key (PEM) of that certificate.
+    #[arg(long, env = "ETIMS_SIM_TLS_KEY", requires = "tls_cert")]
+    pub tls_key: Option<PathBuf>,
+    /// Sales kept; a sale beyond that is answered with HTTP 503.
+    #[arg(long, env = "ETIMS_SIM_MAX_SALES", default_value_t = 200_000)]
+    pub max_sales: usize,
+}
+
+impl Config {
+    /// The program's defaults on a free local port.
+    pub fn local(dialect: Dialect) -> Self {
+        Self {
+            listen: SocketAddr::from(([127, 0, 0, 1], 0)),
+            dialect,
+            latency: Duration::ZERO,
+            strict_sequence: true,
+            seed: 1,
+            rate_e: Decimal::from(8),
+            stock_check: false,
+            token_ttl: Duration::from_secs(3599),
+            tls_cert: None,
+            tls_key: None,
+            max_sales: 200_000,
+        }
+    }
+}
+
+fn parse_duration(text: &str) -> Result<Duration, String> {
+    let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
+    let number: u64 = digits.parse().map_err(|_| format!("{text:?} is not a time such as 100ms or 2s"))?;
+    match &text[digits.len()..] {
+        "ms" => Ok(Duration::from_millis(number)),
+        "s" => Ok(Duration::from_secs(number)),
+        "m" => Ok(Duration::from_secs(number * 60)),
+        _ => Err(format!("{text:?} lacks its unit: ms, s or m")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::Parser;
+
+    #[derive(Parser)]
+    struct Program {
+        #[command(flatten)]
+        config: Config,
+    }
+
+    #[test]
+    fn times_need_a_unit() {
+        assert_eq!(parse_duration("100ms"), Ok(Duration::from_millis(100)));
+        assert_eq!(parse_duration("2s"), Ok(Duration::from_secs(2)));
+        assert_eq!(parse_duration("3m"), Ok(Duration::from_secs(180)));
+        for wrong in ["", "100", "ms", "1h", "-1s"] {
+            assert!(parse_duration(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn a_local_config_is_what_the_program_defaults_to() {
+        let program = Program::parse_from(["etims-sim"]).config;
+        assert_eq!(format!("{program:?}"), format!("{:?}", Config::local(Dialect::Legacy)));
+    }
+
+    #[test]
+    fn the_contracts_command_line_parses() {
+        let line =
+            "etims-sim --listen 127.0.0.1:9000 --dialect gateway --latency 100ms --strict-sequence false";
+        let config = Program::parse_from(line.split(' ')).config;
+        assert_eq!(config.dialect, Dialect::Gateway);
+        assert_eq!(config.latency, Duration::from_millis(100));
+        assert!(!config.strict_sequence);
+    }
+}

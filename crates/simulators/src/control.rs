@@ -1,0 +1,189 @@
+//! The control API under `/_sim`, for tests and audits. It is not part of KRA's API.
+
+use crate::books::{App, Branch, Device};
+use crate::draw;
+use crate::envelope::{json_answer, problem};
+use crate::faults::Rule;
+use crate::server::Authority;
+use actix_web::{HttpResponse, web};
+use serde::Deserialize;
+use serde_json::{Value, json};
+use std::collections::HashMap;
+use std::sync::atomic::Ordering;
+
+/// Devices kept at once.
+const MAX_DEVICES: usize = 20_000;
+
+type Sim = web::Data<Authority>;
+
+pub(crate) fn routes(config: &mut web::ServiceConfig) {
+    config
+        .route("/devices", web::post().to(register))
+        .route("/devices", web::get().to(devices))
+        .route("/faults", web::post().to(add_fault))
+        .route("/faults", web::get().to(faults))
+        .route("/faults", web::delete().to(clear_faults))
+        .route("/faults/{id}", web::delete().to(remove_fault))
+        .route("/sales", web::get().to(sales))
+        .route("/stats", web::get().to(stats))
+        .route("/state", web::delete().to(clear));
+}
+
+#[derive(Deserialize)]
+#[serde(rename_all = "camelCase", deny_unknown_fields)]
+struct Registration {
+    tin: String,
+    bhf_id: String,
+    dvc_srl_no: String,
+    cmc_key: Option<String>,
+    #[serde(alias = "next_invoice_no")]
+    next_invoice_no: Option<i64>,
+    #[serde(alias = "next_receipt_no")]
+    next_receipt_no: Option<i64>,
+    #[serde(alias = "consumer_key")]
+    consumer_key: Option<String>,
+    #[serde(alias = "consumer_secret")]
+    consumer_secret: Option<String>,
+    #[serde(alias = "app_id")]
+    app_id: Option<String>,
+}
+
+async fn register(sim: Sim, body: web::Bytes) -> HttpResponse {
+    let wanted: Registration = match serde_json::from_slice(&body) {
+        Ok(wanted) => wanted,
+        Err(error) => return problem(400, &error.to_string()),
+    };
+    if wanted.tin.len() != 11 || wanted.bhf_id.len() != 2 || wanted.next_invoice_no.is_some_and(|no| no < 1) {
+        return problem(400, "tin has 11 characters, bhfId 2, numbers start at 1");
+    }
+    let branch = Branch { tin: wanted.tin.clone(), bhf: wanted.bhf_id.clone() };
+    let mut books = sim.books();
+    if let Some(device) = books.devices.get(&branch) {
+        return if device.is_the(&wanted) {
+            json_answer(200, &keys(&branch, device))
+        } else {
+            problem(409, "this tin and bhfId are registered with other values")
+        };
+    }
+    if books.devices.len() >= MAX_DEVICES {
+        return problem(507, "too many devices");
+    }
+    let device = Device::new(&branch, wanted, sim.config.seed);
+    let answer = json_answer(201, &keys(&branch, &device));
+    books.devices.insert(branch, device);
+    answer
+}
+
+impl Device {
+    fn new(branch: &Branch, wanted: Registration, seed: u64) -> Self {
+        let of = [&branch.tin, &branch.bhf];
+        let first_invoice_no = wanted.next_invoice_no.unwrap_or(1);
+        let first_receipt_no = wanted.next_receipt_no.unwrap_or(first_invoice_no);
+        Self {
+            serial: wanted.dvc_srl_no,
+            cmc_key: wanted.cmc_key,
+            sdc_id: format!("KRACU{}", draw::digits(seed, "sdcId", &of, 10)),
+            mrc_no: format!("WIS{}", draw::digits(seed, "mrcNo", &of, 8)),
+            app: App {
+                consumer_key: wanted
+                    .consumer_key
+                    .unwrap_or_else(|| draw::base32(seed, "consumer key", &of, 32)),
+                consumer_secret: wanted
+                    .consumer_secret
+                    .unwrap_or_else(|| draw::base32(seed, "secret", &of, 16)),
+                app_id: wanted.app_id.unwrap_or_else(|| draw::uuid(seed, "app", &of)),
+            },
+            first_invoice_no,
+            next_invoice_no: first_invoice_no,
+            first_receipt_no,
+            next_receipt_no: first_receipt_no,
+            sales: Default::default(),
+            trader_nos: HashMap::new(),
+            last_try: None,
+        }
+    }
+
+    /// Registering the same device again is no error.
+    fn is_the(&self, wanted: &Registration) -> bool {
+        let same =
+            |wanted: &Option<String>, ours: &str| wanted.as_deref().is_none_or(|wanted| wanted == ours);
+        self.serial == wanted.dvc_srl_no
+            && same(&wanted.cmc_key, self.cmc_key.as_deref().unwrap_or_default())
+            && same(&wanted.consumer_key, &self.app.consumer_key)
+            && same(&wanted.consumer_secret, &self.app.consumer_secret)
+            && same(&wanted.app_id, &self.app.app_id)
+            && wanted.next_invoice_no.is_none_or(|no| no == self.first_invoice_no)
+    }
+}
+
+fn keys(branch: &Branch, device: &Device) -> Value {
+    json!({
+        "tin": branch.tin, "bhfId": branch.bhf, "dvcSrlNo": device.serial, "cmcKey": device.cmc_key,
+        "sdcId": device.sdc_id, "mrcNo": device.mrc_no, "dvcId": device.device_id(),
+        "consumer_key": device.app.consumer_key, "consumer_secret": device.app.consumer_secret,
+        "app_id": device.app.app_id, "next_invoice_no": device.next_invoice_no,
+    })
+}
+
+async fn devices(sim: Sim) -> HttpResponse {
+    let books = sim.books();
+    let devices: Vec<_> = books.devices.iter().map(|(branch, device)| keys(branch, device)).collect();
+    json_answer(200, &json!({ "devices": devices }))
+}
+
+async fn add_fault(sim: Sim, body: web::Bytes) -> HttpResponse {
+    let rule: Rule = match serde_json::from_slice(&body) {
+        Ok(rule) => rule,
+        Err(error) => return problem(400, &error.to_string()),
+    };
+    match sim.faults().add(rule) {
+        Some(id) => json_answer(201, &json!({ "id": id })),
+        None => problem(507, "too many fault rules"),
+    }
+}
+
+async fn faults(sim: Sim) -> HttpResponse {
+    json_answer(200, &json!({ "faults": sim.faults().list() }))
+}
+
+async fn clear_faults(sim: Sim) -> HttpResponse {
+    sim.faults().clear();
+    HttpResponse::NoContent().finish()
+}
+
+async fn remove_fault(sim: Sim, id: web::Path<u64>) -> HttpResponse {
+    if sim.faults().remove(*id) { HttpResponse::NoContent().finish() } else { problem(404, "no such rule") }
+}
+
+#[derive(Deserialize)]
+struct Page {
+    /// `tin` or `tin/bhfId`.
+    device: Option<String>,
+    #[serde(default)]
+    offset: usize,
+    limit: Option<usize>,
+}
+
+async fn sales(sim: Sim, page: web::Query<Page>) -> HttpResponse {
+    let books = sim.books();
+    let wanted = |branch: &Branch| {
+        page.device.as_ref().is_none_or(|device| branch.tin == *device || branch.to_string() == *device)
+    };
+    let all = books.devices.iter().filter(|(branch, _)| wanted(branch));
+    let all = all.flat_map(|(branch, device)| device.sales.values().map(move |filed| (branch, filed)));
+    let page = all.skip(page.offset).take(page.limit.unwrap_or(usize::MAX));
+    let sales: Vec<_> = page.map(|(branch, filed)| filed.listed(branch)).collect();
+    json_answer(200, &json!({ "sales": sales }))
+}
+
+async fn stats(sim: Sim) -> HttpResponse {
+    json_answer(200, &sim.stats())
+}
+
+async fn clear(sim: Sim) -> HttpResponse {
+    sim.epoch.fetch_add(1, Ordering::SeqCst);
+    sim.books().clear();
+    sim.faults().clear();
+    sim.traffic.clear();
+    HttpResponse::NoContent().finish()
+}

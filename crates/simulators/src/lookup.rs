@@ -1,0 +1,161 @@
+//! The find call's view of a filed sale: the request as stored, in KRA's field order, with the
+//! receipt. What S2B's captures lack is left out (`salesTyCd`, `trdInvcNo`, `tin`, `bhfId`).
+
+use crate::books::Filed;
+use crate::clock;
+use serde_json::json;
+use serde_json::value::RawValue;
+use std::collections::BTreeMap;
+
+const HEADER: [&str; 41] = [
+    "invcNo",
+    "orgInvcNo",
+    "custTin",
+    "custNm",
+    "rcptTyCd",
+    "pmtTyCd",
+    "salesSttsCd",
+    "cfmDt",
+    "salesDt",
+    "stockRlsDt",
+    "cnclReqDt",
+    "cnclDt",
+    "rfdDt",
+    "rfdRsnCd",
+    "totItemCnt",
+    "taxblAmtA",
+    "taxblAmtB",
+    "taxblAmtC",
+    "taxblAmtD",
+    "taxblAmtE",
+    "taxRtA",
+    "taxRtB",
+    "taxRtC",
+    "taxRtD",
+    "taxRtE",
+    "taxAmtA",
+    "taxAmtB",
+    "taxAmtC",
+    "taxAmtD",
+    "taxAmtE",
+    "totTaxblAmt",
+    "totTaxAmt",
+    "totAmt",
+    "prchrAcptcYn",
+    "remark",
+    "regrId",
+    "regrNm",
+    "modrId",
+    "modrNm",
+    "receipt",
+    "itemList",
+];
+const RECEIPT: [&str; 14] = [
+    "custTin",
+    "custMblNo",
+    "rcptPbctDt",
+    "trdeNm",
+    "adrs",
+    "topMsg",
+    "btmMsg",
+    "prchrAcptcYn",
+    "rptNo",
+    "intrlData",
+    "rcptSign",
+    "curRcptNo",
+    "totRcptNo",
+    "sdcDateTime",
+];
+const ITEM: [&str; 21] = [
+    "itemSeq",
+    "itemCd",
+    "itemClsCd",
+    "itemNm",
+    "bcd",
+    "pkgUnitCd",
+    "pkg",
+    "qtyUnitCd",
+    "qty",
+    "prc",
+    "splyAmt",
+    "dcRt",
+    "dcAmt",
+    "isrccCd",
+    "isrccNm",
+    "isrcRt",
+    "isrcAmt",
+    "taxTyCd",
+    "taxblAmt",
+    "taxAmt",
+    "totAmt",
+];
+
+/// Fields as JSON text, so that amounts come back exactly as they were sent.
+type Object = BTreeMap<String, Box<RawValue>>;
+
+/// `data` of the find call and of the sales list.
+pub(crate) fn sales_list<'a>(filed: impl Iterator<Item = &'a Filed>) -> Box<RawValue> {
+    let sales: Vec<String> = filed.map(stored).collect();
+    raw(format!("{{\"salesList\":[{}]}}", sales.join(",")))
+}
+
+fn stored(filed: &Filed) -> String {
+    let mut sale: Object = serde_json::from_slice(&filed.body).expect("an accepted sale is a JSON object");
+    let receipt = receipt(&sale, filed);
+    let items: Vec<Object> =
+        serde_json::from_str(sale["itemList"].get()).expect("an accepted sale has a list of lines");
+    let items: Vec<String> = items.iter().map(|item| object(&ITEM, item)).collect();
+    set(&mut sale, "invcNo", json!(filed.sale.invoice_no).to_string());
+    set(&mut sale, "orgInvcNo", json!(filed.sale.original_no).to_string());
+    for name in ["cfmDt", "stockRlsDt", "cnclReqDt", "cnclDt", "rfdDt"] {
+        space_out(&mut sale, name);
+    }
+    for name in ["modrId", "modrNm"] {
+        sale.remove(name);
+    }
+    set(&mut sale, "receipt", receipt);
+    set(&mut sale, "itemList", format!("[{}]", items.join(",")));
+    object(&HEADER, &sale)
+}
+
+fn receipt(sale: &Object, filed: &Filed) -> String {
+    let mut receipt: Object =
+        serde_json::from_str(sale["receipt"].get()).expect("an accepted sale has a receipt object");
+    let signed = &filed.receipt;
+    let at = format!("{}.0", clock::spaced(signed.at));
+    let server_fields = [
+        ("rcptPbctDt", json!(at)),
+        ("rptNo", json!(1)),
+        ("intrlData", json!(signed.internal_data)),
+        ("rcptSign", json!(signed.signature)),
+        ("curRcptNo", json!(signed.current.to_string())),
+        ("totRcptNo", json!(signed.total.to_string())),
+        ("sdcDateTime", json!(at)),
+    ];
+    for (name, value) in server_fields {
+        set(&mut receipt, name, value.to_string());
+    }
+    object(&RECEIPT, &receipt)
+}
+
+/// `yyyyMMddHHmmss` becomes `YYYY-MM-DD HH:MM:SS`.
+fn space_out(sale: &mut Object, name: &str) {
+    let text = sale.get(name).and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
+    if let Some(at) = text.and_then(|text| clock::parse_compact(&text)) {
+        set(sale, name, json!(clock::spaced(at)).to_string());
+    }
+}
+
+fn object(names: &[&str], fields: &Object) -> String {
+    let of = |name: &&str| fields.get(*name).map_or("null", |raw| raw.get());
+    let fields: Vec<String> = names.iter().map(|name| format!("\"{name}\":{}", of(name))).collect();
+    format!("{{{}}}", fields.join(","))
+}
+
+fn set(object: &mut Object, name: &str, json: String) {
+    object.insert(name.to_owned(), raw(json));
+}
+
+fn raw(json: String) -> Box<RawValue> {
+    RawValue::from_string(json).expect("put together from JSON")
+}

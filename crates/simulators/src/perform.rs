@@ -1,0 +1,133 @@
+//! Carrying out a call together with the faults planned for it.
+
+use crate::books::Try;
+use crate::config::Dialect;
+use crate::envelope::{Reply, html};
+use crate::faults::{Fault, Plan};
+use crate::fields::Fields;
+use crate::kra::Request;
+use crate::routes::Call;
+use crate::server::Authority;
+use crate::wire::Wire;
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::RETRY_AFTER;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+use tokio::time::sleep;
+
+impl Authority {
+    /// What is processed is so when the call comes in; latency is spent before the answer.
+    /// So a caller that gives up has not undone anything.
+    pub(crate) async fn perform(
+        self: &Arc<Self>,
+        request: Arc<Request>,
+        plan: Plan,
+        wire: &Wire,
+    ) -> HttpResponse {
+        self.count(&plan);
+        self.note_try(&request, &plan);
+        let reply = match &plan.outcome {
+            None => Some(self.process(&request, &plan, false)),
+            Some(fault) => {
+                self.before(&request, &plan, fault);
+                None
+            }
+        };
+        sleep(self.config.latency + plan.slow.unwrap_or_default()).await;
+        match (reply, &plan.outcome) {
+            (Some(reply), _) => self.envelope().render(&reply),
+            (None, Some(fault)) => self.misanswer(fault, wire).await,
+            (None, None) => unreachable!("without a fault there is a reply"),
+        }
+    }
+
+    /// The part of a fault that happens to the request.
+    fn before(self: &Arc<Self>, request: &Arc<Request>, plan: &Plan, fault: &Fault) {
+        match fault {
+            Fault::DeliverLate { ms, .. } => {
+                self.deliver_late(request.clone(), plan, Duration::from_millis(*ms))
+            }
+            Fault::ExpiredToken => request.claim.expire_token(&mut self.books()),
+            Fault::AcceptThenDrop
+            | Fault::Status { accept: true, .. }
+            | Fault::Html { accept: true, .. }
+            | Fault::Envelope { accept: true, .. } => drop(self.process(request, plan, false)),
+            _ => {}
+        }
+    }
+
+    /// The part of a fault that happens to the answer.
+    async fn misanswer(&self, fault: &Fault, wire: &Wire) -> HttpResponse {
+        match fault {
+            Fault::Status { code, retry_after, .. } => self.status(*code, *retry_after),
+            Fault::DownFor { status: Some(code), .. } => self.status(*code, None),
+            Fault::Html { status, .. } => html(*status, "Maintenance"),
+            Fault::Envelope { code: Some(code), message, status, .. } => {
+                self.envelope().coded(status.unwrap_or(400), code, message)
+            }
+            Fault::Envelope { code: None, message, status, .. } => {
+                self.envelope().refused(status.unwrap_or(400), message)
+            }
+            Fault::RefusedUnder200 { message } => self.envelope().refused(200, message),
+            Fault::ExpiredToken => self.envelope().render(&Reply::Unauthorised),
+            Fault::DeliverLate { hold_ms, .. } => {
+                sleep(Duration::from_millis(*hold_ms)).await;
+                cut(wire)
+            }
+            _ => cut(wire),
+        }
+    }
+
+    fn status(&self, code: u16, retry_after: Option<u64>) -> HttpResponse {
+        let status = StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+        let text = status.canonical_reason().unwrap_or("Error");
+        let mut answer = self.envelope().fault(status.as_u16(), text);
+        if let Some(seconds) = retry_after {
+            answer.headers_mut().insert(RETRY_AFTER, seconds.into());
+        }
+        answer
+    }
+
+    fn deliver_late(self: &Arc<Self>, request: Arc<Request>, plan: &Plan, after: Duration) {
+        let (authority, epoch) = (self.clone(), self.epoch.load(Ordering::SeqCst));
+        let plan = Plan { lag: plan.lag, ..Plan::default() };
+        tokio::spawn(async move {
+            sleep(after).await;
+            if authority.epoch.load(Ordering::SeqCst) == epoch {
+                authority.process(&request, &plan, true);
+            }
+        });
+    }
+
+    fn count(&self, plan: &Plan) {
+        let slow = plan.slow.map(|_| "slow");
+        let lag = plan.lag.map(|_| "lookup_lag");
+        let padded = plan.padded.then_some("blank_padded_keys");
+        let names = [plan.outcome.as_ref().map(Fault::name), slow, lag, padded];
+        for name in names.into_iter().flatten() {
+            self.traffic.change(|counts| *counts.faults.entry(name).or_default() += 1);
+        }
+    }
+
+    /// A sale sent again although its last answer was lost and nobody looked it up since.
+    fn note_try(&self, request: &Request, plan: &Plan) {
+        let Ok(invoice_no) = Fields::lenient(&request.body).integer("invcNo") else { return };
+        let mut books = self.books();
+        let device = request.claim.branch.as_ref().and_then(|branch| books.devices.get_mut(branch));
+        let Some(device) = device.filter(|_| request.call == Call::Sale) else { return };
+        let blind = |last: &Try| last.invoice_no == invoice_no && !last.answered && !last.looked_up;
+        if device.last_try.as_ref().is_some_and(blind) && self.config.dialect != Dialect::Vscu {
+            self.traffic.change(|counts| counts.resends_without_look_up += 1);
+        }
+        let answered = !plan.outcome.as_ref().is_some_and(Fault::leaves_unknown);
+        device.last_try = Some(Try { invoice_no, answered, looked_up: false });
+    }
+}
+
+fn cut(wire: &Wire) -> HttpResponse {
+    wire.cut();
+    // Nobody receives it; actix wants something to fail to write.
+    HttpResponse::InternalServerError().finish()
+}

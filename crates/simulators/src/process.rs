@@ -1,0 +1,136 @@
+//! What KRA does with a call when nothing goes wrong.
+
+use crate::auth;
+use crate::books::{Branch, Device, Full, Hidden, Receipt};
+use crate::clock;
+use crate::codes;
+use crate::config::Dialect;
+use crate::envelope::{Reply, pad_keys};
+use crate::faults::Plan;
+use crate::fields::Fields;
+use crate::initialise;
+use crate::kra::Request;
+use crate::lookup;
+use crate::refusal::{Mistake, Refusal};
+use crate::routes::Call;
+use crate::sale::{Rules, Sale};
+use crate::server::Authority;
+use crate::tax::Rates;
+use serde_json::json;
+use std::time::Instant;
+
+impl Authority {
+    /// `late` marks a request that arrives after its caller was cut off: what is refused then is
+    /// no mistake of the caller's.
+    pub(crate) fn process(&self, request: &Request, plan: &Plan, late: bool) -> Reply {
+        let reply = self.attempt(request, plan, late).unwrap_or_else(|reply| reply);
+        match &reply {
+            Reply::Refused(_) if late => self.traffic.change(|counts| counts.late_refused += 1),
+            Reply::Refused(refusal) => {
+                self.traffic.note(&request.path, request.claim.branch.as_ref(), refusal)
+            }
+            Reply::Unauthorised if request.call == Call::Token => {
+                let refusal = Refusal::new(Mistake::Auth, "401", "", "wrong consumer key or secret".into());
+                self.traffic.note(&request.path, None, &refusal);
+            }
+            Reply::Unauthorised => self.traffic.change(|counts| counts.unauthorised += 1),
+            _ => {}
+        }
+        reply
+    }
+
+    fn attempt(&self, request: &Request, plan: &Plan, late: bool) -> Result<Reply, Reply> {
+        let mut books = self.books();
+        match request.call {
+            Call::Token => {
+                return Ok(auth::issue_token(&mut books, &self.config, &request.headers, &request.query));
+            }
+            Call::Initialise => {
+                return initialise::initialise(&mut books, &self.config, &request.claim, &request.body);
+            }
+            _ => {}
+        }
+        let (branch, _) = request.claim.check(&mut books, &self.config)?;
+        drop(books);
+        let fields = Fields::of_body(&request.body).map_err(Reply::Refused)?;
+        match request.call {
+            Call::Sale => self.sale(&branch, request, &fields, plan, late),
+            Call::Lookup if plan.lag.is_some() => Ok(Reply::Nothing),
+            Call::Lookup => self.look_up(&branch, &fields),
+            Call::SalesList => self.sales_list(&branch, &fields),
+            Call::CodeList => {
+                last_request(&fields)?;
+                Ok(Reply::done(&codes::listing(Rates::new(self.config.rate_e))))
+            }
+            Call::Other => Ok(Reply::Nothing),
+            _ => Ok(Reply::done(&())),
+        }
+    }
+
+    fn sale(
+        &self,
+        branch: &Branch,
+        request: &Request,
+        fields: &Fields<'_>,
+        plan: &Plan,
+        late: bool,
+    ) -> Result<Reply, Reply> {
+        let rules = Rules::new(self.config.dialect, Rates::new(self.config.rate_e));
+        let sale = Sale::read(fields, rules).map_err(Reply::Refused)?;
+        let number = sale.invoice_no;
+        let mut books = self.books();
+        let filed = books.file(branch, sale, &request.body, &self.config, late).map_err(Reply::Refused)?;
+        let receipt = match filed {
+            Ok(receipt) => receipt,
+            Err(Full) => return Ok(Reply::Full),
+        };
+        let device = books.devices.get_mut(branch).ok_or(Reply::Nothing)?;
+        if let (Some((time, look_ups)), Some(filed)) = (plan.lag, device.sales.get_mut(&number)) {
+            filed.hidden = Hidden { until: time.map(|time| Instant::now() + time), look_ups };
+        }
+        Ok(self.receipt(device, &receipt, plan.padded))
+    }
+
+    fn receipt(&self, device: &Device, receipt: &Receipt, padded: bool) -> Reply {
+        let at = clock::compact(receipt.at);
+        if self.config.dialect == Dialect::Vscu {
+            return Reply::done(&json!({
+                "rcptNo": receipt.current, "intrlData": receipt.internal_data, "rcptSign": receipt.signature,
+                "totRcptNo": receipt.total, "vsdcRcptPbctDate": at, "sdcId": device.sdc_id, "mrcNo": device.mrc_no,
+            }));
+        }
+        let reply = Reply::done(&json!({
+            "curRcptNo": receipt.current.to_string(), "totRcptNo": receipt.total.to_string(),
+            "intrlData": receipt.internal_data, "rcptSign": receipt.signature, "sdcDateTime": at,
+        }));
+        match reply {
+            Reply::Done(data) if padded => Reply::Done(pad_keys(&data)),
+            reply => reply,
+        }
+    }
+
+    fn look_up(&self, branch: &Branch, fields: &Fields<'_>) -> Result<Reply, Reply> {
+        let number = fields.integer("invcNo").map_err(Reply::Refused)?;
+        let mut books = self.books();
+        Ok(match books.look_up(branch, number) {
+            Some(filed) => Reply::Found(lookup::sales_list(std::iter::once(filed))),
+            None => Reply::Nothing,
+        })
+    }
+
+    fn sales_list(&self, branch: &Branch, fields: &Fields<'_>) -> Result<Reply, Reply> {
+        let since = last_request(fields)?;
+        let books = self.books();
+        let sales = books.devices.get(branch).into_iter().flat_map(|device| device.sales.values());
+        let mut changed = sales.filter(|filed| filed.receipt.at > since && !filed.hidden.now()).peekable();
+        Ok(match changed.peek() {
+            Some(_) => Reply::Found(lookup::sales_list(changed)),
+            None => Reply::Nothing,
+        })
+    }
+}
+
+/// `lastReqDt`: look-ups tell what changed since then.
+fn last_request(fields: &Fields<'_>) -> Result<jiff::civil::DateTime, Reply> {
+    fields.time("lastReqDt", clock::now()).map_err(Reply::Refused)
+}

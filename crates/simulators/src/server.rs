@@ -1,0 +1,120 @@
+//! The simulator as a running server.
+
+use crate::books::Books;
+use crate::config::Config;
+use crate::draw;
+use crate::envelope::Envelope;
+use crate::faults::Faults;
+use crate::traffic::Traffic;
+use crate::wire::Wire;
+use crate::{control, kra, tls};
+use actix_web::dev::ServerHandle;
+use actix_web::{App, HttpServer, web};
+use anyhow::Context;
+use std::net::SocketAddr;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+use tokio::task::JoinHandle;
+
+/// Longest request read, in bytes.
+const MAX_BODY: usize = 1 << 20;
+
+/// Idle connections stay open this long, so that a client's pool is the one to close them.
+const KEEP_ALIVE: Duration = Duration::from_secs(75);
+
+/// Everything the simulator knows.
+pub(crate) struct Authority {
+    pub(crate) config: Config,
+    books: Mutex<Books>,
+    faults: Mutex<Faults>,
+    pub(crate) traffic: Traffic,
+    /// Raised when the state is cleared, so that late deliveries from before stay away.
+    pub(crate) epoch: AtomicU64,
+    replies: AtomicU64,
+}
+
+impl Authority {
+    pub(crate) fn books(&self) -> MutexGuard<'_, Books> {
+        self.books.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
+        self.faults.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    /// The envelope of one answer.
+    pub(crate) fn envelope(&self) -> Envelope {
+        let nth = self.replies.fetch_add(1, Ordering::Relaxed).to_string();
+        let reference = draw::uuid(self.config.seed, "response", &[&nth]);
+        Envelope { dialect: self.config.dialect, reference }
+    }
+}
+
+/// A running simulator; it stops when told to or when dropped.
+pub struct Running {
+    address: SocketAddr,
+    tls: bool,
+    handle: ServerHandle,
+    task: JoinHandle<std::io::Result<()>>,
+}
+
+impl Running {
+    /// e.g. `http://127.0.0.1:45123`, without a trailing slash.
+    pub fn url(&self) -> String {
+        let scheme = if self.tls { "https" } else { "http" };
+        format!("{scheme}://{}", self.address)
+    }
+
+    /// Stops at once: pending calls lose their connection, as when a machine dies.
+    ///
+    /// # Errors
+    /// When the server had already failed.
+    pub async fn stop(self) -> anyhow::Result<()> {
+        self.handle.stop(false).await;
+        Ok(self.task.await??)
+    }
+}
+
+/// Binds and serves in the background of the current tokio runtime.
+///
+/// # Errors
+/// When the address is taken or the TLS files cannot be used.
+pub async fn start(config: Config) -> anyhow::Result<Running> {
+    let listener = std::net::TcpListener::bind(config.listen)
+        .with_context(|| format!("listening on {}", config.listen))?;
+    let address = listener.local_addr()?;
+    let tls = tls::settings(&config)?;
+    let is_tls = tls.is_some();
+    let authority = Arc::new(Authority {
+        config,
+        books: Mutex::default(),
+        faults: Mutex::default(),
+        traffic: Traffic::default(),
+        epoch: AtomicU64::new(0),
+        replies: AtomicU64::new(0),
+    });
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(web::Data::from(authority.clone()))
+            .app_data(web::PayloadConfig::new(MAX_BODY))
+            .app_data(web::JsonConfig::default().limit(MAX_BODY))
+            .service(web::scope("/_sim").configure(control::routes))
+            .default_service(web::to(kra::answer))
+    })
+    .on_connect(|io, extensions| {
+        if let Some(wire) = Wire::below(io) {
+            extensions.insert(Arc::new(wire));
+        }
+    })
+    .keep_alive(KEEP_ALIVE)
+    .h1_allow_half_closed(false)
+    .disable_signals();
+    let server = match tls {
+        Some(tls) => server.listen_rustls_0_23(listener, tls)?,
+        None => server.listen(listener)?,
+    };
+    let server = server.run();
+    let handle = server.handle();
+    Ok(Running { address, tls: is_tls, handle, task: tokio::spawn(server) })
+}

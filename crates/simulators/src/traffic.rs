@@ -1,0 +1,168 @@
+//! Counts of everything that came in, for audits: calls at once, connections, refusals.
+
+use crate::books::Branch;
+use crate::refusal::{Mistake, Refusal};
+use crate::routes::Call;
+use crate::wire::Wire;
+use serde::Serialize;
+use std::collections::{BTreeMap, HashMap, VecDeque};
+use std::sync::{Arc, Mutex, MutexGuard};
+
+/// Client mistakes remembered word by word; all are counted.
+const REMEMBERED: usize = 1000;
+
+/// Paths counted apart; a client that invents more has them counted together.
+const MAX_PATHS: usize = 200;
+
+#[derive(Default)]
+pub(crate) struct Traffic(Mutex<Inner>);
+
+#[derive(Default)]
+struct Inner {
+    live: HashMap<u64, Live>,
+    last_live: u64,
+    counts: Counts,
+}
+
+struct Live {
+    branch: Option<Branch>,
+    wire: Arc<Wire>,
+}
+
+#[derive(Clone, Default, Serialize)]
+pub(crate) struct Counts {
+    pub(crate) connections: u64,
+    pub(crate) calls: BTreeMap<Call, u64>,
+    pub(crate) paths: BTreeMap<String, u64>,
+    pub(crate) in_flight_max: usize,
+    pub(crate) in_flight_max_per_device: BTreeMap<String, usize>,
+    pub(crate) refusals: BTreeMap<&'static str, u64>,
+    pub(crate) protocol_errors: u64,
+    pub(crate) protocol_error_log: VecDeque<Noted>,
+    pub(crate) faults: BTreeMap<&'static str, u64>,
+    /// Calls without a valid token.
+    pub(crate) unauthorised: u64,
+    pub(crate) late_refused: u64,
+    pub(crate) resends_without_look_up: u64,
+}
+
+/// One client mistake.
+#[derive(Clone, Serialize)]
+pub(crate) struct Noted {
+    pub(crate) at: jiff::Timestamp,
+    pub(crate) path: String,
+    pub(crate) device: Option<String>,
+    pub(crate) mistake: &'static str,
+    pub(crate) code: String,
+    pub(crate) message: String,
+}
+
+/// A call in flight; ends when dropped.
+pub(crate) struct InFlight<'a> {
+    traffic: &'a Traffic,
+    id: u64,
+}
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        self.traffic.lock().live.remove(&self.id);
+    }
+}
+
+impl Traffic {
+    fn lock(&self) -> MutexGuard<'_, Inner> {
+        // Counters stay usable after a panic elsewhere.
+        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+    }
+
+    pub(crate) fn change(&self, change: impl FnOnce(&mut Counts)) {
+        change(&mut self.lock().counts);
+    }
+
+    pub(crate) fn counts(&self) -> (Counts, usize) {
+        let mut inner = self.lock();
+        inner.live.retain(|_, live| !live.wire.hung_up());
+        (inner.counts.clone(), inner.live.len())
+    }
+
+    /// Forgets the counts; calls in flight stay in flight.
+    pub(crate) fn clear(&self) {
+        self.lock().counts = Counts::default();
+    }
+
+    pub(crate) fn enter(
+        &self,
+        call: Call,
+        path: &str,
+        branch: Option<Branch>,
+        wire: Arc<Wire>,
+    ) -> InFlight<'_> {
+        let mut inner = self.lock();
+        *inner.counts.calls.entry(call).or_default() += 1;
+        inner.counts.count_path(path);
+        inner.counts.connections += u64::from(wire.is_fresh());
+        inner.last_live += 1;
+        let id = inner.last_live;
+        inner.live.insert(id, Live { branch: branch.clone(), wire });
+        inner.measure(branch.as_ref());
+        InFlight { traffic: self, id }
+    }
+
+    pub(crate) fn note(&self, path: &str, branch: Option<&Branch>, refusal: &Refusal) {
+        let mut inner = self.lock();
+        *inner.counts.refusals.entry(refusal.mistake.name()).or_default() += 1;
+        if refusal.mistake == Mistake::None {
+            return;
+        }
+        inner.counts.protocol_errors += 1;
+        if inner.counts.protocol_error_log.len() == REMEMBERED {
+            inner.counts.protocol_error_log.pop_front();
+        }
+        inner.counts.protocol_error_log.push_back(Noted {
+            at: jiff::Timestamp::now(),
+            path: path.to_owned(),
+            device: branch.map(ToString::to_string),
+            mistake: refusal.mistake.name(),
+            code: refusal.code.clone(),
+            message: refusal.gateway.clone(),
+        });
+    }
+}
+
+impl Counts {
+    fn count_path(&mut self, path: &str) {
+        let known = self.paths.len() < MAX_PATHS || self.paths.contains_key(path);
+        *self.paths.entry(if known { path } else { "(others)" }.to_owned()).or_default() += 1;
+    }
+}
+
+impl Inner {
+    /// Raises the maxima. A caller that hung up no longer waits, but its end is often noticed
+    /// here after its next call arrived; so a new maximum is only believed once every other
+    /// connection was looked at.
+    fn measure(&mut self, branch: Option<&Branch>) {
+        if !self.is_new_maximum(branch) {
+            return;
+        }
+        self.live.retain(|_, live| !live.wire.hung_up());
+        let all = self.live.len();
+        self.counts.in_flight_max = self.counts.in_flight_max.max(all);
+        if let Some(branch) = branch {
+            let of_device = self.of(branch);
+            let max = self.counts.in_flight_max_per_device.entry(branch.to_string()).or_default();
+            *max = (*max).max(of_device);
+        }
+    }
+
+    fn is_new_maximum(&self, branch: Option<&Branch>) -> bool {
+        self.live.len() > self.counts.in_flight_max
+            || branch.is_some_and(|branch| {
+                let max = self.counts.in_flight_max_per_device.get(&branch.to_string()).copied();
+                self.of(branch) > max.unwrap_or_default()
+            })
+    }
+
+    fn of(&self, branch: &Branch) -> usize {
+        self.live.values().filter(|live| live.branch.as_ref() == Some(branch)).count()
+    }
+}
