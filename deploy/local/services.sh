@@ -172,7 +172,8 @@ up() {
     fi
     lock
     up_locked
-    touch "$state/kept"
+    # Below a `with` the servers are started again, and still end with it.
+    [[ ${RISITI_SERVICES_WITH:-} == "$state" ]] || touch "$state/kept"
     unlock
 }
 
@@ -247,8 +248,8 @@ with() {
     up_locked
     unlock
     private_urls
-    DATABASE_URL=$private_database_url AMQP_URL=$private_amqp_url RISITI_REDIS_URL=$private_redis_url \
-        "$@" 8>&-
+    RISITI_SERVICES_WITH=$state DATABASE_URL=$private_database_url AMQP_URL=$private_amqp_url \
+        RISITI_REDIS_URL=$private_redis_url "$@" 8>&-
 }
 
 command=${1:-}

@@ -1,0 +1,45 @@
+# `make demo` and `make test` are all a newcomer needs: they install what is
+# missing, start private servers, build, run, and stop what they started.
+
+SHELL := bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help demo test check up down linker
+
+with_servers := deploy/local/services.sh with
+
+help:
+	@sed -n 's/^## //p' Makefile
+
+## make demo    every service against the eTIMS simulator: a storm, faults, replay, audit
+demo: linker
+	@$(with_servers) deploy/local/demo.sh
+
+## make test    every test, on real servers
+test: linker
+	cargo build --locked --workspace --all-targets
+	@if cargo nextest --version >/dev/null 2>&1; then \
+	    $(with_servers) cargo nextest run --locked --workspace; \
+	else \
+	    $(with_servers) cargo test --locked --workspace --lib --bins --tests; \
+	fi
+
+## make check   formatting, lints, docs, dependency policy
+check: linker
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
+	@deploy/checks/crate-dependencies.sh
+	@deploy/checks/cargo-deny.sh
+
+## make up      the demo's stack, left running
+up: linker
+	@deploy/local/stack.sh up
+
+## make down    stops it
+down:
+	@deploy/local/stack.sh down
+
+# Rust links with the C compiler, which a fresh Debian does not have.
+linker:
+	@command -v cc >/dev/null || deploy/local/install-packages.sh gcc libc6-dev

@@ -1,0 +1,78 @@
+#!/usr/bin/env bash
+# Fails on a dependency that docs/architecture.md forbids: between our crates, or
+# of a crate on an outside library that another one owns. Development
+# dependencies are free, they ship nothing.
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/../.."
+
+# Which of our crates each may use. A new crate must be added here to build.
+allowed_ours='
+risiti-domain:
+risiti-providers: risiti-domain
+risiti-etims: risiti-domain
+risiti-queue:
+risiti-ledger: risiti-domain risiti-providers
+risiti-service:
+risiti-ingress: risiti-domain risiti-providers risiti-ledger risiti-queue risiti-service
+risiti-ledger-worker: risiti-domain risiti-providers risiti-ledger risiti-queue risiti-service
+risiti-etims-worker: risiti-domain risiti-etims risiti-ledger risiti-queue risiti-service
+risiti-replay: risiti-domain risiti-providers risiti-ledger risiti-queue risiti-service
+risiti-admin: risiti-domain risiti-etims risiti-ledger risiti-providers risiti-service
+etims-simulator:
+risiti-load:
+risiti-testkit:
+'
+
+# Who may name an outside system's library. The load generator and the test kit
+# look at the servers as outsiders do.
+owners='
+lapin: risiti-queue risiti-testkit
+deadpool-postgres: risiti-ledger
+tokio-postgres: risiti-ledger risiti-load risiti-testkit
+refinery: risiti-ledger
+reqwest: risiti-etims risiti-load
+backoff: risiti-etims
+redis: risiti-ingress
+'
+
+# The domain has no I/O, no clock and no async; the providers no network.
+never='
+risiti-domain: tokio tokio-util futures-util tracing clap actix-web async-trait
+risiti-providers: tokio tokio-util futures-util actix-web async-trait
+'
+
+# One "FROM TO" line for each direct dependency, for every platform and feature.
+edges() {
+    cargo tree --locked --workspace --all-features --target all --edges normal,build \
+        --depth 1 --no-dedupe --prefix depth --format ' {p}' |
+        awk '$1 == 0 { from = $2; print from, "" } $1 == 1 { print from, $2 }'
+}
+
+edges >/dev/null # so that a failing cargo fails this script
+edges | sort -u | awk -v allowed_ours="$allowed_ours" -v owners="$owners" -v never="$never" '
+    function table(text, into,    lines, count, i, key, words) {
+        count = split(text, lines, "\n")
+        for (i = 1; i <= count; i++) {
+            if (lines[i] == "") continue
+            key = lines[i]; sub(/:.*/, "", key)
+            words = lines[i]; sub(/^[^:]*:/, "", words)
+            into[key] = words " "
+        }
+    }
+    function has(list, word) { return index(list, " " word " ") > 0 }
+    function refuse(why) { printf "%s must not depend on %s: %s\n", $1, $2, why; bad = 1 }
+    BEGIN { table(allowed_ours, ours); table(owners, owned_by); table(never, forbidden) }
+    NF == 1 {
+        crates++
+        if (!($1 in ours)) { print $1 " is not in the table of deploy/checks/crate-dependencies.sh"; bad = 1 }
+        next
+    }
+    ($2 in ours) && !has(ours[$1], $2) { refuse("design section 8 keeps these crates apart") }
+    ($2 in owned_by) && !has(owned_by[$2], $1) { refuse("only" owned_by[$2] "may") }
+    ($1 in forbidden) && has(forbidden[$1], $2) { refuse("it stays pure") }
+    END {
+        if (crates == 0) { print "cargo tree listed no crate"; bad = 1 }
+        if (!bad) print "crate dependencies ok (" crates " crates)"
+        exit bad
+    }
+'
