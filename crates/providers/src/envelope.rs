@@ -124,3 +124,57 @@ impl fmt::Debug for Envelope {
             .finish_non_exhaustive()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn full() -> Envelope {
+        Envelope {
+            event_id: "01890a5d-ac96-774b-bcce-b302099a8057".parse().unwrap(),
+            merchant_id: "01890a5d-ac96-774b-bcce-b302099a8058".parse().unwrap(),
+            channel: Channel::Gumroad,
+            format: BodyFormat::Form,
+            kind: Some("sale".to_owned()),
+            delivery_key: Some("sale:FO8TXN==".to_owned()),
+            authenticated_by: AuthenticatedBy::PathFromUnlistedSource,
+            received_at: "2026-09-28T07:15:31.123456Z".parse().unwrap(),
+            traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
+            account: Account { gumroad_seller_id: Some("kL0p==".to_owned()), paystack_live: Some(false) },
+            unreadable: Some(Unreadable::new("price", "is missing, null or blank")),
+        }
+    }
+
+    #[test]
+    fn what_goes_out_comes_back() {
+        let bare = Envelope {
+            kind: None,
+            delivery_key: None,
+            traceparent: None,
+            account: Account::default(),
+            unreadable: None,
+            ..full()
+        };
+        for envelope in [full(), bare] {
+            let mut headers = envelope.to_headers();
+            headers.insert("risiti-dead-letter-id".to_owned(), "another's".to_owned());
+            assert!(Envelope::from_headers(&headers) == Ok(envelope));
+        }
+    }
+
+    #[test]
+    fn a_missing_or_broken_header_is_named() {
+        for name in [EVENT_ID, MERCHANT_ID, CHANNEL, FORMAT, AUTHENTICATED_BY, RECEIVED_AT] {
+            let mut headers = full().to_headers();
+            headers.insert(name.to_owned(), "?".to_owned());
+            assert_eq!(Envelope::from_headers(&headers).unwrap_err(), EnvelopeError::Invalid(name));
+            headers.remove(name);
+            assert_eq!(Envelope::from_headers(&headers).unwrap_err(), EnvelopeError::Missing(name));
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_delivery_key() {
+        assert!(!format!("{:?}", full()).contains("FO8TXN"));
+    }
+}

@@ -89,6 +89,57 @@ pub enum ReversalOutcome {
     Undone,
 }
 
+impl Event {
+    pub(crate) fn payment(kind: impl Into<String>, delivery_key: String, report: PaymentReport) -> Self {
+        let facts = MoneyFacts {
+            amount: report.amount,
+            outcome: match report.outcome {
+                Outcome::Succeeded => "succeeded",
+                Outcome::Failed { .. } => "failed",
+                Outcome::Unknown { .. } => "unknown",
+            },
+            receipt: report.receipt.clone(),
+        };
+        Self { kind: kind.into(), delivery_key, facts, body: EventBody::Payment(report) }
+    }
+
+    pub(crate) fn reversal(kind: impl Into<String>, delivery_key: String, report: ReversalReport) -> Self {
+        let facts = MoneyFacts {
+            amount: report.amount,
+            outcome: match report.outcome {
+                ReversalOutcome::Pending => "reversal_pending",
+                ReversalOutcome::Done => "reversal_done",
+                ReversalOutcome::Failed => "reversal_failed",
+                ReversalOutcome::Undone => "reversal_undone",
+            },
+            receipt: Some(report.of_money_key.clone()),
+        };
+        Self { kind: kind.into(), delivery_key, facts, body: EventBody::Reversal(report) }
+    }
+
+    pub(crate) fn other(kind: impl Into<String>, delivery_key: String, reason: &'static str) -> Self {
+        let facts = MoneyFacts { amount: None, outcome: "none", receipt: None };
+        Self { kind: kind.into(), delivery_key, facts, body: EventBody::Other { reason } }
+    }
+}
+
+impl Outcome {
+    /// What a provider's "paid" amounts to: success only with a money key and an amount above zero
+    /// (protocol A8, C7).
+    pub(crate) fn of_paid(money_key: Option<&str>, amount: Option<Money>) -> Self {
+        match (money_key, amount) {
+            (None, _) => Self::unknown("paid, but the message has no receipt"),
+            (_, None) => Self::unknown("paid, but the message has no amount"),
+            (_, Some(amount)) if amount.is_zero() => Self::unknown("paid, but the amount rounds to 0.00"),
+            (Some(_), Some(_)) => Self::Succeeded,
+        }
+    }
+
+    pub(crate) fn unknown(reason: impl Into<String>) -> Self {
+        Self::Unknown { reason: reason.into() }
+    }
+}
+
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Event").field("kind", &self.kind).field("body", &self.body).finish_non_exhaustive()
@@ -115,5 +166,44 @@ impl fmt::Debug for ReversalReport {
             .field("outcome", &self.outcome)
             .field("amount", &self.amount)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use risiti_domain::{Currency, parse_amount};
+
+    #[test]
+    fn paid_is_success_only_with_a_key_and_money() {
+        let money = |text| Money::new(parse_amount(text).unwrap(), Currency::KES).unwrap();
+        assert_eq!(Outcome::of_paid(Some("UIS4000001"), Some(money("0.005"))), Outcome::Succeeded);
+        for (key, amount) in [
+            (None, Some(money("1"))),
+            (Some("UIS4000001"), None),
+            (Some("UIS4000001"), Some(money("0.004"))),
+            (None, None),
+        ] {
+            assert!(matches!(Outcome::of_paid(key, amount), Outcome::Unknown { .. }));
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_delivery_key_checkout_id_or_phone() {
+        let report = PaymentReport {
+            money_key: None,
+            checkout_id: Some("ws_CO_708374149".to_owned()),
+            reference: None,
+            receipt: None,
+            outcome: Outcome::unknown("because"),
+            amount: None,
+            phone: Phone::parse("254708374149"),
+            occurred_at: None,
+            short_code: None,
+            method: PaymentMethod::MobileMoney,
+        };
+        let shown = format!("{:?}", Event::payment("stk", "ws_CO_708374149:4999".to_owned(), report));
+        assert!(shown.contains("because"));
+        assert!(!shown.contains("708374149"), "{shown}");
     }
 }

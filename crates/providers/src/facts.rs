@@ -35,3 +35,38 @@ impl MoneyFacts {
         hash.finalize().into()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use risiti_domain::{Currency, parse_amount};
+
+    fn facts() -> MoneyFacts {
+        let amount = Money::new(parse_amount("1500").unwrap(), Currency::KES).unwrap();
+        MoneyFacts { amount: Some(amount), outcome: "succeeded", receipt: Some("UIS4000001".to_owned()) }
+    }
+
+    #[test]
+    fn each_fact_counts() {
+        let dollars = Money::new(parse_amount("1500").unwrap(), Currency::USD).unwrap();
+        let more = Money::new(parse_amount("1500.01").unwrap(), Currency::KES).unwrap();
+        let mut digests = vec![
+            facts().digest(),
+            MoneyFacts { amount: None, ..facts() }.digest(),
+            MoneyFacts { amount: Some(dollars), ..facts() }.digest(),
+            MoneyFacts { amount: Some(more), ..facts() }.digest(),
+            MoneyFacts { outcome: "failed", ..facts() }.digest(),
+            MoneyFacts { receipt: None, ..facts() }.digest(),
+            MoneyFacts { receipt: Some("-".to_owned()), ..facts() }.digest(),
+        ];
+        digests.sort_unstable();
+        digests.dedup();
+        assert_eq!(digests.len(), 7);
+    }
+
+    #[test]
+    fn the_digest_is_stored_so_it_stays() {
+        let text = "risiti money facts 1\namount:7:1500.00\ncurrency:3:KES\noutcome:9:succeeded\nreceipt:10:UIS4000001\n";
+        assert_eq!(facts().digest(), <[u8; 32]>::from(Sha256::digest(text)));
+    }
+}

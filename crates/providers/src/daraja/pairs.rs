@@ -1,0 +1,115 @@
+//! Daraja's lists of named values. Order and number vary, a value may be missing, a name may repeat.
+
+use crate::Unreadable;
+use crate::json::Object;
+
+pub(super) struct Pairs<'a> {
+    pairs: Vec<(String, Object<'a>)>,
+    path: String,
+}
+
+impl<'a> Pairs<'a> {
+    /// Reads `object.{outer}.{inner}`, a list of objects that are named by `name_key` (`Name` or `Key`).
+    /// Nothing there, or null, is an empty list; elements without a name are passed over.
+    pub(super) fn read(
+        object: &Object<'a>,
+        outer: &str,
+        inner: &str,
+        name_key: &str,
+    ) -> Result<Self, Unreadable> {
+        let mut pairs = Vec::new();
+        let path = format!("{}.{inner}", object.path_of(outer));
+        let Some(outer) = object.get(outer)? else { return Ok(Self { pairs, path }) };
+        let Some(list) = outer.object()?.get(inner)? else { return Ok(Self { pairs, path }) };
+        for element in list.elements()? {
+            let Ok(pair) = element.object() else { continue };
+            if let Some(name) = pair.soft_text(name_key) {
+                pairs.push((name, pair));
+            }
+        }
+        Ok(Self { pairs, path })
+    }
+
+    pub(super) fn has(&self, name: &str) -> bool {
+        self.pairs.iter().any(|(known, _)| known == name)
+    }
+
+    /// The one value of a name; `None` when missing, null or blank. Two that differ could mean either.
+    pub(super) fn text(&self, name: &str) -> Result<Option<String>, Unreadable> {
+        let mut found = None;
+        for (_, pair) in self.pairs.iter().filter(|(known, _)| known == name) {
+            let Some(value) = pair.get("Value").map_err(|why| self.unreadable(name, &why.problem))? else {
+                continue;
+            };
+            let text = value.text().map_err(|why| self.unreadable(name, &why.problem))?;
+            if found.as_ref().is_some_and(|known| *known != text) {
+                return Err(self.unreadable(name, "appears twice with different values"));
+            }
+            found = Some(text);
+        }
+        Ok(found.filter(|text| !text.is_empty()))
+    }
+
+    /// A value that never stands in the way of a payment.
+    pub(super) fn soft_text(&self, name: &str) -> Option<String> {
+        self.text(name).ok().flatten()
+    }
+
+    pub(super) fn path_of(&self, name: &str) -> String {
+        format!("{}.{name}", self.path)
+    }
+
+    fn unreadable(&self, name: &str, problem: &str) -> Unreadable {
+        Unreadable::new(self.path_of(name), problem)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::json::Node;
+
+    fn read(list: &str, check: impl FnOnce(Result<Pairs<'_>, Unreadable>)) {
+        let json = format!(r#"{{"Meta":{{"Item":{list}}}}}"#);
+        let node = Node::root(json.as_bytes()).unwrap();
+        check(Pairs::read(&node.object().unwrap(), "Meta", "Item", "Name"));
+    }
+
+    #[test]
+    fn values_by_name_in_any_order() {
+        let list = r#"[{"Value":2,"Name":"B"},null,7,{"Name":"Empty"},{"Value":1},{"Name":"A","Value":"1"}]"#;
+        read(list, |pairs| {
+            let pairs = pairs.unwrap();
+            assert_eq!(pairs.text("A"), Ok(Some("1".to_owned())));
+            assert_eq!(pairs.text("B"), Ok(Some("2".to_owned())));
+            assert_eq!(pairs.text("Empty"), Ok(None));
+            assert!(pairs.has("Empty") && !pairs.has("C"));
+        });
+        read(r#"{"Name":"A","Value":1}"#, |pairs| {
+            assert_eq!(pairs.unwrap().text("A"), Ok(Some("1".to_owned())));
+        });
+    }
+
+    #[test]
+    fn a_repeated_name_must_not_disagree() {
+        read(r#"[{"Name":"A","Value":1},{"Name":"A"},{"Name":"A","Value":"1"}]"#, |pairs| {
+            assert_eq!(pairs.unwrap().text("A"), Ok(Some("1".to_owned())));
+        });
+        read(r#"[{"Name":"A","Value":1},{"Name":"A","Value":2}]"#, |pairs| {
+            let pairs = pairs.unwrap();
+            let why = pairs.text("A").unwrap_err();
+            assert_eq!(why.to_string(), "Meta.Item.A: appears twice with different values");
+            assert_eq!(pairs.soft_text("A"), None);
+        });
+    }
+
+    #[test]
+    fn no_list_is_an_empty_one_and_a_wrong_one_is_said() {
+        read("null", |pairs| assert!(!pairs.unwrap().has("A")));
+        read("7", |pairs| assert_eq!(pairs.err().unwrap().to_string(), "Meta.Item: is not a list"));
+        read(r#"[{"Name":"A","Value":[1]}]"#, |pairs| {
+            let why = pairs.unwrap().text("A").unwrap_err();
+            assert_eq!(why.to_string(), "Meta.Item.A: is neither text nor a number");
+        });
+    }
+}

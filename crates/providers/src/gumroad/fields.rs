@@ -1,0 +1,121 @@
+//! A ping's fields, whichever way they are encoded.
+
+use serde_json::value::RawValue;
+use sha2::{Digest, Sha256};
+
+use crate::Unreadable;
+use crate::identifier::identifier;
+use crate::json::{Members, Node};
+
+/// In the order of the body. The first of several fields of one name counts: a seller's custom field may be
+/// called like a real one, and comes after it (design §4).
+pub(super) struct Fields(Vec<(String, String)>);
+
+impl Fields {
+    /// Brackets of a name may come raw or encoded: `card[type]`, `card%5Btype%5D`.
+    pub(super) fn form(body: &[u8]) -> Result<Self, Unreadable> {
+        let fields =
+            serde_urlencoded::from_bytes(body).map_err(|_| Unreadable::new("body", "is not a form"))?;
+        Ok(Self(fields))
+    }
+
+    /// Members of an inner object are named as a form would: `card[type]`. Deeper ones are left out.
+    pub(super) fn json(body: &[u8]) -> Result<Self, Unreadable> {
+        let mut fields = Vec::new();
+        for (name, raw) in Node::root(body)?.object()?.into_members() {
+            match serde_json::from_str(raw.get()) {
+                Ok(Members(inner)) => {
+                    fields.extend(
+                        inner
+                            .into_iter()
+                            .filter_map(|(key, raw)| Some((format!("{name}[{key}]"), scalar(raw)?))),
+                    );
+                }
+                Err(_) => fields.extend(scalar(raw).map(|text| (name, text))),
+            }
+        }
+        Ok(Self(fields))
+    }
+
+    /// Without blanks around it; `None` when missing or blank.
+    pub(super) fn get(&self, name: &str) -> Option<&str> {
+        let (_, text) = self.0.iter().find(|(known, _)| known == name)?;
+        Some(text.trim()).filter(|text| !text.is_empty())
+    }
+
+    pub(super) fn is_true(&self, name: &str) -> bool {
+        self.get(name).is_some_and(|text| text.eq_ignore_ascii_case("true") || text == "1")
+    }
+
+    pub(super) fn identifier(&self, name: &str) -> Result<Option<String>, Unreadable> {
+        self.get(name).map(|text| identifier(name, text.to_owned())).transpose()
+    }
+
+    pub(super) fn required_identifier(&self, name: &str) -> Result<String, Unreadable> {
+        self.identifier(name)?.ok_or_else(|| self.missing(name))
+    }
+
+    pub(super) fn missing(&self, name: &str) -> Unreadable {
+        Unreadable::new(name, "is missing or blank")
+    }
+
+    /// Over all fields but `retry_count`, which retries add.
+    pub(super) fn digest(&self) -> String {
+        let mut hash = Sha256::new();
+        for (name, text) in self.0.iter().filter(|(name, _)| name != "retry_count") {
+            hash.update(format!("{}:{name}{}:{text}", name.len(), text.len()));
+        }
+        hex::encode(hash.finalize())
+    }
+}
+
+/// Text, or a number or truth value as it is written; `None` for null and lists.
+fn scalar(raw: &RawValue) -> Option<String> {
+    match raw.get().as_bytes().first()? {
+        b'"' => serde_json::from_str(raw.get()).ok(),
+        b't' | b'f' | b'-' | b'0'..=b'9' => Some(raw.get().to_owned()),
+        _ => None,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_of_a_name_counts() {
+        let form = Fields::form(b"price=2500&price=1&a=&a=2").unwrap();
+        let json = Fields::json(br#"{"price":2500,"price":1,"a":"","a":2}"#).unwrap();
+        for fields in [form, json] {
+            assert_eq!(fields.get("price"), Some("2500"));
+            assert_eq!(fields.get("a"), None);
+        }
+    }
+
+    #[test]
+    fn brackets_of_all_kinds() {
+        for fields in [
+            Fields::form(b"card%5Btype%5D=visa"),
+            Fields::form(b"card[type]=visa"),
+            Fields::json(br#"{"card":{"type":"visa","bin":null}}"#),
+            Fields::json(br#"{"card[type]":"visa"}"#),
+        ] {
+            assert_eq!(fields.unwrap().get("card[type]"), Some("visa"));
+        }
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_make_no_identifier() {
+        let fields = Fields::form(b"sale_id=%ff%fe&test=TRUE").unwrap();
+        assert!(fields.required_identifier("sale_id").is_err());
+        assert!(fields.is_true("test"));
+        assert_eq!(fields.missing("price").to_string(), "price: is missing or blank");
+    }
+
+    #[test]
+    fn the_digest_leaves_out_the_retry_count() {
+        let digest = |body: &[u8]| Fields::form(body).unwrap().digest();
+        assert_eq!(digest(b"a=1&b=2"), digest(b"a=1&b=2&retry_count=3"));
+        assert_ne!(digest(b"a=1&b=2"), digest(b"a=12&b="));
+    }
+}

@@ -1,0 +1,123 @@
+//! Gumroad Ping: unsigned forms about sales in US dollars.
+
+mod fields;
+
+use risiti_domain::{Currency, Money, PaymentMethod};
+
+use crate::event::{Event, Outcome, PaymentReport, ReversalOutcome, ReversalReport};
+use crate::identifier::key;
+use crate::{Account, BodyFormat, Unreadable, amount, time};
+use fields::Fields;
+
+pub(crate) fn ping(format: BodyFormat, body: &[u8], account: &Account) -> Result<Event, Unreadable> {
+    let fields = match format {
+        BodyFormat::Form => Fields::form(body)?,
+        BodyFormat::Json => Fields::json(body)?,
+    };
+    let is_test = fields.is_true("test");
+    let kind = match fields.identifier("resource_name")? {
+        Some(name) => name,
+        // The dashboard's test ping repeats the last sale and names no resource.
+        None if is_test => "ping".to_owned(),
+        None => return Err(fields.missing("resource_name")),
+    };
+    let seller = fields.identifier("seller_id")?;
+    match kind.as_str() {
+        "sale" | "refund" | "dispute" | "dispute_won" | "ping" => {}
+        _ => return subscription(kind, &fields, is_test),
+    }
+    let is_foreign = account.gumroad_seller_id.is_some() && seller != account.gumroad_seller_id;
+    let sale_id = fields.required_identifier("sale_id")?;
+    // Whatever is no money has a key of its own, lest it take that of the real sale.
+    let mut parts = vec![kind.as_str(), sale_id.as_str()];
+    parts.extend(is_test.then_some("test"));
+    parts.extend(is_foreign.then_some("foreign"));
+    parts.extend(["refunded", "disputed", "dispute_won"].into_iter().filter(|state| fields.is_true(state)));
+    let delivery_key = key(&parts);
+    if is_test {
+        return Ok(Event::other(kind, delivery_key, "a test is no money"));
+    }
+    if is_foreign {
+        return Ok(Event::other(kind, delivery_key, "a sale of another seller"));
+    }
+    match kind.as_str() {
+        "sale" => Ok(Event::payment(kind, delivery_key, sale(&fields, sale_id)?)),
+        "refund" if !fields.is_true("refunded") => Ok(Event::other(
+            kind,
+            delivery_key,
+            "a refund of part of a sale, whose amount a ping does not tell",
+        )),
+        "refund" => {
+            Ok(Event::reversal(kind, delivery_key, reversal("refund", sale_id, ReversalOutcome::Done)))
+        }
+        "dispute" => {
+            Ok(Event::reversal(kind, delivery_key, reversal("dispute", sale_id, ReversalOutcome::Done)))
+        }
+        "dispute_won" => {
+            Ok(Event::reversal(kind, delivery_key, reversal("dispute", sale_id, ReversalOutcome::Undone)))
+        }
+        _ => Ok(Event::other(kind, delivery_key, "a ping that names no sale event")),
+    }
+}
+
+fn sale(fields: &Fields, sale_id: String) -> Result<PaymentReport, Unreadable> {
+    let amount = price(fields)?;
+    Ok(PaymentReport {
+        outcome: if fields.is_true("is_preorder_authorization") {
+            Outcome::unknown("a pre-order is authorised, not charged")
+        } else {
+            Outcome::of_paid(Some(&sale_id), Some(amount))
+        },
+        money_key: Some(sale_id),
+        checkout_id: None,
+        reference: None,
+        receipt: fields.identifier("order_number")?,
+        amount: Some(amount),
+        phone: None,
+        occurred_at: fields.get("sale_timestamp").and_then(time::iso),
+        short_code: None,
+        method: match fields.get("card[type]") {
+            None | Some("paypal") => PaymentMethod::Other,
+            Some(_) => PaymentMethod::Card,
+        },
+    })
+}
+
+/// US cents, whatever `currency` says: that is how the product is displayed. The one ping of a gift is the
+/// receiver's, who paid nothing; what the giver paid stands beside it.
+fn price(fields: &Fields) -> Result<Money, Unreadable> {
+    let gift = fields.is_true("is_gift_receiver_purchase").then(|| fields.get("gift_price")).flatten();
+    let (name, text) = match gift {
+        Some(text) => ("gift_price", text),
+        None => ("price", fields.get("price").ok_or_else(|| fields.missing("price"))?),
+    };
+    amount::subunits(name, text, Currency::USD)
+}
+
+/// The whole sale: pings tell neither a refund's id nor its amount.
+fn reversal(what: &str, sale_id: String, outcome: ReversalOutcome) -> ReversalReport {
+    ReversalReport {
+        reversal_key: key(&[what, &sale_id]),
+        of_money_key: sale_id,
+        amount: None,
+        outcome,
+        occurred_at: None,
+    }
+}
+
+/// Subscription events, and any yet unheard of: told apart by the time within, else by all but the retry count.
+fn subscription(kind: String, fields: &Fields, is_test: bool) -> Result<Event, Unreadable> {
+    let id = fields.identifier("subscription_id")?;
+    let mut at = None;
+    for name in ["ended_at", "cancelled_at", "restarted_at", "effective_as_of"] {
+        at = at.or(fields.identifier(name)?);
+    }
+    let own = match (id, at) {
+        (Some(id), Some(at)) => [id, at],
+        (id, _) => [id.unwrap_or_default(), fields.digest()],
+    };
+    let mut parts = vec![kind.as_str(), own[0].as_str(), own[1].as_str()];
+    parts.extend(is_test.then_some("test"));
+    let delivery_key = key(&parts);
+    Ok(Event::other(kind, delivery_key, "an event that moves no payment"))
+}

@@ -1,0 +1,69 @@
+//! Identifiers within their bounds, and the keys made of them.
+
+use crate::Unreadable;
+
+/// Longest identifier, in characters (protocol A8).
+const CHARACTERS_MAX: usize = 128;
+
+/// Passes text of at most 128 printable characters (protocol A8).
+pub(crate) fn identifier(field: &str, text: String) -> Result<String, Unreadable> {
+    if text.chars().nth(CHARACTERS_MAX).is_some() {
+        return Err(Unreadable::new(field, "is longer than 128 characters"));
+    }
+    if text.chars().all(is_printable) {
+        Ok(text)
+    } else {
+        Err(Unreadable::new(field, "holds characters that cannot be printed"))
+    }
+}
+
+/// Not printable are also the characters nobody sees (two ids that look alike must be alike) and the one
+/// that stands for bytes that were no text.
+fn is_printable(c: char) -> bool {
+    !c.is_control()
+        && !matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
+            | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff0}'..='\u{ffff}' | '\u{e0000}'..='\u{e0fff}')
+}
+
+/// Joins the parts of a key by colons. A colon within a part is escaped, so that two lists of parts never
+/// make one key.
+pub(crate) fn key(parts: &[&str]) -> String {
+    let parts: Vec<String> = parts.iter().map(|part| part.replace('%', "%25").replace(':', "%3A")).collect();
+    parts.join(":")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    #[test]
+    fn bounds() {
+        for good in ["UIS4000001", "ref-with=odd.chars-01", "FO8TXN-dbxYaBdahG97Y-Q==", "INV 1003", "café"] {
+            assert_eq!(identifier("f", good.to_owned()), Ok(good.to_owned()));
+        }
+        assert!(identifier("f", "é".repeat(128)).is_ok());
+        assert!(identifier("f", "é".repeat(129)).is_err());
+        for bad in ["a\0b", "a\nb", "a\u{7f}", "a\u{200b}", "a\u{202e}b", "a\u{fffd}", "a\u{feff}"] {
+            let why = identifier("f", bad.to_owned()).unwrap_err();
+            assert_eq!(why.to_string(), "f: holds characters that cannot be printed");
+        }
+    }
+
+    #[test]
+    fn usual_identifiers_stand_in_a_key_as_they_are() {
+        assert_eq!(key(&["confirmation", "UIS4000001"]), "confirmation:UIS4000001");
+        assert_eq!(key(&["a:b", "c%"]), "a%3Ab:c%25");
+    }
+
+    proptest! {
+        #[test]
+        fn other_parts_make_another_key(
+            a in proptest::collection::vec("[a:%3A25]{0,4}", 1..4),
+            b in proptest::collection::vec("[a:%3A25]{0,4}", 1..4),
+        ) {
+            let parts = |parts: &[String]| key(&parts.iter().map(String::as_str).collect::<Vec<_>>());
+            prop_assert_eq!(a == b, parts(&a) == parts(&b));
+        }
+    }
+}

@@ -1,0 +1,36 @@
+//! Refunds, whole or in part.
+
+use super::Notice;
+use crate::Unreadable;
+use crate::event::{Event, ReversalOutcome, ReversalReport};
+use crate::identifier::key;
+
+pub(super) fn refund(notice: &Notice<'_>) -> Result<Event, Unreadable> {
+    let data = &notice.data;
+    let transaction = data.required_identifier("transaction_reference")?;
+    // Null while the refund is pending.
+    let reference = data.identifier("refund_reference")?;
+    let amount = notice.money("amount")?.ok_or_else(|| data.missing("amount"))?;
+    let natural = [transaction.clone(), reference.clone().unwrap_or_default(), amount.amount().to_string()];
+    let natural = natural.each_ref().map(String::as_str);
+    if amount.is_zero() {
+        return Ok(notice.other(&natural, "a refund of 0.00"));
+    }
+    let reversal_key = match &reference {
+        Some(reference) => key(&["refund", &transaction, reference]),
+        // Two equal partial refunds cannot be told apart until they have references.
+        None => key(&["refund", &transaction, "", natural[2]]),
+    };
+    let report = ReversalReport {
+        reversal_key,
+        of_money_key: transaction.clone(),
+        amount: Some(amount),
+        outcome: match notice.event.as_str() {
+            "refund.processed" => ReversalOutcome::Done,
+            "refund.failed" => ReversalOutcome::Failed,
+            _ => ReversalOutcome::Pending,
+        },
+        occurred_at: None,
+    };
+    Ok(Event::reversal(notice.event.as_str(), notice.key(&natural), report))
+}
