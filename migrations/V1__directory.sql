@@ -104,3 +104,7 @@ CREATE TRIGGER directory_changed AFTER INSERT OR UPDATE OR DELETE ON provider_ac
     FOR EACH STATEMENT EXECUTE FUNCTION notify_directory();
 CREATE TRIGGER directory_changed AFTER INSERT OR UPDATE OR DELETE ON provider_keys
     FOR EACH STATEMENT EXECUTE FUNCTION notify_directory();
+CREATE TRIGGER directory_changed AFTER INSERT OR UPDATE OR DELETE ON short_codes
+    FOR EACH STATEMENT EXECUTE FUNCTION notify_directory();
+CREATE TRIGGER directory_changed AFTER INSERT OR UPDATE OR DELETE ON credentials_canary
+    FOR EACH STATEMENT EXECUTE FUNCTION notify_directory();

@@ -4,6 +4,8 @@ use std::time::Duration;
 
 use deadpool_postgres::{PoolError, TimeoutType};
 
+use crate::vault::VaultError;
+
 /// Messages are Postgres' own primary message or ours. A row's values are in neither: the server's
 /// DETAIL line, which quotes keys, is dropped where errors enter.
 #[derive(Debug, thiserror::Error)]
@@ -29,6 +31,15 @@ pub enum LedgerError {
     /// A stored value that the code cannot read.
     #[error("{table}.{column} of {row} holds a value that cannot be read")]
     Stored { table: &'static str, column: &'static str, row: String },
+    /// A guarded statement found the row in another state than it was read in.
+    #[error("{table} {row} was moved by somebody else")]
+    Moved { table: &'static str, row: String },
+    #[error(
+        "no credentials key was given, and a secret has to be opened or sealed: set RISITI_CREDENTIALS_KEY"
+    )]
+    KeyMissing,
+    #[error(transparent)]
+    Vault(#[from] VaultError),
     #[error("bad database setting: {0}")]
     Setting(String),
     #[error("the database's schema is not this program's: {0}")]
@@ -55,6 +66,9 @@ impl LedgerError {
             Self::Refused(refusal) => is_transient_code(&refusal.code),
             Self::Value(_)
             | Self::Stored { .. }
+            | Self::KeyMissing
+            | Self::Vault(_)
+            | Self::Moved { .. }
             | Self::Setting(_)
             | Self::Schema(_)
             | Self::Migration(_) => false,

@@ -1,14 +1,36 @@
 #![doc = include_str!("../README.md")]
 
+mod credentials;
 mod dead_letters;
+mod device_admin;
+mod devices;
+mod directory;
 mod error;
+mod lane_status;
+mod listen;
+mod manage;
+mod merchants;
 mod migrate;
 mod pool;
+mod provider_accounts;
 mod statements;
 mod suspects;
 mod tokens;
+mod vault;
 
+pub use credentials::{KeyCheck, Reencrypted};
 pub use dead_letters::{MessageDeadLetter, invoice_dead_letter_id};
+pub use device_admin::{ByHand, DeviceChanges, DeviceOptions, NewDevice, Updated};
+pub use devices::{Device, DeviceToken};
+pub use directory::{
+    Bytes, DarajaAccount, Directory, GumroadAccount, Merchant, PaystackAccount, PaystackKey, hash_path_secret,
+};
 pub use error::{LedgerError, Refusal};
+pub use lane_status::LaneStatus;
+pub use listen::{DirectoryView, watch_directory};
+pub use manage::ManageError;
+pub use merchants::MerchantSummary;
 pub use migrate::{Report, migrate};
 pub use pool::{DatabaseSettings, Ledger};
+pub use provider_accounts::{AccountSummary, AddedAccount, KeySummary, NewAccount};
+pub use vault::{Place, Vault, VaultError};

@@ -36,8 +36,15 @@ pub(crate) use statements;
 /// Every module that declares statements. A test compares this list with the source files.
 #[cfg(test)]
 const ALL: &[&[Statement]] = &[
+    crate::credentials::STATEMENTS,
     crate::dead_letters::STATEMENTS,
+    crate::device_admin::STATEMENTS,
+    crate::devices::STATEMENTS,
+    crate::lane_status::STATEMENTS,
+    crate::listen::STATEMENTS,
+    crate::merchants::STATEMENTS,
     crate::pool::STATEMENTS,
+    crate::provider_accounts::STATEMENTS,
     crate::suspects::STATEMENTS,
     crate::tokens::STATEMENTS,
 ];

@@ -1,0 +1,130 @@
+//! One lane as a person looks at it: `risiti-admin device show` and `risiti-replay lanes list` tell the same.
+
+use jiff::Timestamp;
+use risiti_domain::{DeviceId, LaneState};
+use serde::Serialize;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::error::LedgerError;
+use crate::pool::Ledger;
+use crate::statements::statements;
+
+statements! {
+    /// Pending counts only what could be filed now: a credit note waits for its sale (protocol D2).
+    LANE_STATUS = "SELECT d.id, m.slug, d.environment, d.dialect, d.pin, d.branch, d.serial, d.base_url,
+        l.halted_at IS NOT NULL, l.halt_reason, l.next_invoice_no,
+        coalesce(work.pending, 0), coalesce(work.submitting, 0), coalesce(work.dead, 0),
+        work.oldest_pending_seconds, l.last_outcome, l.last_call_at, l.retry_at,
+        EXISTS (SELECT FROM lane_leases x WHERE x.device_id = d.id AND x.lease_until > now()),
+        coalesce(work.to_look_up, 0)
+        FROM devices d
+        JOIN merchants m ON m.id = d.merchant_id
+        JOIN lanes l ON l.device_id = d.id
+        LEFT JOIN LATERAL (
+            SELECT count(*) FILTER (WHERE i.state = 'pending' AND eligible) AS pending,
+                count(*) FILTER (WHERE i.state = 'submitting') AS submitting,
+                count(*) FILTER (WHERE i.state = 'dead') AS dead,
+                count(*) FILTER (WHERE i.look_up_due_at <= now()) AS to_look_up,
+                extract(epoch FROM now() - min(i.created_at) FILTER (WHERE i.state = 'pending' AND eligible))::bigint
+                    AS oldest_pending_seconds
+            FROM (SELECT i.state, i.created_at, i.look_up_due_at,
+                    i.kind = 'sale' OR EXISTS (SELECT FROM invoices sale
+                        WHERE sale.id = i.sale_id AND sale.state = 'success') AS eligible
+                FROM invoices i
+                WHERE i.device_id = d.id
+                    AND (i.state IN ('pending', 'submitting', 'dead') OR i.look_up_due_at IS NOT NULL)) i
+        ) work ON true
+        WHERE $1::uuid IS NULL OR d.id = $1
+        ORDER BY m.slug, d.environment, d.pin, d.branch";
+}
+
+/// Serialises with the keys that `docs` and scripts rely on.
+#[derive(Clone, Debug, Serialize)]
+pub struct LaneStatus {
+    pub device_id: DeviceId,
+    /// Slug.
+    pub merchant: String,
+    pub environment: String,
+    pub dialect: String,
+    pub pin: String,
+    pub branch: String,
+    pub serial: String,
+    pub base_url: String,
+    pub lane_state: LaneState,
+    pub halt_reason: Option<String>,
+    pub next_invoice_no: i64,
+    /// Invoices that could be sent now.
+    pub pending: i64,
+    pub submitting: i64,
+    pub dead: i64,
+    /// Age of the oldest of `pending`.
+    pub oldest_pending_seconds: Option<i64>,
+    pub last_outcome: Option<String>,
+    pub last_call_at: Option<Timestamp>,
+    pub retry_at: Option<Timestamp>,
+}
+
+impl Ledger {
+    /// Every lane, by merchant.
+    pub async fn lane_statuses(&self) -> Result<Vec<LaneStatus>, LedgerError> {
+        let rows = self.connection().await?.query(LANE_STATUS, &[&None::<Uuid>]).await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// `None` when there is no such device.
+    pub async fn lane_status(&self, device: DeviceId) -> Result<Option<LaneStatus>, LedgerError> {
+        let row = self.connection().await?.query_opt(LANE_STATUS, &[&Some(device.uuid())]).await?;
+        row.as_ref().map(read).transpose()
+    }
+}
+
+fn read(row: &Row) -> Result<LaneStatus, LedgerError> {
+    let (pending, submitting, to_look_up): (i64, i64, i64) =
+        (row.try_get(11)?, row.try_get(12)?, row.try_get(19)?);
+    let has_work = pending + submitting + to_look_up > 0;
+    Ok(LaneStatus {
+        device_id: DeviceId::from_uuid(row.try_get(0)?),
+        merchant: row.try_get(1)?,
+        environment: row.try_get(2)?,
+        dialect: row.try_get(3)?,
+        pin: row.try_get(4)?,
+        branch: row.try_get(5)?,
+        serial: row.try_get(6)?,
+        base_url: row.try_get(7)?,
+        lane_state: state(row.try_get(8)?, row.try_get(18)?, has_work),
+        halt_reason: row.try_get(9)?,
+        next_invoice_no: row.try_get(10)?,
+        pending,
+        submitting,
+        dead: row.try_get(13)?,
+        oldest_pending_seconds: row.try_get(14)?,
+        last_outcome: row.try_get(15)?,
+        last_call_at: row.try_get(16)?,
+        retry_at: row.try_get(17)?,
+    })
+}
+
+/// Busy while a worker holds the lease; waiting when there is work and nobody on it, because of a back-off,
+/// an open breaker, or a token on its way.
+fn state(halted: bool, leased: bool, has_work: bool) -> LaneState {
+    match (halted, leased, has_work) {
+        (true, _, _) => LaneState::Halted,
+        (false, true, _) => LaneState::Busy,
+        (false, false, true) => LaneState::Waiting,
+        (false, false, false) => LaneState::Idle,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_halt_outweighs_a_lease_and_a_lease_outweighs_work() {
+        assert_eq!(state(true, true, true), LaneState::Halted);
+        assert_eq!(state(false, true, false), LaneState::Busy);
+        assert_eq!(state(false, false, true), LaneState::Waiting);
+        assert_eq!(state(false, false, false), LaneState::Idle);
+    }
+}
