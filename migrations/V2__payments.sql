@@ -79,15 +79,20 @@ CREATE TABLE reversals (
     -- NULL: the whole sale.
     amount        numeric(14, 2) CONSTRAINT reversal_amount_positive CHECK (amount > 0),
     currency      text,
-    state         text NOT NULL DEFAULT 'waiting'
-                  CONSTRAINT reversal_state_known CHECK (state IN ('waiting', 'applied', 'excess', 'undone')),
+    -- announced: nothing has moved yet; failed: nothing ever did; waiting: for the sale; excess: more than
+    -- is left of the sale, or of another currency, a person looks; undone: the money came back.
+    state         text NOT NULL CONSTRAINT reversal_state_known
+                  CHECK (state IN ('announced', 'failed', 'waiting', 'applied', 'excess', 'undone')),
+    -- How much of the sale it took.
+    credited      numeric(14, 2) CONSTRAINT credited_positive CHECK (credited > 0),
     payment_id    uuid REFERENCES payments,
     event_id      uuid NOT NULL REFERENCES events,
     occurred_at   timestamptz,
     recorded_at   timestamptz NOT NULL DEFAULT now(),
-    CONSTRAINT reversal_told_once UNIQUE (merchant_id, provider, reversal_key)
+    CONSTRAINT reversal_told_once UNIQUE (merchant_id, provider, reversal_key),
+    CONSTRAINT credited_iff_applied CHECK ((state = 'applied') = (credited IS NOT NULL))
 );
-CREATE INDEX reversals_waiting ON reversals (merchant_id, provider, of_money_key) WHERE state = 'waiting';
+CREATE INDEX reversals_of_payment ON reversals (merchant_id, provider, of_money_key);
 
 CREATE TABLE transitions (
     id          bigint GENERATED ALWAYS AS IDENTITY PRIMARY KEY,

@@ -1,19 +1,28 @@
 #![doc = include_str!("../README.md")]
 
+mod books;
 mod credentials;
 mod dead_letters;
 mod device_admin;
 mod devices;
 mod directory;
 mod error;
+mod events;
 mod lane_status;
 mod listen;
 mod manage;
 mod merchants;
 mod migrate;
+mod owing;
+mod payment_rows;
+mod payments;
 mod pool;
 mod provider_accounts;
+mod record;
+mod reversal_rows;
+mod reversals;
 mod statements;
+mod stripes;
 mod suspects;
 mod tokens;
 mod vault;
@@ -26,6 +35,7 @@ pub use directory::{
     Bytes, DarajaAccount, Directory, GumroadAccount, Merchant, PaystackAccount, PaystackKey, hash_path_secret,
 };
 pub use error::{LedgerError, Refusal};
+pub use events::{Delivery, IncomingEvent};
 pub use lane_status::LaneStatus;
 pub use listen::{DirectoryView, watch_directory};
 pub use manage::ManageError;
@@ -33,4 +43,5 @@ pub use merchants::MerchantSummary;
 pub use migrate::{Report, migrate};
 pub use pool::{DatabaseSettings, Ledger};
 pub use provider_accounts::{AccountSummary, AddedAccount, KeySummary, NewAccount};
+pub use record::Recorded;
 pub use vault::{Place, Vault, VaultError};

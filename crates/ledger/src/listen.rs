@@ -1,16 +1,18 @@
 //! Keeps a [`Directory`] up to date: LISTEN on a connection of its own (protocol C11), and a timer for what
 //! a lost notification would have told.
 
+use std::future::{Future, poll_fn};
 use std::sync::Arc;
 use std::time::Duration;
 
 use tokio::sync::{Notify, watch};
 use tokio_postgres::{AsyncMessage, Client};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
 
 use crate::directory::Directory;
 use crate::error::LedgerError;
-use crate::pool::Ledger;
+use crate::pool::{Ledger, PlainConnection};
 use crate::statements::statements;
 
 /// One load, and one round trip to prove that the connection lives, must be done by then.
@@ -101,23 +103,9 @@ async fn listen(
     refresh: Duration,
     sender: &watch::Sender<DirectoryView>,
 ) -> Result<std::convert::Infallible, LedgerError> {
-    let (client, mut connection) = ledger.dedicated().await?;
+    let (client, connection) = ledger.dedicated().await?;
     let changed = Arc::new(Notify::new());
-    let told = Arc::clone(&changed);
-    let driver = tokio::spawn(async move {
-        let mut messages =
-            std::pin::pin!(futures_util::stream::poll_fn(move |context| connection.poll_message(context)));
-        while let Some(message) = futures_util::StreamExt::next(&mut messages).await {
-            match message {
-                Ok(AsyncMessage::Notification(_)) => told.notify_one(),
-                Ok(_) => {}
-                Err(_) => break,
-            }
-        }
-        // Ends a wait on a connection that is gone: the next load fails on it.
-        told.notify_one();
-    });
-    let _driver = AbortOnDrop(driver.abort_handle());
+    let _driver = AbortOnDropHandle::new(tokio::spawn(drive(connection, Arc::clone(&changed))));
     if let Some(role) = ledger.role_statement() {
         within_deadline(client.batch_execute(&role)).await?;
     }
@@ -135,12 +123,14 @@ async fn listen(
     }
 }
 
-struct AbortOnDrop(tokio::task::AbortHandle);
-
-impl Drop for AbortOnDrop {
-    fn drop(&mut self) {
-        self.0.abort();
+async fn drive(mut connection: PlainConnection, changed: Arc<Notify>) {
+    while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+        if let AsyncMessage::Notification(_) = message {
+            changed.notify_one();
+        }
     }
+    // The connection is gone: end the wait, and the next load fails.
+    changed.notify_one();
 }
 
 async fn load(client: &Client) -> Result<Directory, LedgerError> {

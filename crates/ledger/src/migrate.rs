@@ -1,10 +1,10 @@
 //! Brings the schema up to date, once, however many programs try at the same time.
 
-use std::time::Duration;
+use std::future::poll_fn;
 
-use refinery::{Migration, Report as Applied};
+use refinery::Migration;
 use secrecy::SecretString;
-use tokio_postgres::NoTls;
+use tokio_postgres::{AsyncMessage, NoTls};
 
 use crate::error::LedgerError;
 use crate::pool;
@@ -23,31 +23,45 @@ pub struct Report {
     pub applied: Vec<String>,
     /// Of the newest migration.
     pub version: i32,
+    /// What could not be done and does not have to be: a role that this login may not make.
+    pub warnings: Vec<String>,
 }
 
 /// Applies what is missing, each migration in its own transaction, on its own connection, under an
-/// advisory lock (refinery's driver takes none, protocol C11).
+/// advisory lock (refinery's driver takes none, protocol C11). Then sees to the roles, each time.
 ///
 /// # Errors
 /// [`LedgerError::Migration`] when a migration fails, or an applied one differs from the embedded one.
 pub async fn migrate(url: &SecretString) -> Result<Report, LedgerError> {
     let config = pool::config(url, "risiti-admin")?;
     let (mut client, connection) = config.connect(NoTls).await.map_err(LedgerError::unreachable)?;
-    let driver = tokio::spawn(connection);
-    // A waiter must not wait behind a dead peer for ever, and a migration may take its time.
+    let driver = tokio::spawn(drive(connection));
+    // A waiter must not give up while the first one works, and a migration may take its time.
     client.batch_execute("SET statement_timeout = 0; SET lock_timeout = 0").await?;
     client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await?;
-    let report = embedded::migrations::runner().run_async(&mut client).await;
-    let report = report.map_err(|error| LedgerError::Migration(chain(&error)))?;
+    let applied = embedded::migrations::runner().run_async(&mut client).await;
+    let applied = applied.map_err(|error| LedgerError::Migration(chain(&error)))?;
+    client.batch_execute("SELECT set_up_roles()").await?;
     // Ends the session, and the lock with it.
     drop(client);
-    let _ = tokio::time::timeout(Duration::from_secs(5), driver).await;
-    Ok(summary(&report))
+    let mut warnings = driver.await.unwrap_or_default();
+    warnings.sort();
+    warnings.dedup();
+    let applied = applied.applied_migrations().iter().map(|migration| migration.to_string()).collect();
+    Ok(Report { applied, version: newest(), warnings })
 }
 
-fn summary(report: &Applied) -> Report {
-    let applied = report.applied_migrations().iter().map(|migration| migration.to_string()).collect();
-    Report { applied, version: newest() }
+/// Drives the connection to its end and returns the server's warnings.
+async fn drive(mut connection: pool::PlainConnection) -> Vec<String> {
+    let mut warnings = Vec::new();
+    while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
+        if let AsyncMessage::Notice(notice) = message
+            && notice.severity() == "WARNING"
+        {
+            warnings.push(notice.message().to_owned());
+        }
+    }
+    warnings
 }
 
 fn newest() -> i32 {

@@ -24,6 +24,9 @@ const TCP_USER_TIMEOUT: Duration = Duration::from_secs(10);
 const SESSION_OPTIONS: &str =
     "-c idle_in_transaction_session_timeout=5s -c lock_timeout=2s -c statement_timeout=10s";
 
+/// The half of a client that moves bytes.
+pub(crate) type PlainConnection =
+    tokio_postgres::Connection<tokio_postgres::Socket, tokio_postgres::tls::NoTlsStream>;
 pub(crate) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
 statements! {
@@ -115,17 +118,9 @@ impl Ledger {
         Ok(Connection { client: Some(client), spoiled: AtomicBool::new(false) })
     }
 
-    /// A connection outside the pool, for LISTEN and for session locks (protocol C11). It takes the role,
-    /// has no session limits, and hands back the task that drives it, for the caller to poll.
-    pub(crate) async fn dedicated(
-        &self,
-    ) -> Result<
-        (
-            tokio_postgres::Client,
-            tokio_postgres::Connection<tokio_postgres::Socket, tokio_postgres::tls::NoTlsStream>,
-        ),
-        LedgerError,
-    > {
+    /// A connection outside the pool, for LISTEN and for session locks (protocol C11), with the half of it
+    /// that the caller has to poll. It has no session limits and no role yet (see [`Self::role_statement`]).
+    pub(crate) async fn dedicated(&self) -> Result<(tokio_postgres::Client, PlainConnection), LedgerError> {
         let config = config(&self.settings.url, self.settings.application_name)?;
         config.connect(NoTls).await.map_err(LedgerError::unreachable)
     }

@@ -40,11 +40,16 @@ const ALL: &[&[Statement]] = &[
     crate::dead_letters::STATEMENTS,
     crate::device_admin::STATEMENTS,
     crate::devices::STATEMENTS,
+    crate::events::STATEMENTS,
     crate::lane_status::STATEMENTS,
     crate::listen::STATEMENTS,
     crate::merchants::STATEMENTS,
+    crate::owing::STATEMENTS,
+    crate::payment_rows::STATEMENTS,
     crate::pool::STATEMENTS,
     crate::provider_accounts::STATEMENTS,
+    crate::reversal_rows::STATEMENTS,
+    crate::stripes::STATEMENTS,
     crate::suspects::STATEMENTS,
     crate::tokens::STATEMENTS,
 ];
@@ -52,6 +57,18 @@ const ALL: &[&[Statement]] = &[
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[tokio::test]
+    async fn every_statement_fits_the_migrated_schema() {
+        let database = risiti_testkit::TestDatabase::create().await;
+        crate::migrate(&database.url().into()).await.unwrap();
+        let client = database.connect().await;
+        for statement in ALL.iter().copied().flatten() {
+            if let Err(error) = client.prepare(statement.sql).await {
+                panic!("{}: {}", statement.name, error.as_db_error().map_or("no answer", |e| e.message()));
+            }
+        }
+    }
 
     /// A module that declares statements and is not in `ALL` would escape the test that prepares them.
     #[test]

@@ -1,0 +1,244 @@
+//! Events as evidence: stored once per delivery key, with every contradicting body beside it (protocol C5).
+
+use std::collections::{HashMap, HashSet};
+use std::fmt;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use risiti_domain::{AuthenticatedBy, DeviceId, EventId, MerchantId, PaymentId, Provider};
+use risiti_providers::Event;
+use uuid::Uuid;
+
+use crate::error::LedgerError;
+use crate::pool::Transaction;
+use crate::statements::statements;
+
+statements! {
+    /// In the order of their keys, so that two batches with the same ones wait for each other in one
+    /// direction only (protocol C2).
+    INSERT = "
+        INSERT INTO events
+            (id, merchant_id, provider, kind, delivery_key, facts_sha256, authenticated_by, received_at, body)
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[],
+            $8::timestamptz[], $9::bytea[])
+        ON CONFLICT (merchant_id, provider, delivery_key) DO NOTHING
+        RETURNING id";
+    LOCK_KNOWN = "
+        SELECT e.id, e.merchant_id, e.provider, e.delivery_key, e.facts_sha256
+        FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (merchant_id, provider, delivery_key)
+        JOIN events e USING (merchant_id, provider, delivery_key)
+        ORDER BY e.id FOR NO KEY UPDATE OF e";
+    COUNT_DUPLICATES = "
+        UPDATE events e SET duplicates = e.duplicates + d.n
+        FROM unnest($1::uuid[], $2::bigint[]) AS d (id, n) WHERE e.id = d.id";
+    INSERT_CONFLICT = "
+        INSERT INTO event_conflicts (event_id, facts_sha256, delivered_as, received_at, body)
+        VALUES ($1, $2, $3, $4, $5) ON CONFLICT (event_id, facts_sha256) DO NOTHING";
+    SETTLE = "
+        UPDATE events e SET payment_id = coalesce(s.payment_id, e.payment_id), conflict = e.conflict OR s.conflict
+        FROM unnest($1::uuid[], $2::uuid[], $3::bool[]) AS s (id, payment_id, conflict) WHERE e.id = s.id";
+    UNFILED_LANES = "
+        SELECT DISTINCT e.id, i.device_id FROM events e JOIN invoices i ON i.payment_id = e.payment_id
+        WHERE e.id = ANY($1) AND i.state = 'pending'";
+}
+
+/// One message from `[payments]`, read.
+#[derive(Clone)]
+pub struct IncomingEvent {
+    pub id: EventId,
+    pub merchant: MerchantId,
+    pub provider: Provider,
+    pub authenticated_by: AuthenticatedBy,
+    pub received_at: Timestamp,
+    /// The provider's bytes.
+    pub body: Bytes,
+    pub event: Event,
+}
+
+impl fmt::Debug for IncomingEvent {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("IncomingEvent")
+            .field("id", &self.id)
+            .field("event", &self.event)
+            .finish_non_exhaustive()
+    }
+}
+
+/// How an incoming event stands to what is stored.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Delivery {
+    New,
+    /// The very same message, taken from the queue again: it was recorded, its acknowledgement was not.
+    Again,
+    /// The provider told it again.
+    Duplicate,
+    /// The provider told something else under the same key; nothing moves, a person looks.
+    Conflict,
+}
+
+type DeliveryKey<'a> = (MerchantId, Provider, &'a str);
+
+impl IncomingEvent {
+    fn key(&self) -> DeliveryKey<'_> {
+        (self.merchant, self.provider, &self.event.delivery_key)
+    }
+}
+
+/// Stores a batch, and says of each event how it stands; every key is locked from here on.
+pub(crate) async fn store(
+    transaction: &Transaction<'_>,
+    batch: &[IncomingEvent],
+) -> Result<Vec<Delivery>, LedgerError> {
+    let mut order: Vec<&IncomingEvent> = batch.iter().collect();
+    order.sort_by(|a, b| (a.key(), a.id).cmp(&(b.key(), b.id)));
+    let mut firsts = order.clone();
+    firsts.dedup_by_key(|event| event.key());
+    let inserted = insert(transaction, &firsts).await?;
+    let mut heads: HashMap<DeliveryKey<'_>, Head> = firsts
+        .iter()
+        .map(|event| (event.key(), Head { id: event.id, facts: event.event.facts.digest() }))
+        .collect();
+    let known: Vec<_> = firsts.iter().filter(|event| !inserted.contains(&event.id)).collect();
+    let stored = lock_known(transaction, &known).await?;
+    for ((merchant, provider, key), head) in &stored {
+        heads.insert((*merchant, *provider, key.as_str()), *head);
+    }
+    let mut deliveries = Vec::with_capacity(batch.len());
+    let mut duplicates: HashMap<EventId, i64> = HashMap::new();
+    let mut seen: HashSet<EventId> = HashSet::new();
+    for event in batch {
+        let head = &heads[&event.key()];
+        let delivery = if head.id == event.id && inserted.contains(&event.id) && !seen.contains(&event.id) {
+            Delivery::New
+        } else if head.id == event.id || seen.contains(&event.id) {
+            Delivery::Again
+        } else if head.facts == event.event.facts.digest() {
+            *duplicates.entry(head.id).or_default() += 1;
+            Delivery::Duplicate
+        } else {
+            insert_conflict(transaction, head.id, event).await?;
+            Delivery::Conflict
+        };
+        seen.insert(event.id);
+        deliveries.push(delivery);
+    }
+    count(transaction, &duplicates).await?;
+    let conflicting: Vec<Settled> = batch
+        .iter()
+        .zip(&deliveries)
+        .filter(|(_, delivery)| **delivery == Delivery::Conflict)
+        .map(|(event, _)| Settled { event: heads[&event.key()].id, payment: None, flagged: true })
+        .collect();
+    settle(transaction, &conflicting).await?;
+    Ok(deliveries)
+}
+
+/// The stored event of a key.
+#[derive(Clone, Copy)]
+struct Head {
+    id: EventId,
+    facts: [u8; 32],
+}
+
+async fn insert(
+    transaction: &Transaction<'_>,
+    events: &[&IncomingEvent],
+) -> Result<HashSet<EventId>, LedgerError> {
+    let ids: Vec<Uuid> = events.iter().map(|event| event.id.uuid()).collect();
+    let merchants: Vec<Uuid> = events.iter().map(|event| event.merchant.uuid()).collect();
+    let providers: Vec<&str> = events.iter().map(|event| event.provider.as_str()).collect();
+    let kinds: Vec<&str> = events.iter().map(|event| event.event.kind.as_str()).collect();
+    let keys: Vec<&str> = events.iter().map(|event| event.event.delivery_key.as_str()).collect();
+    let facts: Vec<Vec<u8>> = events.iter().map(|event| event.event.facts.digest().to_vec()).collect();
+    let authenticated_by: Vec<&str> = events.iter().map(|event| event.authenticated_by.as_str()).collect();
+    let received_at: Vec<Timestamp> = events.iter().map(|event| event.received_at).collect();
+    let bodies: Vec<&[u8]> = events.iter().map(|event| event.body.as_ref()).collect();
+    let rows = transaction
+        .query(
+            INSERT,
+            &[&ids, &merchants, &providers, &kinds, &keys, &facts, &authenticated_by, &received_at, &bodies],
+        )
+        .await?;
+    rows.iter().map(|row| Ok(EventId::from_uuid(row.try_get(0)?))).collect()
+}
+
+async fn lock_known(
+    transaction: &Transaction<'_>,
+    events: &[&&IncomingEvent],
+) -> Result<Vec<((MerchantId, Provider, String), Head)>, LedgerError> {
+    if events.is_empty() {
+        return Ok(Vec::new());
+    }
+    let merchants: Vec<Uuid> = events.iter().map(|event| event.merchant.uuid()).collect();
+    let providers: Vec<&str> = events.iter().map(|event| event.provider.as_str()).collect();
+    let keys: Vec<&str> = events.iter().map(|event| event.event.delivery_key.as_str()).collect();
+    let rows = transaction.query(LOCK_KNOWN, &[&merchants, &providers, &keys]).await?;
+    let mut known = Vec::with_capacity(rows.len());
+    for row in rows {
+        let id: Uuid = row.try_get(0)?;
+        let unreadable = |column| LedgerError::Stored { table: "events", column, row: id.to_string() };
+        let merchant = MerchantId::from_uuid(row.try_get(1)?);
+        let provider = row.try_get::<_, &str>(2)?.parse().map_err(|_| unreadable("provider"))?;
+        let facts = row.try_get::<_, &[u8]>(4)?.try_into().map_err(|_| unreadable("facts_sha256"))?;
+        known.push(((merchant, provider, row.try_get(3)?), Head { id: EventId::from_uuid(id), facts }));
+    }
+    Ok(known)
+}
+
+async fn count(transaction: &Transaction<'_>, duplicates: &HashMap<EventId, i64>) -> Result<(), LedgerError> {
+    if duplicates.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = duplicates.keys().map(|id| id.uuid()).collect();
+    let counts: Vec<i64> = duplicates.values().copied().collect();
+    transaction.execute(COUNT_DUPLICATES, &[&ids, &counts]).await.map(drop)
+}
+
+async fn insert_conflict(
+    transaction: &Transaction<'_>,
+    head: EventId,
+    event: &IncomingEvent,
+) -> Result<(), LedgerError> {
+    let facts = event.event.facts.digest();
+    transaction
+        .execute(
+            INSERT_CONFLICT,
+            &[&head.uuid(), &facts.as_slice(), &event.id.uuid(), &event.received_at, &event.body.as_ref()],
+        )
+        .await
+        .map(drop)
+}
+
+/// Which payment an event is about, and whether a person looks at it.
+#[derive(Clone, Copy)]
+pub(crate) struct Settled {
+    pub(crate) event: EventId,
+    pub(crate) payment: Option<PaymentId>,
+    pub(crate) flagged: bool,
+}
+
+pub(crate) async fn settle(transaction: &Transaction<'_>, settled: &[Settled]) -> Result<(), LedgerError> {
+    if settled.is_empty() {
+        return Ok(());
+    }
+    let ids: Vec<Uuid> = settled.iter().map(|settled| settled.event.uuid()).collect();
+    let payments: Vec<Option<Uuid>> =
+        settled.iter().map(|settled| settled.payment.map(PaymentId::uuid)).collect();
+    let flagged: Vec<bool> = settled.iter().map(|settled| settled.flagged).collect();
+    transaction.execute(SETTLE, &[&ids, &payments, &flagged]).await.map(drop)
+}
+
+/// Lanes with something unfiled from these events.
+pub(crate) async fn unfiled_lanes(
+    transaction: &Transaction<'_>,
+    events: &[EventId],
+) -> Result<Vec<(EventId, DeviceId)>, LedgerError> {
+    if events.is_empty() {
+        return Ok(Vec::new());
+    }
+    let ids: Vec<Uuid> = events.iter().map(|id| id.uuid()).collect();
+    let rows = transaction.query(UNFILED_LANES, &[&ids]).await?;
+    rows.iter()
+        .map(|row| Ok((EventId::from_uuid(row.try_get(0)?), DeviceId::from_uuid(row.try_get(1)?))))
+        .collect()
+}
