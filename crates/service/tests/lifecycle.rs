@@ -1,0 +1,125 @@
+//! The boot path in a real process.
+
+use risiti_testkit::{Process, Program, http_status};
+use std::{net::SocketAddr, os::unix::process::ExitStatusExt as _, time::Duration};
+use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
+    net::TcpStream,
+};
+
+const BOUND: Duration = Duration::from_secs(60);
+const KEY: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
+
+fn program(way: &str) -> Program {
+    Program::built("examples/lifecycle").arg(way).env("RISITI_CREDENTIALS_KEY", KEY)
+}
+
+async fn body(ops: SocketAddr, path: &str) -> std::io::Result<String> {
+    let mut stream = TcpStream::connect(ops).await?;
+    let request = format!("GET {path} HTTP/1.1\r\nhost: {ops}\r\nconnection: close\r\n\r\n");
+    stream.write_all(request.as_bytes()).await?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await?;
+    Ok(answer)
+}
+
+async fn terminated(way: &str, grace: &str) -> Process {
+    let mut process = program(way).env("RISITI_GRACE", grace).start();
+    process.address_after("ops listener on ").await;
+    process.line_with("starts", BOUND).await;
+    process.terminate();
+    process
+}
+
+#[tokio::test]
+async fn serves_its_listener_until_the_first_signal_and_ends_with_zero() {
+    let mut process = program("obedient").start();
+    let ops = process.address_after("ops listener on ").await;
+    let ready = async || (http_status(ops, "/readyz").await? == 200).then_some(());
+    risiti_testkit::eventually("readiness", BOUND, ready).await;
+    assert_eq!(http_status(ops, "/healthz").await, Some(200));
+    let metrics = body(ops, "/metrics").await.unwrap();
+    assert!(metrics.contains("process_resident_memory_bytes"), "{metrics}");
+
+    process.terminate();
+    assert_eq!(process.exit(BOUND).await.code(), Some(0));
+    assert!(process.log().contains("SIGTERM: finishing what is held"));
+}
+
+#[tokio::test]
+async fn work_that_lets_go_at_the_end_of_the_grace_still_ends_with_zero() {
+    let mut process = terminated("late", "50ms").await;
+    assert_eq!(process.exit(BOUND).await.code(), Some(0));
+    assert!(process.log().contains("the grace of 50ms is over"));
+}
+
+#[tokio::test]
+async fn work_that_outlives_the_grace_is_ended_and_says_so() {
+    let mut process = terminated("stubborn", "50ms").await;
+    assert_eq!(process.exit(BOUND).await.code(), Some(1));
+    assert!(process.log().contains("work outlived the grace"), "{}", process.log());
+}
+
+#[tokio::test]
+async fn a_second_signal_ends_at_once_and_until_then_the_program_is_not_ready() {
+    let mut process = program("stubborn").env("RISITI_GRACE", "24h").start();
+    let ops = process.address_after("ops listener on ").await;
+    process.line_with("starts", BOUND).await;
+    process.terminate();
+    process.line_with("finishing what is held", BOUND).await;
+    let unready = async || (http_status(ops, "/readyz").await? == 503).then_some(());
+    risiti_testkit::eventually("unreadiness", BOUND, unready).await;
+    process.terminate();
+    let status = process.exit(BOUND).await;
+    assert_eq!((status.code(), status.signal()), (Some(128 + 15), None));
+}
+
+#[tokio::test]
+async fn what_the_body_returns_decides_the_exit_code() {
+    for (way, code, said) in [
+        ("done", 3, "ended"),
+        ("fails", 1, "no work to be had"),
+        ("misconfigured", 2, "error: RISITI_CREDENTIALS_KEY: opens nothing here"),
+        ("panics", 101, "a defect"),
+    ] {
+        let mut process = program(way).start();
+        assert_eq!(process.exit(BOUND).await.code(), Some(code), "{way}");
+        assert!(process.log().contains(said), "{way}: {}", process.log());
+    }
+}
+
+#[tokio::test]
+async fn a_bad_setting_is_one_line_and_exit_two() {
+    for (name, value) in [
+        ("RISITI_GRACE", "soon"),
+        ("RISITI_LOG_FORMAT", "xml"),
+        ("RISITI_OPS_LISTEN", "everywhere"),
+        ("RISITI_CREDENTIALS_KEY", "c2hvcnQ="),
+        ("RUST_LOG", "risiti=loud"),
+    ] {
+        let output = program("obedient").env(name, value).output().await;
+        assert_eq!(output.status.code(), Some(2), "{name}");
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(said.contains(name) && said.lines().count() == 1, "{name}: {said}");
+        assert!(name != "RISITI_CREDENTIALS_KEY" || !said.contains(value), "{said}");
+    }
+}
+
+#[tokio::test]
+async fn help_shows_variables_and_defaults_and_no_secret() {
+    let output = program("--help").output().await;
+    assert_eq!(output.status.code(), Some(0));
+    let help = String::from_utf8(output.stdout).unwrap();
+    assert!(help.contains("RISITI_GRACE") && help.contains("20s"), "{help}");
+    assert!(!help.contains(KEY), "{help}");
+}
+
+#[tokio::test]
+async fn json_logs_are_one_object_a_line_panics_included() {
+    let mut process = program("panics").env("RISITI_LOG_FORMAT", "json").start();
+    process.exit(BOUND).await;
+    let log = process.log();
+    let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
+    let panic = lines.iter().find(|line| line["message"] == "panicked: a defect").unwrap();
+    assert!(panic["location"].as_str().unwrap().contains("lifecycle.rs"), "{panic}");
+}
