@@ -73,7 +73,7 @@ impl Broker {
     ) -> Result<Self, StartError> {
         let uri = link::parse(url).map_err(StartError)?;
         let cancel = cancel.child_token();
-        let (publish_tx, publish) = watch::channel(Phase::Down);
+        let (publish_tx, publish) = watch::channel(Phase::Down("still connecting".into()));
         let (consume, consume_rx) = watch::channel(Phase::Idle);
         let (state_tx, state) = watch::channel(BrokerState::Down);
         let inner = Inner {
@@ -118,6 +118,17 @@ impl Broker {
     #[must_use]
     pub fn state(&self) -> watch::Receiver<BrokerState> {
         self.0.state.clone()
+    }
+
+    /// Why the state is not [`BrokerState::Up`], for a readiness check: a refused login, a queue that exists with other arguments.
+    #[must_use]
+    pub fn problem(&self) -> Option<String> {
+        let why = |phase: &Phase| match phase {
+            Phase::Down(why) => Some(why.to_string()),
+            Phase::Blocked(_) => Some("takes no publishes at the moment".into()),
+            Phase::Idle | Phase::Up(_) => None,
+        };
+        why(&self.0.publish.borrow()).or_else(|| why(&self.0.consume.borrow()))
     }
 
     /// Waits until the broker takes publishes. Only a cancelled broker makes it wait for ever.
@@ -173,6 +184,11 @@ impl Broker {
         &self.0.topology
     }
 
+    /// Asks for the topology to be declared again.
+    pub(crate) fn redeclare(&self) -> Arc<Notify> {
+        self.0.redeclare.clone()
+    }
+
     pub(crate) fn cancelled(&self) -> CancellationToken {
         self.0.cancel.clone()
     }
@@ -180,7 +196,7 @@ impl Broker {
     /// The consuming connection, which is made when the first one needs it.
     pub(crate) fn consuming(&self) -> watch::Receiver<Phase> {
         self.0.consume_started.get_or_init(|| {
-            self.0.consume.send_replace(Phase::Down);
+            self.0.consume.send_replace(Phase::Down("still connecting".into()));
             self.0.tasks.spawn(self.0.link("consume").run(self.0.consume.clone()));
         });
         self.0.consume.subscribe()
@@ -195,7 +211,7 @@ impl Broker {
             .map_err(|_| BrokerError::Down)?;
         match &*found {
             Phase::Up(live) | Phase::Blocked(live) => Ok(live.clone()),
-            Phase::Idle | Phase::Down => Err(BrokerError::Down),
+            Phase::Idle | Phase::Down(_) => Err(BrokerError::Down),
         }
     }
 }
@@ -243,7 +259,7 @@ async fn merge(
 
 fn merged(publish: &Phase, consume: &Phase) -> BrokerState {
     match (publish, consume) {
-        (Phase::Idle | Phase::Down, _) | (_, Phase::Down) => BrokerState::Down,
+        (Phase::Idle | Phase::Down(_), _) | (_, Phase::Down(_)) => BrokerState::Down,
         (Phase::Blocked(_), _) => BrokerState::Blocked,
         (Phase::Up(_), _) => BrokerState::Up,
     }

@@ -15,7 +15,7 @@ use lapin::{
 };
 use std::{fmt, sync::Arc, time::Duration};
 use tokio::{
-    sync::{mpsc, watch},
+    sync::{Notify, mpsc, watch},
     time::timeout,
 };
 
@@ -148,8 +148,16 @@ pub(crate) fn subscribe(
     let (out, deliveries) = mpsc::channel(1);
     let (mode_tx, mode) = watch::channel(Mode::Running);
     let link = broker.consuming();
-    let subscription =
-        Subscription { queue: broker.topology().queue(target).to_owned(), target, prefetch, link, mode, out };
+    let redeclare = broker.redeclare();
+    let subscription = Subscription {
+        redeclare,
+        queue: broker.topology().queue(target).to_owned(),
+        target,
+        prefetch,
+        link,
+        mode,
+        out,
+    };
     let cancelled = broker.cancelled();
     let task = async move {
         tokio::select! {
@@ -167,6 +175,7 @@ struct Subscription {
     link: watch::Receiver<Phase>,
     mode: watch::Receiver<Mode>,
     out: mpsc::Sender<Delivery>,
+    redeclare: Arc<Notify>,
 }
 
 impl Subscription {
@@ -180,7 +189,12 @@ impl Subscription {
                         pause.reset();
                     }
                 }
-                Err(error) => tracing::warn!(queue = self.target.as_str(), "failed to consume: {error}"),
+                Err(error) => {
+                    tracing::warn!(queue = self.target.as_str(), "failed to consume: {error}");
+                    if matches!(&error, BrokerError::Request { source, .. } if source.code() == Some(404)) {
+                        self.redeclare.notify_one();
+                    }
+                }
             }
             tokio::time::sleep(pause.next()).await;
         }

@@ -23,7 +23,8 @@ const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 pub(crate) enum Phase {
     /// Nobody has needed it yet.
     Idle,
-    Down,
+    /// Not connected, and why.
+    Down(Arc<str>),
     Up(Arc<Live>),
     /// Connected, and the broker reads no publishes from it.
     Blocked(Arc<Live>),
@@ -65,7 +66,6 @@ impl Link {
         let mut pause = Pause::new();
         let mut lingering = false;
         let mut told = String::new();
-        phase.send_replace(Phase::Down);
         while !self.cancel.is_cancelled() {
             let outcome = tokio::select! {
                 () = self.cancel.cancelled() => break,
@@ -77,26 +77,28 @@ impl Link {
                     told.clear();
                     pause.reset();
                     let why = self.watch(&live, &phase).await;
-                    phase.send_replace(Phase::Down);
+                    phase.send_replace(Phase::Down(why.as_str().into()));
                     if self.cancel.is_cancelled() {
                         close(&live).await;
                         break;
                     }
                     tracing::warn!(connection = self.name, "lost the broker: {why}");
                 }
-                // Once per kind of trouble: an outage of hours must not be a line every few seconds.
-                Err(error) if told != error => {
-                    tracing::warn!(connection = self.name, "failed to connect to the broker: {error}");
+                Err(error) => {
+                    // Once per kind of trouble: an outage of hours must not be a line every few seconds.
+                    if told != error {
+                        tracing::warn!(connection = self.name, "failed to connect to the broker: {error}");
+                    }
+                    phase.send_replace(Phase::Down(error.as_str().into()));
                     told = error;
                 }
-                Err(_) => {}
             }
             tokio::select! {
                 () = self.cancel.cancelled() => break,
                 () = tokio::time::sleep(pause.next()) => {}
             }
         }
-        phase.send_replace(Phase::Down);
+        phase.send_replace(Phase::Down("closed".into()));
     }
 
     async fn open(&self, lingering: &mut bool) -> Result<Arc<Live>, String> {

@@ -117,7 +117,7 @@ impl Pool {
         match &*self.link.borrow() {
             Phase::Up(live) => Ok(live.clone()),
             Phase::Blocked(_) => Err(PublishError::Blocked),
-            Phase::Idle | Phase::Down => Err(PublishError::Down),
+            Phase::Idle | Phase::Down(_) => Err(PublishError::Down),
         }
     }
 
