@@ -1,0 +1,102 @@
+//! Migrations against a real server: once, again, at the same time, and by a login that may do little.
+
+use risiti_ledger::{DatabaseSettings, Ledger, LedgerError, migrate};
+use risiti_testkit::TestDatabase;
+
+fn ledger(url: &str) -> Ledger {
+    let settings = DatabaseSettings { url: url.into(), pool_size: 2, role: None, application_name: "test" };
+    Ledger::open(settings).unwrap()
+}
+
+#[tokio::test]
+async fn the_schema_is_missing_then_complete_then_left_alone() {
+    let database = TestDatabase::create().await;
+    let ledger = ledger(database.url());
+    let error = ledger.check_schema().await.unwrap_err();
+    assert!(matches!(&error, LedgerError::Schema(text) if text.contains("risiti-admin migrate")), "{error}");
+
+    let first = migrate(&database.url().into()).await.unwrap();
+    assert_eq!(first.applied[0], "V1__directory");
+    ledger.check_schema().await.unwrap();
+
+    let second = migrate(&database.url().into()).await.unwrap();
+    assert!(second.applied.is_empty());
+    assert_eq!(second.version, first.version);
+}
+
+#[tokio::test]
+async fn eight_at_once_apply_each_migration_once() {
+    let database = TestDatabase::create().await;
+    let tasks: Vec<_> = (0..8)
+        .map(|_| {
+            let url = database.url().to_owned();
+            tokio::spawn(async move { migrate(&url.into()).await.unwrap() })
+        })
+        .collect();
+    let mut applied = Vec::new();
+    for task in tasks {
+        applied.extend(task.await.unwrap().applied);
+    }
+    let mut once = applied.clone();
+    once.sort();
+    once.dedup();
+    assert_eq!(applied.len(), once.len());
+    ledger(database.url()).check_schema().await.unwrap();
+}
+
+/// Roles belong to the cluster, so databases that migrate together meet there.
+#[tokio::test]
+async fn many_databases_of_one_cluster_migrate_at_once() {
+    let mut databases = Vec::new();
+    for _ in 0..4 {
+        databases.push(TestDatabase::create().await);
+    }
+    let tasks: Vec<_> = databases
+        .iter()
+        .map(|database| {
+            let url = database.url().to_owned();
+            tokio::spawn(async move { migrate(&url.into()).await })
+        })
+        .collect();
+    for task in tasks {
+        task.await.unwrap().unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_changed_or_unknown_migration_is_refused() {
+    let database = TestDatabase::create().await;
+    migrate(&database.url().into()).await.unwrap();
+    let client = database.connect().await;
+    client
+        .batch_execute("UPDATE refinery_schema_history SET checksum = '1' WHERE version = 1")
+        .await
+        .unwrap();
+    let error = ledger(database.url()).check_schema().await.unwrap_err();
+    assert!(error.to_string().contains("other contents"), "{error}");
+    assert!(matches!(migrate(&database.url().into()).await, Err(LedgerError::Migration(_))));
+}
+
+/// The roles may exist by now, made for another database: then this login may not take them.
+#[tokio::test]
+async fn a_login_that_may_make_no_roles_migrates_with_a_warning() {
+    let database = TestDatabase::create().await;
+    let client = database.connect().await;
+    let login = format!("{}_login", database.name());
+    let made = format!(
+        "CREATE ROLE {login} LOGIN PASSWORD 'x' NOCREATEROLE; GRANT ALL ON SCHEMA public TO {login}; \
+         GRANT {login} TO CURRENT_USER"
+    );
+    client.batch_execute(&made).await.unwrap();
+
+    let mut url: url::Url = database.url().parse().unwrap();
+    url.set_username(&login).unwrap();
+    url.set_password(Some("x")).unwrap();
+    let report = migrate(&url.to_string().into()).await;
+
+    let removed =
+        format!("REASSIGN OWNED BY {login} TO CURRENT_USER; DROP OWNED BY {login}; DROP ROLE {login}");
+    client.batch_execute(&removed).await.unwrap();
+    let report = report.unwrap();
+    assert!(report.warnings.iter().any(|warning| warning.contains("risiti_ingress")), "{report:?}");
+}
