@@ -1,0 +1,209 @@
+//! What a gateway hears: the provider's own acknowledgement, or a problem detail (RFC 9457).
+//!
+//! A gateway sees a status and a short text of ours; never a value from its own body, never an inner error.
+
+use actix_web::HttpResponse;
+use actix_web::http::StatusCode;
+use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
+use risiti_providers::{Channel, Unreadable};
+use serde_json::json;
+
+/// How long a gateway is asked to wait after trouble of ours.
+const RETRY_AFTER_SECONDS: &str = "5";
+
+/// How one webhook request ended.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Accepted,
+    Duplicate,
+    /// Authentic, durable, and not in the shape the provider documents.
+    Unreadable(Unreadable),
+    Unauthenticated,
+    /// The source address is outside an enforced list.
+    Forbidden,
+    UnknownPath,
+    MethodNotAllowed,
+    TooSlow,
+    TooLarge {
+        limit: usize,
+    },
+    WrongType,
+    /// Our own trouble: never a 4xx, never 429 (protocol A6).
+    Unavailable(&'static str),
+}
+
+impl Answer {
+    /// The label of `risiti_webhooks_total`.
+    pub(crate) fn outcome(&self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Duplicate => "duplicate",
+            Self::Unreadable(_) => "unreadable",
+            Self::Unauthenticated => "unauthenticated",
+            Self::UnknownPath => "unknown_path",
+            Self::Forbidden
+            | Self::MethodNotAllowed
+            | Self::TooSlow
+            | Self::TooLarge { .. }
+            | Self::WrongType => "refused",
+            Self::Unavailable(_) => "unavailable",
+        }
+    }
+
+    pub(crate) fn respond(&self, channel: Channel) -> HttpResponse {
+        match self {
+            Self::Accepted => acknowledge(channel, false),
+            Self::Duplicate => acknowledge(channel, true),
+            Self::Unreadable(why) => problem(
+                StatusCode::UNPROCESSABLE_ENTITY,
+                "Not the shape the provider documents",
+                &format!("{}: {}", why.field, why.problem),
+                Some(&why.field),
+            ),
+            _ => self.refuse(),
+        }
+    }
+
+    /// The answers that need no provider to be known.
+    pub(crate) fn refuse(&self) -> HttpResponse {
+        match self {
+            Self::Unauthenticated => problem(
+                StatusCode::UNAUTHORIZED,
+                "Signature missing or wrong",
+                "x-paystack-signature does not match the body",
+                None,
+            ),
+            Self::Forbidden => problem(
+                StatusCode::FORBIDDEN,
+                "Source not allowed",
+                "the source address is not on the merchant's list",
+                None,
+            ),
+            Self::MethodNotAllowed => {
+                let mut answer = problem(
+                    StatusCode::METHOD_NOT_ALLOWED,
+                    "Method not allowed",
+                    "webhooks are sent with POST",
+                    None,
+                );
+                answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+                answer
+            }
+            Self::TooSlow => {
+                problem(StatusCode::REQUEST_TIMEOUT, "Body too slow", "the body did not arrive in time", None)
+            }
+            Self::TooLarge { limit } => problem(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "Body too large",
+                &format!("the body exceeds {limit} bytes"),
+                None,
+            ),
+            Self::WrongType => problem(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "Wrong content type",
+                "Daraja and Paystack send JSON, Gumroad sends a form or JSON",
+                None,
+            ),
+            Self::Unavailable(why) => {
+                let mut answer = problem(
+                    StatusCode::SERVICE_UNAVAILABLE,
+                    "Cannot make the webhook durable now",
+                    why,
+                    None,
+                );
+                answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+                answer
+            }
+            Self::UnknownPath | Self::Accepted | Self::Duplicate | Self::Unreadable(_) => {
+                problem(StatusCode::NOT_FOUND, "Not found", "no webhook is served here", None)
+            }
+        }
+    }
+}
+
+/// The acknowledgement each provider expects (contract, "Webhook routes").
+fn acknowledge(channel: Channel, duplicate: bool) -> HttpResponse {
+    HttpResponse::Ok().json(match channel {
+        Channel::DarajaC2bConfirmation => json!({"ResultCode": 0, "ResultDesc": "Success"}),
+        Channel::DarajaC2bValidation => json!({"ResultCode": "0", "ResultDesc": "Accepted"}),
+        Channel::DarajaStk | Channel::DarajaResult | Channel::DarajaTimeout => {
+            json!({"ResultCode": 0, "ResultDesc": if duplicate { "Duplicate ignored" } else { "Accepted" }})
+        }
+        Channel::Paystack | Channel::Gumroad => {
+            json!({"status": if duplicate { "duplicate" } else { "accepted" }})
+        }
+    })
+}
+
+fn problem(status: StatusCode, title: &str, detail: &str, field: Option<&str>) -> HttpResponse {
+    let mut body =
+        json!({"type": "about:blank", "title": title, "status": status.as_u16(), "detail": detail});
+    if let Some(field) = field {
+        body["field"] = json!(field);
+    }
+    HttpResponse::build(status)
+        .insert_header((CONTENT_TYPE, "application/problem+json"))
+        .body(body.to_string())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use actix_web::body::{MessageBody, to_bytes};
+
+    async fn body(answer: HttpResponse) -> serde_json::Value {
+        let bytes = to_bytes(answer.into_body().boxed()).await.unwrap();
+        serde_json::from_slice(&bytes).unwrap()
+    }
+
+    #[actix_web::test]
+    async fn each_provider_hears_its_own_acknowledgement() {
+        for (channel, first, again) in [
+            (
+                Channel::DarajaStk,
+                json!({"ResultCode": 0, "ResultDesc": "Accepted"}),
+                json!({"ResultCode": 0, "ResultDesc": "Duplicate ignored"}),
+            ),
+            (
+                Channel::DarajaC2bConfirmation,
+                json!({"ResultCode": 0, "ResultDesc": "Success"}),
+                json!({"ResultCode": 0, "ResultDesc": "Success"}),
+            ),
+            (
+                Channel::DarajaC2bValidation,
+                json!({"ResultCode": "0", "ResultDesc": "Accepted"}),
+                json!({"ResultCode": "0", "ResultDesc": "Accepted"}),
+            ),
+            (Channel::Paystack, json!({"status": "accepted"}), json!({"status": "duplicate"})),
+            (Channel::Gumroad, json!({"status": "accepted"}), json!({"status": "duplicate"})),
+        ] {
+            assert_eq!(body(Answer::Accepted.respond(channel)).await, first, "{channel:?}");
+            assert_eq!(body(Answer::Duplicate.respond(channel)).await, again, "{channel:?}");
+        }
+    }
+
+    #[actix_web::test]
+    async fn an_unreadable_body_names_its_field() {
+        let why = Unreadable { field: "Body.stkCallback.ResultCode".into(), problem: "missing".into() };
+        let answer = Answer::Unreadable(why).respond(Channel::DarajaStk);
+        assert_eq!(answer.status(), 422);
+        assert_eq!(answer.headers().get("content-type").unwrap(), "application/problem+json");
+        let body = body(answer).await;
+        assert_eq!(body["field"], "Body.stkCallback.ResultCode");
+        assert_eq!(body["detail"], "Body.stkCallback.ResultCode: missing");
+    }
+
+    #[test]
+    fn trouble_of_ours_asks_to_come_back() {
+        let answer = Answer::Unavailable("the broker is away").refuse();
+        assert_eq!(answer.status(), 503);
+        assert_eq!(answer.headers().get("retry-after").unwrap(), "5");
+    }
+
+    #[test]
+    fn a_wrong_method_names_the_right_one() {
+        let answer = Answer::MethodNotAllowed.refuse();
+        assert_eq!(answer.status(), 405);
+        assert_eq!(answer.headers().get("allow").unwrap(), "POST");
+    }
+}

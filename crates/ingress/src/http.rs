@@ -1,0 +1,84 @@
+//! The public listener: routes, and the bounds that hold before a handler runs.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::time::Instant;
+
+use actix_web::dev::Server;
+use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use risiti_providers::Channel;
+use risiti_service::BadSetting;
+
+use crate::answer::Answer;
+use crate::receive::{Address, Receiver};
+
+/// Binds the public address; a taken or foreign one is a bad setting.
+pub(crate) fn bind(receiver: Arc<Receiver>, shutdown_seconds: u64) -> anyhow::Result<Server> {
+    let settings = &receiver.http;
+    let bad = |error: std::io::Error| {
+        BadSetting::new("--listen (RISITI_LISTEN)", format!("{}: {error}", settings.listen))
+    };
+    let listener = TcpListener::bind(settings.listen).map_err(bad)?;
+    let address = listener.local_addr()?;
+    let (patience, connections_max) = (settings.body_timeout, settings.connections_max);
+    let workers = std::thread::available_parallelism().map_or(2, usize::from);
+    let state = web::Data::from(Arc::clone(&receiver));
+    let server = HttpServer::new(move || App::new().app_data(state.clone()).configure(routes))
+        .workers(workers)
+        .max_connections(connections_max.div_ceil(workers))
+        .client_request_timeout(patience)
+        .shutdown_timeout(shutdown_seconds)
+        .disable_signals()
+        .listen(listener)?
+        .run();
+    tracing::info!("webhooks listener on {address}");
+    Ok(server)
+}
+
+fn routes(app: &mut web::ServiceConfig) {
+    for (path, channel) in [
+        ("/webhooks/daraja/{key}/stk", Channel::DarajaStk),
+        ("/webhooks/daraja/{key}/c2b/confirmation", Channel::DarajaC2bConfirmation),
+        ("/webhooks/daraja/{key}/c2b/validation", Channel::DarajaC2bValidation),
+        ("/webhooks/daraja/{key}/result", Channel::DarajaResult),
+        ("/webhooks/daraja/{key}/timeout", Channel::DarajaTimeout),
+        ("/webhooks/gumroad/{key}", Channel::Gumroad),
+        ("/webhooks/paystack/{key}", Channel::Paystack),
+    ] {
+        let handler = move |request: HttpRequest,
+                            key: web::Path<String>,
+                            payload: web::Payload,
+                            receiver: web::Data<Receiver>| {
+            webhook(request, key.into_inner(), payload, receiver, channel)
+        };
+        app.service(
+            web::resource(path).route(web::post().to(handler)).default_service(web::to(wrong_method)),
+        );
+    }
+    app.default_service(web::to(unknown_path));
+}
+
+async fn webhook(
+    request: HttpRequest,
+    key: String,
+    payload: web::Payload,
+    receiver: web::Data<Receiver>,
+    channel: Channel,
+) -> HttpResponse {
+    let started = Instant::now();
+    let address = match channel {
+        Channel::Paystack => Address::Slug(key),
+        _ => Address::Secret(key),
+    };
+    let answer = receiver.receive(&request, payload, channel, address).await;
+    receiver.metrics.webhook(channel.provider(), answer.outcome(), started.elapsed());
+    answer.respond(channel)
+}
+
+async fn wrong_method() -> HttpResponse {
+    Answer::MethodNotAllowed.refuse()
+}
+
+async fn unknown_path() -> HttpResponse {
+    Answer::UnknownPath.refuse()
+}

@@ -1,0 +1,94 @@
+//! The numbers ingress keeps.
+
+use std::time::Duration;
+
+use prometheus::{Histogram, HistogramVec, IntCounterVec, Registry};
+use risiti_domain::Provider;
+use risiti_service::metrics::{SECONDS, counters, gauge, histogram, histograms};
+
+const PROVIDERS: &[&str] = &["daraja", "paystack", "gumroad"];
+const WEBHOOK_OUTCOMES: &[&str] = &[
+    "accepted",
+    "duplicate",
+    "spooled",
+    "unreadable",
+    "unauthenticated",
+    "unknown_path",
+    "refused",
+    "unavailable",
+];
+
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    webhooks: IntCounterVec,
+    webhook_seconds: HistogramVec,
+    publish_seconds: Histogram,
+    pub(crate) dedup: DedupMetrics,
+}
+
+#[derive(Clone)]
+pub(crate) struct DedupMetrics(IntCounterVec);
+
+impl Metrics {
+    pub(crate) fn register(registry: &Registry) -> Self {
+        gauge(registry, "risiti_spool_entries", "Webhooks held on disk while the broker is away.");
+        gauge(registry, "risiti_spool_bytes", "Bytes of webhooks held on disk while the broker is away.");
+        Self {
+            webhooks: counters(
+                registry,
+                "risiti_webhooks_total",
+                "Webhook requests by provider and outcome.",
+                &["provider", "outcome"],
+                &[PROVIDERS, WEBHOOK_OUTCOMES],
+            ),
+            webhook_seconds: histograms(
+                registry,
+                "risiti_webhook_seconds",
+                "From request to answer.",
+                SECONDS,
+                &["provider"],
+                &[PROVIDERS],
+            ),
+            publish_seconds: histogram(
+                registry,
+                "risiti_publish_seconds",
+                "From publish to the broker's confirm, failures included.",
+                SECONDS,
+            ),
+            dedup: DedupMetrics::register(registry),
+        }
+    }
+
+    pub(crate) fn webhook(&self, provider: Provider, outcome: &str, took: Duration) {
+        self.webhooks.with_label_values(&[provider.as_str(), outcome]).inc();
+        self.webhook_seconds.with_label_values(&[provider.as_str()]).observe(took.as_secs_f64());
+    }
+
+    pub(crate) fn published(&self, took: Duration) {
+        self.publish_seconds.observe(took.as_secs_f64());
+    }
+}
+
+impl DedupMetrics {
+    pub(crate) fn register(registry: &Registry) -> Self {
+        Self(counters(
+            registry,
+            "risiti_dedup_total",
+            "Deliveries looked up, by tier and outcome.",
+            &["tier", "outcome"],
+            &[&["memory", "redis"], &["hit", "miss", "error"]],
+        ))
+    }
+
+    pub(crate) fn memory_hit(&self) {
+        self.0.with_label_values(&["memory", "hit"]).inc();
+    }
+
+    pub(crate) fn memory_miss(&self) {
+        self.0.with_label_values(&["memory", "miss"]).inc();
+    }
+
+    pub(crate) fn redis(&self, outcome: &str) {
+        self.0.with_label_values(&["redis", outcome]).inc();
+    }
+}

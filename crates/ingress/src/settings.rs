@@ -1,0 +1,121 @@
+//! What an operator may set, each by flag or variable.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser};
+use ipnet::IpNet;
+use risiti_domain::Provider;
+use risiti_service::{
+    AmqpArgs, CredentialsArgs, DatabaseArgs, GraceArgs, LogArgs, OpsArgs, parse_duration, parse_size,
+};
+use secrecy::SecretString;
+
+/// Payment webhooks in: each is authenticated, deduplicated, made durable, and only then answered with 200.
+#[derive(Parser, Debug)]
+#[command(name = "risiti-ingress", version)]
+pub struct Settings {
+    #[command(flatten)]
+    pub(crate) http: HttpArgs,
+    #[command(flatten)]
+    pub(crate) dedup: DedupArgs,
+    /// Directory for what must survive a restart: the merchant directory's snapshot
+    #[arg(long, env = "RISITI_DATA_DIR", default_value = ".risiti", value_name = "DIR")]
+    pub(crate) data_dir: PathBuf,
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+    #[command(flatten)]
+    pub(crate) amqp: AmqpArgs,
+    #[command(flatten)]
+    pub(crate) credentials: CredentialsArgs,
+    #[command(flatten)]
+    pub ops: OpsArgs,
+    #[command(flatten)]
+    pub grace: GraceArgs,
+    #[command(flatten)]
+    pub log: LogArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct HttpArgs {
+    /// Public address for webhooks
+    #[arg(long, env = "RISITI_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    pub(crate) listen: SocketAddr,
+    /// Largest body, in bytes or with KiB, MiB
+    #[arg(long, env = "RISITI_BODY_LIMIT", default_value = "262144", value_parser = parse_size, value_name = "SIZE")]
+    pub(crate) body_limit: u64,
+    /// Longest wait for a request's headers, and again for its body
+    #[arg(long, env = "RISITI_BODY_TIMEOUT", default_value = "10s", value_parser = parse_duration, value_name = "DURATION")]
+    pub(crate) body_timeout: Duration,
+    /// Proxies whose X-Forwarded-For is believed, as comma-separated CIDR ranges [default: none]
+    #[arg(long, env = "RISITI_TRUSTED_PROXIES", value_delimiter = ',', value_name = "CIDR")]
+    pub(crate) trusted_proxies: Vec<IpNet>,
+    /// Connections open at once; further ones wait in the kernel's queue
+    #[arg(long, env = "RISITI_CONNECTIONS_MAX", default_value_t = 10_000, value_name = "N")]
+    pub(crate) connections_max: usize,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DedupArgs {
+    /// Redis shared by replicas, as redis://host:port [default: each replica remembers for itself]
+    #[arg(long, env = "RISITI_REDIS_URL", hide_env_values = true, value_name = "URL")]
+    pub(crate) redis_url: Option<SecretString>,
+    /// How long a delivery is remembered [default: 24h; Paystack, which retries for 72 hours, 80h]
+    #[arg(long, env = "RISITI_DEDUP_TTL", value_parser = parse_duration, value_name = "DURATION")]
+    pub(crate) dedup_ttl: Option<Duration>,
+    /// Deliveries remembered in memory, least recently used first out
+    #[arg(long, env = "RISITI_DEDUP_ENTRIES", default_value_t = 1_000_000, value_name = "N")]
+    pub(crate) dedup_entries: u64,
+    /// Webhooks on their way to the broker at once; further ones get 503
+    #[arg(long, env = "RISITI_IN_FLIGHT_MAX", default_value_t = 1024, value_name = "N")]
+    pub(crate) in_flight_max: usize,
+}
+
+impl DedupArgs {
+    /// Longer than the provider retries (facts: Daraja once, Gumroad 15 minutes, Paystack 72 hours).
+    pub(crate) fn ttl(&self, provider: Provider) -> Duration {
+        const HOUR: Duration = Duration::from_secs(3600);
+        self.dedup_ttl.unwrap_or(match provider {
+            Provider::Daraja | Provider::Gumroad => HOUR * 24,
+            Provider::Paystack => HOUR * 80,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(more: &[&str]) -> Result<Settings, clap::Error> {
+        let base = [
+            "risiti-ingress",
+            "--database-url=postgres://u:p@h/d",
+            "--amqp-url=amqp://h",
+            "--credentials-key=AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=",
+        ];
+        Settings::try_parse_from(base.iter().chain(more))
+    }
+
+    #[test]
+    fn paystack_is_remembered_longer_than_it_retries() {
+        let settings = parse(&[]).unwrap();
+        assert_eq!(settings.dedup.ttl(Provider::Paystack), Duration::from_secs(80 * 3600));
+        assert_eq!(settings.dedup.ttl(Provider::Daraja), Duration::from_secs(24 * 3600));
+        let short = parse(&["--dedup-ttl=1m"]).unwrap();
+        assert_eq!(short.dedup.ttl(Provider::Paystack), Duration::from_secs(60));
+    }
+
+    #[test]
+    fn proxies_are_a_list_of_ranges() {
+        let settings = parse(&["--trusted-proxies=10.0.0.0/8,fd00::/8"]).unwrap();
+        assert_eq!(settings.http.trusted_proxies.len(), 2);
+        assert!(parse(&["--trusted-proxies=everyone"]).is_err());
+    }
+
+    #[test]
+    fn no_secret_shows_in_debug() {
+        let settings = parse(&["--redis-url=redis://:hunter2@h"]).unwrap();
+        assert!(!format!("{settings:?}").contains("hunter2"));
+    }
+}
