@@ -1,0 +1,231 @@
+#!/usr/bin/env bash
+# Every program of Risiti on this machine, against the private servers and the eTIMS simulator.
+#
+#   stack.sh up       builds, migrates, starts everything, registers a sample merchant, prints every URL
+#   stack.sh down     stops the programs with SIGTERM, then the private servers
+#   stack.sh status   one line per program; exit 0 only when all run
+#   stack.sh env      export lines of what the programs were given
+#   stack.sh start|stop|kill|freeze|thaw PROGRAM    one program, e.g. etims-worker-1
+#
+# RISITI_STACK_DIR (default .local/stack) holds ports, keys and logs; another folder is another stack, with
+# its own database and namespace.
+set -euo pipefail
+
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
+root=$(cd "$here/../.." && pwd -P)
+mkdir -p "${RISITI_STACK_DIR:-$root/.local/stack}"
+state=$(cd "${RISITI_STACK_DIR:-$root/.local/stack}" && pwd -P)
+target=${CARGO_TARGET_DIR:-$root/target}/debug
+programs=(etims-sim ledger-worker-1 ledger-worker-2 etims-worker-1 etims-worker-2 ingress-1 ingress-2)
+
+say() { printf 'stack: %s\n' "$*" >&2; }
+die() {
+    say "$*"
+    exit 1
+}
+
+# shellcheck source=deploy/local/processes.sh
+source "$here/processes.sh"
+
+# --- What is remembered ------------------------------------------------------
+
+remember() {
+    printf -v "$1" %s "$2"
+    (
+        umask 077
+        echo "$1=$2" >>"$state/services.env"
+    )
+}
+
+recall() {
+    # shellcheck disable=SC1091
+    if [[ -e $state/services.env ]]; then source "$state/services.env"; fi
+    local port
+    for port in etims_sim ledger_worker_1 ledger_worker_2 etims_worker_1 etims_worker_2 ingress_1 ingress_2; do
+        [[ $port == etims_sim ]] || { setting=${port}_ops_port; [[ -n ${!setting:-} ]] || remember "$setting" "$(pick_port)"; }
+        case $port in etims_sim | ingress_*) setting=${port}_port; [[ -n ${!setting:-} ]] || remember "$setting" "$(pick_port)" ;; esac
+    done
+    [[ -n ${stack_id:-} ]] || remember stack_id "$(od -An -N4 -tx1 /dev/urandom | tr -d ' \n')"
+    [[ -n ${credentials_key:-} ]] || remember credentials_key "$(head -c 32 /dev/urandom | base64 -w0)"
+}
+
+# The stack's own database and namespace, on whichever servers there are.
+settings() {
+    eval "$("$here/services.sh" env)"
+    local options=""
+    [[ $DATABASE_URL == *\?* ]] && options="?${DATABASE_URL#*\?}"
+    server_url=$DATABASE_URL
+    local base=${DATABASE_URL%%\?*}
+    export DATABASE_URL="${base%/*}/risiti_$stack_id$options" AMQP_URL
+    if [[ -n ${RISITI_REDIS_URL:-} ]]; then export RISITI_REDIS_URL; fi
+    export RISITI_NAMESPACE="risiti-$stack_id" RISITI_CREDENTIALS_KEY=$credentials_key
+}
+
+# --- Programs ----------------------------------------------------------------
+
+port_setting() { echo "${1//-/_}_$2"; }
+
+start_program() {
+    local name=$1 setting
+    if pid_of "$name" >/dev/null; then return; fi
+    setting=$(port_setting "$name" ops_port)
+    local ops=("RISITI_OPS_LISTEN=127.0.0.1:${!setting:-0}")
+    case $name in
+    etims-sim)
+        launch "$name" "$target/etims-sim" --listen "127.0.0.1:$etims_sim_port" --dialect legacy --latency "${SIM_LATENCY:-20ms}"
+        ;;
+    ingress-*)
+        setting=$(port_setting "$name" port)
+        launch "$name" env "${ops[@]}" "RISITI_LISTEN=127.0.0.1:${!setting}" "RISITI_DATA_DIR=$state/$name-data" "$target/risiti-ingress"
+        ;;
+    ledger-worker-*) launch "$name" env "${ops[@]}" "$target/risiti-ledger-worker" ;;
+    etims-worker-*) launch "$name" env "${ops[@]}" "$target/risiti-etims-worker" ;;
+    *) die "no program $name; there are: ${programs[*]}" ;;
+    esac
+}
+
+ready() {
+    local setting
+    if [[ $1 == etims-sim ]]; then
+        port_answers "$etims_sim_port"
+    else
+        setting=$(port_setting "$1" ops_port)
+        curl --silent --fail --max-time 2 --output /dev/null "http://127.0.0.1:${!setting}/readyz"
+    fi
+}
+
+await() {
+    local name=$1
+    program_ready() { ready "$name"; }
+    wait_ready "$name" 60 program_ready && return
+    tail -n 20 "$state/log/$name.log" >&2 || true
+    die "$name does not become ready (log: $state/log/$name.log)"
+}
+
+signal_program() {
+    local pid
+    pid=$(pid_of "$2") || die "$2 does not run"
+    kill -s "$1" "$pid"
+}
+
+# --- Commands ----------------------------------------------------------------
+
+create_database() {
+    command -v psql >/dev/null || die "psql is needed to make the stack's database: install postgresql-client"
+    local name="risiti_$stack_id"
+    [[ $(psql -XAtq "$server_url" -c "SELECT 1 FROM pg_database WHERE datname = '$name'") == 1 ]] ||
+        psql -Xq "$server_url" -c "CREATE DATABASE \"$name\""
+}
+
+up() {
+    "$here/services.sh" up
+    recall
+    settings
+    (cd "$root" && cargo build --workspace --bins)
+    create_database
+    "$target/risiti-admin" migrate >&2
+    local name
+    for name in "${programs[@]}"; do start_program "$name"; done
+    for name in "${programs[@]}"; do await "$name"; done
+    [[ ${1:-} == --bare ]] || sample_merchant
+}
+
+# Registers acme once; the URL with its secret is printed and kept nowhere else.
+sample_merchant() {
+    local admin=$target/risiti-admin sim="http://127.0.0.1:$etims_sim_port" answer secret
+    if answer=$("$admin" merchant create --slug acme --name "Acme Ltd" --json 2>/dev/null); then
+        curl --silent --fail --output /dev/null "$sim/_sim/devices" -H 'content-type: application/json' \
+            -d '{"tin":"P051234567X","bhfId":"00","dvcSrlNo":"RISITI/P051234567X/1","cmcKey":"0123456789ABCDEF0123456789ABCDEF"}'
+        (umask 077 && echo 0123456789ABCDEF0123456789ABCDEF >"$state/cmc-key")
+        "$admin" provider add --merchant acme --provider daraja --shortcode 174379 >&2
+        "$admin" device add --merchant acme --environment sandbox --dialect legacy --base-url "$sim" \
+            --pin P051234567X --branch 00 --serial RISITI/P051234567X/1 --cmc-key-file "$state/cmc-key" \
+            --sdc-id KRACU0400000001 --item-code KE3NTXNO0000001 --item-class 8111150100 --item-name Services \
+            --tax-type B --shortcode 174379 --default >&2
+        rm -f "$state/cmc-key"
+    else
+        answer=$("$admin" merchant rotate-secret --slug acme --json)
+    fi
+    secret=$(sed -n 's/.*"webhook_secret": *"\([0-9a-f]*\)".*/\1/p' <<<"$answer")
+    print_urls "$secret"
+}
+
+print_urls() {
+    local name setting
+    echo "webhooks      http://127.0.0.1:$ingress_1_port  and  http://127.0.0.1:$ingress_2_port"
+    echo "eTIMS (sim)   http://127.0.0.1:$etims_sim_port/_sim/sales"
+    for name in "${programs[@]:1}"; do
+        setting=$(port_setting "$name" ops_port)
+        printf '%-13s http://127.0.0.1:%s/{healthz,readyz,metrics}\n' "$name" "${!setting}"
+    done
+    cat <<SAMPLE
+
+settings      eval "\$(deploy/local/stack.sh env)"
+logs          ${state#"$root"/}/log/
+stop          make down
+
+Tell it of a payment, then look at the receipt:
+
+curl -sS http://127.0.0.1:$ingress_1_port/webhooks/daraja/$1/stk -H 'content-type: application/json' -d \\
+ '{"Body":{"stkCallback":{"MerchantRequestID":"29115-34620561-1","CheckoutRequestID":"ws_CO_sample_1","ResultCode":0,"ResultDesc":"ok","CallbackMetadata":{"Item":[{"Name":"Amount","Value":1160.00},{"Name":"MpesaReceiptNumber","Value":"UIS4000009"},{"Name":"TransactionDate","Value":$(TZ=UTC-3 date +%Y%m%d%H%M%S)},{"Name":"PhoneNumber","Value":254708374149}]}}}}'
+psql "\$DATABASE_URL" -c 'SELECT state, invoice_no, receipt_no, receipt_url FROM report_invoices'
+SAMPLE
+}
+
+# Ingress first: it finishes what it holds while the workers still run.
+down() {
+    local name
+    for name in ingress-1 ingress-2 ledger-worker-1 ledger-worker-2 etims-worker-1 etims-worker-2 etims-sim; do
+        end "$name" TERM 25
+    done
+    [[ ${1:-} == --programs ]] || "$here/services.sh" down
+}
+
+status() {
+    local name pid complete=0
+    recall
+    for name in "${programs[@]}"; do
+        if ! pid=$(pid_of "$name"); then
+            echo "$name: stopped"
+            complete=1
+        elif ready "$name"; then
+            echo "$name: ready (process $pid)"
+        else
+            echo "$name: not ready (process $pid)"
+            complete=1
+        fi
+    done
+    return $complete
+}
+
+print_env() {
+    recall
+    settings
+    local name
+    for name in DATABASE_URL AMQP_URL RISITI_REDIS_URL RISITI_NAMESPACE RISITI_CREDENTIALS_KEY; do
+        if [[ -n ${!name:-} ]]; then printf 'export %s=%q\n' "$name" "${!name}"; fi
+    done
+    printf 'export INGRESS_URLS=%q SIM_URL=%q\n' \
+        "http://127.0.0.1:$ingress_1_port,http://127.0.0.1:$ingress_2_port" "http://127.0.0.1:$etims_sim_port"
+}
+
+command=${1:-}
+shift || true
+case $command in
+up | down | status) "$command" "$@" ;;
+env) print_env ;;
+start)
+    recall
+    settings
+    start_program "$1"
+    await "$1"
+    ;;
+stop) end "$1" TERM 25 ;;
+kill) signal_program KILL "$1" ;;
+freeze) signal_program STOP "$1" ;;
+thaw) signal_program CONT "$1" ;;
+*)
+    sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2
+    exit 2
+    ;;
+esac
