@@ -20,6 +20,8 @@ const LET_GO: Duration = Duration::from_secs(2);
 pub struct Boot {
     name: &'static str,
     log_format: LogFormat,
+    /// Where `RUST_LOG` says nothing.
+    default_filter: &'static str,
     ops_listen: Option<SocketAddr>,
     grace: Duration,
 }
@@ -28,7 +30,19 @@ impl Boot {
     /// A program without a private listener and with 20 s of grace, as command-line tools have it.
     #[must_use]
     pub fn new(name: &'static str, log: &LogArgs) -> Self {
-        Self { name, log_format: log.log_format, ops_listen: None, grace: Duration::from_secs(20) }
+        Self {
+            name,
+            log_format: log.log_format,
+            default_filter: "info",
+            ops_listen: None,
+            grace: Duration::from_secs(20),
+        }
+    }
+
+    /// A command that a person waits for: logs warnings only, where `RUST_LOG` says nothing.
+    #[must_use]
+    pub fn quiet(self) -> Self {
+        Self { default_filter: "warn", ..self }
     }
 
     /// Serves `/healthz`, `/readyz` and `/metrics`.
@@ -81,7 +95,7 @@ where
     Fut: Future<Output = anyhow::Result<T>>,
     T: Termination,
 {
-    if let Err(bad) = logs::init(boot.log_format) {
+    if let Err(bad) = logs::init(boot.log_format, boot.default_filter) {
         eprintln!("error: {bad}");
         return ExitCode::from(settings::EXIT_BAD_SETTING);
     }

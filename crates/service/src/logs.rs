@@ -21,9 +21,9 @@ const FIELD_CHARS_MAX: usize = 512;
 ///
 /// # Errors
 /// `RUST_LOG` cannot be read.
-pub(crate) fn init(format: LogFormat) -> Result<(), BadSetting> {
+pub(crate) fn init(format: LogFormat, default_filter: &str) -> Result<(), BadSetting> {
     let text = std::env::var("RUST_LOG").unwrap_or_default();
-    let registry = tracing_subscriber::registry().with(filter(&text)?).with(filter_fn(may_be_logged));
+    let registry = tracing_subscriber::registry().with(filter(&text, default_filter)?).with(filter_fn(may_be_logged));
     let done = match format {
         LogFormat::Text => {
             let layer = fmt::layer().with_ansi(io::IsTerminal::is_terminal(&io::stderr()));
@@ -40,8 +40,8 @@ pub(crate) fn init(format: LogFormat) -> Result<(), BadSetting> {
     Ok(())
 }
 
-fn filter(text: &str) -> Result<EnvFilter, BadSetting> {
-    let text = if text.trim().is_empty() { "info" } else { text };
+fn filter(text: &str, default: &str) -> Result<EnvFilter, BadSetting> {
+    let text = if text.trim().is_empty() { default } else { text };
     EnvFilter::try_new(text).map_err(|e| BadSetting::new("RUST_LOG", e.to_string()))
 }
 
@@ -183,7 +183,7 @@ mod tests {
 
     #[test]
     fn a_filter_that_cannot_be_read_is_named() {
-        let error = filter("info,=x=y").unwrap_err();
+        let error = filter("info,=x=y", "info").unwrap_err();
         assert!(error.to_string().starts_with("RUST_LOG: "), "{error}");
     }
 
@@ -193,7 +193,7 @@ mod tests {
         let lines = log.0.clone();
         let writer = move || log.clone();
         let subscriber = tracing_subscriber::registry()
-            .with(filter("trace").unwrap())
+            .with(filter("trace", "info").unwrap())
             .with(filter_fn(may_be_logged))
             .with(fmt::layer().with_writer(writer));
         tracing::subscriber::with_default(subscriber, || {
