@@ -1,5 +1,7 @@
 //! Every recorded or documented body of `fixtures/`, and what it is read as.
 
+#![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
+
 use std::path::{Path, PathBuf};
 
 use risiti_providers::{Account, BodyFormat, Channel, Event, EventBody, Outcome, Unreadable, parse};

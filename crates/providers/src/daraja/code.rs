@@ -7,14 +7,14 @@ use crate::json::Object;
 pub(super) const DONE: &str = "0";
 
 /// The result code as text. Missing, null or blank is unreadable and never 0: a body of nulls once counted
-/// as paid (facts §2.10).
+/// as paid (`fbiego/MpesaSTK` issue 1).
 pub(super) fn result_code(object: &Object<'_>) -> Result<String, Unreadable> {
     let code = object.text("ResultCode")?.ok_or_else(|| object.missing("ResultCode"))?;
     let shaped = code.len() <= 32 && code.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
     if shaped { Ok(code) } else { Err(Unreadable::new(object.path_of("ResultCode"), "is no result code")) }
 }
 
-/// What a code other than 0 says about an STK push (facts §2.5). Decided by the code alone, as the
+/// What a code other than 0 says about an STK push. Decided by the code alone, as the
 /// description differs by channel.
 pub(super) fn stk_outcome(code: &str) -> Outcome {
     let meaning = match code {

@@ -33,7 +33,7 @@ pub(crate) fn result(body: &[u8]) -> Result<Event, Unreadable> {
     }
 }
 
-/// Never `TransactionID`: failures have a zero-filled one (facts §2.7).
+/// Never `TransactionID`: failures have a zero-filled one.
 fn conversation(result: &Object<'_>) -> Result<String, Unreadable> {
     match result.identifier("ConversationID")? {
         Some(id) => Ok(id),
@@ -67,4 +67,72 @@ fn reversal(code: &str, delivery_key: String, parameters: &Pairs<'_>) -> Result<
         occurred_at: parameters.soft_text("TransCompletedTime").as_deref().and_then(time::nairobi),
     };
     Ok(Event::reversal(REVERSAL, delivery_key, report))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::EventBody;
+
+    fn read(code: &str, parameters: &str) -> Result<Event, Unreadable> {
+        let body = format!(
+            r#"{{"Result":{{"ResultCode":{code},"ConversationID":"AG_1","ResultParameters":{{"ResultParameter":{parameters}}}}}}}"#
+        );
+        result(body.as_bytes())
+    }
+
+    #[test]
+    fn the_parameters_tell_the_kind() {
+        for (parameters, kind) in [
+            (r#"[{"Key":"OriginalTransactionID","Value":"UIS1"}]"#, REVERSAL),
+            (r#"{"Key":"OriginalTransactionID","Value":"UIS1"}"#, REVERSAL),
+            (r#"[{"Key":"TransactionStatus","Value":"Failed"}]"#, STATUS),
+            (r#"[{"Key":"TransactionReceipt","Value":"UIS1"}]"#, B2C),
+            (r#"[{"Key":"AccountBalance","Value":"…"}]"#, OTHER),
+            ("[]", OTHER),
+            ("null", OTHER),
+        ] {
+            let event = read("0", parameters).unwrap();
+            assert_eq!(event.kind, kind);
+            assert!(event.delivery_key == format!("{kind}:AG_1"));
+        }
+    }
+
+    #[test]
+    fn only_a_reversal_that_succeeded_undoes_a_payment() {
+        let pair = r#"{"Key":"OriginalTransactionID","Value":"UIS1"}"#;
+        let zero = format!(r#"[{pair},{{"Key":"Amount","Value":0}}]"#);
+        for (code, parameters) in [(r#""R000001""#, pair), ("1", pair), ("0", zero.as_str())] {
+            assert!(matches!(read(code, parameters).unwrap().body, EventBody::Other { .. }), "{code}");
+        }
+        let EventBody::Reversal(whole) = read(r#""0""#, pair).unwrap().body else { panic!("a reversal") };
+        assert_eq!((whole.of_money_key.as_str(), whole.amount), ("UIS1", None));
+        let why = read("0", r#"{"Key":"OriginalTransactionID"}"#).unwrap_err();
+        assert_eq!(
+            why.to_string(),
+            "Result.ResultParameters.ResultParameter.OriginalTransactionID: is missing, null or blank"
+        );
+    }
+
+    #[test]
+    fn two_conversations_about_one_reversal_are_one_reversal() {
+        let keys = ["AG_1", "AG_2"].map(|conversation| {
+            let body = format!(
+                r#"{{"Result":{{"ResultCode":0,"ConversationID":"{conversation}","ResultParameters":{{"ResultParameter":[{{"Key":"OriginalTransactionID","Value":"UIS1"}}]}}}}}}"#
+            );
+            let event = result(body.as_bytes()).unwrap();
+            let EventBody::Reversal(report) = event.body else { panic!("a reversal") };
+            (event.delivery_key, report.reversal_key)
+        });
+        assert!(keys[0].0 != keys[1].0);
+        assert_eq!(keys[0].1, keys[1].1);
+    }
+
+    #[test]
+    fn without_a_conversation_id_the_originators_serves() {
+        let event = result(br#"{"Result":{"ResultCode":0,"OriginatorConversationID":"O-1"}}"#).unwrap();
+        assert!(event.delivery_key == "other_result:O-1");
+        assert!(result(br#"{"Result":{"ResultCode":0,"TransactionID":"UIS0000000"}}"#).is_err());
+        assert!(result(br#"{"Result":{"ResultCode":null,"ConversationID":"AG_1"}}"#).is_err());
+    }
 }

@@ -64,3 +64,63 @@ fn leading_id(party: &str) -> &str {
 fn is_short_code(id: &str) -> bool {
     (5..=7).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_digit())
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::daraja::result;
+    use crate::{EventBody, Outcome};
+
+    /// Reads a completed payment to a short code, with some parameters replaced.
+    fn read(code: &str, replaced: &[(&str, &str)]) -> EventBody {
+        let mut parameters = vec![
+            ("TransactionStatus", "Completed"),
+            ("ReceiptNo", "UIS4000001"),
+            ("Amount", "1.0"),
+            ("DebitPartyName", "254708374149 - TEST PAYER"),
+            ("CreditPartyName", "600000 - EXAMPLE LTD"),
+            ("ReasonType", "Pay Bill Online"),
+        ];
+        for (name, value) in &mut parameters {
+            *value = replaced.iter().find(|(other, _)| other == name).map_or(*value, |(_, value)| value);
+        }
+        let parameters: Vec<_> =
+            parameters.iter().map(|(name, value)| serde_json::json!({"Key": name, "Value": value})).collect();
+        let body = serde_json::json!({"Result": {"ResultCode": code, "ConversationID": "AG_1",
+            "ResultParameters": {"ResultParameter": parameters}}});
+        result(body.to_string().as_bytes()).unwrap().body
+    }
+
+    #[test]
+    fn a_completed_payment_to_a_short_code_is_money() {
+        let EventBody::Payment(report) = read("0", &[("TransactionStatus", "COMPLETED")]) else {
+            panic!("a payment")
+        };
+        assert_eq!(report.outcome, Outcome::Succeeded);
+        assert_eq!(report.money_key.as_deref(), Some("UIS4000001"));
+        assert_eq!(report.short_code.as_deref(), Some("600000"));
+    }
+
+    #[test]
+    fn all_other_statuses_move_nothing() {
+        for (code, replaced) in [
+            ("2001", vec![]),
+            ("0", vec![("TransactionStatus", "Failed")]),
+            ("0", vec![("TransactionStatus", "")]),
+            ("0", vec![("ReceiptNo", "")]),
+            // A payout and a reversal: complete, but the money went to a phone.
+            ("0", vec![("DebitPartyName", "600000 - X"), ("CreditPartyName", "254708374149 - Y")]),
+            ("0", vec![("CreditPartyName", "")]),
+            ("0", vec![("CreditPartyName", "EXAMPLE LTD")]),
+            ("0", vec![("DebitPartyName", "600000 - EXAMPLE LTD")]),
+            ("0", vec![("ReasonType", "Transaction Reversal")]),
+        ] {
+            assert!(matches!(read(code, &replaced), EventBody::Other { .. }), "{code} {replaced:?}");
+        }
+    }
+
+    #[test]
+    fn without_an_amount_it_stays_open() {
+        let EventBody::Payment(report) = read("0", &[("Amount", "")]) else { panic!("a payment") };
+        assert_eq!(report.outcome, Outcome::unknown("paid, but the message has no amount"));
+    }
+}

@@ -18,7 +18,7 @@ pub(crate) fn stk(body: &[u8]) -> Result<Event, Unreadable> {
         return Err(Unreadable::new(callback.path_of("CheckoutRequestID"), "is no checkout id"));
     }
     let code = result_code(&callback)?;
-    // With the code: a time-out and a late success are two messages about one payment (design §4).
+    // With the code: a time-out and a late success are two messages about one payment.
     let delivery_key = key(&[&checkout_id, &code]);
     let report = if code == DONE {
         paid(&callback, checkout_id)?
@@ -59,5 +59,113 @@ fn unpaid(checkout_id: String) -> PaymentReport {
         occurred_at: None,
         short_code: None,
         method: PaymentMethod::MobileMoney,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::EventBody;
+
+    fn read(id: &str, code: &str, items: &str) -> Result<PaymentReport, Unreadable> {
+        let body = format!(
+            r#"{{"Body":{{"stkCallback":{{"CheckoutRequestID":{id},"ResultCode":{code},"CallbackMetadata":{{"Item":[{items}]}}}}}}}}"#
+        );
+        match stk(body.as_bytes())?.body {
+            EventBody::Payment(report) => Ok(report),
+            other => panic!("{other:?} is no payment"),
+        }
+    }
+
+    const AMOUNT: &str = r#"{"Name":"Amount","Value":1500.10}"#;
+    const RECEIPT: &str = r#"{"Name":"MpesaReceiptNumber","Value":"UIS4000001"}"#;
+
+    #[test]
+    fn paid_in_part_is_not_paid() {
+        let zero = r#"{"Name":"Amount","Value":0.001}"#;
+        for (items, problem) in [
+            (AMOUNT.to_owned(), "paid, but the message has no receipt"),
+            (
+                format!(r#"{AMOUNT},{{"Name":"MpesaReceiptNumber","Value":" "}}"#),
+                "paid, but the message has no receipt",
+            ),
+            (RECEIPT.to_owned(), "paid, but the message has no amount"),
+            (format!("{zero},{RECEIPT}"), "paid, but the amount rounds to 0.00"),
+        ] {
+            let report = read(r#""ws_CO_1""#, "0", &items).unwrap();
+            assert_eq!(report.outcome, Outcome::unknown(problem));
+            assert_eq!(report.money_key.is_some(), items.contains("UIS4000001"));
+        }
+    }
+
+    #[test]
+    fn a_failure_takes_nothing_from_its_metadata() {
+        let report = read(r#""ws_CO_1""#, "1032", &format!("{AMOUNT},{RECEIPT}")).unwrap();
+        assert_eq!((report.money_key, report.amount), (None, None));
+        assert_eq!(report.checkout_id.as_deref(), Some("ws_CO_1"));
+    }
+
+    #[test]
+    fn odd_phones_and_dates_do_not_stand_in_the_way() {
+        for odd in [r#"{"x":1}"#, "true", r#""soon""#, "-1", "1e999", r#""\ud800""#] {
+            let items = format!(
+                r#"{AMOUNT},{RECEIPT},{{"Name":"PhoneNumber","Value":{odd}}},{{"Name":"TransactionDate","Value":{odd}}}"#
+            );
+            let report = read(r#""ws_CO_1""#, "0", &items).unwrap();
+            assert_eq!((report.outcome, report.phone, report.occurred_at), (Outcome::Succeeded, None, None));
+        }
+        let scientific = r#"{"Name":"PhoneNumber","Value":2.54708374149E11}"#;
+        let report = read(r#""ws_CO_1""#, "0", &format!("{AMOUNT},{RECEIPT},{scientific}")).unwrap();
+        assert_eq!(report.phone, Phone::parse("254708374149"));
+    }
+
+    #[test]
+    fn what_cannot_be_read_names_its_field() {
+        let item = "Body.stkCallback.CallbackMetadata.Item";
+        let long = format!(r#""{}""#, "w".repeat(129));
+        for (id, code, items, expected) in [
+            ("null", "0", "", "Body.stkCallback.CheckoutRequestID: is missing, null or blank"),
+            (r#""confirmation""#, "0", "", "Body.stkCallback.CheckoutRequestID: is no checkout id"),
+            (
+                r#""a\u0000""#,
+                "0",
+                "",
+                "Body.stkCallback.CheckoutRequestID: holds characters that cannot be printed",
+            ),
+            (long.as_str(), "0", "", "Body.stkCallback.CheckoutRequestID: is longer than 128 characters"),
+            (r#""w""#, "null", "", "Body.stkCallback.ResultCode: is missing, null or blank"),
+            (
+                r#""w""#,
+                "0",
+                r#"{"Name":"Amount","Value":"ten"}"#,
+                &format!("{item}.Amount: is no amount: not a decimal number"),
+            ),
+            (
+                r#""w""#,
+                "0",
+                r#"{"Name":"Amount","Value":-5}"#,
+                &format!("{item}.Amount: is no amount: negative"),
+            ),
+            (
+                r#""w""#,
+                "0",
+                r#"{"Name":"Amount","Value":1e12}"#,
+                &format!("{item}.Amount: is no amount: 10^12 or more"),
+            ),
+            (
+                r#""w""#,
+                "0",
+                r#"{"Name":"Amount","Value":true}"#,
+                &format!("{item}.Amount: is neither text nor a number"),
+            ),
+            (
+                r#""w""#,
+                "0",
+                r#"{"Name":"MpesaReceiptNumber","Value":"\u0000"}"#,
+                &format!("{item}.MpesaReceiptNumber: holds characters that cannot be printed"),
+            ),
+        ] {
+            assert_eq!(read(id, code, items).unwrap_err().to_string(), expected);
+        }
     }
 }

@@ -1,4 +1,4 @@
-//! Queue time-outs: Daraja echoes the request it gave up on, credentials included (facts §2.8).
+//! Queue time-outs: Daraja echoes the request it gave up on, credentials included.
 
 use std::borrow::Cow;
 use std::ops::Range;

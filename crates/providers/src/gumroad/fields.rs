@@ -8,7 +8,7 @@ use crate::identifier::identifier;
 use crate::json::{Members, Node};
 
 /// In the order of the body. The first of several fields of one name counts: a seller's custom field may be
-/// called like a real one, and comes after it (design §4).
+/// called like a real one, and comes after it.
 pub(super) struct Fields(Vec<(String, String)>);
 
 impl Fields {

@@ -121,3 +121,108 @@ fn subscription(kind: String, fields: &Fields, is_test: bool) -> Result<Event, U
     let delivery_key = key(&parts);
     Ok(Event::other(kind, delivery_key, "an event that moves no payment"))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::EventBody;
+
+    fn read(body: &str) -> Result<Event, Unreadable> {
+        let account = Account { gumroad_seller_id: Some("S==".to_owned()), paystack_live: None };
+        ping(BodyFormat::Form, format!("seller_id=S%3D%3D&sale_id=A%3D%3D&{body}").as_bytes(), &account)
+    }
+
+    fn payment(body: &str) -> PaymentReport {
+        match read(body).unwrap().body {
+            EventBody::Payment(report) => report,
+            other => panic!("{other:?} is no payment"),
+        }
+    }
+
+    #[test]
+    fn prices_are_us_cents_whatever_the_product_shows() {
+        let report = payment("resource_name=sale&price=1999&currency=kes");
+        assert_eq!(report.amount.unwrap().to_string(), "USD 19.99");
+        let gift = payment("resource_name=sale&price=0&is_gift_receiver_purchase=true&gift_price=500");
+        assert_eq!(gift.amount.unwrap().to_string(), "USD 5.00");
+        let free = payment("resource_name=sale&price=0");
+        assert_eq!(free.outcome, Outcome::unknown("paid, but the amount rounds to 0.00"));
+        let preorder = payment("resource_name=sale&price=100&is_preorder_authorization=true");
+        assert!(matches!(preorder.outcome, Outcome::Unknown { .. }));
+    }
+
+    #[test]
+    fn a_custom_field_behind_a_real_one_changes_nothing() {
+        let report = payment("resource_name=sale&price=2500&price=1&sale_id=B&test=&test=true&seller_id=T");
+        assert_eq!((report.money_key.as_deref(), report.outcome), (Some("A=="), Outcome::Succeeded));
+        assert_eq!(report.amount.unwrap().to_string(), "USD 25.00");
+    }
+
+    #[test]
+    fn json_is_read_like_a_form() {
+        let account = Account { gumroad_seller_id: Some("S==".to_owned()), paystack_live: None };
+        let json = br#"{"seller_id":"S==","sale_id":"A==","resource_name":"sale","price":2500,"refunded":false,"card":{"type":"visa"}}"#;
+        let from_json = ping(BodyFormat::Json, json, &account).unwrap();
+        let from_form = read("resource_name=sale&price=2500&refunded=false&card%5Btype%5D=visa").unwrap();
+        assert!(from_json == from_form);
+    }
+
+    #[test]
+    fn reversals_of_the_whole_sale() {
+        for (body, key, outcome) in [
+            ("resource_name=refund&refunded=true", "refund:A==", ReversalOutcome::Done),
+            ("resource_name=dispute&disputed=true", "dispute:A==", ReversalOutcome::Done),
+            (
+                "resource_name=dispute_won&disputed=true&dispute_won=true",
+                "dispute:A==",
+                ReversalOutcome::Undone,
+            ),
+        ] {
+            let EventBody::Reversal(report) = read(body).unwrap().body else { panic!("a reversal") };
+            assert_eq!((report.reversal_key.as_str(), report.outcome, report.amount), (key, outcome, None));
+            assert_eq!(report.of_money_key, "A==");
+        }
+    }
+
+    #[test]
+    fn what_is_no_money() {
+        for body in [
+            "resource_name=sale&price=1&test=true",
+            "resource_name=refund&refunded=true&test=true",
+            "resource_name=refund&refunded=false",
+            "test=true",
+            "resource_name=cancellation&subscription_id=B",
+            "resource_name=something_new&price=1",
+        ] {
+            assert!(matches!(read(body).unwrap().body, EventBody::Other { .. }), "{body}");
+        }
+    }
+
+    #[test]
+    fn what_cannot_be_read_names_its_field() {
+        for (body, expected) in [
+            ("price=1", "resource_name: is missing or blank"),
+            ("resource_name=sale", "price: is missing or blank"),
+            ("resource_name=sale&price=1.2.3", "price: is no amount: not a decimal number"),
+            (
+                "resource_name=sale&price=1&order_number=%00",
+                "order_number: holds characters that cannot be printed",
+            ),
+        ] {
+            assert_eq!(read(body).unwrap_err().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn deliveries_are_told_apart_by_state_and_not_by_retry() {
+        let key = |body: &str| read(body).unwrap().delivery_key;
+        let sale = "resource_name=sale&price=1";
+        assert!(key(sale) == key(&format!("{sale}&retry_count=2")));
+        for other in ["test=true", "refunded=true", "disputed=true"] {
+            assert!(key(sale) != key(&format!("{sale}&{other}")), "{other}");
+        }
+        let ended = "resource_name=subscription_updated&subscription_id=B&new_plan=1";
+        assert!(key(ended) == key(&format!("{ended}&retry_count=1")));
+        assert!(key(ended) != key("resource_name=subscription_updated&subscription_id=B&new_plan=2"));
+    }
+}

@@ -86,3 +86,131 @@ fn transfer(notice: &Notice<'_>, body: &[u8]) -> Result<Event, Unreadable> {
 fn body_key(body: &[u8]) -> String {
     hex::encode(Sha256::digest(body))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::event::{EventBody, Outcome, ReversalOutcome};
+
+    fn read(event: &str, data: &str) -> Result<Event, Unreadable> {
+        notice(format!(r#"{{"event":"{event}","data":{data}}}"#).as_bytes(), &Account::default())
+    }
+
+    #[test]
+    fn a_charge_needs_its_reference_amount_and_currency() {
+        for (data, expected) in [
+            (r#"{"amount":1,"currency":"KES"}"#, "data.reference: is missing, null or blank"),
+            (r#"{"reference":"r","currency":"KES"}"#, "data.amount: is missing, null or blank"),
+            (r#"{"reference":"r","amount":1}"#, "data.currency: is missing, null or blank"),
+            (
+                r#"{"reference":"r","amount":1,"currency":"KSHS"}"#,
+                "data.currency: is not a currency of three letters",
+            ),
+            (r#"{"reference":"r","amount":-1,"currency":"KES"}"#, "data.amount: is no amount: negative"),
+            (
+                r#"{"reference":"r","amount":1e14,"currency":"KES"}"#,
+                "data.amount: is no amount: 10^12 or more",
+            ),
+            ("null", "data: is missing, null or blank"),
+            ("[]", "data: is not an object"),
+        ] {
+            assert_eq!(read("charge.success", data).unwrap_err().to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn only_a_success_with_money_is_success() {
+        for (data, expected) in [
+            (r#""amount":"150000","status":"success""#, "Succeeded"),
+            (r#""amount":1,"channel":null,"customer":"?","authorization":[],"paid_at":7"#, "Succeeded"),
+            (r#""amount":1,"status":"abandoned""#, "Unknown"),
+            (r#""amount":0,"status":"success""#, "Unknown"),
+        ] {
+            let event =
+                read("charge.success", &format!(r#"{{"reference":"r","currency":"KES",{data}}}"#)).unwrap();
+            let EventBody::Payment(report) = event.body else { panic!("a payment") };
+            assert!(format!("{:?}", report.outcome).starts_with(expected), "{data}");
+        }
+        let event = read("charge.failed", r#"{"reference":"r"}"#).unwrap();
+        let EventBody::Payment(report) = event.body else { panic!("a payment") };
+        assert!(matches!(report.outcome, Outcome::Failed { .. }));
+    }
+
+    #[test]
+    fn the_phone_that_paid_comes_before_the_customers() {
+        let phone = |data: &str| {
+            let data = format!(r#"{{"reference":"r","currency":"KES","amount":1,{data}}}"#);
+            let EventBody::Payment(report) = read("charge.success", &data).unwrap().body else {
+                panic!("a payment")
+            };
+            report.phone.map(|phone| phone.as_str().to_owned())
+        };
+        let paid = r#""authorization":{"mobile_money_number":"0710000000"}"#;
+        let customer = r#""customer":{"phone":"0720000000","international_format_phone":"+254730000000"}"#;
+        assert_eq!(phone(&format!("{paid},{customer}")).as_deref(), Some("254710000000"));
+        assert_eq!(phone(customer).as_deref(), Some("254720000000"));
+        assert_eq!(
+            phone(r#""customer":{"phone":"","international_format_phone":"+254730000000"}"#).as_deref(),
+            Some("254730000000")
+        );
+        assert_eq!(phone(r#""customer":{"phone":"+1 202 555 0100"}"#), None);
+    }
+
+    #[test]
+    fn refunds_by_event() {
+        let data = r#"{"transaction_reference":"r","refund_reference":77,"amount":"500","currency":"KES"}"#;
+        for (event, expected) in [
+            ("refund.pending", ReversalOutcome::Pending),
+            ("refund.processing", ReversalOutcome::Pending),
+            ("refund.needs-attention", ReversalOutcome::Pending),
+            ("refund.processed", ReversalOutcome::Done),
+            ("refund.failed", ReversalOutcome::Failed),
+        ] {
+            let EventBody::Reversal(report) = read(event, data).unwrap().body else { panic!("a reversal") };
+            assert_eq!((report.outcome, report.reversal_key.as_str()), (expected, "refund:r:77"));
+            assert_eq!(report.amount.unwrap().to_string(), "KES 5.00");
+        }
+        let nothing = data.replace("500", "0");
+        assert!(matches!(read("refund.processed", &nothing).unwrap().body, EventBody::Other { .. }));
+    }
+
+    #[test]
+    fn a_dispute_is_a_reversal_only_when_resolved_so() {
+        let data = |status: &str| {
+            format!(
+                r#"{{"id":1,"status":"resolved","refund_amount":"100","currency":"KES","transaction":{{"reference":"r","status":"{status}"}}}}"#
+            )
+        };
+        for (event, status, is_reversal) in [
+            ("charge.dispute.resolve", "reversed", true),
+            ("charge.dispute.resolve", "success", false),
+            ("charge.dispute.create", "reversed", false),
+            ("charge.dispute.remind", "reversed", false),
+        ] {
+            let read = read(event, &data(status)).unwrap();
+            assert_eq!(matches!(read.body, EventBody::Reversal(_)), is_reversal, "{event} {status}");
+        }
+        let whole = data("reversed").replace(r#""100""#, "null");
+        let EventBody::Reversal(report) = read("charge.dispute.resolve", &whole).unwrap().body else {
+            panic!("a reversal")
+        };
+        assert_eq!(report.amount, None);
+    }
+
+    #[test]
+    fn reminders_and_unknown_events_have_keys_of_their_own() {
+        let remind = |at: &str| {
+            read("charge.dispute.remind", &format!(r#"{{"id":1,"status":"s","updated_at":"{at}"}}"#))
+        };
+        let key = |read: Result<Event, Unreadable>| read.unwrap().delivery_key;
+        assert!(key(remind("1")) != key(remind("2")));
+        assert!(
+            key(read("subscription.create", r#"{"a":1}"#)) != key(read("subscription.create", r#"{"a":2}"#))
+        );
+        assert!(key(read("transfer.success", "{}")) != key(read("transfer.failed", "{}")));
+        for event in ["paymentrequest.success", "invoice.update", "constructor"] {
+            let data = r#"{"reference":"r","amount":1,"currency":"KES","status":"success"}"#;
+            assert!(matches!(read(event, data).unwrap().body, EventBody::Other { .. }), "{event}");
+        }
+    }
+}
