@@ -26,7 +26,7 @@ launch() {
         exec "$@"
     ' launch "$state/run/$name.pid" "$@" </dev/null >>"$state/log/$name.log" 2>&1 &
     disown
-    local tries=100
+    local tries=600
     until [[ -s $state/run/$name.pid ]] || ((--tries == 0)); do sleep 0.05; done
 }
 
@@ -53,23 +53,29 @@ wait_ready() {
     done
 }
 
-# end NAME SIGNAL SECONDS: asks with SIGNAL, insists after SECONDS, and then
-# ends helpers that outlive their server (an epmd that Erlang started itself).
+# end NAME SIGNAL SECONDS: asks the server with SIGNAL and insists after SECONDS;
+# then the same for whatever else carries its mark: an epmd that Erlang started
+# itself, or a server whose remembered id is lost.
 end() {
+    local name=$1 pid
+    if pid=$(pid_of "$name"); then stop_all "$@" "$pid"; fi
+    # shellcheck disable=SC2046  # a list of numbers
+    stop_all "$@" $(grep -lzsxF "$(mark_of "$name")" /proc/[0-9]*/environ | cut -d/ -f3)
+    rm -f "$state/run/$name.pid"
+}
+
+# stop_all NAME SIGNAL SECONDS PID…
+stop_all() {
     local name=$1 signal=$2 deadline=$((SECONDS + $3)) pid
-    if pid=$(pid_of "$name"); then
-        kill -s "$signal" "$pid" 2>/dev/null || true
+    for pid in "${@:4}"; do kill -s "$signal" "$pid" 2>/dev/null || true; done
+    for pid in "${@:4}"; do
         while is_ours "$name" "$pid" && ((SECONDS < deadline)); do sleep 0.1; done
         if is_ours "$name" "$pid"; then
             say "$name did not stop within $3 s, killing it"
             kill -s KILL "$pid" 2>/dev/null || true
             while is_ours "$name" "$pid"; do sleep 0.1; done
         fi
-    fi
-    for pid in $(grep -lzsxF "$(mark_of "$name")" /proc/[0-9]*/environ | cut -d/ -f3); do
-        kill -s KILL "$pid" 2>/dev/null || true
     done
-    rm -f "$state/run/$name.pid"
 }
 
 port_answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }

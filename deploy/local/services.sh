@@ -138,11 +138,12 @@ start() {
     if pid_of "$name" >/dev/null && wait_ready "$name" 120 "${name}_ready"; then return; fi
     if pid_of "$name" >/dev/null; then die_with_log "$name" "$name runs but accepts no work"; fi
     for attempt in 1 2 3; do
+        # Also ends one whose remembered id is lost, and what a killed one left.
+        "${name}_stop"
         if "${name}_start"; then
             say "$name runs"
             return
         fi
-        "${name}_stop"
         sleep "$attempt"
     done
     die_with_log "$name" "$name does not start"

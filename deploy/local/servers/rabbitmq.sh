@@ -77,15 +77,12 @@ rabbitmq_start() {
         say "making a RabbitMQ node in $state/rabbitmq"
         rm -rf "$state/rabbitmq"
     fi
-    end rabbitmq TERM 5
-    if ! pid_of epmd >/dev/null; then free_port epmd_port; fi
+    free_port epmd_port
     free_port rabbitmq_port
     free_port rabbitmq_dist_port
     rabbitmq_configure
     rabbitmq_environment
-    if ! pid_of epmd >/dev/null; then
-        launch epmd env -u NOTIFY_SOCKET "${environment[@]}" epmd
-    fi
+    launch epmd env -u NOTIFY_SOCKET "${environment[@]}" epmd
     launch rabbitmq env -u NOTIFY_SOCKET "${environment[@]}" "$(rabbitmq_script)"
     wait_ready rabbitmq 120 rabbitmq_ready || return 1
     touch "$state/rabbitmq/complete"
