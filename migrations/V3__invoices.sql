@@ -45,12 +45,14 @@ CREATE TABLE invoices (
     invoice_no           bigint CONSTRAINT invoice_no_positive CHECK (invoice_no >= 1),
     attempts             int NOT NULL DEFAULT 0,
     strikes              int NOT NULL DEFAULT 0,
-    -- The host's accepted_count at the last strike: a strike needs proof that the host took others since.
-    strike_mark          bigint,
+    -- The last strike, or the first failure: the next strike needs a sale the host took since.
+    strike_mark          timestamptz,
     rounds               int NOT NULL DEFAULT 0,
     first_sent_at        timestamptz,
     unknown_since        timestamptz,
     hidden_since         timestamptz,
+    -- A refusal that is not acted on yet: a look-up or the dead letter's publish comes first.
+    refused_at           timestamptz,
     -- Look-ups that stay due after an invoice ended dead with an unknown send behind it (protocol D10).
     look_up_due_at       timestamptz,
     look_up_no           bigint,
@@ -70,6 +72,7 @@ CREATE TABLE invoices (
     moved_event          uuid,
     CONSTRAINT number_held_iff_out CHECK ((state IN ('submitting', 'success')) = (invoice_no IS NOT NULL)),
     CONSTRAINT success_has_receipt CHECK ((state = 'success') = (receipt_no IS NOT NULL)),
+    CONSTRAINT look_up_knows_its_number CHECK (look_up_due_at IS NULL OR look_up_no IS NOT NULL),
     CONSTRAINT credit_note_has_sale CHECK ((kind = 'credit_note') = (sale_id IS NOT NULL)),
     CONSTRAINT credit_note_has_reversal CHECK ((kind = 'credit_note') = (reversal_id IS NOT NULL))
 );
@@ -98,6 +101,8 @@ CREATE TABLE submissions (
 );
 CREATE INDEX submissions_of_invoice ON submissions (invoice_id, invoice_no, id);
 CREATE INDEX submissions_of_number ON submissions (device_id, invoice_no);
+-- The proof behind a strike (protocol D12).
+CREATE INDEX submissions_accepted ON submissions (device_id, sent_at) WHERE outcome = 'ok';
 
 -- Numbers a person declared taken by somebody else (`risiti-replay lanes resolve --taken-elsewhere`).
 CREATE TABLE foreign_invoice_numbers (
@@ -109,19 +114,33 @@ CREATE TABLE foreign_invoice_numbers (
     PRIMARY KEY (device_id, invoice_no)
 );
 
--- One row per KRA host: its breaker, and the count of accepted sales that strikes are measured against.
+-- When a lane has work (protocol D2): a number is out, an eligible invoice waits, or a look-up is due.
+CREATE FUNCTION lane_has_work(device uuid) RETURNS boolean LANGUAGE sql STABLE AS $$
+    SELECT EXISTS (SELECT FROM invoices i WHERE i.device_id = device AND i.state = 'submitting')
+        OR EXISTS (SELECT FROM invoices i WHERE i.device_id = device AND i.state = 'pending' AND (i.kind = 'sale'
+            OR EXISTS (SELECT FROM invoices s WHERE s.id = i.sale_id AND s.state = 'success')))
+        OR EXISTS (SELECT FROM invoices i WHERE i.device_id = device AND i.look_up_due_at <= now())
+$$;
+
+-- One row per KRA host: its breaker, shared by all workers (protocol D13).
 CREATE TABLE hosts (
     host            text PRIMARY KEY,
     breaker         text NOT NULL DEFAULT 'closed' CONSTRAINT breaker_known CHECK (breaker IN ('closed', 'trying', 'open')),
-    failures        int NOT NULL DEFAULT 0,
     opened_at       timestamptz,
     retry_at        timestamptz,
     retry_step      int NOT NULL DEFAULT 0,
     trial_by        uuid,
     trial_until     timestamptz,
-    accepted_count  bigint NOT NULL DEFAULT 0,
     last_answer_at  timestamptz
 );
+
+CREATE FUNCTION know_host() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
+    SET search_path FROM CURRENT AS $$
+BEGIN
+    INSERT INTO hosts (host) VALUES (NEW.host) ON CONFLICT (host) DO NOTHING;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER host_known AFTER INSERT OR UPDATE OF host ON lanes FOR EACH ROW EXECUTE FUNCTION know_host();
 
 -- The cap of calls in flight per host, shared out among live workers (protocol D5).
 CREATE TABLE etims_processes (

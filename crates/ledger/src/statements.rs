@@ -36,22 +36,32 @@ pub(crate) use statements;
 /// Every module that declares statements. A test compares this list with the source files.
 #[cfg(test)]
 const ALL: &[&[Statement]] = &[
+    crate::adoption::STATEMENTS,
     crate::credentials::STATEMENTS,
     crate::dead_letters::STATEMENTS,
     crate::device_admin::STATEMENTS,
     crate::devices::STATEMENTS,
     crate::events::STATEMENTS,
+    crate::hosts::STATEMENTS,
+    crate::lane_gauges::STATEMENTS,
+    crate::lane_settle::STATEMENTS,
     crate::lane_status::STATEMENTS,
+    crate::lane_work::STATEMENTS,
+    crate::lanes::STATEMENTS,
     crate::listen::STATEMENTS,
+    crate::look_ups::STATEMENTS,
     crate::merchants::STATEMENTS,
     crate::owing::STATEMENTS,
     crate::payment_rows::STATEMENTS,
     crate::pool::STATEMENTS,
+    crate::processes::STATEMENTS,
     crate::provider_accounts::STATEMENTS,
     crate::reversal_rows::STATEMENTS,
     crate::stripes::STATEMENTS,
+    crate::submissions::STATEMENTS,
     crate::suspects::STATEMENTS,
     crate::tokens::STATEMENTS,
+    crate::wake::STATEMENTS,
 ];
 
 #[cfg(test)]

@@ -1,0 +1,53 @@
+//! Counts for the dashboard.
+
+use std::collections::BTreeMap;
+
+use risiti_domain::{InvoiceState, LaneState};
+
+use crate::error::LedgerError;
+use crate::pool::Ledger;
+use crate::statements::statements;
+
+statements! {
+    INVOICES = "SELECT state, count(*) FROM invoices GROUP BY state";
+    OLDEST = "
+        SELECT coalesce(greatest(0, extract(epoch FROM now() - min(i.created_at))), 0)::bigint FROM invoices i
+        WHERE i.state = 'submitting' OR (i.state = 'pending' AND (i.kind = 'sale'
+            OR EXISTS (SELECT FROM invoices s WHERE s.id = i.sale_id AND s.state = 'success')))";
+    LANES = "
+        SELECT CASE WHEN l.halted_at IS NOT NULL THEN 'halted'
+                    WHEN EXISTS (SELECT FROM lane_leases x WHERE x.device_id = l.device_id AND x.lease_until > now()) THEN 'busy'
+                    WHEN lane_has_work(l.device_id) THEN 'waiting'
+                    ELSE 'idle' END, count(*)
+        FROM lanes l GROUP BY 1";
+}
+
+/// How the lanes stand.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LaneGauges {
+    /// States that no invoice is in are missing.
+    pub invoices: BTreeMap<InvoiceState, i64>,
+    pub lanes: BTreeMap<LaneState, i64>,
+    /// Of the oldest invoice that is owed and could be filed; 0 when there is none.
+    pub oldest_pending_seconds: i64,
+}
+
+impl Ledger {
+    /// Reads whole tables: ask seldom.
+    pub async fn lane_gauges(&self) -> Result<LaneGauges, LedgerError> {
+        let connection = self.connection().await?;
+        let mut gauges = LaneGauges::default();
+        for row in connection.query(INVOICES, &[]).await? {
+            if let Ok(state) = row.try_get::<_, &str>(0)?.parse() {
+                gauges.invoices.insert(state, row.try_get(1)?);
+            }
+        }
+        for row in connection.query(LANES, &[]).await? {
+            if let Ok(state) = row.try_get::<_, &str>(0)?.parse() {
+                gauges.lanes.insert(state, row.try_get(1)?);
+            }
+        }
+        gauges.oldest_pending_seconds = connection.query_one(OLDEST, &[]).await?.try_get(0)?;
+        Ok(gauges)
+    }
+}

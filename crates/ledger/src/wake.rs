@@ -1,0 +1,39 @@
+//! What the wake loop publishes tokens for: lanes with work that nobody seems to be on (protocol D3).
+
+use risiti_domain::DeviceId;
+
+use crate::error::LedgerError;
+use crate::pool::Ledger;
+use crate::statements::statements;
+
+statements! {
+    /// An open breaker that may be tried gets one lane, a closed one all of its lanes. With an empty queue
+    /// a token must be lost; the two seconds are for one that was taken from it just now.
+    WAKE = "
+        WITH due AS (
+            SELECT l.device_id, h.breaker, row_number() OVER (PARTITION BY l.host ORDER BY l.last_call_at NULLS FIRST) AS turn
+            FROM lanes l JOIN hosts h ON h.host = l.host
+            WHERE l.halted_at IS NULL AND (l.retry_at IS NULL OR l.retry_at <= now())
+              AND (l.token_at IS NULL OR l.token_at < now() - interval '10 minutes'
+                   OR ($1 AND l.token_at < now() - interval '2 seconds'))
+              AND (h.breaker = 'closed' OR (h.breaker = 'open' AND h.retry_at <= now())
+                   OR (h.breaker = 'trying' AND h.trial_until <= now()))
+              AND NOT EXISTS (SELECT FROM lane_leases x WHERE x.device_id = l.device_id AND x.lease_until > now())
+              AND lane_has_work(l.device_id)
+        ), mine AS (
+            SELECT l.device_id FROM lanes l JOIN due ON due.device_id = l.device_id
+            WHERE (due.breaker = 'closed' OR due.turn = 1)
+              AND (l.token_at IS NULL OR l.token_at < now() - interval '10 minutes'
+                   OR ($1 AND l.token_at < now() - interval '2 seconds'))
+            LIMIT 1000 FOR UPDATE OF l SKIP LOCKED
+        )
+        UPDATE lanes l SET token_at = now() FROM mine WHERE l.device_id = mine.device_id RETURNING l.device_id";
+}
+
+impl Ledger {
+    /// Lanes that need a token, at most a thousand. Each is marked as having one, so publish it.
+    pub async fn wake_lanes(&self, queue_is_empty: bool) -> Result<Vec<DeviceId>, LedgerError> {
+        let rows = self.connection().await?.query(WAKE, &[&queue_is_empty]).await?;
+        rows.iter().map(|row| Ok(DeviceId::from_uuid(row.try_get(0)?))).collect()
+    }
+}
