@@ -40,3 +40,48 @@ impl Backoff {
         pauses.next_backoff().map_or(self.ceiling, |pause| pause.min(self.ceiling))
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const MINUTE: Duration = Duration::from_secs(60);
+
+    proptest! {
+        #[test]
+        fn never_over_the_ceiling_nor_over_its_step(
+            first_ms in 0u64..100_000,
+            ceiling_ms in 0u64..1_000_000,
+            failures in any::<u32>(),
+        ) {
+            let ceiling = Duration::from_millis(ceiling_ms);
+            let pause = Backoff::new(Duration::from_millis(first_ms), ceiling).pause(failures);
+            let step = 2u64.saturating_pow(failures.saturating_sub(1)).saturating_mul(first_ms);
+            // The crate draws up to a nanosecond more than its interval.
+            let slack = Duration::from_micros(1);
+            prop_assert!(pause <= ceiling);
+            prop_assert!(pause <= Duration::from_millis(step).saturating_add(slack));
+        }
+    }
+
+    #[test]
+    fn a_thousand_that_failed_together_come_back_apart() {
+        let backoff = Backoff::new(Duration::from_secs(1), 15 * MINUTE);
+        let mut tenths = [0; 10];
+        for _ in 0..1_000 {
+            let pause = backoff.pause(40);
+            tenths[(pause.as_millis() * 10 / (15 * MINUTE).as_millis()).min(9) as usize] += 1;
+        }
+        // A hundred each, give or take far more than chance ever does.
+        assert!(tenths.iter().all(|count| (30..300).contains(count)), "{tenths:?}");
+    }
+
+    #[test]
+    fn pauses_grow() {
+        let backoff = Backoff::new(Duration::from_secs(1), 15 * MINUTE);
+        let longest = |failures| (0..200).map(|_| backoff.pause(failures)).max().unwrap();
+        assert!(longest(1) <= Duration::from_millis(1_001));
+        assert!(longest(6) > Duration::from_secs(8));
+    }
+}

@@ -7,12 +7,13 @@ use reqwest::Method;
 use risiti_domain::Dialect;
 use secrecy::SecretString;
 
+use crate::answer::Answer;
+use crate::code_list::CodeList;
 use crate::dialect::{self, Action};
 use crate::envelope::Envelope;
 use crate::http::{Failure, Http, HttpAnswer};
-use crate::outcome::{
-    Answer, CallError, CodeList, HaltReason, InitialiseError, Initialised, LookUpOutcome, SendOutcome,
-};
+use crate::initialise::{InitialiseError, Initialised};
+use crate::outcome::{CallError, HaltReason, LookUpOutcome, SendOutcome};
 use crate::profile::DeviceProfile;
 use crate::token::{NoToken, Tokens};
 use crate::wire::{self, Query};
@@ -41,8 +42,8 @@ pub struct ClientSettings {
 pub enum ClientError {
     #[error("no HTTP client could be made")]
     Http(#[source] reqwest::Error),
-    #[error("extra root certificate is not PEM")]
-    RootCertificate(#[source] reqwest::Error),
+    #[error("extra root certificates are not PEM")]
+    RootCertificate,
 }
 
 /// Cheap to clone; clones share connections, tokens and limits.

@@ -2,11 +2,12 @@
 
 use risiti_domain::TaxType;
 
+use crate::answer::Answer;
 use crate::classify::Class;
 use crate::envelope::Envelope;
 use crate::fields::Fields;
 use crate::http::HttpAnswer;
-use crate::outcome::{Answer, CallError, CodeClass, CodeList, CodeValue};
+use crate::outcome::CallError;
 use crate::profile::DeviceProfile;
 use crate::tax::TaxRates;
 use crate::{sale, text};
@@ -14,6 +15,28 @@ use crate::{sale, text};
 /// No list of KRA's has half as many.
 const ENTRIES_MAX: usize = 2_000;
 const TEXT_CHARS_MAX: usize = 200;
+
+/// KRA's code lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CodeList {
+    pub classes: Vec<CodeClass>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodeClass {
+    /// `cdCls`, e.g. `04` for tax types.
+    pub code: String,
+    pub name: String,
+    pub values: Vec<CodeValue>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CodeValue {
+    pub code: String,
+    pub name: String,
+    /// `userDfnCd1`; the rate, for tax types.
+    pub extra: Option<String>,
+}
 
 pub(crate) fn read(profile: &DeviceProfile, http: &HttpAnswer) -> Result<CodeList, CallError> {
     let envelope = Envelope::read(http.status, &http.body);

@@ -91,3 +91,55 @@ fn secret(text: &str, what: &'static str) -> Result<HeaderValue, Unusable> {
     value.set_sensitive(true);
     Ok(value)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::sample;
+
+    #[test]
+    fn bases_join_with_or_without_a_slash() {
+        for (base, joined) in [
+            ("https://kra.test/etims-api", "https://kra.test/etims-api/saveItem"),
+            ("https://kra.test/etims-api/", "https://kra.test/etims-api/saveItem"),
+            ("https://kra.test/etims-api// ", "https://kra.test/etims-api/saveItem"),
+            ("http://kra.test:8088", "http://kra.test:8088/saveItem"),
+            ("http://kra.test/v1?x=1#y", "http://kra.test/v1/saveItem"),
+        ] {
+            assert_eq!(join(&Url::parse(base).unwrap(), "/saveItem").as_str(), joined, "{base:?}");
+        }
+    }
+
+    #[test]
+    fn headers_by_dialect() {
+        let token = SecretString::from("the-token");
+        let names = |dialect, action| {
+            let headers = headers(&sample(dialect), action, Some(&token)).unwrap();
+            let mut names: Vec<_> = headers.keys().map(|name| name.as_str().to_owned()).collect();
+            names.sort();
+            names
+        };
+        assert_eq!(names(Dialect::Legacy, Action::SaveSale), ["bhfid", "cmckey", "content-type", "tin"]);
+        assert_eq!(names(Dialect::Legacy, Action::Initialise), ["bhfid", "content-type", "tin"]);
+        assert_eq!(
+            names(Dialect::Gateway, Action::FindInvoice),
+            ["apigee_app_id", "authorization", "bhfid", "cmckey", "content-type", "tin"]
+        );
+        assert_eq!(names(Dialect::Vscu, Action::SaveSale), ["content-type"]);
+    }
+
+    #[test]
+    fn secrets_are_marked_and_missing_ones_named() {
+        let mut profile = sample(Dialect::Gateway);
+        let token = SecretString::from("the-token");
+        let headers = super::headers(&profile, Action::SaveSale, Some(&token)).unwrap();
+        for name in ["authorization", "cmckey", "apigee_app_id"] {
+            assert!(headers[name].is_sensitive(), "{name}");
+        }
+        assert_eq!(super::headers(&profile, Action::SaveSale, None).unwrap_err(), Unusable("token"));
+        profile.cmc_key = Some(SecretString::from("two\nlines"));
+        assert_eq!(super::headers(&profile, Action::SaveSale, Some(&token)).unwrap_err(), Unusable("cmcKey"));
+        profile.cmc_key = None;
+        assert_eq!(super::headers(&profile, Action::SaveSale, Some(&token)).unwrap_err(), Unusable("cmcKey"));
+    }
+}

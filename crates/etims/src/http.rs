@@ -6,7 +6,7 @@ use std::time::{Duration, SystemTime};
 
 use reqwest::header::{HeaderMap, RETRY_AFTER};
 use reqwest::redirect::Policy;
-use reqwest::{Certificate, Request, Response};
+use reqwest::{Certificate, ClientBuilder, Request, Response};
 use tokio::sync::Semaphore;
 
 use crate::client::{ClientError, ClientSettings};
@@ -57,8 +57,11 @@ impl Http {
             .referer(false)
             .no_proxy();
         if let Some(pem) = &settings.extra_root_pem {
-            builder = builder
-                .add_root_certificate(Certificate::from_pem(pem).map_err(ClientError::RootCertificate)?);
+            let roots = Certificate::from_pem_bundle(pem).unwrap_or_default();
+            if roots.is_empty() {
+                return Err(ClientError::RootCertificate);
+            }
+            builder = roots.into_iter().fold(builder, ClientBuilder::add_root_certificate);
         }
         Ok(Self {
             client: builder.build().map_err(ClientError::Http)?,

@@ -3,15 +3,38 @@
 use risiti_domain::Dialect;
 use secrecy::SecretString;
 
+use crate::answer::Answer;
 use crate::classify::Class;
 use crate::envelope::Envelope;
 use crate::http::HttpAnswer;
-use crate::outcome::{Answer, CallError, InitialiseError, Initialised};
+use crate::outcome::CallError;
 use crate::profile::DeviceProfile;
 use crate::sale;
 use crate::text::clip;
 
 const KEY_CHARS_MAX: usize = 255;
+
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum InitialiseError {
+    /// KRA hands the key out once and never again.
+    #[error("device is installed already, its key has to come from where it was installed: {0}")]
+    AlreadyInstalled(Answer),
+    #[error(transparent)]
+    Call(#[from] CallError),
+}
+
+/// What initialisation hands out, once.
+#[derive(Clone, Debug)]
+pub struct Initialised {
+    /// `None` from a VSCU, which keeps it.
+    pub cmc_key: Option<SecretString>,
+    pub sdc_id: Option<String>,
+    pub mrc_no: Option<String>,
+    pub device_id: Option<String>,
+    pub taxpayer_name: Option<String>,
+    /// KRA's whole answer, for keeping; `Initialised::read` reads it again.
+    pub answer: SecretString,
+}
 
 impl Initialised {
     /// Reads an answer that was kept, whichever dialect it came in. `None` where it holds no `cmcKey`,

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod answer;
 mod backoff;
 mod classify;
 mod client;
@@ -21,13 +22,14 @@ mod time;
 mod token;
 mod wire;
 
+pub use answer::Answer;
 pub use backoff::Backoff;
 pub use client::{Client, ClientError, ClientSettings};
+pub use code_list::{CodeClass, CodeList, CodeValue};
 pub use document::{SaleDocument, sale_body};
-pub use outcome::{
-    Answer, CallError, CodeClass, CodeList, CodeValue, FoundSale, HaltReason, InitialiseError, Initialised,
-    LookUpOutcome, SendOutcome,
-};
+pub use initialise::{InitialiseError, Initialised};
+pub use look_up::FoundSale;
+pub use outcome::{CallError, HaltReason, LookUpOutcome, SendOutcome};
 pub use profile::{DeviceProfile, Item, TokenSettings};
 pub use receipt::{Receipt, control_unit_invoice_no, receipt_url};
 pub use tax::{Split, TaxRates};

@@ -1,18 +1,38 @@
 //! Reading the answer to `selectInvoiceDetails`.
 
-use risiti_domain::InvoiceKind;
+use risiti_domain::{InvoiceId, InvoiceKind};
+use rust_decimal::Decimal;
 
+use crate::answer::Answer;
 use crate::classify::Class;
 use crate::envelope::Envelope;
 use crate::fields::Fields;
 use crate::http::HttpAnswer;
-use crate::outcome::{Answer, FoundSale, LookUpOutcome};
+use crate::outcome::LookUpOutcome;
 use crate::profile::DeviceProfile;
 use crate::receipt::Receipt;
 use crate::{sale, text};
 
 /// `remark` is 400 characters by KRA's specification.
 const REMARK_CHARS_MAX: usize = 400;
+
+/// A sale as KRA stored it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundSale {
+    pub invoice_no: i64,
+    pub remark: Option<String>,
+    pub kind: Option<InvoiceKind>,
+    pub original_invoice_no: Option<i64>,
+    pub total: Option<Decimal>,
+    pub receipt: Receipt,
+}
+
+impl FoundSale {
+    /// The invoice of ours that the remark names, if it names one.
+    pub fn invoice_id(&self) -> Option<InvoiceId> {
+        self.remark.as_deref()?.trim().parse().ok()
+    }
+}
 
 /// `Found` and `Absent` are what KRA said in so many words; everything else teaches nothing.
 pub(crate) fn read(profile: &DeviceProfile, http: &HttpAnswer, invoice_no: i64) -> LookUpOutcome {

@@ -84,3 +84,56 @@ impl fmt::Debug for TokenSettings {
         f.debug_struct("TokenSettings").field("host", &self.url.host_str()).finish_non_exhaustive()
     }
 }
+
+/// The device of the fixtures in `tests/facts`.
+#[cfg(test)]
+pub(crate) fn sample(dialect: Dialect) -> DeviceProfile {
+    DeviceProfile {
+        dialect,
+        environment: Environment::Sandbox,
+        base_url: Url::parse("http://kra.test:8088/etims-api/").unwrap(),
+        portal_url: None,
+        token: (dialect == Dialect::Gateway).then(|| TokenSettings {
+            url: Url::parse("http://kra.test/v1/token/generate?grant_type=client_credentials").unwrap(),
+            consumer_key: "consumer-key".to_owned(),
+            consumer_secret: SecretString::from("consumer-secret"),
+            app_id: "11111111-2222-4333-8444-555555555555".to_owned(),
+        }),
+        pin: "P000000001A".to_owned(),
+        branch: "00".to_owned(),
+        serial: "SERIAL-1".to_owned(),
+        cmc_key: (dialect != Dialect::Vscu).then(|| SecretString::from("the-cmc-key")),
+        sdc_id: Some("KRACU0100000001".to_owned()),
+        trade_name: Some("Baraka Mini Mart".to_owned()),
+        item: Item {
+            code: "KE2NTNO0000001".to_owned(),
+            class: "5059690800".to_owned(),
+            name: "Cooking gas regulator".to_owned(),
+            tax_type: TaxType::B,
+        },
+        tax_rates: TaxRates::default(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let profile = sample(Dialect::Gateway);
+        let shown = format!("{profile:?}");
+        for secret in profile.secrets() {
+            assert!(!shown.contains(secret), "{shown}");
+        }
+        assert_eq!(profile.secrets().len(), 4);
+    }
+
+    #[test]
+    fn the_host_has_its_port() {
+        let mut profile = sample(Dialect::Legacy);
+        assert_eq!(profile.host(), "kra.test:8088");
+        profile.base_url = Url::parse("https://ETIMS-api.kra.go.ke/etims-api").unwrap();
+        assert_eq!(profile.host(), "etims-api.kra.go.ke:443");
+    }
+}

@@ -65,3 +65,49 @@ pub fn receipt_url(profile: &DeviceProfile, receipt: &Receipt) -> Option<String>
 pub fn control_unit_invoice_no(receipt: &Receipt) -> Option<String> {
     receipt.control_unit_id.as_ref().map(|id| format!("{id}/{}", receipt.receipt_no))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::profile::sample;
+    use risiti_domain::Dialect;
+
+    fn read(data: &str) -> Option<Receipt> {
+        Receipt::read(&sample(Dialect::Legacy), &Fields::read(data).unwrap())
+    }
+
+    #[test]
+    fn printed_as_in_the_fixtures() {
+        let receipt = read(r#"{"curRcptNo": "1", "rcptSign": "ABCD2345EFGH67IJ"}"#).unwrap();
+        let profile = sample(Dialect::Legacy);
+        assert_eq!(control_unit_invoice_no(&receipt).unwrap(), "KRACU0100000001/1");
+        assert_eq!(
+            receipt_url(&profile, &receipt).unwrap(),
+            "https://etims-sbx.kra.go.ke/common/link/etims/receipt/indexEtimsReceiptData?Data=P000000001A00ABCD2345EFGH67IJ"
+        );
+    }
+
+    #[test]
+    fn the_portal_is_a_setting_and_production_has_its_own() {
+        let receipt = read(r#"{"curRcptNo": 1, "rcptSign": "A B&C#"}"#).unwrap();
+        let mut profile = sample(Dialect::Legacy);
+        profile.portal_url = Some("http://127.0.0.1:9/portal/".parse().unwrap());
+        let url = receipt_url(&profile, &receipt).unwrap();
+        assert!(url.starts_with("http://127.0.0.1:9/portal/common/link/"), "{url}");
+        assert!(url.ends_with("?Data=P000000001A00A%20B&C%23"), "{url}");
+        profile.portal_url = None;
+        profile.environment = Environment::Production;
+        assert!(receipt_url(&profile, &receipt).unwrap().starts_with("https://etims.kra.go.ke/common/"));
+    }
+
+    #[test]
+    fn no_receipt_without_a_positive_number() {
+        for data in
+            ["{}", r#"{"curRcptNo": 0}"#, r#"{"curRcptNo": "x"}"#, r#"{"curRcptNo": null, "totRcptNo": 1}"#]
+        {
+            assert_eq!(read(data), None, "{data}");
+        }
+        let unsigned = read(r#"{"curRcptNo": 7}"#).unwrap();
+        assert_eq!((unsigned.receipt_no, receipt_url(&sample(Dialect::Legacy), &unsigned)), (7, None));
+    }
+}

@@ -29,10 +29,10 @@ impl TaxRates {
         self.rates[tax_type as usize]
     }
 
-    /// The same rates but one. `percent` is not negative.
+    /// The same rates but one. A percentage below zero counts as zero.
     #[must_use]
     pub fn with(mut self, tax_type: TaxType, percent: Decimal) -> Self {
-        self.rates[tax_type as usize] = percent;
+        self.rates[tax_type as usize] = percent.max(Decimal::ZERO);
         self
     }
 
@@ -41,5 +41,70 @@ impl TaxRates {
         let divisor = Decimal::ONE + self.rate(tax_type) / Decimal::ONE_HUNDRED;
         let taxable = (total / divisor).round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
         Split { taxable, tax: total - taxable }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    fn amount(text: &str) -> Decimal {
+        text.parse().unwrap()
+    }
+
+    #[test]
+    fn splits_seen_at_kra() {
+        let rates = TaxRates::default();
+        for (tax_type, total, taxable, tax) in [
+            (TaxType::B, "1160.00", "1000.00", "160.00"),
+            (TaxType::B, "100.00", "86.21", "13.79"),
+            (TaxType::B, "0.01", "0.01", "0.00"),
+            (TaxType::B, "999999999999.99", "862068965517.23", "137931034482.76"),
+            (TaxType::E, "108.00", "100.00", "8.00"),
+            (TaxType::A, "100.00", "100.00", "0.00"),
+            (TaxType::C, "86.21", "86.21", "0.00"),
+            (TaxType::D, "0.05", "0.05", "0.00"),
+        ] {
+            let split = rates.split(tax_type, amount(total));
+            assert_eq!(split, Split { taxable: amount(taxable), tax: amount(tax) }, "{tax_type} {total}");
+        }
+    }
+
+    #[test]
+    fn another_rate_for_e_and_none_below_zero() {
+        let total = amount("100.00");
+        let rates = TaxRates::default().with(TaxType::E, Decimal::ZERO);
+        assert_eq!(rates.split(TaxType::E, total), Split { taxable: total, tax: Decimal::ZERO });
+        assert_eq!(rates.rate(TaxType::B), Decimal::from(16));
+        assert_eq!(rates.with(TaxType::E, Decimal::from(-100)).rate(TaxType::E), Decimal::ZERO);
+    }
+
+    #[test]
+    fn halves_of_a_cent_go_up() {
+        // 0.03 ÷ 1.20 = 0.025.
+        let rates = TaxRates::default().with(TaxType::E, Decimal::from(20));
+        let split = rates.split(TaxType::E, amount("0.03"));
+        assert_eq!(split, Split { taxable: amount("0.03"), tax: Decimal::ZERO });
+    }
+
+    proptest! {
+        #[test]
+        fn the_parts_make_the_total(cents in 1i64..100_000_000_000_000, column in 0usize..5, rate in 0u32..5_000) {
+            let (tax_type, total) = (TaxType::ALL[column], Decimal::new(cents, 2));
+            let rates = TaxRates::default().with(TaxType::E, Decimal::new(rate.into(), 2));
+            let split = rates.split(tax_type, total);
+            prop_assert_eq!(split.taxable + split.tax, total);
+            prop_assert!(split.taxable.scale() <= 2 && split.tax.scale() <= 2);
+            prop_assert!(split.tax >= Decimal::ZERO && split.taxable >= Decimal::ZERO);
+        }
+
+        /// Against whole numbers, which round exactly.
+        #[test]
+        fn b_is_half_up_of_a_hundred_and_sixteenths(cents in 1i64..100_000_000_000_000) {
+            let expected = (i128::from(cents) * 200 + 116) / 232;
+            let split = TaxRates::default().split(TaxType::B, Decimal::new(cents, 2));
+            prop_assert_eq!(split.taxable, Decimal::from_i128_with_scale(expected, 2));
+        }
     }
 }

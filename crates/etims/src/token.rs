@@ -12,11 +12,12 @@ use secrecy::{ExposeSecret as _, SecretString};
 use tokio::time::Instant;
 use url::Url;
 
+use crate::answer::Answer;
 use crate::classify::{self, Class};
 use crate::envelope::Envelope;
 use crate::fields::Fields;
 use crate::http::{Failure, Http, HttpAnswer};
-use crate::outcome::{Answer, HaltReason};
+use crate::outcome::HaltReason;
 use crate::profile::TokenSettings;
 
 /// A token this close to its end is not used any more, or when a tenth of its life is left if that is less.

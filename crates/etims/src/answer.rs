@@ -1,0 +1,77 @@
+//! What KRA said, in a form fit to keep.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::classify::Class;
+use crate::envelope::Envelope;
+use crate::http::HttpAnswer;
+use crate::outcome::HaltReason;
+use crate::text;
+
+/// KRA names no time for code 990; integrators call for a long one.
+const TOO_MANY_VIEWS_PAUSE: Duration = Duration::from_secs(5 * 60);
+
+/// What was said, or what went wrong in its place. Safe to store and to log: bounded, without control
+/// characters, phone numbers or credentials.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Answer {
+    /// KRA's result code; the gateway's refusals have none.
+    pub code: Option<String>,
+    pub message: String,
+    pub http_status: Option<u16>,
+    /// How long the host asked to be left alone, at most a day.
+    pub retry_after: Option<Duration>,
+    /// The trouble is the host's rather than this invoice's: it counts against the breaker (protocol D12).
+    pub against_host: bool,
+    /// An answer worth another try that, when it stays, means this about the device.
+    pub halts_if_repeated: Option<HaltReason>,
+}
+
+impl Answer {
+    /// What was said, with what its class tells about the host.
+    pub(crate) fn judged(
+        secrets: &[&str],
+        http: &HttpAnswer,
+        envelope: Option<&Envelope<'_>>,
+        class: Class,
+    ) -> Self {
+        let (against_host, halts_if_repeated) = match class {
+            Class::Unknown { against_host } => (against_host, None),
+            Class::Retry { against_host, halts_if_repeated } => (against_host, halts_if_repeated),
+            Class::Refused { .. } | Class::Taken | Class::Expected(_) | Class::Halt(_) => (false, None),
+        };
+        let code = envelope.and_then(|envelope| envelope.code.as_deref()).map(text::code);
+        let too_many_views = code.as_deref() == Some("990");
+        Self {
+            message: match envelope {
+                Some(envelope) => text::message_without(secrets, &envelope.message),
+                None => format!("{} bytes that are no JSON object", http.body.len()),
+            },
+            http_status: Some(http.status),
+            retry_after: http.retry_after.or(too_many_views.then_some(TOO_MANY_VIEWS_PAUSE)),
+            code,
+            against_host,
+            halts_if_repeated,
+        }
+    }
+
+    /// For what never became an answer.
+    pub(crate) fn none(message: &str, against_host: bool) -> Self {
+        Self { message: text::message(message), against_host, ..Self::default() }
+    }
+
+    pub(crate) fn with_message(self, message: &str) -> Self {
+        Self { message: message.to_owned(), ..self }
+    }
+}
+
+impl fmt::Display for Answer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match (&self.code, self.http_status) {
+            (Some(code), _) => write!(f, "{code} {}", self.message),
+            (None, Some(status)) => write!(f, "HTTP {status} {}", self.message),
+            (None, None) => f.write_str(&self.message),
+        }
+    }
+}
