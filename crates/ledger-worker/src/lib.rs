@@ -1,1 +1,116 @@
 #![doc = include_str!("../README.md")]
+
+mod aside;
+mod batches;
+mod database;
+mod metrics;
+mod patience;
+mod read;
+mod recorder;
+mod settings;
+mod suspects;
+mod tokens;
+
+use risiti_ledger::{DatabaseSettings, Ledger};
+use risiti_queue::{Broker, BrokerState, Target, Topology};
+use risiti_service::{BadSetting, Context, Readiness};
+use secrecy::ExposeSecret;
+use tokio_util::sync::CancellationToken;
+
+use aside::Pile;
+use batches::Batches;
+use database::Gate;
+use metrics::Metrics;
+use recorder::Recorder;
+use suspects::Suspects;
+use tokens::Waker;
+
+pub use settings::{BatchArgs, Settings};
+
+/// One for the batch, one for the suspect, one for the look at the schema, and one to spare.
+const POOL_SIZE: usize = 4;
+
+/// Records payments until told to stop; then finishes the batch it holds.
+pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
+    if settings.batches.prefetch < settings.batches.batch_size {
+        return Err(BadSetting::new("--prefetch (RISITI_PREFETCH)", "below --batch-size").into());
+    }
+    let ledger = Ledger::open(DatabaseSettings {
+        url: settings.database.database_url.clone(),
+        pool_size: POOL_SIZE,
+        role: Some("risiti_ledger_worker"),
+        application_name: "risiti-ledger-worker",
+    })
+    .map_err(|error| BadSetting::new("--database-url (DATABASE_URL)", error.to_string()))?;
+    let topology = Topology::new(&settings.amqp.namespace)
+        .map_err(|error| BadSetting::new("--namespace (RISITI_NAMESPACE)", error.to_string()))?;
+    // Not the shutdown token: what is held at the signal is still acknowledged.
+    let broker = Broker::start(
+        settings.amqp.amqp_url.expose_secret(),
+        topology,
+        "risiti-ledger-worker",
+        CancellationToken::new(),
+    )
+    .map_err(|error| BadSetting::new("--amqp-url (AMQP_URL)", error.to_string()))?;
+
+    let gate = Gate::new();
+    let work = work(&settings, &context, &ledger, &broker, &gate);
+    tokio::select! {
+        () = work => {}
+        () = gate.watch(&ledger, &context.readiness, &context.deadline) => {}
+        () = watch_broker(&broker, &context.readiness) => {}
+    }
+    broker.close().await;
+    Ok(())
+}
+
+/// Both queues, until both have finished what they hold.
+async fn work(settings: &Settings, context: &Context, ledger: &Ledger, broker: &Broker, gate: &Gate) {
+    let metrics = Metrics::register(&context.metrics);
+    let publish_timeout = settings.amqp.publish_timeout;
+    let recorder =
+        Recorder { ledger: ledger.clone(), metrics: metrics.clone(), stop: context.shutdown.clone() };
+    let waker = Waker {
+        ledger: ledger.clone(),
+        publisher: broker.publisher(),
+        publish_timeout,
+        metrics: metrics.clone(),
+    };
+    let pile = Pile {
+        ledger: ledger.clone(),
+        publisher: broker.publisher(),
+        publish_timeout,
+        metrics,
+        stop: context.shutdown.clone(),
+    };
+    let batches = Batches {
+        settings: &settings.batches,
+        gate,
+        recorder: &recorder,
+        waker: &waker,
+        pile: &pile,
+        stop: &context.shutdown,
+    };
+    let suspects =
+        Suspects { ledger, gate, recorder: &recorder, waker: &waker, pile: &pile, stop: &context.shutdown };
+    tokio::join!(
+        batches.run(broker.consumer(Target::Payments, settings.batches.prefetch)),
+        suspects.run(broker.consumer(Target::Suspects, 1)),
+    );
+}
+
+async fn watch_broker(broker: &Broker, readiness: &Readiness) {
+    let mut state = broker.state();
+    loop {
+        let seen = match *state.borrow_and_update() {
+            BrokerState::Up => Ok(()),
+            BrokerState::Down | BrokerState::Blocked => {
+                Err(broker.problem().unwrap_or_else(|| "not connected".to_owned()))
+            }
+        };
+        readiness.set("broker", seen);
+        if state.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

@@ -14,6 +14,7 @@ statements! {
         SET tries = CASE WHEN suspects.closed_at IS NULL THEN suspects.tries + 1 ELSE 1 END,
             last_at = now(), closed_at = NULL
         RETURNING tries";
+    FORGET_TRY = "UPDATE suspects SET tries = tries - 1 WHERE event_id = $1 AND tries > 0";
     CLOSE = "UPDATE suspects SET closed_at = now() WHERE event_id = $1 AND closed_at IS NULL";
 }
 
@@ -23,6 +24,11 @@ impl Ledger {
     pub async fn begin_suspect_try(&self, id: Uuid) -> Result<u32, LedgerError> {
         let row = self.connection().await?.query_one(BEGIN_TRY, &[&id]).await?;
         Ok(row.try_get::<_, i32>(0)?.unsigned_abs())
+    }
+
+    /// For a try that ended through no fault of the message.
+    pub async fn forget_suspect_try(&self, id: Uuid) -> Result<(), LedgerError> {
+        self.connection().await?.execute(FORGET_TRY, &[&id]).await.map(drop)
     }
 
     /// The message was recorded, or set aside as poison.

@@ -1,0 +1,119 @@
+//! Setting messages aside: published to the dead-letter exchange, then a row, and only then acknowledged
+//! (protocol E1).
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use risiti_ledger::{Ledger, LedgerError, MessageDeadLetter};
+use risiti_queue::{Message, PublishError, Publisher, Target};
+use tokio_util::sync::CancellationToken;
+
+use crate::metrics::Metrics;
+use crate::patience::Patience;
+use crate::recorder::GivenUp;
+
+pub(crate) struct Pile {
+    pub(crate) ledger: Ledger,
+    pub(crate) publisher: Publisher,
+    pub(crate) publish_timeout: Duration,
+    pub(crate) metrics: Metrics,
+    pub(crate) stop: CancellationToken,
+}
+
+#[derive(Debug, thiserror::Error)]
+enum AsideError {
+    #[error("dead-letter exchange: {0}")]
+    Publish(#[from] PublishError),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+impl Pile {
+    /// Until it is on the pile for good. Doing it twice leaves one row, and at worst a second message that
+    /// replay skips.
+    pub(crate) async fn put(&self, letter: &MessageDeadLetter) -> Result<(), GivenUp> {
+        let mut patience = Patience::new(self.stop.clone());
+        while let Err(error) = self.try_put(letter).await {
+            let event_id = letter.event_id.map(tracing::field::display);
+            tracing::warn!(event_id, "failed to set a message aside: {error}");
+            if !patience.again().await {
+                return Err(GivenUp);
+            }
+        }
+        Ok(())
+    }
+
+    async fn try_put(&self, letter: &MessageDeadLetter) -> Result<(), AsideError> {
+        if self.ledger.count_dead_letter_again(letter).await? {
+            return Ok(());
+        }
+        let message = message(letter);
+        match self.publisher.publish(Target::Dead, message.clone(), self.publish_timeout).await {
+            Err(PublishError::Oversized) => {
+                // The row keeps all headers; the message needs only what replay finds it by.
+                let headers = own_headers(letter).into_iter().collect();
+                self.publisher
+                    .publish(Target::Dead, Message { headers, ..message }, self.publish_timeout)
+                    .await?;
+            }
+            published => published?,
+        }
+        self.ledger.insert_message_dead_letter(letter).await?;
+        self.metrics.dead_letter(letter.cause);
+        let event_id = letter.event_id.map(tracing::field::display);
+        tracing::warn!(event_id, cause = %letter.cause, dead_letter_id = %letter.id(), "message set aside: {}", letter.message);
+        Ok(())
+    }
+}
+
+/// The bytes and headers as they came, and beside them what replay filters by.
+fn message(letter: &MessageDeadLetter) -> Message {
+    let mut headers = letter.headers.clone();
+    headers.extend(own_headers(letter));
+    Message { id: letter.id(), headers, body: Bytes::from(letter.body.clone()) }
+}
+
+fn own_headers(letter: &MessageDeadLetter) -> Vec<(String, String)> {
+    let replays = letter.headers.get("risiti-replays").cloned().unwrap_or_else(|| "0".to_owned());
+    let named = [
+        ("risiti-dead-letter-id", Some(letter.id().to_string())),
+        ("risiti-cause", Some(letter.cause.to_string())),
+        ("risiti-message", Some(letter.message.clone())),
+        ("risiti-event-id", letter.event_id.map(|id| id.to_string())),
+        ("risiti-merchant", letter.merchant_id.map(|id| id.to_string())),
+        ("risiti-replays", Some(replays)),
+    ];
+    named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use risiti_domain::{DeadCause, EventId, MerchantId, Provider};
+    use uuid::Uuid;
+
+    #[test]
+    fn a_dead_message_keeps_its_headers_and_says_why_it_died() {
+        let letter = MessageDeadLetter {
+            cause: DeadCause::Unreadable,
+            merchant_id: Some(MerchantId::from_uuid(Uuid::nil())),
+            provider: Some(Provider::Daraja),
+            event_id: Some(EventId::from_uuid(Uuid::nil())),
+            body: b"{".to_vec(),
+            headers: BTreeMap::from([
+                ("risiti-channel".to_owned(), "daraja_stk".to_owned()),
+                ("risiti-replays".to_owned(), "2".to_owned()),
+            ]),
+            message: "body: not JSON".to_owned(),
+        };
+        let message = message(&letter);
+        assert_eq!(message.id, letter.id());
+        let header = |name: &str| message.headers.get(name).map(String::as_str);
+        assert_eq!(header("risiti-channel"), Some("daraja_stk"));
+        assert_eq!(header("risiti-cause"), Some("unreadable"));
+        assert_eq!(header("risiti-replays"), Some("2"));
+        assert_eq!(header("risiti-dead-letter-id"), Some(&*letter.id().to_string()));
+    }
+}

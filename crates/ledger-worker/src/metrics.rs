@@ -1,0 +1,196 @@
+//! What this program counts. Every series exists at zero from the start.
+
+use prometheus::{Histogram, IntCounterVec, Registry};
+use risiti_domain::{DeadCause, PaymentState, Provider};
+use risiti_ledger::{Delivery, Recorded};
+use risiti_service::metrics::{SECONDS, counters, histogram};
+
+#[derive(Clone)]
+pub(crate) struct Metrics {
+    events: IntCounterVec,
+    deliveries: IntCounterVec,
+    flagged: IntCounterVec,
+    payments: IntCounterVec,
+    pub(crate) batch_size: Histogram,
+    pub(crate) batch_seconds: Histogram,
+    dead_letters: IntCounterVec,
+    tokens: IntCounterVec,
+}
+
+const DARAJA_KINDS: &[&str] = &[
+    "stk",
+    "c2b_validation",
+    "c2b_confirmation",
+    "b2c_result",
+    "reversal_result",
+    "status_result",
+    "other_result",
+    "queue_timeout",
+];
+const PAYSTACK_KINDS: &[&str] = &[
+    "charge.success",
+    "charge.failed",
+    "charge.dispute.create",
+    "charge.dispute.remind",
+    "charge.dispute.resolve",
+    "refund.pending",
+    "refund.processing",
+    "refund.processed",
+    "refund.failed",
+    "refund.needs-attention",
+    "transfer.success",
+    "transfer.failed",
+    "transfer.reversed",
+    OTHER,
+];
+const GUMROAD_KINDS: &[&str] = &[
+    "sale",
+    "refund",
+    "dispute",
+    "dispute_won",
+    "cancellation",
+    "subscription_updated",
+    "subscription_ended",
+    "subscription_restarted",
+    OTHER,
+];
+/// Event names are the provider's to invent, labels are not.
+const OTHER: &str = "other";
+
+fn kinds(provider: Provider) -> &'static [&'static str] {
+    match provider {
+        Provider::Daraja => DARAJA_KINDS,
+        Provider::Paystack => PAYSTACK_KINDS,
+        Provider::Gumroad => GUMROAD_KINDS,
+    }
+}
+
+impl Metrics {
+    pub(crate) fn register(registry: &Registry) -> Self {
+        let providers: Vec<&str> = Provider::ALL.iter().map(|provider| provider.as_str()).collect();
+        let states: Vec<&str> = PaymentState::ALL.iter().map(|state| state.as_str()).collect();
+        let by_provider = |name, help| counters(registry, name, help, &["provider"], &[&providers]);
+        let metrics = Self {
+            events: counters(
+                registry,
+                "risiti_events_recorded_total",
+                "Events stored for the first time.",
+                &["provider", "kind"],
+                &[],
+            ),
+            deliveries: by_provider("risiti_events_duplicate_total", "Events that were told again."),
+            flagged: by_provider(
+                "risiti_events_flagged_total",
+                "Events that contradict what is known: a person looks.",
+            ),
+            payments: counters(
+                registry,
+                "risiti_payments_total",
+                "Payments that came into a state.",
+                &["provider", "state"],
+                &[&providers, &states],
+            ),
+            batch_size: histogram(
+                registry,
+                "risiti_ledger_batch_size",
+                "Messages recorded in one transaction.",
+                &[1.0, 2.0, 5.0, 10.0, 20.0, 50.0, 100.0, 200.0, 500.0],
+            ),
+            batch_seconds: histogram(
+                registry,
+                "risiti_ledger_batch_seconds",
+                "From reading a batch to its last acknowledgement.",
+                SECONDS,
+            ),
+            dead_letters: counters(
+                registry,
+                "risiti_dead_letters_total",
+                "Messages set aside.",
+                &["cause"],
+                &[&[DeadCause::Unreadable.as_str(), DeadCause::Poison.as_str()]],
+            ),
+            tokens: counters(
+                registry,
+                "risiti_lane_tokens_total",
+                "Lane tokens published; failed ones are made up for by the wake loop.",
+                &["outcome"],
+                &[&["published", "failed"]],
+            ),
+        };
+        for provider in Provider::ALL {
+            for kind in kinds(*provider) {
+                metrics.events.with_label_values(&[provider.as_str(), *kind]);
+            }
+        }
+        metrics
+    }
+
+    pub(crate) fn recorded(&self, provider: Provider, kind: &str, recorded: &Recorded) {
+        let provider_name = provider.as_str();
+        match recorded.delivery {
+            Delivery::New => {
+                let kind = kinds(provider).iter().find(|known| **known == kind).copied().unwrap_or(OTHER);
+                self.events.with_label_values(&[provider_name, kind]).inc();
+            }
+            Delivery::Duplicate => self.deliveries.with_label_values(&[provider_name]).inc(),
+            Delivery::Again | Delivery::Conflict => {}
+        }
+        if recorded.flagged {
+            self.flagged.with_label_values(&[provider_name]).inc();
+        }
+        for (_, state) in &recorded.moves {
+            self.payments.with_label_values(&[provider_name, state.as_str()]).inc();
+        }
+    }
+
+    pub(crate) fn dead_letter(&self, cause: DeadCause) {
+        self.dead_letters.with_label_values(&[cause.as_str()]).inc();
+    }
+
+    pub(crate) fn token(&self, published: bool) {
+        self.tokens.with_label_values(&[if published { "published" } else { "failed" }]).inc();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use risiti_domain::EventId;
+    use uuid::Uuid;
+
+    fn text(registry: &Registry) -> String {
+        prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap()
+    }
+
+    #[test]
+    fn the_contracts_series_are_there_at_zero() {
+        let registry = Registry::new();
+        Metrics::register(&registry);
+        let text = text(&registry);
+        for line in [
+            "risiti_events_recorded_total{kind=\"stk\",provider=\"daraja\"} 0",
+            "risiti_payments_total{provider=\"paystack\",state=\"success\"} 0",
+            "risiti_dead_letters_total{cause=\"poison\"} 0",
+            "risiti_ledger_batch_size_count 0",
+        ] {
+            assert!(text.contains(line), "{line}\n{text}");
+        }
+    }
+
+    #[test]
+    fn an_invented_event_name_makes_no_new_series() {
+        let registry = Registry::new();
+        let metrics = Metrics::register(&registry);
+        let recorded = Recorded {
+            event: EventId::from_uuid(Uuid::nil()),
+            delivery: Delivery::New,
+            flagged: false,
+            moves: Vec::new(),
+            wake: Vec::new(),
+        };
+        metrics.recorded(Provider::Gumroad, "made-up-4711", &recorded);
+        let text = text(&registry);
+        assert!(!text.contains("4711"));
+        assert!(text.contains("risiti_events_recorded_total{kind=\"other\",provider=\"gumroad\"} 1"));
+    }
+}

@@ -1,0 +1,114 @@
+//! From a message to an event, with the same code that the ingress read it with.
+
+use std::collections::BTreeMap;
+
+use risiti_domain::{DeadCause, EventId};
+use risiti_ledger::{IncomingEvent, MessageDeadLetter};
+use risiti_providers::{Envelope, parse};
+use risiti_queue::Message;
+use uuid::Uuid;
+
+/// What a message turned out to be.
+pub(crate) enum Reading {
+    Event(Box<IncomingEvent>),
+    /// It becomes no event.
+    Aside(Box<MessageDeadLetter>),
+}
+
+pub(crate) fn read(message: &Message) -> Reading {
+    let envelope = match Envelope::from_headers(&message.headers) {
+        Ok(envelope) => envelope,
+        Err(error) => return aside(message, None, DeadCause::Poison, format!("not our message: {error}")),
+    };
+    // What the ingress could not read may be readable by now: a replay comes here with a newer parser.
+    match parse(envelope.channel, envelope.format, &message.body, &envelope.account) {
+        Ok(event) => Reading::Event(Box::new(IncomingEvent {
+            id: envelope.event_id,
+            merchant: envelope.merchant_id,
+            provider: envelope.channel.provider(),
+            authenticated_by: envelope.authenticated_by,
+            received_at: envelope.received_at,
+            body: message.body.clone(),
+            event,
+        })),
+        Err(why) => aside(message, Some(&envelope), DeadCause::Unreadable, why.to_string()),
+    }
+}
+
+/// A message that could be read, and that the database would not take.
+pub(crate) fn poison(message: &Message, why: String) -> MessageDeadLetter {
+    let envelope = Envelope::from_headers(&message.headers).ok();
+    dead_letter(message, envelope.as_ref(), DeadCause::Poison, why)
+}
+
+fn aside(message: &Message, envelope: Option<&Envelope>, cause: DeadCause, why: String) -> Reading {
+    Reading::Aside(Box::new(dead_letter(message, envelope, cause, why)))
+}
+
+fn dead_letter(
+    message: &Message,
+    envelope: Option<&Envelope>,
+    cause: DeadCause,
+    why: String,
+) -> MessageDeadLetter {
+    MessageDeadLetter {
+        cause,
+        merchant_id: envelope.map(|envelope| envelope.merchant_id),
+        provider: envelope.map(|envelope| envelope.channel.provider()),
+        event_id: envelope.map(|envelope| envelope.event_id),
+        body: message.body.to_vec(),
+        headers: message.headers.clone(),
+        message: why,
+    }
+}
+
+/// The id to follow a message by: the event's, or the message's own where its headers cannot be read.
+pub(crate) fn follow_id(message: &Message) -> Uuid {
+    Envelope::from_headers(&message.headers).map_or(message.id, |envelope| envelope.event_id.uuid())
+}
+
+/// The trace a webhook belongs to, from its W3C traceparent; empty where there is none.
+pub(crate) fn trace_id(headers: &BTreeMap<String, String>) -> &str {
+    let trace = headers.get("traceparent").and_then(|parent| parent.split('-').nth(1));
+    trace.filter(|id| id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit())).unwrap_or_default()
+}
+
+/// Trace ids of a batch's events.
+pub(crate) fn traces(messages: &[&Message]) -> BTreeMap<EventId, String> {
+    messages
+        .iter()
+        .map(|message| (EventId::from_uuid(follow_id(message)), trace_id(&message.headers).to_owned()))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use bytes::Bytes;
+
+    #[test]
+    fn what_is_not_our_message_is_poison_and_kept_whole() {
+        let message = Message {
+            id: Uuid::now_v7(),
+            headers: BTreeMap::from([("x".to_owned(), "y".to_owned())]),
+            body: Bytes::from_static(b"hello"),
+        };
+        let Reading::Aside(letter) = read(&message) else { panic!("read as an event") };
+        assert_eq!(letter.cause, DeadCause::Poison);
+        assert_eq!((&letter.body[..], letter.merchant_id), (&b"hello"[..], None));
+        assert_eq!(letter.headers, message.headers);
+        assert_eq!(follow_id(&message), message.id);
+    }
+
+    #[test]
+    fn only_a_trace_id_is_taken_from_a_traceparent() {
+        let of =
+            |text: &str| trace_id(&BTreeMap::from([("traceparent".to_owned(), text.to_owned())])).to_owned();
+        assert_eq!(
+            of("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
+            "4bf92f3577b34da6a3ce929d0e0e4736"
+        );
+        assert_eq!(of("254708374149"), "");
+        assert_eq!(of("00-zz-00"), "");
+    }
+}

@@ -1,0 +1,4 @@
+//! Recording events against a real database.
+
+mod kit;
+mod stories;
