@@ -1,7 +1,8 @@
 //! What audits read: the sales accepted and the counts.
 
-use crate::books::{Books, Branch, Filed};
+use crate::books::{Books, Branch};
 use crate::clock;
+use crate::device::Filed;
 use crate::server::Authority;
 use serde_json::{Value, json};
 
@@ -28,18 +29,33 @@ impl Books {
             numbers.iter().map(|(branch, no)| json!({"device": branch.to_string(), "invcNo": no})).collect()
         };
         let doubled = self.remarks.iter().filter(|(_, numbers)| numbers.len() > 1);
-        doubled.map(|(remark, numbers)| json!({"remark": remark, "accepted": shown(numbers)})).collect()
+        let doubled = doubled.map(|(remark, numbers)| json!({"remark": remark, "accepted": shown(numbers)}));
+        doubled.chain(self.doubled_without_remark()).collect()
+    }
+
+    fn doubled_without_remark(&self) -> impl Iterator<Item = Value> {
+        self.repeated_trader_numbers().filter_map(|(branch, trader_no, numbers)| {
+            let device = &self.devices[branch];
+            let silent = |no: &&i64| device.sales.get(no).is_some_and(|filed| filed.sale.remark.is_none());
+            let silent: Vec<_> = numbers.iter().filter(silent).collect();
+            let shown = |no| json!({"device": branch.to_string(), "invcNo": no});
+            let accepted: Vec<_> = silent.into_iter().map(shown).collect();
+            (accepted.len() > 1).then(|| json!({"trdInvcNo": trader_no, "accepted": accepted}))
+        })
     }
 
     fn doubled_trader_numbers(&self) -> Vec<Value> {
-        let all = self.devices.iter().flat_map(|(branch, device)| {
-            device.trader_nos.iter().map(move |(trader_no, numbers)| (branch, trader_no, numbers))
-        });
-        all.filter(|(_, _, numbers)| numbers.len() > 1)
-            .map(|(branch, trader_no, numbers)| {
-                json!({"device": branch.to_string(), "trdInvcNo": trader_no, "invcNo": numbers})
+        let shown = |(branch, trader_no, numbers): (&Branch, &String, &Vec<i64>)| json!({"device": branch.to_string(), "trdInvcNo": trader_no, "invcNo": numbers});
+        self.repeated_trader_numbers().map(shown).collect()
+    }
+
+    fn repeated_trader_numbers(&self) -> impl Iterator<Item = (&Branch, &String, &Vec<i64>)> {
+        self.devices
+            .iter()
+            .flat_map(|(branch, device)| {
+                device.trader_nos.iter().map(move |(no, numbers)| (branch, no, numbers))
             })
-            .collect()
+            .filter(|(_, _, numbers)| numbers.len() > 1)
     }
 }
 

@@ -1,7 +1,8 @@
 //! Who is calling, by the rules of each dialect.
 
-use crate::books::{Books, Branch, Device, not_valid};
+use crate::books::{Books, Branch, not_valid};
 use crate::config::{Config, Dialect};
+use crate::device::Device;
 use crate::draw;
 use crate::envelope::Reply;
 use crate::fields::Fields;
@@ -45,52 +46,56 @@ impl Claim {
     ///
     /// # Errors
     /// What the dialect answers to a caller it does not know.
-    pub(crate) fn check<'a>(
-        &self,
-        books: &'a mut Books,
-        config: &Config,
-    ) -> Result<(Branch, &'a mut Device), Reply> {
-        if config.dialect == Dialect::Gateway {
-            self.check_token(books)?;
-        }
-        let keyless = config.dialect == Dialect::Vscu;
-        let Some(branch) = self.branch.clone().filter(|_| keyless || self.cmc_key.is_some()) else {
-            return Err(missing("tin, bhfId or cmcKey cannot be Null"));
+    pub(crate) fn check(&self, books: &mut Books, config: &Config) -> Result<Branch, Reply> {
+        let consumer_key = match config.dialect {
+            Dialect::Gateway => Some(self.check_token(books)?.to_owned()),
+            _ => None,
         };
+        let keyless = config.dialect == Dialect::Vscu;
+        let branch = self.branch.clone().ok_or_else(|| missing("tin or bhfId"))?;
+        if self.cmc_key.is_none() && !keyless {
+            return Err(missing("cmcKey"));
+        }
         if self.torn {
             return Err(Reply::Refused(Refusal::field("tin", "", "body and header differ")));
         }
-        let known = books.devices.get_mut(&branch);
-        let device = known.ok_or_else(|| Reply::Refused(unknown_branch(config.dialect)))?;
-        let key_right = device.cmc_key.is_some() && (keyless || device.cmc_key == self.cmc_key);
-        if !key_right {
+        let device =
+            books.devices.get(&branch).ok_or_else(|| Reply::Refused(unknown_branch(config.dialect)))?;
+        if device.cmc_key.is_none() || !(keyless || device.cmc_key == self.cmc_key) {
             return Err(Reply::Refused(not_valid()));
         }
-        if config.dialect == Dialect::Gateway && self.app_id.as_ref() != Some(&device.app.app_id) {
-            return Err(Reply::Refused(app_id(self.app_id.is_none())));
+        match consumer_key {
+            Some(key) => self.check_app(device, &key).map(|()| branch),
+            None => Ok(branch),
         }
-        Ok((branch, device))
     }
 
-    /// The token is good; on initialisation nothing more is known yet.
-    pub(crate) fn check_token(&self, books: &Books) -> Result<(), Reply> {
-        let token = self.bearer.as_ref().and_then(|token| books.tokens.get(token));
-        match token {
-            Some((_, until)) if Instant::now() < *until => Ok(()),
-            _ => Err(Reply::Unauthorised),
-        }
+    /// The app that a living token belongs to.
+    pub(crate) fn check_token<'a>(&self, books: &'a Books) -> Result<&'a str, Reply> {
+        self.bearer.as_ref().and_then(|token| books.consumer_key(token)).ok_or(Reply::Unauthorised)
+    }
+
+    fn check_app(&self, device: &Device, consumer_key: &str) -> Result<(), Reply> {
+        let text = match &self.app_id {
+            None => "apigee_app_id cannot be Null",
+            Some(id) if *id != device.app.app_id => "Invalid apigee_app_id",
+            _ if device.app.consumer_key != consumer_key => "Invalid apigee_app_id for this token",
+            _ => return Ok(()),
+        };
+        Err(Reply::Refused(Refusal::new(Mistake::Auth, "900", "", text.into())))
     }
 
     /// Ends the life of the token in this request.
     pub(crate) fn expire_token(&self, books: &mut Books) {
         if let Some(token) = &self.bearer {
-            books.tokens.remove(token);
+            books.expire_token(token);
         }
     }
 }
 
-fn missing(gateway: &str) -> Reply {
-    Reply::Refused(Refusal::new(Mistake::Auth, "900", "There is no Header Information", gateway.into()))
+fn missing(name: &str) -> Reply {
+    let text = format!("{name} cannot be Null");
+    Reply::Refused(Refusal::new(Mistake::Auth, "900", "There is no Header Information", text))
 }
 
 /// A wrong branch makes the gateway vague (a day was lost to that); the others say what it is.
@@ -100,11 +105,6 @@ fn unknown_branch(dialect: Dialect) -> Refusal {
         Dialect::Legacy => not_valid(),
         Dialect::Vscu => Refusal::new(Mistake::Auth, "E04", "Device or branch not found", String::new()),
     }
-}
-
-fn app_id(absent: bool) -> Refusal {
-    let text = if absent { "apigee_app_id cannot be Null" } else { "Invalid apigee_app_id" };
-    Refusal::new(Mistake::Auth, "900", "", text.into())
 }
 
 /// Answers the token call: HTTP Basic with the consumer key and secret of a known app.
@@ -122,11 +122,10 @@ pub(crate) fn issue_token(books: &mut Books, config: &Config, headers: &HeaderMa
     if !books.devices.values().any(known) {
         return Reply::Unauthorised;
     }
-    let now = Instant::now();
-    books.tokens.retain(|_, (_, until)| now < *until);
     books.tokens_issued += 1;
-    let key = key.to_owned();
-    let token = draw::base32(config.seed, "token", &[&key, &books.tokens_issued.to_string()], 28);
-    books.tokens.insert(token.clone(), (key, now + config.token_ttl));
+    let token = draw::base32(config.seed, "token", &[&key.to_owned(), &books.tokens_issued.to_string()], 28);
+    if !books.keep_token(token.clone(), key.to_owned(), Instant::now() + config.token_ttl) {
+        return Reply::Full;
+    }
     Reply::Token(token, config.token_ttl.as_secs())
 }

@@ -1,9 +1,10 @@
 //! The control API under `/_sim`, for tests and audits. It is not part of KRA's API.
 
-use crate::books::{App, Branch, Device};
+use crate::books::Branch;
+use crate::device::{App, Device};
 use crate::draw;
 use crate::envelope::{json_answer, problem};
-use crate::faults::Rule;
+use crate::rules::Rule;
 use crate::server::Authority;
 use actix_web::{HttpResponse, web};
 use serde::Deserialize;
@@ -99,6 +100,7 @@ impl Device {
             next_receipt_no: first_receipt_no,
             sales: Default::default(),
             trader_nos: HashMap::new(),
+            items: Default::default(),
             last_try: None,
         }
     }
@@ -136,6 +138,9 @@ async fn add_fault(sim: Sim, body: web::Bytes) -> HttpResponse {
         Ok(rule) => rule,
         Err(error) => return problem(400, &error.to_string()),
     };
+    if let Err(reason) = rule.check(sim.config.dialect) {
+        return problem(400, reason);
+    }
     match sim.faults().add(rule) {
         Some(id) => json_answer(201, &json!({ "id": id })),
         None => problem(507, "too many fault rules"),

@@ -72,29 +72,39 @@ pub(crate) struct Envelope {
 impl Envelope {
     pub(crate) fn render(&self, reply: &Reply) -> HttpResponse {
         match reply {
+            Reply::Done(data) => self.success("It is succeeded", data),
+            Reply::Found(data) => self.success("Successful", data),
+            Reply::Nothing => self.nothing(),
+            Reply::Refused(refusal) => self.refusal(refusal),
             Reply::Token(token, seconds) => {
                 json_answer(200, &json!({"access_token": token, "expires_in": seconds.to_string()}))
             }
             Reply::Unauthorised => self.fault(401, "Unauthorised-Invalid Access Token"),
             Reply::Full => self.fault(503, "Service Unavailable"),
-            reply if self.dialect == Dialect::Gateway => self.gateway(reply),
-            reply => legacy(reply),
         }
     }
 
-    fn gateway(&self, reply: &Reply) -> HttpResponse {
-        match reply {
-            Reply::Done(data) | Reply::Found(data) => {
+    fn success(&self, text: &str, data: &RawValue) -> HttpResponse {
+        match self.dialect {
+            Dialect::Gateway => {
                 self.wrapped(200, 200, "Successful", Some(flat("000", "Successful", Some(data))))
             }
-            Reply::Nothing => {
-                self.wrapped(400, 200, "Successful", Some(flat("001", "There is no search result", None)))
-            }
-            Reply::Refused(refusal) if refusal.coded => self.coded(400, &refusal.code, &refusal.message),
-            Reply::Refused(refusal) => self.refused(400, &refusal.gateway),
-            Reply::Token(..) | Reply::Unauthorised | Reply::Full => {
-                unreachable!("rendered for every dialect")
-            }
+            _ => json_answer(200, &flat("000", text, Some(data))),
+        }
+    }
+
+    fn nothing(&self) -> HttpResponse {
+        let body = flat("001", "There is no search result", None);
+        match self.dialect {
+            Dialect::Gateway => self.wrapped(400, 200, "Successful", Some(body)),
+            _ => json_answer(200, &body),
+        }
+    }
+
+    fn refusal(&self, refusal: &Refusal) -> HttpResponse {
+        match self.dialect {
+            Dialect::Gateway if !refusal.coded => self.refused(400, &refusal.gateway),
+            _ => self.coded(None, &refusal.code, &refusal.message),
         }
     }
 
@@ -106,11 +116,15 @@ impl Envelope {
         }
     }
 
-    /// A result code where the dialect puts it.
-    pub(crate) fn coded(&self, status: u16, code: &str, message: &str) -> HttpResponse {
+    /// A result code where the dialect puts it, by default under the HTTP status it uses.
+    pub(crate) fn coded(&self, status: Option<u16>, code: &str, message: &str) -> HttpResponse {
+        let body = flat(code, message, None);
         match self.dialect {
-            Dialect::Gateway => self.wrapped(status, status, message, Some(flat(code, message, None))),
-            _ => json_answer(200, &flat(code, message, None)),
+            Dialect::Gateway => {
+                let status = status.unwrap_or(400);
+                self.wrapped(status, status, message, Some(body))
+            }
+            _ => json_answer(status.unwrap_or(200), &body),
         }
     }
 
@@ -135,16 +149,6 @@ impl Envelope {
             "requestRefId": self.reference, "timestamp": clock::spaced(clock::now()),
         });
         json_answer(status, &json!({"header": header, "body": {}}))
-    }
-}
-
-fn legacy(reply: &Reply) -> HttpResponse {
-    match reply {
-        Reply::Done(data) => json_answer(200, &flat("000", "It is succeeded", Some(data))),
-        Reply::Found(data) => json_answer(200, &flat("000", "Successful", Some(data))),
-        Reply::Nothing => json_answer(200, &flat("001", "There is no search result", None)),
-        Reply::Refused(refusal) => json_answer(200, &flat(&refusal.code, &refusal.message, None)),
-        Reply::Token(..) | Reply::Unauthorised | Reply::Full => unreachable!("rendered for every dialect"),
     }
 }
 

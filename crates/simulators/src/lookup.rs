@@ -1,8 +1,8 @@
 //! The find call's view of a filed sale: the request as stored, in KRA's field order, with the
 //! receipt. What S2B's captures lack is left out (`salesTyCd`, `trdInvcNo`, `tin`, `bhfId`).
 
-use crate::books::Filed;
 use crate::clock;
+use crate::device::Filed;
 use serde_json::json;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;

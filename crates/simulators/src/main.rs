@@ -18,9 +18,7 @@ struct Program {
 #[tokio::main]
 async fn main() -> Result<()> {
     let program = Program::parse();
-    let filter = EnvFilter::try_from_default_env().unwrap_or_else(|_| EnvFilter::new("info"));
-    let ansi = std::io::stderr().is_terminal();
-    tracing_subscriber::fmt().with_env_filter(filter).with_ansi(ansi).with_writer(std::io::stderr).init();
+    log();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let simulator = etims_simulator::start(program.config).await?;
@@ -30,4 +28,15 @@ async fn main() -> Result<()> {
         _ = interrupt.recv() => {}
     }
     simulator.stop().await
+}
+
+fn log() {
+    let quiet = || EnvFilter::new("warn,etims_sim=info,etims_simulator=info");
+    tracing_subscriber::fmt()
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| quiet()))
+        .with_ansi(std::io::stderr().is_terminal())
+        .with_writer(std::io::stderr)
+        // Whoever waited for our first line may have closed the pipe since.
+        .log_internal_errors(false)
+        .init();
 }

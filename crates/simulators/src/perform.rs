@@ -1,12 +1,13 @@
 //! Carrying out a call together with the faults planned for it.
 
-use crate::books::Try;
 use crate::config::Dialect;
+use crate::device::Try;
 use crate::envelope::{Reply, html};
-use crate::faults::{Fault, Plan};
+use crate::faults::Plan;
 use crate::fields::Fields;
 use crate::kra::Request;
 use crate::routes::Call;
+use crate::rules::Fault;
 use crate::server::Authority;
 use crate::wire::Wire;
 use actix_web::HttpResponse;
@@ -29,17 +30,16 @@ impl Authority {
         self.count(&plan);
         self.note_try(&request, &plan);
         let reply = match &plan.outcome {
-            None => Some(self.process(&request, &plan, false)),
+            None => Ok(self.process(&request, &plan, false)),
             Some(fault) => {
                 self.before(&request, &plan, fault);
-                None
+                Err(fault)
             }
         };
         sleep(self.config.latency + plan.slow.unwrap_or_default()).await;
-        match (reply, &plan.outcome) {
-            (Some(reply), _) => self.envelope().render(&reply),
-            (None, Some(fault)) => self.misanswer(fault, wire).await,
-            (None, None) => unreachable!("without a fault there is a reply"),
+        match reply {
+            Ok(reply) => self.envelope().render(&reply),
+            Err(fault) => self.misanswer(fault, wire).await,
         }
     }
 
@@ -65,7 +65,7 @@ impl Authority {
             Fault::DownFor { status: Some(code), .. } => self.status(*code, None),
             Fault::Html { status, .. } => html(*status, "Maintenance"),
             Fault::Envelope { code: Some(code), message, status, .. } => {
-                self.envelope().coded(status.unwrap_or(400), code, message)
+                self.envelope().coded(*status, code, message)
             }
             Fault::Envelope { code: None, message, status, .. } => {
                 self.envelope().refused(status.unwrap_or(400), message)

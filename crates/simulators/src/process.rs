@@ -1,10 +1,11 @@
 //! What KRA does with a call when nothing goes wrong.
 
 use crate::auth;
-use crate::books::{Branch, Device, Full, Hidden, Receipt};
+use crate::books::{Branch, Full, not_valid};
 use crate::clock;
 use crate::codes;
 use crate::config::Dialect;
+use crate::device::{Device, Hidden, Receipt};
 use crate::envelope::{Reply, pad_keys};
 use crate::faults::Plan;
 use crate::fields::Fields;
@@ -50,7 +51,7 @@ impl Authority {
             }
             _ => {}
         }
-        let (branch, _) = request.claim.check(&mut books, &self.config)?;
+        let branch = request.claim.check(&mut books, &self.config)?;
         drop(books);
         let fields = Fields::of_body(&request.body).map_err(Reply::Refused)?;
         match request.call {
@@ -63,7 +64,11 @@ impl Authority {
                 Ok(Reply::done(&codes::listing(Rates::new(self.config.rate_e))))
             }
             Call::Other => Ok(Reply::Nothing),
-            _ => Ok(Reply::done(&())),
+            // Both are answered above, before anybody is known.
+            Call::Token | Call::Initialise => Ok(Reply::Nothing),
+            Call::SaveItem => self.with_device(&branch, |device| device.save_item(&fields)),
+            Call::StockInOut => self.with_device(&branch, |device| device.move_stock(&fields)),
+            Call::StockLevel => self.with_device(&branch, |device| device.level_stock(&fields)),
         }
     }
 
@@ -84,11 +89,21 @@ impl Authority {
             Ok(receipt) => receipt,
             Err(Full) => return Ok(Reply::Full),
         };
-        let device = books.devices.get_mut(branch).ok_or(Reply::Nothing)?;
+        let device = books.devices.get_mut(branch).ok_or_else(|| Reply::Refused(not_valid()))?;
         if let (Some((time, look_ups)), Some(filed)) = (plan.lag, device.sales.get_mut(&number)) {
             filed.hidden = Hidden { until: time.map(|time| Instant::now() + time), look_ups };
         }
         Ok(self.receipt(device, &receipt, plan.padded))
+    }
+
+    fn with_device(
+        &self,
+        branch: &Branch,
+        change: impl FnOnce(&mut Device) -> Result<(), Refusal>,
+    ) -> Result<Reply, Reply> {
+        let mut books = self.books();
+        let device = books.devices.get_mut(branch).ok_or_else(|| Reply::Refused(not_valid()))?;
+        change(device).map(|()| Reply::done(&())).map_err(Reply::Refused)
     }
 
     fn receipt(&self, device: &Device, receipt: &Receipt, padded: bool) -> Reply {

@@ -23,7 +23,8 @@ pub(crate) struct Sale {
     pub(crate) buyer: Option<String>,
     pub(crate) day: Date,
     pub(crate) total: Decimal,
-    pub(crate) items: Vec<(String, Decimal)>,
+    /// Item codes, line by line.
+    pub(crate) items: Vec<String>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -123,7 +124,7 @@ fn pin(fields: &Fields<'_>, name: &str) -> Result<Option<String>, Refusal> {
     if right && pin.len() == 11 { Ok(Some(pin)) } else { Err(fields.wrong(name, "is not a PIN")) }
 }
 
-fn item(line: &Fields<'_>, n: i64, rules: Rules, sums: &mut Sums) -> Result<(String, Decimal), Refusal> {
+fn item(line: &Fields<'_>, n: i64, rules: Rules, sums: &mut Sums) -> Result<String, Refusal> {
     if line.integer("itemSeq")? != n {
         return Err(line.wrong("itemSeq", "must count from 1"));
     }
@@ -148,7 +149,7 @@ fn item(line: &Fields<'_>, n: i64, rules: Rules, sums: &mut Sums) -> Result<(Str
         return Err(line.empty("qty"));
     }
     amounts(line, n, quantity, rules, sums)?;
-    Ok((code, quantity))
+    Ok(code)
 }
 
 fn amounts(

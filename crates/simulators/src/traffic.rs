@@ -14,6 +14,9 @@ const REMEMBERED: usize = 1000;
 /// Paths counted apart; a client that invents more has them counted together.
 const MAX_PATHS: usize = 200;
 
+/// Devices whose calls in flight are counted apart.
+const MAX_DEVICES: usize = 20_000;
+
 #[derive(Default)]
 pub(crate) struct Traffic(Mutex<Inner>);
 
@@ -147,7 +150,9 @@ impl Inner {
         self.live.retain(|_, live| !live.wire.hung_up());
         let all = self.live.len();
         self.counts.in_flight_max = self.counts.in_flight_max.max(all);
-        if let Some(branch) = branch {
+        let known = |branch: &Branch| self.counts.in_flight_max_per_device.contains_key(&branch.to_string());
+        let room = self.counts.in_flight_max_per_device.len() < MAX_DEVICES;
+        if let Some(branch) = branch.filter(|branch| room || known(branch)) {
             let of_device = self.of(branch);
             let max = self.counts.in_flight_max_per_device.entry(branch.to_string()).or_default();
             *max = (*max).max(of_device);

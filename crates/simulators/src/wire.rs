@@ -12,17 +12,22 @@ use std::sync::atomic::{AtomicBool, Ordering};
 pub(crate) struct Wire {
     stream: std::net::TcpStream,
     used: AtomicBool,
+    /// HTTP/2, which actix offers over TLS.
+    multiplexed: bool,
 }
 
 impl Wire {
     /// `None` for a transport that is neither plain nor TLS over TCP.
     pub(crate) fn below(io: &dyn Any) -> Option<Self> {
-        let stream = match io.downcast_ref::<TcpStream>() {
-            Some(stream) => stream,
-            None => io.downcast_ref::<TlsStream<TcpStream>>()?.get_ref().0,
+        let (stream, multiplexed) = match io.downcast_ref::<TcpStream>() {
+            Some(stream) => (stream, false),
+            None => {
+                let (stream, tls) = io.downcast_ref::<TlsStream<TcpStream>>()?.get_ref();
+                (stream, tls.alpn_protocol() == Some(b"h2"))
+            }
         };
         let stream = std::net::TcpStream::from(stream.as_fd().try_clone_to_owned().ok()?);
-        Some(Self { stream, used: AtomicBool::new(false) })
+        Some(Self { stream, used: AtomicBool::new(false), multiplexed })
     }
 
     /// True for the first call on this connection.
@@ -37,8 +42,12 @@ impl Wire {
     }
 
     /// Whether the caller of a pending request stopped waiting. HTTP/1.1 clients send nothing
-    /// before the answer, so anything readable is an end of stream or TLS saying goodbye.
+    /// before the answer, so anything readable is an end of stream or TLS saying goodbye. Of HTTP/2
+    /// this cannot be told.
     pub(crate) fn hung_up(&self) -> bool {
+        if self.multiplexed {
+            return false;
+        }
         match self.stream.peek(&mut [0]) {
             Ok(_) => true,
             Err(error) => error.kind() != ErrorKind::WouldBlock,

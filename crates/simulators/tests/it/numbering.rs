@@ -1,0 +1,110 @@
+//! Invoice numbers: exactly the next one, and what a taken one is answered.
+
+use crate::support::{Sim, changed, fixture, sale, shape};
+use etims_simulator::{Config, Dialect};
+use serde_json::{Value, json};
+
+#[tokio::test]
+async fn a_taken_number_is_answered_as_each_dialect_does() {
+    let fixtures = fixture!("05_duplicate_responses");
+    for (dialect, case) in [(Dialect::Legacy, "legacy_994"), (Dialect::Vscu, "vscu_899")] {
+        let sim = Sim::of(dialect).await;
+        sim.sell(&sale(1)).await;
+        let answer = sim.sell(&sale(1)).await;
+        let expected = &fixtures[case];
+        assert_eq!(answer.status, expected["http_status"]);
+        assert_eq!(shape(&answer.body), shape(&expected["body"]), "{case}");
+        assert_eq!((answer.code(), answer.text()), {
+            let body = &expected["body"];
+            (body["resultCd"].as_str().unwrap(), body["resultMsg"].as_str().unwrap())
+        });
+        assert_eq!(sim.accepted().await.len(), 1);
+    }
+}
+
+#[tokio::test]
+async fn the_gateway_names_the_expected_number_in_one_of_two_wordings() {
+    let sim = Sim::of(Dialect::Gateway).await;
+    let mut wordings = [0, 0];
+    for number in 1..=20 {
+        assert_eq!(sim.sell(&sale(number)).await.code(), "000");
+        let answer = sim.sell(&sale(number)).await;
+        assert_eq!(answer.status, 400);
+        assert_eq!(answer.body["responseBody"], Value::Null);
+        assert_eq!(answer.body["responseHeader"]["customerMessage"], "Validation failed");
+        let next = number + 1;
+        let texts = [
+            format!("Invc No: {number} is invalid, use the expected value: {next}"),
+            format!("Invalid invcNo sequence, expected: {next} but found: {number}"),
+        ];
+        let which = texts.iter().position(|text| text == answer.text());
+        wordings[which.unwrap_or_else(|| panic!("{answer:?}"))] += 1;
+    }
+    assert!(wordings.iter().all(|count| *count > 0), "{wordings:?}");
+}
+
+#[tokio::test]
+async fn a_number_ahead_is_refused_and_moves_nothing() {
+    let sim = Sim::of(Dialect::Gateway).await;
+    let answer = sim.sell(&sale(7)).await;
+    assert!(answer.text().contains('1') && answer.text().contains('7'), "{answer:?}");
+    assert_eq!(sim.sell(&sale(1)).await.code(), "000");
+    let stats = sim.stats().await;
+    assert_eq!((&stats["refusals"]["sequence"], &stats["protocol_errors"]), (&json!(1), &json!(1)));
+}
+
+#[tokio::test]
+async fn a_refused_sale_leaves_its_number_free() {
+    let sim = Sim::of(Dialect::Gateway).await;
+    let wrong = changed(sale(1), &[("/itemList/0/pkg", json!(2))]);
+    assert_eq!(sim.sell(&wrong).await.status, 400);
+    assert_eq!(sim.sell(&sale(1)).await.code(), "000");
+}
+
+#[tokio::test]
+async fn without_strict_sequence_gaps_pass_but_taken_numbers_do_not() {
+    let config = Config { strict_sequence: false, ..Config::local(Dialect::Legacy) };
+    let sim = Sim::with(config).await;
+    assert_eq!(sim.sell(&sale(5)).await.code(), "000");
+    assert_eq!(sim.sell(&sale(3)).await.code(), "994");
+    assert_eq!(sim.sell(&sale(6)).await.code(), "000");
+}
+
+#[tokio::test]
+async fn each_branch_counts_for_itself() {
+    let sim = Sim::of(Dialect::Legacy).await;
+    sim.register("01").await;
+    let elsewhere = changed(sale(1), &[("/bhfId", json!("01"))]);
+    assert_eq!(sim.sell(&sale(1)).await.code(), "000");
+    assert_eq!(sim.sell(&elsewhere).await.code(), "000");
+}
+
+#[tokio::test]
+async fn numbering_may_start_anywhere_and_apart_from_receipts() {
+    let sim = Sim::empty(Config::local(Dialect::Legacy)).await;
+    let device = json!({"tin": crate::support::PIN, "bhfId": "00", "dvcSrlNo": "S", "cmcKey": crate::support::KEY,
+                        "next_invoice_no": 41, "next_receipt_no": 7});
+    assert_eq!(sim.control("/_sim/devices", &device).await.status, 201);
+    let answer = sim.sell(&sale(41)).await;
+    assert_eq!((answer.code(), &answer.data()["curRcptNo"]), ("000", &json!("7")));
+}
+
+#[tokio::test]
+async fn numbers_may_be_quoted() {
+    let sim = Sim::of(Dialect::Gateway).await;
+    let quoted = changed(sale(1), &[("/invcNo", json!("1"))]);
+    assert_eq!(sim.sell(&quoted).await.code(), "000");
+    assert_eq!(sim.look_up(1).await.data()["salesList"][0]["invcNo"], 1);
+}
+
+#[tokio::test]
+async fn another_sale_under_a_taken_number_is_a_clash() {
+    let sim = Sim::of(Dialect::Legacy).await;
+    sim.sell(&sale(1)).await;
+    let other = changed(sale(1), &[("/remark", json!("another"))]);
+    assert_eq!(sim.sell(&other).await.code(), "994");
+    assert_eq!(sim.sell(&sale(1)).await.code(), "994");
+    let stats = sim.stats().await;
+    assert_eq!((&stats["refusals"]["clash"], &stats["refusals"]["resend"]), (&json!(1), &json!(1)));
+    assert_eq!(stats["protocol_errors"], 1);
+}
