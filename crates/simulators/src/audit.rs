@@ -45,8 +45,11 @@ impl Books {
     }
 
     fn doubled_trader_numbers(&self) -> Vec<Value> {
-        let shown = |(branch, trader_no, numbers): (&Branch, &String, &Vec<i64>)| json!({"device": branch.to_string(), "trdInvcNo": trader_no, "invcNo": numbers});
-        self.repeated_trader_numbers().map(shown).collect()
+        let repeated = self.repeated_trader_numbers();
+        let shown = repeated.map(|(branch, trader_no, numbers)| {
+            json!({"device": branch.to_string(), "trdInvcNo": trader_no, "invcNo": numbers})
+        });
+        shown.collect()
     }
 
     fn repeated_trader_numbers(&self) -> impl Iterator<Item = (&Branch, &String, &Vec<i64>)> {

@@ -39,12 +39,19 @@ struct Token {
     until: Instant,
 }
 
-/// The books hold as many sales as they may.
+/// What became of a sale that is right.
 #[derive(Debug)]
-pub(crate) struct Full;
+pub(crate) enum Filing {
+    Accepted(Receipt),
+    /// The books hold as many sales as they may; nothing changed.
+    Full,
+}
 
 impl Books {
-    /// Accepts `sale` under its number, or says why not. `Ok(Err(Full))` changes nothing.
+    /// Accepts `sale` under its number.
+    ///
+    /// # Errors
+    /// Wrong number, wrong original of a credit note, or no such stock; nothing changed.
     pub(crate) fn file(
         &mut self,
         branch: &Branch,
@@ -52,7 +59,7 @@ impl Books {
         body: &[u8],
         config: &Config,
         late: bool,
-    ) -> Result<Result<Receipt, Full>, Refusal> {
+    ) -> Result<Filing, Refusal> {
         let device = self.devices.get_mut(branch).ok_or_else(not_valid)?;
         device.check_number(&sale, config)?;
         if sale.credit {
@@ -62,7 +69,7 @@ impl Books {
             device.check_stock(&sale)?;
         }
         if self.sales >= config.max_sales {
-            return Ok(Err(Full));
+            return Ok(Filing::Full);
         }
         self.sales += 1;
         let number = sale.invoice_no;
@@ -83,15 +90,12 @@ impl Books {
         };
         device.sales.insert(number, filed);
         device.next_invoice_no = number + 1;
-        Ok(Ok(receipt))
+        Ok(Filing::Accepted(receipt))
     }
 
     /// The filed sale as a look-up may see it, or nothing while it is hidden.
     pub(crate) fn look_up(&mut self, branch: &Branch, number: i64) -> Option<&Filed> {
         let device = self.devices.get_mut(branch)?;
-        if let Some(last) = device.last_try.as_mut().filter(|last| last.invoice_no == number) {
-            last.looked_up = true;
-        }
         let filed = device.sales.get_mut(&number)?;
         if filed.hidden.now() {
             filed.hidden.look_ups = filed.hidden.look_ups.saturating_sub(1);

@@ -18,6 +18,9 @@ use std::sync::atomic::Ordering;
 use std::time::Duration;
 use tokio::time::sleep;
 
+/// Late deliveries on their way at once.
+const MAX_DELAYED: usize = 10_000;
+
 impl Authority {
     /// What is processed is so when the call comes in; latency is spent before the answer.
     /// So a caller that gives up has not undone anything.
@@ -91,6 +94,11 @@ impl Authority {
     }
 
     fn deliver_late(self: &Arc<Self>, request: Arc<Request>, plan: &Plan, after: Duration) {
+        if self.delayed.fetch_add(1, Ordering::SeqCst) >= MAX_DELAYED {
+            // Lost for good, as a request may be.
+            self.delayed.fetch_sub(1, Ordering::SeqCst);
+            return;
+        }
         let (authority, epoch) = (self.clone(), self.epoch.load(Ordering::SeqCst));
         let plan = Plan { lag: plan.lag, ..Plan::default() };
         tokio::spawn(async move {
@@ -98,6 +106,7 @@ impl Authority {
             if authority.epoch.load(Ordering::SeqCst) == epoch {
                 authority.process(&request, &plan, true);
             }
+            authority.delayed.fetch_sub(1, Ordering::SeqCst);
         });
     }
 
@@ -111,18 +120,25 @@ impl Authority {
         }
     }
 
-    /// A sale sent again although its last answer was lost and nobody looked it up since.
+    /// Notices a sale sent again although its last answer was lost and nobody looked it up since.
     fn note_try(&self, request: &Request, plan: &Plan) {
         let Ok(invoice_no) = Fields::lenient(&request.body).integer("invcNo") else { return };
+        let answered = !plan.outcome.as_ref().is_some_and(Fault::leaves_unknown);
         let mut books = self.books();
         let device = request.claim.branch.as_ref().and_then(|branch| books.devices.get_mut(branch));
-        let Some(device) = device.filter(|_| request.call == Call::Sale) else { return };
-        let blind = |last: &Try| last.invoice_no == invoice_no && !last.answered && !last.looked_up;
-        if device.last_try.as_ref().is_some_and(blind) && self.config.dialect != Dialect::Vscu {
-            self.traffic.change(|counts| counts.resends_without_look_up += 1);
+        let Some(device) = device else { return };
+        let last = device.last_try.as_mut().filter(|last| last.invoice_no == invoice_no);
+        match (request.call, last) {
+            (Call::Lookup, Some(last)) => last.looked_up |= answered,
+            (Call::Sale, last) => {
+                let blind = last.is_some_and(|last| !last.answered && !last.looked_up);
+                if blind && self.config.dialect != Dialect::Vscu {
+                    self.traffic.change(|counts| counts.resends_without_look_up += 1);
+                }
+                device.last_try = Some(Try { invoice_no, answered, looked_up: false });
+            }
+            _ => {}
         }
-        let answered = !plan.outcome.as_ref().is_some_and(Fault::leaves_unknown);
-        device.last_try = Some(Try { invoice_no, answered, looked_up: false });
     }
 }
 

@@ -1,7 +1,7 @@
 //! What KRA does with a call when nothing goes wrong.
 
 use crate::auth;
-use crate::books::{Branch, Full, not_valid};
+use crate::books::{Branch, Filing, not_valid};
 use crate::clock;
 use crate::codes;
 use crate::config::Dialect;
@@ -86,8 +86,8 @@ impl Authority {
         let mut books = self.books();
         let filed = books.file(branch, sale, &request.body, &self.config, late).map_err(Reply::Refused)?;
         let receipt = match filed {
-            Ok(receipt) => receipt,
-            Err(Full) => return Ok(Reply::Full),
+            Filing::Accepted(receipt) => receipt,
+            Filing::Full => return Ok(Reply::Full),
         };
         let device = books.devices.get_mut(branch).ok_or_else(|| Reply::Refused(not_valid()))?;
         if let (Some((time, look_ups)), Some(filed)) = (plan.lag, device.sales.get_mut(&number)) {

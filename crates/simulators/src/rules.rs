@@ -206,3 +206,61 @@ impl Rule {
         sensible && named
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// The spellings in the README's table of faults.
+    fn documented() -> Vec<&'static str> {
+        let readme = include_str!("../README.md");
+        let table = readme.split("| `fault` | What happens |").nth(1).unwrap();
+        let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
+        rows.flat_map(|row| row.split(" | ").next().unwrap().split('`').skip(1).step_by(2)).collect()
+    }
+
+    #[test]
+    fn every_fault_of_the_readme_is_one_and_every_fault_is_in_the_readme() {
+        let mut names: Vec<_> = documented()
+            .into_iter()
+            .map(|text| {
+                serde_json::from_str::<Fault>(text).unwrap_or_else(|error| panic!("{text}: {error}")).name()
+            })
+            .collect();
+        names.dedup();
+        assert_eq!(
+            names,
+            [
+                "accept_then_drop",
+                "drop_before_accept",
+                "deliver_late",
+                "lookup_lag",
+                "slow",
+                "status",
+                "html",
+                "envelope",
+                "refused_under_200",
+                "expired_token",
+                "blank_padded_keys",
+                "down_for",
+            ]
+        );
+    }
+
+    #[test]
+    fn names_are_what_rules_are_written_with() {
+        for text in documented() {
+            let fault: Fault = serde_json::from_str(text).unwrap();
+            let written = serde_json::to_string(&fault).unwrap();
+            assert!(written.contains(&format!("\"{}\"", fault.name())), "{written}");
+        }
+    }
+
+    #[test]
+    fn calls_are_named_as_in_stats() {
+        let matching: Match = serde_json::from_str(r#"{"call":"sales_list"}"#).unwrap();
+        assert_eq!(matching.call, Some(CallMatch::Only(Call::SalesList)));
+        let any: Match = serde_json::from_str(r#"{"call":"any"}"#).unwrap();
+        assert_eq!(any.call, Some(CallMatch::Any));
+    }
+}

@@ -12,7 +12,7 @@ use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
 use anyhow::Context;
 use std::net::SocketAddr;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 use tokio::task::JoinHandle;
@@ -31,6 +31,8 @@ pub(crate) struct Authority {
     pub(crate) traffic: Traffic,
     /// Raised when the state is cleared, so that late deliveries from before stay away.
     pub(crate) epoch: AtomicU64,
+    /// Late deliveries on their way.
+    pub(crate) delayed: AtomicUsize,
     replies: AtomicU64,
 }
 
@@ -51,7 +53,7 @@ impl Authority {
     }
 }
 
-/// A running simulator; it stops when told to or when dropped.
+/// A running simulator; it serves until told to stop or until its runtime ends.
 pub struct Running {
     address: SocketAddr,
     tls: bool,
@@ -92,6 +94,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
         faults: Mutex::default(),
         traffic: Traffic::default(),
         epoch: AtomicU64::new(0),
+        delayed: AtomicUsize::new(0),
         replies: AtomicU64::new(0),
     });
     let server = HttpServer::new(move || {

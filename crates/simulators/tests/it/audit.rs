@@ -70,8 +70,9 @@ async fn connections_are_counted_once_however_often_used() {
 async fn a_resend_that_asked_nobody_first_is_noticed() {
     let sim = Sim::of(Dialect::Legacy).await;
     sim.fault(json!({"match": {"call": "sale", "count": 2}, "fault": "drop_before_accept"})).await;
+    sim.fault(json!({"match": {"call": "lookup", "count": 1}, "fault": {"lookup_lag": {}}})).await;
     sim.sell_in_vain(&sale(1)).await;
-    sim.look_up(1).await;
+    assert_eq!(sim.look_up(1).await.code(), "001");
     sim.sell_in_vain(&sale(1)).await;
     assert_eq!(sim.stats().await["resends_without_look_up"], 0);
     sim.sell(&sale(1)).await;
