@@ -130,7 +130,7 @@ impl Client {
         let mut last = Err(Trouble::NotSent(Answer::none("the dialect has no such call", false)));
         for path in dialect::paths(profile.dialect, action) {
             last = self.ask_at(profile, action, path, body.clone()).await;
-            if !last.as_ref().is_ok_and(|http| http.status == 404) {
+            if !last.as_ref().is_ok_and(no_such_path) {
                 break;
             }
         }
@@ -183,6 +183,11 @@ impl Client {
 
 fn query(profile: &DeviceProfile) -> Query<'_> {
     Query::new(&profile.pin, &profile.branch)
+}
+
+/// A 404 of the host, not of KRA's own, which may put "nothing found" under any status.
+fn no_such_path(http: &HttpAnswer) -> bool {
+    http.status == 404 && Envelope::read(http.status, &http.body).is_none_or(|answer| answer.code.is_none())
 }
 
 fn refuses_token(http: &HttpAnswer) -> bool {

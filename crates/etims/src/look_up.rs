@@ -74,7 +74,10 @@ fn stored(
     if sales.is_empty() {
         return LookUpOutcome::Absent(answer);
     }
-    let Some(found) = sales.iter().find(|sale| sale.integer("invcNo") == Some(invoice_no)) else {
+    let asked_for = |sale: &&Fields<'_>| sale.integer("invcNo") == Some(invoice_no);
+    // Fields are missing from live answers here and there. Whose a sale is, its remark tells anyway.
+    let only = || sales.first().filter(|sale| sales.len() == 1 && sale.text("invcNo").is_none());
+    let Some(found) = sales.iter().find(asked_for).or_else(only) else {
         return LookUpOutcome::NoAnswer(answer.with_message("found, but under another number"));
     };
     match found_sale(profile, found, invoice_no) {

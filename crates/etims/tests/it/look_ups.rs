@@ -62,8 +62,13 @@ async fn nothing_there_in_both_envelopes() {
         let outcome = look_up(status, case["body"].clone()).await;
         assert!(matches!(outcome, LookUpOutcome::Absent(_)), "{outcome:?}");
     }
-    let outcome = look_up(200, json!({"resultCd": "000", "data": {"salesList": []}})).await;
-    assert!(matches!(outcome, LookUpOutcome::Absent(_)), "{outcome:?}");
+    for (status, body) in [
+        (200, json!({"resultCd": "000", "data": {"salesList": []}})),
+        (404, json!({"responseBody": {"resultCd": "001", "resultMsg": "There is no search result"}})),
+    ] {
+        let outcome = look_up(status, body).await;
+        assert!(matches!(outcome, LookUpOutcome::Absent(_)), "{outcome:?}");
+    }
 }
 
 #[tokio::test]
@@ -86,6 +91,18 @@ async fn answers_that_teach_nothing() {
         let outcome = look_up(status, body.clone()).await;
         assert!(matches!(outcome, LookUpOutcome::NoAnswer(_)), "{status} {body}: {outcome:?}");
     }
+}
+
+#[tokio::test]
+async fn an_only_sale_may_lack_its_number() {
+    let mut body = found();
+    body["data"]["salesList"][0].as_object_mut().unwrap().remove("invcNo");
+    let outcome = look_up(200, body.clone()).await;
+    assert!(matches!(outcome, LookUpOutcome::Found(_)), "{outcome:?}");
+    let sale = body["data"]["salesList"][0].clone();
+    body["data"]["salesList"] = json!([sale, sale]);
+    let outcome = look_up(200, body).await;
+    assert!(matches!(outcome, LookUpOutcome::NoAnswer(_)), "{outcome:?}");
 }
 
 #[tokio::test]

@@ -49,6 +49,15 @@ async fn names_that_do_not_resolve_send_nothing() {
 }
 
 #[tokio::test]
+async fn a_handshake_that_never_ends_sends_nothing() {
+    let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let device = profile(Dialect::Legacy, &format!("https://{}", silent.local_addr().unwrap()));
+    let settings = ClientSettings { connect_timeout: Duration::from_millis(300), ..quick() };
+    let outcome = Client::new(settings).unwrap().send(&device, b"{}", 1).await;
+    assert!(matches!(outcome, SendOutcome::NotSent(_)), "{outcome:?}");
+}
+
+#[tokio::test]
 async fn no_answer_in_time() {
     let (outcome, requests) = send_to(impatient(), || Reply::Stall(Vec::new())).await;
     assert!(unknown(outcome).against_host);
