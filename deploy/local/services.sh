@@ -119,15 +119,28 @@ lock() {
 }
 unlock() { exec 9>&-; }
 
+# After an installation that was cut off programs may lie there without their
+# libraries or their user.
+half_installed() {
+    local states
+    # It also fails when one of the names is unknown here, which is no answer to the question.
+    states=$(dpkg-query -W -f '${db:Status-Status}\n' 'postgresql*' 'erlang-*' rabbitmq-server redis-server 2>/dev/null) || true
+    grep -qE '^(half|unpacked|triggers)' <<<"$states"
+}
+
 install_missing() {
     local packages=()
     # A mark left in policy-rc.d: an installation is running, or one was killed.
     if grep -qs "Risiti's install-packages.sh" /usr/sbin/policy-rc.d; then
         bash "$here/install-packages.sh" 9>&- || true
     fi
-    postgres_installed || packages+=(postgresql)
-    rabbitmq_installed || packages+=(rabbitmq-server)
-    redis_installed || packages+=(redis-server)
+    if half_installed; then
+        packages=(postgresql rabbitmq-server redis-server)
+    else
+        postgres_installed || packages+=(postgresql)
+        rabbitmq_installed || packages+=(rabbitmq-server)
+        redis_installed || packages+=(redis-server)
+    fi
     if ((${#packages[@]})); then bash "$here/install-packages.sh" "${packages[@]}" 9>&-; fi
 }
 
