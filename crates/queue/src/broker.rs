@@ -139,7 +139,7 @@ impl Broker {
         }
     }
 
-    /// Messages waiting to be delivered; those delivered and not acked do not count.
+    /// Messages waiting to be delivered; those delivered and not acked do not count. Waits up to ten seconds for a connection.
     ///
     /// # Errors
     /// Not connected, no answer within ten seconds, or no such queue.
@@ -153,7 +153,8 @@ impl Broker {
         Ok(queue.message_count().into())
     }
 
-    /// Takes the message at the head, if there is one. Dropped without ack it comes back when the broker's connection closes.
+    /// Takes the message at the head, if there is one. Dropped without ack it comes back when the broker's connection closes. Waits up to
+    /// ten seconds for a connection.
     ///
     /// # Errors
     /// Not connected, no answer within ten seconds, or no such queue.

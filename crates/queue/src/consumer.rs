@@ -5,7 +5,7 @@ use crate::{
     link::{Live, Phase},
     pause::Pause,
 };
-use futures_util::StreamExt as _;
+use futures_util::{StreamExt as _, future::join_all};
 use lapin::{
     Acker, Channel,
     options::{
@@ -51,6 +51,12 @@ impl Delivery {
     /// The message will be delivered again: its channel is gone.
     pub async fn ack(self) -> Result<(), BrokerError> {
         settled(self.acker.ack(BasicAckOptions::default()).await, "ack")
+    }
+
+    /// Acks many, all under way at once: one after the other, each waits for the socket. Returns how many will be delivered again.
+    pub async fn ack_all(deliveries: impl IntoIterator<Item = Self>) -> usize {
+        let outcomes = join_all(deliveries.into_iter().map(Self::ack)).await;
+        outcomes.into_iter().filter(Result::is_err).count()
     }
 
     /// Hands the message back at once. It counts against the delivery limit: not a way to say "later" (protocol B4).

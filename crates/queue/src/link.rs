@@ -169,13 +169,17 @@ async fn close(live: &Live) {
     timeout(Duration::from_secs(2), live.connection.close(200, "closing".into())).await.ok();
 }
 
-/// Asks for the protocol and waits for the first byte of the answer. Over TLS only the connection is tried.
+/// Finds out whether anybody answers, in a way that leaves nothing behind when given up.
 async fn greet(uri: &AMQPUri) -> std::io::Result<()> {
+    let greeting: &[u8] = match uri.scheme {
+        AMQPScheme::AMQP => b"AMQP\x00\x00\x09\x01",
+        // A TLS alert, which every server answers by hanging up.
+        AMQPScheme::AMQPS => b"\x15\x03\x01\x00\x02\x02\x50",
+    };
     let mut socket = TcpStream::connect((uri.authority.host.as_str(), uri.authority.port)).await?;
-    if uri.scheme == AMQPScheme::AMQP {
-        socket.write_all(b"AMQP\x00\x00\x09\x01").await?;
-        socket.read_u8().await?;
-    }
+    socket.write_all(greeting).await?;
+    // The answer, the end of the stream and a reset all show that somebody is there.
+    socket.read_u8().await.ok();
     Ok(())
 }
 
@@ -185,4 +189,44 @@ pub(crate) fn parse(url: &str) -> Result<AMQPUri, String> {
     uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
     uri.query.connection_timeout.get_or_insert(CONNECT_TIMEOUT.as_millis() as u64);
     Ok(uri)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use tokio::net::TcpListener;
+
+    async fn greeted(scheme: &str, answer: &'static [u8]) -> (std::io::Result<()>, u8) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let uri = parse(&format!("{scheme}://{}/%2f", listener.local_addr().unwrap())).unwrap();
+        let server = tokio::spawn(async move {
+            let (mut socket, _) = listener.accept().await.unwrap();
+            let first = socket.read_u8().await.unwrap();
+            socket.write_all(answer).await.unwrap();
+            first
+        });
+        let outcome = greet(&uri).await;
+        (outcome, server.await.unwrap())
+    }
+
+    #[tokio::test]
+    async fn a_greeting_speaks_the_protocol_and_takes_any_answer() {
+        let (outcome, first) = greeted("amqp", b"\x01").await;
+        assert!(outcome.is_ok() && first == b'A');
+        let (outcome, first) = greeted("amqps", b"").await;
+        assert!(outcome.is_ok() && first == 0x15, "a TLS server hangs up, and that is an answer");
+    }
+
+    #[tokio::test]
+    async fn a_greeting_needs_somebody_to_answer() {
+        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let uri = parse(&format!("amqp://{closed}/%2f")).unwrap();
+        assert!(greet(&uri).await.is_err());
+    }
+
+    #[test]
+    fn heartbeats_are_asked_for_unless_the_url_says_otherwise() {
+        assert_eq!(parse("amqp://localhost/%2f").unwrap().query.heartbeat, Some(HEARTBEAT_SECONDS));
+        assert_eq!(parse("amqp://localhost/%2f?heartbeat=30").unwrap().query.heartbeat, Some(30));
+    }
 }

@@ -90,6 +90,20 @@ async fn a_pause_gives_everything_back_and_an_end_of_it_takes_again() {
 }
 
 #[tokio::test]
+async fn many_are_acked_at_once_and_the_stale_ones_counted() {
+    let stage = Stage::new();
+    let broker = stage.broker().await;
+    publish(&broker, 0..5).await;
+    let mut consumer = broker.consumer(Target::Payments, 10);
+    let held = vec![next(&mut consumer).await, next(&mut consumer).await];
+    assert_eq!(Delivery::ack_all(held).await, 0);
+    let stale = vec![next(&mut consumer).await, next(&mut consumer).await, next(&mut consumer).await];
+    consumer.pause();
+    depth_becomes(&broker, Target::Payments, 3).await;
+    assert_eq!(Delivery::ack_all(stale).await, 3);
+}
+
+#[tokio::test]
 async fn after_a_cancel_what_is_held_can_be_acked_and_the_rest_comes_back() {
     let stage = Stage::new();
     let broker = stage.broker().await;
