@@ -6,8 +6,8 @@ use crate::servers::{amqp_url, clean_up};
 
 /// What Risiti makes in a namespace, by suffix. Kept here by hand: this crate may not look into others, and
 /// a name that is missing only leaves an empty queue behind.
-const QUEUES: [&str; 4] = ["payments", "suspects", "lanes", "dead"];
-const EXCHANGES: [&str; 1] = ["dead-letters"];
+const QUEUES: [&str; 4] = [".payments", ".suspects", ".lanes", ".dead"];
+const EXCHANGES: [&str; 2] = ["", ".dead-letters"];
 
 /// A prefix of exchanges and queues that no other test uses; they are deleted with this value.
 #[derive(Debug)]
@@ -40,11 +40,11 @@ async fn delete(name: &str) -> lapin::Result<()> {
     let channel = connection.create_channel().await?;
     // The broker answers "gone" also for what was never there.
     for queue in QUEUES {
-        channel.queue_delete(format!("{name}.{queue}").into(), QueueDeleteOptions::default()).await?;
+        channel.queue_delete(format!("{name}{queue}").into(), QueueDeleteOptions::default()).await?;
     }
     for exchange in EXCHANGES {
         channel
-            .exchange_delete(format!("{name}.{exchange}").into(), ExchangeDeleteOptions::default())
+            .exchange_delete(format!("{name}{exchange}").into(), ExchangeDeleteOptions::default())
             .await?;
     }
     connection.close(200, "done".into()).await
