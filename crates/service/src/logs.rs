@@ -23,7 +23,8 @@ const FIELD_CHARS_MAX: usize = 512;
 /// `RUST_LOG` cannot be read.
 pub(crate) fn init(format: LogFormat, default_filter: &str) -> Result<(), BadSetting> {
     let text = std::env::var("RUST_LOG").unwrap_or_default();
-    let registry = tracing_subscriber::registry().with(filter(&text, default_filter)?).with(filter_fn(may_be_logged));
+    let registry =
+        tracing_subscriber::registry().with(filter(&text, default_filter)?).with(filter_fn(may_be_logged));
     let done = match format {
         LogFormat::Text => {
             let layer = fmt::layer().with_ansi(io::IsTerminal::is_terminal(&io::stderr()));
