@@ -43,9 +43,7 @@ async fn delete(name: &str) -> lapin::Result<()> {
         channel.queue_delete(format!("{name}{queue}").into(), QueueDeleteOptions::default()).await?;
     }
     for exchange in EXCHANGES {
-        channel
-            .exchange_delete(format!("{name}{exchange}").into(), ExchangeDeleteOptions::default())
-            .await?;
+        channel.exchange_delete(format!("{name}{exchange}").into(), ExchangeDeleteOptions::default()).await?;
     }
     connection.close(200, "done".into()).await
 }
