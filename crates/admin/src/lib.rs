@@ -1,1 +1,100 @@
 #![doc = include_str!("../README.md")]
+
+mod cli;
+mod device;
+mod device_cli;
+mod initialise;
+mod kept;
+mod merchant;
+mod output;
+mod profile;
+mod provider;
+mod report;
+mod secrets;
+mod session;
+mod values;
+mod verify;
+
+use std::process::ExitCode;
+
+use risiti_ledger::ManageError;
+use risiti_service::{BadSetting, Context};
+use serde_json::json;
+
+pub use cli::Cli;
+use cli::{Command, KeysCommand};
+use session::Session;
+
+/// As a shell says of a program that SIGINT ended.
+const INTERRUPTED: u8 = 130;
+
+/// Runs one command to its end.
+///
+/// # Errors
+/// Only [`BadSetting`]s; what a command is refused for is printed here.
+pub async fn run(cli: Cli, context: Context) -> anyhow::Result<ExitCode> {
+    let shutdown = context.shutdown.clone();
+    let session = Session::new(&cli, context)?;
+    let must_finish = cli.command.must_finish();
+    let done = dispatch(&session, cli.command);
+    let done = tokio::select! {
+        done = done => done,
+        // Dropping a command rolls its transaction back.
+        () = shutdown.cancelled(), if !must_finish => return Ok(ExitCode::from(INTERRUPTED)),
+    };
+    match done {
+        Ok(code) => Ok(code),
+        Err(error) if error.chain().any(|cause| cause.is::<BadSetting>()) => Err(error),
+        Err(error) => {
+            session.out.problem(&explain(&error));
+            Ok(ExitCode::FAILURE)
+        }
+    }
+}
+
+async fn dispatch(session: &Session, command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Migrate => migrate(session).await?,
+        Command::Merchant(command) => merchant::run(session, command).await?,
+        Command::Provider(command) => provider::run(session, command).await?,
+        Command::Device(command) => return device::run(session, *command).await,
+        Command::Keys(KeysCommand::Reencrypt) => reencrypt(session).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn migrate(session: &Session) -> anyhow::Result<()> {
+    let report = risiti_ledger::migrate(&session.database_url).await?;
+    if let Some(vault) = session.vault_if_given() {
+        session.ledger.plant_canary(vault).await?;
+    }
+    for warning in &report.warnings {
+        session.out.note(&format!("warning: {warning}"));
+    }
+    let text = match report.applied.as_slice() {
+        [] => format!("The schema is up to date at V{}.", report.version),
+        applied => format!("Applied {}. The schema is at V{}.", applied.join(", "), report.version),
+    };
+    let object = json!({ "version": report.version, "applied": report.applied, "warnings": report.warnings });
+    session.out.object(&object, &text);
+    Ok(())
+}
+
+async fn reencrypt(session: &Session) -> anyhow::Result<()> {
+    let done = session.ledger.reencrypt(session.vault()?).await?;
+    let text = format!(
+        "Sealed anew: {} signing keys and the secrets of {} devices. RISITI_CREDENTIALS_KEY_OLD can go once \
+         every program runs with the new key.",
+        done.provider_keys, done.devices
+    );
+    session.out.object(&json!({ "provider_keys": done.provider_keys, "devices": done.devices }), &text);
+    Ok(())
+}
+
+/// The whole chain, each cause once: a refusal tells its reason itself.
+fn explain(error: &anyhow::Error) -> String {
+    match error.downcast_ref::<ManageError>() {
+        Some(ManageError::Ledger(_)) | None => format!("{error:#}"),
+        Some(refusal) => refusal.to_string(),
+    }
+}

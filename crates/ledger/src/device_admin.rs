@@ -16,7 +16,6 @@ use crate::statements::statements;
 use crate::vault::{Place, Vault};
 
 statements! {
-    BRANCH = "SELECT id FROM devices WHERE environment = $1 AND pin = $2 AND branch = $3";
     DEVICE_ADD = "INSERT INTO devices (id, merchant_id, environment, dialect, base_url, portal_url, token_url,
         app_id, consumer_key, consumer_secret_ciphertext, pin, branch, serial, cmc_key_ciphertext, sdc_id,
         item_code, item_class, item_name, tax_type, tax_rates)
@@ -30,7 +29,8 @@ statements! {
     SHORT_CODE_KNOWN = "SELECT EXISTS (SELECT FROM short_codes WHERE short_code = $1)";
     DEVICE_LOCK = "SELECT d.merchant_id, m.slug, d.environment, d.pin, d.branch,
         EXISTS (SELECT FROM invoices i WHERE i.device_id = d.id)
-        FROM devices d JOIN merchants m ON m.id = d.merchant_id WHERE d.id = $1 FOR UPDATE OF d";
+        FROM devices d JOIN merchants m ON m.id = d.merchant_id WHERE d.id = $1
+        FOR NO KEY UPDATE OF d";
     DEVICE_CHANGE = "UPDATE devices SET
         merchant_id = coalesce($2, merchant_id), environment = coalesce($3, environment),
         dialect = coalesce($4, dialect), base_url = coalesce($5, base_url),
@@ -124,19 +124,64 @@ pub struct Updated {
     pub resumed: bool,
 }
 
-impl Ledger {
-    /// Who has this branch already: asked before a device is initialised, which can be done only once.
-    pub async fn device_of_branch(
-        &self,
-        environment: Environment,
-        pin: &str,
-        branch: &str,
-    ) -> Result<Option<DeviceId>, LedgerError> {
-        let connection = self.connection().await?;
-        let row = connection.query_opt(BRANCH, &[&environment.as_str(), &pin, &branch]).await?;
-        Ok(row.map(|row| row.try_get(0)).transpose()?.map(DeviceId::from_uuid))
+impl DeviceChanges {
+    /// Whether nothing would change.
+    pub fn is_empty(&self) -> bool {
+        let Self {
+            merchant,
+            environment,
+            dialect,
+            base_url,
+            serial,
+            item_code,
+            item_class,
+            item_name,
+            tax_type,
+            next_invoice_no,
+            more,
+        } = self;
+        merchant.is_none()
+            && environment.is_none()
+            && dialect.is_none()
+            && base_url.is_none()
+            && serial.is_none()
+            && item_code.is_none()
+            && item_class.is_none()
+            && item_name.is_none()
+            && tax_type.is_none()
+            && next_invoice_no.is_none()
+            && more.is_empty()
     }
+}
 
+impl DeviceOptions {
+    fn is_empty(&self) -> bool {
+        let Self {
+            portal_url,
+            token_url,
+            app_id,
+            consumer_key,
+            consumer_secret,
+            cmc_key,
+            sdc_id,
+            short_codes,
+            make_default,
+            tax_rates,
+        } = self;
+        portal_url.is_none()
+            && token_url.is_none()
+            && app_id.is_none()
+            && consumer_key.is_none()
+            && consumer_secret.is_none()
+            && cmc_key.is_none()
+            && sdc_id.is_none()
+            && short_codes.is_empty()
+            && !make_default
+            && tax_rates.is_empty()
+    }
+}
+
+impl Ledger {
     /// Everything `add_device` would refuse, without adding anything: asked before a device is initialised.
     pub async fn check_new_device(
         &self,

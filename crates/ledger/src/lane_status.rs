@@ -17,7 +17,7 @@ statements! {
         coalesce(work.pending, 0), coalesce(work.submitting, 0), coalesce(work.dead, 0),
         work.oldest_pending_seconds, l.last_outcome, l.last_call_at, l.retry_at,
         EXISTS (SELECT FROM lane_leases x WHERE x.device_id = d.id AND x.lease_until > now()),
-        coalesce(work.to_look_up, 0)
+        lane_has_work(d.id)
         FROM devices d
         JOIN merchants m ON m.id = d.merchant_id
         JOIN lanes l ON l.device_id = d.id
@@ -25,15 +25,13 @@ statements! {
             SELECT count(*) FILTER (WHERE i.state = 'pending' AND eligible) AS pending,
                 count(*) FILTER (WHERE i.state = 'submitting') AS submitting,
                 count(*) FILTER (WHERE i.state = 'dead') AS dead,
-                count(*) FILTER (WHERE i.look_up_due_at <= now()) AS to_look_up,
                 extract(epoch FROM now() - min(i.created_at) FILTER (WHERE i.state = 'pending' AND eligible))::bigint
                     AS oldest_pending_seconds
-            FROM (SELECT i.state, i.created_at, i.look_up_due_at,
+            FROM (SELECT i.state, i.created_at,
                     i.kind = 'sale' OR EXISTS (SELECT FROM invoices sale
                         WHERE sale.id = i.sale_id AND sale.state = 'success') AS eligible
                 FROM invoices i
-                WHERE i.device_id = d.id
-                    AND (i.state IN ('pending', 'submitting', 'dead') OR i.look_up_due_at IS NOT NULL)) i
+                WHERE i.device_id = d.id AND i.state IN ('pending', 'submitting', 'dead')) i
         ) work ON true
         WHERE $1::uuid IS NULL OR d.id = $1
         ORDER BY m.slug, d.environment, d.pin, d.branch";
@@ -80,9 +78,6 @@ impl Ledger {
 }
 
 fn read(row: &Row) -> Result<LaneStatus, LedgerError> {
-    let (pending, submitting, to_look_up): (i64, i64, i64) =
-        (row.try_get(11)?, row.try_get(12)?, row.try_get(19)?);
-    let has_work = pending + submitting + to_look_up > 0;
     Ok(LaneStatus {
         device_id: DeviceId::from_uuid(row.try_get(0)?),
         merchant: row.try_get(1)?,
@@ -92,11 +87,11 @@ fn read(row: &Row) -> Result<LaneStatus, LedgerError> {
         branch: row.try_get(5)?,
         serial: row.try_get(6)?,
         base_url: row.try_get(7)?,
-        lane_state: state(row.try_get(8)?, row.try_get(18)?, has_work),
+        lane_state: state(row.try_get(8)?, row.try_get(18)?, row.try_get(19)?),
         halt_reason: row.try_get(9)?,
         next_invoice_no: row.try_get(10)?,
-        pending,
-        submitting,
+        pending: row.try_get(11)?,
+        submitting: row.try_get(12)?,
         dead: row.try_get(13)?,
         oldest_pending_seconds: row.try_get(14)?,
         last_outcome: row.try_get(15)?,

@@ -35,6 +35,7 @@ mod submissions;
 mod suspects;
 mod tokens;
 mod vault;
+mod verification;
 mod wake;
 
 pub use adoption::Adoption;

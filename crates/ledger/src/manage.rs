@@ -51,8 +51,13 @@ pub enum ManageError {
          `risiti-replay lanes resolve` may say whose a number is"
     )]
     NumberInUse { from: i64, to: i64 },
-    #[error("the lane is held by a worker now: try again in a few seconds")]
+    #[error(
+        "the lane cannot be taken now: it is halted, backing off, or a worker holds it; `risiti-admin device \
+         show` tells which"
+    )]
     LaneBusy,
+    #[error("the lane has an invoice under way whose outcome is not known yet: try again when it is settled")]
+    LaneUnsettled,
     #[error("base URL {0:?} has no host")]
     NoHost(String),
     #[error(transparent)]

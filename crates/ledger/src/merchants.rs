@@ -21,7 +21,7 @@ const SECRET_BYTES: usize = 20;
 
 statements! {
     MERCHANT_CREATE = "INSERT INTO merchants (id, slug, name) VALUES ($1, $2, $3)";
-    MERCHANT_LOCK = "SELECT id FROM merchants WHERE slug = $1 FOR UPDATE";
+    MERCHANT_LOCK = "SELECT id FROM merchants WHERE slug = $1 FOR NO KEY UPDATE";
     MERCHANT_LIST = "SELECT m.id, m.slug, m.name, m.created_at,
         ARRAY(SELECT provider FROM provider_accounts a WHERE a.merchant_id = m.id ORDER BY provider),
         (SELECT count(*) FROM devices d WHERE d.merchant_id = m.id)

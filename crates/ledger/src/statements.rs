@@ -62,6 +62,7 @@ const ALL: &[&[Statement]] = &[
     crate::suspects::STATEMENTS,
     crate::tokens::STATEMENTS,
     crate::wake::STATEMENTS,
+    crate::verification::STATEMENTS,
 ];
 
 #[cfg(test)]

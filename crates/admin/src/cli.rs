@@ -1,0 +1,239 @@
+//! The command line, with help texts that teach.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use clap::{Args, Parser, Subcommand};
+use risiti_domain::Provider;
+use risiti_service::parse_duration;
+use secrecy::SecretString;
+use uuid::Uuid;
+
+use crate::device_cli::DeviceCommand;
+use crate::values;
+
+/// Sets up what a Risiti installation works with: the schema, merchants, their gateways, their tax devices.
+///
+/// A new merchant takes three commands: `merchant create`, `provider add`, `device add`. Every command takes
+/// --json. Exit code 0: done; 1: refused or failed, with the reason; 2: the command line or a setting is wrong.
+#[derive(Debug, Parser)]
+#[command(name = "risiti-admin", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    pub(crate) shared: SharedArgs,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct SharedArgs {
+    /// Print one JSON object, or for lists one a line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Postgres, as postgres://user:password@host:port/database
+    #[arg(
+        long,
+        global = true,
+        env = "DATABASE_URL",
+        hide_env_values = true,
+        value_parser = values::secret,
+        value_name = "URL"
+    )]
+    pub(crate) database_url: Option<SecretString>,
+
+    /// 32 bytes in base64: encrypts secrets at rest. Make one with `openssl rand -base64 32` and keep it
+    #[arg(
+        long,
+        global = true,
+        env = "RISITI_CREDENTIALS_KEY",
+        hide_env_values = true,
+        value_parser = values::secret,
+        value_name = "BASE64"
+    )]
+    pub(crate) credentials_key: Option<SecretString>,
+
+    /// The key before, to decrypt only, while `keys reencrypt` runs
+    #[arg(
+        long,
+        global = true,
+        env = "RISITI_CREDENTIALS_KEY_OLD",
+        hide_env_values = true,
+        value_parser = values::secret,
+        value_name = "BASE64"
+    )]
+    pub(crate) credentials_key_old: Option<SecretString>,
+
+    /// Who to write down as having done this [default: the name you are logged in with]
+    #[arg(long, global = true, env = "RISITI_OPERATOR", value_parser = values::short_text, value_name = "NAME")]
+    pub(crate) operator: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Bring the database's schema up to date
+    ///
+    /// Safe to run at any time and from several machines at once: one of them does it. Makes a role per
+    /// program where this login may make roles, else warns. With RISITI_CREDENTIALS_KEY set, it also leaves
+    /// the mark by which the programs later tell whether they were given the right key.
+    Migrate,
+
+    /// Merchants and the secret part of their webhook addresses
+    #[command(subcommand)]
+    Merchant(MerchantCommand),
+
+    /// How a merchant's payment gateways are believed
+    #[command(subcommand)]
+    Provider(ProviderCommand),
+
+    /// Tax devices: each is one (environment, PIN, branch) at KRA, and one lane of invoices
+    #[command(subcommand)]
+    Device(Box<DeviceCommand>),
+
+    /// The key that secrets are encrypted under
+    #[command(subcommand)]
+    Keys(KeysCommand),
+}
+
+impl Command {
+    /// Calls KRA, and has to write down what it answers, however impatient the person is.
+    pub(crate) fn must_finish(&self) -> bool {
+        let Self::Device(command) = self else { return false };
+        match &**command {
+            DeviceCommand::Add(args) => args.more.initialise,
+            DeviceCommand::Update(args) => args.more.initialise,
+            DeviceCommand::Verify { .. } => true,
+            DeviceCommand::List | DeviceCommand::Show { .. } => false,
+        }
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum MerchantCommand {
+    /// Add a merchant and print its webhook secret, which is shown this once
+    ///
+    /// The secret is part of the addresses to register at the gateways, for example
+    /// https://HOST/webhooks/daraja/SECRET/stk. Only its hash is stored.
+    Create {
+        /// Short name used in commands, reports and Paystack's address: a-z, 0-9 and hyphens
+        #[arg(long, value_parser = values::slug)]
+        slug: String,
+        /// The merchant's name as people write it
+        #[arg(long, value_parser = values::name)]
+        name: String,
+    },
+
+    /// List the merchants
+    List,
+
+    /// Make a new webhook secret; the one before keeps working for a while
+    ///
+    /// Register the new addresses at the gateways before the overlap ends.
+    RotateSecret {
+        #[arg(long, value_parser = values::slug)]
+        slug: String,
+        /// How long the secrets before keep working (0s: not at all)
+        #[arg(long, default_value = "24h", value_parser = parse_duration, value_name = "DURATION")]
+        overlap: Duration,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ProviderCommand {
+    /// Add a gateway to a merchant, or add to one: another short code, another signing key
+    ///
+    /// daraja signs nothing: the secret in the address is what is believed, and with --allow-cidr the source
+    /// is written down beside it. paystack signs with your secret key; two keys may be active while one is
+    /// replaced. gumroad names its seller in each ping.
+    Add(ProviderAdd),
+
+    /// List gateways, short codes, and the ids of signing keys
+    List {
+        /// Only this merchant's
+        #[arg(long, value_parser = values::slug)]
+        merchant: Option<String>,
+    },
+
+    /// Stop believing a Paystack signing key
+    RemoveKey {
+        #[arg(long, value_parser = values::slug)]
+        merchant: String,
+        #[arg(long, value_parser = values::provider)]
+        provider: Provider,
+        /// As `provider list` shows it
+        #[arg(long)]
+        key_id: Uuid,
+        /// Remove it even if it is the only one: every webhook is refused then
+        #[arg(long)]
+        force: bool,
+    },
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ProviderAdd {
+    #[arg(long, value_parser = values::slug)]
+    pub(crate) merchant: String,
+
+    /// daraja, paystack or gumroad
+    #[arg(long, value_parser = values::provider)]
+    pub(crate) provider: Provider,
+
+    /// paystack: file that holds the secret key (sk_live_… or sk_test_…)
+    #[arg(long, value_name = "FILE", conflicts_with = "secret_key_env")]
+    pub(crate) secret_key_file: Option<PathBuf>,
+
+    /// paystack: variable that holds the secret key
+    #[arg(long, value_name = "VARIABLE")]
+    pub(crate) secret_key_env: Option<String>,
+
+    /// daraja: paybill, till or store number; may be given more than once
+    #[arg(long = "shortcode", value_parser = values::short_code, value_name = "NUMBER")]
+    pub(crate) short_codes: Vec<String>,
+
+    /// daraja: sources to expect, as 196.201.212.0/24; may be given more than once, and takes the place of the list before
+    #[arg(long = "allow-cidr", value_parser = values::cidr, value_name = "CIDR")]
+    pub(crate) allow_cidrs: Vec<String>,
+
+    /// daraja: refuse other sources with 403. Without it they are taken in and marked: published lists go
+    /// stale, and Daraja calls once
+    #[arg(long)]
+    pub(crate) enforce_cidr: bool,
+
+    /// gumroad: the seller_id in your pings
+    #[arg(long, value_parser = values::short_text, value_name = "ID")]
+    pub(crate) seller_id: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum KeysCommand {
+    /// Encrypt every stored secret under the new key
+    ///
+    /// To change the key: set RISITI_CREDENTIALS_KEY to the new one and RISITI_CREDENTIALS_KEY_OLD to the one
+    /// before for every program, run this, then take the old one away. All or nothing; safe to run again.
+    Reencrypt,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_definition_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn no_help_shows_a_secret_of_the_environment() {
+        for arg in Cli::command().get_arguments().filter(|arg| arg.get_env().is_some()) {
+            assert!(arg.is_hide_env_values_set() || arg.get_id() == "operator", "{}", arg.get_id());
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_secret() {
+        let cli = Cli::parse_from(["risiti-admin", "migrate", "--database-url", "postgres://u:hunter2@h/d"]);
+        assert!(!format!("{cli:?}").contains("hunter2"));
+    }
+}

@@ -1,0 +1,157 @@
+//! `device add`, `list`, `show`, `update`.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use risiti_domain::{DeviceId, Dialect};
+use risiti_ledger::{ByHand, DeviceChanges, DeviceOptions, LaneStatus, ManageError, NewDevice};
+use risiti_service::BadSetting;
+use serde_json::{Value, json};
+use uuid::Uuid;
+
+use crate::device_cli::{DeviceAdd, DeviceCommand, DeviceUpdate, MoreArgs};
+use crate::initialise::{self, Installed};
+use crate::session::Session;
+use crate::{profile, secrets, verify};
+
+pub(crate) async fn run(session: &Session, command: DeviceCommand) -> Result<ExitCode> {
+    match command {
+        DeviceCommand::Add(args) => add(session, *args).await?,
+        DeviceCommand::List => list(session).await?,
+        DeviceCommand::Show { device } => {
+            let status = session.ledger.lane_status(device).await?.ok_or(ManageError::NoDevice(device))?;
+            session.out.details(&json!(status));
+        }
+        DeviceCommand::Update(args) => update(session, *args).await?,
+        DeviceCommand::Verify { device, out, call } => {
+            return verify::run(session, device, out.as_deref(), &call).await;
+        }
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn add(session: &Session, args: DeviceAdd) -> Result<()> {
+    let vault = session.vault()?;
+    let more = options(&args.more)?;
+    let mut device = NewDevice {
+        id: None,
+        merchant: args.merchant,
+        pin: args.pin,
+        branch: args.branch,
+        environment: args.environment,
+        dialect: args.dialect,
+        base_url: args.base_url,
+        serial: args.serial,
+        item_code: args.item_code,
+        item_class: args.item_class,
+        item_name: args.item_name,
+        tax_type: args.tax_type,
+        next_invoice_no: args.more.next_invoice_no.unwrap_or(1),
+        more,
+    };
+    let mut installed = None;
+    if args.more.initialise {
+        // KRA answers once, so whatever the database would refuse has to come out before.
+        session.ledger.check_new_device(&device, vault, &session.operator).await?;
+        let id = DeviceId::from_uuid(Uuid::now_v7());
+        let profile = profile::of_new(&device);
+        let done = initialise::install(session, id, &profile, &args.more).await?;
+        device.id = Some(done.device);
+        take_key(&mut device.more, &done);
+        installed = Some(done);
+    } else if device.more.cmc_key.is_none() && device.dialect != Dialect::Vscu {
+        session.out.note("warning: without a cmcKey KRA refuses this device: `device update --cmc-key-file`");
+    }
+    let id = session.ledger.add_device(&device, vault, &session.operator).await?;
+    if let Some(installed) = installed {
+        installed.settle()?;
+    }
+    let text = format!(
+        "Device {id} files invoices of {} from number {} on.",
+        device.merchant, device.next_invoice_no
+    );
+    session.out.object(&json!({ "device_id": id, "sdc_id": device.more.sdc_id }), &text);
+    Ok(())
+}
+
+async fn update(session: &Session, args: DeviceUpdate) -> Result<()> {
+    let vault = session.vault()?;
+    let changes = DeviceChanges {
+        merchant: args.merchant,
+        environment: args.environment,
+        dialect: args.dialect,
+        base_url: args.base_url,
+        serial: args.serial,
+        item_code: args.item_code,
+        item_class: args.item_class,
+        item_name: args.item_name,
+        tax_type: args.tax_type,
+        next_invoice_no: args.more.next_invoice_no,
+        more: options(&args.more)?,
+    };
+    if changes.is_empty() && !args.more.initialise {
+        return Err(BadSetting::new("device update", "nothing to change was given").into());
+    }
+    let by = ByHand { operator: session.operator.clone(), reason: args.reason };
+    let mut updated = None;
+    if !changes.is_empty() {
+        updated = Some(session.ledger.update_device(args.device, &changes, vault, &by).await?);
+    }
+    if args.more.initialise {
+        updated = Some(install_known(session, args.device, &args.more, &by).await?);
+    }
+    let resumed = updated.is_some_and(|updated| updated.resumed);
+    let text =
+        if resumed { "The device is changed, and its lane goes on." } else { "The device is changed." };
+    session.out.object(&json!({ "device_id": args.device, "resumed": resumed }), text);
+    Ok(())
+}
+
+/// Initialises a device that is in the database already.
+async fn install_known(
+    session: &Session,
+    id: DeviceId,
+    args: &MoreArgs,
+    by: &ByHand,
+) -> Result<risiti_ledger::Updated> {
+    let vault = session.vault()?;
+    let device = session.ledger.device(id, vault).await?.ok_or(ManageError::NoDevice(id))?;
+    let installed = initialise::install(session, id, &profile::of_stored(&device)?, args).await?;
+    let mut changes = DeviceChanges::default();
+    take_key(&mut changes.more, &installed);
+    let updated = session.ledger.update_device(id, &changes, vault, by).await?;
+    installed.settle()?;
+    Ok(updated)
+}
+
+fn take_key(options: &mut DeviceOptions, installed: &Installed) {
+    options.cmc_key.clone_from(&installed.initialised.cmc_key);
+    options.sdc_id.clone_from(&installed.initialised.sdc_id);
+}
+
+fn options(args: &MoreArgs) -> Result<DeviceOptions> {
+    let secret = |flag, path: &Option<std::path::PathBuf>| {
+        path.as_deref().map(|path| secrets::from_file(flag, path)).transpose()
+    };
+    Ok(DeviceOptions {
+        portal_url: args.portal_url.clone(),
+        token_url: args.token_url.clone(),
+        app_id: args.app_id.clone(),
+        consumer_key: args.consumer_key.clone(),
+        consumer_secret: secret("--consumer-secret-file", &args.consumer_secret_file)?,
+        cmc_key: secret("--cmc-key-file", &args.cmc_key_file)?,
+        sdc_id: args.sdc_id.clone(),
+        short_codes: args.short_codes.clone(),
+        make_default: args.default,
+        tax_rates: args.tax_rates.iter().copied().collect(),
+    })
+}
+
+async fn list(session: &Session) -> Result<()> {
+    let lanes: Vec<LaneStatus> = session.ledger.lane_statuses().await?;
+    let objects: Vec<Value> = lanes.iter().map(|lane| json!(lane)).collect();
+    let columns =
+        ["device_id", "merchant", "environment", "dialect", "pin", "branch", "lane_state", "pending", "dead"];
+    session.out.list(&objects, &columns, "No devices yet: `risiti-admin device add` adds one.");
+    Ok(())
+}

@@ -1,0 +1,61 @@
+//! `merchant create`, `list`, `rotate-secret`.
+
+use anyhow::Result;
+use secrecy::ExposeSecret as _;
+use serde_json::{Value, json};
+
+use crate::cli::MerchantCommand;
+use crate::session::Session;
+
+pub(crate) async fn run(session: &Session, command: MerchantCommand) -> Result<()> {
+    match command {
+        MerchantCommand::Create { slug, name } => create(session, &slug, &name).await,
+        MerchantCommand::List => list(session).await,
+        MerchantCommand::RotateSecret { slug, overlap } => {
+            let (secret, until) = session.ledger.rotate_path_secret(&slug, overlap).await?;
+            let secret = secret.expose_secret();
+            let text = match until {
+                Some(until) => format!("New webhook secret: {secret}\nThe one before works until {until}."),
+                None => format!("New webhook secret: {secret}"),
+            };
+            session.out.object(&json!({ "webhook_secret": secret, "old_valid_until": until }), &text);
+            Ok(())
+        }
+    }
+}
+
+async fn create(session: &Session, slug: &str, name: &str) -> Result<()> {
+    if let Some(vault) = session.vault_if_given() {
+        session.ledger.plant_canary(vault).await?;
+    }
+    let (id, secret) = session.ledger.create_merchant(slug, name).await?;
+    let secret = secret.expose_secret();
+    let text = format!(
+        "Merchant {slug} ({id})\nWebhook secret, shown this once: {secret}\n\nAddresses to register:\n  \
+         Daraja    /webhooks/daraja/{secret}/stk, …/c2b/confirmation, …/c2b/validation, …/result, …/timeout\n  \
+         Paystack  /webhooks/paystack/{slug}\n  Gumroad   /webhooks/gumroad/{secret}\n\n\
+         Next: risiti-admin provider add --merchant {slug} …"
+    );
+    session.out.object(&json!({ "merchant_id": id, "slug": slug, "webhook_secret": secret }), &text);
+    Ok(())
+}
+
+async fn list(session: &Session) -> Result<()> {
+    let merchants = session.ledger.merchants().await?;
+    let objects: Vec<Value> = merchants
+        .iter()
+        .map(|merchant| {
+            json!({
+                "merchant_id": merchant.id,
+                "slug": merchant.slug,
+                "name": merchant.name,
+                "providers": merchant.providers,
+                "devices": merchant.devices,
+                "created_at": merchant.created_at,
+            })
+        })
+        .collect();
+    let columns = ["slug", "name", "providers", "devices", "merchant_id"];
+    session.out.list(&objects, &columns, "No merchants yet: `risiti-admin merchant create` adds one.");
+    Ok(())
+}

@@ -1,0 +1,89 @@
+//! What a command prints: text for a person, or JSON for a program, never both.
+
+use std::io::Write as _;
+
+use serde_json::Value;
+
+/// Where results go (standard output) and where remarks go (standard error).
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    json: bool,
+}
+
+impl Output {
+    pub(crate) fn new(json: bool) -> Self {
+        Self { json }
+    }
+
+    /// The result of a command.
+    pub(crate) fn object(&self, object: &Value, text: &str) {
+        print(if self.json { object.to_string() } else { text.to_owned() });
+    }
+
+    /// One object a line, or a table of the named keys.
+    pub(crate) fn list(&self, objects: &[Value], columns: &[&str], when_empty: &str) {
+        if self.json {
+            objects.iter().for_each(|object| print(object.to_string()));
+        } else if objects.is_empty() {
+            print(when_empty.to_owned());
+        } else {
+            print(table(objects, columns));
+        }
+    }
+
+    /// One object as a person reads it: a key and its value a line.
+    pub(crate) fn details(&self, object: &Value) {
+        let width = object.as_object().into_iter().flatten().map(|(key, _)| key.len()).max().unwrap_or(0);
+        let lines = object.as_object().into_iter().flatten();
+        let lines: Vec<String> = lines.map(|(key, value)| format!("{key:width$}  {}", cell(value))).collect();
+        self.object(object, &lines.join("\n"));
+    }
+
+    /// Says something beside the result.
+    pub(crate) fn note(&self, text: &str) {
+        eprintln!("{text}");
+    }
+
+    pub(crate) fn problem(&self, text: &str) {
+        eprintln!("error: {text}");
+    }
+}
+
+/// A reader that went away is no reason to fail: what was asked for is done.
+fn print(text: String) {
+    writeln!(std::io::stdout().lock(), "{text}").ok();
+}
+
+fn table(objects: &[Value], columns: &[&str]) -> String {
+    let mut rows: Vec<Vec<String>> = vec![columns.iter().map(|column| column.to_uppercase()).collect()];
+    rows.extend(objects.iter().map(|object| columns.iter().map(|column| cell(&object[*column])).collect()));
+    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let widths: Vec<usize> = (0..columns.len()).map(width).collect();
+    let lines = rows.iter().map(|row| {
+        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
+    });
+    lines.collect::<Vec<_>>().join("\n")
+}
+
+fn cell(value: &Value) -> String {
+    match value {
+        Value::Null => "-".to_owned(),
+        Value::String(text) => text.clone(),
+        Value::Array(values) if values.is_empty() => "-".to_owned(),
+        Value::Array(values) => values.iter().map(cell).collect::<Vec<_>>().join(","),
+        other => other.to_string(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use serde_json::json;
+
+    #[test]
+    fn a_table_is_as_wide_as_its_widest_cell() {
+        let rows = [json!({ "slug": "acme", "codes": ["1", "2"] }), json!({ "slug": "b", "codes": [] })];
+        assert_eq!(table(&rows, &["slug", "codes"]), "SLUG  CODES\nacme  1,2\nb     -");
+    }
+}

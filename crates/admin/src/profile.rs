@@ -1,0 +1,78 @@
+//! From a stored device, or one about to be stored, to what the client of KRA takes.
+
+use std::collections::BTreeMap;
+
+use anyhow::{Context as _, Result};
+use risiti_domain::TaxType;
+use risiti_etims::{DeviceProfile, Item, TaxRates, TokenSettings};
+use risiti_ledger::{Device, NewDevice};
+use rust_decimal::Decimal;
+
+pub(crate) fn of_stored(device: &Device) -> Result<DeviceProfile> {
+    let token = device.token.as_ref().map(|token| {
+        anyhow::Ok(TokenSettings {
+            url: token.url.parse().context("the stored token URL")?,
+            consumer_key: token.consumer_key.clone(),
+            consumer_secret: token.consumer_secret.clone(),
+            app_id: token.app_id.clone(),
+        })
+    });
+    let portal_url = device.portal_url.as_deref().map(str::parse).transpose();
+    Ok(DeviceProfile {
+        dialect: device.dialect,
+        environment: device.environment,
+        base_url: device.base_url.parse().context("the stored base URL")?,
+        portal_url: portal_url.context("the stored portal URL")?,
+        token: token.transpose()?,
+        pin: device.pin.clone(),
+        branch: device.branch.clone(),
+        serial: device.serial.clone(),
+        cmc_key: device.cmc_key.clone(),
+        sdc_id: device.sdc_id.clone(),
+        trade_name: Some(device.merchant_name.clone()),
+        item: Item {
+            code: device.item_code.clone(),
+            class: device.item_class.clone(),
+            name: device.item_name.clone(),
+            tax_type: device.tax_type,
+        },
+        tax_rates: rates(&device.tax_rates),
+    })
+}
+
+pub(crate) fn of_new(device: &NewDevice) -> DeviceProfile {
+    let more = &device.more;
+    let token = match (&more.token_url, &more.consumer_key, &more.consumer_secret, &more.app_id) {
+        (Some(url), Some(consumer_key), Some(consumer_secret), Some(app_id)) => Some(TokenSettings {
+            url: url.clone(),
+            consumer_key: consumer_key.clone(),
+            consumer_secret: consumer_secret.clone(),
+            app_id: app_id.clone(),
+        }),
+        _ => None,
+    };
+    DeviceProfile {
+        dialect: device.dialect,
+        environment: device.environment,
+        base_url: device.base_url.clone(),
+        portal_url: more.portal_url.clone(),
+        token,
+        pin: device.pin.clone(),
+        branch: device.branch.clone(),
+        serial: device.serial.clone(),
+        cmc_key: more.cmc_key.clone(),
+        sdc_id: more.sdc_id.clone(),
+        trade_name: None,
+        item: Item {
+            code: device.item_code.clone(),
+            class: device.item_class.clone(),
+            name: device.item_name.clone(),
+            tax_type: device.tax_type,
+        },
+        tax_rates: rates(&more.tax_rates),
+    }
+}
+
+fn rates(overrides: &BTreeMap<TaxType, Decimal>) -> TaxRates {
+    overrides.iter().fold(TaxRates::default(), |rates, (tax_type, percent)| rates.with(*tax_type, *percent))
+}

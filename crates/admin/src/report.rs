@@ -1,0 +1,104 @@
+//! How the steps of `device verify` went: for the terminal, for programs, and as files to show KRA.
+
+use std::fs;
+use std::path::Path;
+
+use anyhow::{Context as _, Result};
+use serde::Serialize;
+use serde_json::{Value, json};
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "lowercase")]
+pub(crate) enum Verdict {
+    Pass,
+    Fail,
+    Skip,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct Step {
+    step: &'static str,
+    result: Verdict,
+    detail: String,
+}
+
+#[derive(Debug)]
+pub(crate) struct Report<'a> {
+    folder: Option<&'a Path>,
+    steps: Vec<Step>,
+}
+
+impl<'a> Report<'a> {
+    /// Makes the folder now: a run that cannot be shown should not use up numbers.
+    pub(crate) fn open(folder: Option<&'a Path>) -> Result<Self> {
+        if let Some(folder) = folder {
+            fs::create_dir_all(folder)
+                .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+        }
+        Ok(Self { folder, steps: Vec::new() })
+    }
+
+    /// `seen` is what was sent and answered, without credentials.
+    pub(crate) fn add(
+        &mut self,
+        step: &'static str,
+        result: Verdict,
+        detail: &str,
+        seen: Value,
+    ) -> Result<()> {
+        self.steps.push(Step { step, result, detail: detail.to_owned() });
+        let Some(folder) = self.folder else { return Ok(()) };
+        let name = format!("{}-{}.json", self.steps.len(), step.replace(' ', "-"));
+        let capture = json!({ "step": step, "result": result, "detail": detail, "seen": seen });
+        let path = folder.join(name);
+        fs::write(&path, format!("{capture:#}\n")).with_context(|| format!("cannot write {}", path.display()))
+    }
+
+    pub(crate) fn steps(&self) -> &[Step] {
+        &self.steps
+    }
+
+    /// Every step was gone through, and none failed.
+    pub(crate) fn passed(&self) -> bool {
+        self.steps.last().is_some_and(|step| step.step == "credit note")
+            && self.steps.iter().all(|step| step.result != Verdict::Fail)
+    }
+
+    pub(crate) fn text(&self) -> String {
+        let line = |step: &Step| {
+            let result = match step.result {
+                Verdict::Pass => "pass",
+                Verdict::Fail => "FAIL",
+                Verdict::Skip => "skip",
+            };
+            format!("{result}  {:<18} {}", step.step, step.detail)
+        };
+        self.steps.iter().map(line).collect::<Vec<_>>().join("\n")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_passes_only_when_the_last_step_was_reached() {
+        let mut report = Report::open(None).unwrap();
+        report.add("token", Verdict::Skip, "", json!(null)).unwrap();
+        report.add("sale", Verdict::Pass, "", json!(null)).unwrap();
+        assert!(!report.passed());
+        report.add("credit note", Verdict::Pass, "", json!(null)).unwrap();
+        assert!(report.passed());
+        report.add("credit note", Verdict::Fail, "", json!(null)).unwrap();
+        assert!(!report.passed());
+    }
+
+    #[test]
+    fn each_step_leaves_a_file() {
+        let folder = tempfile::tempdir().unwrap();
+        let mut report = Report::open(Some(folder.path())).unwrap();
+        report.add("code list", Verdict::Pass, "read", json!({ "classes": ["04"] })).unwrap();
+        let text = fs::read_to_string(folder.path().join("1-code-list.json")).unwrap();
+        assert!(text.contains("\"result\": \"pass\"") && text.contains("04"), "{text}");
+    }
+}
