@@ -42,8 +42,8 @@ impl Target {
 /// What the queues hold at most. Arguments of a queue never change (protocol B1): other bounds need another namespace.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Messages in `payments`; beyond it publishes are refused.
-    pub payments_max: i32,
+    /// Messages in `payments`, in `suspects` and in `dead`, each; beyond it publishes are refused.
+    pub kept_max: i32,
     /// Deliveries of one payment; beyond it the message moves to `suspects`.
     pub payment_deliveries_max: i32,
     /// Messages in `lanes`; beyond it the oldest are dropped.
@@ -52,7 +52,7 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { payments_max: 5_000_000, payment_deliveries_max: 5, lanes_max: 100_000 }
+        Self { kept_max: 5_000_000, payment_deliveries_max: 5, lanes_max: 100_000 }
     }
 }
 
@@ -181,18 +181,19 @@ impl Topology {
                 text("x-dead-letter-routing-key", Target::Suspects.as_str());
                 text("x-dead-letter-strategy", "at-least-once");
                 text("x-overflow", "reject-publish");
-                (bounds.payment_deliveries_max, Some(bounds.payments_max))
+                (bounds.payment_deliveries_max, bounds.kept_max)
             }
             Target::Lanes => {
                 text("x-overflow", "drop-head");
-                (DELIVERIES_UNLIMITED, Some(bounds.lanes_max))
+                (DELIVERIES_UNLIMITED, bounds.lanes_max)
             }
-            Target::Suspects | Target::Dead => (DELIVERIES_UNLIMITED, None),
+            Target::Suspects | Target::Dead => {
+                text("x-overflow", "reject-publish");
+                (DELIVERIES_UNLIMITED, bounds.kept_max)
+            }
         };
         arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(deliveries_max));
-        if let Some(length_max) = length_max {
-            arguments.insert("x-max-length".into(), AMQPValue::LongInt(length_max));
-        }
+        arguments.insert("x-max-length".into(), AMQPValue::LongInt(length_max));
         arguments
     }
 }
@@ -229,6 +230,7 @@ mod tests {
                 panic!("{target:?}")
             };
             assert!(*limit > 0);
+            assert!(arguments.contains_key("x-max-length"), "{target:?} has no bound");
             assert_eq!(arguments.contains_key("x-dead-letter-exchange"), target == Target::Payments);
         }
     }

@@ -160,21 +160,23 @@ async fn waiting_publishes_are_bounded() {
 }
 
 #[tokio::test]
-async fn a_full_payments_queue_refuses() {
-    let stage = Stage::with_bounds(Bounds { payments_max: 3, ..Bounds::default() });
+async fn a_full_queue_refuses() {
+    let stage = Stage::with_bounds(Bounds { kept_max: 3, ..Bounds::default() });
     let broker = stage.broker().await;
     let publisher = broker.publisher();
-    let mut stored = 0;
-    // A quorum queue notices that it is full a few messages late.
-    let refused = loop {
-        match publisher.publish(Target::Payments, message("m"), LONG).await {
-            Ok(()) => stored += 1,
-            Err(error) => break error,
-        }
-        assert!(stored < 1_000, "the bound is never reached");
-    };
-    assert!(matches!(refused, PublishError::Nack), "{refused:?}");
-    depth_becomes(&broker, Target::Payments, stored).await;
+    for target in [Target::Payments, Target::Suspects, Target::Dead] {
+        let mut stored = 0;
+        // A quorum queue notices that it is full a few messages late.
+        let refused = loop {
+            match publisher.publish(target, message("m"), LONG).await {
+                Ok(()) => stored += 1,
+                Err(error) => break error,
+            }
+            assert!(stored < 1_000, "the bound of {target:?} is never reached");
+        };
+        assert!(matches!(refused, PublishError::Nack), "{target:?}: {refused:?}");
+        depth_becomes(&broker, target, stored).await;
+    }
 }
 
 #[tokio::test]
