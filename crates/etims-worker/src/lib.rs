@@ -1,1 +1,150 @@
 #![doc = include_str!("../README.md")]
+
+mod database;
+mod decide;
+mod filing;
+mod gauges;
+mod host;
+mod hosts;
+mod lane;
+mod leases;
+mod letters;
+mod metrics;
+mod profile;
+mod settings;
+mod tokens;
+mod wake;
+
+use std::sync::Arc;
+
+use risiti_etims::{Backoff, Client, ClientSettings};
+use risiti_ledger::{DatabaseSettings, Ledger, Vault};
+use risiti_queue::{Broker, BrokerState, Target, Topology};
+use risiti_service::{BadSetting, Context, Readiness};
+use secrecy::ExposeSecret;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use database::Database;
+use hosts::{HostRules, Hosts};
+use lane::Lanes;
+use leases::Leases;
+use metrics::Metrics;
+
+pub use settings::{LaneArgs, Settings};
+
+/// A lane holds a connection for a statement, never across a call, so a few serve many lanes.
+const POOL_SIZE: usize = 16;
+/// Lanes in hand beyond those that can call: they wait for their turn, or belong to another host.
+const LANES_PER_CALL: u32 = 2;
+
+/// Files invoices until told to stop; then finishes the calls under way within the grace (protocol D17).
+pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
+    settings.lanes.check()?;
+    let (ledger, vault, broker) = (open_ledger(&settings)?, open_vault(&settings)?, open_broker(&settings)?);
+    let lanes = Arc::new(lanes(&settings, &context, ledger, vault, &broker)?);
+    let database = Database::new();
+    // What keeps the lanes in hand alive goes on until the last of them is let go.
+    let end = CancellationToken::new();
+    let work = async {
+        let consumer = broker.consumer(Target::Lanes, lanes_in_hand(&settings.lanes));
+        tokio::join!(
+            tokens::consume(lanes.clone(), &database, consumer),
+            wake::run(&lanes, &database, &broker, settings.lanes.wake_interval),
+            gauges::run(&lanes, &database),
+        );
+        end.cancel();
+    };
+    let keep = async { tokio::join!(lanes.hosts.keep(&end), lanes.leases.renew(&lanes.ledger, &end)) };
+    let outcome = tokio::select! {
+        _ = async { tokio::join!(work, keep) } => Ok(()),
+        bad = database.watch(&lanes.ledger, &lanes.vault, &context.readiness) => Err(bad.into()),
+        () = watch_broker(&broker, &context.readiness) => Ok(()),
+    };
+    broker.close().await;
+    outcome
+}
+
+fn lanes(
+    settings: &Settings,
+    context: &Context,
+    ledger: Ledger,
+    vault: Vault,
+    broker: &Broker,
+) -> anyhow::Result<Lanes> {
+    let args = &settings.lanes;
+    let client = Client::new(ClientSettings {
+        call_timeout: args.etims_timeout,
+        connect_timeout: args.etims_connect_timeout.min(args.etims_timeout),
+        idle_timeout: args.etims_idle_timeout,
+        ..ClientSettings::default()
+    })?;
+    let (worker, metrics) = (Uuid::now_v7(), Metrics::register(&context.metrics));
+    let rules = HostRules {
+        cap: args.concurrency,
+        call_timeout: args.etims_timeout,
+        breaker_failures: args.breaker_failures,
+        breaker_pause: args.breaker_pause,
+        retry_max: args.retry_max,
+    };
+    Ok(Lanes {
+        hosts: Hosts::new(ledger.clone(), worker, metrics.clone(), rules),
+        ledger,
+        vault,
+        client,
+        publisher: broker.publisher(),
+        publish_timeout: settings.amqp.publish_timeout,
+        leases: Leases::default(),
+        metrics,
+        worker,
+        backoff: Backoff::new(args.retry_first, args.retry_max),
+        strikes_max: args.strikes_max,
+        shutdown: context.shutdown.clone(),
+        deadline: context.deadline.clone(),
+    })
+}
+
+fn lanes_in_hand(args: &LaneArgs) -> u16 {
+    u16::try_from(args.concurrency * LANES_PER_CALL).unwrap_or(u16::MAX)
+}
+
+fn open_ledger(settings: &Settings) -> Result<Ledger, BadSetting> {
+    Ledger::open(DatabaseSettings {
+        url: settings.database.database_url.clone(),
+        pool_size: POOL_SIZE,
+        role: Some("risiti_etims_worker"),
+        application_name: "risiti-etims-worker",
+    })
+    .map_err(|error| BadSetting::new("--database-url (DATABASE_URL)", error.to_string()))
+}
+
+fn open_vault(settings: &Settings) -> Result<Vault, BadSetting> {
+    let keys = &settings.credentials;
+    Vault::new(&keys.credentials_key, keys.credentials_key_old.as_ref())
+        .map_err(|error| BadSetting::new("--credentials-key (RISITI_CREDENTIALS_KEY)", error.to_string()))
+}
+
+/// Not under the shutdown token: what is held at the signal is still acknowledged.
+fn open_broker(settings: &Settings) -> Result<Broker, BadSetting> {
+    let topology = Topology::new(&settings.amqp.namespace)
+        .map_err(|error| BadSetting::new("--namespace (RISITI_NAMESPACE)", error.to_string()))?;
+    let url = settings.amqp.amqp_url.expose_secret();
+    Broker::start(url, topology, "risiti-etims-worker", CancellationToken::new())
+        .map_err(|error| BadSetting::new("--amqp-url (AMQP_URL)", error.to_string()))
+}
+
+async fn watch_broker(broker: &Broker, readiness: &Readiness) {
+    let mut state = broker.state();
+    loop {
+        let seen = match *state.borrow_and_update() {
+            BrokerState::Up => Ok(()),
+            BrokerState::Down | BrokerState::Blocked => {
+                Err(broker.problem().unwrap_or_else(|| "not connected".to_owned()))
+            }
+        };
+        readiness.set("broker", seen);
+        if state.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}

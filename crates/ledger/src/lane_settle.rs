@@ -25,9 +25,7 @@ statements! {
             UPDATE invoices SET unknown_since = NULL, strikes = $4, rounds = $5, strike_mark = $6
             WHERE id = $3 AND state = 'submitting' AND EXISTS (SELECT FROM held)
         )
-        UPDATE lanes SET last_call_at = now(), retry_step = retry_step + 1,
-            retry_at = now() + $7::bigint * interval '1 millisecond'
-        WHERE device_id = (SELECT device_id FROM held)";
+        UPDATE lanes SET last_call_at = now(), retry_at = NULL WHERE device_id = (SELECT device_id FROM held)";
     /// `$4`: nothing was learnt, so the quarter of an hour of answered look-ups starts over (protocol D9).
     WAIT = "
         WITH held AS (
@@ -49,7 +47,7 @@ statements! {
                 moved_by = 'etims-worker', moved_because = 'steps aside after failing', moved_event = NULL
             WHERE id = $3 AND state = 'submitting' AND device_id = (SELECT device_id FROM held)
         )
-        UPDATE lanes SET last_call_at = now(), retry_step = retry_step + 1, retry_at = NULL
+        UPDATE lanes SET last_call_at = now(), retry_at = NULL
         WHERE device_id = (SELECT device_id FROM held)";
     /// A request that was never answered can still arrive: its number is looked up again, 15 minutes and 24
     /// hours after the last such send (protocol D10).
@@ -90,20 +88,18 @@ pub struct Tally {
 }
 
 impl Ledger {
-    /// Looked up, and not there: the same bytes may go out again after the pause. False when the claim is gone.
+    /// Looked up, and not there: the same bytes may go out again. False when the claim is gone.
     pub async fn looked_up_absent(
         &self,
         claim: &Claim,
         invoice: InvoiceId,
         tally: Tally,
-        pause: Option<Duration>,
     ) -> Result<bool, LedgerError> {
         let (strikes, rounds) = (int(tally.strikes), int(tally.rounds));
         let (device, id) = (claim.device.uuid(), invoice.uuid());
-        let pause = pause.map(millis);
         let connection = self.connection().await?;
         let lanes = connection
-            .execute(ABSENT, &[&device, &claim.claim_id, &id, &strikes, &rounds, &tally.mark, &pause])
+            .execute(ABSENT, &[&device, &claim.claim_id, &id, &strikes, &rounds, &tally.mark])
             .await?;
         Ok(lanes == 1)
     }

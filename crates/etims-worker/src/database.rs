@@ -1,0 +1,51 @@
+//! Whether Postgres can be worked with: reachable, with our schema and our key.
+
+use std::time::Duration;
+
+use risiti_ledger::{KeyCheck, Ledger, LedgerError, Vault};
+use risiti_service::{BadSetting, Readiness};
+use tokio::sync::watch;
+
+const LOOK: Duration = Duration::from_secs(1);
+
+pub(crate) struct Database {
+    up: watch::Sender<bool>,
+}
+
+impl Database {
+    pub(crate) fn new() -> Self {
+        Self { up: watch::Sender::new(false) }
+    }
+
+    pub(crate) fn follow(&self) -> watch::Receiver<bool> {
+        self.up.subscribe()
+    }
+
+    /// Looks every second, and tells the readiness and whoever follows. Ends only with a credentials key
+    /// that is not the database's: working on would halt every lane.
+    pub(crate) async fn watch(&self, ledger: &Ledger, vault: &Vault, readiness: &Readiness) -> BadSetting {
+        let mut known = false;
+        loop {
+            let seen = look(ledger, vault, &mut known).await;
+            if matches!(seen, Ok(KeyCheck::Wrong)) {
+                let problem = "does not open the secrets in this database";
+                return BadSetting::new("--credentials-key (RISITI_CREDENTIALS_KEY)", problem);
+            }
+            let up = seen.is_ok();
+            self.up.send_if_modified(|was| std::mem::replace(was, up) != up);
+            readiness.set("database", seen.map(drop).map_err(|error| error.to_string()));
+            tokio::time::sleep(LOOK).await;
+        }
+    }
+}
+
+/// The whole look once, a ping from then on.
+async fn look(ledger: &Ledger, vault: &Vault, known: &mut bool) -> Result<KeyCheck, LedgerError> {
+    if *known {
+        return ledger.ping().await.map(|()| KeyCheck::Right);
+    }
+    ledger.check_schema().await?;
+    let check = ledger.prove_key(vault).await?;
+    *known = check == KeyCheck::Right;
+    Ok(check)
+}

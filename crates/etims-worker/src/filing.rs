@@ -1,0 +1,354 @@
+//! One step with one invoice: send it, look its number up, or bury it.
+
+use std::time::{Duration, Instant};
+
+use jiff::Timestamp;
+use risiti_etims::{LookUpOutcome, Receipt, SaleDocument, SendOutcome, receipt_url, sale_body};
+use risiti_ledger::{
+    Adoption, AnsweredSend, Breaker, HostProof, LaneInvoice, LateLookUp, LedgerError, StoredReceipt,
+};
+
+use crate::decide::{self, AfterLookUp, AfterSend, Burial, Facts, Step, Then};
+use crate::hosts::Verdict;
+use crate::lane::{Lane, Next};
+use crate::letters;
+
+/// A pause so short is slept with the lane in hand; any longer one lets go of it.
+const SHORT_PAUSE: Duration = Duration::from_millis(300);
+/// Until a look-up of an old number is tried again that brought nothing.
+const LATE_LOOK_UP_PAUSE: Duration = Duration::from_secs(60);
+
+impl Lane<'_> {
+    pub(crate) async fn invoice(
+        &mut self,
+        invoice: &LaneInvoice,
+        now: Timestamp,
+    ) -> Result<Next, LedgerError> {
+        match decide::step(self.profile.dialect, invoice.out, &invoice.history) {
+            Step::Send => self.send(invoice, now).await,
+            Step::LookUp => self.look_up(invoice).await,
+            Step::Bury(burial) => self.bury(invoice, burial).await,
+        }
+    }
+
+    async fn send(&mut self, invoice: &LaneInvoice, now: Timestamp) -> Result<Next, LedgerError> {
+        let lanes = self.lanes;
+        let Some(permit) = lanes.hosts.enter(&self.host, &mut self.trial, &lanes.shutdown).await? else {
+            return Ok(Next::Stop);
+        };
+        let first_sent_at = invoice.first_sent_at.unwrap_or(now);
+        let body = match &invoice.body {
+            Some(body) => body.clone(),
+            None => sale_body(self.profile, &document(invoice, first_sent_at)),
+        };
+        let asked = Instant::now();
+        let begun =
+            lanes.ledger.begin_send(self.claim, invoice.id, invoice.invoice_no, &body, first_sent_at).await?;
+        let Some(submission) = begun else { return Ok(Next::Stop) };
+        self.held.confirm(asked);
+        if !self.held.is_fresh() || !self.host.is_fresh() {
+            return Ok(Next::Stop);
+        }
+        let sent = Instant::now();
+        let call = lanes.client.send(self.profile, &body, invoice.invoice_no);
+        let Some(outcome) = self.bounded(call).await else { return Ok(Next::Stop) };
+        drop(permit);
+        lanes.metrics.called(self.profile.dialect, "sale", outcome.as_str(), sent.elapsed());
+        let written = self.sent(invoice, submission, &outcome).await;
+        // After the outcome, which matters more.
+        lanes.hosts.report(&self.host, &mut self.trial, self.claim.device, send_verdict(&outcome)).await?;
+        written
+    }
+
+    async fn sent(
+        &mut self,
+        invoice: &LaneInvoice,
+        submission: i64,
+        outcome: &SendOutcome,
+    ) -> Result<Next, LedgerError> {
+        let facts = self.facts(invoice, self.needs_proof_of_send(invoice)).await?;
+        match decide::after_send(&facts, invoice, outcome) {
+            AfterSend::Accept(receipt) => self.accept(invoice, Some(submission), &receipt).await,
+            AfterSend::Record { word, settled, taken, then } => {
+                let answer = outcome.answer().cloned().unwrap_or_default();
+                tracing::info!(
+                    invoice_id = %invoice.id, device_id = %invoice.device, invoice_no = invoice.invoice_no,
+                    attempt = invoice.history.attempts + 1, outcome = outcome.as_str(), %answer, "sale not accepted"
+                );
+                let pause = match &then {
+                    Then::Wait(at_least) => Some(self.pause(invoice, *at_least)),
+                    Then::GoOn | Then::Halt(_) => None,
+                };
+                let record = AnsweredSend {
+                    submission,
+                    word,
+                    code: answer.code.as_deref(),
+                    message: &answer.message,
+                    settled,
+                    taken,
+                    outcome: outcome.as_str(),
+                    failed: pause.is_some(),
+                    pause,
+                };
+                if !self.lanes.ledger.send_answered(self.claim, &record).await? {
+                    return Ok(Next::Stop);
+                }
+                self.then(then, pause).await
+            }
+        }
+    }
+
+    async fn then(&mut self, then: Then, pause: Option<Duration>) -> Result<Next, LedgerError> {
+        match then {
+            Then::GoOn => Ok(Next::GoOn),
+            Then::Wait(_) => Ok(self.sleep(pause).await),
+            Then::Halt(reason) => {
+                self.lanes.halt(self.claim, &reason).await?;
+                Ok(Next::Stop)
+            }
+        }
+    }
+
+    async fn look_up(&mut self, invoice: &LaneInvoice) -> Result<Next, LedgerError> {
+        let Some(outcome) = self.ask(invoice.invoice_no).await? else { return Ok(Next::Stop) };
+        let facts = self.facts(invoice, !matches!(outcome, LookUpOutcome::Found(_))).await?;
+        let decision = decide::after_look_up(&facts, invoice, &outcome);
+        tracing::info!(
+            invoice_id = %invoice.id, device_id = %invoice.device, invoice_no = invoice.invoice_no,
+            outcome = look_up_word(&outcome), "looked up"
+        );
+        let (lanes, claim) = (self.lanes, self.claim);
+        let written = match decision {
+            AfterLookUp::Accept(receipt) => return self.accept(invoice, None, &receipt).await,
+            AfterLookUp::Bury(burial) => return self.bury(invoice, burial).await,
+            AfterLookUp::Halt(reason) => return self.then(Then::Halt(reason), None).await,
+            AfterLookUp::GiveTo(owner, receipt) => {
+                let receipt = self.stored(&receipt);
+                match lanes.ledger.adopt(claim, owner, invoice.invoice_no, &receipt).await? {
+                    Adoption::Adopted => {
+                        tracing::info!(invoice_id = %owner, invoice_no = invoice.invoice_no, "found its receipt");
+                        return Ok(Next::Done);
+                    }
+                    Adoption::ClaimGone => false,
+                    Adoption::NotOurs => return self.then(Then::Halt(decide::foreign(invoice)), None).await,
+                    Adoption::Known | Adoption::Conflict { .. } => {
+                        let what = format!(
+                            "the number holds invoice {owner}, which has another number by our books"
+                        );
+                        return self.then(Then::Halt(decide::resolve(invoice, &what)), None).await;
+                    }
+                }
+            }
+            AfterLookUp::Resend(tally) => lanes.ledger.looked_up_absent(claim, invoice.id, tally).await?,
+            AfterLookUp::StepAside(tally) => lanes.ledger.step_aside(claim, invoice.id, tally).await?,
+            AfterLookUp::Wait { nothing_learnt, at_least } => {
+                let pause = self.pause(invoice, at_least);
+                let written = lanes.ledger.lane_waits(claim, invoice.id, nothing_learnt, Some(pause)).await?;
+                return Ok(if written { self.sleep(Some(pause)).await } else { Next::Stop });
+            }
+        };
+        Ok(if written { Next::GoOn } else { Next::Stop })
+    }
+
+    /// For an invoice that gave its number up, dead or to be discarded (protocol D10, E4).
+    pub(crate) async fn late_look_up(&mut self, late: &LateLookUp) -> Result<Next, LedgerError> {
+        let (ledger, claim) = (&self.lanes.ledger, self.claim);
+        let Some(outcome) = self.ask(late.invoice_no).await? else { return Ok(Next::Stop) };
+        let done = match outcome {
+            LookUpOutcome::Found(sale) if sale.invoice_id() == Some(late.invoice) => {
+                let receipt = self.stored(&sale.receipt);
+                match ledger.adopt(claim, late.invoice, late.invoice_no, &receipt).await? {
+                    Adoption::Adopted => {
+                        tracing::info!(invoice_id = %late.invoice, invoice_no = late.invoice_no, "found its receipt");
+                        return Ok(Next::Done);
+                    }
+                    Adoption::ClaimGone => false,
+                    Adoption::Known | Adoption::NotOurs | Adoption::Conflict { .. } => {
+                        let device = claim.device;
+                        let reason = format!(
+                            "KRA has invoice {} under number {}, which is another's by our books: a credit note may be \
+                             owed, then `risiti-replay lanes resume {device}`",
+                            late.invoice, late.invoice_no
+                        );
+                        ledger.late_look_up_absent(claim, late).await?;
+                        return self.then(Then::Halt(reason), None).await;
+                    }
+                }
+            }
+            LookUpOutcome::Found(_) | LookUpOutcome::Absent(_) => {
+                ledger.late_look_up_absent(claim, late).await?
+            }
+            LookUpOutcome::NoAnswer(_) | LookUpOutcome::Unsupported | LookUpOutcome::Halt { .. } => {
+                ledger.postpone_look_up(claim, late.invoice, late.invoice_no, LATE_LOOK_UP_PAUSE).await?;
+                true
+            }
+        };
+        Ok(if done { Next::GoOn } else { Next::Stop })
+    }
+
+    /// One look-up under the cap.
+    async fn ask(&mut self, invoice_no: i64) -> Result<Option<LookUpOutcome>, LedgerError> {
+        let lanes = self.lanes;
+        let Some(permit) = lanes.hosts.enter(&self.host, &mut self.trial, &lanes.shutdown).await? else {
+            return Ok(None);
+        };
+        if !self.held.is_fresh() || !self.host.is_fresh() {
+            return Ok(None);
+        }
+        let sent = Instant::now();
+        let Some(outcome) = self.bounded(lanes.client.look_up(self.profile, invoice_no)).await else {
+            return Ok(None);
+        };
+        drop(permit);
+        lanes.metrics.called(self.profile.dialect, "look_up", outcome.as_str(), sent.elapsed());
+        let verdict = look_up_verdict(&outcome);
+        lanes.hosts.report(&self.host, &mut self.trial, self.claim.device, verdict).await?;
+        Ok(Some(outcome))
+    }
+
+    async fn accept(
+        &mut self,
+        invoice: &LaneInvoice,
+        submission: Option<i64>,
+        receipt: &Receipt,
+    ) -> Result<Next, LedgerError> {
+        let (lanes, stored) = (self.lanes, self.stored(receipt));
+        let (id, no) = (invoice.id, invoice.invoice_no);
+        let written = lanes.ledger.invoice_accepted(self.claim, id, no, submission, &stored).await?;
+        if !written {
+            return Ok(Next::Stop);
+        }
+        tracing::info!(
+            invoice_id = %id, device_id = %invoice.device, payment_id = %invoice.payment_id, invoice_no = no,
+            receipt_no = receipt.receipt_no, adopted = submission.is_none(), "receipt issued"
+        );
+        Ok(Next::Done)
+    }
+
+    /// The message first, with confirm, then the row (protocol E1).
+    async fn bury(&mut self, invoice: &LaneInvoice, burial: Burial) -> Result<Next, LedgerError> {
+        let lanes = self.lanes;
+        let message = letters::message(invoice, &burial);
+        let target = risiti_queue::Target::Dead;
+        if let Err(error) = lanes.publisher.publish(target, message, lanes.publish_timeout).await {
+            tracing::warn!(invoice_id = %invoice.id, %error, "dead letter not published, its lane waits");
+            let pause = self.pause(invoice, None);
+            lanes.ledger.lane_waits(self.claim, invoice.id, false, Some(pause)).await?;
+            return Ok(Next::Stop);
+        }
+        let history = &invoice.history;
+        let (code, text) = (history.last_code.as_deref(), history.last_error.as_deref().unwrap_or_default());
+        let (cause, strikes) = (burial.cause, burial.strikes);
+        if !lanes.ledger.invoice_dead(self.claim, invoice.id, cause, strikes, code, text).await? {
+            return Ok(Next::Stop);
+        }
+        lanes.metrics.dead_letter(cause);
+        tracing::warn!(
+            invoice_id = %invoice.id, device_id = %invoice.device, cause = cause.as_str(), code, "invoice is a dead letter"
+        );
+        Ok(Next::Done)
+    }
+
+    /// Counts the call, and gives up on it when the grace is over (protocol D17).
+    async fn bounded<T>(&self, call: impl Future<Output = T>) -> Option<T> {
+        let lanes = self.lanes;
+        lanes.metrics.in_flight.inc();
+        let answer = tokio::select! {
+            answer = call => Some(answer),
+            () = lanes.deadline.cancelled() => None,
+        };
+        lanes.metrics.in_flight.dec();
+        answer
+    }
+
+    async fn sleep(&self, pause: Option<Duration>) -> Next {
+        match pause {
+            Some(pause) if pause <= SHORT_PAUSE => {
+                tokio::select! {
+                    () = tokio::time::sleep(pause) => Next::GoOn,
+                    () = self.lanes.shutdown.cancelled() => Next::Stop,
+                }
+            }
+            _ => Next::Stop,
+        }
+    }
+
+    fn pause(&self, invoice: &LaneInvoice, at_least: Option<Duration>) -> Duration {
+        let pause = self.lanes.backoff.pause(invoice.lane_failures.saturating_add(1));
+        pause.max(at_least.unwrap_or_default())
+    }
+
+    async fn facts(&self, invoice: &LaneInvoice, with_proof: bool) -> Result<Facts, LedgerError> {
+        let now = Timestamp::now();
+        let proof = if with_proof {
+            let mark = invoice.history.strike_mark.unwrap_or(now);
+            self.lanes.ledger.host_proof(&self.claim.host, mark, invoice.id).await?
+        } else {
+            HostProof { took_another: false, answers: false }
+        };
+        Ok(Facts {
+            dialect: self.profile.dialect,
+            now,
+            strikes_max: self.lanes.strikes_max,
+            breaker_closed: self.host.breaker() == Breaker::Closed,
+            proof,
+        })
+    }
+
+    /// Only a VSCU is sent to while a number is unknown.
+    fn needs_proof_of_send(&self, invoice: &LaneInvoice) -> bool {
+        invoice.history.unknown_since.is_some()
+    }
+
+    fn stored(&self, receipt: &Receipt) -> StoredReceipt {
+        StoredReceipt {
+            receipt_no: receipt.receipt_no,
+            total_receipt_no: receipt.total_receipt_no,
+            signature: receipt.signature.clone(),
+            internal_data: receipt.internal_data.clone(),
+            control_unit_id: receipt.control_unit_id.clone(),
+            url: receipt_url(self.profile, receipt),
+            issued_at: receipt.issued_at,
+        }
+    }
+}
+
+fn document(invoice: &LaneInvoice, first_sent_at: Timestamp) -> SaleDocument {
+    SaleDocument {
+        invoice_id: invoice.id,
+        invoice_no: invoice.invoice_no,
+        kind: invoice.kind,
+        original_invoice_no: invoice.original_invoice_no,
+        trader_invoice_no: invoice.trader_invoice_no.clone(),
+        total: invoice.total,
+        phone: invoice.phone.clone(),
+        method: invoice.method,
+        occurred_at: invoice.occurred_at,
+        refunded_at: invoice.refunded_at,
+        first_sent_at,
+    }
+}
+
+fn send_verdict(outcome: &SendOutcome) -> Verdict {
+    match outcome.answer() {
+        Some(answer) if answer.against_host => Verdict::Fails,
+        _ => Verdict::Works,
+    }
+}
+
+fn look_up_verdict(outcome: &LookUpOutcome) -> Verdict {
+    match outcome {
+        LookUpOutcome::NoAnswer(answer) if answer.against_host => Verdict::Fails,
+        _ => Verdict::Answers,
+    }
+}
+
+fn look_up_word(outcome: &LookUpOutcome) -> &'static str {
+    match outcome {
+        LookUpOutcome::Found(_) => "found",
+        LookUpOutcome::Absent(_) => "absent",
+        LookUpOutcome::NoAnswer(_) => "no answer",
+        LookUpOutcome::Unsupported => "unsupported",
+        LookUpOutcome::Halt { .. } => "halt",
+    }
+}
