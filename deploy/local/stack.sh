@@ -140,7 +140,7 @@ sample_merchant() {
         "$admin" provider add --merchant acme --provider daraja --shortcode 174379 >&2
         "$admin" device add --merchant acme --environment sandbox --dialect legacy --base-url "$sim" \
             --pin P051234567X --branch 00 --serial RISITI/P051234567X/1 --cmc-key-file "$state/cmc-key" \
-            --sdc-id KRACU0400000001 --item-code KE3NTXNO0000001 --item-class 8111150100 --item-name Services \
+            --sdc-id KRACU0400000001 --item-code KE3NTNO0000001 --item-class 8111150100 --item-name Services \
             --tax-type B --shortcode 174379 --default >&2
         rm -f "$state/cmc-key"
     else
