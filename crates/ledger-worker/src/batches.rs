@@ -81,12 +81,7 @@ impl Batches<'_> {
 
 /// A lost acknowledgement brings the message back, and it is recognised then.
 pub(crate) async fn acknowledge(batch: Vec<Delivery>) {
-    let mut lost = 0;
-    for delivery in batch {
-        if delivery.ack().await.is_err() {
-            lost += 1;
-        }
-    }
+    let lost = Delivery::ack_all(batch).await;
     if lost > 0 {
         tracing::info!(lost, "acknowledgements lost, the messages come again");
     }

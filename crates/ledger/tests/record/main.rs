@@ -1,4 +1,5 @@
 //! Recording events against a real database.
+#![expect(clippy::unwrap_used, reason = "a test")]
 
 mod devices;
 mod kit;

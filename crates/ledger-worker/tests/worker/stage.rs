@@ -1,0 +1,138 @@
+//! One worker, its database and its namespace; and the test's own hands on both sides.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use jiff::Timestamp;
+use risiti_domain::{AuthenticatedBy, EventId, MerchantId};
+use risiti_ledger::migrate;
+use risiti_providers::{Account, BodyFormat, Channel, Envelope};
+use risiti_queue::{Broker, Message, Target, Topology};
+use risiti_testkit::{Namespace, Process, Program, TestDatabase, amqp_url, eventually};
+use secrecy::SecretString;
+use tokio_postgres::Client;
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+pub(crate) const BOUND: Duration = Duration::from_secs(60);
+const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
+
+pub(crate) struct Stage {
+    pub(crate) client: Client,
+    pub(crate) broker: Broker,
+    pub(crate) merchant: MerchantId,
+    pub(crate) device: Uuid,
+    namespace: Namespace,
+    database: TestDatabase,
+}
+
+impl Stage {
+    /// A merchant with one device.
+    pub(crate) async fn new() -> Self {
+        let database = TestDatabase::create().await;
+        migrate(&SecretString::from(database.url())).await.unwrap();
+        let client = database.connect().await;
+        let (merchant, device) = (Uuid::now_v7(), Uuid::now_v7());
+        client
+            .execute("INSERT INTO merchants (id, slug, name) VALUES ($1, 'acme', 'Acme')", &[&merchant])
+            .await
+            .unwrap();
+        client
+            .execute(
+                "INSERT INTO devices (id, merchant_id, environment, dialect, base_url, pin, branch, serial, item_code,
+                     item_class, item_name, tax_type, is_default)
+                 VALUES ($1, $2, 'sandbox', 'legacy', 'http://127.0.0.1:1', 'P051234567X', '00', 'SN1', 'I', 'C',
+                     'Services', 'B', true)",
+                &[&device, &merchant],
+            )
+            .await
+            .unwrap();
+        client
+            .execute("INSERT INTO lanes (device_id, host) VALUES ($1, 'http://127.0.0.1:1')", &[&device])
+            .await
+            .unwrap();
+        let namespace = Namespace::unique();
+        let topology = Topology::new(namespace.name()).unwrap();
+        let broker = Broker::start(&amqp_url(), topology, "test", CancellationToken::new()).unwrap();
+        broker.wait_up().await;
+        Self { client, broker, merchant: MerchantId::from_uuid(merchant), device, namespace, database }
+    }
+
+    pub(crate) fn worker(&self) -> Process {
+        self.worker_with(self.database.url(), &[])
+    }
+
+    pub(crate) fn worker_with(&self, database_url: &str, args: &[&str]) -> Process {
+        Program::built("risiti-ledger-worker")
+            .args(args.iter().copied())
+            .env("DATABASE_URL", database_url)
+            .env("AMQP_URL", amqp_url())
+            .env("RISITI_NAMESPACE", self.namespace.name())
+            .start()
+    }
+
+    pub(crate) fn database_url(&self) -> &str {
+        self.database.url()
+    }
+
+    pub(crate) async fn publish(&self, target: Target, message: Message) {
+        self.broker.publisher().publish(target, message, PUBLISH_TIMEOUT).await.unwrap();
+    }
+
+    /// As the ingress would.
+    pub(crate) fn stk(&self, receipt: &str) -> Message {
+        let body = format!(
+            r#"{{"Body":{{"stkCallback":{{"MerchantRequestID":"1-2-3","CheckoutRequestID":"ws_CO_{receipt}","ResultCode":0,
+            "ResultDesc":"ok","CallbackMetadata":{{"Item":[{{"Name":"Amount","Value":1500.10}},
+            {{"Name":"MpesaReceiptNumber","Value":"{receipt}"}},{{"Name":"TransactionDate","Value":20260928101529}},
+            {{"Name":"PhoneNumber","Value":254708374149}}]}}}}}}}}"#
+        );
+        self.message(self.merchant, body)
+    }
+
+    pub(crate) fn message(&self, merchant: MerchantId, body: impl Into<Bytes>) -> Message {
+        let envelope = Envelope {
+            event_id: EventId::from_uuid(Uuid::now_v7()),
+            merchant_id: merchant,
+            channel: Channel::DarajaStk,
+            format: BodyFormat::Json,
+            kind: Some("stk".to_owned()),
+            delivery_key: None,
+            authenticated_by: AuthenticatedBy::Path,
+            received_at: Timestamp::now(),
+            traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
+            account: Account::default(),
+            unreadable: None,
+        };
+        Message { id: envelope.event_id.uuid(), headers: envelope.to_headers(), body: body.into() }
+    }
+
+    pub(crate) async fn number(&self, statement: &str) -> i64 {
+        self.client.query_one(statement, &[]).await.unwrap().get(0)
+    }
+
+    pub(crate) async fn becomes(&self, statement: &str, wanted: i64) {
+        eventually(statement, BOUND, async || (self.number(statement).await == wanted).then_some(())).await;
+    }
+
+    pub(crate) async fn depth_becomes(&self, target: Target, wanted: u64) {
+        let what = format!("{} of {wanted}", target.as_str());
+        eventually(&what, BOUND, async || (self.broker.depth(target).await.ok()? == wanted).then_some(()))
+            .await;
+    }
+
+    /// Takes one message away.
+    pub(crate) async fn take(&self, target: Target) -> Message {
+        let delivery = eventually(target.as_str(), BOUND, async || self.broker.get(target).await.ok()?).await;
+        let message = delivery.message.clone();
+        delivery.ack().await.unwrap();
+        message
+    }
+}
+
+/// By SIGTERM, with exit code 0.
+pub(crate) async fn ends_well(mut worker: Process) {
+    worker.terminate();
+    let status = worker.exit(BOUND).await;
+    assert!(status.success(), "{status:?}\n{}", worker.log());
+}
