@@ -57,7 +57,7 @@ BEGIN
             'USAGE ON SEQUENCE lane_position'
         ]
         WHEN 'risiti_etims_worker' THEN ARRAY[
-            'SELECT ON merchants, devices, payments, reversals, foreign_invoice_numbers, credentials_canary',
+            'SELECT ON merchants, devices, events, payments, reversals, foreign_invoice_numbers, credentials_canary',
             'SELECT, UPDATE ON invoices, lanes',
             'SELECT, INSERT, UPDATE ON submissions, hosts, dead_letters',
             'SELECT, INSERT, UPDATE, DELETE ON lane_leases, etims_processes',

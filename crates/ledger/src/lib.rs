@@ -29,6 +29,8 @@ mod provider_accounts;
 mod record;
 mod reversal_rows;
 mod reversals;
+#[cfg(test)]
+mod rights;
 mod statements;
 mod stripes;
 mod submissions;

@@ -5,7 +5,7 @@ use risiti_testkit::TestDatabase;
 
 fn ledger(url: &str) -> Ledger {
     let settings = DatabaseSettings { url: url.into(), pool_size: 2, role: None, application_name: "test" };
-    Ledger::open(settings).unwrap()
+    Ledger::open(settings).expect("a test's settings")
 }
 
 #[tokio::test]
