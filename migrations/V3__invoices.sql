@@ -57,6 +57,8 @@ CREATE TABLE invoices (
     look_up_due_at       timestamptz,
     look_up_no           bigint,
     discard_wish         text,
+    -- No body up to this submission is sent again: the invoice died since, and what it is made of may be mended.
+    stale_submission     bigint NOT NULL DEFAULT 0,
     last_code            text,
     last_error           text,
     receipt_no           bigint,

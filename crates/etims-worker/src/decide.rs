@@ -38,6 +38,7 @@ pub(crate) enum AfterSend {
         word: SendWord,
         settled: bool,
         taken: bool,
+        refused: bool,
         then: Then,
     },
 }
@@ -96,23 +97,25 @@ pub(crate) fn step(dialect: Dialect, out: bool, history: &History) -> Step {
 
 pub(crate) fn after_send(facts: &Facts, invoice: &LaneInvoice, outcome: &SendOutcome) -> AfterSend {
     let history = &invoice.history;
-    let unknown = |then| AfterSend::Record { word: SendWord::Unknown, settled: false, taken: false, then };
+    let record =
+        |word, settled, then| AfterSend::Record { word, settled, taken: false, refused: false, then };
+    let unknown = |then| record(SendWord::Unknown, false, then);
     match outcome {
         SendOutcome::Ok(receipt) => AfterSend::Accept(receipt.clone()),
-        SendOutcome::NotSent(answer) => AfterSend::Record {
-            word: SendWord::NotSent,
-            settled: history.unknown_since.is_none(),
-            taken: false,
-            then: Then::Wait(answer.retry_after),
-        },
+        SendOutcome::NotSent(answer) => {
+            let settled = history.unknown_since.is_none();
+            record(SendWord::NotSent, settled, Then::Wait(answer.retry_after))
+        }
         SendOutcome::Refused { answer, look_up_first } => {
             let settled = !history.ever_unknown && !look_up_first;
+            // An answer too vague to act on counts as none.
+            let word = if *look_up_first { SendWord::Unknown } else { SendWord::Refused };
             let then = if settled || facts.dialect != Dialect::Vscu {
                 Then::GoOn
             } else {
                 Then::Halt(probably_accepted(invoice, answer))
             };
-            AfterSend::Record { word: SendWord::Refused, settled, taken: false, then }
+            AfterSend::Record { word, settled, taken: false, refused: true, then }
         }
         SendOutcome::Retry(answer) => match answer.halts_if_repeated {
             Some(reason) if history.rounds + history.strikes + 1 >= ROUNDS_MAX => {
@@ -128,6 +131,7 @@ pub(crate) fn after_send(facts: &Facts, invoice: &LaneInvoice, outcome: &SendOut
             word: SendWord::Unknown,
             settled: false,
             taken: true,
+            refused: false,
             then: match facts.dialect {
                 Dialect::Vscu => Then::Halt(probably_accepted(invoice, answer)),
                 Dialect::Legacy | Dialect::Gateway => Then::GoOn,

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
+use risiti_domain::Dialect;
 use risiti_etims::{LookUpOutcome, Receipt, SaleDocument, SendOutcome, receipt_url, sale_body};
 use risiti_ledger::{
     Adoption, AnsweredSend, Breaker, HostProof, LaneInvoice, LateLookUp, LedgerError, StoredReceipt,
@@ -36,6 +37,7 @@ impl Lane<'_> {
         let Some(permit) = lanes.hosts.enter(&self.host, &mut self.trial, &lanes.shutdown).await? else {
             return Ok(Next::Stop);
         };
+        self.warm_up().await;
         let first_sent_at = invoice.first_sent_at.unwrap_or(now);
         let body = match &invoice.body {
             Some(body) => body.clone(),
@@ -69,7 +71,7 @@ impl Lane<'_> {
         let facts = self.facts(invoice, self.needs_proof_of_send(invoice)).await?;
         match decide::after_send(&facts, invoice, outcome) {
             AfterSend::Accept(receipt) => self.accept(invoice, Some(submission), &receipt).await,
-            AfterSend::Record { word, settled, taken, then } => {
+            AfterSend::Record { word, settled, taken, refused, then } => {
                 let answer = outcome.answer().cloned().unwrap_or_default();
                 tracing::info!(
                     invoice_id = %invoice.id, device_id = %invoice.device, invoice_no = invoice.invoice_no,
@@ -86,6 +88,7 @@ impl Lane<'_> {
                     message: &answer.message,
                     settled,
                     taken,
+                    refused,
                     outcome: outcome.as_str(),
                     failed: pause.is_some(),
                     pause,
@@ -247,6 +250,14 @@ impl Lane<'_> {
             invoice_id = %invoice.id, device_id = %invoice.device, cause = cause.as_str(), code, "invoice is a dead letter"
         );
         Ok(Next::Done)
+    }
+
+    /// Gets the gateway's token before the claim is checked, so that the send after it is one round trip. What
+    /// goes wrong here goes wrong there again, and is told there.
+    async fn warm_up(&self) {
+        if self.profile.dialect == Dialect::Gateway {
+            let _ = self.bounded(self.lanes.client.check_token(self.profile)).await;
+        }
     }
 
     /// Counts the call, and gives up on it when the grace is over (protocol D17).

@@ -22,6 +22,9 @@ const QUANTUM: Duration = Duration::from_secs(5);
 /// Bounds the steps that file nothing.
 const QUANTUM_STEPS: u32 = 100;
 
+/// Of the back-off, for a lane that met an error of ours: some seconds.
+const ABANDONED_STEP: u32 = 4;
+
 /// What every lane of this worker shares.
 pub(crate) struct Lanes {
     pub(crate) ledger: Ledger,
@@ -69,7 +72,9 @@ impl Lanes {
         let held = self.leases.hold(&claim, asked);
         let worked = self.work(&claim, &held).await;
         drop(held);
-        if self.ledger.release_lane(&claim).await? {
+        if worked.is_err() {
+            self.ledger.abandon_lane(&claim, self.backoff.pause(ABANDONED_STEP)).await?;
+        } else if self.ledger.release_lane(&claim).await? {
             tokens::publish(&self.ledger, &self.publisher, self.publish_timeout, &[device]).await;
         }
         worked

@@ -53,7 +53,8 @@ statements! {
     /// hours after the last such send (protocol D10).
     DEAD = "
         UPDATE invoices i SET state = 'dead', invoice_no = NULL, unknown_since = NULL, hidden_since = NULL,
-            refused_at = NULL, strikes = $3, rounds = 0, look_up_no = late.invoice_no,
+            refused_at = NULL, strikes = $3, rounds = 0,
+            stale_submission = (SELECT coalesce(max(s.id), 0) FROM submissions s WHERE s.invoice_id = $1), look_up_no = late.invoice_no,
             look_up_due_at = late.sent_at + interval '15 minutes',
             moved_by = 'etims-worker', moved_because = $4, moved_event = NULL
         FROM (VALUES (1)) AS one

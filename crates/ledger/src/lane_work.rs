@@ -12,8 +12,7 @@ use crate::pool::Ledger;
 use crate::statements::statements;
 
 statements! {
-    /// The invoice that is out, else the oldest eligible one (protocol D2, D6). A body that was refused is
-    /// not sent again: somebody may have mended what it was made of.
+    /// The invoice that is out, else the oldest eligible one (protocol D2, D6).
     NEXT = "
         SELECT l.halted_at IS NOT NULL AS halted, coalesce(i.invoice_no, l.next_invoice_no) AS no, l.retry_step,
                late.id AS late_id, late.look_up_no AS late_no, late.discard_wish AS late_wish,
@@ -22,7 +21,7 @@ statements! {
                i.last_code, i.last_error, i.attempts, i.merchant_id, i.payment_id,
                EXISTS (SELECT FROM submissions s WHERE s.invoice_id = i.id AND s.invoice_no = coalesce(i.invoice_no, l.next_invoice_no)
                        AND (s.outcome IS NULL OR s.outcome = 'unknown')) AS ever_unknown,
-               stored.body, stored.id AS submission,
+               stored.body,
                sale.invoice_no AS original_no, p.receipt, p.money_key, p.phone, p.method,
                coalesce(p.occurred_at, p.settled_at, p.recorded_at) AS occurred_at,
                coalesce(r.occurred_at, r.recorded_at) AS refunded_at
@@ -43,9 +42,9 @@ statements! {
             ) either ORDER BY turn LIMIT 1
         ) i ON true
         LEFT JOIN LATERAL (
-            SELECT s.id, CASE WHEN s.outcome IS DISTINCT FROM 'refused' OR i.refused_at IS NOT NULL THEN s.body END AS body
-            FROM submissions s
-            WHERE s.invoice_id = i.id AND s.invoice_no = coalesce(i.invoice_no, l.next_invoice_no) ORDER BY s.id DESC LIMIT 1
+            SELECT s.body FROM submissions s
+            WHERE s.invoice_id = i.id AND s.invoice_no = coalesce(i.invoice_no, l.next_invoice_no)
+              AND s.id > i.stale_submission ORDER BY s.id DESC LIMIT 1
         ) stored ON true
         LEFT JOIN payments p ON p.id = i.payment_id
         LEFT JOIN invoices sale ON sale.id = i.sale_id

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::error::LedgerError;
 use crate::pool::Ledger;
 use crate::statements::statements;
+use crate::submissions::millis;
 
 /// How long a lane stays with a worker that says nothing more.
 pub const LEASE: Duration = Duration::from_secs(10);
@@ -52,6 +53,10 @@ statements! {
         FROM gone
         WHERE l.device_id = gone.device_id AND l.halted_at IS NULL AND l.token_at IS NULL
           AND (l.retry_at IS NULL OR l.retry_at <= now()) AND lane_has_work(l.device_id)";
+    ABANDON = "
+        WITH gone AS (DELETE FROM lane_leases WHERE device_id = $1 AND claim_id = $2 RETURNING device_id)
+        UPDATE lanes l SET retry_at = greatest(l.retry_at, now() + $3::bigint * interval '1 millisecond')
+        FROM gone WHERE l.device_id = gone.device_id";
 }
 
 /// A worker's hold on a lane, good for [`LEASE`] after each write or renewal, and for as long after it as
@@ -86,5 +91,12 @@ impl Ledger {
     pub async fn release_lane(&self, claim: &Claim) -> Result<bool, LedgerError> {
         let connection = self.connection().await?;
         Ok(connection.execute(RELEASE, &[&claim.device.uuid(), &claim.claim_id]).await? == 1)
+    }
+
+    /// Lets go of a lane that could not be worked, for this long at least: trouble of our own must not spin.
+    pub async fn abandon_lane(&self, claim: &Claim, pause: Duration) -> Result<(), LedgerError> {
+        let connection = self.connection().await?;
+        let (device, pause) = (claim.device.uuid(), millis(pause));
+        connection.execute(ABANDON, &[&device, &claim.claim_id, &pause]).await.map(drop)
     }
 }

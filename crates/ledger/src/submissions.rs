@@ -36,12 +36,12 @@ statements! {
             WHERE device_id = $1 AND claim_id = $2 RETURNING device_id
         ), sent AS (
             UPDATE submissions SET outcome = $4, code = $5, message = $6, answered_at = clock_timestamp()
-            WHERE id = $3 AND EXISTS (SELECT FROM held) RETURNING invoice_id, outcome
+            WHERE id = $3 AND EXISTS (SELECT FROM held) RETURNING invoice_id
         ), invoice AS (
             UPDATE invoices i SET last_code = $5, last_error = $6,
                 unknown_since = CASE WHEN $7 THEN NULL ELSE unknown_since END,
                 hidden_since = CASE WHEN $8 THEN coalesce(hidden_since, now()) ELSE hidden_since END,
-                refused_at = CASE WHEN sent.outcome = 'refused' THEN now() ELSE refused_at END
+                refused_at = CASE WHEN $12 THEN now() ELSE refused_at END
             FROM sent WHERE i.id = sent.invoice_id AND i.state = 'submitting'
         )
         UPDATE lanes SET last_outcome = $9, last_call_at = now(),
@@ -100,6 +100,8 @@ pub struct AnsweredSend<'a> {
     pub settled: bool,
     /// KRA says that the number is taken.
     pub taken: bool,
+    /// It ends as a dead letter, once a look-up has not found it where `settled` is false.
+    pub refused: bool,
     /// As the metrics name it.
     pub outcome: &'static str,
     /// Counts towards the lane's back-off.
@@ -155,6 +157,7 @@ impl Ledger {
                     &answer.outcome,
                     &answer.failed,
                     &answer.pause.map(millis),
+                    &answer.refused,
                 ],
             )
             .await?;
