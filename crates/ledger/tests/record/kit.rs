@@ -30,9 +30,13 @@ impl Kit {
         let database = TestDatabase::create().await;
         let url = SecretString::from(database.url());
         migrate(&url).await.unwrap();
-        let ledger =
-            Ledger::open(DatabaseSettings { url, pool_size: 8, role: None, application_name: "risiti-test" })
-                .unwrap();
+        let ledger = Ledger::open(DatabaseSettings {
+            url,
+            pool_size: 8,
+            role: Some("risiti_ledger_worker"),
+            application_name: "risiti-test",
+        })
+        .unwrap();
         let client = database.connect().await;
         Self { ledger, client, database }
     }

@@ -110,7 +110,7 @@ fn second_worker(kit: &Kit) -> Ledger {
     Ledger::open(DatabaseSettings {
         url: SecretString::from(kit.database.url()),
         pool_size: 2,
-        role: None,
+        role: Some("risiti_ledger_worker"),
         application_name: "risiti-test-2",
     })
     .unwrap()
