@@ -20,6 +20,9 @@ pub(crate) const PACKAGES: [&str; 52] = [
     "TN",
 ];
 
+/// Item codes are the taxpayer's own, and some spell a package longer than its code.
+const PACKAGES_OF_ITEMS: [&str; 1] = ["NTX"];
+
 /// Country, item type, package, unit, running number. The one-letter unit is valid in a sale but
 /// breaks inside an item code.
 pub(crate) fn is_item_code(code: &str) -> bool {
@@ -28,7 +31,8 @@ pub(crate) fn is_item_code(code: &str) -> bool {
         return false;
     }
     let Some(rest) = code.get(3..) else { return false };
-    let after_package = PACKAGES.iter().filter_map(|package| rest.strip_prefix(package));
+    let packages = PACKAGES.iter().chain(&PACKAGES_OF_ITEMS);
+    let after_package = packages.filter_map(|package| rest.strip_prefix(package));
     let mut after_unit = after_package
         .flat_map(|rest| UNITS.iter().filter(|u| u.len() > 1).filter_map(|unit| rest.strip_prefix(unit)));
     after_unit.any(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
@@ -73,7 +77,7 @@ mod tests {
 
     #[test]
     fn item_codes_are_country_type_package_unit_number() {
-        for right in ["KE2NTNO0000001", "KE3CTNKG00000012", "KE1BATNE1"] {
+        for right in ["KE2NTNO0000001", "KE3NTXNO0000001", "KE3CTNKG00000012", "KE1BATNE1"] {
             assert!(is_item_code(right), "{right}");
         }
         for wrong in [

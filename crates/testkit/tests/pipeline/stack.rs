@@ -1,0 +1,177 @@
+//! The whole stack as processes, known through the contract alone.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use risiti_testkit::{Namespace, Process, Program, TestDatabase, eventually, http_status};
+use serde_json::{Value, json};
+
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+const CREDENTIALS_KEY: &str = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
+
+pub(crate) struct Stack {
+    pub(crate) database: TestDatabase,
+    namespace: Namespace,
+    data: tempfile::TempDir,
+    client: reqwest::Client,
+    pub(crate) simulator: SocketAddr,
+    _simulator: Process,
+    pub(crate) secret: String,
+}
+
+pub(crate) struct Running {
+    pub(crate) process: Process,
+    ops: SocketAddr,
+}
+
+impl Stack {
+    /// A migrated database and one merchant whose short code files through a device of the simulator.
+    pub(crate) async fn new() -> Self {
+        rustls::crypto::ring::default_provider().install_default().ok();
+        let mut sim =
+            Program::built("etims-sim").args(["--listen", "127.0.0.1:0", "--dialect", "legacy"]).start();
+        let simulator = sim.address_after("listening on http://").await;
+        let mut stack = Self {
+            database: TestDatabase::create().await,
+            namespace: Namespace::unique(),
+            data: tempfile::tempdir().unwrap(),
+            client: reqwest::Client::builder().timeout(PATIENCE).build().unwrap(),
+            simulator,
+            _simulator: sim,
+            secret: String::new(),
+        };
+        stack.admin(&["migrate"]).await;
+        let merchant =
+            stack.admin(&["merchant", "create", "--slug", "acme", "--name", "Acme Ltd", "--json"]).await;
+        merchant["webhook_secret"].as_str().unwrap().clone_into(&mut stack.secret);
+        stack
+            .admin(&[
+                "provider",
+                "add",
+                "--merchant",
+                "acme",
+                "--provider",
+                "daraja",
+                "--shortcode",
+                "600000",
+            ])
+            .await;
+        stack.add_device().await;
+        stack
+    }
+
+    async fn add_device(&self) {
+        let device =
+            json!({"tin": "P051234567X", "bhfId": "00", "dvcSrlNo": "SN1", "cmcKey": "0123456789ABCDEF"});
+        self.sim_post("/_sim/devices", &device).await;
+        let key = self.data.path().join("cmc-key");
+        std::fs::write(&key, "0123456789ABCDEF").unwrap();
+        let base_url = format!("http://{}", self.simulator);
+        let mut args =
+            vec!["device", "add", "--merchant", "acme", "--environment", "sandbox", "--dialect", "legacy"];
+        args.extend(["--base-url", &base_url, "--pin", "P051234567X", "--branch", "00", "--serial", "SN1"]);
+        args.extend(["--cmc-key-file", key.to_str().unwrap(), "--sdc-id", "KRACU0400000001"]);
+        args.extend([
+            "--item-code",
+            "KE3NTXNO0000001",
+            "--item-class",
+            "8111150100",
+            "--item-name",
+            "Services",
+        ]);
+        args.extend(["--tax-type", "B", "--shortcode", "600000", "--default"]);
+        self.admin(&args).await;
+    }
+
+    /// What it printed, as JSON where it is.
+    pub(crate) async fn admin(&self, args: &[&str]) -> Value {
+        let output = self.program("risiti-admin").args(args.iter().copied()).output().await;
+        assert!(
+            output.status.success(),
+            "risiti-admin {args:?}: {}",
+            String::from_utf8_lossy(&output.stderr)
+        );
+        serde_json::from_slice(&output.stdout).unwrap_or(Value::Null)
+    }
+
+    pub(crate) fn program(&self, name: &str) -> Program {
+        Program::built(name)
+            .env("DATABASE_URL", self.database.url())
+            .env("AMQP_URL", risiti_testkit::amqp_url())
+            .env("RISITI_REDIS_URL", risiti_testkit::redis_url())
+            .env("RISITI_NAMESPACE", self.namespace.name())
+            .env("RISITI_CREDENTIALS_KEY", CREDENTIALS_KEY)
+            .env("RISITI_LISTEN", "127.0.0.1:0")
+            .env("RISITI_OPS_LISTEN", "127.0.0.1:0")
+            .env("RISITI_DATA_DIR", self.data.path().to_str().unwrap())
+            .env("RISITI_BREAKER_PAUSE", "500ms")
+            .env("RISITI_RETRY_MAX", "2s")
+            .env("RISITI_ETIMS_TIMEOUT", "5s")
+    }
+
+    pub(crate) async fn start(&self, name: &str) -> Running {
+        let mut process = self.program(name).start();
+        let ops = process.address_after("ops listener on ").await;
+        let running = Running { process, ops };
+        eventually(&format!("{name} is ready"), PATIENCE, async || {
+            (http_status(running.ops, "/readyz").await? == 200).then_some(())
+        })
+        .await;
+        running
+    }
+
+    pub(crate) async fn post(&self, ingress: SocketAddr, route: &str, body: &str) -> (u16, String) {
+        let url = format!("http://{ingress}/webhooks/daraja/{}/{route}", self.secret);
+        let request = self.client.post(url).header("content-type", "application/json").body(body.to_owned());
+        let answer = request.send().await.unwrap();
+        (answer.status().as_u16(), answer.text().await.unwrap())
+    }
+
+    pub(crate) async fn sim_post(&self, path: &str, body: &Value) {
+        let request = self.client.post(format!("http://{}{path}", self.simulator));
+        let answer =
+            request.header("content-type", "application/json").body(body.to_string()).send().await.unwrap();
+        assert!(answer.status().is_success(), "{path}: {}", answer.text().await.unwrap());
+    }
+
+    pub(crate) async fn sim_get(&self, path: &str) -> Value {
+        let answer = self.client.get(format!("http://{}{path}", self.simulator)).send().await.unwrap();
+        serde_json::from_str(&answer.text().await.unwrap()).unwrap()
+    }
+
+    /// One number out of the reporting views.
+    pub(crate) async fn count(&self, question: &str) -> i64 {
+        self.database.connect().await.query_one(question, &[]).await.unwrap().get(0)
+    }
+
+    pub(crate) async fn becomes(&self, question: &str, expected: i64) {
+        eventually(&format!("{question} gives {expected}"), PATIENCE, async || {
+            (self.count(question).await == expected).then_some(())
+        })
+        .await;
+    }
+}
+
+impl Running {
+    pub(crate) async fn webhooks(&mut self) -> SocketAddr {
+        self.process.address_after("webhooks listener on ").await
+    }
+
+    pub(crate) async fn ends_well(mut self) {
+        self.process.terminate();
+        let status = self.process.exit(PATIENCE).await;
+        assert!(status.success(), "{status}: {}", self.process.log());
+    }
+}
+
+pub(crate) fn stk(n: usize, amount: &str) -> String {
+    format!(
+        r#"{{"Body":{{"stkCallback":{{"MerchantRequestID":"29115-{n}","CheckoutRequestID":"ws_CO_{n:05}708374149","ResultCode":0,"ResultDesc":"ok","CallbackMetadata":{{"Item":[{{"Name":"Amount","Value":{amount}}},{{"Name":"MpesaReceiptNumber","Value":"UIS40{n:05}"}},{{"Name":"TransactionDate","Value":20260928103022}},{{"Name":"PhoneNumber","Value":254708374149}}]}}}}}}}}"#
+    )
+}
+
+pub(crate) fn c2b(n: usize, amount: &str) -> String {
+    format!(
+        r#"{{"TransactionType":"Pay Bill","TransID":"UIS40{n:05}","TransTime":"20260928103023","TransAmount":"{amount}","BusinessShortCode":"600000","BillRefNumber":"INV-1","MSISDN":"2547 ***** 149","FirstName":"TEST"}}"#
+    )
+}
