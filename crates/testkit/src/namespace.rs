@@ -24,6 +24,15 @@ impl Namespace {
     pub fn name(&self) -> &str {
         &self.name
     }
+
+    /// Takes a queue away, as somebody with a broker's console might: `payments`, `lanes` …
+    ///
+    /// # Panics
+    /// Where the broker does not do it.
+    pub async fn lose_queue(&self, suffix: &str) {
+        let queue = format!("{}.{suffix}", self.name);
+        delete_queues(&[queue]).await.expect("deleting a queue");
+    }
 }
 
 impl Drop for Namespace {
@@ -35,13 +44,20 @@ impl Drop for Namespace {
     }
 }
 
-async fn delete(name: &str) -> lapin::Result<()> {
+async fn delete_queues(queues: &[String]) -> lapin::Result<()> {
     let connection = Connection::connect(&amqp_url(), ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;
-    // The broker answers "gone" also for what was never there.
-    for queue in QUEUES {
-        channel.queue_delete(format!("{name}{queue}").into(), QueueDeleteOptions::default()).await?;
+    for queue in queues {
+        channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await?;
     }
+    connection.close(200, "done".into()).await
+}
+
+async fn delete(name: &str) -> lapin::Result<()> {
+    // The broker answers "gone" also for what was never there.
+    delete_queues(&QUEUES.map(|queue| format!("{name}{queue}"))).await?;
+    let connection = Connection::connect(&amqp_url(), ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
     for exchange in EXCHANGES {
         channel.exchange_delete(format!("{name}{exchange}").into(), ExchangeDeleteOptions::default()).await?;
     }

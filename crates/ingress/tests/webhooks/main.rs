@@ -76,6 +76,21 @@ async fn a_confirm_that_is_lost_is_no_acknowledgement() {
 }
 
 #[tokio::test]
+async fn a_message_that_no_queue_takes_is_no_acknowledgement() {
+    let stage = Stage::set().await;
+    let ingress = stage.ingress().await;
+    stage.namespace.lose_queue("payments").await;
+    let body = stk_success("UIS4000015");
+    assert_eq!(ingress.post(&stage, &stage.stk(), body.clone()).await.status(), 503);
+    // The topology is declared again, and the sender's next try is the first that counts.
+    eventually("the webhook is taken", PATIENCE, async || {
+        (ingress.post(&stage, &stage.stk(), body.clone()).await.status() == 200).then_some(())
+    })
+    .await;
+    assert_eq!(stage.queued().await, 1);
+}
+
+#[tokio::test]
 async fn replicas_share_what_they_saw_through_redis() {
     let stage = Stage::set().await;
     let shared =
