@@ -1,6 +1,6 @@
 //! Events as evidence: stored once per delivery key, with every contradicting body beside it (protocol C5).
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
 
 use bytes::Bytes;
@@ -82,6 +82,10 @@ impl IncomingEvent {
     fn key(&self) -> DeliveryKey<'_> {
         (self.merchant, self.provider, &self.event.delivery_key)
     }
+
+    fn head(&self) -> Head {
+        Head { id: self.id, facts: self.event.facts.digest() }
+    }
 }
 
 /// Stores a batch, and says of each event how it stands; every key is locked from here on.
@@ -89,48 +93,39 @@ pub(crate) async fn store(
     transaction: &Transaction<'_>,
     batch: &[IncomingEvent],
 ) -> Result<Vec<Delivery>, LedgerError> {
-    let mut order: Vec<&IncomingEvent> = batch.iter().collect();
-    order.sort_by(|a, b| (a.key(), a.id).cmp(&(b.key(), b.id)));
-    let mut firsts = order.clone();
-    firsts.dedup_by_key(|event| event.key());
+    let firsts = firsts(batch);
     let inserted = insert(transaction, &firsts).await?;
-    let mut heads: HashMap<DeliveryKey<'_>, Head> = firsts
-        .iter()
-        .map(|event| (event.key(), Head { id: event.id, facts: event.event.facts.digest() }))
-        .collect();
-    let known: Vec<_> = firsts.iter().filter(|event| !inserted.contains(&event.id)).collect();
+    let known: Vec<_> = firsts.iter().copied().filter(|event| !inserted.contains(&event.id)).collect();
     let stored = lock_known(transaction, &known).await?;
-    for ((merchant, provider, key), head) in &stored {
-        heads.insert((*merchant, *provider, key.as_str()), *head);
-    }
+    let mut heads: HashMap<DeliveryKey<'_>, Head> =
+        firsts.iter().map(|event| (event.key(), event.head())).collect();
+    heads.extend(
+        stored.iter().map(|((merchant, provider, key), head)| ((*merchant, *provider, key.as_str()), *head)),
+    );
+
+    let mut seen = HashSet::new();
     let mut deliveries = Vec::with_capacity(batch.len());
-    let mut duplicates: HashMap<EventId, i64> = HashMap::new();
-    let mut seen: HashSet<EventId> = HashSet::new();
     for event in batch {
-        let head = &heads[&event.key()];
-        let delivery = if head.id == event.id && inserted.contains(&event.id) && !seen.contains(&event.id) {
-            Delivery::New
-        } else if head.id == event.id || seen.contains(&event.id) {
-            Delivery::Again
-        } else if head.facts == event.event.facts.digest() {
-            *duplicates.entry(head.id).or_default() += 1;
-            Delivery::Duplicate
-        } else {
-            insert_conflict(transaction, head.id, event).await?;
-            Delivery::Conflict
-        };
-        seen.insert(event.id);
-        deliveries.push(delivery);
+        let head = heads[&event.key()];
+        let first_time = seen.insert(event.id);
+        deliveries.push(match event.head() {
+            same if same.id == head.id && first_time && inserted.contains(&same.id) => Delivery::New,
+            same if same.id == head.id || !first_time => Delivery::Again,
+            told if told.facts == head.facts => Delivery::Duplicate,
+            _ => Delivery::Conflict,
+        });
     }
-    count(transaction, &duplicates).await?;
-    let conflicting: Vec<Settled> = batch
-        .iter()
-        .zip(&deliveries)
-        .filter(|(_, delivery)| **delivery == Delivery::Conflict)
-        .map(|(event, _)| Settled { event: heads[&event.key()].id, payment: None, flagged: true })
-        .collect();
-    settle(transaction, &conflicting).await?;
+    count_duplicates(transaction, batch, &deliveries, &heads).await?;
+    keep_conflicts(transaction, batch, &deliveries, &heads).await?;
     Ok(deliveries)
+}
+
+/// The first message of each delivery key, in the order of the keys.
+fn firsts(batch: &[IncomingEvent]) -> Vec<&IncomingEvent> {
+    let mut events: Vec<&IncomingEvent> = batch.iter().collect();
+    events.sort_by(|a, b| (a.key(), a.id).cmp(&(b.key(), b.id)));
+    events.dedup_by_key(|event| event.key());
+    events
 }
 
 /// The stored event of a key.
@@ -164,7 +159,7 @@ async fn insert(
 
 async fn lock_known(
     transaction: &Transaction<'_>,
-    events: &[&&IncomingEvent],
+    events: &[&IncomingEvent],
 ) -> Result<Vec<((MerchantId, Provider, String), Head)>, LedgerError> {
     if events.is_empty() {
         return Ok(Vec::new());
@@ -185,13 +180,40 @@ async fn lock_known(
     Ok(known)
 }
 
-async fn count(transaction: &Transaction<'_>, duplicates: &HashMap<EventId, i64>) -> Result<(), LedgerError> {
+async fn count_duplicates(
+    transaction: &Transaction<'_>,
+    batch: &[IncomingEvent],
+    deliveries: &[Delivery],
+    heads: &HashMap<DeliveryKey<'_>, Head>,
+) -> Result<(), LedgerError> {
+    let mut duplicates: BTreeMap<Uuid, i64> = BTreeMap::new();
+    for (event, delivery) in batch.iter().zip(deliveries) {
+        if *delivery == Delivery::Duplicate {
+            *duplicates.entry(heads[&event.key()].id.uuid()).or_default() += 1;
+        }
+    }
     if duplicates.is_empty() {
         return Ok(());
     }
-    let ids: Vec<Uuid> = duplicates.keys().map(|id| id.uuid()).collect();
-    let counts: Vec<i64> = duplicates.values().copied().collect();
+    let (ids, counts): (Vec<Uuid>, Vec<i64>) = duplicates.into_iter().unzip();
     transaction.execute(COUNT_DUPLICATES, &[&ids, &counts]).await.map(drop)
+}
+
+async fn keep_conflicts(
+    transaction: &Transaction<'_>,
+    batch: &[IncomingEvent],
+    deliveries: &[Delivery],
+    heads: &HashMap<DeliveryKey<'_>, Head>,
+) -> Result<(), LedgerError> {
+    let mut flagged = Vec::new();
+    for (event, delivery) in batch.iter().zip(deliveries) {
+        if *delivery == Delivery::Conflict {
+            let head = heads[&event.key()].id;
+            insert_conflict(transaction, head, event).await?;
+            flagged.push(Settled { event: head, payment: None, flagged: true });
+        }
+    }
+    settle(transaction, &flagged).await
 }
 
 async fn insert_conflict(

@@ -212,3 +212,83 @@ fn learn_key(known: &mut Option<String>, told: &Option<String>) {
         known.clone_from(told);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+    use risiti_domain::{Currency, Phone};
+    use rust_decimal::Decimal;
+    use uuid::Uuid;
+
+    fn report(outcome: Outcome, receipt: Option<&str>, cents: Option<i64>) -> PaymentReport {
+        PaymentReport {
+            money_key: receipt.map(str::to_owned),
+            checkout_id: None,
+            reference: None,
+            receipt: receipt.map(str::to_owned),
+            outcome,
+            amount: cents.map(|cents| Money::new(Decimal::new(cents, 2), Currency::KES).unwrap()),
+            phone: None,
+            occurred_at: None,
+            short_code: None,
+            method: PaymentMethod::Other,
+        }
+    }
+
+    fn payment() -> Payment {
+        let nil = Uuid::nil();
+        let method = PaymentMethod::Other;
+        Payment::new(PaymentId::from_uuid(nil), MerchantId::from_uuid(nil), Provider::Daraja, method)
+    }
+
+    #[test]
+    fn only_a_receipt_an_amount_and_a_known_short_code_make_it_paid() {
+        use Verdict::{Flagged, Paid, Unsettled};
+        let verdict = |receipt, cents, known| Verdict::of(&report(Outcome::Succeeded, receipt, cents), known);
+        assert_eq!(verdict(Some("R"), Some(1), true), Paid);
+        assert_eq!(verdict(None, Some(1), true), Unsettled(NO_RECEIPT.to_owned()));
+        assert_eq!(verdict(Some("R"), None, true), Unsettled(NO_AMOUNT.to_owned()));
+        assert_eq!(verdict(Some("R"), Some(0), true), Unsettled(ZERO.to_owned()));
+        assert_eq!(verdict(Some("R"), Some(1), false), Flagged(SHORT_CODE_UNKNOWN.to_owned()));
+    }
+
+    #[test]
+    fn what_is_not_known_contradicts_nothing() {
+        let mut payment = payment();
+        let full = report(Outcome::Succeeded, Some("R"), Some(500));
+        assert_eq!(payment.contradiction(&full), None);
+        payment.learn(&full, AuthenticatedBy::Path);
+        assert_eq!(payment.contradiction(&full), None);
+        assert_eq!(payment.contradiction(&report(Outcome::Succeeded, None, None)), None);
+        assert!(payment.contradiction(&report(Outcome::Succeeded, Some("R"), Some(501))).is_some());
+        assert!(payment.contradiction(&report(Outcome::Succeeded, Some("S"), Some(500))).is_some());
+    }
+
+    fn reports() -> impl Strategy<Value = (PaymentReport, AuthenticatedBy)> {
+        let phones =
+            prop::option::of(prop::sample::select(vec!["0712345678", "2547 ***** 678", "25471****678"]));
+        let by = prop::sample::select(AuthenticatedBy::ALL);
+        (phones, 0i64..3, by, any::<bool>()).prop_map(|(phone, second, by, paid)| {
+            let outcome = if paid { Outcome::Succeeded } else { Outcome::Unknown { reason: String::new() } };
+            let report = PaymentReport {
+                phone: phone.and_then(Phone::parse),
+                occurred_at: Some(Timestamp::from_second(second).unwrap()),
+                ..report(outcome, Some("R"), Some(500))
+            };
+            (report, by)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn what_is_learnt_does_not_depend_on_order(told in prop::collection::vec(reports(), 0..5)) {
+            let (mut forth, mut back) = (payment(), payment());
+            told.iter().for_each(|(report, by)| forth.learn(report, *by));
+            told.iter().rev().for_each(|(report, by)| back.learn(report, *by));
+            prop_assert!(forth == back);
+            told.iter().for_each(|(report, by)| back.learn(report, *by));
+            prop_assert!(forth == back, "telling it all again changes nothing");
+        }
+    }
+}

@@ -14,22 +14,10 @@ use crate::events::{self, Delivery, IncomingEvent, Settled};
 use crate::owing::{self, Merchants, Owing};
 use crate::payment_rows::{self, Keys};
 use crate::pool::{Ledger, Transaction};
+use crate::recorded::{Recorded, Records};
 use crate::reversal_rows::{self, Followed};
 use crate::reversals::{CAME_BACK, Consequence, Reversals, Stored};
 use crate::stripes::Stripes;
-
-/// What recording one event came to.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Recorded {
-    pub event: EventId,
-    pub delivery: Delivery,
-    /// Something contradicts what is known: a person looks.
-    pub flagged: bool,
-    /// Payments this event moved, in the order of the moves. A new payment is pending first.
-    pub moves: Vec<(PaymentId, PaymentState)>,
-    /// Lanes with something new to file: each wants a token once this is committed.
-    pub wake: Vec<DeviceId>,
-}
 
 /// Deadlocks and lost races are tried again at once; this often, because each repetition means that
 /// somebody else got through.
@@ -91,51 +79,6 @@ fn news<'a>(batch: &'a [IncomingEvent], deliveries: &[Delivery]) -> Vec<&'a Inco
     news
 }
 
-/// What is told back, by event.
-struct Records {
-    list: Vec<Recorded>,
-    at: HashMap<EventId, usize>,
-}
-
-impl Records {
-    fn new(batch: &[IncomingEvent], deliveries: &[Delivery]) -> Self {
-        let mut at = HashMap::new();
-        let mut list = Vec::with_capacity(batch.len());
-        for (event, delivery) in batch.iter().zip(deliveries) {
-            at.entry(event.id).or_insert(list.len());
-            list.push(Recorded {
-                event: event.id,
-                delivery: *delivery,
-                flagged: *delivery == Delivery::Conflict,
-                moves: Vec::new(),
-                wake: Vec::new(),
-            });
-        }
-        Self { list, at }
-    }
-
-    /// Whose acknowledgement was lost, and with it perhaps the lane's token.
-    fn told_again(&self) -> Vec<EventId> {
-        let again = |record: &&Recorded| record.delivery == Delivery::Again;
-        self.list.iter().filter(again).map(|record| record.event).collect()
-    }
-
-    /// An event of an earlier batch has no record here: its payment's later event speaks for it.
-    fn of(&mut self, event: EventId) -> Option<&mut Recorded> {
-        let at = *self.at.get(&event)?;
-        self.list.get_mut(at)
-    }
-
-    fn wake(&mut self, event: EventId, lane: DeviceId) {
-        let at = self.at.get(&event).copied().unwrap_or(0);
-        if let Some(record) = self.list.get_mut(at)
-            && !record.wake.contains(&lane)
-        {
-            record.wake.push(lane);
-        }
-    }
-}
-
 /// Every lock on money of the batch (see [`Stripes`]).
 fn stripes(batch: &[IncomingEvent]) -> Stripes {
     let mut stripes = Stripes::default();
@@ -173,23 +116,13 @@ async fn record_news(
     for settled in &mut settled {
         settled.payment = settled.payment.map(|payment| standing_for(payment, &books));
     }
-    for step in &books.steps {
-        if step.from != Some(step.payment.state)
-            && let Some(record) = records.of(step.event)
-        {
-            record.moves.push((step.payment.id, step.payment.state));
-        }
-    }
+    records.moved(&books.steps);
     make_invoices(transaction, &books, &merchants, records).await?;
     move_invoices(transaction, &books, &merchants, &before, &settled, records).await?;
     for consequence in &reversals.consequences {
         follow(transaction, consequence, &mut settled, records).await?;
     }
-    for settled in settled.iter().filter(|settled| settled.flagged) {
-        if let Some(record) = records.of(settled.event) {
-            record.flagged = true;
-        }
-    }
+    records.flagged(&settled);
     events::settle(transaction, &merged(&settled)).await
 }
 
