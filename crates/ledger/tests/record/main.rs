@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod devices;
+mod fixtures;
 mod kit;
 mod orders;
 mod races;
