@@ -57,7 +57,7 @@ CREATE TABLE payments (
     moved_because     text,
     moved_event       uuid,
     CONSTRAINT success_has_money_key CHECK (state NOT IN ('success', 'reversed')
-        OR (money_key IS NOT NULL AND authenticated_by IS NOT NULL AND amount > 0 AND currency IS NOT NULL)),
+        OR (money_key IS NOT NULL AND authenticated_by IS NOT NULL AND amount IS NOT NULL AND amount > 0 AND currency IS NOT NULL)),
     CONSTRAINT settled_iff_money_moved CHECK ((state IN ('success', 'reversed')) = (settled_at IS NOT NULL)),
     CONSTRAINT folded_iff_folded_into CHECK ((state = 'folded') = (folded_into IS NOT NULL))
 );

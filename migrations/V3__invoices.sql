@@ -14,6 +14,8 @@ CREATE TABLE lanes (
     last_outcome     text,
     last_call_at     timestamptz,
     moved_by         text NOT NULL DEFAULT 'migrate',
+    -- Why a person let a halted lane go on; of a halt, halt_reason tells.
+    moved_because    text,
     CONSTRAINT halted_for_a_reason CHECK ((halted_at IS NULL) = (halt_reason IS NULL))
 );
 
@@ -177,9 +179,13 @@ CREATE TRIGGER recorded AFTER INSERT OR UPDATE ON invoices
 
 CREATE FUNCTION guard_lane() RETURNS trigger LANGUAGE plpgsql AS $$
 BEGIN
+    -- Before the first use of a number a person may correct where the counting starts.
     IF NEW.next_invoice_no < OLD.next_invoice_no THEN
-        RAISE EXCEPTION 'a lane''s next invoice number never goes back'
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'invoice_no_never_back';
+        IF EXISTS (SELECT FROM submissions s WHERE s.device_id = NEW.device_id)
+            OR EXISTS (SELECT FROM foreign_invoice_numbers f WHERE f.device_id = NEW.device_id) THEN
+            RAISE EXCEPTION 'a lane''s next invoice number never goes back'
+                USING ERRCODE = 'check_violation', CONSTRAINT = 'invoice_no_never_back';
+        END IF;
     END IF;
     RETURN NEW;
 END $$;
@@ -193,7 +199,7 @@ BEGIN
         VALUES ('device', NEW.device_id,
                 CASE WHEN OLD.halted_at IS NULL THEN 'running' ELSE 'halted' END,
                 CASE WHEN NEW.halted_at IS NULL THEN 'running' ELSE 'halted' END,
-                NEW.moved_by, NEW.halt_reason);
+                NEW.moved_by, coalesce(NEW.halt_reason, NEW.moved_because));
     END IF;
     RETURN NULL;
 END $$;

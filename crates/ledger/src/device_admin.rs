@@ -45,12 +45,13 @@ statements! {
     /// Short codes go with the merchant, not with the device.
     SHORT_CODES_UNBIND = "UPDATE short_codes SET device_id = NULL WHERE device_id = $1 AND merchant_id <> $2";
     LANE_HOST = "UPDATE lanes SET host = $2 WHERE device_id = $1";
+    /// The lane's guard lets it go back only where no number was used yet.
     NUMBER_SET = "UPDATE lanes SET next_invoice_no = $2, moved_by = $3 WHERE device_id = $1
         AND (next_invoice_no = $2 OR NOT EXISTS (SELECT FROM submissions s WHERE s.device_id = $1))";
     NUMBER = "SELECT next_invoice_no FROM lanes WHERE device_id = $1";
     /// A halt's message names the command that ends it (protocol D15); this ends those that name it.
     HALT_END = "UPDATE lanes SET halted_at = NULL, halt_reason = NULL, retry_at = NULL, retry_step = 0,
-        token_at = NULL, moved_by = $2
+        token_at = NULL, moved_by = $2, moved_because = $3
         WHERE device_id = $1 AND halted_at IS NOT NULL AND halt_reason LIKE '%device update%'";
     ACTION = "INSERT INTO operator_actions (id, operator, command, reason, filter, matched, done, ended_at)
         VALUES ($1, $2, $3, $4, $5, 1, 1, now())";
@@ -327,7 +328,7 @@ impl Transaction<'_> {
         }
         let slug = changes.merchant.as_deref().unwrap_or(&known.merchant_slug);
         self.bind_short_codes(slug, owner, id, &changes.more.short_codes).await?;
-        let resumed = self.execute(HALT_END, &[&id, &by.operator]).await? == 1;
+        let resumed = self.execute(HALT_END, &[&id, &by.operator, &by.reason]).await? == 1;
         self.record_action("device update", by, serde_json::json!({ "device_id": id })).await?;
         Ok(Updated { resumed })
     }

@@ -1,0 +1,194 @@
+//! What the database refuses by itself, whatever a program or a person with psql asks of it.
+
+use risiti_testkit::TestDatabase;
+use tokio_postgres::Client;
+
+/// A merchant with a device, a payment that succeeded and its sale.
+const BOOKS: &str = "
+    INSERT INTO merchants (id, slug, name) VALUES ('00000000-0000-0000-0000-00000000000a', 'acme', 'Acme');
+    INSERT INTO devices (id, merchant_id, environment, dialect, base_url, pin, branch, serial, item_code,
+        item_class, item_name, tax_type)
+        VALUES ('00000000-0000-0000-0000-00000000000d', '00000000-0000-0000-0000-00000000000a', 'sandbox',
+            'legacy', 'http://kra', 'P051234567X', '00', 'SN', 'c', 'c', 'n', 'B');
+    INSERT INTO lanes (device_id, host) VALUES ('00000000-0000-0000-0000-00000000000d', 'http://kra:80');
+    INSERT INTO payments (id, merchant_id, provider, method, money_key, amount, currency, authenticated_by,
+        state, settled_at, moved_by)
+        VALUES ('00000000-0000-0000-0000-0000000000b1', '00000000-0000-0000-0000-00000000000a', 'daraja',
+            'mobile_money', 'QK1', 10, 'KES', 'path', 'success', now(), 'test');
+    INSERT INTO invoices (id, payment_id, merchant_id, device_id, kind, amount, moved_by)
+        VALUES ('00000000-0000-0000-0000-0000000000c1', '00000000-0000-0000-0000-0000000000b1',
+            '00000000-0000-0000-0000-00000000000a', '00000000-0000-0000-0000-00000000000d', 'sale', 10, 'test');";
+
+async fn books() -> (TestDatabase, Client) {
+    let database = TestDatabase::create().await;
+    risiti_ledger::migrate(&database.url().into()).await.expect("the schema");
+    let client = database.connect().await;
+    client.batch_execute(BOOKS).await.expect("the books");
+    (database, client)
+}
+
+/// Runs it in a transaction that is rolled back, and returns the SQLSTATE and constraint that refused it.
+async fn refusal(client: &Client, statements: &str) -> (String, String) {
+    client.batch_execute("BEGIN").await.expect("a transaction");
+    let error = client.batch_execute(statements).await.expect_err(statements);
+    client.batch_execute("ROLLBACK").await.expect("a rollback");
+    let error = error.as_db_error().expect("an answer of the server");
+    (error.code().code().to_owned(), error.constraint().unwrap_or_default().to_owned())
+}
+
+async fn refused_by(client: &Client, constraint: &str, statements: &str) {
+    assert_eq!(refusal(client, statements).await.1, constraint, "{statements}");
+}
+
+#[tokio::test]
+async fn a_payment_moves_only_where_it_may() {
+    let (_database, client) = books().await;
+    for state in ["pending", "failed", "folded"] {
+        refused_by(&client, "payment_move_legal", &format!("UPDATE payments SET state = '{state}'")).await;
+    }
+    let reversed = "UPDATE payments SET state = 'reversed';";
+    for state in ["pending", "success", "failed", "folded"] {
+        let back = format!("{reversed} UPDATE payments SET state = '{state}'");
+        refused_by(&client, "payment_move_legal", &back).await;
+    }
+    refused_by(&client, "money_key_set_once", "UPDATE payments SET money_key = 'QK2'").await;
+}
+
+#[tokio::test]
+async fn no_payment_is_success_without_its_proof() {
+    let (_database, client) = books().await;
+    for missing in ["money_key", "authenticated_by", "amount", "currency"] {
+        let values = |column| if column == missing { "NULL" } else { "x" };
+        let insert = format!(
+            "INSERT INTO payments (id, merchant_id, provider, method, money_key, amount, currency,
+                authenticated_by, state, settled_at, moved_by)
+             SELECT gen_random_uuid(), id, 'daraja', 'mobile_money', NULLIF('{}', 'NULL'),
+                CASE WHEN '{}' = 'NULL' THEN NULL ELSE 1 END, CASE WHEN '{}' = 'NULL' THEN NULL ELSE 'KES' END,
+                NULLIF('{}', 'NULL'), 'success', now(), 'test' FROM merchants",
+            values("money_key"),
+            values("amount"),
+            values("currency"),
+            values("authenticated_by"),
+        );
+        refused_by(&client, "success_has_money_key", &insert).await;
+    }
+    refused_by(&client, "settled_iff_money_moved", "UPDATE payments SET settled_at = NULL").await;
+}
+
+#[tokio::test]
+async fn one_money_key_is_one_payment() {
+    let (_database, client) = books().await;
+    let again = "INSERT INTO payments (id, merchant_id, provider, method, money_key, moved_by)
+        SELECT gen_random_uuid(), id, 'daraja', 'mobile_money', 'QK1', 'test' FROM merchants";
+    refused_by(&client, "payment_money_key_unique", again).await;
+}
+
+#[tokio::test]
+async fn an_invoice_moves_only_where_it_may() {
+    let (_database, client) = books().await;
+    refused_by(&client, "invoice_move_legal", "UPDATE invoices SET state = 'dead'").await;
+    let sent = "UPDATE invoices SET state = 'submitting', invoice_no = 1;";
+    refused_by(
+        &client,
+        "invoice_move_legal",
+        &format!("{sent} UPDATE invoices SET state = 'discarded', invoice_no = NULL"),
+    )
+    .await;
+    let filed = format!("{sent} UPDATE invoices SET state = 'success', receipt_no = 7;");
+    for (state, number) in [("pending", "NULL"), ("submitting", "1"), ("dead", "NULL"), ("discarded", "NULL")]
+    {
+        let back = format!(
+            "{filed} UPDATE invoices SET state = '{state}', invoice_no = {number}, receipt_no = NULL"
+        );
+        refused_by(&client, "invoice_move_legal", &back).await;
+    }
+    refused_by(&client, "receipt_issued_once", &format!("{filed} UPDATE invoices SET receipt_no = 8")).await;
+}
+
+#[tokio::test]
+async fn a_number_and_a_receipt_are_there_exactly_when_they_should() {
+    let (_database, client) = books().await;
+    refused_by(&client, "number_held_iff_out", "UPDATE invoices SET state = 'submitting'").await;
+    refused_by(&client, "number_held_iff_out", "UPDATE invoices SET invoice_no = 1").await;
+    let sent = "UPDATE invoices SET state = 'submitting', invoice_no = 1;";
+    refused_by(&client, "success_has_receipt", &format!("{sent} UPDATE invoices SET state = 'success'"))
+        .await;
+    let second = "INSERT INTO invoices (id, payment_id, merchant_id, device_id, kind, amount, moved_by)
+        SELECT gen_random_uuid(), payment_id, merchant_id, device_id, 'sale', 10, 'test' FROM invoices";
+    refused_by(&client, "one_sale_per_payment", second).await;
+}
+
+#[tokio::test]
+async fn a_lane_sends_one_at_a_time_and_never_counts_back() {
+    let (_database, client) = books().await;
+    let second = "UPDATE invoices SET state = 'submitting', invoice_no = 1;
+        INSERT INTO payments (id, merchant_id, provider, method, moved_by)
+            SELECT '00000000-0000-0000-0000-0000000000b2', id, 'daraja', 'mobile_money', 'test' FROM merchants;
+        INSERT INTO invoices (id, payment_id, merchant_id, device_id, kind, amount, state, invoice_no, moved_by)
+            SELECT gen_random_uuid(), '00000000-0000-0000-0000-0000000000b2', merchant_id, device_id, 'sale', 1,
+                'submitting', 2, 'test' FROM invoices";
+    refused_by(&client, "one_submitting_per_lane", second).await;
+
+    let used = "UPDATE lanes SET next_invoice_no = 5;
+        INSERT INTO submissions (invoice_id, device_id, invoice_no, claim_id, body)
+            SELECT id, device_id, 4, gen_random_uuid(), '' FROM invoices;";
+    refused_by(&client, "invoice_no_never_back", &format!("{used} UPDATE lanes SET next_invoice_no = 4"))
+        .await;
+}
+
+#[tokio::test]
+async fn every_move_leaves_a_row_that_stays() {
+    let (_database, client) = books().await;
+    client
+        .batch_execute(
+            "UPDATE payments SET state = 'reversed', moved_by = 'wanjiru', moved_because = 'refund'",
+        )
+        .await
+        .unwrap();
+    let row = client
+        .query_one(
+            "SELECT from_state, to_state, actor, reason FROM transitions ORDER BY id DESC LIMIT 1",
+            &[],
+        )
+        .await
+        .unwrap();
+    let texts: Vec<&str> = (0..4).map(|column| row.get(column)).collect();
+    assert_eq!(texts, ["success", "reversed", "wanjiru", "refund"]);
+
+    for statement in ["UPDATE transitions SET actor = 'x'", "DELETE FROM transitions", "TRUNCATE transitions"]
+    {
+        assert_eq!(refusal(&client, statement).await.0, "23001", "{statement}");
+    }
+}
+
+#[tokio::test]
+async fn an_event_is_evidence() {
+    let (_database, client) = books().await;
+    client
+        .batch_execute(
+            "INSERT INTO events (id, merchant_id, provider, kind, delivery_key, facts_sha256, authenticated_by,
+                received_at, body)
+             SELECT gen_random_uuid(), id, 'daraja', 'stk', 'k', '', 'path', now(), 'bytes' FROM merchants",
+        )
+        .await
+        .unwrap();
+    for change in ["body = 'others'", "delivery_key = 'l'", "provider = 'paystack'"] {
+        refused_by(&client, "event_is_evidence", &format!("UPDATE events SET {change}")).await;
+    }
+    client.batch_execute("UPDATE events SET duplicates = duplicates + 1").await.unwrap();
+}
+
+#[tokio::test]
+async fn a_branch_has_one_lane_and_a_merchant_one_default() {
+    let (_database, client) = books().await;
+    let columns = "merchant_id, environment, dialect, base_url, pin, serial, item_code, item_class, item_name, tax_type";
+    let copy = |branch: &str, default: bool| {
+        format!(
+            "INSERT INTO devices (id, {columns}, branch, is_default)
+             SELECT gen_random_uuid(), {columns}, '{branch}', {default} FROM devices LIMIT 1;"
+        )
+    };
+    refused_by(&client, "device_per_branch_unique", &copy("00", false)).await;
+    let two = format!("{} {}", copy("01", true), copy("02", true));
+    refused_by(&client, "one_default_device_per_merchant", &two).await;
+}

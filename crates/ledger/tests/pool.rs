@@ -1,0 +1,64 @@
+//! Bounds that hold while the server or the network is silent (protocol C10).
+
+use std::time::Duration;
+
+use risiti_ledger::{DatabaseSettings, Ledger};
+use risiti_testkit::{Link, TestDatabase, eventually};
+
+fn ledger(url: &str, role: Option<&'static str>) -> Ledger {
+    let settings = DatabaseSettings { url: url.into(), pool_size: 1, role, application_name: "risiti-test" };
+    Ledger::open(settings).expect("a test's settings")
+}
+
+#[tokio::test]
+async fn a_server_that_is_not_there_is_transient_trouble() {
+    let error = ledger("postgres://u:p@127.0.0.1:1/d", None).ping().await.unwrap_err();
+    assert!(error.is_transient(), "{error}");
+}
+
+#[tokio::test]
+async fn a_login_that_is_refused_is_transient_trouble_and_not_quoted() {
+    let database = TestDatabase::create().await;
+    let mut url: url::Url = database.url().parse().unwrap();
+    url.set_path("/no_such_database_hunter2");
+    let error = ledger(url.as_ref(), None).ping().await.unwrap_err();
+    assert!(error.is_transient(), "{error:?}");
+}
+
+#[tokio::test]
+async fn a_frozen_network_costs_one_deadline_and_the_connection() {
+    let database = TestDatabase::create().await;
+    let link = Link::to(database.url()).await;
+    let ledger = ledger(link.url(), None);
+    ledger.ping().await.unwrap();
+    link.freeze();
+    let error = tokio::time::timeout(Duration::from_secs(60), ledger.ping()).await.unwrap().unwrap_err();
+    assert!(error.is_transient(), "{error}");
+    link.restore();
+    // The frozen connection was thrown away, so the only place in the pool is free for a new one.
+    eventually("an answer", Duration::from_secs(60), async || ledger.ping().await.ok()).await;
+}
+
+#[tokio::test]
+async fn sessions_have_limits_a_name_and_the_programs_role() {
+    let database = TestDatabase::create().await;
+    risiti_ledger::migrate(&database.url().into()).await.unwrap();
+    let ledger = ledger(database.url(), Some("risiti_ingress"));
+    ledger.check_schema().await.unwrap();
+    let look = "SELECT application_name, pid FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = 'risiti-test'";
+    let rows = database.connect().await.query(look, &[]).await.unwrap();
+    assert_eq!(rows.len(), 1);
+    // The role may read the directory and not the device's secrets: see the tests of rights.
+    ledger.directory().await.unwrap();
+    assert!(ledger.merchants().await.is_err());
+}
+
+#[tokio::test]
+async fn connections_that_the_server_cut_are_replaced() {
+    let database = TestDatabase::create().await;
+    let ledger = ledger(database.url(), None);
+    ledger.ping().await.unwrap();
+    database.cut_connections().await;
+    eventually("an answer", Duration::from_secs(30), async || ledger.ping().await.ok()).await;
+}
