@@ -53,6 +53,9 @@ pub async fn run(cli: Cli, context: Context) -> anyhow::Result<ExitCode> {
 }
 
 async fn dispatch(session: &Session, command: Command) -> anyhow::Result<ExitCode> {
+    if !matches!(command, Command::Migrate) {
+        session.ledger.check_schema().await?;
+    }
     match command {
         Command::Migrate => migrate(session).await?,
         Command::Merchant(command) => merchant::run(session, command).await?,
