@@ -6,7 +6,6 @@ use std::time::Duration;
 use bytes::Bytes;
 use risiti_ledger::{Ledger, LedgerError, MessageDeadLetter};
 use risiti_queue::{Message, PublishError, Publisher, Target};
-use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
 use crate::patience::Patience;
@@ -17,7 +16,6 @@ pub(crate) struct Pile {
     pub(crate) publisher: Publisher,
     pub(crate) publish_timeout: Duration,
     pub(crate) metrics: Metrics,
-    pub(crate) stop: CancellationToken,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -31,8 +29,11 @@ enum AsideError {
 impl Pile {
     /// Until it is on the pile for good. Doing it twice leaves one row, and at worst a second message that
     /// replay skips.
-    pub(crate) async fn put(&self, letter: &MessageDeadLetter) -> Result<(), GivenUp> {
-        let mut patience = Patience::new(self.stop.clone());
+    pub(crate) async fn put(
+        &self,
+        letter: &MessageDeadLetter,
+        patience: &mut Patience,
+    ) -> Result<(), GivenUp> {
         while let Err(error) = self.try_put(letter).await {
             let event_id = letter.event_id.map(tracing::field::display);
             tracing::warn!(event_id, "failed to set a message aside: {error}");

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::aside::Pile;
 use crate::database::Gate;
+use crate::patience::Patience;
 use crate::recorder::{GivenUp, Recorder};
 use crate::settings::BatchArgs;
 use crate::tokens::Waker;
@@ -69,10 +70,11 @@ impl Batches<'_> {
     /// back once the consumer is paused.
     async fn handle(&self, batch: Vec<Delivery>) -> Result<(), GivenUp> {
         let messages: Vec<&Message> = batch.iter().map(|delivery| &delivery.message).collect();
-        let outcome = self.recorder.record(&messages).await?;
+        let mut patience = Patience::new(self.stop.clone());
+        let outcome = self.recorder.record(&messages, &mut patience).await?;
         self.waker.wake(&outcome.recorded).await;
         for letter in &outcome.aside {
-            self.pile.put(letter).await?;
+            self.pile.put(letter, &mut patience).await?;
         }
         acknowledge(batch).await;
         Ok(())

@@ -68,21 +68,14 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
 async fn work(settings: &Settings, context: &Context, ledger: &Ledger, broker: &Broker, gate: &Gate) {
     let metrics = Metrics::register(&context.metrics);
     let publish_timeout = settings.amqp.publish_timeout;
-    let recorder =
-        Recorder { ledger: ledger.clone(), metrics: metrics.clone(), stop: context.shutdown.clone() };
+    let recorder = Recorder { ledger: ledger.clone(), metrics: metrics.clone() };
     let waker = Waker {
         ledger: ledger.clone(),
         publisher: broker.publisher(),
         publish_timeout,
         metrics: metrics.clone(),
     };
-    let pile = Pile {
-        ledger: ledger.clone(),
-        publisher: broker.publisher(),
-        publish_timeout,
-        metrics,
-        stop: context.shutdown.clone(),
-    };
+    let pile = Pile { ledger: ledger.clone(), publisher: broker.publisher(), publish_timeout, metrics };
     let batches = Batches {
         settings: &settings.batches,
         gate,

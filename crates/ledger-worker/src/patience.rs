@@ -14,7 +14,7 @@ const HOLD_MAX: Duration = Duration::from_secs(20);
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
-/// How long one batch has been tried for.
+/// How long one batch has been tried for, over all its messages.
 pub(crate) struct Patience {
     until: Instant,
     pause: Duration,

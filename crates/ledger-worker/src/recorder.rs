@@ -2,7 +2,6 @@
 
 use risiti_ledger::{IncomingEvent, Ledger, LedgerError, MessageDeadLetter, Recorded};
 use risiti_queue::Message;
-use tokio_util::sync::CancellationToken;
 
 use crate::metrics::Metrics;
 use crate::patience::Patience;
@@ -22,12 +21,15 @@ pub(crate) struct GivenUp;
 pub(crate) struct Recorder {
     pub(crate) ledger: Ledger,
     pub(crate) metrics: Metrics,
-    pub(crate) stop: CancellationToken,
 }
 
 impl Recorder {
     /// Records a batch of messages; what cannot be recorded is told back, to be set aside.
-    pub(crate) async fn record(&self, messages: &[&Message]) -> Result<Outcome, GivenUp> {
+    pub(crate) async fn record(
+        &self,
+        messages: &[&Message],
+        patience: &mut Patience,
+    ) -> Result<Outcome, GivenUp> {
         let mut outcome = Outcome::default();
         let mut events = Vec::with_capacity(messages.len());
         let mut origins = Vec::with_capacity(messages.len());
@@ -41,7 +43,7 @@ impl Recorder {
             }
         }
         if !events.is_empty() {
-            self.record_events(&events, &origins, &mut outcome).await?;
+            self.record_events(&events, &origins, &mut outcome, patience).await?;
         }
         self.tell(messages, &events, &outcome);
         Ok(outcome)
@@ -52,8 +54,9 @@ impl Recorder {
         events: &[IncomingEvent],
         origins: &[&Message],
         outcome: &mut Outcome,
+        patience: &mut Patience,
     ) -> Result<(), GivenUp> {
-        let error = match self.patiently(events).await? {
+        let error = match self.patiently(events, patience).await? {
             Ok(recorded) => {
                 outcome.recorded = recorded;
                 return Ok(());
@@ -64,7 +67,7 @@ impl Recorder {
             tracing::warn!(size = events.len(), "failed to record a batch, recording it one by one: {error}");
         }
         for (event, message) in events.iter().zip(origins) {
-            match self.patiently(std::slice::from_ref(event)).await? {
+            match self.patiently(std::slice::from_ref(event), patience).await? {
                 Ok(recorded) => outcome.recorded.extend(recorded),
                 Err(error) => {
                     tracing::error!(event_id = %event.id, "failed to record an event, setting it aside: {error}");
@@ -79,8 +82,8 @@ impl Recorder {
     async fn patiently(
         &self,
         events: &[IncomingEvent],
+        patience: &mut Patience,
     ) -> Result<Result<Vec<Recorded>, LedgerError>, GivenUp> {
-        let mut patience = Patience::new(self.stop.clone());
         loop {
             match self.ledger.record_batch(events).await {
                 Err(error) if error.is_transient() => {

@@ -52,7 +52,7 @@ impl Suspects<'_> {
         tracing::info!(event_id = %id, tries, "trying a suspect alone");
         if tries >= TRIES_MAX {
             let why = format!("its worker did not survive {} tries", TRIES_MAX - 1);
-            self.pile.put(&poison(&delivery.message, why)).await?;
+            self.pile.put(&poison(&delivery.message, why), &mut self.patience()).await?;
         } else if let Err(GivenUp) = self.record(&delivery).await {
             // We are alive: the trouble was not the message's, and this try does not count.
             if let Err(error) = self.ledger.forget_suspect_try(id).await {
@@ -66,19 +66,24 @@ impl Suspects<'_> {
     }
 
     async fn record(&self, delivery: &Delivery) -> Result<(), GivenUp> {
-        let outcome = self.recorder.record(&[&delivery.message]).await?;
+        let mut patience = self.patience();
+        let outcome = self.recorder.record(&[&delivery.message], &mut patience).await?;
         self.waker.wake(&outcome.recorded).await;
         for letter in &outcome.aside {
-            self.pile.put(letter).await?;
+            self.pile.put(letter, &mut patience).await?;
         }
         Ok(())
+    }
+
+    fn patience(&self) -> Patience {
+        Patience::new(self.stop.clone())
     }
 
     async fn patiently<T, W>(&self, work: impl Fn() -> W) -> Result<T, GivenUp>
     where
         W: Future<Output = Result<T, LedgerError>>,
     {
-        let mut patience = Patience::new(self.stop.clone());
+        let mut patience = self.patience();
         loop {
             match work().await {
                 Ok(done) => return Ok(done),

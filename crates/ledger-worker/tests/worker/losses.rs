@@ -1,7 +1,7 @@
 //! The database away, and workers killed: nothing lost, nothing doubled.
 
 use risiti_queue::Target;
-use risiti_testkit::{Link, eventually, http_status};
+use risiti_testkit::{Link, amqp_url, eventually, http_status};
 
 use crate::stage::{BOUND, Stage, ends_well};
 
@@ -50,6 +50,31 @@ async fn answers_lost_in_the_middle_double_nothing() {
     assert_eq!(stage.number("SELECT coalesce(sum(duplicates), 0)::bigint FROM events").await, 0);
     ends_well(worker).await;
     stage.depth_becomes(Target::Payments, 0).await;
+}
+
+/// What is set aside waits for the broker's confirm, and is held back until there is one.
+#[tokio::test]
+async fn with_the_broker_cut_again_and_again_all_is_recorded_once_or_set_aside_once() {
+    let stage = Stage::new().await;
+    let link = Link::to(&amqp_url()).await;
+    let worker = stage.worker_between(stage.database_url(), link.url(), &["--batch-size", "5"]);
+    for n in 0..60 {
+        stage.publish(Target::Payments, stage.stk(&format!("UIS{n:07}"))).await;
+        if n % 10 == 0 {
+            let unreadable = format!("{{{n}");
+            stage.publish(Target::Payments, stage.message(stage.merchant, unreadable)).await;
+        }
+        if n % 20 == 10 {
+            link.cut();
+            link.restore();
+        }
+    }
+    stage.becomes(EVENTS, 60).await;
+    stage.becomes("SELECT count(*) FROM dead_letters", 6).await;
+    stage.depth_becomes(Target::Payments, 0).await;
+    assert_eq!(stage.number("SELECT coalesce(sum(duplicates), 0)::bigint FROM events").await, 0);
+    assert_eq!(stage.number("SELECT count(*) FROM invoices").await, 60);
+    ends_well(worker).await;
 }
 
 #[tokio::test]

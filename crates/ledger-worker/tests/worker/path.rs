@@ -69,3 +69,11 @@ async fn a_suspect_is_recorded_alone_and_its_book_closed() {
     stage.depth_becomes(Target::Suspects, 0).await;
     ends_well(worker).await;
 }
+
+#[tokio::test]
+async fn a_batch_larger_than_what_is_held_is_a_bad_setting() {
+    let stage = Stage::new().await;
+    let mut worker = stage.worker_with(stage.database_url(), &["--prefetch", "10", "--batch-size", "50"]);
+    assert_eq!(worker.exit(BOUND).await.code(), Some(2));
+    assert!(worker.log().contains("--prefetch"), "{}", worker.log());
+}

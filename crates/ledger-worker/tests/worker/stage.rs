@@ -63,10 +63,14 @@ impl Stage {
     }
 
     pub(crate) fn worker_with(&self, database_url: &str, args: &[&str]) -> Process {
+        self.worker_between(database_url, &amqp_url(), args)
+    }
+
+    pub(crate) fn worker_between(&self, database_url: &str, amqp_url: &str, args: &[&str]) -> Process {
         Program::built("risiti-ledger-worker")
             .args(args.iter().copied())
             .env("DATABASE_URL", database_url)
-            .env("AMQP_URL", amqp_url())
+            .env("AMQP_URL", amqp_url)
             .env("RISITI_NAMESPACE", self.namespace.name())
             .start()
     }
