@@ -3,6 +3,8 @@
 mod adoption;
 mod books;
 mod credentials;
+mod dead_letter_list;
+mod dead_letter_moves;
 mod dead_letters;
 mod device_admin;
 mod devices;
@@ -28,6 +30,7 @@ mod processes;
 mod provider_accounts;
 mod record;
 mod recorded;
+mod replay_runs;
 mod reversal_rows;
 mod reversals;
 #[cfg(test)]
@@ -43,6 +46,8 @@ mod wake;
 
 pub use adoption::Adoption;
 pub use credentials::{KeyCheck, Reencrypted};
+pub use dead_letter_list::{CauseCount, DeadLetter, DeadLetterFilter};
+pub use dead_letter_moves::{KeptMessage, PileMove};
 pub use dead_letters::{MessageDeadLetter, invoice_dead_letter_id};
 pub use device_admin::{ByHand, DeviceChanges, DeviceOptions, NewDevice, Updated};
 pub use devices::{Device, DeviceToken};
@@ -65,5 +70,6 @@ pub use pool::{DatabaseSettings, Ledger};
 pub use processes::{HEARTBEAT_EXPIRY, HostShares};
 pub use provider_accounts::{AccountSummary, AddedAccount, KeySummary, NewAccount};
 pub use recorded::Recorded;
+pub use replay_runs::{PileItem, ReplayLock, ReplayRun, RunTally, Standing};
 pub use submissions::{AnsweredSend, SendWord, StoredReceipt};
 pub use vault::{Place, Vault, VaultError};

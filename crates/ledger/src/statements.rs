@@ -38,6 +38,8 @@ pub(crate) use statements;
 const ALL: &[&[Statement]] = &[
     crate::adoption::STATEMENTS,
     crate::credentials::STATEMENTS,
+    crate::dead_letter_list::STATEMENTS,
+    crate::dead_letter_moves::STATEMENTS,
     crate::dead_letters::STATEMENTS,
     crate::device_admin::STATEMENTS,
     crate::devices::STATEMENTS,
@@ -56,6 +58,7 @@ const ALL: &[&[Statement]] = &[
     crate::pool::STATEMENTS,
     crate::processes::STATEMENTS,
     crate::provider_accounts::STATEMENTS,
+    crate::replay_runs::STATEMENTS,
     crate::reversal_rows::STATEMENTS,
     crate::stripes::STATEMENTS,
     crate::submissions::STATEMENTS,

@@ -1,0 +1,93 @@
+//! What is done with one dead letter, whether a message brought it up or only its row.
+
+use std::time::Duration;
+
+use bytes::Bytes;
+use risiti_domain::InvoiceId;
+use risiti_ledger::{ByHand, KeptMessage, Ledger, LedgerError, PileItem, PileMove};
+use risiti_providers::{Envelope, parse};
+use risiti_queue::{Message, PublishError, Publisher, Target};
+
+use crate::waker;
+
+/// What a pass does with what it takes up.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Deed {
+    Replay,
+}
+
+/// How it went for one.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Done {
+    Moved,
+    /// Somebody else had moved it.
+    Skipped,
+    /// It stays; why, without any value from a body.
+    Failed(String),
+}
+
+/// Stops the pass: the next item would fare no better.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ActError {
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+    #[error("the broker did not take a message")]
+    Publish(#[from] PublishError),
+}
+
+pub(crate) struct Actor {
+    pub(crate) ledger: Ledger,
+    pub(crate) publisher: Publisher,
+    pub(crate) publish_timeout: Duration,
+    pub(crate) by: ByHand,
+    pub(crate) deed: Deed,
+}
+
+impl Actor {
+    pub(crate) async fn act(&self, item: &PileItem) -> Result<Done, ActError> {
+        let moved = match (self.deed, item.invoice) {
+            (Deed::Replay, Some(invoice)) => self.replay_invoice(invoice).await?,
+            (Deed::Replay, None) => return self.replay_message(item).await,
+        };
+        Ok(match moved {
+            PileMove::Done(_) | PileMove::Wished(_) => Done::Moved,
+            PileMove::Gone => Done::Skipped,
+        })
+    }
+
+    async fn replay_invoice(&self, invoice: InvoiceId) -> Result<PileMove, LedgerError> {
+        let moved = self.ledger.replay_invoice(invoice, &self.by).await?;
+        if let PileMove::Done(Some(lane)) = moved {
+            waker::wake(&self.ledger, &self.publisher, self.publish_timeout, lane).await;
+        }
+        Ok(moved)
+    }
+
+    /// Read anew, for the parser may have learnt since, and published to `[payments]` if it can be read.
+    async fn replay_message(&self, item: &PileItem) -> Result<Done, ActError> {
+        let Some(kept) = self.ledger.kept_message(item).await? else { return Ok(Done::Skipped) };
+        let message = match readable(kept) {
+            Ok(message) => message,
+            Err(why) => return Ok(Done::Failed(why)),
+        };
+        self.publisher.publish(Target::Payments, message, self.publish_timeout).await?;
+        Ok(match self.ledger.message_replayed(item, &self.by).await? {
+            PileMove::Gone => Done::Failed("it was set aside again at once".to_owned()),
+            _ => Done::Moved,
+        })
+    }
+}
+
+/// The message as the ingress would have published it, had it been able to read it.
+fn readable(kept: KeptMessage) -> Result<Message, String> {
+    let mut envelope =
+        Envelope::from_headers(&kept.headers).map_err(|error| format!("not a webhook of ours: {error}"))?;
+    let event = parse(envelope.channel, envelope.format, &kept.body, &envelope.account)
+        .map_err(|why| format!("still cannot be read: {why}"))?;
+    envelope.kind = Some(event.kind);
+    envelope.delivery_key = Some(event.delivery_key);
+    envelope.unreadable = None;
+    let mut headers = envelope.to_headers();
+    headers.insert("risiti-replays".to_owned(), kept.replays.saturating_add(1).to_string());
+    Ok(Message { id: envelope.event_id.uuid(), headers, body: Bytes::from(kept.body) })
+}

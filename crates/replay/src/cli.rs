@@ -1,0 +1,178 @@
+//! The command line, with help texts that teach.
+
+use clap::{Args, Parser, Subcommand};
+use jiff::Timestamp;
+use risiti_domain::DeadCause;
+use risiti_ledger::DeadLetterFilter;
+use risiti_service::{AmqpArgs, DatabaseArgs};
+use uuid::Uuid;
+
+use crate::values::{self, Rate};
+
+/// Looks at dead letters and brings them back; stops, starts and straightens out lanes.
+///
+/// A dead letter is a tax invoice that KRA refused (`refused`) or that failed again and again while others went
+/// through (`exhausted`), or a webhook nobody could read (`unreadable`) or record (`poison`). Replaying never makes a
+/// second tax invoice, however often it is done, and nothing here ever calls KRA.
+///
+/// At three in the morning: `list` shows what is there and why, `run --dry-run` what a run would take, `run` does it.
+///
+/// Exit code 0: done, also when nothing matched; 1: something failed, with the reason; 2: the command line or a
+/// setting is wrong, or a question could not be asked; 3: another run is under way.
+#[derive(Debug, Parser)]
+#[command(name = "risiti-replay", version, max_term_width = 100)]
+pub struct Cli {
+    #[command(flatten)]
+    pub(crate) shared: SharedArgs,
+
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct SharedArgs {
+    /// Print one JSON object, or for lists one a line
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+
+    /// Who to write down as having done this [default: the name you are logged in with]
+    #[arg(long, global = true, env = "RISITI_OPERATOR", value_parser = values::short_text, value_name = "NAME")]
+    operator: Option<String>,
+}
+
+impl SharedArgs {
+    pub(crate) fn operator(&self) -> String {
+        let login = || {
+            ["USER", "LOGNAME"].iter().find_map(|name| values::short_text(&std::env::var(name).ok()?).ok())
+        };
+        self.operator.clone().or_else(login).unwrap_or_else(|| "unknown".to_owned())
+    }
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// List dead letters, oldest first
+    ///
+    /// Reads the database and consumes nothing.
+    #[command(after_help = "Examples:
+  risiti-replay list --merchant acme --since 24h
+  risiti-replay list --cause refused --code 891 --json | jq -r .dead_letter_id")]
+    List(ListArgs),
+
+    /// Replay dead letters
+    ///
+    /// Goes once over the queue of dead letters, as long as it was at the start. An invoice goes back to its lane,
+    /// behind what waits there, and is filed again; a webhook that could not be read is read anew, and stays where it
+    /// is if it still cannot be. What the filter does not take stays in place. Shows what it would take and asks
+    /// first; without a terminal it needs --yes.
+    ///
+    /// Nothing can go wrong by running it twice, stopping it half-way or killing it: run it again.
+    #[command(after_help = "Examples:
+  risiti-replay run --dry-run
+  risiti-replay run --merchant acme --code 891 --reason 'item code registered' --rate 5/s
+  risiti-replay run --id 01890a5d-ac96-774b-bcce-b302099a8057 --yes --json")]
+    Run(RunArgs),
+}
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct FilterArgs {
+    /// Only this merchant's
+    #[arg(long, value_name = "SLUG")]
+    merchant: Option<String>,
+
+    /// Only of this cause: refused, unreadable, exhausted, poison
+    #[arg(long, value_name = "CAUSE")]
+    cause: Option<DeadCause>,
+
+    /// Only with this result code of KRA's
+    #[arg(long, value_name = "CODE")]
+    code: Option<String>,
+
+    /// Only what died since: an age (250ms, 2s, 15m, 24h) or a moment (RFC 3339)
+    #[arg(long, value_parser = values::since, value_name = "WHEN")]
+    since: Option<Timestamp>,
+
+    /// Only this dead letter; may be given several times
+    #[arg(long = "id", value_name = "ID")]
+    ids: Vec<Uuid>,
+
+    /// Those that were discarded, instead of those that wait
+    #[arg(long)]
+    discarded: bool,
+}
+
+impl FilterArgs {
+    pub(crate) fn filter(&self) -> DeadLetterFilter {
+        DeadLetterFilter {
+            merchant: self.merchant.clone(),
+            cause: self.cause,
+            code: self.code.clone(),
+            since: self.since,
+            ids: self.ids.clone(),
+            discarded: self.discarded,
+        }
+    }
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ListArgs {
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+
+    /// At most this many
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) limit: Option<u64>,
+
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct RunArgs {
+    #[command(flatten)]
+    pub(crate) pass: PassArgs,
+
+    /// Why; kept with every invoice it moves
+    #[arg(long, value_parser = values::short_text, default_value = "replayed by hand", value_name = "TEXT")]
+    pub(crate) reason: String,
+}
+
+/// What everything that goes over the pile takes.
+#[derive(Args, Debug)]
+pub(crate) struct PassArgs {
+    #[command(flatten)]
+    pub(crate) filter: FilterArgs,
+
+    /// At most this many; the rest stays
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) limit: Option<u64>,
+
+    /// Show count, causes and a sample, and move nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
+
+    /// At most this many in a second, minute or hour: 50/s, 30/m, 500/h
+    #[arg(long, value_parser = values::rate, value_name = "RATE")]
+    pub(crate) rate: Option<Rate>,
+
+    /// Ask nothing
+    #[arg(long)]
+    pub(crate) yes: bool,
+
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+
+    #[command(flatten)]
+    pub(crate) amqp: AmqpArgs,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use clap::CommandFactory as _;
+
+    #[test]
+    fn the_command_line_is_sound() {
+        Cli::command().debug_assert();
+    }
+}

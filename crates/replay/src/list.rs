@@ -1,0 +1,99 @@
+//! `list`: a page at a time, so that a large pile costs no memory.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use risiti_ledger::{DeadLetter, DeadLetterFilter, Ledger};
+
+use crate::cli::ListArgs;
+use crate::output::Output;
+use crate::session;
+
+const PAGE: u32 = 500;
+
+pub(crate) async fn list(args: &ListArgs, out: Output) -> Result<ExitCode> {
+    let ledger = session::ledger(&args.database).await?;
+    let filter = args.filter.filter();
+    warn_of_unknown_merchant(&ledger, &filter, out).await?;
+    let mut pages = Pages::new(&ledger, &filter, args.limit);
+    let mut shown = 0_u64;
+    while let Some(page) = pages.next().await? {
+        if shown == 0 && !out.is_json() {
+            out.line(&(), heading);
+        }
+        for letter in &page {
+            if !out.line(letter, || row(letter)) {
+                return Ok(ExitCode::SUCCESS);
+            }
+        }
+        shown += page.len() as u64;
+    }
+    if shown == 0 && !out.is_json() {
+        out.line(&(), || "Nothing there.".to_owned());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+/// A slip of the pen must not look like an empty pile.
+pub(crate) async fn warn_of_unknown_merchant(
+    ledger: &Ledger,
+    filter: &DeadLetterFilter,
+    out: Output,
+) -> Result<()> {
+    if let Some(slug) = &filter.merchant
+        && !ledger.merchant_exists(slug).await?
+    {
+        out.note(&format!("warning: there is no merchant {slug}"));
+    }
+    Ok(())
+}
+
+/// Goes through what a filter takes, oldest first.
+pub(crate) struct Pages<'a> {
+    ledger: &'a Ledger,
+    filter: &'a DeadLetterFilter,
+    last: Option<DeadLetter>,
+    left: u64,
+}
+
+impl<'a> Pages<'a> {
+    pub(crate) fn new(ledger: &'a Ledger, filter: &'a DeadLetterFilter, limit: Option<u64>) -> Self {
+        Self { ledger, filter, last: None, left: limit.unwrap_or(u64::MAX) }
+    }
+
+    /// `None` at the end; never an empty page.
+    pub(crate) async fn next(&mut self) -> Result<Option<Vec<DeadLetter>>> {
+        let size = u32::try_from(self.left).unwrap_or(PAGE).min(PAGE);
+        if size == 0 {
+            return Ok(None);
+        }
+        let page = self.ledger.dead_letters(self.filter, self.last.as_ref(), size).await?;
+        self.left -= page.len() as u64;
+        self.last = page.last().cloned().or(self.last.take());
+        Ok(Some(page).filter(|page| !page.is_empty()))
+    }
+}
+
+fn heading() -> String {
+    format!(
+        "{:36}  {:20}  {:12}  {:10}  {:6}  {:>14}  {:>7}  WHY",
+        "DEAD LETTER", "DIED", "MERCHANT", "CAUSE", "CODE", "AMOUNT", "REPLAYS"
+    )
+}
+
+pub(crate) fn row(letter: &DeadLetter) -> String {
+    let amount = match (letter.amount, &letter.currency) {
+        (Some(amount), Some(currency)) => format!("{currency} {amount}"),
+        _ => "-".to_owned(),
+    };
+    let why = letter.message.as_deref().unwrap_or("-");
+    format!(
+        "{:36}  {:20}  {:12}  {:10}  {:6}  {amount:>14}  {:>7}  {why}",
+        letter.dead_letter_id,
+        format!("{:.0}", letter.dead_at),
+        letter.merchant.as_deref().unwrap_or("-"),
+        letter.cause.as_str(),
+        letter.code.as_deref().unwrap_or("-"),
+        letter.replays,
+    )
+}

@@ -1,0 +1,158 @@
+//! One pass over the queue, bounded by its depth at the start, and over the rows no message stands for
+//! (protocol E3).
+
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use indicatif::ProgressBar;
+use risiti_ledger::{DeadLetterFilter, Ledger, PileItem, ReplayRun, RunTally, Standing};
+use risiti_queue::{Broker, BrokerError, Delivery, Publisher, Target};
+use tokio_util::sync::CancellationToken;
+use uuid::Uuid;
+
+use crate::act::{ActError, Actor, Done};
+use crate::output::Output;
+use crate::pace::Pace;
+
+/// Between two tries of an item that the database could not serve just then.
+const TRY_AGAIN: Duration = Duration::from_millis(300);
+const TRIES_MAX: u32 = 5;
+
+pub(crate) struct Pass<'a> {
+    pub(crate) ledger: &'a Ledger,
+    pub(crate) broker: &'a Broker,
+    pub(crate) publisher: Publisher,
+    pub(crate) publish_timeout: Duration,
+    pub(crate) actor: Actor,
+    pub(crate) filter: &'a DeadLetterFilter,
+    pub(crate) run: &'a ReplayRun,
+    pub(crate) limit: Option<u64>,
+    pub(crate) pace: Pace,
+    /// Ends the pass between two items.
+    pub(crate) stop: CancellationToken,
+    pub(crate) bar: ProgressBar,
+    pub(crate) out: Output,
+    pub(crate) tally: RunTally,
+}
+
+/// What to do with a message once its dead letter was seen to.
+enum Then {
+    Ack,
+    ToTheTail,
+}
+
+impl Pass<'_> {
+    /// Queue first; whatever it leaves has no message, or died since.
+    pub(crate) async fn go(&mut self) -> Result<()> {
+        let depth =
+            self.broker.depth(Target::Dead).await.context("failed to look at the queue of dead letters")?;
+        for _ in 0..depth {
+            if self.is_over() {
+                return Ok(());
+            }
+            let got = self.broker.get(Target::Dead).await.context("failed to take a dead letter")?;
+            let Some(delivery) = got else { break };
+            self.one_message(delivery).await?;
+        }
+        self.rows().await
+    }
+
+    fn is_over(&self) -> bool {
+        self.stop.is_cancelled() || self.limit.is_some_and(|limit| self.tally.matched >= limit)
+    }
+
+    async fn one_message(&mut self, delivery: Delivery) -> Result<()> {
+        let id = dead_letter_id(&delivery);
+        let item = self.ledger.pile_item(id, self.filter, self.run).await?;
+        let then = match item {
+            // Its row may be on its way (protocol E1).
+            None => Then::ToTheTail,
+            Some(item) => match item.standing {
+                Standing::Wanted => self.take_up(&item).await?,
+                Standing::Left => Then::ToTheTail,
+                Standing::Tried => Then::Ack,
+                Standing::Solved { wanted } => {
+                    self.count(wanted, Done::Skipped);
+                    Then::Ack
+                }
+            },
+        };
+        if let Then::ToTheTail = then {
+            let message = delivery.message.clone();
+            let put = self.publisher.publish(Target::Dead, message, self.publish_timeout).await;
+            put.context("failed to put a dead letter back")?;
+        }
+        match delivery.ack().await {
+            // It comes again, and is seen to be solved then.
+            Ok(()) | Err(BrokerError::Stale) => Ok(()),
+            Err(error) => Err(error).context("failed to acknowledge a dead letter"),
+        }
+    }
+
+    /// Those whose message was lost, and those that were brought up without one.
+    async fn rows(&mut self) -> Result<()> {
+        let mut after = None;
+        while !self.is_over() {
+            let next = self.ledger.next_pile_item(after, self.filter, self.run).await?;
+            let Some((dead_at, item)) = next else { break };
+            self.take_up(&item).await?;
+            after = Some((dead_at, item.id));
+        }
+        Ok(())
+    }
+
+    /// Acts on one in its turn. Stopped while waiting for it, the item stays.
+    async fn take_up(&mut self, item: &PileItem) -> Result<Then> {
+        let stop = self.stop.clone();
+        if stop.run_until_cancelled(self.pace.turn()).await.is_none() {
+            return Ok(Then::ToTheTail);
+        }
+        let done = self.patiently(item).await?;
+        let then = match &done {
+            Done::Failed(why) => {
+                self.bar.suspend(|| self.out.note(&format!("{}: {why}", item.id)));
+                self.ledger.mark_tried(item.id, self.run).await?;
+                Then::ToTheTail
+            }
+            _ => Then::Ack,
+        };
+        self.count(true, done);
+        Ok(then)
+    }
+
+    /// A deadlock or a short failure of the database is no reason to end the run; a row that is refused is
+    /// no reason to end it for the others.
+    async fn patiently(&self, item: &PileItem) -> Result<Done> {
+        let mut tries = 0;
+        loop {
+            tries += 1;
+            match self.actor.act(item).await {
+                Ok(done) => return Ok(done),
+                Err(ActError::Ledger(error)) if !error.is_transient() => {
+                    return Ok(Done::Failed(error.to_string()));
+                }
+                Err(error) if tries >= TRIES_MAX => return Err(error.into()),
+                Err(_) => tokio::time::sleep(TRY_AGAIN).await,
+            }
+        }
+    }
+
+    fn count(&mut self, wanted: bool, done: Done) {
+        if !wanted {
+            return;
+        }
+        self.tally.matched += 1;
+        match done {
+            Done::Moved => self.tally.done += 1,
+            Done::Skipped => self.tally.skipped += 1,
+            Done::Failed(_) => self.tally.failed += 1,
+        }
+        self.bar.inc(1);
+    }
+}
+
+/// Where a message of somebody else's ended up here, its own id, which no row has.
+fn dead_letter_id(delivery: &Delivery) -> Uuid {
+    let named = delivery.message.headers.get("risiti-dead-letter-id").and_then(|id| id.parse().ok());
+    named.unwrap_or(delivery.message.id)
+}

@@ -1,0 +1,78 @@
+//! How values are written on the command line.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+
+/// How many items a run may take up in which time.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Rate {
+    pub(crate) interval: Duration,
+}
+
+/// `50/s`, `30/m` or `500/h`.
+pub(crate) fn rate(text: &str) -> Result<Rate, String> {
+    let expected = || "expected a number from 1 to 10000 per second, minute or hour, as in 50/s, 30/m, 500/h";
+    let (count, unit) = text.trim().split_once('/').ok_or_else(expected)?;
+    let count: u32 = count.trim().parse().map_err(|_| expected())?;
+    let seconds = match unit.trim() {
+        "s" => 1,
+        "m" => 60,
+        "h" => 3_600,
+        _ => return Err(expected().to_owned()),
+    };
+    if !(1..=10_000).contains(&count) {
+        return Err(expected().to_owned());
+    }
+    Ok(Rate { interval: Duration::from_secs(seconds) / count })
+}
+
+/// An age (`2h`: dead for at most two hours) or a moment (RFC 3339).
+pub(crate) fn since(text: &str) -> Result<Timestamp, String> {
+    if let Ok(moment) = text.parse::<Timestamp>() {
+        return Ok(moment);
+    }
+    let age = risiti_service::parse_duration(text)
+        .map_err(|_| "expected an age (250ms, 2s, 15m, 24h) or a moment (2026-01-31T08:00:00Z)".to_owned())?;
+    Timestamp::now().checked_sub(age).map_err(|_| "reaches back too far".to_owned())
+}
+
+/// What is kept as operator or reason.
+pub(crate) fn short_text(text: &str) -> Result<String, String> {
+    let text = text.trim();
+    if text.is_empty() || text.chars().count() > 300 || text.chars().any(char::is_control) {
+        return Err("expected 1 to 300 characters on one line".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_rate_is_a_pause_between_items() {
+        assert_eq!(rate("50/s").unwrap().interval, Duration::from_millis(20));
+        assert_eq!(rate("30/m").unwrap().interval, Duration::from_secs(2));
+        assert_eq!(rate("1/h").unwrap().interval, Duration::from_secs(3_600));
+        for bad in ["50", "0/s", "-1/s", "50/d", "1.5/s", "10001/s", "/s", ""] {
+            assert!(rate(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn since_takes_an_age_or_a_moment() {
+        assert_eq!(since("2026-01-31T08:00:00Z").unwrap().to_string(), "2026-01-31T08:00:00Z");
+        assert_eq!(since("2026-01-31T11:00:00+03:00").unwrap().to_string(), "2026-01-31T08:00:00Z");
+        let hour_ago = since("1h").unwrap();
+        assert!(hour_ago < Timestamp::now());
+        assert!(since("yesterday").is_err());
+    }
+
+    #[test]
+    fn a_reason_says_something_on_one_line() {
+        assert_eq!(short_text(" item code mended ").unwrap(), "item code mended");
+        assert!(short_text("  ").is_err() && short_text("a\nb").is_err());
+        assert!(short_text(&"x".repeat(301)).is_err());
+    }
+}
