@@ -82,13 +82,16 @@ pub(crate) struct Facts {
 }
 
 /// From the stored history alone, so that any worker goes on where another one stopped.
+///
+/// A number given back with an unanswered send behind it is looked up before another invoice takes it: the
+/// request may have arrived since, and a person at KRA would see two sales under one number.
 pub(crate) fn step(dialect: Dialect, out: bool, history: &History) -> Step {
     // A VSCU cannot be asked, only told again (protocol D16).
-    if !out || (history.unknown_since.is_some() && dialect == Dialect::Vscu) {
-        Step::Send
-    } else if history.unknown_since.is_some() {
+    let can_ask = dialect != Dialect::Vscu;
+    let open = if out { history.unknown_since.is_some() } else { history.others_unknown };
+    if open && can_ask {
         Step::LookUp
-    } else if history.refused {
+    } else if out && !open && history.refused {
         Step::Bury(Burial { cause: DeadCause::Refused, strikes: history.strikes })
     } else {
         Step::Send
@@ -240,3 +243,6 @@ pub(crate) fn resolve(invoice: &LaneInvoice, what: &str) -> String {
          with --accepted, --not-accepted or --taken-elsewhere"
     )
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use risiti_domain::Dialect;
+use risiti_domain::{Dialect, InvoiceId};
 use risiti_etims::{LookUpOutcome, Receipt, SaleDocument, SendOutcome, receipt_url, sale_body};
 use risiti_ledger::{
     Adoption, AnsweredSend, Breaker, HostProof, LaneInvoice, LateLookUp, LedgerError, StoredReceipt,
@@ -27,7 +27,7 @@ impl Lane<'_> {
     ) -> Result<Next, LedgerError> {
         match decide::step(self.profile.dialect, invoice.out, &invoice.history) {
             Step::Send => self.send(invoice, now).await,
-            Step::LookUp => self.look_up(invoice).await,
+            Step::LookUp => self.look_up(invoice, now).await,
             Step::Bury(burial) => self.bury(invoice, burial).await,
         }
     }
@@ -112,45 +112,57 @@ impl Lane<'_> {
         }
     }
 
-    async fn look_up(&mut self, invoice: &LaneInvoice) -> Result<Next, LedgerError> {
+    async fn look_up(&mut self, invoice: &LaneInvoice, now: Timestamp) -> Result<Next, LedgerError> {
         let Some(outcome) = self.ask(invoice.invoice_no).await? else { return Ok(Next::Stop) };
         let facts = self.facts(invoice, !matches!(outcome, LookUpOutcome::Found(_))).await?;
-        let decision = decide::after_look_up(&facts, invoice, &outcome);
         tracing::info!(
             invoice_id = %invoice.id, device_id = %invoice.device, invoice_no = invoice.invoice_no,
             outcome = look_up_word(&outcome), "looked up"
         );
         let (lanes, claim) = (self.lanes, self.claim);
-        let written = match decision {
-            AfterLookUp::Accept(receipt) => return self.accept(invoice, None, &receipt).await,
-            AfterLookUp::Bury(burial) => return self.bury(invoice, burial).await,
+        let written = match decide::after_look_up(&facts, invoice, &outcome) {
+            AfterLookUp::Accept(receipt) if invoice.out => return self.accept(invoice, None, &receipt).await,
+            AfterLookUp::Accept(receipt) => return self.give(invoice, invoice.id, &receipt).await,
+            AfterLookUp::GiveTo(owner, receipt) => return self.give(invoice, owner, &receipt).await,
             AfterLookUp::Halt(reason) => return self.then(Then::Halt(reason), None).await,
-            AfterLookUp::GiveTo(owner, receipt) => {
-                let receipt = self.stored(&receipt);
-                match lanes.ledger.adopt(claim, owner, invoice.invoice_no, &receipt).await? {
-                    Adoption::Adopted => {
-                        tracing::info!(invoice_id = %owner, invoice_no = invoice.invoice_no, "found its receipt");
-                        return Ok(Next::Done);
-                    }
-                    Adoption::ClaimGone => false,
-                    Adoption::NotOurs => return self.then(Then::Halt(decide::foreign(invoice)), None).await,
-                    Adoption::Known | Adoption::Conflict { .. } => {
-                        let what = format!(
-                            "the number holds invoice {owner}, which has another number by our books"
-                        );
-                        return self.then(Then::Halt(decide::resolve(invoice, &what)), None).await;
-                    }
-                }
-            }
-            AfterLookUp::Resend(tally) => lanes.ledger.looked_up_absent(claim, invoice.id, tally).await?,
-            AfterLookUp::StepAside(tally) => lanes.ledger.step_aside(claim, invoice.id, tally).await?,
             AfterLookUp::Wait { nothing_learnt, at_least } => {
                 let pause = self.pause(invoice, at_least);
                 let written = lanes.ledger.lane_waits(claim, invoice.id, nothing_learnt, Some(pause)).await?;
                 return Ok(if written { self.sleep(Some(pause)).await } else { Next::Stop });
             }
+            // Not sent yet in this turn, so there is nothing to count.
+            _ if !invoice.out => return self.send(invoice, now).await,
+            AfterLookUp::Bury(burial) => return self.bury(invoice, burial).await,
+            AfterLookUp::Resend(tally) => lanes.ledger.looked_up_absent(claim, invoice.id, tally).await?,
+            AfterLookUp::StepAside(tally) => lanes.ledger.step_aside(claim, invoice.id, tally).await?,
         };
         Ok(if written { Next::GoOn } else { Next::Stop })
+    }
+
+    /// The sale found under a number goes to the invoice it names (protocol D8).
+    async fn give(
+        &mut self,
+        invoice: &LaneInvoice,
+        owner: InvoiceId,
+        receipt: &Receipt,
+    ) -> Result<Next, LedgerError> {
+        let (no, receipt) = (invoice.invoice_no, self.stored(receipt));
+        let reason = match self.lanes.ledger.adopt(self.claim, owner, no, &receipt).await? {
+            Adoption::Adopted => {
+                tracing::info!(
+                    invoice_id = %owner, device_id = %invoice.device, invoice_no = no, receipt_no = receipt.receipt_no,
+                    adopted = true, "receipt issued"
+                );
+                return Ok(Next::Done);
+            }
+            Adoption::ClaimGone => return Ok(Next::Stop),
+            Adoption::NotOurs => decide::foreign(invoice),
+            Adoption::Known | Adoption::Conflict { .. } => decide::resolve(
+                invoice,
+                &format!("the number holds invoice {owner}, which has another number by our books"),
+            ),
+        };
+        self.then(Then::Halt(reason), None).await
     }
 
     /// For an invoice that gave its number up, dead or to be discarded (protocol D10, E4).

@@ -21,6 +21,8 @@ statements! {
                i.last_code, i.last_error, i.attempts, i.merchant_id, i.payment_id,
                EXISTS (SELECT FROM submissions s WHERE s.invoice_id = i.id AND s.invoice_no = coalesce(i.invoice_no, l.next_invoice_no)
                        AND (s.outcome IS NULL OR s.outcome = 'unknown')) AS ever_unknown,
+               EXISTS (SELECT FROM submissions s WHERE s.device_id = l.device_id AND s.invoice_no = l.next_invoice_no
+                       AND s.invoice_id <> i.id AND (s.outcome IS NULL OR s.outcome = 'unknown')) AS others_unknown,
                stored.body,
                sale.invoice_no AS original_no, p.receipt, p.money_key, p.phone, p.method,
                coalesce(p.occurred_at, p.settled_at, p.recorded_at) AS occurred_at,
@@ -105,6 +107,8 @@ pub struct History {
     pub attempts: u32,
     /// Some send of this invoice under this number was never answered, in this round or an earlier one.
     pub ever_unknown: bool,
+    /// Some send of another invoice under this number was never answered, and may arrive yet.
+    pub others_unknown: bool,
     /// Since when nobody knows whether the number is taken; look it up before anything is sent.
     pub unknown_since: Option<Timestamp>,
     /// Since when KRA says that the number is taken and look-ups do not show it (protocol D9).
@@ -178,6 +182,7 @@ fn invoice(device: DeviceId, id: Uuid, row: &Row) -> Result<LaneInvoice, LedgerE
         history: History {
             attempts: count("attempts")?,
             ever_unknown: row.try_get("ever_unknown")?,
+            others_unknown: row.try_get("others_unknown")?,
             unknown_since: row.try_get("unknown_since")?,
             hidden_since: row.try_get("hidden_since")?,
             refused: row.try_get("refused")?,

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use risiti_ledger::{Place, Vault};
+use risiti_ledger::{DatabaseSettings, Ledger, Place, Vault};
 use risiti_testkit::{Namespace, Process, Program, TestDatabase, amqp_url, eventually};
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -14,7 +14,7 @@ const KEY: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
 pub(crate) struct Stage {
     pub(crate) database: TestDatabase,
     pub(crate) namespace: Namespace,
-    sim: Process,
+    _sim: Process,
     sim_url: String,
     http: reqwest::Client,
     dialect: &'static str,
@@ -40,7 +40,7 @@ impl Stage {
         let stage = Self {
             database,
             namespace: Namespace::unique(),
-            sim,
+            _sim: sim,
             sim_url: format!("http://{address}"),
             http,
             dialect,
@@ -78,7 +78,8 @@ impl Stage {
         let host = &self.sim_url;
         for number in numbers {
             let device = Device { id: Uuid::now_v7(), pin: format!("P{number:09}A") };
-            let keys = json!({ "tin": device.pin, "bhfId": "00", "dvcSrlNo": "RISITI/1", "cmcKey": "cmc-key-1" });
+            let keys =
+                json!({ "tin": device.pin, "bhfId": "00", "dvcSrlNo": "RISITI/1", "cmcKey": "cmc-key-1" });
             let registered: Value = self.post("/_sim/devices", &keys).await;
             let sealed = |column, secret: &str| {
                 let sealed = vault.seal(Place { column, row: device.id }, &secret.into()).unwrap();
@@ -251,7 +252,8 @@ impl Stage {
         assert_eq!(ours.len(), theirs.len(), "{theirs:#?}");
         for row in &ours {
             let (id, pin): (Uuid, String) = (row.get(0), row.get(1));
-            let their = theirs.iter().find(|sale| sale["remark"] == id.to_string()).expect("a sale KRA has not");
+            let their =
+                theirs.iter().find(|sale| sale["remark"] == id.to_string()).expect("a sale KRA has not");
             assert_eq!(their["tin"], pin);
             assert_eq!(their["invcNo"], row.get::<_, i64>(2));
             assert_eq!(their["curRcptNo"], row.get::<_, i64>(3).to_string());
@@ -264,12 +266,20 @@ impl Stage {
         assert_eq!(self.count(gaps).await, 0, "numbers passed that nobody owns");
     }
 
-    pub(crate) fn freeze_sim(&self) {
-        self.sim.freeze();
+    pub(crate) fn sim_url(&self) -> &str {
+        &self.sim_url
     }
 
-    pub(crate) fn thaw_sim(&self) {
-        self.sim.thaw();
+    /// Proof of the key the workers are given.
+    pub(crate) async fn plant_canary(&self) {
+        let settings = DatabaseSettings {
+            url: self.database.url().into(),
+            pool_size: 1,
+            role: None,
+            application_name: "test",
+        };
+        let vault = Vault::new(&KEY.into(), None).unwrap();
+        Ledger::open(settings).unwrap().plant_canary(&vault).await.unwrap();
     }
 }
 
