@@ -31,7 +31,7 @@ pub(crate) async fn run(session: &Session, command: DeviceCommand) -> Result<Exi
 }
 
 async fn add(session: &Session, args: DeviceAdd) -> Result<()> {
-    let vault = session.vault()?;
+    let vault = session.vault().await?;
     let more = options(&args.more)?;
     let mut device = NewDevice {
         id: None,
@@ -75,7 +75,7 @@ async fn add(session: &Session, args: DeviceAdd) -> Result<()> {
 }
 
 async fn update(session: &Session, args: DeviceUpdate) -> Result<()> {
-    let vault = session.vault()?;
+    let vault = session.vault().await?;
     let changes = DeviceChanges {
         merchant: args.merchant,
         environment: args.environment,
@@ -114,7 +114,7 @@ async fn install_known(
     args: &MoreArgs,
     by: &ByHand,
 ) -> Result<risiti_ledger::Updated> {
-    let vault = session.vault()?;
+    let vault = session.vault().await?;
     let device = session.ledger.device(id, vault).await?.ok_or(ManageError::NoDevice(id))?;
     let installed = initialise::install(session, id, &profile::of_stored(&device)?, args).await?;
     let mut changes = DeviceChanges::default();

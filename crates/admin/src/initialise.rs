@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 use risiti_domain::DeviceId;
-use risiti_etims::{CallError, Client, ClientSettings, DeviceProfile, InitialiseError, Initialised};
+use risiti_etims::{CallError, Client, ClientSettings, DeviceProfile, InitialiseError, Initialised, Witness};
 use risiti_service::BadSetting;
 use secrecy::ExposeSecret as _;
 
@@ -36,7 +36,7 @@ pub(crate) async fn install(
     profile: &DeviceProfile,
     args: &MoreArgs,
 ) -> Result<Installed> {
-    let vault = session.vault()?;
+    let vault = session.vault().await?;
     let folder = state_folder(args)?;
     let keep = Keep::open(&folder, profile.environment, &profile.pin, &profile.branch)?;
     if let Some(kept) = keep.read(vault)? {
@@ -53,15 +53,15 @@ pub(crate) async fn install(
             .with_context(|| format!("{} holds no usable answer", keep.path().display()))?;
         return Ok(Installed { device: kept.device, initialised, keep });
     }
-    let client = client(&args.call)?;
+    let client = client(&args.call, None)?;
     let initialised = client.initialise(profile).await.map_err(explain)?;
     let kept = Kept { device, serial: profile.serial.clone(), answer: initialised.answer.clone() };
     keep.write(&kept, vault)?;
     Ok(Installed { device, initialised, keep })
 }
 
-pub(crate) fn client(args: &CallArgs) -> Result<Client> {
-    let settings = ClientSettings { call_timeout: args.etims_timeout, ..ClientSettings::default() };
+pub(crate) fn client(args: &CallArgs, witness: Option<Witness>) -> Result<Client> {
+    let settings = ClientSettings { call_timeout: args.etims_timeout, witness, ..ClientSettings::default() };
     Ok(Client::new(settings)?)
 }
 

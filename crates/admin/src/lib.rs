@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod captures;
 mod cli;
 mod device;
 mod device_cli;
@@ -68,7 +69,7 @@ async fn dispatch(session: &Session, command: Command) -> anyhow::Result<ExitCod
 
 async fn migrate(session: &Session) -> anyhow::Result<()> {
     let report = risiti_ledger::migrate(&session.database_url).await?;
-    if let Some(vault) = session.vault_if_given() {
+    if let Some(vault) = session.vault_if_given().await? {
         session.ledger.plant_canary(vault).await?;
     }
     for warning in &report.warnings {
@@ -84,7 +85,7 @@ async fn migrate(session: &Session) -> anyhow::Result<()> {
 }
 
 async fn reencrypt(session: &Session) -> anyhow::Result<()> {
-    let done = session.ledger.reencrypt(session.vault()?).await?;
+    let done = session.ledger.reencrypt(session.vault().await?).await?;
     let text = format!(
         "Sealed anew: {} signing keys and the secrets of {} devices. RISITI_CREDENTIALS_KEY_OLD can go once \
          every program runs with the new key.",

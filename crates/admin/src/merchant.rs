@@ -25,7 +25,7 @@ pub(crate) async fn run(session: &Session, command: MerchantCommand) -> Result<(
 }
 
 async fn create(session: &Session, slug: &str, name: &str) -> Result<()> {
-    if let Some(vault) = session.vault_if_given() {
+    if let Some(vault) = session.vault_if_given().await? {
         session.ledger.plant_canary(vault).await?;
     }
     let (id, secret) = session.ledger.create_merchant(slug, name).await?;

@@ -45,7 +45,7 @@ async fn add(session: &Session, add: &ProviderAdd) -> Result<()> {
     };
     // A key that is missing is a bad setting, found before anything is touched.
     let vault = match add.provider {
-        Provider::Paystack => Some(session.vault()?),
+        Provider::Paystack => Some(session.vault().await?),
         Provider::Daraja | Provider::Gumroad => None,
     };
     let added = session.ledger.add_account(&add.merchant, &account, vault).await?;

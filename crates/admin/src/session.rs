@@ -1,7 +1,7 @@
 //! What every command works with: database, vault, output, and who runs it.
 
 use anyhow::Result;
-use risiti_ledger::{DatabaseSettings, Ledger, Vault};
+use risiti_ledger::{DatabaseSettings, KeyCheck, Ledger, Vault};
 use risiti_service::{BadSetting, Context};
 use secrecy::SecretString;
 
@@ -43,14 +43,27 @@ impl Session {
         })
     }
 
+    /// The vault, once it is sure that its key is the one this installation's secrets are sealed under.
+    ///
     /// # Errors
-    /// [`BadSetting`] when no key was given.
-    pub(crate) fn vault(&self) -> Result<&Vault> {
-        Ok(self.vault.as_ref().ok_or_else(|| missing("--credentials-key (RISITI_CREDENTIALS_KEY)"))?)
+    /// [`BadSetting`] when no key was given, or another one.
+    pub(crate) async fn vault(&self) -> Result<&Vault> {
+        self.vault_if_given()
+            .await?
+            .ok_or_else(|| missing("--credentials-key (RISITI_CREDENTIALS_KEY)").into())
     }
 
-    pub(crate) fn vault_if_given(&self) -> Option<&Vault> {
-        self.vault.as_ref()
+    /// The same for commands that can do without.
+    pub(crate) async fn vault_if_given(&self) -> Result<Option<&Vault>> {
+        let Some(vault) = &self.vault else { return Ok(None) };
+        match self.ledger.prove_key(vault).await? {
+            KeyCheck::Right | KeyCheck::NothingSealedYet => Ok(Some(vault)),
+            KeyCheck::Wrong => Err(BadSetting::new(
+                "--credentials-key (RISITI_CREDENTIALS_KEY)",
+                "not the key that this database's secrets are encrypted under",
+            )
+            .into()),
+        }
     }
 }
 

@@ -51,7 +51,7 @@ pub(crate) async fn run(
     out: Option<&Path>,
     call: &CallArgs,
 ) -> Result<ExitCode> {
-    let vault = session.vault()?;
+    let vault = session.vault().await?;
     let stored = session.ledger.device(device, vault).await?.ok_or(ManageError::NoDevice(device))?;
     if stored.environment != Environment::Sandbox {
         bail!(
@@ -64,7 +64,7 @@ pub(crate) async fn run(
     let mut verification = Verification {
         ledger: &session.ledger,
         claim,
-        client: initialise::client(call)?,
+        client: initialise::client(call, Some(report.captures().witness()))?,
         profile: profile::of_stored(&stored)?,
         by: ByHand { operator: session.operator.clone(), reason: "device verify".to_owned() },
         report,
@@ -111,13 +111,13 @@ impl Verification<'_> {
 
     async fn token(&mut self) -> Result<bool> {
         if self.profile.dialect != Dialect::Gateway {
-            self.report.add("token", Verdict::Skip, "the dialect needs none", json!(null))?;
+            self.report.add("token", Verdict::Skip, "the dialect needs none")?;
             return Ok(true);
         }
         match self.client.check_token(&self.profile).await {
-            Ok(()) => self.report.add("token", Verdict::Pass, "handed out", json!(null))?,
+            Ok(()) => self.report.add("token", Verdict::Pass, "handed out")?,
             Err(error) => {
-                self.report.add("token", Verdict::Fail, &error.to_string(), json!(null))?;
+                self.report.add("token", Verdict::Fail, &error.to_string())?;
                 return Ok(false);
             }
         }
@@ -127,7 +127,7 @@ impl Verification<'_> {
     async fn code_list(&mut self) -> Result<()> {
         match self.client.code_list(&self.profile).await {
             Ok(list) if list.classes.is_empty() => {
-                self.report.add("code list", Verdict::Fail, "answered, and empty", json!(null))
+                self.report.add("code list", Verdict::Fail, "answered, and empty")
             }
             Ok(list) => {
                 let detail = match list.tax_rates() {
@@ -136,10 +136,9 @@ impl Verification<'_> {
                     }
                     _ => "read",
                 };
-                let classes: Vec<_> = list.classes.iter().map(|class| &class.code).collect();
-                self.report.add("code list", Verdict::Pass, detail, json!({ "classes": classes }))
+                self.report.add("code list", Verdict::Pass, detail)
             }
-            Err(error) => self.report.add("code list", Verdict::Fail, &error.to_string(), json!(null)),
+            Err(error) => self.report.add("code list", Verdict::Fail, &error.to_string()),
         }
     }
 
@@ -150,8 +149,6 @@ impl Verification<'_> {
         let document = document(number, sale);
         let body = sale_body(&self.profile, &document);
         let outcome = self.client.send(&self.profile, &body, number).await;
-        let sent =
-            json!({ "request": capture(&body), "outcome": outcome.as_str(), "answer": told(&outcome) });
         let (receipt, how) = match &outcome {
             SendOutcome::Ok(receipt) => (Some(receipt.clone()), "accepted"),
             _ if outcome.leaves_number_unknown() => {
@@ -161,7 +158,7 @@ impl Verification<'_> {
         };
         let Some(receipt) = receipt else {
             let detail = format!("number {number} {}: {}", outcome.as_str(), told(&outcome));
-            self.report.add(step, Verdict::Fail, &detail, sent)?;
+            self.report.add(step, Verdict::Fail, &detail)?;
             return Ok(None);
         };
         self.ledger.number_used(&self.claim, number, &self.by).await.with_context(|| {
@@ -172,27 +169,27 @@ impl Verification<'_> {
             )
         })?;
         let detail = format!("number {number} {how}, receipt {}", receipt.receipt_no);
-        self.report.add(step, Verdict::Pass, &detail, sent)?;
+        self.report.add(step, Verdict::Pass, &detail)?;
         Ok(Some(Filed { document, body, receipt }))
     }
 
     async fn look_up(&mut self, sale: &Filed) -> Result<()> {
         if self.profile.dialect == Dialect::Vscu {
-            return self.report.add("look-up", Verdict::Skip, "the dialect has none", json!(null));
+            return self.report.add("look-up", Verdict::Skip, "the dialect has none");
         }
         let number = sale.document.invoice_no;
         match self.found(&sale.document).await {
             Some(receipt) if receipt.receipt_no == sale.receipt.receipt_no => {
                 let detail = format!("number {number} found, receipt {}", receipt.receipt_no);
-                self.report.add("look-up", Verdict::Pass, &detail, json!({ "invoice_no": number }))
+                self.report.add("look-up", Verdict::Pass, &detail)
             }
             Some(receipt) => {
                 let detail = format!("number {number} found with another receipt, {}", receipt.receipt_no);
-                self.report.add("look-up", Verdict::Fail, &detail, json!({ "invoice_no": number }))
+                self.report.add("look-up", Verdict::Fail, &detail)
             }
             None => {
                 let detail = format!("number {number} not found as ours");
-                self.report.add("look-up", Verdict::Fail, &detail, json!({ "invoice_no": number }))
+                self.report.add("look-up", Verdict::Fail, &detail)
             }
         }
     }
@@ -228,9 +225,7 @@ impl Verification<'_> {
             }
             other => (Verdict::Fail, format!("{}: {}", other.as_str(), told(other))),
         };
-        let seen =
-            json!({ "request": capture(&sale.body), "outcome": outcome.as_str(), "answer": told(&outcome) });
-        self.report.add("same number again", verdict, &detail, seen)
+        self.report.add("same number again", verdict, &detail)
     }
 }
 
@@ -251,17 +246,6 @@ fn document(number: i64, sale: Option<i64>) -> SaleDocument {
     }
 }
 
-/// The body as JSON with what must not leave the machine blanked.
-fn capture(body: &[u8]) -> serde_json::Value {
-    let mut json = serde_json::from_slice(body).unwrap_or(serde_json::Value::Null);
-    for key in ["cmcKey", "custMblNo"] {
-        if let Some(value) = json.get_mut(key) {
-            *value = json!("[redacted]");
-        }
-    }
-    json
-}
-
 fn told(outcome: &SendOutcome) -> String {
     match (outcome, outcome.answer()) {
         (SendOutcome::Ok(receipt), _) => format!("receipt {}", receipt.receipt_no),
@@ -274,12 +258,6 @@ fn told(outcome: &SendOutcome) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_capture_blanks_credentials_and_phones() {
-        let captured = capture(br#"{"cmcKey":"k","custMblNo":"254712345678","invcNo":1}"#).to_string();
-        assert_eq!(captured, r#"{"cmcKey":"[redacted]","custMblNo":"[redacted]","invcNo":1}"#);
-    }
 
     #[test]
     fn a_credit_note_names_its_sale() {

@@ -17,6 +17,7 @@ use crate::outcome::{CallError, HaltReason, LookUpOutcome, SendOutcome};
 use crate::profile::DeviceProfile;
 use crate::token::{NoToken, Tokens};
 use crate::wire::{self, Query};
+use crate::witness::Witness;
 use crate::{code_list, initialise, look_up, sale};
 
 /// Before KRA had any of its systems: all codes, not only changed ones.
@@ -36,6 +37,8 @@ pub struct ClientSettings {
     pub answer_bytes_max: usize,
     /// One more certificate authority to trust, PEM: for a VSCU or a test behind its own.
     pub extra_root_pem: Option<Vec<u8>>,
+    /// Sees every exchange, for `device verify`.
+    pub witness: Option<Witness>,
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -70,6 +73,7 @@ impl Default for ClientSettings {
             calls_max: 200,
             answer_bytes_max: 1 << 20,
             extra_root_pem: None,
+            witness: None,
         }
     }
 }

@@ -11,6 +11,7 @@ use tokio::sync::Semaphore;
 
 use crate::client::{ClientError, ClientSettings};
 use crate::text;
+use crate::witness::{Exchange, Witness};
 
 /// No host is left alone for longer because it asked to.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
@@ -23,6 +24,7 @@ pub(crate) struct Http {
     calls: Arc<Semaphore>,
     call_timeout: Duration,
     answer_bytes_max: usize,
+    witness: Option<Witness>,
 }
 
 /// A whole answer, of any status.
@@ -68,11 +70,27 @@ impl Http {
             calls: Arc::new(Semaphore::new(settings.calls_max)),
             call_timeout: settings.call_timeout,
             answer_bytes_max: settings.answer_bytes_max,
+            witness: settings.witness.clone(),
         })
     }
 
     /// One call, from a free place among the connections to the last byte of the answer.
     pub(crate) async fn call(&self, request: Request) -> Result<HttpAnswer, Failure> {
+        let Some(witness) = &self.witness else { return self.exchange(request).await };
+        let (method, path) = (request.method().to_string(), request.url().path().to_owned());
+        let sent = request.body().and_then(|body| body.as_bytes()).unwrap_or_default().to_vec();
+        let answer = self.exchange(request).await;
+        witness.see(&Exchange {
+            method: &method,
+            path: &path,
+            request: &sent,
+            status: answer.as_ref().ok().map(|answer| answer.status),
+            answer: answer.as_ref().map_or(&[], |answer| &answer.body),
+        });
+        answer
+    }
+
+    async fn exchange(&self, request: Request) -> Result<HttpAnswer, Failure> {
         let place = tokio::time::timeout(self.call_timeout, self.calls.acquire()).await;
         let Ok(Ok(_place)) = place else {
             return Err(Failure::NotSent("too many calls at once".to_owned()));

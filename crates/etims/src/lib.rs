@@ -21,6 +21,7 @@ mod text;
 mod time;
 mod token;
 mod wire;
+mod witness;
 
 pub use answer::Answer;
 pub use backoff::Backoff;
@@ -33,3 +34,4 @@ pub use outcome::{CallError, HaltReason, LookUpOutcome, SendOutcome};
 pub use profile::{DeviceProfile, Item, TokenSettings};
 pub use receipt::{Receipt, control_unit_invoice_no, receipt_url};
 pub use tax::{Split, TaxRates};
+pub use witness::{Exchange, Witness};

@@ -42,6 +42,14 @@ async fn a_legacy_device_passes_and_its_numbers_are_written_down() {
     for file in files {
         assert!(!std::fs::read_to_string(file).unwrap().contains(CMC_KEY));
     }
+    let sale: Value =
+        serde_json::from_str(&std::fs::read_to_string(out.join("3-sale.json")).unwrap()).unwrap();
+    assert_eq!(sale["exchanges"][0]["request"]["invcNo"], 1, "{sale}");
+    assert_eq!(
+        sale["exchanges"][0]["answer"]["data"]["curRcptNo"].to_string().trim_matches('"'),
+        "1",
+        "{sale}"
+    );
     let sales = kra.get("/_sim/sales").await.to_string();
     assert!(sales.contains("VERIFY-1") && sales.contains("VERIFY-2"), "{sales}");
 
