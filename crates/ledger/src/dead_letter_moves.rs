@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use risiti_domain::{DeviceId, InvoiceId};
 use tokio_postgres::types::Json;
 
-use crate::device_admin::ByHand;
+use crate::by_hand::ByHand;
 use crate::error::LedgerError;
 use crate::pool::Ledger;
 use crate::replay_runs::PileItem;

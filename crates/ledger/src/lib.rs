@@ -2,17 +2,23 @@
 
 mod adoption;
 mod books;
+mod by_hand;
+mod connection;
 mod credentials;
+mod dead_letter_evidence;
 mod dead_letter_list;
 mod dead_letter_moves;
 mod dead_letters;
 mod device_admin;
+mod device_changes;
 mod devices;
 mod directory;
 mod error;
 mod events;
 mod hosts;
+mod lane_by_hand;
 mod lane_gauges;
+mod lane_resolve;
 mod lane_settle;
 mod lane_status;
 mod lane_work;
@@ -45,11 +51,14 @@ mod verification;
 mod wake;
 
 pub use adoption::Adoption;
+pub use by_hand::ByHand;
 pub use credentials::{KeyCheck, Reencrypted};
+pub use dead_letter_evidence::Evidence;
 pub use dead_letter_list::{CauseCount, DeadLetter, DeadLetterFilter};
 pub use dead_letter_moves::{KeptMessage, PileMove};
 pub use dead_letters::{MessageDeadLetter, invoice_dead_letter_id};
-pub use device_admin::{ByHand, DeviceChanges, DeviceOptions, NewDevice, Updated};
+pub use device_admin::{DeviceOptions, NewDevice};
+pub use device_changes::{DeviceChanges, Updated};
 pub use devices::{Device, DeviceToken};
 pub use directory::{
     Bytes, DarajaAccount, Directory, GumroadAccount, Merchant, PaystackAccount, PaystackKey, hash_path_secret,
@@ -57,7 +66,9 @@ pub use directory::{
 pub use error::{LedgerError, Refusal};
 pub use events::{Delivery, IncomingEvent};
 pub use hosts::{Breaker, HostProof, HostState};
+pub use lane_by_hand::LaneRefusal;
 pub use lane_gauges::LaneGauges;
+pub use lane_resolve::{HandReceipt, Ownership, Resolved};
 pub use lane_settle::Tally;
 pub use lane_status::LaneStatus;
 pub use lane_work::{History, LaneInvoice, LaneWork, LateLookUp};

@@ -9,8 +9,8 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
+use crate::by_hand::ByHand;
 use crate::dead_letter_list::{DeadLetterFilter, lies_there, wanted};
-use crate::device_admin::ByHand;
 use crate::error::LedgerError;
 use crate::pool::Ledger;
 use crate::statements::statements;
@@ -27,7 +27,7 @@ statements! {
     /// What died after the run began is the next run's: else a fast refusal could go round and round.
     LETTER = concat!("
         SELECT d.id, d.invoice_id, d.deliveries, (", lies_there!(), ") AS lies_there,
-               d.solved_at IS NULL AS open, (", wanted!(), ") AS wanted, d.dead_at < $7 AS old_enough,
+               d.solved_at IS NULL AS open, coalesce(", wanted!(), ", false) AS wanted, d.dead_at < $7 AS old_enough,
                d.tried_in IS NOT DISTINCT FROM $8 AS tried
         FROM dead_letters d LEFT JOIN merchants m ON m.id = d.merchant_id
         WHERE d.id = $9");

@@ -37,7 +37,9 @@ const ETIMS_WORKER: &[&[Statement]] = &[
 
 const ADMIN: &[&[Statement]] = &[
     crate::credentials::STATEMENTS,
+    crate::by_hand::STATEMENTS,
     crate::device_admin::STATEMENTS,
+    crate::device_changes::STATEMENTS,
     crate::devices::STATEMENTS,
     crate::lane_status::STATEMENTS,
     crate::listen::STATEMENTS,

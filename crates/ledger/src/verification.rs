@@ -4,7 +4,7 @@
 use risiti_domain::DeviceId;
 use uuid::Uuid;
 
-use crate::device_admin::ByHand;
+use crate::by_hand::ByHand;
 use crate::error::LedgerError;
 use crate::lanes::Claim;
 use crate::manage::ManageError;

@@ -85,6 +85,18 @@ async fn the_first_device_is_the_default_until_another_is_named() {
 }
 
 #[tokio::test]
+async fn a_device_may_go_to_another_merchant_before_its_first_invoice() {
+    let kit = Kit::with_merchant().await;
+    let device = id(&kit.add_device(URL, "00", &["--shortcode", "174379"]).await);
+    kit.run(&["merchant", "create", "--slug", "other", "--name", "Other"]).await.ok();
+    kit.run(&["device", "update", &device, "--merchant", "other", "--reason", "sold"]).await.ok();
+    let shown = kit.run(&["device", "show", &device]).await.ok();
+    assert_eq!(shown["merchant"], "other");
+    let rest = "SELECT (SELECT is_default FROM devices) || ' ' || (device_id IS NULL) FROM short_codes";
+    assert_eq!(kit.value(rest).await.unwrap(), "true true");
+}
+
+#[tokio::test]
 async fn the_gateway_needs_all_of_its_settings() {
     let kit = Kit::with_merchant().await;
     let mut args = device_add(URL, "00");
