@@ -64,7 +64,8 @@ BEGIN
             'USAGE ON SEQUENCE lane_position'
         ]
         WHEN 'risiti_replay' THEN ARRAY[
-            'SELECT ON merchants, provider_accounts, short_codes, events, payments, reversals, lane_leases, hosts',
+            'SELECT ON merchants, provider_accounts, short_codes, events, payments, reversals, hosts',
+            'SELECT, DELETE ON lane_leases',
             'SELECT ' || device_columns || ' ON devices',
             'SELECT, UPDATE ON invoices, lanes',
             'SELECT, INSERT, UPDATE ON submissions, dead_letters, operator_actions, foreign_invoice_numbers',
