@@ -24,7 +24,7 @@ impl Database {
     /// Looks every second, and tells the readiness and whoever follows. Ends only with a credentials key
     /// that is not the database's: working on would halt every lane.
     pub(crate) async fn watch(&self, ledger: &Ledger, vault: &Vault, readiness: &Readiness) -> BadSetting {
-        let mut known = false;
+        let (mut known, mut told) = (false, None);
         loop {
             let seen = look(ledger, vault, &mut known).await;
             if matches!(seen, Ok(KeyCheck::Wrong)) {
@@ -32,6 +32,12 @@ impl Database {
                 return BadSetting::new("--credentials-key (RISITI_CREDENTIALS_KEY)", problem);
             }
             let up = seen.is_ok();
+            if told.replace(up) != Some(up) {
+                match &seen {
+                    Ok(_) => tracing::info!("the database is there"),
+                    Err(error) => tracing::warn!("the database cannot be worked with: {error}"),
+                }
+            }
             self.up.send_if_modified(|was| std::mem::replace(was, up) != up);
             readiness.set("database", seen.map(drop).map_err(|error| error.to_string()));
             tokio::time::sleep(LOOK).await;

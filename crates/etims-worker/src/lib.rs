@@ -41,6 +41,7 @@ const LANES_PER_CALL: u32 = 2;
 /// Files invoices until told to stop; then finishes the calls under way within the grace (protocol D17).
 pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
     settings.lanes.check()?;
+    context.readiness.expect(&["broker", "database"]);
     let (ledger, vault, broker) = (open_ledger(&settings)?, open_vault(&settings)?, open_broker(&settings)?);
     let lanes = Arc::new(lanes(&settings, &context, ledger, vault, &broker)?);
     let database = Database::new();

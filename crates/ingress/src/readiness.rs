@@ -7,6 +7,7 @@ use tokio::sync::watch;
 use crate::merchants::Merchants;
 
 pub(crate) fn follow(context: &Context, mut merchants: Merchants, mut broker: watch::Receiver<BrokerState>) {
+    context.readiness.expect(&["broker", "merchant directory"]);
     let (readiness, shutdown) = (context.readiness.clone(), context.shutdown.clone());
     let watching = async move {
         loop {

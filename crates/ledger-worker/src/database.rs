@@ -35,9 +35,16 @@ impl Gate {
 
     /// Looks at the database until cancelled, and tells the readiness checks what it saw.
     pub(crate) async fn watch(&self, ledger: &Ledger, readiness: &Readiness, cancel: &CancellationToken) {
+        let mut told = None;
         while !cancel.is_cancelled() {
             let seen = ledger.check_schema().await;
             self.report(&seen, readiness);
+            if told.replace(seen.is_ok()) != Some(seen.is_ok()) {
+                match &seen {
+                    Ok(()) => tracing::info!("the database is there"),
+                    Err(error) => tracing::warn!("the database cannot be worked with: {error}"),
+                }
+            }
             let pause = if seen.is_ok() { LOOK_WHEN_UP } else { LOOK_WHEN_DOWN };
             tokio::select! {
                 () = cancel.cancelled() => {}
@@ -55,12 +62,7 @@ impl Gate {
         };
         readiness.set("database", database);
         readiness.set("schema", schema);
-        let was_open = self.open.send_replace(seen.is_ok());
-        match (was_open, seen) {
-            (false, Ok(())) => tracing::info!("the database is there"),
-            (true, Err(error)) => tracing::warn!("the database cannot be worked with: {error}"),
-            _ => {}
-        }
+        self.open.send_replace(seen.is_ok());
     }
 }
 

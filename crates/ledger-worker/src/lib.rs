@@ -53,6 +53,7 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
     )
     .map_err(|error| BadSetting::new("--amqp-url (AMQP_URL)", error.to_string()))?;
 
+    context.readiness.expect(&["broker", "database", "schema"]);
     let gate = Gate::new();
     let work = work(&settings, &context, &ledger, &broker, &gate);
     tokio::select! {

@@ -16,6 +16,13 @@ impl Readiness {
         self.checks().insert(check, state);
     }
 
+    /// Names the checks to come: until each was set, the program is not ready.
+    pub fn expect(&self, checks: &[&'static str]) {
+        for check in checks {
+            self.checks().entry(check).or_insert_with(|| Err("not known yet".into()));
+        }
+    }
+
     /// Each failing check as `name: reason`; empty when ready.
     #[must_use]
     pub fn missing(&self) -> Vec<String> {
@@ -40,6 +47,16 @@ mod tests {
     #[test]
     fn a_program_that_has_checked_nothing_is_not_ready() {
         assert_eq!(Readiness::default().missing(), ["still starting"]);
+    }
+
+    #[test]
+    fn an_expected_check_is_missing_until_it_is_set() {
+        let readiness = Readiness::default();
+        readiness.set("broker", Ok(()));
+        readiness.expect(&["broker", "database"]);
+        assert_eq!(readiness.missing(), ["database: not known yet"]);
+        readiness.set("database", Ok(()));
+        assert_eq!(readiness.missing(), [""; 0]);
     }
 
     #[test]
