@@ -10,6 +10,8 @@ CREATE TABLE events (
     authenticated_by  text NOT NULL,
     received_at       timestamptz NOT NULL,
     recorded_at       timestamptz NOT NULL DEFAULT now(),
+    -- W3C trace id of the webhook's request, to follow it from there to its receipt.
+    trace_id          text,
     body              bytea NOT NULL,
     duplicates        bigint NOT NULL DEFAULT 0,
     conflict          boolean NOT NULL DEFAULT false,

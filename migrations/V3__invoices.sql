@@ -39,6 +39,8 @@ CREATE TABLE invoices (
                          CHECK (state IN ('pending', 'submitting', 'success', 'dead', 'discarded')),
     amount               numeric(14, 2) NOT NULL CONSTRAINT invoice_amount_positive CHECK (amount > 0),
     currency             text NOT NULL DEFAULT 'KES' CONSTRAINT invoice_in_kes CHECK (currency = 'KES'),
+    -- The event that made it owed.
+    event_id             uuid REFERENCES events,
     -- A credit note's sale, and the reversal it answers.
     sale_id              uuid REFERENCES invoices,
     reversal_id          uuid REFERENCES reversals CONSTRAINT one_credit_note_per_reversal UNIQUE,

@@ -28,6 +28,7 @@ pub(crate) fn read(message: &Message) -> Reading {
             provider: envelope.channel.provider(),
             authenticated_by: envelope.authenticated_by,
             received_at: envelope.received_at,
+            trace_id: Some(trace_id(&message.headers).to_owned()).filter(|id| !id.is_empty()),
             body: message.body.clone(),
             event,
         })),

@@ -18,9 +18,9 @@ statements! {
     /// direction only (protocol C2).
     INSERT = "
         INSERT INTO events
-            (id, merchant_id, provider, kind, delivery_key, facts_sha256, authenticated_by, received_at, body)
+            (id, merchant_id, provider, kind, delivery_key, facts_sha256, authenticated_by, received_at, body, trace_id)
         SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[],
-            $8::timestamptz[], $9::bytea[])
+            $8::timestamptz[], $9::bytea[], $10::text[])
         ON CONFLICT (merchant_id, provider, delivery_key) DO NOTHING
         RETURNING id";
     LOCK_KNOWN = "
@@ -50,6 +50,8 @@ pub struct IncomingEvent {
     pub provider: Provider,
     pub authenticated_by: AuthenticatedBy,
     pub received_at: Timestamp,
+    /// W3C trace id of its request.
+    pub trace_id: Option<String>,
     /// The provider's bytes.
     pub body: Bytes,
     pub event: Event,
@@ -148,10 +150,22 @@ async fn insert(
     let authenticated_by: Vec<&str> = events.iter().map(|event| event.authenticated_by.as_str()).collect();
     let received_at: Vec<Timestamp> = events.iter().map(|event| event.received_at).collect();
     let bodies: Vec<&[u8]> = events.iter().map(|event| event.body.as_ref()).collect();
+    let traces: Vec<Option<&str>> = events.iter().map(|event| event.trace_id.as_deref()).collect();
     let rows = transaction
         .query(
             INSERT,
-            &[&ids, &merchants, &providers, &kinds, &keys, &facts, &authenticated_by, &received_at, &bodies],
+            &[
+                &ids,
+                &merchants,
+                &providers,
+                &kinds,
+                &keys,
+                &facts,
+                &authenticated_by,
+                &received_at,
+                &bodies,
+                &traces,
+            ],
         )
         .await?;
     rows.iter().map(|row| Ok(EventId::from_uuid(row.try_get(0)?))).collect()

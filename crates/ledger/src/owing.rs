@@ -17,8 +17,8 @@ statements! {
         SELECT merchant_id, id FROM devices WHERE merchant_id = ANY($1)
         ORDER BY merchant_id, is_default DESC, created_at, id";
     INSERT_SALE = "
-        INSERT INTO invoices (id, payment_id, merchant_id, device_id, kind, amount, moved_by, moved_because, moved_event)
-        VALUES ($1, $2, $3, $4, 'sale', $5, 'ledger-worker', 'the payment owes a receipt', $6)
+        INSERT INTO invoices (id, payment_id, merchant_id, device_id, kind, amount, event_id, moved_by, moved_because, moved_event)
+        VALUES ($1, $2, $3, $4, 'sale', $5, $6, 'ledger-worker', 'the payment owes a receipt', $6)
         ON CONFLICT (payment_id) WHERE kind = 'sale' DO NOTHING";
     /// Only what was never sent: KRA may know the rest under the old device's number. Credit notes go along,
     /// none of them can have been sent before its sale.

@@ -38,10 +38,10 @@ statements! {
             WHERE payment_id = $2 AND kind = 'sale' FOR SHARE
         ), note AS (
             INSERT INTO invoices (id, payment_id, merchant_id, device_id, kind, state, amount, sale_id, reversal_id,
-                moved_by, moved_because, moved_event)
+                event_id, moved_by, moved_because, moved_event)
             SELECT $1, payment_id, merchant_id, device_id, 'credit_note',
                    CASE WHEN state = 'discarded' THEN 'discarded' ELSE 'pending' END, $3, id, $4,
-                   'ledger-worker', CASE WHEN state = 'discarded' THEN 'its sale was discarded' ELSE 'money went back' END,
+                   $5, 'ledger-worker', CASE WHEN state = 'discarded' THEN 'its sale was discarded' ELSE 'money went back' END,
                    $5
             FROM sale
             ON CONFLICT ON CONSTRAINT one_credit_note_per_reversal DO NOTHING

@@ -18,6 +18,7 @@ fn fixture(merchant: &Merchant, channel: Channel, file: &str) -> IncomingEvent {
         merchant: merchant.id,
         provider: channel.provider(),
         authenticated_by: AuthenticatedBy::Path,
+        trace_id: None,
         received_at: Timestamp::now(),
         event: parse(channel, format, &body, &Account::default()).unwrap(),
         body,

@@ -244,6 +244,7 @@ impl Merchant {
             provider,
             authenticated_by: AuthenticatedBy::Path,
             received_at: Timestamp::now(),
+            trace_id: None,
             body: Bytes::from(format!("{kind} {delivery_key}")),
             event: Event { kind: kind.to_owned(), delivery_key, facts, body },
         }
