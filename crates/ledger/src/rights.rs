@@ -2,7 +2,7 @@
 
 use risiti_testkit::TestDatabase;
 
-use crate::statements::Statement;
+use crate::statements::{ALL, Statement};
 
 const INGRESS: &[&[Statement]] = &[crate::listen::STATEMENTS, crate::pool::STATEMENTS];
 
@@ -35,6 +35,19 @@ const ETIMS_WORKER: &[&[Statement]] = &[
     crate::wake::STATEMENTS,
 ];
 
+const REPLAY: &[&[Statement]] = &[
+    crate::by_hand::STATEMENTS,
+    crate::dead_letter_evidence::STATEMENTS,
+    crate::dead_letter_list::STATEMENTS,
+    crate::dead_letter_moves::STATEMENTS,
+    crate::lane_by_hand::STATEMENTS,
+    crate::lane_resolve::STATEMENTS,
+    crate::lane_status::STATEMENTS,
+    crate::pool::STATEMENTS,
+    crate::replay_runs::STATEMENTS,
+    crate::tokens::STATEMENTS,
+];
+
 const ADMIN: &[&[Statement]] = &[
     crate::credentials::STATEMENTS,
     crate::by_hand::STATEMENTS,
@@ -49,6 +62,15 @@ const ADMIN: &[&[Statement]] = &[
     crate::verification::STATEMENTS,
 ];
 
+#[test]
+fn every_module_is_some_programs() {
+    let listed = [INGRESS, LEDGER_WORKER, ETIMS_WORKER, REPLAY, ADMIN].concat();
+    for module in ALL {
+        let name = module[0].name;
+        assert!(listed.iter().any(|listed| listed[0].name == name), "no program runs the module of {name}");
+    }
+}
+
 /// Explaining a prepared statement checks the rights it needs, and runs nothing.
 #[tokio::test]
 async fn every_role_may_run_its_programs_statements() {
@@ -60,6 +82,7 @@ async fn every_role_may_run_its_programs_statements() {
         ("risiti_ingress", INGRESS),
         ("risiti_ledger_worker", LEDGER_WORKER),
         ("risiti_etims_worker", ETIMS_WORKER),
+        ("risiti_replay", REPLAY),
         ("risiti_admin", ADMIN),
     ] {
         client.batch_execute(&format!("SET ROLE {role}")).await.unwrap();

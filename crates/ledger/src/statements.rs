@@ -35,7 +35,7 @@ pub(crate) use statements;
 
 /// Every module that declares statements. A test compares this list with the source files.
 #[cfg(test)]
-const ALL: &[&[Statement]] = &[
+pub(crate) const ALL: &[&[Statement]] = &[
     crate::adoption::STATEMENTS,
     crate::credentials::STATEMENTS,
     crate::dead_letter_evidence::STATEMENTS,
