@@ -63,7 +63,7 @@ impl Ledger {
     /// Plants the canary where there is none.
     ///
     /// # Errors
-    /// [`LedgerError::WrongKey`] when there is one and the key does not open it.
+    /// [`LedgerError::Vault`] when there is one and the key does not open it.
     pub async fn plant_canary(&self, vault: &Vault) -> Result<(), LedgerError> {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
@@ -74,7 +74,7 @@ impl Ledger {
     /// Seals every stored secret under the vault's current key, in one transaction.
     ///
     /// # Errors
-    /// [`LedgerError::WrongKey`] when some secret opens with neither key; nothing is changed then.
+    /// [`LedgerError::Vault`] when some secret opens with neither key; nothing is changed then.
     pub async fn reencrypt(&self, vault: &Vault) -> Result<Reencrypted, LedgerError> {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
