@@ -12,12 +12,29 @@ use uuid::Uuid;
 use crate::device_cli::DeviceCommand;
 use crate::values;
 
+const EXAMPLES: &str = "\
+A first merchant, from nothing to tax receipts:
+  risiti-admin migrate
+  risiti-admin merchant create --slug acme --name 'Acme Ltd'
+  risiti-admin provider add --merchant acme --provider daraja --shortcode 174379
+  risiti-admin device add --merchant acme --environment sandbox --dialect legacy \\
+    --base-url https://etims-api-sbx.kra.go.ke/etims-api --pin P051234567X --branch 00 \\
+    --serial SN1 --initialise --item-code KE3NTXNO0000001 --item-class 8111150100 \\
+    --item-name Services --tax-type B --shortcode 174379";
+
+const PROVIDER_EXAMPLES: &str = "\
+Examples:
+  risiti-admin provider add --merchant acme --provider daraja --shortcode 174379 \\
+    --allow-cidr 196.201.212.0/24 --allow-cidr 196.201.214.0/24
+  risiti-admin provider add --merchant acme --provider paystack --secret-key-file key.txt
+  risiti-admin provider add --merchant acme --provider gumroad --seller-id S1";
+
 /// Sets up what a Risiti installation works with: the schema, merchants, their gateways, their tax devices.
 ///
 /// A new merchant takes three commands: `merchant create`, `provider add`, `device add`. Every command takes
 /// --json. Exit code 0: done; 1: refused or failed, with the reason; 2: the command line or a setting is wrong.
 #[derive(Debug, Parser)]
-#[command(name = "risiti-admin", version, max_term_width = 100)]
+#[command(name = "risiti-admin", version, max_term_width = 100, after_long_help = EXAMPLES)]
 pub struct Cli {
     #[command(flatten)]
     pub(crate) shared: SharedArgs,
@@ -27,6 +44,7 @@ pub struct Cli {
 }
 
 #[derive(Args, Debug)]
+#[command(next_help_heading = "Shared options")]
 pub(crate) struct SharedArgs {
     /// Print one JSON object, or for lists one a line
     #[arg(long, global = true)]
@@ -117,7 +135,7 @@ pub(crate) enum MerchantCommand {
     /// https://HOST/webhooks/daraja/SECRET/stk. Only its hash is stored.
     Create {
         /// Short name used in commands, reports and Paystack's address: a-z, 0-9 and hyphens
-        #[arg(long, value_parser = values::slug)]
+        #[arg(long, value_parser = values::slug, value_name = "SLUG")]
         slug: String,
         /// The merchant's name as people write it
         #[arg(long, value_parser = values::name)]
@@ -131,7 +149,7 @@ pub(crate) enum MerchantCommand {
     ///
     /// Register the new addresses at the gateways before the overlap ends.
     RotateSecret {
-        #[arg(long, value_parser = values::slug)]
+        #[arg(long, value_parser = values::slug, value_name = "SLUG")]
         slug: String,
         /// How long the secrets before keep working (0s: not at all)
         #[arg(long, default_value = "24h", value_parser = parse_duration, value_name = "DURATION")]
@@ -146,18 +164,19 @@ pub(crate) enum ProviderCommand {
     /// daraja signs nothing: the secret in the address is what is believed, and with --allow-cidr the source
     /// is written down beside it. paystack signs with your secret key; two keys may be active while one is
     /// replaced. gumroad names its seller in each ping.
+    #[command(after_long_help = PROVIDER_EXAMPLES)]
     Add(ProviderAdd),
 
     /// List gateways, short codes, and the ids of signing keys
     List {
         /// Only this merchant's
-        #[arg(long, value_parser = values::slug)]
+        #[arg(long, value_parser = values::slug, value_name = "SLUG")]
         merchant: Option<String>,
     },
 
     /// Stop believing a Paystack signing key
     RemoveKey {
-        #[arg(long, value_parser = values::slug)]
+        #[arg(long, value_parser = values::slug, value_name = "SLUG")]
         merchant: String,
         #[arg(long, value_parser = values::provider)]
         provider: Provider,
@@ -172,7 +191,8 @@ pub(crate) enum ProviderCommand {
 
 #[derive(Args, Debug)]
 pub(crate) struct ProviderAdd {
-    #[arg(long, value_parser = values::slug)]
+    /// The merchant's short name
+    #[arg(long, value_parser = values::slug, value_name = "SLUG")]
     pub(crate) merchant: String,
 
     /// daraja, paystack or gumroad

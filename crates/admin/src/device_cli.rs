@@ -50,7 +50,8 @@ pub(crate) enum DeviceCommand {
 
 #[derive(Args, Debug)]
 pub(crate) struct DeviceAdd {
-    #[arg(long, value_parser = values::slug)]
+    /// The merchant's short name
+    #[arg(long, value_parser = values::slug, value_name = "SLUG")]
     pub(crate) merchant: String,
     /// sandbox or production
     #[arg(long, value_parser = values::environment)]
@@ -94,7 +95,7 @@ pub(crate) struct DeviceUpdate {
     #[arg(long, value_parser = values::reason, value_name = "TEXT")]
     pub(crate) reason: String,
     /// Another merchant; refused once the device has invoices
-    #[arg(long, value_parser = values::slug)]
+    #[arg(long, value_parser = values::slug, value_name = "SLUG")]
     pub(crate) merchant: Option<String>,
     /// Refused once the device has invoices
     #[arg(long, value_parser = values::environment)]
