@@ -1,0 +1,129 @@
+//! One message on its way, tried again as its gateway would.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use reqwest::Client;
+use tokio::sync::{Semaphore, mpsc};
+use url::Url;
+
+use crate::message::{Provider, Request};
+use crate::record::{Line, Sent};
+
+/// One delivery that a gateway makes once, or keeps trying.
+pub(crate) struct Delivery {
+    pub(crate) story: u64,
+    pub(crate) message: usize,
+    pub(crate) copy: u32,
+    pub(crate) provider: Provider,
+    pub(crate) method: &'static str,
+    /// The address of the first try; the others follow in turn.
+    pub(crate) to: usize,
+    /// Nobody repeats what was forged.
+    pub(crate) repeats: bool,
+    pub(crate) request: Arc<Request>,
+}
+
+/// What all deliveries share.
+pub(crate) struct Post {
+    pub(crate) ingress: Vec<Url>,
+    pub(crate) client: Client,
+    /// One permit per request in flight.
+    pub(crate) in_flight: Semaphore,
+    pub(crate) lines: mpsc::Sender<Line>,
+}
+
+/// A gateway's days are seconds here.
+const PAYSTACK_TRIES: u32 = 40;
+const PAYSTACK_PAUSE: Duration = Duration::from_millis(500);
+/// 60, 180 and 600 s in life.
+const GUMROAD_PAUSES: [Duration; 3] =
+    [Duration::from_millis(600), Duration::from_millis(1800), Duration::from_millis(6000)];
+
+/// Whether and when the gateway tries once more after this answer.
+///
+/// Daraja never does. Gumroad does after some statuses, and not when nobody answers.
+fn next_try(provider: Provider, attempt: u32, status: Option<u16>) -> Option<Duration> {
+    match provider {
+        Provider::Daraja => None,
+        Provider::Paystack if status == Some(200) || attempt >= PAYSTACK_TRIES => None,
+        Provider::Paystack => Some(PAYSTACK_PAUSE),
+        Provider::Gumroad if matches!(status, Some(499 | 500 | 502 | 503 | 504)) => {
+            GUMROAD_PAUSES.get(attempt as usize - 1).copied()
+        }
+        Provider::Gumroad => None,
+    }
+}
+
+impl Delivery {
+    /// Sends until the gateway would stop; each try and its answer go into the record.
+    pub(crate) async fn make(self, post: Arc<Post>) {
+        let mut attempt = 1;
+        loop {
+            let sent = self.attempt(&post, attempt).await;
+            let status = sent.status;
+            // The recorder outlives the storm; were it gone, its own error says so.
+            let _ = post.lines.send(Line::Sent(sent)).await;
+            match next_try(self.provider, attempt, status).filter(|_| self.repeats) {
+                Some(pause) => tokio::time::sleep(pause).await,
+                None => return,
+            }
+            attempt += 1;
+        }
+    }
+
+    async fn attempt(&self, post: &Post, attempt: u32) -> Sent {
+        let _permit = post.in_flight.acquire().await;
+        let to = (self.to + attempt as usize - 1) % post.ingress.len();
+        let began = Instant::now();
+        let answer = self.request(post, to, attempt).await;
+        let (status, text) = answer.map_or((None, String::new()), |(status, text)| (Some(status), text));
+        Sent {
+            story: self.story,
+            message: self.message,
+            copy: self.copy,
+            attempt,
+            to,
+            status,
+            duplicate: text.to_ascii_lowercase().contains("duplicate"),
+            ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+        }
+    }
+
+    async fn request(&self, post: &Post, to: usize, attempt: u32) -> Option<(u16, String)> {
+        let url = post.ingress[to].join(&self.request.path).ok()?;
+        let mut body = self.request.body.clone();
+        if self.provider == Provider::Gumroad && attempt > 1 {
+            body.extend_from_slice(format!("&retry_count={}", attempt - 1).as_bytes());
+        }
+        let method = reqwest::Method::from_bytes(self.method.as_bytes()).ok()?;
+        let mut request = post.client.request(method, url).header("content-type", self.request.content_type);
+        if let Some(signature) = &self.request.signature {
+            request = request.header("x-paystack-signature", signature);
+        }
+        let answer = request.body(body).send().await.ok()?;
+        let status = answer.status().as_u16();
+        // The status is the answer, also when the rest breaks off.
+        Some((status, answer.text().await.unwrap_or_default()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn gateways_repeat_as_they_do_in_life() {
+        use Provider::{Daraja, Gumroad, Paystack};
+        for status in [None, Some(200), Some(503)] {
+            assert_eq!(next_try(Daraja, 1, status), None);
+        }
+        assert!(next_try(Paystack, 1, None).is_some());
+        assert!(next_try(Paystack, 1, Some(422)).is_some());
+        assert_eq!(next_try(Paystack, 1, Some(200)), None);
+        assert_eq!(next_try(Paystack, PAYSTACK_TRIES, Some(503)), None);
+        assert_eq!(next_try(Gumroad, 1, None), None);
+        assert_eq!(next_try(Gumroad, 3, Some(503)), Some(GUMROAD_PAUSES[2]));
+        assert_eq!(next_try(Gumroad, 4, Some(503)), None);
+    }
+}

@@ -1,0 +1,74 @@
+//! Chance, repeatable: whatever is drawn for one payment depends on the seed and its number alone.
+
+use rand::rngs::StdRng;
+use rand::{Rng as _, SeedableRng as _};
+
+pub(crate) struct Draw(StdRng);
+
+impl Draw {
+    /// `stream` keeps the draws for different purposes apart.
+    pub(crate) fn new(seed: u64, stream: u64) -> Self {
+        Self(StdRng::seed_from_u64(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ stream.rotate_left(17)))
+    }
+
+    /// True `percent` times of a hundred.
+    pub(crate) fn percent(&mut self, percent: u32) -> bool {
+        self.0.random_range(0..100) < percent
+    }
+
+    pub(crate) fn below(&mut self, bound: usize) -> usize {
+        self.0.random_range(0..bound)
+    }
+
+    pub(crate) fn number(&mut self, range: std::ops::RangeInclusive<u64>) -> u64 {
+        self.0.random_range(range)
+    }
+
+    pub(crate) fn one<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
+        &choices[self.below(choices.len())]
+    }
+
+    /// One of the choices, each as likely as its weight says.
+    pub(crate) fn weighted<T: Copy>(&mut self, choices: &[(u32, T)]) -> T {
+        let total: u32 = choices.iter().map(|(weight, _)| weight).sum();
+        let mut at = self.0.random_range(0..total);
+        for (weight, choice) in choices {
+            if at < *weight {
+                return *choice;
+            }
+            at -= weight;
+        }
+        unreachable!("the draw is below the sum of the weights")
+    }
+
+    /// How often a message comes: mostly once or twice, ten times at worst.
+    pub(crate) fn copies(&mut self) -> u32 {
+        let most = self.weighted(&[(50, 1), (25, 2), (15, 4), (7, 7), (3, 10)]);
+        self.0.random_range(1..=most)
+    }
+
+    pub(crate) fn hex(&mut self, digits: usize) -> String {
+        (0..digits).map(|_| char::from(b"0123456789abcdef"[self.below(16)])).collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_seed_tells_one_story_and_another_tells_another() {
+        let told = |seed, stream| Draw::new(seed, stream).hex(32);
+        assert_eq!(told(7, 1), told(7, 1));
+        assert_ne!(told(7, 1), told(8, 1));
+        assert_ne!(told(7, 1), told(7, 2));
+    }
+
+    #[test]
+    fn copies_are_between_one_and_ten_and_reach_both() {
+        let mut draw = Draw::new(1, 0);
+        let copies: Vec<u32> = (0..5000).map(|_| draw.copies()).collect();
+        assert_eq!(copies.iter().min(), Some(&1));
+        assert_eq!(copies.iter().max(), Some(&10));
+    }
+}

@@ -1,0 +1,73 @@
+//! A bad afternoon at the tax authority, as fault rules of the simulator.
+
+use rust_decimal::Decimal;
+use serde_json::{Value, json};
+
+use crate::cli::TroubleArgs;
+use crate::fleet::Fleet;
+use crate::sim::Simulator;
+
+/// Sales of exactly this many shillings are refused while the trouble lasts.
+pub(crate) fn refused_amount() -> Decimal {
+    Decimal::from(777)
+}
+
+pub(crate) async fn run(args: TroubleArgs) -> anyhow::Result<()> {
+    let simulator = Simulator::new(&args.sim)?;
+    simulator.clear_faults().await?;
+    if !args.clear {
+        let fleet = Fleet::read(&args.fleet)?;
+        for rule in afternoon(&fleet, args.seed) {
+            simulator.add_fault(&rule).await?;
+        }
+    }
+    Ok(())
+}
+
+/// Each rule draws for itself; refusals come first, as the simulator lets the oldest rule win.
+fn afternoon(fleet: &Fleet, seed: u64) -> Vec<Value> {
+    let refusal = |wanted: Value| json!({"match": wanted, "fault": {"envelope": {"code": "910", "message": "Request parameter error"}}});
+    let mut rules = vec![refusal(json!({"call": "sale", "amount": refused_amount().to_string()}))];
+    if let Some(device) = fleet.merchants.iter().flat_map(|merchant| &merchant.devices).nth(3) {
+        rules.push(refusal(json!({"call": "sale", "device": device.branch_of_taxpayer(), "every_nth": 12})));
+    }
+    let sometimes = [
+        (1.2, json!("accept_then_drop")),
+        (0.8, json!("drop_before_accept")),
+        (0.5, json!({"deliver_late": {"ms": 1500, "hold_ms": 300}})),
+        (0.1, json!({"slow": {"ms": 7000}})),
+        (4.0, json!({"slow": {"ms": 300}})),
+        (1.0, json!({"lookup_lag": {"count": 2}})),
+        (0.5, json!({"status": {"code": 503, "retry_after": 1, "accept": true}})),
+        (0.3, json!({"html": {"status": 200, "accept": true}})),
+        (0.3, json!({"envelope": {"code": "999", "message": "An unknown error occurred"}})),
+        (10.0, json!("blank_padded_keys")),
+    ];
+    for (at, (percent, fault)) in sometimes.into_iter().enumerate() {
+        let probability = percent / 100.0;
+        let wanted = json!({"call": "sale", "probability": probability, "seed": seed + at as u64});
+        rules.push(json!({"match": wanted, "fault": fault}));
+    }
+    let lost_look_ups = json!({"call": "lookup", "probability": 0.05, "seed": seed});
+    rules.push(json!({"match": lost_look_ups, "fault": "drop_before_accept"}));
+    for (skip, count) in [(300, 25), (1100, 40)] {
+        let burst = json!({"call": "sale", "skip": skip, "count": count});
+        rules.push(json!({"match": burst, "fault": {"status": {"code": 502}}}));
+    }
+    let outage = json!({"call": "sale", "skip": 700, "count": 1});
+    rules.push(json!({"match": outage, "fault": {"down_for": {"ms": 3000}}}));
+    rules
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_first_rules_refuse_and_one_names_a_device() {
+        let fleet = crate::fleet::tests::sample();
+        let rules = afternoon(&fleet, 5);
+        assert_eq!(rules[0]["match"]["amount"], "777");
+        assert!(rules.iter().all(|rule| rule["match"]["call"].is_string()), "{rules:?}");
+    }
+}
