@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Every program of Risiti on this machine, against the private servers and the eTIMS simulator.
 #
-#   stack.sh up       builds, migrates, starts everything, registers a sample merchant, prints every URL
+#   stack.sh up [--bare]   builds, migrates, starts everything, registers a sample merchant, prints every URL;
+#                          --bare: neither merchant nor URLs. RISITI_STACK_BUILD=no takes the programs as they are
 #   stack.sh down     stops the programs with SIGTERM, then the private servers
 #   stack.sh status   one line per program; exit 0 only when all run
 #   stack.sh env      export lines of what the programs were given
@@ -121,7 +122,7 @@ up() {
     "$here/services.sh" up
     recall
     settings
-    (cd "$root" && cargo build --workspace --bins)
+    [[ ${RISITI_STACK_BUILD:-yes} == no ]] || (cd "$root" && cargo build --locked --workspace --bins)
     create_database
     "$target/risiti-admin" migrate >&2
     local name
