@@ -89,6 +89,10 @@ fn plain_digits(text: &str) -> Option<String> {
         Some(_) => return None,
         None => text,
     };
+    // Between digits a hyphen separates; before them it is a sign, and no phone number is negative.
+    if whole.starts_with('-') || whole.ends_with('-') {
+        return None;
+    }
     let digits: String = whole.chars().filter(|c| !matches!(c, ' ' | '-')).collect();
     digits.bytes().all(|b| b.is_ascii_digit()).then_some(digits)
 }
@@ -163,6 +167,8 @@ mod tests {
             "null",
             "07１２３４５６７８",
             "--",
+            "-254712345678",
+            "0712345678-",
             "٠٧١٢٣٤٥٦٧٨",
         ] {
             assert_eq!(Phone::parse(text), None, "{text:?}");

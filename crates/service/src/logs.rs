@@ -47,10 +47,12 @@ fn filter(text: &str, default: &str) -> Result<EnvFilter, BadSetting> {
 }
 
 /// Whatever `RUST_LOG` asks for: at debug and below, the clients of database and broker log parameters, frames and URLs, which hold phone
-/// numbers, bodies and passwords; and lapin 4.12 logs a returned message whole, as a warning.
+/// numbers, bodies and passwords; lapin 4.12 logs a returned message whole, as a warning; and actix-http logs a line for each malformed
+/// request, which anybody can send by the million.
 fn may_be_logged(event: &Metadata<'_>) -> bool {
     let ours = event.target().starts_with("risiti");
-    (ours || *event.level() <= Level::INFO) && event.target() != "lapin::returned_messages"
+    const SILENT: [&str; 2] = ["lapin::returned_messages", "actix_http::h1::dispatcher"];
+    (ours || *event.level() <= Level::INFO) && !SILENT.contains(&event.target())
 }
 
 fn log_panic(info: &panic::PanicHookInfo<'_>) {
@@ -199,6 +201,7 @@ mod tests {
             .with(fmt::layer().with_writer(writer));
         tracing::subscriber::with_default(subscriber, || {
             tracing::warn!(target: "lapin::returned_messages", "body 254712345678");
+            tracing::error!(target: "actix_http::h1::dispatcher", "stream error 254712345678");
             tracing::trace!(target: "lapin::channels", "frame 254712345678");
             tracing::debug!(target: "tokio_postgres::query", "parameter 254712345678");
             tracing::warn!(target: "lapin::channel", "closed by the broker");
