@@ -20,7 +20,7 @@ CREATE TABLE dead_letters (
     currency       text,
     dead_at        timestamptz NOT NULL DEFAULT now(),
     replays        int NOT NULL DEFAULT 0,
-    -- The last run that took it up and could not replay it: a run does not try the same one twice.
+    -- The last run that took it up and left it there: a run does not try the same one twice.
     tried_in       uuid,
     -- Set when it left the pile: replayed, adopted, discarded.
     solved_at      timestamptz,

@@ -23,10 +23,11 @@ macro_rules! wanted {
 }
 pub(crate) use wanted;
 
-/// Whether a row is on the pile, or, where parameter 6 says so, was discarded from it.
+/// Whether a row is on the part of the pile that parameter 6 names.
 macro_rules! lies_there {
     () => {
-        "CASE WHEN $6::bool THEN d.solved_as IS NOT DISTINCT FROM 'discarded' ELSE d.solved_at IS NULL END"
+        "CASE $6::text WHEN 'all' THEN true WHEN 'discarded' THEN d.solved_as IS NOT DISTINCT FROM 'discarded'
+         ELSE d.solved_at IS NULL END"
     };
 }
 pub(crate) use lies_there;
@@ -63,20 +64,36 @@ pub struct DeadLetterFilter {
     /// Dead letters' own ids; an invoice's dead letter has the invoice's. Empty: any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<Uuid>,
-    /// Those that were discarded, instead of those on the pile.
-    #[serde(skip_serializing_if = "std::ops::Not::not")]
-    pub discarded: bool,
+    pub part: PilePart,
+}
+
+/// Which of all dead letters there ever were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PilePart {
+    /// Those that still lie there.
+    #[default]
+    Waiting,
+    /// Those that were given up.
+    Discarded,
+    All,
 }
 
 /// Parameters 1 to 6 of a statement, owned.
 pub(crate) struct FilterParams<'a> {
     cause: Option<&'static str>,
+    part: &'static str,
     filter: &'a DeadLetterFilter,
 }
 
 impl DeadLetterFilter {
     pub(crate) fn params(&self) -> FilterParams<'_> {
-        FilterParams { cause: self.cause.map(DeadCause::as_str), filter: self }
+        let part = match self.part {
+            PilePart::Waiting => "waiting",
+            PilePart::Discarded => "discarded",
+            PilePart::All => "all",
+        };
+        FilterParams { cause: self.cause.map(DeadCause::as_str), part, filter: self }
     }
 }
 
@@ -84,7 +101,7 @@ impl FilterParams<'_> {
     pub(crate) fn with<'a>(&'a self, more: &[&'a (dyn ToSql + Sync)]) -> Vec<&'a (dyn ToSql + Sync)> {
         let filter = self.filter;
         let mut params: Vec<&(dyn ToSql + Sync)> =
-            vec![&filter.merchant, &self.cause, &filter.code, &filter.since, &filter.ids, &filter.discarded];
+            vec![&filter.merchant, &self.cause, &filter.code, &filter.since, &filter.ids, &self.part];
         params.extend_from_slice(more);
         params
     }

@@ -54,7 +54,7 @@ pub use adoption::Adoption;
 pub use by_hand::ByHand;
 pub use credentials::{KeyCheck, Reencrypted};
 pub use dead_letter_evidence::Evidence;
-pub use dead_letter_list::{CauseCount, DeadLetter, DeadLetterFilter};
+pub use dead_letter_list::{CauseCount, DeadLetter, DeadLetterFilter, PilePart};
 pub use dead_letter_moves::{KeptMessage, PileMove};
 pub use dead_letters::{MessageDeadLetter, invoice_dead_letter_id};
 pub use device_admin::{DeviceOptions, NewDevice};

@@ -10,7 +10,7 @@ use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use crate::by_hand::ByHand;
-use crate::dead_letter_list::{DeadLetterFilter, lies_there, wanted};
+use crate::dead_letter_list::{DeadLetterFilter, PilePart, lies_there, wanted};
 use crate::error::LedgerError;
 use crate::pool::Ledger;
 use crate::statements::statements;
@@ -168,7 +168,7 @@ impl Ledger {
             let wanted: bool = row.try_get("wanted")?;
             let standing = match (row.try_get("lies_there")?, wanted) {
                 (false, _) if row.try_get("open")? => Standing::Left,
-                (false, wanted) => Standing::Solved { wanted: wanted && !filter.discarded },
+                (false, wanted) => Standing::Solved { wanted: wanted && filter.part == PilePart::Waiting },
                 (true, false) => Standing::Left,
                 (true, true) if !row.try_get::<_, bool>("old_enough")? => Standing::Left,
                 (true, true) if row.try_get("tried")? => Standing::Tried,
@@ -193,7 +193,7 @@ impl Ledger {
         row.map(|row| Ok((row.try_get("dead_at")?, item(&row, Standing::Wanted)?))).transpose()
     }
 
-    /// The run took it up in vain and leaves it where it is.
+    /// The run took it up and leaves it where it is.
     pub async fn mark_tried(&self, id: Uuid, run: &ReplayRun) -> Result<(), LedgerError> {
         self.connection().await?.execute(TRIED, &[&id, &run.id]).await.map(drop)
     }

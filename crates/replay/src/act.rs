@@ -3,7 +3,6 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use risiti_domain::InvoiceId;
 use risiti_ledger::{ByHand, KeptMessage, Ledger, LedgerError, PileItem, PileMove};
 use risiti_providers::{Envelope, parse};
 use risiti_queue::{Message, PublishError, Publisher, Target};
@@ -14,12 +13,15 @@ use crate::waker;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Deed {
     Replay,
+    Discard,
 }
 
 /// How it went for one.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Done {
     Moved,
+    /// Its lane looks it up first, and adopts or discards it then.
+    Wished,
     /// Somebody else had moved it.
     Skipped,
     /// It stays; why, without any value from a body.
@@ -46,21 +48,19 @@ pub(crate) struct Actor {
 impl Actor {
     pub(crate) async fn act(&self, item: &PileItem) -> Result<Done, ActError> {
         let moved = match (self.deed, item.invoice) {
-            (Deed::Replay, Some(invoice)) => self.replay_invoice(invoice).await?,
+            (Deed::Replay, Some(invoice)) => self.ledger.replay_invoice(invoice, &self.by).await?,
             (Deed::Replay, None) => return self.replay_message(item).await,
+            (Deed::Discard, _) => self.ledger.discard_dead_letter(item, &self.by).await?,
         };
-        Ok(match moved {
-            PileMove::Done(_) | PileMove::Wished(_) => Done::Moved,
-            PileMove::Gone => Done::Skipped,
-        })
-    }
-
-    async fn replay_invoice(&self, invoice: InvoiceId) -> Result<PileMove, LedgerError> {
-        let moved = self.ledger.replay_invoice(invoice, &self.by).await?;
-        if let PileMove::Done(Some(lane)) = moved {
+        let (done, lane) = match moved {
+            PileMove::Done(lane) => (Done::Moved, lane),
+            PileMove::Wished(lane) => (Done::Wished, Some(lane)),
+            PileMove::Gone => (Done::Skipped, None),
+        };
+        if let Some(lane) = lane {
             waker::wake(&self.ledger, &self.publisher, self.publish_timeout, lane).await;
         }
-        Ok(moved)
+        Ok(done)
     }
 
     /// Read anew, for the parser may have learnt since, and published to `[payments]` if it can be read.

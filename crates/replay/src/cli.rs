@@ -1,12 +1,15 @@
 //! The command line, with help texts that teach.
 
+use std::path::PathBuf;
+
 use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
 use risiti_domain::DeadCause;
-use risiti_ledger::DeadLetterFilter;
+use risiti_ledger::{DeadLetterFilter, PilePart};
 use risiti_service::{AmqpArgs, DatabaseArgs};
 use uuid::Uuid;
 
+use crate::lanes_cli::LanesCommand;
 use crate::values::{self, Rate};
 
 /// Looks at dead letters and brings them back; stops, starts and straightens out lanes.
@@ -59,6 +62,14 @@ pub(crate) enum Command {
   risiti-replay list --cause refused --code 891 --json | jq -r .dead_letter_id")]
     List(ListArgs),
 
+    /// Show all that is known of dead letters: every send, every answer, every move
+    ///
+    /// Reads the database and consumes nothing. Phones and bodies are left to `export`.
+    #[command(after_help = "Examples:
+  risiti-replay show 01890a5d-ac96-774b-bcce-b302099a8057
+  risiti-replay show --merchant acme --cause exhausted --limit 3")]
+    Show(ShowArgs),
+
     /// Replay dead letters
     ///
     /// Goes once over the queue of dead letters, as long as it was at the start. An invoice goes back to its lane,
@@ -72,6 +83,29 @@ pub(crate) enum Command {
   risiti-replay run --merchant acme --code 891 --reason 'item code registered' --rate 5/s
   risiti-replay run --id 01890a5d-ac96-774b-bcce-b302099a8057 --yes --json")]
     Run(RunArgs),
+
+    /// Give dead letters up for good
+    ///
+    /// A discarded invoice is never filed; a sale takes its credit notes along. Where KRA never answered some send of
+    /// an invoice, it may have been accepted: then its lane looks it up first, and it is discarded only if KRA does
+    /// not have it. `run --discarded --id ID` takes a discard back.
+    #[command(after_help = "Examples:
+  risiti-replay discard --id 01890a5d-ac96-774b-bcce-b302099a8057 --reason 'test payment'
+  risiti-replay discard --cause unreadable --merchant acme --reason 'scanner noise' --dry-run")]
+    Discard(DiscardArgs),
+
+    /// Write dead letters out as evidence, one JSON object a line
+    ///
+    /// With everything: rows, sends with their bodies, answers, moves, and the bytes of unreadable webhooks in base64.
+    /// It names payers, so the file is readable by its owner only; secrets are not in it. Consumes nothing.
+    #[command(after_help = "Examples:
+  risiti-replay export --merchant acme --since 2026-01-01T00:00:00+03:00 --out acme.jsonl
+  risiti-replay export --cause unreadable | jq -r '.body_base64 | @base64d'")]
+    Export(ExportArgs),
+
+    /// Look at lanes (one per tax device), stop them, start them, settle a number
+    #[command(subcommand)]
+    Lanes(LanesCommand),
 }
 
 #[derive(Args, Clone, Debug)]
@@ -109,7 +143,7 @@ impl FilterArgs {
             code: self.code.clone(),
             since: self.since,
             ids: self.ids.clone(),
-            discarded: self.discarded,
+            part: if self.discarded { PilePart::Discarded } else { PilePart::Waiting },
         }
     }
 }
@@ -125,6 +159,40 @@ pub(crate) struct ListArgs {
 
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ShowArgs {
+    /// These; the same as --id
+    #[arg(value_name = "ID")]
+    pub(crate) named: Vec<Uuid>,
+
+    #[command(flatten)]
+    pub(crate) list: ListArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ExportArgs {
+    #[command(flatten)]
+    pub(crate) list: ListArgs,
+
+    /// A new file to write to, mode 0600 [default: standard output]
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+
+    /// Why; kept with the record that this was exported
+    #[arg(long, value_parser = values::short_text, default_value = "exported by hand", value_name = "TEXT")]
+    pub(crate) reason: String,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct DiscardArgs {
+    #[command(flatten)]
+    pub(crate) pass: PassArgs,
+
+    /// Why; kept with everything it discards
+    #[arg(long, value_parser = values::short_text, value_name = "TEXT")]
+    pub(crate) reason: String,
 }
 
 #[derive(Args, Debug)]

@@ -3,17 +3,23 @@
 mod act;
 mod cli;
 mod confirm;
+mod export;
+mod lanes;
+mod lanes_cli;
 mod list;
 mod output;
 mod pace;
 mod pass;
 mod run;
 mod session;
+mod show;
 mod values;
 mod waker;
 
 use std::process::ExitCode;
 
+use act::Deed;
+use risiti_ledger::ByHand;
 use risiti_service::{BadSetting, Context};
 
 pub use cli::Cli;
@@ -31,7 +37,17 @@ pub async fn run(cli: Cli, context: Context) -> anyhow::Result<ExitCode> {
     let operator = cli.shared.operator();
     let done = match cli.command {
         Command::List(args) => list::list(&args, out).await,
-        Command::Run(args) => run::run(&args, &operator, out, &context).await,
+        Command::Show(args) => show::show(args, out).await,
+        Command::Run(args) => {
+            let by = ByHand { operator, reason: args.reason };
+            run::go_over_the_pile(&args.pass, by, Deed::Replay, out, &context).await
+        }
+        Command::Discard(args) => {
+            let by = ByHand { operator, reason: args.reason };
+            run::go_over_the_pile(&args.pass, by, Deed::Discard, out, &context).await
+        }
+        Command::Export(args) => export::export(args, operator, out, &context).await,
+        Command::Lanes(command) => lanes::run(command, operator, out).await,
     };
     match done {
         Ok(code) => Ok(code),

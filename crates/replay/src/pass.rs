@@ -33,6 +33,8 @@ pub(crate) struct Pass<'a> {
     pub(crate) bar: ProgressBar,
     pub(crate) out: Output,
     pub(crate) tally: RunTally,
+    /// Of `tally.matched`, those left to their lanes.
+    pub(crate) wished: u64,
 }
 
 /// What to do with a message once its dead letter was seen to.
@@ -109,12 +111,16 @@ impl Pass<'_> {
         }
         let done = self.patiently(item).await?;
         let then = match &done {
+            Done::Moved | Done::Skipped => Then::Ack,
+            Done::Wished => {
+                self.ledger.mark_tried(item.id, self.run).await?;
+                Then::Ack
+            }
             Done::Failed(why) => {
                 self.bar.suspend(|| self.out.note(&format!("{}: {why}", item.id)));
                 self.ledger.mark_tried(item.id, self.run).await?;
                 Then::ToTheTail
             }
-            _ => Then::Ack,
         };
         self.count(true, done);
         Ok(then)
@@ -144,6 +150,7 @@ impl Pass<'_> {
         self.tally.matched += 1;
         match done {
             Done::Moved => self.tally.done += 1,
+            Done::Wished => self.wished += 1,
             Done::Skipped => self.tally.skipped += 1,
             Done::Failed(_) => self.tally.failed += 1,
         }

@@ -1,4 +1,4 @@
-//! `run`: look, ask, take the lock, go over the pile once, tell what became of it.
+//! `run` and `discard`: look, ask, take the lock, go over the pile once, tell what became of it.
 
 use std::process::ExitCode;
 
@@ -12,7 +12,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::EXIT_HELD;
 use crate::act::{Actor, Deed};
-use crate::cli::{PassArgs, RunArgs};
+use crate::cli::PassArgs;
 use crate::confirm::{self, Summary};
 use crate::list::warn_of_unknown_merchant;
 use crate::output::Output;
@@ -20,12 +20,6 @@ use crate::pace::Pace;
 use crate::pass::Pass;
 use crate::session;
 
-pub(crate) async fn run(args: &RunArgs, operator: &str, out: Output, context: &Context) -> Result<ExitCode> {
-    let by = ByHand { operator: operator.to_owned(), reason: args.reason.clone() };
-    go_over_the_pile(&args.pass, by, Deed::Replay, out, context).await
-}
-
-/// What `run` and `discard` have in common: all but the deed.
 pub(crate) async fn go_over_the_pile(
     args: &PassArgs,
     by: ByHand,
@@ -101,14 +95,15 @@ async fn locked(
         bar: bar.clone(),
         out,
         tally: RunTally::default(),
+        wished: 0,
     };
     let went = pass.go().await;
-    let tally = pass.tally;
+    let (tally, wished) = (pass.tally, pass.wished);
     bar.finish_and_clear();
     if let Err(error) = ledger.end_run(&run, tally).await {
         out.note(&format!("warning: the end of this run could not be written down: {error}"));
     }
-    out.line(&report(deed, tally), || deed.told(tally));
+    out.line(&with(report(deed, tally), deed.more(wished)), || deed.told(tally, wished));
     if lock.lost().is_cancelled() {
         out.problem("the lock was lost, so the run stopped; run it again");
         return Ok(ExitCode::FAILURE);
@@ -158,24 +153,41 @@ impl Deed {
     fn command(self) -> &'static str {
         match self {
             Self::Replay => "run",
+            Self::Discard => "discard",
         }
     }
 
     fn done_key(self) -> &'static str {
         match self {
             Self::Replay => "replayed",
+            Self::Discard => "discarded",
         }
     }
 
     fn question(self, count: u64) -> String {
         match self {
             Self::Replay => format!("Replay {count}?"),
+            Self::Discard => format!("Discard {count} for good?"),
         }
     }
 
-    fn told(self, tally: RunTally) -> String {
+    /// Beside the four counts.
+    fn more(self, wished: u64) -> Value {
+        match self {
+            Self::Replay => json!({}),
+            Self::Discard => json!({ "looked_up_first": wished }),
+        }
+    }
+
+    fn told(self, tally: RunTally, wished: u64) -> String {
         let RunTally { matched, done, skipped, failed } = tally;
+        let looked_up = match wished {
+            0 => String::new(),
+            _ => format!(" {wished} looked up by their lanes first,"),
+        };
         let key = self.done_key();
-        format!("{matched} matched: {done} {key}, {skipped} skipped (moved before), {failed} failed.")
+        format!(
+            "{matched} matched: {done} {key},{looked_up} {skipped} skipped (moved before), {failed} failed."
+        )
     }
 }

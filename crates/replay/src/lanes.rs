@@ -1,0 +1,112 @@
+//! `lanes`: what only a person can say about a lane. Nothing here calls KRA.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use risiti_domain::DeviceId;
+use risiti_ledger::{ByHand, LaneStatus, Ledger};
+use risiti_service::{AmqpArgs, DatabaseArgs};
+use serde_json::json;
+
+use crate::lanes_cli::{LaneArgs, LaneResolveArgs, LanesCommand};
+use crate::output::Output;
+use crate::{session, waker};
+
+pub(crate) async fn run(command: LanesCommand, operator: String, out: Output) -> Result<ExitCode> {
+    match command {
+        LanesCommand::List(args) => list(&args.database, out).await?,
+        LanesCommand::Halt(args) => {
+            let (ledger, by) = open(&args.lane, operator).await?;
+            ledger.halt_lane_by_hand(args.lane.device, &by).await?;
+            told(&ledger, args.lane.device, "Halted.", out).await?;
+        }
+        LanesCommand::Resume(args) => {
+            let (ledger, by) = open(&args.lane, operator).await?;
+            ledger.resume_lane(args.lane.device, &by).await?;
+            wake(&ledger, &args.amqp, args.lane.device).await;
+            told(&ledger, args.lane.device, "Resumed.", out).await?;
+        }
+        LanesCommand::Resolve(args) => resolve(&args, operator, out).await?,
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+async fn open(args: &LaneArgs, operator: String) -> Result<(Ledger, ByHand)> {
+    let ledger = session::ledger(&args.database).await?;
+    Ok((ledger, ByHand { operator, reason: args.reason.clone() }))
+}
+
+async fn resolve(args: &LaneResolveArgs, operator: String, out: Output) -> Result<()> {
+    let device = args.lane.device;
+    let (ledger, by) = open(&args.lane, operator).await?;
+    let resolved = ledger.resolve_lane(device, args.invoice_no, &args.ownership(), &by).await?;
+    wake(&ledger, &args.amqp, device).await;
+    let object = json!({
+        "device_id": device,
+        "invoice_no": args.invoice_no,
+        "invoice_id": resolved.invoice,
+        "next_invoice_no": resolved.next_invoice_no,
+    });
+    out.line(&object, || {
+        let invoice = match resolved.invoice {
+            Some(id) => format!(" Invoice {id} was moved."),
+            None => String::new(),
+        };
+        format!("Settled; the lane goes on with number {}.{invoice}", resolved.next_invoice_no)
+    });
+    Ok(())
+}
+
+/// What was written counts; a broker that is away leaves the lane to the wake loop.
+async fn wake(ledger: &Ledger, amqp: &AmqpArgs, device: DeviceId) {
+    match session::broker(amqp).await {
+        Ok(broker) => {
+            waker::wake(ledger, &broker.publisher(), amqp.publish_timeout, device).await;
+            broker.close().await;
+        }
+        Err(error) => tracing::debug!("left to the wake loop: {error:#}"),
+    }
+}
+
+async fn list(database: &DatabaseArgs, out: Output) -> Result<()> {
+    let ledger = session::ledger(database).await?;
+    let lanes = ledger.lane_statuses().await?;
+    if !out.is_json() {
+        out.line(&(), || if lanes.is_empty() { "No devices.".to_owned() } else { heading() });
+    }
+    for lane in &lanes {
+        out.line(lane, || row(lane));
+    }
+    Ok(())
+}
+
+async fn told(ledger: &Ledger, device: DeviceId, done: &str, out: Output) -> Result<()> {
+    if let Some(lane) = ledger.lane_status(device).await? {
+        out.line(&lane, || format!("{done}\n{}\n{}", heading(), row(&lane)));
+    }
+    Ok(())
+}
+
+fn heading() -> String {
+    format!(
+        "{:36}  {:12}  {:11}  {:6}  {:8}  {:>7}  {:>7}  {:>6}  {:>6}  {:>10}  WHY",
+        "DEVICE", "MERCHANT", "PIN", "BRANCH", "STATE", "NEXT", "PENDING", "OUT", "DEAD", "OLDEST"
+    )
+}
+
+fn row(lane: &LaneStatus) -> String {
+    let oldest = lane.oldest_pending_seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds} s"));
+    format!(
+        "{:36}  {:12}  {:11}  {:6}  {:8}  {:>7}  {:>7}  {:>6}  {:>6}  {oldest:>10}  {}",
+        lane.device_id.to_string(),
+        lane.merchant,
+        lane.pin,
+        lane.branch,
+        lane.lane_state.as_str(),
+        lane.next_invoice_no,
+        lane.pending,
+        lane.submitting,
+        lane.dead,
+        lane.halt_reason.as_deref().or(lane.last_outcome.as_deref()).unwrap_or("-"),
+    )
+}

@@ -1,0 +1,136 @@
+//! The command line of `lanes`.
+
+use clap::{ArgGroup, Args, Subcommand};
+use risiti_domain::DeviceId;
+use risiti_ledger::{HandReceipt, Ownership};
+use risiti_service::{AmqpArgs, DatabaseArgs};
+
+use crate::values;
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum LanesCommand {
+    /// List lanes: what waits in each, what its last call brought, why it is halted
+    List(LanesListArgs),
+
+    /// Start a halted lane again
+    ///
+    /// For a halt whose cause is mended: a device blocked at KRA and unblocked, a halt by hand. The lane goes on
+    /// where it stopped, and looks up what it does not know before it sends anything, so nothing is filed twice.
+    #[command(after_help = "Example:
+  risiti-replay lanes resume 01890a5d-ac96-774b-bcce-b302099a8057 --reason 'KRA unblocked the device'")]
+    Resume(LaneTokenArgs),
+
+    /// Stop a lane: nothing more is sent for this device
+    ///
+    /// A call that is under way ends first. Payments are still recorded and their invoices wait.
+    #[command(after_help = "Example:
+  risiti-replay lanes halt 01890a5d-ac96-774b-bcce-b302099a8057 --reason 'KRA moves the branch tonight'")]
+    Halt(LaneHaltArgs),
+
+    /// Say who owns an invoice number that stopped a lane
+    ///
+    /// Look the number up on KRA's portal first. KRA takes numbers one after the other, so the lane cannot go on
+    /// before it is known whose number N is:
+    ///
+    /// --taken-elsewhere: another program filed a sale under N. The lane goes on with N+1; an invoice of ours that
+    /// was sent under N waits again and is filed under a later number.
+    ///
+    /// --accepted: KRA has our invoice under N and we never got the answer. It gets the receipt you read off the
+    /// portal; the lane goes on with N+1.
+    ///
+    /// --not-accepted: KRA has nothing under N. The invoice gives the number back, and the lane goes on with N.
+    ///
+    /// Only the number in question can be settled, only while the lane is halted, and only what KRA's portal says
+    /// makes it right: calling an accepted sale --taken-elsewhere would file it twice.
+    #[command(after_help = "Examples:
+  risiti-replay lanes resolve DEVICE --invoice-no 412 --taken-elsewhere --reason 'filed by the old till'
+  risiti-replay lanes resolve DEVICE --invoice-no 412 --accepted --receipt-no 398 --reason 'seen on the portal'")]
+    Resolve(LaneResolveArgs),
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct LanesListArgs {
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct LaneArgs {
+    /// The device's id, as `lanes list` shows it
+    #[arg(value_name = "DEVICE")]
+    pub(crate) device: DeviceId,
+
+    /// Why; kept for whoever asks later
+    #[arg(long, value_parser = values::short_text, value_name = "TEXT")]
+    pub(crate) reason: String,
+
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct LaneHaltArgs {
+    #[command(flatten)]
+    pub(crate) lane: LaneArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct LaneTokenArgs {
+    #[command(flatten)]
+    pub(crate) lane: LaneArgs,
+
+    #[command(flatten)]
+    pub(crate) amqp: AmqpArgs,
+}
+
+#[derive(Args, Debug)]
+#[command(group = ArgGroup::new("owner").required(true).args(["taken_elsewhere", "accepted", "not_accepted"]))]
+pub(crate) struct LaneResolveArgs {
+    #[command(flatten)]
+    pub(crate) lane: LaneArgs,
+
+    /// The number in question: the halt names it
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
+    pub(crate) invoice_no: i64,
+
+    /// A sale that is none of ours has it
+    #[arg(long)]
+    taken_elsewhere: bool,
+
+    /// KRA accepted our invoice under it
+    #[arg(long, requires = "receipt_no")]
+    accepted: bool,
+
+    /// KRA has nothing under it
+    #[arg(long)]
+    not_accepted: bool,
+
+    /// KRA's receipt number (curRcptNo), off the portal
+    #[arg(long, value_name = "R", requires = "accepted", value_parser = clap::value_parser!(i64).range(1..))]
+    receipt_no: Option<i64>,
+
+    /// The receipt's signature
+    #[arg(long, value_name = "S", requires = "accepted", value_parser = values::short_text)]
+    signature: Option<String>,
+
+    /// The receipt's internal data
+    #[arg(long, value_name = "D", requires = "accepted", value_parser = values::short_text)]
+    internal_data: Option<String>,
+
+    #[command(flatten)]
+    pub(crate) amqp: AmqpArgs,
+}
+
+impl LaneResolveArgs {
+    pub(crate) fn ownership(&self) -> Ownership {
+        match self.receipt_no {
+            Some(receipt_no) if self.accepted => Ownership::Accepted(HandReceipt {
+                receipt_no,
+                signature: self.signature.clone(),
+                internal_data: self.internal_data.clone(),
+            }),
+            _ if self.taken_elsewhere => Ownership::TakenElsewhere,
+            _ => Ownership::NotAccepted,
+        }
+    }
+}

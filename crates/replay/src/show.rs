@@ -1,0 +1,91 @@
+//! `show`: one dead letter with its whole story.
+
+use std::fmt::Write as _;
+use std::process::ExitCode;
+
+use anyhow::Result;
+use risiti_ledger::{DeadLetter, PilePart};
+use serde_json::Value;
+
+use crate::cli::ShowArgs;
+use crate::list::{Pages, warn_of_unknown_merchant};
+use crate::output::Output;
+use crate::session;
+
+pub(crate) async fn show(args: ShowArgs, out: Output) -> Result<ExitCode> {
+    let ledger = session::ledger(&args.list.database).await?;
+    let mut filter = args.list.filter.filter();
+    filter.ids.extend(args.named);
+    // Who names one wants to see it, on the pile or not.
+    if !filter.ids.is_empty() {
+        filter.part = PilePart::All;
+    }
+    warn_of_unknown_merchant(&ledger, &filter, out).await?;
+    let mut pages = Pages::new(&ledger, &filter, args.list.limit);
+    let mut shown = 0_usize;
+    while let Some(page) = pages.next().await? {
+        for letter in &page {
+            let evidence = ledger.dead_letter_evidence(letter.dead_letter_id, false).await?;
+            let Some(evidence) = evidence else { continue };
+            if !out.line(&evidence.record, || story(letter, &evidence.record)) {
+                return Ok(ExitCode::SUCCESS);
+            }
+        }
+        shown += page.len();
+    }
+    if shown == 0 && !filter.ids.is_empty() {
+        out.problem("there is no such dead letter");
+        return Ok(ExitCode::FAILURE);
+    }
+    if shown == 0 && !out.is_json() {
+        out.line(&(), || "Nothing there.".to_owned());
+    }
+    Ok(ExitCode::SUCCESS)
+}
+
+fn story(letter: &DeadLetter, record: &Value) -> String {
+    let mut text = format!("Dead letter {}\n", letter.dead_letter_id);
+    let row = &record["dead_letter"];
+    for (name, value) in [
+        ("merchant", row["merchant"].clone()),
+        ("cause", row["cause"].clone()),
+        ("code", row["code"].clone()),
+        ("why", row["message"].clone()),
+        ("amount", row["amount"].clone()),
+        ("died", row["dead_at"].clone()),
+        ("came", row["deliveries"].clone()),
+        ("replays", row["replays"].clone()),
+        ("solved as", row["solved_as"].clone()),
+        ("solved by", row["solved_by"].clone()),
+        ("because", row["solved_reason"].clone()),
+        ("payment", record["payment"]["state"].clone()),
+        ("receipt", record["payment"]["receipt"].clone()),
+        ("invoice", record["invoice"]["state"].clone()),
+        ("device", row["device_id"].clone()),
+        ("event", row["event_id"].clone()),
+    ] {
+        if !value.is_null() {
+            writeln!(text, "  {name:10} {}", plain(&value)).ok();
+        }
+    }
+    let sends = record["submissions"].as_array().into_iter().flatten();
+    for send in sends {
+        let words = ["code", "message"].map(|key| plain(&send[key]));
+        let (no, at, outcome) = (&send["invoice_no"], plain(&send["sent_at"]), plain(&send["outcome"]));
+        writeln!(text, "  sent       {at}  as number {no}: {outcome} {}", words.join(" ").trim()).ok();
+    }
+    for moved in record["transitions"].as_array().into_iter().flatten() {
+        let [at, from, to, actor, reason] =
+            ["at", "from_state", "to_state", "actor", "reason"].map(|key| plain(&moved[key]));
+        writeln!(text, "  moved      {at}  {from} → {to} by {actor}: {reason}").ok();
+    }
+    text
+}
+
+fn plain(value: &Value) -> String {
+    match value {
+        Value::Null => String::new(),
+        Value::String(text) => text.clone(),
+        other => other.to_string(),
+    }
+}

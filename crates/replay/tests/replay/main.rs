@@ -1,0 +1,7 @@
+//! The built program over a real database and a real broker.
+#![expect(clippy::unwrap_used, reason = "a test")]
+
+mod discard;
+mod lanes;
+mod run;
+mod stage;
