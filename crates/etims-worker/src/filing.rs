@@ -3,21 +3,17 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use risiti_domain::{Dialect, InvoiceId};
+use risiti_domain::InvoiceId;
 use risiti_etims::{LookUpOutcome, Receipt, SaleDocument, SendOutcome, receipt_url, sale_body};
-use risiti_ledger::{
-    Adoption, AnsweredSend, Breaker, HostProof, LaneInvoice, LateLookUp, LedgerError, StoredReceipt,
-};
+use risiti_ledger::{Adoption, AnsweredSend, Breaker, HostProof, LaneInvoice, LedgerError, StoredReceipt};
 
+use crate::calls::send_verdict;
 use crate::decide::{self, AfterLookUp, AfterSend, Burial, Facts, Step, Then};
-use crate::hosts::Verdict;
 use crate::lane::{Lane, Next};
 use crate::letters;
 
 /// A pause so short is slept with the lane in hand; any longer one lets go of it.
 const SHORT_PAUSE: Duration = Duration::from_millis(300);
-/// Until a look-up of an old number is tried again that brought nothing.
-const LATE_LOOK_UP_PAUSE: Duration = Duration::from_secs(60);
 
 impl Lane<'_> {
     pub(crate) async fn invoice(
@@ -51,11 +47,11 @@ impl Lane<'_> {
         if !self.held.is_fresh() || !self.host.is_fresh() {
             return Ok(Next::Stop);
         }
-        let sent = Instant::now();
         let call = lanes.client.send(self.profile, &body, invoice.invoice_no);
-        let Some(outcome) = self.bounded(call).await else { return Ok(Next::Stop) };
+        let Some(outcome) = self.bounded("sale", call, SendOutcome::as_str).await else {
+            return Ok(Next::Stop);
+        };
         drop(permit);
-        lanes.metrics.called(self.profile.dialect, "sale", outcome.as_str(), sent.elapsed());
         let written = self.sent(invoice, submission, &outcome).await;
         // After the outcome, which matters more.
         lanes.hosts.report(&self.host, &mut self.trial, self.claim.device, send_verdict(&outcome)).await?;
@@ -74,7 +70,6 @@ impl Lane<'_> {
             AfterSend::Record { word, settled, taken, refused, then } => {
                 let answer = outcome.answer().cloned().unwrap_or_default();
                 tracing::info!(
-                    invoice_id = %invoice.id, device_id = %invoice.device, invoice_no = invoice.invoice_no,
                     attempt = invoice.history.attempts + 1, outcome = outcome.as_str(), %answer, "sale not accepted"
                 );
                 let pause = match &then {
@@ -101,7 +96,7 @@ impl Lane<'_> {
         }
     }
 
-    async fn then(&mut self, then: Then, pause: Option<Duration>) -> Result<Next, LedgerError> {
+    pub(crate) async fn then(&mut self, then: Then, pause: Option<Duration>) -> Result<Next, LedgerError> {
         match then {
             Then::GoOn => Ok(Next::GoOn),
             Then::Wait(_) => Ok(self.sleep(pause).await),
@@ -115,10 +110,7 @@ impl Lane<'_> {
     async fn look_up(&mut self, invoice: &LaneInvoice, now: Timestamp) -> Result<Next, LedgerError> {
         let Some(outcome) = self.ask(invoice.invoice_no).await? else { return Ok(Next::Stop) };
         let facts = self.facts(invoice, !matches!(outcome, LookUpOutcome::Found(_))).await?;
-        tracing::info!(
-            invoice_id = %invoice.id, device_id = %invoice.device, invoice_no = invoice.invoice_no,
-            outcome = look_up_word(&outcome), "looked up"
-        );
+        tracing::info!(outcome = look_up_word(&outcome), "looked up");
         let (lanes, claim) = (self.lanes, self.claim);
         let written = match decide::after_look_up(&facts, invoice, &outcome) {
             AfterLookUp::Accept(receipt) if invoice.out => return self.accept(invoice, None, &receipt).await,
@@ -149,10 +141,7 @@ impl Lane<'_> {
         let (no, receipt) = (invoice.invoice_no, self.stored(receipt));
         let reason = match self.lanes.ledger.adopt(self.claim, owner, no, &receipt).await? {
             Adoption::Adopted => {
-                tracing::info!(
-                    invoice_id = %owner, device_id = %invoice.device, invoice_no = no, receipt_no = receipt.receipt_no,
-                    adopted = true, "receipt issued"
-                );
+                tracing::info!(owner = %owner, receipt_no = receipt.receipt_no, adopted = true, "receipt issued");
                 return Ok(Next::Done);
             }
             Adoption::ClaimGone => return Ok(Next::Stop),
@@ -163,62 +152,6 @@ impl Lane<'_> {
             ),
         };
         self.then(Then::Halt(reason), None).await
-    }
-
-    /// For an invoice that gave its number up, dead or to be discarded (protocol D10, E4).
-    pub(crate) async fn late_look_up(&mut self, late: &LateLookUp) -> Result<Next, LedgerError> {
-        let (ledger, claim) = (&self.lanes.ledger, self.claim);
-        let Some(outcome) = self.ask(late.invoice_no).await? else { return Ok(Next::Stop) };
-        let done = match outcome {
-            LookUpOutcome::Found(sale) if sale.invoice_id() == Some(late.invoice) => {
-                let receipt = self.stored(&sale.receipt);
-                match ledger.adopt(claim, late.invoice, late.invoice_no, &receipt).await? {
-                    Adoption::Adopted => {
-                        tracing::info!(invoice_id = %late.invoice, invoice_no = late.invoice_no, "found its receipt");
-                        return Ok(Next::Done);
-                    }
-                    Adoption::ClaimGone => false,
-                    Adoption::Known | Adoption::NotOurs | Adoption::Conflict { .. } => {
-                        let device = claim.device;
-                        let reason = format!(
-                            "KRA has invoice {} under number {}, which is another's by our books: a credit note may be \
-                             owed, then `risiti-replay lanes resume {device}`",
-                            late.invoice, late.invoice_no
-                        );
-                        ledger.late_look_up_absent(claim, late).await?;
-                        return self.then(Then::Halt(reason), None).await;
-                    }
-                }
-            }
-            LookUpOutcome::Found(_) | LookUpOutcome::Absent(_) => {
-                ledger.late_look_up_absent(claim, late).await?
-            }
-            LookUpOutcome::NoAnswer(_) | LookUpOutcome::Unsupported | LookUpOutcome::Halt { .. } => {
-                ledger.postpone_look_up(claim, late.invoice, late.invoice_no, LATE_LOOK_UP_PAUSE).await?;
-                true
-            }
-        };
-        Ok(if done { Next::GoOn } else { Next::Stop })
-    }
-
-    /// One look-up under the cap.
-    async fn ask(&mut self, invoice_no: i64) -> Result<Option<LookUpOutcome>, LedgerError> {
-        let lanes = self.lanes;
-        let Some(permit) = lanes.hosts.enter(&self.host, &mut self.trial, &lanes.shutdown).await? else {
-            return Ok(None);
-        };
-        if !self.held.is_fresh() || !self.host.is_fresh() {
-            return Ok(None);
-        }
-        let sent = Instant::now();
-        let Some(outcome) = self.bounded(lanes.client.look_up(self.profile, invoice_no)).await else {
-            return Ok(None);
-        };
-        drop(permit);
-        lanes.metrics.called(self.profile.dialect, "look_up", outcome.as_str(), sent.elapsed());
-        let verdict = look_up_verdict(&outcome);
-        lanes.hosts.report(&self.host, &mut self.trial, self.claim.device, verdict).await?;
-        Ok(Some(outcome))
     }
 
     async fn accept(
@@ -233,10 +166,7 @@ impl Lane<'_> {
         if !written {
             return Ok(Next::Stop);
         }
-        tracing::info!(
-            invoice_id = %id, device_id = %invoice.device, payment_id = %invoice.payment_id, invoice_no = no,
-            receipt_no = receipt.receipt_no, adopted = submission.is_none(), "receipt issued"
-        );
+        tracing::info!(receipt_no = receipt.receipt_no, adopted = submission.is_none(), "receipt issued");
         Ok(Next::Done)
     }
 
@@ -246,7 +176,7 @@ impl Lane<'_> {
         let message = letters::message(invoice, &burial);
         let target = risiti_queue::Target::Dead;
         if let Err(error) = lanes.publisher.publish(target, message, lanes.publish_timeout).await {
-            tracing::warn!(invoice_id = %invoice.id, %error, "dead letter not published, its lane waits");
+            tracing::warn!(%error, "dead letter not published, its lane waits");
             let pause = self.pause(invoice, None);
             lanes.ledger.lane_waits(self.claim, invoice.id, false, Some(pause)).await?;
             return Ok(Next::Stop);
@@ -258,30 +188,8 @@ impl Lane<'_> {
             return Ok(Next::Stop);
         }
         lanes.metrics.dead_letter(cause);
-        tracing::warn!(
-            invoice_id = %invoice.id, device_id = %invoice.device, cause = cause.as_str(), code, "invoice is a dead letter"
-        );
+        tracing::warn!(cause = cause.as_str(), code, "invoice is a dead letter");
         Ok(Next::Done)
-    }
-
-    /// Gets the gateway's token before the claim is checked, so that the send after it is one round trip. What
-    /// goes wrong here goes wrong there again, and is told there.
-    async fn warm_up(&self) {
-        if self.profile.dialect == Dialect::Gateway {
-            let _ = self.bounded(self.lanes.client.check_token(self.profile)).await;
-        }
-    }
-
-    /// Counts the call, and gives up on it when the grace is over (protocol D17).
-    async fn bounded<T>(&self, call: impl Future<Output = T>) -> Option<T> {
-        let lanes = self.lanes;
-        lanes.metrics.in_flight.inc();
-        let answer = tokio::select! {
-            answer = call => Some(answer),
-            () = lanes.deadline.cancelled() => None,
-        };
-        lanes.metrics.in_flight.dec();
-        answer
     }
 
     async fn sleep(&self, pause: Option<Duration>) -> Next {
@@ -323,7 +231,7 @@ impl Lane<'_> {
         invoice.history.unknown_since.is_some()
     }
 
-    fn stored(&self, receipt: &Receipt) -> StoredReceipt {
+    pub(crate) fn stored(&self, receipt: &Receipt) -> StoredReceipt {
         StoredReceipt {
             receipt_no: receipt.receipt_no,
             total_receipt_no: receipt.total_receipt_no,
@@ -349,20 +257,6 @@ fn document(invoice: &LaneInvoice, first_sent_at: Timestamp) -> SaleDocument {
         occurred_at: invoice.occurred_at,
         refunded_at: invoice.refunded_at,
         first_sent_at,
-    }
-}
-
-fn send_verdict(outcome: &SendOutcome) -> Verdict {
-    match outcome.answer() {
-        Some(answer) if answer.against_host => Verdict::Fails,
-        _ => Verdict::Works,
-    }
-}
-
-fn look_up_verdict(outcome: &LookUpOutcome) -> Verdict {
-    match outcome {
-        LookUpOutcome::NoAnswer(answer) if answer.against_host => Verdict::Fails,
-        _ => Verdict::Answers,
     }
 }
 

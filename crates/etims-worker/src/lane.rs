@@ -8,6 +8,7 @@ use risiti_etims::{Backoff, Client, DeviceProfile};
 use risiti_ledger::{Claim, LaneWork, Ledger, LedgerError, Vault};
 use risiti_queue::Publisher;
 use tokio_util::sync::CancellationToken;
+use tracing::Instrument;
 use uuid::Uuid;
 
 use crate::hosts::{Hosts, Trial};
@@ -139,7 +140,16 @@ impl Lane<'_> {
             }
             LaneWork::Halted | LaneWork::Nothing => Ok(Next::Stop),
             LaneWork::LookUp(late) => self.late_look_up(&late).await,
-            LaneWork::Invoice(invoice) => self.invoice(&invoice, Timestamp::now()).await,
+            LaneWork::Invoice(invoice) => {
+                // On every line about the invoice, so that one webhook can be followed to its receipt.
+                let span = tracing::info_span!(
+                    "invoice",
+                    invoice_id = %invoice.id, payment_id = %invoice.payment_id, device_id = %invoice.device,
+                    invoice_no = invoice.invoice_no, event_id = invoice.event_id.map(tracing::field::display),
+                    trace_id = invoice.trace_id,
+                );
+                self.invoice(&invoice, Timestamp::now()).instrument(span).await
+            }
         }
     }
 }

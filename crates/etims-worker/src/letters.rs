@@ -21,6 +21,9 @@ pub(crate) fn message(invoice: &LaneInvoice, burial: &Burial) -> Message {
         ("risiti-device", invoice.device.to_string()),
         ("risiti-merchant", invoice.merchant_id.to_string()),
     ]);
+    if let Some(event) = invoice.event_id {
+        headers.insert("risiti-event-id", event.to_string());
+    }
     if let Some(code) = &history.last_code {
         headers.insert("risiti-code", code.clone());
     }

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod calls;
 mod database;
 mod decide;
 mod filing;
@@ -7,6 +8,7 @@ mod gauges;
 mod host;
 mod hosts;
 mod lane;
+mod late;
 mod leases;
 mod letters;
 mod metrics;

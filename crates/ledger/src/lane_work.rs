@@ -18,7 +18,7 @@ statements! {
                late.id AS late_id, late.look_up_no AS late_no, late.discard_wish AS late_wish,
                i.id, i.kind, i.state = 'submitting' AS out, i.amount, i.strikes, i.strike_mark, i.rounds,
                i.first_sent_at, i.unknown_since, i.hidden_since, i.refused_at IS NOT NULL AS refused,
-               i.last_code, i.last_error, i.attempts, i.merchant_id, i.payment_id,
+               i.last_code, i.last_error, i.attempts, i.merchant_id, i.payment_id, i.event_id, e.trace_id,
                EXISTS (SELECT FROM submissions s WHERE s.invoice_id = i.id AND s.invoice_no = coalesce(i.invoice_no, l.next_invoice_no)
                        AND (s.outcome IS NULL OR s.outcome = 'unknown')) AS ever_unknown,
                EXISTS (SELECT FROM submissions s WHERE s.device_id = l.device_id AND s.invoice_no = l.next_invoice_no
@@ -49,6 +49,7 @@ statements! {
               AND s.id > i.stale_submission ORDER BY s.id DESC LIMIT 1
         ) stored ON true
         LEFT JOIN payments p ON p.id = i.payment_id
+        LEFT JOIN events e ON e.id = i.event_id
         LEFT JOIN invoices sale ON sale.id = i.sale_id
         LEFT JOIN reversals r ON r.id = i.reversal_id
         WHERE x.device_id = $1 AND x.claim_id = $2";
@@ -87,6 +88,9 @@ pub struct LaneInvoice {
     pub total: Decimal,
     pub merchant_id: Uuid,
     pub payment_id: Uuid,
+    /// The webhook that made it, for following it through the logs.
+    pub event_id: Option<Uuid>,
+    pub trace_id: Option<String>,
     pub original_invoice_no: Option<i64>,
     pub trader_invoice_no: String,
     pub phone: Option<Phone>,
@@ -171,6 +175,8 @@ fn invoice(device: DeviceId, id: Uuid, row: &Row) -> Result<LaneInvoice, LedgerE
         total: row.try_get("amount")?,
         merchant_id: row.try_get("merchant_id")?,
         payment_id: row.try_get("payment_id")?,
+        event_id: row.try_get("event_id")?,
+        trace_id: row.try_get("trace_id")?,
         original_invoice_no: row.try_get("original_no")?,
         trader_invoice_no: receipt.or(money_key).ok_or_else(|| unreadable("payments", "receipt"))?,
         phone: row.try_get::<_, Option<&str>>("phone")?.and_then(Phone::parse),

@@ -40,6 +40,8 @@ fn invoice(history: History) -> LaneInvoice {
         total: 116.into(),
         merchant_id: Uuid::from_u128(3),
         payment_id: Uuid::from_u128(4),
+        event_id: None,
+        trace_id: None,
         original_invoice_no: None,
         trader_invoice_no: "SKE1".to_owned(),
         phone: None,

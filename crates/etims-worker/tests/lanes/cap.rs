@@ -9,7 +9,7 @@ async fn three_workers_and_two_hundred_devices_never_make_more_than_fifty_calls_
     let stage = Stage::with("legacy", &["--latency", "150ms"]).await;
     let devices = stage.devices(0..200).await;
     for device in &devices {
-        stage.owe(device, 8).await;
+        stage.owe(device, 5).await;
     }
     let first = stage.worker().start();
     let filed = async |some: i64| {
@@ -18,13 +18,13 @@ async fn three_workers_and_two_hundred_devices_never_make_more_than_fifty_calls_
     };
     filed(100).await;
     let (mut second, third) = (stage.worker().start(), stage.worker().start());
-    filed(500).await;
+    filed(300).await;
     second.kill();
     second.exit(BOUND).await;
     let fourth = stage.worker().start();
-    filed(800).await;
+    filed(550).await;
     end(first).await;
-    filed(1600).await;
+    filed(1000).await;
     let stats = stage.stats().await;
     let most = stats["in_flight_max"].as_u64().unwrap();
     assert!((30..=50).contains(&most), "{most} calls at once");

@@ -7,6 +7,7 @@ mod frozen;
 mod lost;
 mod outcomes;
 mod owners;
+mod servers;
 mod sick;
 mod spread;
 mod stage;
