@@ -17,11 +17,16 @@ impl Pace {
         Self { interval: rate.map_or(Duration::ZERO, |rate| rate.interval), next: None }
     }
 
-    /// Waits for the next item's turn. Dropping the wait loses nothing.
-    pub(crate) async fn turn(&mut self) {
+    /// Waits for the next item's turn, before anything is taken from the queue: nothing is held meanwhile
+    /// (protocol B3). Dropping the wait loses nothing.
+    pub(crate) async fn turn(&self) {
         if let Some(next) = self.next {
             tokio::time::sleep_until(next).await;
         }
+    }
+
+    /// The turn was used. What a filter leaves in place uses none.
+    pub(crate) fn used(&mut self) {
         self.next = Some(Instant::now() + self.interval);
     }
 }
@@ -35,6 +40,7 @@ mod tests {
         let began = Instant::now();
         for _ in 0..turns {
             pace.turn().await;
+            pace.used();
         }
         began.elapsed()
     }
@@ -49,7 +55,7 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn a_slow_item_earns_no_burst_afterwards() {
         let mut pace = Pace::new(Some(rate("1/s").unwrap()));
-        pace.turn().await;
+        pace.used();
         tokio::time::sleep(Duration::from_secs(60)).await;
         assert!(elapsed_after(4, &mut pace).await >= Duration::from_secs(3));
     }
@@ -57,5 +63,16 @@ mod tests {
     #[tokio::test(start_paused = true)]
     async fn without_a_rate_nothing_waits() {
         assert_eq!(elapsed_after(1_000, &mut Pace::new(None)).await, Duration::ZERO);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_is_left_in_place_costs_no_turn() {
+        let mut pace = Pace::new(Some(rate("1/s").unwrap()));
+        pace.used();
+        let began = Instant::now();
+        for _ in 0..100 {
+            pace.turn().await;
+        }
+        assert_eq!(began.elapsed(), Duration::from_secs(1));
     }
 }

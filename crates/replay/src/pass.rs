@@ -49,7 +49,7 @@ impl Pass<'_> {
         let depth =
             self.broker.depth(Target::Dead).await.context("failed to look at the queue of dead letters")?;
         for _ in 0..depth {
-            if self.is_over() {
+            if !self.goes_on().await {
                 return Ok(());
             }
             let got = self.broker.get(Target::Dead).await.context("failed to take a dead letter")?;
@@ -59,8 +59,11 @@ impl Pass<'_> {
         self.rows().await
     }
 
-    fn is_over(&self) -> bool {
-        self.stop.is_cancelled() || self.limit.is_some_and(|limit| self.tally.matched >= limit)
+    /// Waits for the next turn. False once stopped, or at the limit.
+    async fn goes_on(&self) -> bool {
+        self.limit.is_none_or(|limit| self.tally.matched < limit)
+            && self.stop.run_until_cancelled(self.pace.turn()).await.is_some()
+            && !self.stop.is_cancelled()
     }
 
     async fn one_message(&mut self, delivery: Delivery) -> Result<()> {
@@ -94,7 +97,7 @@ impl Pass<'_> {
     /// Those whose message was lost, and those that were brought up without one.
     async fn rows(&mut self) -> Result<()> {
         let mut after = None;
-        while !self.is_over() {
+        while self.goes_on().await {
             let next = self.ledger.next_pile_item(after, self.filter, self.run).await?;
             let Some((dead_at, item)) = next else { break };
             self.take_up(&item).await?;
@@ -103,12 +106,8 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// Acts on one in its turn. Stopped while waiting for it, the item stays.
     async fn take_up(&mut self, item: &PileItem) -> Result<Then> {
-        let stop = self.stop.clone();
-        if stop.run_until_cancelled(self.pace.turn()).await.is_none() {
-            return Ok(Then::ToTheTail);
-        }
+        self.pace.used();
         let done = self.patiently(item).await?;
         let then = match &done {
             Done::Moved | Done::Skipped => Then::Ack,

@@ -3,5 +3,7 @@
 
 mod discard;
 mod lanes;
+mod losses;
 mod run;
 mod stage;
+mod terminal;

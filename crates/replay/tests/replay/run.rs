@@ -1,9 +1,8 @@
 //! `list` and `run`.
 
 use risiti_queue::Target;
-use risiti_testkit::eventually;
 
-use crate::stage::{BOUND, Stage};
+use crate::stage::Stage;
 
 const STK: &str = r#"{"Body":{"stkCallback":{"MerchantRequestID":"1-2-3","CheckoutRequestID":"ws_CO_1","ResultCode":1032,
     "ResultDesc":"Request cancelled by user"}}}"#;
@@ -196,78 +195,4 @@ async fn what_can_be_read_by_now_goes_to_the_ledger_and_the_rest_stays_and_fails
 
     let without_message = stage.replay(&["run", "--yes", "--json"]).await.ended(1);
     assert_eq!(without_message.tally("replayed"), [1, 0, 0, 1]);
-}
-
-#[tokio::test]
-async fn killed_half_way_and_run_again_everything_is_replayed_once() {
-    let stage = Stage::new().await;
-    for _ in 0..12 {
-        stage.refused("891").await;
-    }
-    let process = stage.program(&["run", "--yes", "--json", "--rate", "20/s"]).start();
-    eventually("some replayed", BOUND, async || (stage.invoices("pending").await >= 3).then_some(())).await;
-    process.kill();
-    drop(process);
-    assert!(stage.invoices("dead").await > 0, "it was killed too late to tell");
-    // What it held comes back once the broker has noticed.
-    let left = stage.invoices("dead").await;
-    let left = u64::try_from(left).unwrap();
-    eventually("the messages back", BOUND, async || {
-        (stage.broker.depth(Target::Dead).await.ok()? >= left).then_some(())
-    })
-    .await;
-    let told = stage.replay(&["run", "--yes", "--json"]).await.ended(0);
-    let [matched, replayed, skipped, failed] = told.tally("replayed");
-    assert_eq!((replayed, failed), (left, 0));
-    assert_eq!(matched, replayed + skipped);
-    assert_eq!((stage.invoices("pending").await, stage.invoices("dead").await), (12, 0));
-    let twice = "SELECT count(*) FROM (SELECT subject_id FROM transitions WHERE from_state = 'dead'
-        GROUP BY subject_id HAVING count(*) > 1) more";
-    assert_eq!(stage.number(twice).await, 0);
-    stage.depth_becomes(Target::Dead, 0).await;
-}
-
-#[tokio::test]
-async fn a_signal_stops_it_between_two_items() {
-    let stage = Stage::new().await;
-    for _ in 0..3 {
-        stage.refused("891").await;
-    }
-    let mut process = stage.program(&["run", "--yes", "--json", "--rate", "1/h"]).start();
-    eventually("one replayed", BOUND, async || (stage.invoices("pending").await == 1).then_some(())).await;
-    process.terminate();
-    assert_eq!(process.exit(BOUND).await.code(), Some(0), "{}", process.log());
-    assert_eq!(stage.invoices("dead").await, 2);
-    stage.depth_becomes(Target::Dead, 2).await;
-    assert_eq!(stage.number("SELECT done FROM operator_actions WHERE ended_at IS NOT NULL").await, 1);
-}
-
-#[tokio::test]
-async fn a_second_run_at_the_same_time_exits_3() {
-    let stage = Stage::new().await;
-    stage.refused("891").await;
-    stage.refused("891").await;
-    let first = stage.program(&["run", "--yes", "--rate", "1/h"]).start();
-    eventually("the first at work", BOUND, async || (stage.invoices("pending").await == 1).then_some(()))
-        .await;
-    let told = stage.replay(&["run", "--yes", "--json"]).await.ended(3);
-    assert!(told.out.is_empty(), "{}", told.out);
-    assert_eq!(stage.invoices("dead").await, 1);
-    first.kill();
-}
-
-#[tokio::test]
-async fn a_run_that_loses_its_lock_stops() {
-    let stage = Stage::new().await;
-    stage.refused("891").await;
-    stage.refused("891").await;
-    let mut process = stage.program(&["run", "--yes", "--rate", "1/h"]).start();
-    eventually("the first at work", BOUND, async || (stage.invoices("pending").await == 1).then_some(()))
-        .await;
-    let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE locktype = 'advisory' AND granted
-        AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
-    assert_eq!(stage.number(cut).await, 1);
-    assert_eq!(process.exit(BOUND).await.code(), Some(1), "{}", process.log());
-    assert!(process.log().contains("lock was lost"), "{}", process.log());
-    assert_eq!(stage.invoices("dead").await, 1);
 }

@@ -23,7 +23,7 @@ pub(crate) struct Stage {
     pub(crate) broker: Broker,
     pub(crate) device: Uuid,
     pub(crate) merchant: Uuid,
-    ledger: Ledger,
+    pub(crate) ledger: Ledger,
     namespace: Namespace,
     database: TestDatabase,
 }
@@ -58,12 +58,18 @@ impl Stage {
 
     /// The program, with nobody at a terminal.
     pub(crate) fn program(&self, args: &[&str]) -> Program {
-        Program::built("risiti-replay")
-            .args(args.iter().copied())
-            .env("DATABASE_URL", self.database.url())
-            .env("AMQP_URL", amqp_url())
-            .env("RISITI_NAMESPACE", self.namespace.name())
-            .env("RISITI_OPERATOR", "jane")
+        let program =
+            Program::built("risiti-replay").args(args.iter().copied()).env("RISITI_OPERATOR", "jane");
+        self.variables().into_iter().fold(program, |program, (name, value)| program.env(name, value))
+    }
+
+    /// What the program needs to be told by variables.
+    pub(crate) fn variables(&self) -> [(&'static str, String); 3] {
+        [
+            ("DATABASE_URL", self.database.url().to_owned()),
+            ("AMQP_URL", amqp_url()),
+            ("RISITI_NAMESPACE", self.namespace.name().to_owned()),
+        ]
     }
 
     pub(crate) async fn replay(&self, args: &[&str]) -> Told {
