@@ -67,7 +67,7 @@ edges | sort -u | awk -v allowed_ours="$allowed_ours" -v owners="$owners" -v nev
         if (!($1 in ours)) { print $1 " is not in the table of deploy/checks/crate-dependencies.sh"; bad = 1 }
         next
     }
-    ($2 in ours) && !has(ours[$1], $2) { refuse("design section 8 keeps these crates apart") }
+    ($2 in ours) && !has(ours[$1], $2) { refuse("docs/architecture.md, section 8, keeps these crates apart") }
     ($2 in owned_by) && !has(owned_by[$2], $1) { refuse("only" owned_by[$2] "may") }
     ($1 in forbidden) && has(forbidden[$1], $2) { refuse("it stays pure") }
     END {

@@ -22,7 +22,7 @@ use crate::{initialise, profile};
 
 /// Well within a lease, so that one lost renewal loses nothing.
 const RENEW_EVERY: Duration = Duration::from_secs(3);
-/// Look-ups were seen to lag behind sales (facts of 2026-09); after these many tries absent means absent.
+/// Look-ups were seen to lag behind sales (by an integrator, September 2026); after these many tries absent means absent.
 const LOOK_UPS_MAX: u32 = 5;
 const LOOK_UP_PAUSE: Duration = Duration::from_secs(2);
 /// KES 10.00.

@@ -1,5 +1,5 @@
-//! What an answer to a sale means for the lane. The tables are those of facts §5, §5.1 and §5.2, read
-//! together with protocol D7, D9 and D12.
+//! What an answer to a sale means for the lane. The tables are KRA's result codes (OSCU
+//! specification v2.0) and what integrators saw live in 2026, read together with protocol D7, D9 and D12.
 
 use risiti_domain::Dialect;
 

@@ -1,4 +1,4 @@
-//! The envelopes around KRA's answers, in every shape seen (facts §4.1): legacy and VSCU put `resultCd`
+//! The envelopes around KRA's answers, in every shape seen: legacy and VSCU put `resultCd`
 //! on top, the gateway wraps it, refuses without one, and faults in two more ways.
 
 use crate::fields::Fields;

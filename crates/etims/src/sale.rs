@@ -31,7 +31,7 @@ pub(crate) fn read(profile: &DeviceProfile, http: &HttpAnswer, invoice_no: i64) 
     }
 }
 
-/// The rule of facts §4.1: `resultCd`, else the inner status with its text, else the HTTP status.
+/// In this order, as the three fronts differ: `resultCd`, else the inner status with its text, else the HTTP status.
 pub(crate) fn judge(
     profile: &DeviceProfile,
     http: &HttpAnswer,

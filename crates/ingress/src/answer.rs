@@ -121,7 +121,7 @@ impl Answer {
     }
 }
 
-/// The acknowledgement each provider expects (contract, "Webhook routes").
+/// The acknowledgement each provider expects (docs/operating.md, "What a gateway hears").
 fn acknowledge(channel: Channel, duplicate: bool) -> HttpResponse {
     HttpResponse::Ok().json(match channel {
         Channel::DarajaC2bConfirmation => json!({"ResultCode": 0, "ResultDesc": "Success"}),

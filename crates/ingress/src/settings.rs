@@ -73,7 +73,7 @@ pub(crate) struct DedupArgs {
 }
 
 impl DedupArgs {
-    /// Longer than the provider retries (facts: Daraja once, Gumroad 15 minutes, Paystack 72 hours).
+    /// Longer than the provider retries (Daraja calls once, Gumroad retries for 15 minutes, Paystack for 72 hours).
     pub(crate) fn ttl(&self, provider: Provider) -> Duration {
         const HOUR: Duration = Duration::from_secs(3600);
         self.dedup_ttl.unwrap_or(match provider {

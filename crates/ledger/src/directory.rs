@@ -1,5 +1,5 @@
 //! What ingress has to know of merchants, as one snapshot: small enough to keep in memory and on disk, and
-//! holding secrets only as the database does, hashed or encrypted (design §9.6).
+//! holding secrets only as the database does, hashed or encrypted (architecture §9.6).
 
 use std::collections::HashMap;
 
