@@ -31,7 +31,7 @@ impl Lane<'_> {
     async fn send(&mut self, invoice: &LaneInvoice, now: Timestamp) -> Result<Next, LedgerError> {
         let lanes = self.lanes;
         let Some(permit) = lanes.hosts.enter(&self.host, &mut self.trial, &lanes.shutdown).await? else {
-            return Ok(Next::Stop);
+            return Ok(Next::NotNow);
         };
         self.warm_up().await;
         let first_sent_at = invoice.first_sent_at.unwrap_or(now);
@@ -42,14 +42,14 @@ impl Lane<'_> {
         let asked = Instant::now();
         let begun =
             lanes.ledger.begin_send(self.claim, invoice.id, invoice.invoice_no, &body, first_sent_at).await?;
-        let Some(submission) = begun else { return Ok(Next::Stop) };
+        let Some(submission) = begun else { return Ok(Next::NotNow) };
         self.held.confirm(asked);
         if !self.held.is_fresh() || !self.host.is_fresh() {
-            return Ok(Next::Stop);
+            return Ok(Next::NotNow);
         }
         let call = lanes.client.send(self.profile, &body, invoice.invoice_no);
         let Some(outcome) = self.bounded("sale", call, SendOutcome::as_str).await else {
-            return Ok(Next::Stop);
+            return Ok(Next::NotNow);
         };
         drop(permit);
         let written = self.sent(invoice, submission, &outcome).await;
@@ -108,7 +108,7 @@ impl Lane<'_> {
     }
 
     async fn look_up(&mut self, invoice: &LaneInvoice, now: Timestamp) -> Result<Next, LedgerError> {
-        let Some(outcome) = self.ask(invoice.invoice_no).await? else { return Ok(Next::Stop) };
+        let Some(outcome) = self.ask(invoice.invoice_no).await? else { return Ok(Next::NotNow) };
         let facts = self.facts(invoice, !matches!(outcome, LookUpOutcome::Found(_))).await?;
         tracing::info!(outcome = look_up_word(&outcome), "looked up");
         let (lanes, claim) = (self.lanes, self.claim);

@@ -23,6 +23,8 @@ const QUANTUM: Duration = Duration::from_secs(5);
 /// Bounds the steps that file nothing.
 const QUANTUM_STEPS: u32 = 100;
 
+/// Of the back-off, for a lane whose host takes no call now: up to a second.
+const NOT_NOW_STEP: u32 = 2;
 /// Of the back-off, for a lane that met an error of ours: some seconds.
 const ABANDONED_STEP: u32 = 4;
 
@@ -63,6 +65,8 @@ pub(crate) enum Next {
     GoOn,
     /// Nothing more to do here for now.
     Stop,
+    /// There is something, and no call may be made: a token at once would come round for nothing.
+    NotNow,
 }
 
 impl Lanes {
@@ -73,32 +77,42 @@ impl Lanes {
         let held = self.leases.hold(&claim, asked);
         let worked = self.work(&claim, &held).await;
         drop(held);
-        if worked.is_err() {
-            self.ledger.abandon_lane(&claim, self.backoff.pause(ABANDONED_STEP)).await?;
-        } else if self.ledger.release_lane(&claim).await? {
-            tokens::publish(&self.ledger, &self.publisher, self.publish_timeout, &[device]).await;
+        let pause = match &worked {
+            Ok(Next::NotNow) if !self.shutdown.is_cancelled() => Some(self.backoff.pause(NOT_NOW_STEP)),
+            Ok(_) => None,
+            Err(_) => Some(self.backoff.pause(ABANDONED_STEP)),
+        };
+        match pause {
+            Some(pause) => self.ledger.abandon_lane(&claim, pause).await?,
+            None if self.ledger.release_lane(&claim).await? => {
+                tokens::publish(&self.ledger, &self.publisher, self.publish_timeout, &[device]).await;
+            }
+            None => {}
         }
-        worked
+        worked.map(drop)
     }
 
-    async fn work(&self, claim: &Claim, held: &Held<'_>) -> Result<(), LedgerError> {
-        let Some(profile) = self.profile(claim).await? else { return Ok(()) };
+    /// How the last step ended.
+    async fn work(&self, claim: &Claim, held: &Held<'_>) -> Result<Next, LedgerError> {
+        let Some(profile) = self.profile(claim).await? else { return Ok(Next::Stop) };
         let host = self.hosts.host(&claim.host);
         let mut lane = Lane { lanes: self, claim, held, profile: &profile, host, trial: Trial::default() };
         let started = Instant::now();
-        let (mut done, mut steps) = (0, 0);
+        let (mut done, mut steps, mut last) = (0, 0, Next::GoOn);
         while done < QUANTUM_INVOICES && steps < QUANTUM_STEPS && started.elapsed() < QUANTUM {
             if self.shutdown.is_cancelled() {
                 break;
             }
-            match lane.next().await? {
+            last = lane.next().await?;
+            match last {
                 Next::Done => done += 1,
                 Next::GoOn => {}
-                Next::Stop => break,
+                Next::Stop | Next::NotNow => break,
             }
             steps += 1;
         }
-        self.hosts.end_trial(&lane.host, &mut lane.trial, claim.device).await
+        self.hosts.end_trial(&lane.host, &mut lane.trial, claim.device).await?;
+        Ok(last)
     }
 
     /// `None` when the lane was halted instead: a device that cannot be read can file nothing.

@@ -15,7 +15,7 @@ impl Lane<'_> {
     /// For an invoice that gave its number up, dead or to be discarded (protocol D10, E4).
     pub(crate) async fn late_look_up(&mut self, late: &LateLookUp) -> Result<Next, LedgerError> {
         let (ledger, claim) = (&self.lanes.ledger, self.claim);
-        let Some(outcome) = self.ask(late.invoice_no).await? else { return Ok(Next::Stop) };
+        let Some(outcome) = self.ask(late.invoice_no).await? else { return Ok(Next::NotNow) };
         let done = match outcome {
             LookUpOutcome::Found(sale) if sale.invoice_id() == Some(late.invoice) => {
                 let receipt = self.stored(&sale.receipt);

@@ -8,9 +8,7 @@ use crate::stage::{BOUND, Stage, end};
 async fn three_workers_and_two_hundred_devices_never_make_more_than_fifty_calls_at_once() {
     let stage = Stage::with("legacy", &["--latency", "150ms"]).await;
     let devices = stage.devices(0..200).await;
-    for device in &devices {
-        stage.owe(device, 5).await;
-    }
+    stage.owe_all(&devices, 5).await;
     let first = stage.worker().start();
     let filed = async |some: i64| {
         let enough = async || (stage.in_state("success").await >= some).then_some(());

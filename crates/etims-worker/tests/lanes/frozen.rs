@@ -28,9 +28,7 @@ async fn a_worker_killed_while_submitting_leaves_the_question_to_the_next() {
 async fn a_worker_frozen_past_its_lease_and_thawed_writes_nothing() {
     let stage = Stage::with("legacy", &["--latency", "30ms"]).await;
     let devices = stage.devices(0..4).await;
-    for device in &devices {
-        stage.owe(device, 30).await;
-    }
+    stage.owe_all(&devices, 30).await;
     let frozen = stage.worker().start();
     eventually("it files some", BOUND, async || (stage.in_state("success").await >= 10).then_some(())).await;
     frozen.freeze();

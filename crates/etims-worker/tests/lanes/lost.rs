@@ -68,9 +68,7 @@ async fn every_fault_at_once_loses_nothing_and_doubles_nothing() {
         {
             stage.fault(json!({ "call": call, "probability": 0.12, "seed": seed }), fault).await;
         }
-        for device in &devices {
-            stage.owe(device, 12).await;
-        }
+        stage.owe_all(&devices, 12).await;
         let workers = [stage.worker().start(), stage.worker().start()];
         stage.until_filed(48).await;
         stage.books_balance().await;

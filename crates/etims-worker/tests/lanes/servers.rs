@@ -10,9 +10,7 @@ async fn a_database_that_loses_every_connection_now_and_then_costs_nothing() {
     let stage = Stage::with("legacy", &["--latency", "20ms"]).await;
     let devices = stage.devices(0..6).await;
     stage.fault(json!({ "call": "sale", "probability": 0.2, "seed": 1 }), json!("accept_then_drop")).await;
-    for device in &devices {
-        stage.owe(device, 15).await;
-    }
+    stage.owe_all(&devices, 15).await;
     let worker = stage.worker().start();
     for filed in [5, 20, 40, 60] {
         let some = async || (stage.in_state("success").await >= filed).then_some(());
@@ -87,9 +85,7 @@ async fn workers_killed_again_and_again_lose_nothing_and_double_nothing() {
     for (seed, fault) in [json!("accept_then_drop"), json!("drop_before_accept")].into_iter().enumerate() {
         stage.fault(json!({ "call": "sale", "probability": 0.1, "seed": seed }), fault).await;
     }
-    for device in &devices {
-        stage.owe(device, 25).await;
-    }
+    stage.owe_all(&devices, 25).await;
     for kill in 0..4 {
         let mut dying = stage.worker().start();
         let before = stage.in_state("success").await;

@@ -119,6 +119,17 @@ impl Stage {
 
     /// As many paid sales, owed through the device, of 116, 232, … shillings.
     pub(crate) async fn owe(&self, device: &Device, sales: usize) -> Vec<Uuid> {
+        let (invoices, sql) = self.owed(device, sales);
+        self.sql(&sql).await;
+        invoices
+    }
+
+    pub(crate) async fn owe_all(&self, devices: &[Device], sales: usize) {
+        let sql: String = devices.iter().map(|device| self.owed(device, sales).1).collect();
+        self.sql(&sql).await;
+    }
+
+    fn owed(&self, device: &Device, sales: usize) -> (Vec<Uuid>, String) {
         let (mut invoices, mut sql) = (Vec::new(), String::new());
         for number in 1..=sales {
             let (payment, invoice) = (Uuid::now_v7(), Uuid::now_v7());
@@ -136,8 +147,7 @@ impl Stage {
             );
             invoices.push(invoice);
         }
-        self.sql(&sql).await;
-        invoices
+        (invoices, sql)
     }
 
     /// A credit note for part of a sale.

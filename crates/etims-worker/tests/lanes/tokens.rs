@@ -15,9 +15,7 @@ use crate::stage::{BOUND, Stage, end};
 async fn two_workers_and_many_tokens_make_one_call_at_a_time_per_lane() {
     let stage = Stage::with("legacy", &["--latency", "20ms"]).await;
     let devices = stage.devices(0..3).await;
-    for device in &devices {
-        stage.owe(device, 25).await;
-    }
+    stage.owe_all(&devices, 25).await;
     let workers = [stage.worker().start(), stage.worker().start()];
     let topology = Topology::new(stage.namespace.name()).unwrap();
     let broker = Broker::start(&amqp_url(), topology, "test", CancellationToken::new()).unwrap();
