@@ -4,6 +4,7 @@
 #   stack.sh up [--bare]   builds, migrates, starts everything, registers a sample merchant, prints every URL;
 #                          --bare: neither merchant nor URLs. RISITI_STACK_BUILD=no takes the programs as they are
 #   stack.sh down     stops the programs with SIGTERM, then the private servers
+#   stack.sh purge    stops the programs and removes their database and folder
 #   stack.sh status   one line per program; exit 0 only when all run
 #   stack.sh env      export lines of what the programs were given
 #   stack.sh start|stop|kill|freeze|thaw PROGRAM    one program, e.g. etims-worker-1
@@ -96,11 +97,16 @@ ready() {
 }
 
 await() {
-    local name=$1
-    program_ready() { ready "$name"; }
-    wait_ready "$name" 60 program_ready && return
-    tail -n 20 "$state/log/$name.log" >&2 || true
-    die "$name does not become ready (log: $state/log/$name.log)"
+    local name=$1 deadline=$((SECONDS + 60)) unseen=0
+    until ready "$name"; do
+        # A program in the middle of an exec has no environment to be known by, so one look is not enough.
+        if pid_of "$name" >/dev/null; then unseen=0; else unseen=$((unseen + 1)); fi
+        if ((unseen == 10 || SECONDS >= deadline)); then
+            tail -n 20 "$state/log/$name.log" >&2 || true
+            die "$name does not become ready (log: $state/log/$name.log)"
+        fi
+        sleep 0.1
+    done
 }
 
 signal_program() {
@@ -182,6 +188,16 @@ down() {
     [[ ${1:-} == --programs ]] || "$here/services.sh" down
 }
 
+purge() {
+    down --programs
+    if grep -qs ^stack_id= "$state/services.env"; then
+        recall
+        settings
+        psql -Xq "$server_url" -c "DROP DATABASE IF EXISTS \"risiti_$stack_id\" WITH (FORCE)" || true
+    fi
+    rm -rf "$state"
+}
+
 status() {
     local name pid complete=0
     recall
@@ -213,7 +229,7 @@ print_env() {
 command=${1:-}
 shift || true
 case $command in
-up | down | status) "$command" "$@" ;;
+up | down | purge | status) "$command" "$@" ;;
 env) print_env ;;
 start)
     recall

@@ -25,6 +25,8 @@ pub(crate) enum Command {
     Trouble(TroubleArgs),
     /// Send webhooks, real-shaped, repeated, out of order, some of them forged
     Storm(StormArgs),
+    /// Wait until what was sent is recorded and filed, or given up
+    Settle(SettleArgs),
     /// Compare what was sent with the reporting views and the simulator; exit code 0 only if the books balance
     Audit(AuditArgs),
 }
@@ -80,22 +82,28 @@ pub(crate) struct StormArgs {
 }
 
 #[derive(Args)]
-pub(crate) struct AuditArgs {
+pub(crate) struct SettleArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) fleet: PathBuf,
     #[arg(long, value_name = "FILE")]
     pub(crate) record: PathBuf,
     #[arg(long, env = "DATABASE_URL", hide_env_values = true, value_name = "URL")]
     pub(crate) database_url: String,
+    /// How long to wait for the work to end
+    #[arg(long, default_value = "120s", value_parser = seconds, value_name = "DURATION")]
+    pub(crate) wait: Duration,
+}
+
+#[derive(Args)]
+pub(crate) struct AuditArgs {
+    #[command(flatten)]
+    pub(crate) settle: SettleArgs,
     /// The eTIMS simulator
     #[arg(long, value_name = "URL")]
     pub(crate) sim: Url,
     /// The risiti-replay program, asked for the dead letters; without it they are not checked
     #[arg(long, value_name = "PATH")]
     pub(crate) replay: Option<PathBuf>,
-    /// How long to wait for the work to end
-    #[arg(long, default_value = "120s", value_parser = seconds, value_name = "DURATION")]
-    pub(crate) wait: Duration,
     /// Print one JSON object in place of the table
     #[arg(long)]
     pub(crate) json: bool,

@@ -144,7 +144,7 @@ impl Mpesa<'_> {
             self.receipt,
         );
         let delivery_key = key(&["reversal_result", &conversation]);
-        self.message("result", body, "reversal_result", delivery_key, Tells::Returned(Some(amount)))
+        self.message("result", body, "reversal_result", delivery_key, Tells::Returned(amount))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use reqwest::Client;
+use reqwest::{Client, Method};
 use tokio::sync::{Semaphore, mpsc};
 use url::Url;
 
@@ -16,7 +16,7 @@ pub(crate) struct Delivery {
     pub(crate) message: usize,
     pub(crate) copy: u32,
     pub(crate) provider: Provider,
-    pub(crate) method: &'static str,
+    pub(crate) method: Method,
     /// The address of the first try; the others follow in turn.
     pub(crate) to: usize,
     /// Nobody repeats what was forged.
@@ -74,9 +74,14 @@ impl Delivery {
 
     async fn attempt(&self, post: &Post, attempt: u32) -> Sent {
         let _permit = post.in_flight.acquire().await;
-        let to = (self.to + attempt as usize - 1) % post.ingress.len();
+        let mut to = (self.to + attempt as usize - 1) % post.ingress.len();
         let began = Instant::now();
-        let answer = self.request(post, to, attempt).await;
+        let mut answer = self.request(post, to, attempt).await;
+        // As the balancer before them would: where nobody listens nothing was sent, so another is asked.
+        if matches!(&answer, Err(error) if error.is_connect()) {
+            to = (to + 1) % post.ingress.len();
+            answer = self.request(post, to, attempt).await;
+        }
         let (status, text) = answer.map_or((None, String::new()), |(status, text)| (Some(status), text));
         Sent {
             story: self.story,
@@ -90,21 +95,21 @@ impl Delivery {
         }
     }
 
-    async fn request(&self, post: &Post, to: usize, attempt: u32) -> Option<(u16, String)> {
-        let url = post.ingress[to].join(&self.request.path).ok()?;
+    async fn request(&self, post: &Post, to: usize, attempt: u32) -> reqwest::Result<(u16, String)> {
+        let url = format!("{}/{}", post.ingress[to].as_str().trim_end_matches('/'), self.request.path);
         let mut body = self.request.body.clone();
         if self.provider == Provider::Gumroad && attempt > 1 {
             body.extend_from_slice(format!("&retry_count={}", attempt - 1).as_bytes());
         }
-        let method = reqwest::Method::from_bytes(self.method.as_bytes()).ok()?;
-        let mut request = post.client.request(method, url).header("content-type", self.request.content_type);
+        let mut request =
+            post.client.request(self.method.clone(), url).header("content-type", self.request.content_type);
         if let Some(signature) = &self.request.signature {
             request = request.header("x-paystack-signature", signature);
         }
-        let answer = request.body(body).send().await.ok()?;
+        let answer = request.body(body).send().await?;
         let status = answer.status().as_u16();
         // The status is the answer, also when the rest breaks off.
-        Some((status, answer.text().await.unwrap_or_default()))
+        Ok((status, answer.text().await.unwrap_or_default()))
     }
 }
 

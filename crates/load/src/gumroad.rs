@@ -77,7 +77,7 @@ impl Sale<'_> {
     pub(crate) fn refund(&self, draw: &mut Draw) -> Message {
         let body = self.body(draw, self.seller(), Some("refund"));
         let delivery_key = key(&["refund", &self.sale_id, "refunded"]);
-        self.message(body, "refund", delivery_key, Tells::Returned(None))
+        self.message(body, "refund", delivery_key, Tells::Returned(self.amount))
     }
 
     /// The dashboard repeats the last real sale as a test.

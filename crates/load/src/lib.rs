@@ -42,6 +42,7 @@ async fn run(command: Command) -> anyhow::Result<ExitCode> {
         Command::Seed(args) => seed::run(args).await?,
         Command::Trouble(args) => trouble::run(args).await?,
         Command::Storm(args) => storm::run(args).await?,
+        Command::Settle(args) => return audit::settle(args).await,
         Command::Audit(args) => return audit::run(args).await,
     }
     Ok(ExitCode::SUCCESS)

@@ -58,8 +58,8 @@ pub(crate) enum Tells {
     Failed,
     /// Something that leaves a payment pending.
     Unclear,
-    /// Money went back; `None`: all of it.
-    Returned(#[serde(with = "rust_decimal::serde::str_option")] Option<Decimal>),
+    /// So much money went back.
+    Returned(#[serde(with = "rust_decimal::serde::str")] Decimal),
     /// No word about money.
     Nothing,
 }
@@ -92,7 +92,7 @@ mod tests {
 
     #[test]
     fn what_a_message_tells_survives_the_record() {
-        for tells in [Tells::Paid, Tells::Returned(None), Tells::Returned(Some(Decimal::new(1001, 2)))] {
+        for tells in [Tells::Paid, Tells::Returned(Decimal::new(1001, 2))] {
             let text = serde_json::to_string(&tells).unwrap();
             assert_eq!(serde_json::from_str::<Tells>(&text).unwrap(), tells, "{text}");
         }

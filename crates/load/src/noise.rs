@@ -1,5 +1,6 @@
 //! Requests that are nobody's payment: forged, malformed, lost. Each has one right answer.
 
+use reqwest::Method;
 use serde::{Deserialize, Serialize};
 
 use crate::draw::Draw;
@@ -22,7 +23,7 @@ pub(crate) struct Stray {
 
 pub(crate) struct Noise {
     pub(crate) stray: Stray,
-    pub(crate) method: &'static str,
+    pub(crate) method: Method,
     pub(crate) request: Request,
     pub(crate) copies: u32,
 }
@@ -59,7 +60,7 @@ pub(crate) fn noise(fleet: &Fleet, seed: u64, number: u64) -> Noise {
             status: sketch.status,
             kept,
         },
-        method: if sketch.status == 405 { "GET" } else { "POST" },
+        method: if sketch.status == 405 { Method::GET } else { Method::POST },
         request: Request {
             path: sketch.path,
             content_type: sketch.content_type,

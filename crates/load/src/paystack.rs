@@ -92,7 +92,7 @@ impl Charge<'_> {
         };
         [
             tell("refund.pending", "", "null".to_owned(), Tells::Nothing),
-            tell("refund.processed", &own, format!("\"{own}\""), Tells::Returned(Some(amount))),
+            tell("refund.processed", &own, format!("\"{own}\""), Tells::Returned(amount)),
         ]
     }
 }

@@ -90,6 +90,18 @@ pub(crate) fn read(path: &Path, mut take: impl FnMut(Line)) -> anyhow::Result<()
 mod tests {
     use super::*;
 
+    #[test]
+    fn every_story_can_be_read_again() {
+        let fleet = crate::fleet::tests::sample();
+        let teller = crate::story::Teller { fleet: &fleet, seed: 1, now: jiff::Timestamp::UNIX_EPOCH };
+        for number in 0..500 {
+            let told = teller.story(number).expected;
+            let text = serde_json::to_string(&Line::Payment(told.clone())).unwrap();
+            let Line::Payment(read) = serde_json::from_str(&text).unwrap() else { panic!("{text}") };
+            assert_eq!(read, told);
+        }
+    }
+
     #[tokio::test]
     async fn lines_come_back_in_order() {
         let folder = tempfile::tempdir().unwrap();

@@ -7,6 +7,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, ensure};
 use indicatif::{ProgressBar, ProgressStyle};
 use jiff::Timestamp;
+use reqwest::Method;
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
@@ -116,7 +117,7 @@ impl<'a> Deliveries<'a> {
                     message: at,
                     copy,
                     provider: message.provider,
-                    method: "POST",
+                    method: Method::POST,
                     to: self.draw.below(self.replicas),
                     repeats: true,
                     request: request.clone(),
@@ -139,7 +140,7 @@ impl<'a> Deliveries<'a> {
                 message: 0,
                 copy,
                 provider: Provider::Daraja,
-                method: noise.method,
+                method: noise.method.clone(),
                 to: self.draw.below(self.replicas),
                 repeats: false,
                 request: request.clone(),

@@ -325,7 +325,7 @@ mod tests {
                 .messages
                 .iter()
                 .map(|meaning| match meaning.tells {
-                    Tells::Returned(amount) => amount.unwrap_or(story.amount),
+                    Tells::Returned(amount) => amount,
                     _ => Decimal::ZERO,
                 })
                 .sum();

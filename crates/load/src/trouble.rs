@@ -50,12 +50,14 @@ fn afternoon(fleet: &Fleet, seed: u64) -> Vec<Value> {
     }
     let lost_look_ups = json!({"call": "lookup", "probability": 0.05, "seed": seed});
     rules.push(json!({"match": lost_look_ups, "fault": "drop_before_accept"}));
-    for (skip, count) in [(300, 25), (1100, 40)] {
-        let burst = json!({"call": "sale", "skip": skip, "count": count});
-        rules.push(json!({"match": burst, "fault": {"status": {"code": 502}}}));
+    for (skip, outage) in [
+        (300, json!({"ms": 1500, "status": 502})),
+        (800, json!({"ms": 3000})),
+        (1500, json!({"ms": 2000, "status": 502})),
+    ] {
+        let wanted = json!({"call": "sale", "skip": skip, "count": 1});
+        rules.push(json!({"match": wanted, "fault": {"down_for": outage}}));
     }
-    let outage = json!({"call": "sale", "skip": 700, "count": 1});
-    rules.push(json!({"match": outage, "fault": {"down_for": {"ms": 3000}}}));
     rules
 }
 

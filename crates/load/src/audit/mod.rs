@@ -6,38 +6,44 @@ mod breach;
 mod letters;
 mod payments;
 mod receipts;
+mod settle;
 mod table;
 mod views;
 
 use std::collections::BTreeMap;
-use std::io::{IsTerminal as _, Write as _};
+use std::io::Write as _;
 use std::process::ExitCode;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use anyhow::Context as _;
-use indicatif::ProgressBar;
 
-use crate::cli::AuditArgs;
+use crate::cli::{AuditArgs, SettleArgs};
 use crate::fleet::Fleet;
 use crate::sim::{Filed, Simulator, Stats};
 use book::Book;
 use breach::{Breaches, Law};
 use receipts::Authority;
 use table::Summary;
-use views::{Database, Progress, Views};
+use views::{Database, Views};
 
-const GLANCE: Duration = Duration::from_millis(500);
-/// Unconfirmed messages may still be on their way after all confirmed ones are there.
-const QUIET: Duration = Duration::from_secs(2);
+/// Waits, and says what is missing when the patience is over.
+pub(crate) async fn settle(args: SettleArgs) -> anyhow::Result<ExitCode> {
+    let merchants = Fleet::read(&args.fleet)?.slugs();
+    let book = Book::read(&args.record)?;
+    let database = Database::connect(&args.database_url).await?;
+    let settled = settle::wait(&database, &merchants, book.certain(), args.wait).await?;
+    eprintln!("{settled}");
+    Ok(if settled.done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
 
 pub(crate) async fn run(args: AuditArgs) -> anyhow::Result<ExitCode> {
-    let fleet = Fleet::read(&args.fleet)?;
+    let fleet = Fleet::read(&args.settle.fleet)?;
     let merchants = fleet.slugs();
-    let book = Book::read(&args.record)?;
+    let book = Book::read(&args.settle.record)?;
     let simulator = Simulator::new(&args.sim)?;
-    let database = Database::connect(&args.database_url).await?;
+    let database = Database::connect(&args.settle.database_url).await?;
 
-    let waited = wait(&database, &merchants, book.certain(), args.wait).await?;
+    let settled = settle::wait(&database, &merchants, book.certain(), args.settle.wait).await?;
     let views = database.read(&merchants).await?;
     let (filed, stats) = (simulator.filed().await?, simulator.stats().await?);
     let letters = match &args.replay {
@@ -50,7 +56,7 @@ pub(crate) async fn run(args: AuditArgs) -> anyhow::Result<ExitCode> {
     receipts::check(&found, &views, &Authority::new(&fleet, &filed), &mut breaches);
     receipts::check_authority(&filed, &stats, &mut breaches);
     letters::check(&book, letters.as_deref(), &mut breaches);
-    let summary = summary(&book, &views, &filed, &stats, letters.as_deref(), breaches, waited);
+    let summary = summary(&book, &views, &filed, &stats, letters.as_deref(), breaches, settled.waited);
 
     let json = serde_json::to_string_pretty(&summary)?;
     if let Some(path) = &args.summary {
@@ -59,34 +65,6 @@ pub(crate) async fn run(args: AuditArgs) -> anyhow::Result<ExitCode> {
     let text = if args.json { json } else { summary.table() };
     writeln!(std::io::stdout(), "{text}")?;
     Ok(if summary.balanced { ExitCode::SUCCESS } else { ExitCode::FAILURE })
-}
-
-/// Until all that was confirmed is recorded, nothing is open and nothing moves; or the patience is over, and
-/// what is missing then is a breach.
-async fn wait(
-    database: &Database,
-    merchants: &[String],
-    certain: usize,
-    patience: Duration,
-) -> anyhow::Result<Duration> {
-    let began = Instant::now();
-    let (mut last, mut since): (Option<Progress>, Instant) = (None, began);
-    let spinner =
-        if std::io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
-    loop {
-        let progress = database.progress(merchants).await?;
-        if last != Some(progress) {
-            (last, since) = (Some(progress), Instant::now());
-        }
-        spinner.set_message(format!("{} events, {} invoices open", progress.events, progress.open_invoices));
-        spinner.tick();
-        let done = progress.open_invoices == 0 && progress.events >= i64::try_from(certain)?;
-        if (done && since.elapsed() >= QUIET) || began.elapsed() >= patience {
-            spinner.finish_and_clear();
-            return Ok(began.elapsed());
-        }
-        tokio::time::sleep(GLANCE).await;
-    }
 }
 
 fn summary(
@@ -109,7 +87,8 @@ fn summary(
         balanced: breaches.0.is_empty(),
         lost: breaches.of(breach::Harm::Lost),
         doubled: breaches.of(breach::Harm::Doubled),
-        duplicates_dropped: book.requests.duplicates + recorded_duplicates(views),
+        duplicates_dropped: book.requests.accepted.saturating_sub(book.certain() as u64),
+        reached_the_ledger_again: recorded_duplicates(views),
         unconfirmed: book.unconfirmed(),
         unreadable: letters
             .map(|letters| letters.iter().filter(|letter| letter.cause == "unreadable").count()),

@@ -42,7 +42,7 @@ fn dues(expected: &Expected, told: &[bool]) -> Vec<Due> {
         |kind: &str| arrived().any(|meaning| meaning.tells == Tells::Unclear && meaning.kind == kind);
     let returned: Vec<Decimal> = arrived()
         .filter_map(|meaning| match meaning.tells {
-            Tells::Returned(amount) => Some(amount.unwrap_or(expected.amount)),
+            Tells::Returned(amount) => Some(amount),
             _ => None,
         })
         .collect();

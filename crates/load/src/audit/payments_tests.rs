@@ -36,7 +36,7 @@ fn what_arrived_decides_what_is_due() {
     assert_eq!(states(&late, &[true, false, true]), [("success", true, false), ("failed", false, true)]);
     assert_eq!(states(&late, &[true, false, false]), [("failed", false, true)]);
     assert_eq!(states(&late, &[false, false, false]), []);
-    let five = Tells::Returned(Some(Decimal::from(5)));
+    let five = Tells::Returned(Decimal::from(5));
     let back = [("stk", Tells::Paid), ("reversal_result", five.clone()), ("reversal_result", five)];
     assert_eq!(states(&back, &[true, true, false]), [("success", true, true)]);
     assert_eq!(states(&back, &[true, true, true]), [("reversed", true, true)]);

@@ -14,8 +14,10 @@ pub(crate) struct Summary {
     pub(crate) lost: usize,
     pub(crate) doubled: usize,
     pub(crate) requests: Requests,
-    /// Deliveries that changed nothing: stopped by the cache, or recognised by the ledger.
+    /// Answered 200 and nothing new.
     pub(crate) duplicates_dropped: u64,
+    /// Of these, what the cache let through and the ledger recognised.
+    pub(crate) reached_the_ledger_again: u64,
     /// Messages of which no delivery was ever answered.
     pub(crate) unconfirmed: usize,
     /// Kept as dead letters; none: nobody was asked.
@@ -92,8 +94,12 @@ impl Summary {
                     None => String::new(),
                 },
             ),
-            ("duplicates dropped", self.duplicates_dropped, String::new()),
-            ("told once, never confirmed", count(self.unconfirmed), "a gateway that calls once".to_owned()),
+            (
+                "duplicates dropped",
+                self.duplicates_dropped,
+                format!("{} of them by the ledger", grouped(self.reached_the_ledger_again)),
+            ),
+            ("never answered", count(self.unconfirmed), "and never repeated by the gateway".to_owned()),
             ("payments", count(self.payments), states.join(", ")),
             (
                 "invoices filed",
