@@ -24,7 +24,7 @@ async fn killed_half_way_and_run_again_everything_is_replayed_once() {
         (stage.broker.depth(Target::Dead).await.ok()? >= left).then_some(())
     })
     .await;
-    let told = stage.replay(&["run", "--yes", "--json"]).await.ended(0);
+    let told = stage.run_once_free().await.ended(0);
     let [matched, replayed, skipped, failed] = told.tally("replayed");
     assert_eq!((replayed, failed), (left, 0));
     assert_eq!(matched, replayed + skipped);
@@ -99,7 +99,7 @@ async fn a_run_that_loses_the_broker_says_so_and_can_be_run_again() {
         (stage.broker.depth(Target::Dead).await.ok()? >= left).then_some(())
     })
     .await;
-    let told = stage.replay(&["run", "--yes", "--json"]).await.ended(0);
+    let told = stage.run_once_free().await.ended(0);
     assert_eq!(told.tally("replayed")[1], left);
     assert_eq!(stage.invoices("pending").await, 20);
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod discard;
+mod filed;
 mod lanes;
 mod losses;
 mod run;

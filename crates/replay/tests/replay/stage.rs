@@ -76,6 +76,14 @@ impl Stage {
         Told::from(self.program(args).output().await)
     }
 
+    /// A run after another one's end, which the server notices a moment later.
+    pub(crate) async fn run_once_free(&self) -> Told {
+        eventually("the lock", BOUND, async || {
+            Some(self.replay(&["run", "--yes", "--json"]).await).filter(|told| told.code != 3)
+        })
+        .await
+    }
+
     /// A sale that KRA refused: row and message.
     pub(crate) async fn refused(&self, code: &str) -> Uuid {
         let invoice = self.refused_row(code).await;
