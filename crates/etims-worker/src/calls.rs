@@ -64,14 +64,16 @@ impl Lane<'_> {
 
 pub(crate) fn send_verdict(outcome: &SendOutcome) -> Verdict {
     match outcome.answer() {
-        Some(answer) if answer.against_host => Verdict::Fails,
+        Some(answer) if answer.against_host => Verdict::Fails { spoke: answer.code.is_some() },
         _ => Verdict::Works,
     }
 }
 
 fn look_up_verdict(outcome: &LookUpOutcome) -> Verdict {
     match outcome {
-        LookUpOutcome::NoAnswer(answer) if answer.against_host => Verdict::Fails,
+        LookUpOutcome::NoAnswer(answer) if answer.against_host => {
+            Verdict::Fails { spoke: answer.code.is_some() }
+        }
         _ => Verdict::Answers,
     }
 }

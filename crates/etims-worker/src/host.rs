@@ -4,6 +4,7 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use risiti_domain::DeviceId;
 use risiti_ledger::{Breaker, HEARTBEAT_EXPIRY, HostShares, HostState};
 use tokio::sync::Notify;
 
@@ -27,6 +28,8 @@ struct State {
     trial_here: bool,
     retry_step: u32,
     failures: u32,
+    /// The lane of the first of these failures, while no other lane has failed.
+    only_lane: Option<DeviceId>,
     answered: bool,
 }
 
@@ -61,6 +64,7 @@ impl Host {
             trial_here: false,
             retry_step: 0,
             failures: 0,
+            only_lane: None,
             answered: false,
         };
         Self { name: name.to_owned(), state: Mutex::new(state), changed: Notify::new() }
@@ -133,10 +137,18 @@ impl Host {
     }
 
     /// Counts a failure. The step to open the breaker at, once there were enough in a row.
-    pub(crate) fn failed(&self, enough: u32) -> Option<u32> {
+    ///
+    /// `only`: the host spoke, and said something that may be the trouble of this lane's invoice alone. Its lane's
+    /// back-off deals with that: the breaker would hold up everybody else for it.
+    pub(crate) fn failed(&self, enough: u32, only: Option<DeviceId>) -> Option<u32> {
         let mut state = self.state();
+        state.only_lane = match only {
+            Some(lane) if state.failures == 0 || state.only_lane == Some(lane) => Some(lane),
+            _ => None,
+        };
         state.failures = state.failures.saturating_add(1);
-        (state.breaker == Breaker::Closed && state.failures >= enough).then_some(state.retry_step + 1)
+        let enough = state.failures >= enough && state.only_lane.is_none();
+        (state.breaker == Breaker::Closed && enough).then_some(state.retry_step + 1)
     }
 
     /// The step to open the breaker at again after a trial.
@@ -258,9 +270,21 @@ mod tests {
     #[test]
     fn enough_failures_in_a_row_open_and_an_answer_starts_the_count_anew() {
         let host = host_with(5);
-        assert_eq!((host.failed(3), host.failed(3)), (None, None));
+        assert_eq!((host.failed(3, None), host.failed(3, None)), (None, None));
         host.worked();
-        assert_eq!((host.failed(3), host.failed(3), host.failed(3)), (None, None, Some(1)));
+        let failed = [host.failed(3, None), host.failed(3, None), host.failed(3, None)];
+        assert_eq!(failed, [None, None, Some(1)]);
+    }
+
+    #[test]
+    fn one_lane_alone_does_not_close_the_host_to_the_others() {
+        let lane = |id| Some(DeviceId::from_uuid(uuid::Uuid::from_u128(id)));
+        let host = host_with(5);
+        assert!((0..20).all(|_| host.failed(3, lane(1)).is_none()));
+        assert_eq!(host.failed(3, lane(2)), Some(1), "two lanes");
+        host.worked();
+        assert!((0..20).all(|_| host.failed(3, lane(1)).is_none()));
+        assert_eq!(host.failed(3, None), Some(1), "no answer at all");
     }
 
     #[test]

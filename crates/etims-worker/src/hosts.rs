@@ -44,7 +44,8 @@ pub(crate) enum Verdict {
     Works,
     /// A look-up was answered, which does not prove that sales are.
     Answers,
-    Fails,
+    /// `spoke`: with a result code, which may be the trouble of one invoice.
+    Fails { spoke: bool },
 }
 
 /// A lane's way through the breaker: none while it is closed.
@@ -121,13 +122,14 @@ impl Hosts {
                 trial.answered = true;
                 Ok(())
             }
-            Verdict::Fails if trial.here.is_some() => {
+            Verdict::Fails { .. } if trial.here.is_some() => {
                 let step = host.next_step();
                 let opened = self.open(host, step).await;
                 *trial = Trial::default();
                 opened
             }
-            Verdict::Fails => match host.failed(self.rules.breaker_failures) {
+            Verdict::Fails { spoke } => match host.failed(self.rules.breaker_failures, spoke.then_some(lane))
+            {
                 Some(step) => self.open(host, step).await,
                 None => Ok(()),
             },
