@@ -9,10 +9,23 @@ use crate::statements::statements;
 statements! {
     /// An open breaker that may be tried gets one lane, a closed one all of its lanes. With an empty queue
     /// a token must be lost; the two seconds are for one that was taken from it just now.
+    ///
+    /// The recursion steps from lane to lane through the index of waiting invoices: what it costs depends on the
+    /// lanes with a backlog, neither on the idle ones nor on how long a backlog is.
     WAKE = "
-        WITH due AS (
+        WITH RECURSIVE waiting AS (
+            (SELECT device_id FROM invoices WHERE state = 'pending' ORDER BY device_id LIMIT 1)
+            UNION ALL
+            SELECT (SELECT i.device_id FROM invoices i WHERE i.state = 'pending' AND i.device_id > w.device_id
+                    ORDER BY i.device_id LIMIT 1)
+            FROM waiting w WHERE w.device_id IS NOT NULL
+        ), candidates AS (
+            SELECT device_id FROM waiting WHERE device_id IS NOT NULL
+            UNION SELECT device_id FROM invoices WHERE state = 'submitting'
+            UNION SELECT device_id FROM invoices WHERE look_up_due_at <= now()
+        ), due AS (
             SELECT l.device_id, h.breaker, row_number() OVER (PARTITION BY l.host ORDER BY l.last_call_at NULLS FIRST) AS turn
-            FROM lanes l JOIN hosts h ON h.host = l.host
+            FROM candidates c JOIN lanes l ON l.device_id = c.device_id JOIN hosts h ON h.host = l.host
             WHERE l.halted_at IS NULL AND (l.retry_at IS NULL OR l.retry_at <= now())
               AND (l.token_at IS NULL OR l.token_at < now() - interval '10 minutes'
                    OR ($1 AND l.token_at < now() - interval '2 seconds'))
