@@ -1,4 +1,4 @@
-//! Workers that die or freeze while a call is out: never two numbers for one sale (design §9).
+//! Workers that die or freeze while a call is out: never two numbers for one sale (architecture §9).
 
 use risiti_testkit::eventually;
 use serde_json::json;

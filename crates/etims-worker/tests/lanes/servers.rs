@@ -1,4 +1,4 @@
-//! Postgres or RabbitMQ going away, and workers dying again and again (design §9, law 4).
+//! Postgres or RabbitMQ going away, and workers dying again and again (architecture §9, law 4).
 
 use risiti_testkit::{Link, amqp_url, eventually, http_status};
 use serde_json::json;

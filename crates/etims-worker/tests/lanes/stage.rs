@@ -242,7 +242,7 @@ impl Stage {
         .await
     }
 
-    /// The laws (design §9): numbers 1..n without gaps, our receipts are theirs, nothing twice, nothing wrong.
+    /// The laws (architecture §9): numbers 1..n without gaps, our receipts are theirs, nothing twice, nothing wrong.
     pub(crate) async fn books_balance(&self) {
         let stats = self.stats().await;
         assert_eq!(stats["doubled"], json!([]), "{stats:#}");
