@@ -15,6 +15,7 @@ seed=${SEED:-$RANDOM}
 stack=$here/stack.sh
 export RISITI_STACK_DIR=$demo/stack
 
+export RISITI_OPERATOR=demo
 # Minutes of life in seconds of demo.
 export RISITI_BREAKER_PAUSE=1s RISITI_RETRY_MAX=10s RISITI_ETIMS_TIMEOUT=5s
 

@@ -139,19 +139,24 @@ up() {
 
 # Registers acme once; the URL with its secret is printed and kept nowhere else.
 sample_merchant() {
-    local admin=$target/risiti-admin sim="http://127.0.0.1:$etims_sim_port" answer secret
+    local admin=$target/risiti-admin sim="http://127.0.0.1:$etims_sim_port" answer secret next=1
+    local cmc_key=0123456789ABCDEF0123456789ABCDEF serial=RISITI/P051234567X/1
     if answer=$("$admin" merchant create --slug acme --name "Acme Ltd" --json 2>/dev/null); then
-        curl --silent --fail --output /dev/null "$sim/_sim/devices" -H 'content-type: application/json' \
-            -d '{"tin":"P051234567X","bhfId":"00","dvcSrlNo":"RISITI/P051234567X/1","cmcKey":"0123456789ABCDEF0123456789ABCDEF"}'
-        (umask 077 && echo 0123456789ABCDEF0123456789ABCDEF >"$state/cmc-key")
         "$admin" provider add --merchant acme --provider daraja --shortcode 174379 >&2
+        (umask 077 && echo $cmc_key >"$state/cmc-key")
         "$admin" device add --merchant acme --environment sandbox --dialect legacy --base-url "$sim" \
-            --pin P051234567X --branch 00 --serial RISITI/P051234567X/1 --cmc-key-file "$state/cmc-key" \
+            --pin P051234567X --branch 00 --serial $serial --cmc-key-file "$state/cmc-key" \
             --sdc-id KRACU0400000001 --item-code KE3NTNO0000001 --item-class 8111150100 --item-name Services \
             --tax-type B --shortcode 174379 --default >&2
         rm -f "$state/cmc-key"
     else
         answer=$("$admin" merchant rotate-secret --slug acme --json)
+        # The simulator forgets when it stops; the real one would know the number.
+        next=$("$admin" device list --json | sed -n 's/.*"next_invoice_no": *\([0-9]*\).*/\1/p')
+    fi
+    if ! curl --silent --fail "$sim/_sim/devices" | grep -q P051234567X; then
+        curl --silent --show-error --fail --output /dev/null "$sim/_sim/devices" -H 'content-type: application/json' -d \
+            "{\"tin\":\"P051234567X\",\"bhfId\":\"00\",\"dvcSrlNo\":\"$serial\",\"cmcKey\":\"$cmc_key\",\"next_invoice_no\":${next:-1},\"next_receipt_no\":${next:-1}}"
     fi
     secret=$(sed -n 's/.*"webhook_secret": *"\([0-9a-f]*\)".*/\1/p' <<<"$answer")
     print_urls "$secret"
@@ -165,6 +170,7 @@ print_urls() {
         setting=$(port_setting "$name" ops_port)
         printf '%-13s http://127.0.0.1:%s/{healthz,readyz,metrics}\n' "$name" "${!setting}"
     done
+    setting=$(printf '%06X' $((RANDOM * 512 + RANDOM % 512)))
     cat <<SAMPLE
 
 settings      eval "\$(deploy/local/stack.sh env)"
@@ -174,7 +180,7 @@ stop          make down
 Tell it of a payment, then look at the receipt:
 
 curl -sS http://127.0.0.1:$ingress_1_port/webhooks/daraja/$1/stk -H 'content-type: application/json' -d \\
- '{"Body":{"stkCallback":{"MerchantRequestID":"29115-34620561-1","CheckoutRequestID":"ws_CO_sample_1","ResultCode":0,"ResultDesc":"ok","CallbackMetadata":{"Item":[{"Name":"Amount","Value":1160.00},{"Name":"MpesaReceiptNumber","Value":"UIS4000009"},{"Name":"TransactionDate","Value":$(TZ=UTC-3 date +%Y%m%d%H%M%S)},{"Name":"PhoneNumber","Value":254708374149}]}}}}'
+ '{"Body":{"stkCallback":{"MerchantRequestID":"29115-34620561-1","CheckoutRequestID":"ws_CO_sample_$setting","ResultCode":0,"ResultDesc":"ok","CallbackMetadata":{"Item":[{"Name":"Amount","Value":1160.00},{"Name":"MpesaReceiptNumber","Value":"UIS4$setting"},{"Name":"TransactionDate","Value":$(TZ=UTC-3 date +%Y%m%d%H%M%S)},{"Name":"PhoneNumber","Value":254708374149}]}}}}'
 psql "\$DATABASE_URL" -c 'SELECT state, invoice_no, receipt_no, receipt_url FROM report_invoices'
 SAMPLE
 }
