@@ -193,14 +193,23 @@ BEGIN
 END $$;
 CREATE TRIGGER guard BEFORE UPDATE ON lanes FOR EACH ROW EXECUTE FUNCTION guard_lane();
 
+-- What a lane is doing, in the words of `lanes list`: busy while a worker holds the lease, waiting when there is
+-- work and nobody on it, because of a back-off, an open breaker, or a token on its way.
+CREATE FUNCTION lane_state(device uuid, halted boolean) RETURNS text LANGUAGE sql STABLE AS $$
+    SELECT CASE WHEN halted THEN 'halted'
+                WHEN EXISTS (SELECT FROM lane_leases x WHERE x.device_id = device AND x.lease_until > now()) THEN 'busy'
+                WHEN lane_has_work(device) THEN 'waiting'
+                ELSE 'idle' END
+$$;
+
 CREATE FUNCTION record_lane_transition() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER
     SET search_path FROM CURRENT AS $$
 BEGIN
     IF (NEW.halted_at IS NULL) <> (OLD.halted_at IS NULL) THEN
         INSERT INTO transitions (subject, subject_id, from_state, to_state, actor, reason)
         VALUES ('device', NEW.device_id,
-                CASE WHEN OLD.halted_at IS NULL THEN 'running' ELSE 'halted' END,
-                CASE WHEN NEW.halted_at IS NULL THEN 'running' ELSE 'halted' END,
+                lane_state(NEW.device_id, OLD.halted_at IS NOT NULL),
+                lane_state(NEW.device_id, NEW.halted_at IS NOT NULL),
                 NEW.moved_by, coalesce(NEW.halt_reason, NEW.moved_because));
     END IF;
     RETURN NULL;

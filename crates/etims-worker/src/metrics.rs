@@ -2,10 +2,10 @@
 
 use std::time::Duration;
 
-use prometheus::{HistogramVec, IntCounterVec, IntGauge, IntGaugeVec, Registry};
+use prometheus::{HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 use risiti_domain::{DeadCause, Dialect, InvoiceState, LaneState};
 use risiti_ledger::{Breaker, LaneGauges};
-use risiti_service::metrics::{SECONDS, counters, gauge, gauges, histograms};
+use risiti_service::metrics::{SECONDS, counter, counters, gauge, gauges, histograms};
 
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
@@ -17,6 +17,7 @@ pub(crate) struct Metrics {
     invoices: IntGaugeVec,
     lanes: IntGaugeVec,
     oldest_pending: IntGauge,
+    replayed: IntCounter,
 }
 
 impl Metrics {
@@ -59,6 +60,11 @@ impl Metrics {
             ),
             invoices: gauges(registry, "risiti_invoices", "Invoices by state.", &["state"], &[&invoices]),
             lanes: gauges(registry, "risiti_lanes", "Lanes by state.", &["state"], &[&lanes]),
+            replayed: counter(
+                registry,
+                "risiti_replayed_total",
+                "Replays of dead letters by anybody, as the ledger counts them: the same from every worker.",
+            ),
             oldest_pending: gauge(
                 registry,
                 "risiti_oldest_pending_invoice_seconds",
@@ -95,5 +101,6 @@ impl Metrics {
             self.lanes.with_label_values(&[state.as_str()]).set(count);
         }
         self.oldest_pending.set(gauges.oldest_pending_seconds);
+        self.replayed.inc_by(gauges.replayed.unsigned_abs().saturating_sub(self.replayed.get()));
     }
 }

@@ -79,8 +79,10 @@ pub(crate) fn of_text(text: &str, invoice_no: i64) -> Option<Class> {
         "invalid pkg",
         "cannot be null",
         "expected a value for",
-        "missing rfddt",
+        "missing ",
         "invalid rfdrsncd",
+        "request parameter error",
+        "required: ",
     ];
     says(&refused).then_some(REFUSED)
 }
@@ -161,6 +163,9 @@ mod tests {
             ("tin cannot be Null", REFUSED),
             ("Expected a value for itemNm on item: 1", REFUSED),
             ("Missing RfdDt Date", REFUSED),
+            ("Missing Tin", REFUSED),
+            ("Request parameter error[<modrId> : may not be empty]", REFUSED),
+            ("required: <itemClsCd> and <itemCd>", REFUSED),
             ("Invalid RfdRsnCd", REFUSED),
             ("orgInvcNo does not exist. Please update the field and try again", REFUSED),
             ("Items provided under the itemList section do not exist in your stock.", RETRY),

@@ -16,7 +16,7 @@ statements! {
         WHERE device_id = $1 AND halted_at IS NULL";
     RESUME = "
         UPDATE lanes SET halted_at = NULL, halt_reason = NULL, retry_at = NULL, retry_step = 0, token_at = NULL,
-            moved_by = $2
+            moved_by = $2, moved_because = $3
         WHERE device_id = $1 AND halted_at IS NOT NULL";
     /// What KRA has hidden so far is given its full time again (protocol D9); what is unknown stays unknown.
     SEEN_AFRESH = "
@@ -86,7 +86,7 @@ impl Transaction<'_> {
     }
 
     pub(crate) async fn end_halt(&self, device: DeviceId, by: &ByHand) -> Result<(), LedgerError> {
-        self.execute(RESUME, &[&device.uuid(), &by.operator]).await?;
+        self.execute(RESUME, &[&device.uuid(), &by.operator, &by.reason]).await?;
         self.execute(SEEN_AFRESH, &[&device.uuid()]).await.map(drop)
     }
 }

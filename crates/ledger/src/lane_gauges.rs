@@ -15,11 +15,8 @@ statements! {
         WHERE i.state = 'submitting' OR (i.state = 'pending' AND (i.kind = 'sale'
             OR EXISTS (SELECT FROM invoices s WHERE s.id = i.sale_id AND s.state = 'success')))";
     LANES = "
-        SELECT CASE WHEN l.halted_at IS NOT NULL THEN 'halted'
-                    WHEN EXISTS (SELECT FROM lane_leases x WHERE x.device_id = l.device_id AND x.lease_until > now()) THEN 'busy'
-                    WHEN lane_has_work(l.device_id) THEN 'waiting'
-                    ELSE 'idle' END, count(*)
-        FROM lanes l GROUP BY 1";
+        SELECT lane_state(l.device_id, l.halted_at IS NOT NULL), count(*) FROM lanes l GROUP BY 1";
+    REPLAYED = "SELECT coalesce(sum(replays), 0)::bigint FROM dead_letters";
 }
 
 /// How the lanes stand.
@@ -30,6 +27,8 @@ pub struct LaneGauges {
     pub lanes: BTreeMap<LaneState, i64>,
     /// Of the oldest invoice that is owed and could be filed; 0 when there is none.
     pub oldest_pending_seconds: i64,
+    /// Replays of dead letters, ever.
+    pub replayed: i64,
 }
 
 impl Ledger {
@@ -48,6 +47,7 @@ impl Ledger {
             }
         }
         gauges.oldest_pending_seconds = connection.query_one(OLDEST, &[]).await?.try_get(0)?;
+        gauges.replayed = connection.query_one(REPLAYED, &[]).await?.try_get(0)?;
         Ok(gauges)
     }
 }

@@ -13,11 +13,9 @@ use crate::statements::statements;
 statements! {
     /// Pending counts only what could be filed now: a credit note waits for its sale (protocol D2).
     LANE_STATUS = "SELECT d.id, m.slug, d.environment, d.dialect, d.pin, d.branch, d.serial, d.base_url,
-        l.halted_at IS NOT NULL, l.halt_reason, l.next_invoice_no,
+        lane_state(d.id, l.halted_at IS NOT NULL), l.halt_reason, l.next_invoice_no,
         coalesce(work.pending, 0), coalesce(work.submitting, 0), coalesce(work.dead, 0),
-        work.oldest_pending_seconds, l.last_outcome, l.last_call_at, l.retry_at,
-        EXISTS (SELECT FROM lane_leases x WHERE x.device_id = d.id AND x.lease_until > now()),
-        lane_has_work(d.id)
+        work.oldest_pending_seconds, l.last_outcome, l.last_call_at, l.retry_at
         FROM devices d
         JOIN merchants m ON m.id = d.merchant_id
         JOIN lanes l ON l.device_id = d.id
@@ -87,7 +85,7 @@ fn read(row: &Row) -> Result<LaneStatus, LedgerError> {
         branch: row.try_get(5)?,
         serial: row.try_get(6)?,
         base_url: row.try_get(7)?,
-        lane_state: state(row.try_get(8)?, row.try_get(18)?, row.try_get(19)?),
+        lane_state: lane_state(row)?,
         halt_reason: row.try_get(9)?,
         next_invoice_no: row.try_get(10)?,
         pending: row.try_get(11)?,
@@ -100,26 +98,12 @@ fn read(row: &Row) -> Result<LaneStatus, LedgerError> {
     })
 }
 
-/// Busy while a worker holds the lease; waiting when there is work and nobody on it, because of a back-off,
-/// an open breaker, or a token on its way.
-fn state(halted: bool, leased: bool, has_work: bool) -> LaneState {
-    match (halted, leased, has_work) {
-        (true, _, _) => LaneState::Halted,
-        (false, true, _) => LaneState::Busy,
-        (false, false, true) => LaneState::Waiting,
-        (false, false, false) => LaneState::Idle,
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_halt_outweighs_a_lease_and_a_lease_outweighs_work() {
-        assert_eq!(state(true, true, true), LaneState::Halted);
-        assert_eq!(state(false, true, false), LaneState::Busy);
-        assert_eq!(state(false, false, true), LaneState::Waiting);
-        assert_eq!(state(false, false, false), LaneState::Idle);
-    }
+/// As the database's own `lane_state` tells it.
+fn lane_state(row: &Row) -> Result<LaneState, LedgerError> {
+    let text: &str = row.try_get(8)?;
+    text.parse().map_err(|_| LedgerError::Stored {
+        table: "lanes",
+        column: "lane_state",
+        row: row.try_get::<_, Uuid>(0).unwrap_or_default().to_string(),
+    })
 }

@@ -90,7 +90,7 @@ async fn a_lane_is_halted_and_resumed_by_name_and_reason() {
     let token = stage.take(Target::Lanes).await;
     assert_eq!(token.headers["risiti-device"], device);
     let moves = "SELECT string_agg(actor || ' ' || to_state, ', ' ORDER BY id) FROM transitions WHERE subject = 'device'";
-    assert_eq!(stage.text(moves).await, "jane halted, jane running");
+    assert_eq!(stage.text(moves).await, "jane halted, jane waiting");
     assert_eq!((actions(&stage, "lanes halt").await, actions(&stage, "lanes resume").await), (1, 1));
     stage.replay(&["lanes", "halt", &Uuid::now_v7().to_string(), "--reason", "x"]).await.ended(1);
 }
