@@ -11,6 +11,7 @@
 #
 # RISITI_STACK_DIR (default .local/stack) holds ports, keys and logs; another folder is another stack, with
 # its own database and namespace.
+# shellcheck disable=SC2154  # ports and keys are remembered by name
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
@@ -86,13 +87,23 @@ start_program() {
     esac
 }
 
+# http METHOD PORT PATH [BODY]: prints the answer, head and all. A fresh Debian has no curl.
+http() {
+    # shellcheck disable=SC2016  # expanded by the inner shell
+    timeout 5 bash -c '
+        exec 3<>"/dev/tcp/127.0.0.1/$2" &&
+            printf "%s %s HTTP/1.0\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n%s" \
+                "$1" "$3" "${#4}" "${4:-}" >&3 && cat <&3
+    ' http "$@" 2>/dev/null
+}
+
 ready() {
     local setting
     if [[ $1 == etims-sim ]]; then
         port_answers "$etims_sim_port"
     else
         setting=$(port_setting "$1" ops_port)
-        curl --silent --fail --max-time 2 --output /dev/null "http://127.0.0.1:${!setting}/readyz"
+        [[ $(http GET "${!setting}" /readyz) == "HTTP/1."?" 200 "* ]]
     fi
 }
 
@@ -154,8 +165,8 @@ sample_merchant() {
         # The simulator forgets when it stops; the real one would know the number.
         next=$("$admin" device list --json | sed -n 's/.*"next_invoice_no": *\([0-9]*\).*/\1/p')
     fi
-    if ! curl --silent --fail "$sim/_sim/devices" | grep -q P051234567X; then
-        curl --silent --show-error --fail --output /dev/null "$sim/_sim/devices" -H 'content-type: application/json' -d \
+    if [[ $(http GET "$etims_sim_port" /_sim/devices) != *P051234567X* ]]; then
+        http POST "$etims_sim_port" /_sim/devices >/dev/null \
             "{\"tin\":\"P051234567X\",\"bhfId\":\"00\",\"dvcSrlNo\":\"$serial\",\"cmcKey\":\"$cmc_key\",\"next_invoice_no\":${next:-1},\"next_receipt_no\":${next:-1}}"
     fi
     secret=$(sed -n 's/.*"webhook_secret": *"\([0-9a-f]*\)".*/\1/p' <<<"$answer")
@@ -199,7 +210,7 @@ purge() {
     if grep -qs ^stack_id= "$state/services.env"; then
         recall
         settings
-        psql -Xq "$server_url" -c "DROP DATABASE IF EXISTS \"risiti_$stack_id\" WITH (FORCE)" || true
+        psql -Xq "$server_url" -c "SET client_min_messages = warning" -c "DROP DATABASE IF EXISTS \"risiti_$stack_id\" WITH (FORCE)" || true
     fi
     rm -rf "$state"
 }
