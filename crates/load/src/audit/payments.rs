@@ -179,10 +179,9 @@ fn check_facts(expected: &Expected, due: &Due, row: &Payment, breaches: &mut Bre
         return;
     }
     if row.amount != Some(expected.amount) || row.currency.as_ref() != Some(&expected.currency) {
-        wrong(format!(
-            "is about {:?} {:?}, not {} {}",
-            row.currency, row.amount, expected.currency, expected.amount
-        ));
+        let amount = row.amount.map_or("nothing".to_owned(), |amount| amount.to_string());
+        let currency = row.currency.as_deref().unwrap_or_default();
+        wrong(format!("is about {currency} {amount}, not {} {}", expected.currency, expected.amount));
     }
     if row.receipt.as_ref() != Some(&expected.receipt) {
         wrong("has another receipt".to_owned());
