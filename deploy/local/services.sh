@@ -254,7 +254,7 @@ with() {
     mkdir -p "$state"
     exec 8>"$state/users"
     flock -s 8
-    # An interrupt goes to COMMAND too; what is started here must still be stopped.
+    # Whatever ends this, what is started here must still be stopped.
     trap leave EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
@@ -262,8 +262,28 @@ with() {
     up_locked
     unlock
     private_urls
-    RISITI_SERVICES_WITH=$state DATABASE_URL=$private_database_url AMQP_URL=$private_amqp_url \
-        RISITI_REDIS_URL=$private_redis_url "$@" 8>&-
+    export RISITI_SERVICES_WITH=$state DATABASE_URL=$private_database_url AMQP_URL=$private_amqp_url
+    export RISITI_REDIS_URL=$private_redis_url
+    run_forwarding "$@"
+}
+
+# Runs COMMAND in a process group of its own and hands signals on at once: bash by itself would run a trap
+# only after COMMAND has ended.
+run_forwarding() {
+    local child status signal
+    set -m
+    "$@" 8>&- &
+    child=$!
+    set +m
+    for signal in INT TERM HUP; do
+        # shellcheck disable=SC2064  # the child is known now
+        trap "kill -s $signal -- -$child 2>/dev/null || true" "$signal"
+    done
+    while :; do
+        status=0
+        wait "$child" || status=$?
+        kill -s 0 "$child" 2>/dev/null || return "$status"
+    done
 }
 
 command=${1:-}
