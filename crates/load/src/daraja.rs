@@ -148,6 +148,49 @@ impl Mpesa<'_> {
     }
 }
 
+/// Money that a merchant pays out is no sale, however it ends.
+impl Mpesa<'_> {
+    fn conversation(&self) -> String {
+        format!("AG_{}_2020{:0>16}", &spelling::nairobi(self.at)[..8], self.receipt.to_lowercase())
+    }
+
+    pub(crate) fn payout(&self, draw: &mut Draw) -> Message {
+        let conversation = self.conversation();
+        let body = format!(
+            r#"{{"Result":{{"ResultType":0,"ResultCode":0,"ResultDesc":"The service request is processed successfully.","OriginatorConversationID":"{conversation}-o","ConversationID":"{conversation}","TransactionID":"{receipt}","ResultParameters":{{"ResultParameter":[{{"Key":"TransactionAmount","Value":{}}},{{"Key":"TransactionReceipt","Value":"{receipt}"}},{{"Key":"ReceiverPartyPublicName","Value":"{} - TEST PAYEE"}},{{"Key":"B2CChargesPaidAccountAvailableFunds","Value":-4510.00}}]}}}}}}"#,
+            spelling::amount(draw, self.amount),
+            self.phone,
+            receipt = self.receipt,
+        );
+        self.message("result", body, "b2c_result", key(&["b2c_result", &conversation]), Tells::Nothing)
+    }
+
+    pub(crate) fn payout_failure(&self) -> Message {
+        let conversation = self.conversation();
+        let body = format!(
+            r#"{{"Result":{{"ResultType":0,"ResultCode":2001,"ResultDesc":"The initiator information is invalid.","OriginatorConversationID":"{conversation}-o","ConversationID":"{conversation}","TransactionID":"SKE0000000"}}}}"#
+        );
+        self.message("result", body, "other_result", key(&["other_result", &conversation]), Tells::Nothing)
+    }
+
+    /// The request comes back as it was, credentials and all.
+    pub(crate) fn payout_timeout(&self, draw: &mut Draw) -> Message {
+        let originator = format!("{}-o", self.conversation());
+        let body = json!({
+            "OriginatorConversationID": originator,
+            "InitiatorName": "testapi",
+            "SecurityCredential": draw.hex(64),
+            "CommandID": "BusinessPayment",
+            "Amount": spelling::amount(draw, self.amount),
+            "PartyA": 600_000,
+            "PartyB": self.phone,
+            "Remarks": "payout",
+        });
+        let delivery_key = key(&["timeout", &originator]);
+        self.message("timeout", body.to_string(), "queue_timeout", delivery_key, Tells::Nothing)
+    }
+}
+
 /// Unique per seed and payment, in M-Pesa's form of ten capitals and digits.
 pub(crate) fn receipt(seed: u64, story: u64) -> String {
     let digits = |mut number: u64, count: usize| -> String {

@@ -12,6 +12,7 @@ mod http;
 mod message;
 mod noise;
 mod paystack;
+mod plots;
 mod record;
 mod seed;
 mod sim;

@@ -4,13 +4,9 @@ use jiff::{SignedDuration, Timestamp};
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
-use crate::daraja::{self, Mpesa};
 use crate::draw::Draw;
 use crate::fleet::{Fleet, Merchant};
-use crate::gumroad::Sale;
-use crate::message::{Meaning, Message, Provider, Tells};
-use crate::paystack::Charge;
-use crate::spelling;
+use crate::message::{Meaning, Message, Provider};
 
 pub(crate) struct Story {
     pub(crate) expected: Expected,
@@ -45,7 +41,7 @@ pub(crate) struct Teller<'a> {
 }
 
 #[derive(Clone, Copy)]
-enum Plot {
+pub(crate) enum Plot {
     Stk,
     StkAndTwin,
     StkFails,
@@ -55,6 +51,8 @@ enum Plot {
     C2b,
     C2bOfNobody,
     C2bReturned,
+    Payout,
+    PayoutTimesOut,
     Paystack,
     PaystackAbroad,
     PaystackReturned,
@@ -62,7 +60,7 @@ enum Plot {
     GumroadReturned,
 }
 
-const PLOTS: [(u32, Plot); 14] = [
+const PLOTS: [(u32, Plot); 16] = [
     (32, Plot::Stk),
     (11, Plot::StkAndTwin),
     (9, Plot::StkFails),
@@ -72,6 +70,8 @@ const PLOTS: [(u32, Plot); 14] = [
     (12, Plot::C2b),
     (1, Plot::C2bOfNobody),
     (2, Plot::C2bReturned),
+    (1, Plot::Payout),
+    (1, Plot::PayoutTimesOut),
     (10, Plot::Paystack),
     (2, Plot::PaystackAbroad),
     (3, Plot::PaystackReturned),
@@ -115,174 +115,12 @@ impl Teller<'_> {
             }
         }
     }
-
-    fn mpesa(&self, draw: &mut Draw, number: u64, merchant: &Merchant, at: Timestamp, plot: Plot) -> Story {
-        let phone = spelling::phone_number(draw);
-        let payment = Mpesa {
-            merchant,
-            checkout_id: daraja::checkout_id(draw, number, at, &phone),
-            receipt: daraja::receipt(self.seed, number),
-            amount: spelling::shillings(draw),
-            at,
-            phone,
-        };
-        let (stk, c2b) =
-            (spelling::stk_phone(draw, &payment.phone), spelling::c2b_phone(draw, &payment.phone));
-        let short_code = draw.one(&merchant.short_codes).clone();
-        let messages = match plot {
-            Plot::Stk => vec![payment.stk_success(draw, &stk)],
-            Plot::StkAndTwin => vec![
-                payment.stk_success(draw, &stk),
-                payment.c2b_confirmation(draw, &short_code, &c2b, Tells::Confirmed),
-            ],
-            Plot::StkFails => vec![payment.stk_failure(draw)],
-            Plot::StkLate => {
-                let mut messages = vec![payment.stk_timeout(), payment.stk_success(draw, &stk)];
-                if draw.percent(40) {
-                    messages.push(payment.c2b_confirmation(draw, &short_code, &c2b, Tells::Confirmed));
-                }
-                messages
-            }
-            Plot::StkUnclear if draw.percent(50) => vec![payment.stk_system_error()],
-            Plot::StkUnclear => vec![payment.stk_without_metadata()],
-            Plot::StkReturned => {
-                let back = whole_or_part(draw, payment.amount);
-                vec![payment.stk_success(draw, &stk), payment.reversal(draw, back)]
-            }
-            Plot::C2bOfNobody => vec![payment.c2b_confirmation(draw, "999999", &c2b, Tells::Unclear)],
-            _ => {
-                let mut messages = vec![
-                    payment.c2b_validation(draw, &short_code, &c2b),
-                    payment.c2b_confirmation(draw, &short_code, &c2b, Tells::Confirmed),
-                ];
-                if matches!(plot, Plot::C2bReturned) {
-                    let back = whole_or_part(draw, payment.amount);
-                    messages.push(payment.reversal(draw, back));
-                }
-                messages
-            }
-        };
-        let has_checkout = messages.iter().any(|message| message.meaning.kind == "stk");
-        let mut phones = Vec::new();
-        for message in &messages {
-            match message.meaning.kind.as_str() {
-                "stk" if message.meaning.tells == Tells::Paid => phones.push(stk.stored.clone()),
-                "c2b_confirmation" => phones.push(c2b.stored.clone()),
-                _ => {}
-            }
-        }
-        let expected = Expected {
-            checkout_id: has_checkout.then_some(payment.checkout_id),
-            phones,
-            ..expected(number, merchant, Provider::Daraja, payment.receipt, payment.amount)
-        };
-        Story { expected, messages }
-    }
-
-    fn paystack(
-        &self,
-        draw: &mut Draw,
-        number: u64,
-        merchant: &Merchant,
-        at: Timestamp,
-        plot: Plot,
-    ) -> Story {
-        let charge = Charge {
-            merchant,
-            reference: format!("order-{:04}-{number:08}", self.seed % 10_000),
-            amount: spelling::shillings(draw),
-            currency: if matches!(plot, Plot::PaystackAbroad) {
-                draw.one::<&str>(&["NGN", "USD"])
-            } else {
-                "KES"
-            },
-            at,
-            phone: spelling::phone_number(draw),
-        };
-        let mut messages = vec![charge.success(draw)];
-        if matches!(plot, Plot::PaystackReturned) {
-            messages.extend(refunds(draw, &charge));
-        }
-        if draw.percent(5) {
-            messages.push(charge.test_mode(draw));
-        }
-        let mut expected =
-            expected(number, merchant, Provider::Paystack, charge.reference.clone(), charge.amount);
-        expected.currency = charge.currency.to_owned();
-        expected.owes &= charge.currency == "KES";
-        expected.phones = vec![Some(charge.phone)];
-        Story { expected, messages }
-    }
-
-    fn gumroad(&self, draw: &mut Draw, number: u64, merchant: &Merchant, at: Timestamp, plot: Plot) -> Story {
-        let sale = Sale {
-            merchant,
-            sale_id: format!("{}-{:04}-{number:08}==", draw.hex(8), self.seed % 10_000),
-            order_number: format!("{}", 500_000_000 + number),
-            amount: Decimal::new(draw.number(99..=49_900) as i64, 2),
-            at,
-        };
-        let mut messages = vec![sale.sale(draw)];
-        if matches!(plot, Plot::GumroadReturned) {
-            messages.push(sale.refund(draw));
-        }
-        if draw.percent(10) {
-            messages.push(sale.test_ping(draw));
-        }
-        if draw.percent(5) {
-            messages.push(sale.foreign(draw));
-        }
-        let mut expected = expected(number, merchant, Provider::Gumroad, sale.sale_id, sale.amount);
-        expected.receipt = sale.order_number;
-        expected.currency = "USD".to_owned();
-        expected.owes = false;
-        expected.phones = vec![None];
-        Story { expected, messages }
-    }
-}
-
-/// A payment in shillings whose receipt is its key.
-fn expected(story: u64, merchant: &Merchant, provider: Provider, key: String, amount: Decimal) -> Expected {
-    Expected {
-        story,
-        merchant: merchant.slug.clone(),
-        provider,
-        checkout_id: None,
-        receipt: key.clone(),
-        money_key: key,
-        amount,
-        currency: "KES".to_owned(),
-        phones: Vec::new(),
-        owes: !merchant.devices.is_empty(),
-        messages: Vec::new(),
-    }
-}
-
-/// All of it, or a part.
-fn whole_or_part(draw: &mut Draw, total: Decimal) -> Decimal {
-    if draw.percent(60) { total } else { third(total) }
-}
-
-/// Not half: two pending refunds of one amount are one message to whoever reads them.
-fn third(total: Decimal) -> Decimal {
-    (total / Decimal::from(3)).round_dp(2)
-}
-
-/// At once, or in two parts. M-Pesa knows no second part: it reverses a transaction once.
-fn refunds(draw: &mut Draw, charge: &Charge<'_>) -> Vec<Message> {
-    if draw.percent(60) {
-        let amount = whole_or_part(draw, charge.amount);
-        return charge.refund(draw, 1, amount).into();
-    }
-    let first = third(charge.amount);
-    let mut messages: Vec<Message> = charge.refund(draw, 1, first).into();
-    messages.extend(charge.refund(draw, 2, charge.amount - first));
-    messages
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::Tells;
     use std::collections::BTreeSet;
 
     fn teller(fleet: &Fleet) -> Teller<'_> {
