@@ -37,6 +37,9 @@ pub use settings::{LaneArgs, Settings};
 
 /// A lane holds a connection for a statement, never across a call, so a few serve many lanes.
 const POOL_SIZE: usize = 16;
+/// Heartbeats, leases and breakers have connections of their own: a rush of lanes must not cost the share of
+/// the cap that lets any of them call.
+const KEEPER_POOL_SIZE: usize = 3;
 /// Lanes in hand beyond those that can call: they wait for their turn, or belong to another host.
 const LANES_PER_CALL: u32 = 2;
 
@@ -44,8 +47,9 @@ const LANES_PER_CALL: u32 = 2;
 pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
     settings.lanes.check()?;
     context.readiness.expect(&["broker", "database"]);
-    let (ledger, vault, broker) = (open_ledger(&settings)?, open_vault(&settings)?, open_broker(&settings)?);
-    let lanes = Arc::new(lanes(&settings, &context, ledger, vault, &broker)?);
+    let (vault, broker) = (open_vault(&settings)?, open_broker(&settings)?);
+    let (ledger, keeper) = (open_ledger(&settings, POOL_SIZE)?, open_ledger(&settings, KEEPER_POOL_SIZE)?);
+    let lanes = Arc::new(lanes(&settings, &context, ledger, keeper.clone(), vault, &broker)?);
     let database = Database::new();
     // What keeps the lanes in hand alive goes on until the last of them is let go.
     let end = CancellationToken::new();
@@ -58,10 +62,10 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
         );
         end.cancel();
     };
-    let keep = async { tokio::join!(lanes.hosts.keep(&end), lanes.leases.renew(&lanes.ledger, &end)) };
+    let keep = async { tokio::join!(lanes.hosts.keep(&end), lanes.leases.renew(&keeper, &end)) };
     let outcome = tokio::select! {
         _ = async { tokio::join!(work, keep) } => Ok(()),
-        bad = database.watch(&lanes.ledger, &lanes.vault, &context.readiness) => Err(bad.into()),
+        bad = database.watch(&keeper, &lanes.vault, &context.readiness) => Err(bad.into()),
         () = watch_broker(&broker, &context.readiness) => Ok(()),
     };
     broker.close().await;
@@ -72,6 +76,7 @@ fn lanes(
     settings: &Settings,
     context: &Context,
     ledger: Ledger,
+    keeper: Ledger,
     vault: Vault,
     broker: &Broker,
 ) -> anyhow::Result<Lanes> {
@@ -91,7 +96,7 @@ fn lanes(
         retry_max: args.retry_max,
     };
     Ok(Lanes {
-        hosts: Hosts::new(ledger.clone(), worker, metrics.clone(), rules),
+        hosts: Hosts::new(keeper, worker, metrics.clone(), rules),
         ledger,
         vault,
         client,
@@ -111,10 +116,10 @@ fn lanes_in_hand(args: &LaneArgs) -> u16 {
     u16::try_from(args.concurrency * LANES_PER_CALL).unwrap_or(u16::MAX)
 }
 
-fn open_ledger(settings: &Settings) -> Result<Ledger, BadSetting> {
+fn open_ledger(settings: &Settings, pool_size: usize) -> Result<Ledger, BadSetting> {
     Ledger::open(DatabaseSettings {
         url: settings.database.database_url.clone(),
-        pool_size: POOL_SIZE,
+        pool_size,
         role: Some("risiti_etims_worker"),
         application_name: "risiti-etims-worker",
     })
