@@ -50,7 +50,7 @@ impl Delivery {
     /// # Errors
     /// The message will be delivered again: its channel is gone.
     pub async fn ack(self) -> Result<(), BrokerError> {
-        settled(self.acker.ack(BasicAckOptions::default()).await, "ack")
+        settled(self.acker.ack(BasicAckOptions::default()), "ack").await
     }
 
     /// Acks many, all under way at once: one after the other, each waits for the socket. Returns how many will be delivered again.
@@ -64,7 +64,7 @@ impl Delivery {
     /// # Errors
     /// The message will be delivered again all the same: its channel is gone.
     pub async fn reject_to_requeue(self) -> Result<(), BrokerError> {
-        settled(self.acker.reject(BasicRejectOptions { requeue: true }).await, "requeue")
+        settled(self.acker.reject(BasicRejectOptions { requeue: true }), "requeue").await
     }
 
     fn is_stale(&self) -> bool {
@@ -79,11 +79,16 @@ impl fmt::Debug for Delivery {
     }
 }
 
-fn settled(outcome: lapin::Result<bool>, what: &'static str) -> Result<(), BrokerError> {
-    match outcome {
-        Ok(true) => Ok(()),
-        Ok(false) => Err(BrokerError::Stale),
-        Err(error) => Err(BrokerError::Request { what, source: error.into() }),
+/// Bounded: on a channel that hangs in its own closing, the write may never be told to have happened.
+async fn settled(
+    settling: impl Future<Output = lapin::Result<bool>>,
+    what: &'static str,
+) -> Result<(), BrokerError> {
+    match timeout(REQUEST_TIMEOUT, settling).await {
+        Ok(Ok(true)) => Ok(()),
+        Ok(Ok(false)) => Err(BrokerError::Stale),
+        Ok(Err(error)) => Err(BrokerError::Request { what, source: error.into() }),
+        Err(_) => Err(BrokerError::Timeout),
     }
 }
 
@@ -286,5 +291,16 @@ impl Forward<'_> {
         };
         // A channel that cannot be closed in good order is gone already, and its messages with it.
         timeout(REQUEST_TIMEOUT, stopping).await.ok();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(start_paused = true)]
+    async fn an_ack_that_is_never_written_ends() {
+        let outcome = settled(std::future::pending(), "ack").await;
+        assert!(matches!(outcome, Err(BrokerError::Timeout)), "{outcome:?}");
     }
 }
