@@ -31,14 +31,24 @@ pub(crate) enum Command {
     Audit(AuditArgs),
 }
 
+/// Where the tax authority is.
+#[derive(Args)]
+pub(crate) struct SimArgs {
+    /// The eTIMS simulator
+    #[arg(long, value_name = "URL")]
+    pub(crate) sim: Url,
+    /// One that speaks the gateway's dialect; some merchants file there
+    #[arg(long, value_name = "URL")]
+    pub(crate) gateway_sim: Option<Url>,
+}
+
 #[derive(Args)]
 pub(crate) struct SeedArgs {
     /// The risiti-admin program; it takes its settings from the environment
     #[arg(long, value_name = "PATH")]
     pub(crate) admin: PathBuf,
-    /// The eTIMS simulator
-    #[arg(long, value_name = "URL")]
-    pub(crate) sim: Url,
+    #[command(flatten)]
+    pub(crate) sims: SimArgs,
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(4..=90))]
     pub(crate) merchants: u32,
     /// Where to write what the other commands need, webhook secrets included (mode 0600)
@@ -50,9 +60,8 @@ pub(crate) struct SeedArgs {
 pub(crate) struct TroubleArgs {
     #[arg(long, value_name = "FILE")]
     pub(crate) fleet: PathBuf,
-    /// The eTIMS simulator
-    #[arg(long, value_name = "URL")]
-    pub(crate) sim: Url,
+    #[command(flatten)]
+    pub(crate) sims: SimArgs,
     /// Which calls are hit
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
@@ -98,9 +107,8 @@ pub(crate) struct SettleArgs {
 pub(crate) struct AuditArgs {
     #[command(flatten)]
     pub(crate) settle: SettleArgs,
-    /// The eTIMS simulator
-    #[arg(long, value_name = "URL")]
-    pub(crate) sim: Url,
+    #[command(flatten)]
+    pub(crate) sims: SimArgs,
     /// The risiti-replay program, asked for the dead letters; without it they are not checked
     #[arg(long, value_name = "PATH")]
     pub(crate) replay: Option<PathBuf>,

@@ -8,10 +8,9 @@ use std::path::Path;
 
 use anyhow::Context as _;
 use serde_json::json;
-use url::Url;
 
 use crate::admin::{self, field};
-use crate::cli::SeedArgs;
+use crate::cli::{SeedArgs, SimArgs};
 use crate::draw::Draw;
 use crate::fleet::{Device, Fleet, Merchant};
 use crate::sim::Simulator;
@@ -22,8 +21,7 @@ const NAMES: [&str; 12] = [
 ];
 
 pub(crate) async fn run(args: SeedArgs) -> anyhow::Result<()> {
-    let seeder =
-        Seeder { admin: &args.admin, sim: Simulator::new(&args.sim)?, sim_url: &args.sim, out: &args.out };
+    let seeder = Seeder { admin: &args.admin, sims: &args.sims, out: &args.out };
     let mut fleet = Fleet { merchants: Vec::new() };
     for plan in (0..args.merchants).map(Plan::of) {
         let merchant = seeder.make(&plan).await.with_context(|| format!("failed to make {}", plan.slug))?;
@@ -45,6 +43,8 @@ struct Plan {
     has_devices: bool,
     paystack_keys: u32,
     has_gumroad: bool,
+    /// Where there is one.
+    prefers_gateway: bool,
 }
 
 impl Plan {
@@ -61,6 +61,7 @@ impl Plan {
                 number => u32::from(number % 2 == 0),
             },
             has_gumroad: number.is_multiple_of(3) || number == 2,
+            prefers_gateway: number % 4 == 1,
         }
     }
 
@@ -71,8 +72,7 @@ impl Plan {
 
 struct Seeder<'a> {
     admin: &'a Path,
-    sim: Simulator,
-    sim_url: &'a Url,
+    sims: &'a SimArgs,
     out: &'a Path,
 }
 
@@ -132,28 +132,71 @@ impl Seeder<'_> {
         let pin = format!("P051{:06}X", plan.number + 1);
         let branch = format!("{at:02}");
         let serial = format!("RISITI/{pin}/{branch}");
-        let cmc_key = Draw::new(rand::random(), 0).hex(40).to_uppercase();
-        let registration = json!({"tin": pin, "bhfId": branch, "dvcSrlNo": serial, "cmcKey": cmc_key});
-        self.sim.register_device(&registration).await?;
+        let mut random = Draw::new(rand::random(), 0);
+        let cmc_key = random.hex(40).to_uppercase();
+        let (consumer_key, consumer_secret) = (random.hex(32), random.hex(16));
+        let app_id = random.hex(32);
+        let gateway = self.sims.gateway_sim.as_ref().filter(|_| plan.prefers_gateway);
+        let base_url = gateway.unwrap_or(&self.sims.sim);
+        let registration = json!({
+            "tin": pin, "bhfId": branch, "dvcSrlNo": serial, "cmcKey": cmc_key,
+            "consumer_key": consumer_key, "consumer_secret": consumer_secret, "app_id": app_id,
+        });
+        Simulator::new(base_url)?.register_device(&registration).await?;
 
-        let key_file = self.out.with_extension("cmc-key");
-        let _ = std::fs::remove_file(&key_file);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&key_file)?;
-        file.write_all(cmc_key.as_bytes())?;
-        let key_path = key_file.to_string_lossy().into_owned();
+        let cmc_key_file = SecretFile::write(self.out, "cmc-key", &cmc_key)?;
+        let consumer_secret_file = SecretFile::write(self.out, "consumer-secret", &consumer_secret)?;
+        let base_url = base_url.as_str().trim_end_matches('/');
+        let token_url = format!("{base_url}/v1/token/generate?grant_type=client_credentials");
         let sdc_id = format!("KRACU04{:08}", plan.number * 10 + at + 1);
         let short_code = plan.short_code(at);
         let mut add = vec!["device", "add", "--merchant", &plan.slug, "--environment", "sandbox"];
-        add.extend(["--dialect", "legacy", "--base-url", self.sim_url.as_str().trim_end_matches('/')]);
-        add.extend(["--pin", &pin, "--branch", &branch, "--serial", &serial, "--cmc-key-file", &key_path]);
-        add.extend(["--sdc-id", &sdc_id, "--item-code", "KE3NTNO0000001", "--item-class", "8111150100"]);
-        add.extend(["--item-name", "Services", "--tax-type", "B", "--shortcode", &short_code]);
+        add.extend(["--base-url", base_url, "--pin", &pin, "--branch", &branch, "--serial", &serial]);
+        add.extend(["--cmc-key-file", cmc_key_file.path(), "--sdc-id", &sdc_id]);
+        add.extend([
+            "--item-code",
+            "KE3NTNO0000001",
+            "--item-class",
+            "8111150100",
+            "--item-name",
+            "Services",
+        ]);
+        add.extend(["--tax-type", "B", "--shortcode", &short_code]);
+        if gateway.is_some() {
+            add.extend(["--dialect", "gateway", "--token-url", &token_url, "--consumer-key", &consumer_key]);
+            add.extend(["--consumer-secret-file", consumer_secret_file.path(), "--app-id", &app_id]);
+        } else {
+            add.extend(["--dialect", "legacy"]);
+        }
         if at == 0 {
             add.push("--default");
         }
-        let added = admin::run(self.admin, &add, &[]).await;
-        let _ = std::fs::remove_file(&key_file);
-        Ok(Device { device_id: field(&added?, "device_id")?, pin, branch })
+        let added = admin::run(self.admin, &add, &[]).await?;
+        Ok(Device { device_id: field(&added, "device_id")?, pin, branch })
+    }
+}
+
+/// Beside the fleet's file, for its owner alone, removed when dropped.
+struct SecretFile(String);
+
+impl SecretFile {
+    fn write(beside: &Path, name: &str, secret: &str) -> anyhow::Result<Self> {
+        let path = beside.with_extension(name);
+        let _ = std::fs::remove_file(&path);
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        let written = Self(path.to_string_lossy().into_owned());
+        file.write_all(secret.as_bytes())?;
+        Ok(written)
+    }
+
+    fn path(&self) -> &str {
+        &self.0
+    }
+}
+
+impl Drop for SecretFile {
+    fn drop(&mut self) {
+        let _ = std::fs::remove_file(&self.0);
     }
 }
 

@@ -10,6 +10,7 @@ use serde::Deserialize;
 use serde_json::Value;
 use url::Url;
 
+use crate::cli::SimArgs;
 use crate::http;
 
 pub(crate) struct Simulator {
@@ -70,6 +71,36 @@ pub(crate) struct Stats {
     pub(crate) calls: BTreeMap<String, u64>,
 }
 
+impl Stats {
+    /// Of two simulators: counts add up, and what is told of one host or device stays the larger.
+    fn and(mut self, other: Self) -> Self {
+        self.protocol_errors += other.protocol_errors;
+        self.protocol_error_log.extend(other.protocol_error_log);
+        self.doubled.extend(other.doubled);
+        self.resends_without_look_up += other.resends_without_look_up;
+        self.in_flight_max = self.in_flight_max.max(other.in_flight_max);
+        self.in_flight_max_per_device.extend(other.in_flight_max_per_device);
+        for (fault, hits) in other.faults {
+            *self.faults.entry(fault).or_default() += hits;
+        }
+        for (call, count) in other.calls {
+            *self.calls.entry(call).or_default() += count;
+        }
+        self
+    }
+}
+
+/// What all simulators have in their books, and what they counted.
+pub(crate) async fn read_all(sims: &SimArgs) -> anyhow::Result<(Vec<Filed>, Stats)> {
+    let (mut filed, mut stats) = (Vec::new(), Stats::default());
+    for url in [Some(&sims.sim), sims.gateway_sim.as_ref()].into_iter().flatten() {
+        let simulator = Simulator::new(url)?;
+        filed.extend(simulator.filed().await?);
+        stats = stats.and(simulator.stats().await?);
+    }
+    Ok((filed, stats))
+}
+
 #[derive(Deserialize)]
 struct Sales {
     sales: Vec<Filed>,
@@ -94,13 +125,13 @@ impl Simulator {
         self.call(Method::DELETE, "_sim/faults", None).await.map(drop)
     }
 
-    pub(crate) async fn stats(&self) -> anyhow::Result<Stats> {
+    async fn stats(&self) -> anyhow::Result<Stats> {
         let answer = self.call(Method::GET, "_sim/stats", None).await?;
         serde_json::from_slice(&answer).context("the simulator's stats cannot be read")
     }
 
     /// All that was accepted, in the order the simulator lists it.
-    pub(crate) async fn filed(&self) -> anyhow::Result<Vec<Filed>> {
+    async fn filed(&self) -> anyhow::Result<Vec<Filed>> {
         let mut filed = Vec::new();
         loop {
             let path = format!("_sim/sales?offset={}&limit={PAGE}", filed.len());
@@ -133,6 +164,18 @@ impl Simulator {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn counts_add_up_and_peaks_do_not() {
+        let stats = |errors, peak| Stats {
+            protocol_errors: errors,
+            in_flight_max: peak,
+            faults: BTreeMap::from([("slow".to_owned(), 2)]),
+            ..Stats::default()
+        };
+        let both = stats(1, 40).and(stats(2, 30));
+        assert_eq!((both.protocol_errors, both.in_flight_max, both.faults["slow"]), (3, 40, 4));
+    }
 
     #[test]
     fn a_sale_as_the_simulator_lists_it() {

@@ -13,25 +13,49 @@ pub(crate) fn refused_amount() -> Decimal {
 }
 
 pub(crate) async fn run(args: TroubleArgs) -> anyhow::Result<()> {
-    let simulator = Simulator::new(&args.sim)?;
-    simulator.clear_faults().await?;
-    if !args.clear {
-        let fleet = Fleet::read(&args.fleet)?;
-        for rule in afternoon(&fleet, args.seed) {
-            simulator.add_fault(&rule).await?;
+    let fleet = Fleet::read(&args.fleet)?;
+    let gateway = args.sims.gateway_sim.as_ref().map(|url| (url, Dialect::Gateway));
+    for (url, dialect) in [Some((&args.sims.sim, Dialect::Legacy)), gateway].into_iter().flatten() {
+        let simulator = Simulator::new(url)?;
+        simulator.clear_faults().await?;
+        if !args.clear {
+            for rule in afternoon(&fleet, dialect, args.seed) {
+                simulator.add_fault(&rule).await?;
+            }
         }
     }
     Ok(())
 }
 
-/// Each rule draws for itself; refusals come first, as the simulator lets the oldest rule win.
-fn afternoon(fleet: &Fleet, seed: u64) -> Vec<Value> {
-    let refusal = |wanted: Value| json!({"match": wanted, "fault": {"envelope": {"code": "910", "message": "Request parameter error"}}});
-    let mut rules = vec![refusal(json!({"call": "sale", "amount": refused_amount().to_string()}))];
+#[derive(Clone, Copy, PartialEq)]
+enum Dialect {
+    Legacy,
+    Gateway,
+}
+
+/// Refusals come first, as the simulator lets the oldest rule win.
+fn afternoon(fleet: &Fleet, dialect: Dialect, seed: u64) -> Vec<Value> {
+    let mut rules = refusals(fleet, dialect);
+    rules.extend(weather(dialect, seed));
+    rules
+}
+
+fn refusals(fleet: &Fleet, dialect: Dialect) -> Vec<Value> {
+    let refusal = match dialect {
+        Dialect::Legacy => json!({"envelope": {"code": "910", "message": "Request parameter error"}}),
+        Dialect::Gateway => json!({"envelope": {"message": "Validation failed", "status": 400}}),
+    };
+    let mut matches = vec![json!({"call": "sale", "amount": refused_amount().to_string()})];
+    // The fourth device is one merchant's only one.
     if let Some(device) = fleet.merchants.iter().flat_map(|merchant| &merchant.devices).nth(3) {
-        rules.push(refusal(json!({"call": "sale", "device": device.branch_of_taxpayer(), "every_nth": 12})));
+        matches.push(json!({"call": "sale", "device": device.branch_of_taxpayer(), "every_nth": 12}));
     }
-    let sometimes = [
+    matches.into_iter().map(|wanted| json!({"match": wanted, "fault": refusal})).collect()
+}
+
+/// Each rule draws for itself.
+fn weather(dialect: Dialect, seed: u64) -> Vec<Value> {
+    let mut sometimes = vec![
         (1.2, json!("accept_then_drop")),
         (0.8, json!("drop_before_accept")),
         (0.5, json!({"deliver_late": {"ms": 1500, "hold_ms": 300}})),
@@ -40,12 +64,16 @@ fn afternoon(fleet: &Fleet, seed: u64) -> Vec<Value> {
         (1.0, json!({"lookup_lag": {"count": 2}})),
         (0.5, json!({"status": {"code": 503, "retry_after": 1, "accept": true}})),
         (0.3, json!({"html": {"status": 200, "accept": true}})),
-        (0.3, json!({"envelope": {"code": "999", "message": "An unknown error occurred"}})),
         (10.0, json!("blank_padded_keys")),
     ];
-    for (at, (percent, fault)) in sometimes.into_iter().enumerate() {
-        let probability = percent / 100.0;
-        let wanted = json!({"call": "sale", "probability": probability, "seed": seed + at as u64});
+    match dialect {
+        Dialect::Legacy => sometimes
+            .push((0.3, json!({"envelope": {"code": "999", "message": "An unknown error occurred"}}))),
+        Dialect::Gateway => sometimes.push((1.0, json!("expired_token"))),
+    }
+    let mut rules = Vec::new();
+    for (at, (percent, fault)) in (0..).zip(sometimes) {
+        let wanted = json!({"call": "sale", "probability": percent / 100.0, "seed": seed.wrapping_add(at)});
         rules.push(json!({"match": wanted, "fault": fault}));
     }
     let lost_look_ups = json!({"call": "lookup", "probability": 0.05, "seed": seed});
@@ -68,7 +96,7 @@ mod tests {
     #[test]
     fn the_first_rules_refuse_and_one_names_a_device() {
         let fleet = crate::fleet::tests::sample();
-        let rules = afternoon(&fleet, 5);
+        let rules = afternoon(&fleet, Dialect::Legacy, 5);
         assert_eq!(rules[0]["match"]["amount"], "777");
         assert!(rules.iter().all(|rule| rule["match"]["call"].is_string()), "{rules:?}");
     }

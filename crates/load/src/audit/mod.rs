@@ -19,7 +19,7 @@ use anyhow::Context as _;
 
 use crate::cli::{AuditArgs, SettleArgs};
 use crate::fleet::Fleet;
-use crate::sim::{Filed, Simulator, Stats};
+use crate::sim::{self, Filed, Stats};
 use book::Book;
 use breach::{Breaches, Law};
 use receipts::Authority;
@@ -40,12 +40,11 @@ pub(crate) async fn run(args: AuditArgs) -> anyhow::Result<ExitCode> {
     let fleet = Fleet::read(&args.settle.fleet)?;
     let merchants = fleet.slugs();
     let book = Book::read(&args.settle.record)?;
-    let simulator = Simulator::new(&args.sim)?;
     let database = Database::connect(&args.settle.database_url).await?;
 
     let settled = settle::wait(&database, &merchants, book.certain(), args.settle.wait).await?;
     let views = database.read(&merchants).await?;
-    let (filed, stats) = (simulator.filed().await?, simulator.stats().await?);
+    let (filed, stats) = sim::read_all(&args.sims).await?;
     let letters = match &args.replay {
         Some(replay) => Some(letters::list(replay).await?),
         None => None,
