@@ -39,12 +39,13 @@ trap 'exit 143' TERM HUP
 rm -rf "$demo"
 mkdir -p "$demo"
 
-tell "building and starting: 2 ingress, 2 ledger workers, 2 eTIMS workers, the tax authority's simulator"
+tell "building and starting: 2 ingress, 2 ledger workers, 2 eTIMS workers, the tax authority (simulated) in two dialects"
 "$stack" up --bare >"$demo/up.out"
 eval "$("$stack" env)"
+sims=(--sim "$SIM_URL" --gateway-sim "$GATEWAY_SIM_URL")
 began=$SECONDS
-"$bin/risiti-load" seed --admin "$bin/risiti-admin" --sim "$SIM_URL" --merchants 12 --out "$demo/fleet.json"
-"$bin/risiti-load" trouble --fleet "$demo/fleet.json" --sim "$SIM_URL" --seed "$seed"
+"$bin/risiti-load" seed --admin "$bin/risiti-admin" "${sims[@]}" --merchants 12 --out "$demo/fleet.json"
+"$bin/risiti-load" trouble --fleet "$demo/fleet.json" "${sims[@]}" --seed "$seed"
 
 tell "the storm begins: $payments payments, seed $seed"
 "$bin/risiti-load" storm --fleet "$demo/fleet.json" --ingress "$INGRESS_URLS" --payments "$payments" \
@@ -81,12 +82,12 @@ settled() {
 }
 settled 60s || tell "some work is not done yet"
 tell "the tax authority recovers; the dead letters are replayed"
-"$bin/risiti-load" trouble --fleet "$demo/fleet.json" --sim "$SIM_URL" --clear
+"$bin/risiti-load" trouble --fleet "$demo/fleet.json" "${sims[@]}" --clear
 # What nobody can read is no better for it, and stays.
 for cause in refused exhausted; do
     "$bin/risiti-replay" run --cause "$cause" --yes --json --reason "the tax authority has recovered" >&2
 done
 
 tell "the audit"
-"$bin/risiti-load" audit --fleet "$demo/fleet.json" --record "$demo/record.jsonl" --sim "$SIM_URL" \
+"$bin/risiti-load" audit --fleet "$demo/fleet.json" --record "$demo/record.jsonl" "${sims[@]}" \
     --replay "$bin/risiti-replay" --wait 90s --summary "$demo/summary.json"

@@ -19,7 +19,7 @@ root=$(cd "$here/../.." && pwd -P)
 mkdir -p "${RISITI_STACK_DIR:-$root/.local/stack}"
 state=$(cd "${RISITI_STACK_DIR:-$root/.local/stack}" && pwd -P)
 target=${CARGO_TARGET_DIR:-$root/target}/debug
-programs=(etims-sim ledger-worker-1 ledger-worker-2 etims-worker-1 etims-worker-2 ingress-1 ingress-2)
+programs=(etims-sim etims-sim-gateway ledger-worker-1 ledger-worker-2 etims-worker-1 etims-worker-2 ingress-1 ingress-2)
 
 say() { printf 'stack: %s\n' "$*" >&2; }
 die() {
@@ -44,9 +44,9 @@ recall() {
     # shellcheck disable=SC1091
     if [[ -e $state/services.env ]]; then source "$state/services.env"; fi
     local port
-    for port in etims_sim ledger_worker_1 ledger_worker_2 etims_worker_1 etims_worker_2 ingress_1 ingress_2; do
-        [[ $port == etims_sim ]] || { setting=${port}_ops_port; [[ -n ${!setting:-} ]] || remember "$setting" "$(pick_port)"; }
-        case $port in etims_sim | ingress_*) setting=${port}_port; [[ -n ${!setting:-} ]] || remember "$setting" "$(pick_port)" ;; esac
+    for port in etims_sim etims_sim_gateway ledger_worker_1 ledger_worker_2 etims_worker_1 etims_worker_2 ingress_1 ingress_2; do
+        [[ $port == etims_sim* ]] || { setting=${port}_ops_port; [[ -n ${!setting:-} ]] || remember "$setting" "$(pick_port)"; }
+        case $port in etims_sim* | ingress_*) setting=${port}_port; [[ -n ${!setting:-} ]] || remember "$setting" "$(pick_port)" ;; esac
     done
     [[ -n ${stack_id:-} ]] || remember stack_id "$(od -An -N4 -tx1 /dev/urandom | tr -d ' \n')"
     [[ -n ${credentials_key:-} ]] || remember credentials_key "$(head -c 32 /dev/urandom | base64 -w0)"
@@ -74,8 +74,11 @@ start_program() {
     setting=$(port_setting "$name" ops_port)
     local ops=("RISITI_OPS_LISTEN=127.0.0.1:${!setting:-0}")
     case $name in
-    etims-sim)
-        launch "$name" "$target/etims-sim" --listen "127.0.0.1:$etims_sim_port" --dialect legacy --latency "${SIM_LATENCY:-20ms}"
+    etims-sim*)
+        setting=$(port_setting "$name" port)
+        local dialect=legacy
+        [[ $name == etims-sim ]] || dialect=${name#etims-sim-}
+        launch "$name" "$target/etims-sim" --listen "127.0.0.1:${!setting}" --dialect "$dialect" --latency "${SIM_LATENCY:-20ms}"
         ;;
     ingress-*)
         setting=$(port_setting "$name" port)
@@ -99,8 +102,9 @@ http() {
 
 ready() {
     local setting
-    if [[ $1 == etims-sim ]]; then
-        port_answers "$etims_sim_port"
+    if [[ $1 == etims-sim* ]]; then
+        setting=$(port_setting "$1" port)
+        port_answers "${!setting}"
     else
         setting=$(port_setting "$1" ops_port)
         [[ $(http GET "${!setting}" /readyz) == "HTTP/1."?" 200 "* ]]
@@ -176,8 +180,8 @@ sample_merchant() {
 print_urls() {
     local name setting
     echo "webhooks      http://127.0.0.1:$ingress_1_port  and  http://127.0.0.1:$ingress_2_port"
-    echo "eTIMS (sim)   http://127.0.0.1:$etims_sim_port/_sim/sales"
-    for name in "${programs[@]:1}"; do
+    echo "eTIMS (sim)   http://127.0.0.1:$etims_sim_port/_sim/sales  and for the gateway's dialect  http://127.0.0.1:$etims_sim_gateway_port/_sim/sales"
+    for name in "${programs[@]:2}"; do
         setting=$(port_setting "$name" ops_port)
         printf '%-13s http://127.0.0.1:%s/{healthz,readyz,metrics}\n' "$name" "${!setting}"
     done
@@ -199,7 +203,7 @@ SAMPLE
 # Ingress first: it finishes what it holds while the workers still run.
 down() {
     local name
-    for name in ingress-1 ingress-2 ledger-worker-1 ledger-worker-2 etims-worker-1 etims-worker-2 etims-sim; do
+    for name in ingress-1 ingress-2 ledger-worker-1 ledger-worker-2 etims-worker-1 etims-worker-2 etims-sim etims-sim-gateway; do
         end "$name" TERM 25
     done
     [[ ${1:-} == --programs ]] || "$here/services.sh" down
@@ -239,8 +243,9 @@ print_env() {
     for name in DATABASE_URL AMQP_URL RISITI_REDIS_URL RISITI_NAMESPACE RISITI_CREDENTIALS_KEY; do
         if [[ -n ${!name:-} ]]; then printf 'export %s=%q\n' "$name" "${!name}"; fi
     done
-    printf 'export INGRESS_URLS=%q SIM_URL=%q\n' \
-        "http://127.0.0.1:$ingress_1_port,http://127.0.0.1:$ingress_2_port" "http://127.0.0.1:$etims_sim_port"
+    printf 'export INGRESS_URLS=%q SIM_URL=%q GATEWAY_SIM_URL=%q\n' \
+        "http://127.0.0.1:$ingress_1_port,http://127.0.0.1:$ingress_2_port" \
+        "http://127.0.0.1:$etims_sim_port" "http://127.0.0.1:$etims_sim_gateway_port"
 }
 
 command=${1:-}
