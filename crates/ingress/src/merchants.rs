@@ -56,11 +56,14 @@ struct View {
     directory: Option<Arc<Directory>>,
     merchants: HashMap<MerchantId, Arc<Merchant>>,
     fresh: bool,
+    /// The database is under another credentials key by now: this version is the last one we can read.
+    outdated_key: bool,
 }
 
 impl Merchants {
-    /// Starts from the copy on disk and follows the database from here on. The second part ends only when the
-    /// database turns out to be under another credentials key.
+    /// Starts from the copy on disk and follows the database from here on. The second part ends only when our
+    /// credentials key was never the right one (protocol A6); a key that was right and is replaced while we run
+    /// costs us the changes from then on, and no webhook.
     pub(crate) fn follow(
         settings: &Settings,
         ledger: Ledger,
@@ -74,11 +77,12 @@ impl Merchants {
         if stored.as_ref().is_some_and(|directory| directory.prove_key(&vault) == KeyCheck::Wrong) {
             return Err(wrong_key("the directory's copy on disk").into());
         }
+        let proven = stored.as_ref().is_some_and(|directory| directory.prove_key(&vault) == KeyCheck::Right);
         let first =
             stored.map_or_else(View::default, |directory| View::new(Arc::new(directory), false, &vault));
         let (views, receiver) = watch::channel(Arc::new(first));
         let source = watch_directory(ledger, REFRESH, context.shutdown.clone());
-        Ok((Self(receiver), refresh(source, views, vault, snapshot)))
+        Ok((Self(receiver), refresh(source, views, vault, snapshot, proven)))
     }
 
     pub(crate) fn find(&self, address: &Address, provider: Provider) -> Found {
@@ -95,8 +99,14 @@ impl Merchants {
         }
     }
 
-    pub(crate) fn loaded(&self) -> bool {
-        self.0.borrow().directory.is_some()
+    /// What keeps the directory from serving as it should.
+    pub(crate) fn problem(&self) -> Option<&'static str> {
+        let view = self.0.borrow();
+        match (&view.directory, view.outdated_key) {
+            (None, _) => Some("never loaded"),
+            (Some(_), true) => Some("the database is under another credentials key by now"),
+            (Some(_), false) => None,
+        }
     }
 
     pub(crate) async fn changed(&mut self) -> bool {
@@ -109,12 +119,26 @@ async fn refresh(
     views: watch::Sender<Arc<View>>,
     vault: Vault,
     snapshot: Snapshot,
+    mut proven: bool,
 ) -> BadSetting {
     while source.changed().await.is_ok() {
         let DirectoryView { directory, fresh } = source.borrow_and_update().clone();
         let Some(directory) = directory else { continue };
-        if directory.prove_key(&vault) == KeyCheck::Wrong {
-            return wrong_key("the database");
+        match directory.prove_key(&vault) {
+            KeyCheck::Wrong if !proven => return wrong_key("the database"),
+            KeyCheck::Wrong => {
+                views.send_modify(|view| {
+                    if !view.outdated_key {
+                        tracing::error!(
+                            "the credentials key was replaced: serving the last directory it opens"
+                        );
+                    }
+                    *view = Arc::new(view.with_outdated_key());
+                });
+                continue;
+            }
+            KeyCheck::Right => proven = true,
+            KeyCheck::NothingSealedYet => {}
         }
         if fresh && let Err(error) = snapshot.store(&directory) {
             tracing::error!(%error, "the merchant directory cannot be kept on disk");
@@ -133,7 +157,12 @@ impl View {
     fn new(directory: Arc<Directory>, fresh: bool, vault: &Vault) -> Self {
         let working = |stored: &risiti_ledger::Merchant| (stored.id, Arc::new(Merchant::new(stored, vault)));
         let merchants = directory.merchants().iter().map(working).collect();
-        Self { directory: Some(directory), merchants, fresh }
+        Self { directory: Some(directory), merchants, fresh, outdated_key: false }
+    }
+
+    fn with_outdated_key(&self) -> Self {
+        let (directory, merchants) = (self.directory.clone(), self.merchants.clone());
+        Self { directory, merchants, fresh: false, outdated_key: true }
     }
 }
 

@@ -11,8 +11,8 @@ pub(crate) fn follow(context: &Context, mut merchants: Merchants, mut broker: wa
     let (readiness, shutdown) = (context.readiness.clone(), context.shutdown.clone());
     let watching = async move {
         loop {
-            let directory = if merchants.loaded() { Ok(()) } else { Err("never loaded".to_owned()) };
-            readiness.set("merchant directory", directory);
+            let problem = merchants.problem().map(str::to_owned);
+            readiness.set("merchant directory", problem.map_or(Ok(()), Err));
             readiness.set(
                 "broker",
                 match *broker.borrow_and_update() {

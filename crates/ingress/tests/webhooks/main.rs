@@ -154,6 +154,23 @@ async fn a_foreign_credentials_key_ends_the_program_with_2() {
 }
 
 #[tokio::test]
+async fn a_key_replaced_while_it_runs_costs_no_webhook() {
+    let stage = Stage::set().await;
+    let ingress = stage.ingress().await;
+    let (old, new) = (stage::KEY, "//////////////////////////////////////////8=");
+    let vault = risiti_ledger::Vault::new(&new.into(), Some(&old.into())).unwrap();
+    stage.ledger.reencrypt(&vault).await.unwrap();
+    eventually("readiness says that the key is old", PATIENCE, async || {
+        (risiti_testkit::http_status(ingress.ops, "/readyz").await? == 503).then_some(())
+    })
+    .await;
+    let known = ingress.post(&stage, &stage.stk(), stk_success("UIS4000016")).await;
+    assert_eq!(known.status(), 200);
+    let unknown = format!("/webhooks/daraja/{}/stk", "0".repeat(32));
+    assert_eq!(ingress.post(&stage, &unknown, "{}").await.status(), 503);
+}
+
+#[tokio::test]
 async fn a_signal_ends_it_with_0_and_what_was_acknowledged_is_queued() {
     let stage = Stage::set().await;
     let mut ingress = stage.ingress().await;
