@@ -43,7 +43,9 @@ fn afternoon(fleet: &Fleet, dialect: Dialect, seed: u64) -> Vec<Value> {
 fn refusals(fleet: &Fleet, dialect: Dialect) -> Vec<Value> {
     let refusal = match dialect {
         Dialect::Legacy => json!({"envelope": {"code": "910", "message": "Request parameter error"}}),
-        Dialect::Gateway => json!({"envelope": {"message": "Validation failed", "status": 400}}),
+        Dialect::Gateway => {
+            json!({"envelope": {"message": "required: <itemClsCd> and <itemCd>", "status": 400}})
+        }
     };
     let mut matches = vec![json!({"call": "sale", "amount": refused_amount().to_string()})];
     // The fourth device is one merchant's only one.
