@@ -18,6 +18,7 @@ mod tokens;
 mod wake;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use risiti_etims::{Backoff, Client, ClientSettings};
 use risiti_ledger::{DatabaseSettings, Ledger, Vault};
@@ -40,6 +41,8 @@ const POOL_SIZE: usize = 16;
 /// Heartbeats, leases and breakers have connections of their own: a rush of lanes must not cost the share of
 /// the cap that lets any of them call.
 const KEEPER_POOL_SIZE: usize = 3;
+/// From the end of the grace to letting go of everything.
+const RELEASE: Duration = Duration::from_millis(1_500);
 /// Lanes in hand beyond those that can call: they wait for their turn, or belong to another host.
 const LANES_PER_CALL: u32 = 2;
 
@@ -65,11 +68,20 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
     let keep = async { tokio::join!(lanes.hosts.keep(&end), lanes.leases.renew(&keeper, &end)) };
     let outcome = tokio::select! {
         _ = async { tokio::join!(work, keep) } => Ok(()),
+        () = let_go(&context) => Ok(()),
         bad = database.watch(&keeper, &lanes.vault, &context.readiness) => Err(bad.into()),
         () = watch_broker(&broker, &context.readiness) => Ok(()),
     };
     broker.close().await;
     outcome
+}
+
+/// After the grace, and a moment for lanes to be released: a database that does not answer holds nobody here.
+/// What is held lapses, and what was sent is looked up later (protocol D17).
+async fn let_go(context: &Context) {
+    context.deadline.cancelled().await;
+    tokio::time::sleep(RELEASE).await;
+    tracing::warn!("ending with work in hand: its leases lapse");
 }
 
 fn lanes(

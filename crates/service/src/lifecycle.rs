@@ -13,7 +13,7 @@ use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
 /// Between the end of the grace and the end of the process: time to let go of leases and the like.
-const LET_GO: Duration = Duration::from_secs(2);
+const LET_GO: Duration = Duration::from_secs(3);
 
 /// How a program starts: its name and the settings of its surroundings.
 #[derive(Debug)]
@@ -63,7 +63,7 @@ impl Boot {
 pub struct Context {
     /// Cancelled by the first SIGTERM or SIGINT: take no more work, finish what is held, return.
     pub shutdown: CancellationToken,
-    /// Cancelled when the grace is over: let go of what is still held and return within 2 s, else the process ends with exit code 1.
+    /// Cancelled when the grace is over: let go of what is still held and return within 3 s, else the process ends with exit code 1.
     pub deadline: CancellationToken,
     /// What `/metrics` shows. Holds the process metrics already.
     pub metrics: Registry,

@@ -47,6 +47,27 @@ async fn behind_a_frozen_link_to_the_database_nothing_is_sent() {
 }
 
 #[tokio::test]
+async fn frozen_servers_hold_no_worker_beyond_its_grace() {
+    let stage = Stage::new().await;
+    let device = stage.device(1).await;
+    let (database, broker) = (Link::to(stage.database.url()).await, Link::to(&amqp_url()).await);
+    let worker = stage.worker().env("DATABASE_URL", database.url()).env("AMQP_URL", broker.url());
+    let mut worker = worker.env("RISITI_GRACE", "300ms").start();
+    stage.fault(json!({ "call": "sale", "count": 1 }), json!({ "slow": { "ms": 20_000 } })).await;
+    let sales = stage.owe(&device, 1).await;
+    stage.until_state(sales[0], "submitting").await;
+    database.freeze();
+    broker.freeze();
+    worker.terminate();
+    assert!(worker.exit(BOUND).await.success(), "{}", worker.log());
+
+    let worker = stage.worker().start();
+    stage.until_filed(1).await;
+    stage.books_balance().await;
+    end(worker).await;
+}
+
+#[tokio::test]
 async fn without_a_broker_nobody_dies_and_lanes_come_back_with_it() {
     let stage = Stage::new().await;
     let device = stage.device(1).await;
