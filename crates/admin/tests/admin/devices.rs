@@ -144,7 +144,7 @@ async fn a_change_is_kept_with_its_reason_and_ends_a_halt_that_asked_for_it() {
 
     let moved =
         "SELECT actor || ':' || to_state || ':' || reason FROM report_transitions ORDER BY at DESC LIMIT 1";
-    assert_eq!(kit.value(moved).await.unwrap(), "wanjiru:running:typo");
+    assert_eq!(kit.value(moved).await.unwrap(), "wanjiru:idle:typo");
 
     run(&["--pin", "P051234567Y"]).await.refused(2, "--pin");
     let nobody = "018f0000-0000-7000-8000-000000000000";

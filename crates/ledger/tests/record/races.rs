@@ -79,7 +79,7 @@ async fn a_connection_cut_in_the_middle_is_nobodys_fault_and_changes_nothing() {
     let observer = kit.database.connect().await;
     let cut = eventually("the batch waits", Duration::from_secs(20), async || {
         let cut = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
-                   WHERE application_name = 'risiti-test' AND wait_event_type = 'Lock'";
+                   WHERE datname = current_database() AND application_name = 'risiti-test' AND wait_event_type = 'Lock'";
         (observer.execute(cut, &[]).await.unwrap() == 1).then_some(())
     });
     let (recorded, ()) = tokio::join!(kit.ledger.record_batch(&batch), cut);
