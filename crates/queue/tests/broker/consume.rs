@@ -154,8 +154,10 @@ async fn a_subscription_that_ends_quietly_is_renewed() {
     publish(&broker, [1]).await;
     next(&mut consumer).await.ack().await.unwrap();
     delete_queue(stage.topology().queue(Target::Payments)).await;
-    eventually("the queue is back", BOUND, async || broker.depth(Target::Payments).await.ok()).await;
-    publish(&broker, [2]).await;
+    // Not `depth`: a queue is declared a moment before it is bound, and takes no message until then.
+    let publisher = broker.publisher();
+    let taken = async || publisher.publish(Target::Payments, message("2"), LONG).await.ok();
+    eventually("the queue is back and bound", BOUND, taken).await;
     assert_eq!(next(&mut consumer).await.message.body.as_ref(), b"2");
 }
 
