@@ -12,6 +12,8 @@ use tokio::{
 };
 use tokio_util::sync::CancellationToken;
 
+/// From being asked to declare the topology again to doing so.
+const REDECLARE_AFTER: Duration = Duration::from_secs(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const HEARTBEAT_SECONDS: u16 = 10;
@@ -152,12 +154,13 @@ impl Link {
                     return "connection closed".into();
                 },
                 () = self.redeclare.notified() => {
+                    // Not at once: where a queue is deleted and back before the broker has told its consumers, RabbitMQ 3.10
+                    // leaves them with neither a cancel nor a delivery. It also bounds how often failing publishes ask.
+                    tokio::time::sleep(REDECLARE_AFTER).await;
                     match live.declare(&self.topology).await {
                         Ok(()) => tracing::warn!(connection = self.name, "declared the topology again"),
                         Err(error) => tracing::error!(connection = self.name, "failed to declare the topology again: {error}"),
                     }
-                    // Whoever publishes meanwhile asks again; once a second is enough.
-                    tokio::time::sleep(Duration::from_secs(1)).await;
                 }
             }
         }
