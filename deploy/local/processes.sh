@@ -1,5 +1,5 @@
-# Starting, recognising and ending the servers of one clone. Sourced by
-# services.sh, which sets $state (absolute, physical path of .local).
+# Starting, recognising and ending the servers of one folder. Sourced by
+# services.sh and stack.sh, which set $state (its absolute, physical path).
 #
 # A server is ours when its environment carries our mark or, where a server may
 # overwrite its environment (PostgreSQL), when its command line names our data
@@ -53,6 +53,32 @@ wait_ready() {
     done
 }
 
+children_of() { grep -lsx "PPid:[[:space:]]*$1" /proc/[0-9]*/status | cut -d/ -f3; }
+
+# Prints PID and all that descend from it.
+tree_of() {
+    local child
+    echo "$1"
+    for child in $(children_of "$1"); do tree_of "$child"; done
+}
+
+# A zombie has no command line any more.
+is_alive() { grep -qs . "/proc/$1/cmdline"; }
+
+# signal_tree SIGNAL PID: every process of a server, not a process group, since each of PostgreSQL's has its own.
+# Stopped first, the server makes no new ones meanwhile; those that outlived a killed one would keep its data.
+signal_tree() {
+    local signal=$1 pid=$2 tree
+    [[ $signal == CONT ]] || kill -s STOP "$pid" 2>/dev/null || true
+    tree=$(tree_of "$pid")
+    # shellcheck disable=SC2086  # a list of numbers
+    kill -s "$signal" $tree 2>/dev/null || true
+    [[ $signal == KILL ]] || return 0
+    for pid in $tree; do
+        while is_alive "$pid"; do sleep 0.02; done
+    done
+}
+
 # end NAME SIGNAL SECONDS: asks the server with SIGNAL and insists after SECONDS;
 # then the same for whatever else carries its mark: an epmd that Erlang started
 # itself, or a server whose remembered id is lost.
@@ -67,7 +93,11 @@ end() {
 # stop_all NAME SIGNAL SECONDS PID…
 stop_all() {
     local name=$1 signal=$2 deadline=$((SECONDS + $3)) pid
-    for pid in "${@:4}"; do kill -s "$signal" "$pid" 2>/dev/null || true; done
+    for pid in "${@:4}"; do
+        kill -s "$signal" "$pid" 2>/dev/null || true
+        # What is frozen would not hear it.
+        signal_tree CONT "$pid"
+    done
     for pid in "${@:4}"; do
         while is_ours "$name" "$pid" && ((SECONDS < deadline)); do sleep 0.1; done
         if is_ours "$name" "$pid"; then

@@ -7,13 +7,26 @@
 #   services.sh env              export lines of DATABASE_URL, AMQP_URL and RISITI_REDIS_URL
 #   services.sh with COMMAND…    runs COMMAND with those set; stops the servers afterwards, unless
 #                                `up` asked for them to stay or another COMMAND still uses them
+#   services.sh start|stop|kill|freeze|thaw SERVER…    some of postgres, rabbitmq, redis: kill is SIGKILL and
+#                                freeze SIGSTOP, of all processes of a server; start brings it back with its
+#                                data on the same port and waits until it accepts work
+#   services.sh hold SERVER…     starts these and prints env; when its standard input ends, however its caller
+#                                ended, it stops and removes the set. Takes RISITI_SERVICES_DIR
 #
 # Where DATABASE_URL and AMQP_URL are set already, to servers that are not these,
 # nothing is installed or started and those are used.
+#
+# RISITI_SERVICES_DIR (default .local) holds ports, passwords and data; another folder is another set of
+# servers, small ones, for what wants to kill and freeze them. A folder that is asked for wins over
+# DATABASE_URL and AMQP_URL.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
 state=$(cd "$here/../.." && pwd -P)/.local
+if [[ -n ${RISITI_SERVICES_DIR:-} ]]; then
+    mkdir -p "$RISITI_SERVICES_DIR"
+    state=$(cd "$RISITI_SERVICES_DIR" && pwd -P)
+fi
 servers=(postgres rabbitmq redis)
 
 say() { printf 'services: %s\n' "$*" >&2; }
@@ -76,6 +89,7 @@ private_urls() {
 
 # The variables may also hold our own addresses, after `eval "$(services.sh env)"`.
 provided() {
+    [[ -z ${RISITI_SERVICES_DIR:-} ]] || return 1
     [[ -n ${DATABASE_URL:-} && -n ${AMQP_URL:-} ]] || return 1
     ! (private_urls && [[ $DATABASE_URL == "$private_database_url" && $AMQP_URL == "$private_amqp_url" ]])
 }
@@ -146,7 +160,7 @@ install_missing() {
 
 # A server may die at start because its port was taken in between, or because
 # what a killed predecessor left is not gone yet: worth two more tries.
-start() {
+start_one() {
     local name=$1 attempt
     if pid_of "$name" >/dev/null && wait_ready "$name" 120 "${name}_ready"; then return; fi
     if pid_of "$name" >/dev/null; then die_with_log "$name" "$name runs but accepts no work"; fi
@@ -162,12 +176,13 @@ start() {
     die_with_log "$name" "$name does not start"
 }
 
+# up_locked [SERVER…]
 up_locked() {
     install_missing
     recall
     choose_missing
     local name
-    for name in "${servers[@]}"; do start "$name"; done
+    for name in "${@:-${servers[@]}}"; do start_one "$name"; done
 }
 
 down_locked() {
@@ -201,6 +216,60 @@ down() {
         rm -rf "$state"/{postgres,rabbitmq,redis,log,run,services.env,services.env.new}
     fi
     unlock
+}
+
+own_servers() {
+    local name
+    (($#)) || die "which server? there are: ${servers[*]}"
+    for name in "$@"; do
+        [[ " ${servers[*]} " == *" $name "* ]] || die "no server $name; there are: ${servers[*]}"
+    done
+    ! provided || die "DATABASE_URL and AMQP_URL name servers that are not ours; set RISITI_SERVICES_DIR for private ones"
+    recall
+}
+
+# Takes no lock: what starts may be killed as well.
+signal_servers() {
+    local signal=$1 name pid
+    own_servers "${@:2}"
+    for name in "${@:2}"; do
+        pid=$(pid_of "$name") || die "$name does not run"
+        signal_tree "$signal" "$pid"
+    done
+}
+
+start() {
+    own_servers "$@"
+    lock
+    up_locked "$@"
+    unlock
+}
+
+stop() {
+    local name
+    own_servers "$@"
+    lock
+    for name in "$@"; do "${name}_stop"; done
+    unlock
+}
+
+let_go() {
+    down --purge
+    rm -f "$state/lock"
+    rmdir "$state" 2>/dev/null || true
+}
+
+hold() {
+    [[ -n ${RISITI_SERVICES_DIR:-} ]] || die "hold removes the whole set in the end, so it takes RISITI_SERVICES_DIR"
+    own_servers "$@"
+    # Only the end of the caller ends this, not a signal that was meant for all of its processes.
+    trap '' INT TERM HUP
+    trap let_go EXIT
+    start "$@"
+    print_env
+    # Whoever reads the lines above waits for their end.
+    exec >/dev/null
+    cat >/dev/null
 }
 
 status() {
@@ -289,7 +358,10 @@ run_forwarding() {
 command=${1:-}
 shift || true
 case $command in
-up | down | status | with) "$command" "$@" ;;
+up | down | status | with | start | stop | hold) "$command" "$@" ;;
+kill) signal_servers KILL "$@" ;;
+freeze) signal_servers STOP "$@" ;;
+thaw) signal_servers CONT "$@" ;;
 env) print_env ;;
 *)
     sed -n '2,/^set /{/^#/s/^# \{0,1\}//p}' "${BASH_SOURCE[0]}" >&2

@@ -1,4 +1,4 @@
-# PostgreSQL for services.sh: one cluster in .local/postgres/data.
+# PostgreSQL for services.sh: one cluster in postgres/data.
 #
 # As root initdb refuses to run, so it and the server run as user `postgres`;
 # where that user cannot reach the clone (a folder above it is 0700) it gets the
@@ -33,13 +33,15 @@ postgres_as() {
 
 # The folder appears under its final name only when it is complete.
 postgres_initialise() {
-    local new=$state/postgres/data.new
+    local new=$state/postgres/data.new unsynced=()
+    # A set of its own does not outlive a power cut, so its first files need not.
+    [[ -z ${RISITI_SERVICES_DIR:-} ]] || unsynced=(--no-sync)
     [[ -e $state/postgres/data/PG_VERSION ]] && return
     say "making a PostgreSQL cluster in $state/postgres"
     rm -rf "$new" "$state/postgres/data"
     {
         "${as[@]}" "$bin/initdb" -D "$new" -U postgres --encoding=UTF8 --locale=C.UTF-8 --auth=trust \
-            --no-instructions &&
+            --no-instructions "${unsynced[@]}" &&
             printf '%s\n' \
                 "CREATE ROLE risiti LOGIN CREATEDB CREATEROLE PASSWORD '$postgres_password'" \
                 "CREATE DATABASE risiti OWNER risiti" |
@@ -56,15 +58,16 @@ postgres_ready() {
 }
 
 postgres_start() {
-    local as bin
+    local as bin memory=128MB
     bin=$(postgres_bin)
+    [[ -z ${RISITI_SERVICES_DIR:-} ]] || memory=16MB
     mkdir -p "$state/postgres" "$state/log"
     postgres_as
     postgres_initialise
     free_port postgres_port
     launch postgres "${as[@]}" "$bin/postgres" -D "$state/postgres/data" \
         -c "port=$postgres_port" -c listen_addresses=127.0.0.1 -c unix_socket_directories= \
-        -c fsync=on -c full_page_writes=on -c max_connections=300 -c shared_buffers=128MB \
+        -c fsync=on -c full_page_writes=on -c max_connections=300 -c "shared_buffers=$memory" \
         -c min_wal_size=80MB -c max_wal_size=1GB -c timezone=UTC -c log_timezone=UTC \
         -c "log_line_prefix=%m [%p] %d "
     # Recovery after a kill may take its time.
