@@ -2,8 +2,10 @@
 
 use crate::config::Config;
 use crate::device::{Device, Filed, Hidden, Receipt};
+use crate::journal::{Entry, Journal};
 use crate::refusal::{Mistake, Refusal};
 use crate::sale::Sale;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
@@ -11,7 +13,7 @@ use std::time::Instant;
 const MAX_TOKENS: usize = 10_000;
 
 /// PIN and branch, written `P000000001A/00`.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]
 pub(crate) struct Branch {
     pub(crate) tin: String,
     pub(crate) bhf: String,
@@ -31,6 +33,7 @@ pub(crate) struct Books {
     /// Remarks accepted, with the numbers they were accepted under.
     pub(crate) remarks: HashMap<String, Vec<(Branch, i64)>>,
     pub(crate) sales: usize,
+    pub(crate) journal: Journal,
 }
 
 #[derive(Debug)]
@@ -43,7 +46,7 @@ struct Token {
 #[derive(Debug)]
 pub(crate) enum Filing {
     Accepted(Receipt),
-    /// The books hold as many sales as they may; nothing changed.
+    /// The books hold as many sales as they may, or cannot be written; nothing changed.
     Full,
 }
 
@@ -71,7 +74,28 @@ impl Books {
         if self.sales >= config.max_sales {
             return Ok(Filing::Full);
         }
-        self.sales += 1;
+        let receipt = device.sign(branch, sale.invoice_no, config.seed);
+        let accepted_at = jiff::Timestamp::now();
+        let entry = Entry::Sale {
+            branch: branch.clone(),
+            body: String::from_utf8_lossy(body).into_owned(),
+            receipt: receipt.clone(),
+            accepted_at,
+            late,
+        };
+        if !self.journal.write(&entry) {
+            return Ok(Filing::Full);
+        }
+        let hidden = Hidden::default();
+        let filed = Filed { sale, body: body.into(), receipt: receipt.clone(), accepted_at, late, hidden };
+        self.enter(branch, filed).ok_or_else(not_valid)?;
+        Ok(Filing::Accepted(receipt))
+    }
+
+    /// Enters what was accepted; nothing where there is no such device.
+    pub(crate) fn enter(&mut self, branch: &Branch, filed: Filed) -> Option<()> {
+        let device = self.devices.get_mut(branch)?;
+        let sale = &filed.sale;
         let number = sale.invoice_no;
         if let Some(remark) = &sale.remark {
             self.remarks.entry(remark.clone()).or_default().push((branch.clone(), number));
@@ -79,18 +103,11 @@ impl Books {
         if !sale.credit {
             device.trader_nos.entry(sale.trader_no.clone()).or_default().push(number);
         }
-        let receipt = device.sign(branch, number, config.seed);
-        let filed = Filed {
-            sale,
-            body: body.into(),
-            receipt: receipt.clone(),
-            accepted_at: jiff::Timestamp::now(),
-            late,
-            hidden: Hidden::default(),
-        };
+        device.next_receipt_no = filed.receipt.current + 1;
         device.sales.insert(number, filed);
         device.next_invoice_no = number + 1;
-        Ok(Filing::Accepted(receipt))
+        self.sales += 1;
+        Some(())
     }
 
     /// The filed sale as a look-up may see it, or nothing while it is hidden.

@@ -52,6 +52,9 @@ pub struct Config {
     /// Sales kept; a sale beyond that is answered with HTTP 503.
     #[arg(long, env = "ETIMS_SIM_MAX_SALES", default_value_t = 200_000)]
     pub max_sales: usize,
+    /// Keep devices, sales and client mistakes in this file, for the next run to go on with.
+    #[arg(long, env = "ETIMS_SIM_JOURNAL", value_name = "FILE")]
+    pub journal: Option<PathBuf>,
 }
 
 impl Config {
@@ -69,6 +72,7 @@ impl Config {
             tls_cert: None,
             tls_key: None,
             max_sales: 200_000,
+            journal: None,
         }
     }
 }

@@ -4,10 +4,11 @@ use crate::books::Branch;
 use crate::device::{App, Device};
 use crate::draw;
 use crate::envelope::{json_answer, problem};
+use crate::journal::Entry;
 use crate::rules::Rule;
 use crate::server::Authority;
 use actix_web::{HttpResponse, web};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::atomic::Ordering;
@@ -30,9 +31,9 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
         .route("/state", web::delete().to(clear));
 }
 
-#[derive(Deserialize)]
+#[derive(Clone, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", deny_unknown_fields)]
-struct Registration {
+pub(crate) struct Registration {
     tin: String,
     bhf_id: String,
     dvc_srl_no: String,
@@ -49,6 +50,12 @@ struct Registration {
     app_id: Option<String>,
 }
 
+impl Registration {
+    pub(crate) fn branch(&self) -> Branch {
+        Branch { tin: self.tin.clone(), bhf: self.bhf_id.clone() }
+    }
+}
+
 async fn register(sim: Sim, body: web::Bytes) -> HttpResponse {
     let wanted: Registration = match serde_json::from_slice(&body) {
         Ok(wanted) => wanted,
@@ -57,7 +64,7 @@ async fn register(sim: Sim, body: web::Bytes) -> HttpResponse {
     if wanted.tin.len() != 11 || wanted.bhf_id.len() != 2 || wanted.next_invoice_no.is_some_and(|no| no < 1) {
         return problem(400, "tin has 11 characters, bhfId 2, numbers start at 1");
     }
-    let branch = Branch { tin: wanted.tin.clone(), bhf: wanted.bhf_id.clone() };
+    let branch = wanted.branch();
     let mut books = sim.books();
     if let Some(device) = books.devices.get(&branch) {
         return if device.is_the(&wanted) {
@@ -69,6 +76,10 @@ async fn register(sim: Sim, body: web::Bytes) -> HttpResponse {
     if books.devices.len() >= MAX_DEVICES {
         return problem(507, "too many devices");
     }
+    let entry = Entry::Device(wanted.clone());
+    if !books.journal.write(&entry) {
+        return problem(507, "the journal cannot be written");
+    }
     let device = Device::new(&branch, wanted, sim.config.seed);
     let answer = json_answer(201, &keys(&branch, &device));
     books.devices.insert(branch, device);
@@ -76,7 +87,7 @@ async fn register(sim: Sim, body: web::Bytes) -> HttpResponse {
 }
 
 impl Device {
-    fn new(branch: &Branch, wanted: Registration, seed: u64) -> Self {
+    pub(crate) fn new(branch: &Branch, wanted: Registration, seed: u64) -> Self {
         let of = [&branch.tin, &branch.bhf];
         let first_invoice_no = wanted.next_invoice_no.unwrap_or(1);
         let first_receipt_no = wanted.next_receipt_no.unwrap_or(first_invoice_no);
@@ -187,7 +198,12 @@ async fn stats(sim: Sim) -> HttpResponse {
 
 async fn clear(sim: Sim) -> HttpResponse {
     sim.epoch.fetch_add(1, Ordering::SeqCst);
-    sim.books().clear();
+    let mut books = sim.books();
+    if !books.journal.write(&Entry::Cleared) {
+        return problem(507, "the journal cannot be written");
+    }
+    books.clear();
+    drop(books);
     sim.faults().clear();
     sim.traffic.clear();
     HttpResponse::NoContent().finish()

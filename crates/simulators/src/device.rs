@@ -9,6 +9,7 @@ use crate::sale::Sale;
 use crate::stock::Item;
 use jiff::civil::DateTime;
 use rust_decimal::Decimal;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
@@ -49,7 +50,7 @@ pub(crate) struct Try {
 }
 
 /// The fiscal receipt KRA signs.
-#[derive(Clone, Debug)]
+#[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Receipt {
     pub(crate) current: i64,
     pub(crate) total: i64,
@@ -130,9 +131,8 @@ impl Device {
         Ok(())
     }
 
-    pub(crate) fn sign(&mut self, branch: &Branch, number: i64, seed: u64) -> Receipt {
+    pub(crate) fn sign(&self, branch: &Branch, number: i64, seed: u64) -> Receipt {
         let receipt_no = self.next_receipt_no;
-        self.next_receipt_no += 1;
         let parts = [&branch.tin, &branch.bhf, &number.to_string()];
         Receipt {
             current: receipt_no,

@@ -6,6 +6,7 @@ use crate::config::{Config, Dialect};
 use crate::draw;
 use crate::envelope::Reply;
 use crate::fields::Fields;
+use crate::journal::Entry;
 use crate::refusal::{Mistake, Refusal};
 use serde_json::json;
 
@@ -40,6 +41,10 @@ pub(crate) fn initialise(
         return Err(Reply::Refused(Refusal::coded(Mistake::Auth, "902", "This device is installed")));
     }
     let key = draw::hex(config.seed, "cmcKey", &[&branch.tin, &branch.bhf, &device.serial], 52);
+    let entry = Entry::Initialised { branch: branch.clone(), cmc_key: key.clone() };
+    if !books.journal.write(&entry) {
+        return Ok(Reply::Full);
+    }
     device.cmc_key = Some(key.clone());
     Ok(Reply::done(&json!({ "info": {
         "tin": branch.tin, "taxprNm": "Baraka Mini Mart Ltd", "bsnsActv": "Retail of groceries",

@@ -13,6 +13,7 @@ mod envelope;
 mod faults;
 mod fields;
 mod initialise;
+mod journal;
 mod kra;
 mod lookup;
 mod perform;

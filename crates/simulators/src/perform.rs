@@ -133,7 +133,7 @@ impl Authority {
             (Call::Sale, last) => {
                 let blind = last.is_some_and(|last| !last.answered && !last.looked_up);
                 if blind && self.config.dialect != Dialect::Vscu {
-                    self.traffic.change(|counts| counts.resends_without_look_up += 1);
+                    self.traffic.resent_without_look_up();
                 }
                 device.last_try = Some(Try { invoice_no, answered, looked_up: false });
             }

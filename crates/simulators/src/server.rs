@@ -7,7 +7,7 @@ use crate::envelope::Envelope;
 use crate::faults::Faults;
 use crate::traffic::Traffic;
 use crate::wire::Wire;
-use crate::{control, kra, tls};
+use crate::{control, journal, kra, tls};
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
 use anyhow::Context;
@@ -81,18 +81,19 @@ impl Running {
 /// Binds and serves in the background of the current tokio runtime.
 ///
 /// # Errors
-/// When the address is taken or the TLS files cannot be used.
+/// When the address is taken, or the TLS files or the journal cannot be used.
 pub async fn start(config: Config) -> anyhow::Result<Running> {
     let listener = std::net::TcpListener::bind(config.listen)
         .with_context(|| format!("listening on {}", config.listen))?;
     let address = listener.local_addr()?;
     let tls = tls::settings(&config)?;
     let is_tls = tls.is_some();
+    let (books, traffic) = journal::open(&config)?;
     let authority = Arc::new(Authority {
         config,
-        books: Mutex::default(),
+        books: Mutex::new(books),
         faults: Mutex::default(),
-        traffic: Traffic::default(),
+        traffic,
         epoch: AtomicU64::new(0),
         delayed: AtomicUsize::new(0),
         replies: AtomicU64::new(0),

@@ -1,10 +1,11 @@
 //! Counts of everything that came in, for audits: calls at once, connections, refusals.
 
 use crate::books::Branch;
+use crate::journal::{Entry, Journal};
 use crate::refusal::{Mistake, Refusal};
 use crate::routes::Call;
 use crate::wire::Wire;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
@@ -18,7 +19,10 @@ const MAX_PATHS: usize = 200;
 const MAX_DEVICES: usize = 20_000;
 
 #[derive(Default)]
-pub(crate) struct Traffic(Mutex<Inner>);
+pub(crate) struct Traffic {
+    inner: Mutex<Inner>,
+    pub(crate) journal: Journal,
+}
 
 #[derive(Default)]
 struct Inner {
@@ -39,7 +43,7 @@ pub(crate) struct Counts {
     pub(crate) paths: BTreeMap<String, u64>,
     pub(crate) in_flight_max: usize,
     pub(crate) in_flight_max_per_device: BTreeMap<String, usize>,
-    pub(crate) refusals: BTreeMap<&'static str, u64>,
+    pub(crate) refusals: BTreeMap<String, u64>,
     pub(crate) protocol_errors: u64,
     pub(crate) protocol_error_log: VecDeque<Noted>,
     pub(crate) faults: BTreeMap<&'static str, u64>,
@@ -50,12 +54,12 @@ pub(crate) struct Counts {
 }
 
 /// One client mistake.
-#[derive(Clone, Serialize)]
+#[derive(Clone, Serialize, Deserialize)]
 pub(crate) struct Noted {
     pub(crate) at: jiff::Timestamp,
     pub(crate) path: String,
     pub(crate) device: Option<String>,
-    pub(crate) mistake: &'static str,
+    pub(crate) mistake: String,
     pub(crate) code: String,
     pub(crate) message: String,
 }
@@ -75,7 +79,7 @@ impl Drop for InFlight<'_> {
 impl Traffic {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // Counters stay usable after a panic elsewhere.
-        self.0.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     pub(crate) fn change(&self, change: impl FnOnce(&mut Counts)) {
@@ -107,32 +111,65 @@ impl Traffic {
         inner.last_live += 1;
         let id = inner.last_live;
         inner.live.insert(id, Live { branch: branch.clone(), wire });
-        inner.measure(branch.as_ref());
+        let raised = inner.measure(branch.as_ref());
+        drop(inner);
+        if let Some((all, device)) = raised {
+            self.journal.write(&Entry::Peak { all, device });
+        }
         InFlight { traffic: self, id }
     }
 
     pub(crate) fn note(&self, path: &str, branch: Option<&Branch>, refusal: &Refusal) {
-        let mut inner = self.lock();
-        *inner.counts.refusals.entry(refusal.mistake.name()).or_default() += 1;
         if refusal.mistake == Mistake::None {
+            let name = refusal.mistake.name().to_owned();
+            *self.lock().counts.refusals.entry(name).or_default() += 1;
             return;
         }
-        inner.counts.protocol_errors += 1;
-        if inner.counts.protocol_error_log.len() == REMEMBERED {
-            inner.counts.protocol_error_log.pop_front();
-        }
-        inner.counts.protocol_error_log.push_back(Noted {
+        let noted = Noted {
             at: jiff::Timestamp::now(),
             path: path.to_owned(),
             device: branch.map(ToString::to_string),
-            mistake: refusal.mistake.name(),
+            mistake: refusal.mistake.name().to_owned(),
             code: refusal.code.clone(),
             message: refusal.gateway.clone(),
-        });
+        };
+        self.journal.write(&Entry::Mistake(noted.clone()));
+        self.remember(noted);
+    }
+
+    pub(crate) fn remember(&self, noted: Noted) {
+        let counts = &mut self.lock().counts;
+        *counts.refusals.entry(noted.mistake.clone()).or_default() += 1;
+        counts.protocol_errors += 1;
+        if counts.protocol_error_log.len() == REMEMBERED {
+            counts.protocol_error_log.pop_front();
+        }
+        counts.protocol_error_log.push_back(noted);
+    }
+
+    /// Counts a number sent again although its last answer was lost and nobody looked it up since.
+    pub(crate) fn resent_without_look_up(&self) {
+        self.journal.write(&Entry::ResendWithoutLookUp);
+        self.change(|counts| counts.resends_without_look_up += 1);
     }
 }
 
 impl Counts {
+    /// Whether one of the maxima rose.
+    pub(crate) fn raise(&mut self, all: usize, device: Option<(Branch, usize)>) -> bool {
+        let mut rose = all > self.in_flight_max;
+        self.in_flight_max = self.in_flight_max.max(all);
+        let Some((branch, of_device)) = device else { return rose };
+        let name = branch.to_string();
+        let room = self.in_flight_max_per_device.len() < MAX_DEVICES;
+        if room || self.in_flight_max_per_device.contains_key(&name) {
+            let max = self.in_flight_max_per_device.entry(name).or_default();
+            rose |= of_device > *max;
+            *max = (*max).max(of_device);
+        }
+        rose
+    }
+
     fn count_path(&mut self, path: &str) {
         let known = self.paths.len() < MAX_PATHS || self.paths.contains_key(path);
         *self.paths.entry(if known { path } else { "(others)" }.to_owned()).or_default() += 1;
@@ -143,20 +180,14 @@ impl Inner {
     /// Raises the maxima. A caller that hung up no longer waits, but its end is often noticed
     /// here after its next call arrived; so a new maximum is only believed once every other
     /// connection was looked at.
-    fn measure(&mut self, branch: Option<&Branch>) {
+    fn measure(&mut self, branch: Option<&Branch>) -> Option<(usize, Option<(Branch, usize)>)> {
         if !self.is_new_maximum(branch) {
-            return;
+            return None;
         }
         self.live.retain(|_, live| !live.wire.hung_up());
         let all = self.live.len();
-        self.counts.in_flight_max = self.counts.in_flight_max.max(all);
-        let known = |branch: &Branch| self.counts.in_flight_max_per_device.contains_key(&branch.to_string());
-        let room = self.counts.in_flight_max_per_device.len() < MAX_DEVICES;
-        if let Some(branch) = branch.filter(|branch| room || known(branch)) {
-            let of_device = self.of(branch);
-            let max = self.counts.in_flight_max_per_device.entry(branch.to_string()).or_default();
-            *max = (*max).max(of_device);
-        }
+        let of_device = branch.map(|branch| (branch.clone(), self.of(branch)));
+        self.counts.raise(all, of_device.clone()).then_some((all, of_device))
     }
 
     fn is_new_maximum(&self, branch: Option<&Branch>) -> bool {

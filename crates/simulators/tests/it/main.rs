@@ -5,6 +5,7 @@
 mod audit;
 mod auth;
 mod faults;
+mod journal;
 mod numbering;
 mod program;
 mod refusals;

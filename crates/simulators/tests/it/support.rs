@@ -87,6 +87,11 @@ impl Sim {
         answer.body["access_token"].as_str().unwrap().to_owned()
     }
 
+    /// At once, as when a machine dies.
+    pub(crate) async fn stop(self) {
+        self.running.stop().await.unwrap();
+    }
+
     pub(crate) fn url(&self, path: &str) -> String {
         format!("{}{path}", self.running.url())
     }
