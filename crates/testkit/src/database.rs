@@ -60,7 +60,7 @@ impl Drop for TestDatabase {
     }
 }
 
-async fn connect(url: &str) -> Client {
+pub(crate) async fn connect(url: &str) -> Client {
     let (client, connection) =
         tokio_postgres::connect(url, NoTls).await.expect("connecting to the test's Postgres");
     tokio::spawn(async move {

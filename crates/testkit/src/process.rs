@@ -214,7 +214,7 @@ impl Drop for Process {
 }
 
 /// `target/debug`, for a test in `target/debug/deps`.
-fn target_folder() -> PathBuf {
+pub(crate) fn target_folder() -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");
     let folder = test.parent().expect("a test lies in a folder");
     let folder = if folder.ends_with("deps") { folder.parent() } else { Some(folder) };

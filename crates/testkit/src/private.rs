@@ -1,0 +1,262 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::os::unix::process::CommandExt;
+use std::path::Path;
+use std::process::{Child, Command, Stdio};
+
+use tempfile::TempDir;
+use tokio_postgres::Client;
+use url::Url;
+use uuid::Uuid;
+
+use crate::database::connect;
+use crate::process::target_folder;
+
+/// One of the servers a set may have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Server {
+    Postgres,
+    RabbitMq,
+    Redis,
+}
+
+impl Server {
+    fn name(self) -> &'static str {
+        match self {
+            Server::Postgres => "postgres",
+            Server::RabbitMq => "rabbitmq",
+            Server::Redis => "redis",
+        }
+    }
+}
+
+/// Servers that no other test uses, in a temporary folder: to be killed, frozen and started again.
+///
+/// They end with this value, and also when the test itself is killed: `services.sh hold` waits at the other
+/// end of a pipe for that. A boot of RabbitMQ costs many seconds, so let one test function do what it can
+/// with one set.
+#[derive(Debug)]
+pub struct PrivateServers {
+    folder: TempDir,
+    hold: Child,
+    postgres_url: String,
+    amqp_url: String,
+    redis_url: String,
+}
+
+impl PrivateServers {
+    /// A set of which these run. The others' addresses are known as well, and nothing answers there.
+    ///
+    /// # Panics
+    /// Where one of them does not start.
+    pub async fn start(servers: &[Server]) -> PrivateServers {
+        let folder = tempfile::Builder::new().prefix("risiti-test-").tempdir();
+        let folder = folder.expect("making a folder for servers");
+        // PostgreSQL runs as a user of its own where the test is root.
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).expect("opening the folder");
+        let names: Vec<_> = servers.iter().map(|server| server.name()).collect();
+        let mut hold = services(folder.path(), "hold", &names)
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .spawn()
+            .expect("running deploy/local/services.sh");
+
+        let stdout = hold.stdout.take().expect("it was asked for");
+        let mut set = PrivateServers {
+            folder,
+            hold,
+            postgres_url: String::new(),
+            amqp_url: String::new(),
+            redis_url: String::new(),
+        };
+        let printed = tokio::task::spawn_blocking(move || std::io::read_to_string(stdout)).await;
+        let printed = printed.expect("reading is not cancelled").expect("reading what services.sh prints");
+        set.postgres_url = exported(&printed, "DATABASE_URL");
+        set.amqp_url = exported(&printed, "AMQP_URL");
+        set.redis_url = exported(&printed, "RISITI_REDIS_URL");
+        set
+    }
+
+    /// `DATABASE_URL` of its first, empty database.
+    pub fn postgres_url(&self) -> &str {
+        &self.postgres_url
+    }
+
+    pub fn amqp_url(&self) -> &str {
+        &self.amqp_url
+    }
+
+    pub fn redis_url(&self) -> &str {
+        &self.redis_url
+    }
+
+    /// Another empty database; it goes with the server.
+    ///
+    /// # Panics
+    /// Where Postgres does not answer.
+    pub async fn create_database(&self) -> String {
+        let name = format!("risiti_{}", Uuid::now_v7().simple());
+        let created = self.connect().await.batch_execute(&format!("CREATE DATABASE {name}")).await;
+        created.expect("creating a database");
+        let mut url = Url::parse(&self.postgres_url).expect("services.sh prints URLs");
+        url.set_path(&name);
+        url.into()
+    }
+
+    /// A connection to the first database.
+    ///
+    /// # Panics
+    /// Where Postgres does not answer.
+    pub async fn connect(&self) -> Client {
+        connect(&self.postgres_url).await
+    }
+
+    /// SIGKILL, of all its processes. They are gone when this returns.
+    pub async fn kill(&self, server: Server) {
+        self.run("kill", server).await;
+    }
+
+    /// The polite end.
+    pub async fn stop(&self, server: Server) {
+        self.run("stop", server).await;
+    }
+
+    /// Starts one that was killed or stopped or never ran, at the same address with the data it had, and
+    /// waits until it accepts work.
+    pub async fn restart(&self, server: Server) {
+        self.run("start", server).await;
+    }
+
+    /// SIGSTOP, of all its processes: connections stay, and are made, and carry nothing.
+    pub async fn freeze(&self, server: Server) {
+        self.run("freeze", server).await;
+    }
+
+    /// SIGCONT.
+    pub async fn thaw(&self, server: Server) {
+        self.run("thaw", server).await;
+    }
+
+    async fn run(&self, command: &str, server: Server) {
+        let command = services(self.folder.path(), command, &[server.name()]);
+        let output = tokio::process::Command::from(command).stdin(Stdio::null()).output().await;
+        let output = output.expect("running deploy/local/services.sh");
+        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+    }
+
+    fn keep_logs(&self) {
+        let target =
+            target_folder().join("test-logs").join(self.folder.path().file_name().unwrap_or_default());
+        let _ = fs::create_dir_all(&target);
+        for logs in ["log", "rabbitmq/log"] {
+            for log in fs::read_dir(self.folder.path().join(logs)).into_iter().flatten().flatten() {
+                let _ = fs::copy(log.path(), target.join(log.file_name()));
+            }
+        }
+        eprintln!("logs of private servers: {}", target.display());
+    }
+}
+
+impl Drop for PrivateServers {
+    fn drop(&mut self) {
+        if std::thread::panicking() {
+            self.keep_logs();
+        }
+        // Its input ends.
+        drop(self.hold.stdin.take());
+        let _ = self.hold.wait();
+    }
+}
+
+fn services(folder: &Path, command: &str, servers: &[&str]) -> Command {
+    let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/local/services.sh");
+    let mut services = Command::new(script);
+    // What kills a test may kill its whole process group, and this has to tidy up after it.
+    services.process_group(0);
+    services.arg(command).args(servers).env("RISITI_SERVICES_DIR", folder);
+    services
+}
+
+fn exported(lines: &str, name: &str) -> String {
+    let prefix = format!("export {name}='");
+    let value = lines.lines().find_map(|line| line.strip_prefix(&prefix)?.strip_suffix('\''));
+    value.unwrap_or_else(|| panic!("private servers did not start: services.sh printed no {name}")).to_owned()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use super::*;
+    use crate::{Program, eventually};
+
+    const BOUND: Duration = Duration::from_secs(60);
+
+    async fn answers(servers: &PrivateServers) -> bool {
+        let asking = tokio_postgres::connect(servers.postgres_url(), tokio_postgres::NoTls);
+        matches!(tokio::time::timeout(Duration::from_millis(300), asking).await, Ok(Ok(_)))
+    }
+
+    /// Every server carries its folder in its environment.
+    fn processes_of(folder: &str) -> usize {
+        let processes = fs::read_dir("/proc").unwrap().flatten();
+        let environments = processes.filter_map(|process| fs::read(process.path().join("environ")).ok());
+        environments.filter(|text| String::from_utf8_lossy(text).contains(folder)).count()
+    }
+
+    #[tokio::test]
+    async fn come_back_at_their_address_with_their_data() {
+        let servers = PrivateServers::start(&[Server::Postgres]).await;
+        assert_ne!(servers.postgres_url(), crate::database_url());
+        let folder = servers.folder.path().to_str().unwrap().to_owned();
+        let url = servers.create_database().await;
+        let client = connect(&url).await;
+        client.batch_execute("CREATE TABLE kept (x int)").await.unwrap();
+
+        servers.kill(Server::Postgres).await;
+        assert!(!answers(&servers).await);
+        client.batch_execute("SELECT 1").await.unwrap_err();
+        servers.restart(Server::Postgres).await;
+        connect(&url).await.batch_execute("SELECT x FROM kept").await.unwrap();
+
+        servers.freeze(Server::Postgres).await;
+        assert!(!answers(&servers).await);
+        servers.thaw(Server::Postgres).await;
+        assert!(answers(&servers).await);
+
+        // A frozen one is stopped as well.
+        servers.freeze(Server::Postgres).await;
+        servers.stop(Server::Postgres).await;
+        servers.restart(Server::Postgres).await;
+        assert!(answers(&servers).await);
+
+        assert!(processes_of(&folder) > 0);
+        drop(servers);
+        assert_eq!(processes_of(&folder), 0);
+        assert!(!Path::new(&folder).exists());
+    }
+
+    #[tokio::test]
+    #[ignore = "the one below runs this and kills it"]
+    async fn owner() {
+        let servers = PrivateServers::start(&[Server::Redis]).await;
+        eprintln!("servers in {}", servers.folder.path().display());
+        std::future::pending::<()>().await;
+    }
+
+    #[tokio::test]
+    async fn end_with_a_test_that_is_killed() {
+        let mut owner = Program::at(&std::env::current_exe().unwrap())
+            .args(["--ignored", "--exact", "--nocapture", "private::tests::owner"])
+            .start();
+        let line = owner.line_with("servers in ", BOUND).await;
+        let folder = line.split_once("servers in ").unwrap().1.to_owned();
+        assert!(processes_of(&folder) > 0);
+
+        owner.kill();
+        eventually("the servers and their folder are gone", BOUND, async || {
+            (processes_of(&folder) == 0 && !Path::new(&folder).exists()).then_some(())
+        })
+        .await;
+    }
+}
