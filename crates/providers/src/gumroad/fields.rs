@@ -7,6 +7,10 @@ use crate::Unreadable;
 use crate::identifier::identifier;
 use crate::json::{Members, Node};
 
+/// Longer than any name of an object that Gumroad sends. It is copied for each member within, which a body
+/// made to that end would turn into gigabytes; of a longer one the object is kept as one text.
+const NAME_BYTES_MAX: usize = 128;
+
 /// In the order of the body. The first of several fields of one name counts: a seller's custom field may be
 /// called like a real one, and comes after it.
 pub(super) struct Fields(Vec<(String, String)>);
@@ -24,13 +28,14 @@ impl Fields {
         let mut fields = Vec::new();
         for (name, raw) in Node::root(body)?.object()?.into_members() {
             match serde_json::from_str(raw.get()) {
-                Ok(Members(inner)) => {
+                Ok(Members(inner)) if name.len() <= NAME_BYTES_MAX => {
                     fields.extend(
                         inner
                             .into_iter()
                             .filter_map(|(key, raw)| Some((format!("{name}[{key}]"), scalar(raw)?))),
                     );
                 }
+                Ok(_) => fields.push((name, raw.get().to_owned())),
                 Err(_) => fields.extend(scalar(raw).map(|text| (name, text))),
             }
         }
@@ -102,6 +107,15 @@ mod tests {
         ] {
             assert_eq!(fields.unwrap().get("card[type]"), Some("visa"));
         }
+    }
+
+    #[test]
+    fn an_object_of_an_endless_name_is_one_text() {
+        let json = |inner: &str| format!(r#"{{"{}":{{"a":{inner}}},"price":1}}"#, "n".repeat(129));
+        let fields = Fields::json(json("1").as_bytes()).unwrap();
+        assert_eq!(fields.0.len(), 2);
+        assert_eq!(fields.get("price"), Some("1"));
+        assert_ne!(fields.digest(), Fields::json(json("2").as_bytes()).unwrap().digest());
     }
 
     #[test]
