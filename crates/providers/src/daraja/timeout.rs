@@ -15,8 +15,9 @@ pub(super) const KEY: &str = "timeout";
 
 /// Names whose values are never kept, in any letter case.
 const CREDENTIALS: [&str; 2] = ["initiatorname", "securitycredential"];
-/// Deeper than any request; what lies below is not looked through but withheld.
-const DEPTH_MAX: usize = 64;
+/// Deeper than any request; what lies below is not looked through but withheld. Each level reads its values
+/// once more, so this bounds the work on a body made to be expensive, too.
+const DEPTH_MAX: usize = 16;
 
 /// Not final: what became of the request has to be asked.
 pub(crate) fn timeout(body: &[u8]) -> Result<Event, Unreadable> {
