@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check up down linker
+.PHONY: help demo test check fuzz up down linker
 
 with_servers := deploy/local/services.sh with
 
@@ -31,6 +31,12 @@ check: linker
 	RUSTDOCFLAGS="-D warnings" cargo doc --locked --workspace --no-deps
 	@deploy/checks/crate-dependencies.sh
 	@deploy/checks/cargo-deny.sh
+
+## make fuzz    bad input at scale, long form (CASES=, default 1000000)
+CASES ?= 1000000
+fuzz: export FUZZ_CASES = $(CASES)
+fuzz: linker
+	cargo test --locked --profile fuzz -p risiti-providers --test hostile -- --nocapture
 
 ## make up      the demo's stack, left running
 up: linker

@@ -21,6 +21,7 @@ risiti-admin: risiti-domain risiti-etims risiti-ledger risiti-providers risiti-s
 etims-simulator:
 risiti-load:
 risiti-testkit:
+risiti-hostile:
 '
 
 # Who may name an outside system's library. The load generator and the test kit

@@ -1,0 +1,185 @@
+//! JSON as it is written.
+
+use std::fmt;
+
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
+use serde_json::value::RawValue;
+
+/// A value whose leaves and names are text, well formed or not: what is made of it is a body to try, and need
+/// not be JSON.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Json {
+    /// A number, string or word, as it stands in the text, quotes included.
+    Leaf(String),
+    List(Vec<Json>),
+    /// Names as they stand in the text, quotes included; in order, and they may repeat.
+    Members(Vec<(String, Json)>),
+}
+
+impl Json {
+    /// Reads real JSON of moderate depth.
+    ///
+    /// # Panics
+    /// On anything else.
+    pub fn read(text: &str) -> Self {
+        Self::try_read(text).expect("the text is JSON")
+    }
+
+    /// `None` for what is no JSON, or nested too deep to be looked through.
+    pub fn try_read(text: &str) -> Option<Self> {
+        read(serde_json::from_str(text).ok()?, 100)
+    }
+
+    pub fn quoted(text: &str) -> Self {
+        Self::Leaf(serde_json::Value::from(text).to_string())
+    }
+
+    /// The text of a string or number; `None` for words, lists and members, and for strings that are none.
+    pub fn text(&self) -> Option<String> {
+        match self {
+            Self::Leaf(raw) if raw.starts_with('"') => serde_json::from_str(raw).ok(),
+            Self::Leaf(raw) if raw.starts_with(['-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']) => {
+                Some(raw.clone())
+            }
+            _ => None,
+        }
+    }
+
+    /// How many values there are, this one included.
+    pub fn size(&self) -> usize {
+        1 + match self {
+            Self::Leaf(_) => 0,
+            Self::List(elements) => elements.iter().map(Self::size).sum(),
+            Self::Members(members) => members.iter().map(|(_, value)| value.size()).sum(),
+        }
+    }
+
+    /// The value at a place in the order of the text; 0 is this one.
+    pub fn at(&mut self, place: usize) -> Option<&mut Self> {
+        if place == 0 {
+            return Some(self);
+        }
+        let mut before = 1;
+        let inner: Vec<&mut Self> = match self {
+            Self::Leaf(_) => return None,
+            Self::List(elements) => elements.iter_mut().collect(),
+            Self::Members(members) => members.iter_mut().map(|(_, value)| value).collect(),
+        };
+        for value in inner {
+            let size = value.size();
+            if place < before + size {
+                return value.at(place - before);
+            }
+            before += size;
+        }
+        None
+    }
+
+    /// Every value, in the order of the text.
+    pub fn each<'a>(&'a self, see: &mut impl FnMut(&'a Self)) {
+        see(self);
+        match self {
+            Self::Leaf(_) => {}
+            Self::List(elements) => elements.iter().for_each(|value| value.each(see)),
+            Self::Members(members) => members.iter().for_each(|(_, value)| value.each(see)),
+        }
+    }
+}
+
+impl fmt::Display for Json {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Leaf(raw) => f.write_str(raw),
+            Self::List(elements) => {
+                f.write_str("[")?;
+                for (i, value) in elements.iter().enumerate() {
+                    write!(f, "{}{value}", if i == 0 { "" } else { "," })?;
+                }
+                f.write_str("]")
+            }
+            Self::Members(members) => {
+                f.write_str("{")?;
+                for (i, (name, value)) in members.iter().enumerate() {
+                    write!(f, "{}{name}:{value}", if i == 0 { "" } else { "," })?;
+                }
+                f.write_str("}")
+            }
+        }
+    }
+}
+
+fn read(raw: &RawValue, depth_left: usize) -> Option<Json> {
+    let text = raw.get();
+    let depth_left = depth_left.checked_sub(1)?;
+    match text.as_bytes().first()? {
+        b'[' => {
+            let elements: Vec<&RawValue> = serde_json::from_str(text).ok()?;
+            elements.into_iter().map(|raw| read(raw, depth_left)).collect::<Option<_>>().map(Json::List)
+        }
+        b'{' => {
+            let Members(members) = serde_json::from_str(text).ok()?;
+            let members = members
+                .into_iter()
+                .map(|(name, raw)| Some((serde_json::Value::from(name).to_string(), read(raw, depth_left)?)));
+            members.collect::<Option<_>>().map(Json::Members)
+        }
+        _ => Some(Json::Leaf(text.to_owned())),
+    }
+}
+
+struct Members<'a>(Vec<(String, &'a RawValue)>);
+
+impl<'de> Deserialize<'de> for Members<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Members<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut members = Vec::new();
+                while let Some(member) = map.next_entry()? {
+                    members.push(member);
+                }
+                Ok(Members(members))
+            }
+        }
+        deserializer.deserialize_map(Collect)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn text_order_and_repeats_survive() {
+        let text = r#"{"b":1500.10,"a":[1e3,"x\u0000",null],"a":{}}"#;
+        let read = Json::read(text);
+        assert_eq!(read.to_string(), text);
+        assert_eq!(read.size(), 7);
+        assert_eq!(Json::try_read(&"[".repeat(200)), None);
+    }
+
+    #[test]
+    fn every_place_is_one_value() {
+        let mut json = Json::read(r#"{"a":[1,{"b":2}],"c":3}"#);
+        let places: Vec<String> = (0..json.size()).map(|place| json.at(place).unwrap().to_string()).collect();
+        assert_eq!(places[1..], [r#"[1,{"b":2}]"#, "1", r#"{"b":2}"#, "2", "3"]);
+        let mut seen = Vec::new();
+        json.each(&mut |value| seen.push(value.to_string()));
+        assert_eq!(seen, places);
+        assert!(json.at(6).is_none());
+    }
+
+    #[test]
+    fn leaves_have_text() {
+        assert_eq!(Json::Leaf("1.50".to_owned()).text().as_deref(), Some("1.50"));
+        assert_eq!(Json::quoted("a\"b").text().as_deref(), Some("a\"b"));
+        assert_eq!(Json::Leaf("null".to_owned()).text(), None);
+    }
+}

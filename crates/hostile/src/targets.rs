@@ -1,0 +1,84 @@
+//! What is fed with bad input, and how much of it.
+
+use proptest::test_runner::{Config, FileFailurePersistence};
+
+/// One property over one kind of input.
+#[derive(Debug)]
+pub struct Target {
+    pub name: &'static str,
+    /// Cases of an ordinary run.
+    pub in_ci: u32,
+    /// Of the cases of the long form. Where a case costs an exchange over a socket the share is small.
+    pub per_thousand: u32,
+}
+
+const fn target(name: &'static str, in_ci: u32, per_thousand: u32) -> Target {
+    Target { name, in_ci, per_thousand }
+}
+
+pub const TARGETS: &[Target] = &[
+    target("webhook-json", 2_000, 580),
+    target("webhook-form", 1_000, 120),
+    target("webhook-bytes", 1_000, 60),
+    target("amounts", 2_000, 100),
+    target("redaction", 1_000, 60),
+    target("signature", 500, 40),
+    target("envelope", 1_000, 40),
+];
+
+/// The total of the long form, over all targets.
+const CASES: &str = "FUZZ_CASES";
+
+impl Target {
+    /// Of so many cases in all; at least one.
+    fn share(&self, of: u64) -> u32 {
+        u32::try_from(of * u64::from(self.per_thousand) / 1_000).unwrap_or(u32::MAX).max(1)
+    }
+}
+
+/// Settings of the target of that name: CI's number of cases, or its share of `FUZZ_CASES`.
+///
+/// # Panics
+/// Where there is no such target, or the variable is no number.
+pub fn config(name: &str) -> Config {
+    let target = TARGETS.iter().find(|target| target.name == name);
+    let target = target.unwrap_or_else(|| panic!("{name} is not in the list of targets"));
+    let cases = match std::env::var(CASES) {
+        Ok(total) => {
+            target.share(total.parse().unwrap_or_else(|_| panic!("{CASES} is no number: {total:?}")))
+        }
+        Err(_) => target.in_ci,
+    };
+    eprintln!("{name}: {cases} cases");
+    Config {
+        cases,
+        // Beside the test, also where it is one file of several in a folder.
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("proptest-regressions"))),
+        max_shrink_iters: 20_000,
+        ..Config::default()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_long_form_is_shared_out_whole() {
+        assert_eq!(TARGETS.iter().map(|target| target.per_thousand).sum::<u32>(), 1_000);
+        let cases: u32 = TARGETS.iter().map(|target| target.share(1_000_000)).sum();
+        assert_eq!(cases, 1_000_000);
+        assert!(TARGETS.iter().all(|target| target.share(10) >= 1));
+    }
+
+    #[test]
+    fn ci_runs_thousands() {
+        assert!(TARGETS.iter().map(|target| target.in_ci).sum::<u32>() >= 8_000);
+    }
+
+    #[test]
+    #[should_panic(expected = "not in the list")]
+    fn a_target_has_to_be_listed() {
+        config("nothing");
+    }
+}

@@ -1,0 +1,98 @@
+//! Bodies of real shape with something wrong in them, and bytes of no shape at all.
+
+use proptest::prelude::*;
+use proptest::sample::select;
+use proptest::test_runner::TestRunner;
+use risiti_hostile::{Json, config, damage, damage_bytes};
+use risiti_providers::{BodyFormat, Channel, parse};
+
+use crate::promises::keeps;
+use crate::{account, forms, hand_made, package};
+
+/// Every fixture, by the channel it would come in on. Gumroad's forms stand for its JSON, too.
+pub(crate) fn shapes() -> Vec<(Channel, Json)> {
+    let of = |(name, body): (String, Vec<u8>)| {
+        let text = String::from_utf8(body).unwrap();
+        let file = name.rsplit('/').next().unwrap().to_owned();
+        if name.contains("/gumroad/") {
+            let fields = forms::pairs(text.trim().as_bytes());
+            let members = fields
+                .into_iter()
+                .map(|(name, value)| (Json::quoted(&name).to_string(), Json::quoted(&value)));
+            return (Channel::Gumroad, Json::Members(members.collect()));
+        }
+        let channel = match file.as_str() {
+            _ if name.contains("/paystack/") => Channel::Paystack,
+            "queue_timeout_echo.json" => Channel::DarajaTimeout,
+            "c2b_validation.json" => Channel::DarajaC2bValidation,
+            file if file.starts_with("c2b_") => Channel::DarajaC2bConfirmation,
+            file if file.contains("_result") => Channel::DarajaResult,
+            _ => Channel::DarajaStk,
+        };
+        (channel, Json::read(&text))
+    };
+    risiti_hostile::corpus(&package("fixtures")).into_iter().map(of).collect()
+}
+
+#[test]
+fn the_corpus_first() {
+    for (name, channel, format, body) in hand_made() {
+        if let Err(broken) = keeps(channel, format, &body) {
+            panic!("{name}: {broken}");
+        }
+    }
+}
+
+/// Of the hand-made inputs none is money, but for those that say so in their name.
+#[test]
+fn nothing_of_the_corpus_is_paid_by_accident() {
+    for (name, channel, format, body) in hand_made() {
+        let read = parse(channel, format, &body, &account());
+        let paid = read.is_ok_and(|event| event.facts.outcome == "succeeded");
+        assert_eq!(paid, name.contains("paid_"), "{name}");
+    }
+}
+
+#[test]
+fn json_with_structure_damaged() {
+    let shapes = shapes();
+    assert!(shapes.len() > 50);
+    let strategy = select(shapes).prop_flat_map(|(channel, whole)| (Just(channel), damage(whole)));
+    let property = |(channel, body): (Channel, Json)| {
+        keeps(channel, BodyFormat::Json, body.to_string().as_bytes()).map(drop)
+    };
+    run("webhook-json", strategy, property);
+}
+
+#[test]
+fn bytes_damaged() {
+    let mut whole: Vec<(Channel, BodyFormat, Vec<u8>)> = shapes()
+        .into_iter()
+        .map(|(channel, body)| (channel, BodyFormat::Json, body.to_string().into_bytes()))
+        .collect();
+    whole.extend(forms::fixtures().into_iter().map(|form| (Channel::Gumroad, BodyFormat::Form, form)));
+    let damaged = select(whole)
+        .prop_flat_map(|(channel, format, body)| (Just(channel), Just(format), damage_bytes(body)));
+    let any = (
+        select(Channel::ALL),
+        select(vec![BodyFormat::Json, BodyFormat::Form]),
+        proptest::collection::vec(any::<u8>(), 0..400),
+    );
+    let property =
+        |(channel, format, body): (Channel, BodyFormat, Vec<u8>)| keeps(channel, format, &body).map(drop);
+    run("webhook-bytes", prop_oneof![3 => damaged, 1 => any], property);
+}
+
+/// As `proptest!` does, failures kept beside this folder's `main.rs`; with a strategy made at run time.
+pub(crate) fn run<S: Strategy>(
+    target: &str,
+    strategy: S,
+    property: impl Fn(S::Value) -> Result<(), TestCaseError>,
+) {
+    let mut settings = config(target);
+    settings.source_file = Some(file!());
+    settings.test_name = Some(Box::leak(target.to_owned().into_boxed_str()));
+    if let Err(broken) = TestRunner::new(settings).run(&strategy, property) {
+        panic!("{target}: {broken}");
+    }
+}

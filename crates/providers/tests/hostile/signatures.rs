@@ -1,0 +1,51 @@
+//! Paystack's signature fits one body under one key, and nothing else.
+
+use hmac::{Hmac, Mac as _};
+use proptest::prelude::*;
+use proptest::sample::{Index, select};
+use risiti_hostile::{config, damage_bytes};
+use risiti_providers::paystack::verify;
+use sha2::Sha512;
+
+use crate::package;
+
+fn signed(body: &[u8], key: &[u8]) -> String {
+    let mut mac = Hmac::<Sha512>::new_from_slice(key).unwrap();
+    mac.update(body);
+    hex::encode(mac.finalize().into_bytes())
+}
+
+fn bodies() -> impl Strategy<Value = (Vec<u8>, Vec<u8>)> {
+    let files = risiti_hostile::corpus(&package("fixtures/paystack"));
+    let files: Vec<Vec<u8>> = files.into_iter().map(|(_, body)| body).collect();
+    let any = prop_oneof![select(files), proptest::collection::vec(any::<u8>(), 0..200)];
+    any.prop_flat_map(|body| (Just(body.clone()), damage_bytes(body)))
+}
+
+proptest! {
+    #![proptest_config(config("signature"))]
+
+    #[test]
+    fn a_signature_fits_its_body_only(
+        (body, other) in bodies(),
+        // HMAC itself takes a key and the same with NULs behind for one.
+        key in "sk_(live|test)_[0-9a-f]{8,40}",
+        other_key in "sk_(live|test)_[0-9a-f]{8,40}",
+        at in any::<Index>(),
+        header in ".{0,140}",
+    ) {
+        let signature = signed(&body, key.as_bytes());
+        prop_assert!(verify(&body, &signature, key.as_bytes()));
+        let spelled = format!(" {} ", signature.to_uppercase());
+        prop_assert!(verify(&body, &spelled, key.as_bytes()));
+        prop_assert_eq!(verify(&other, &signature, key.as_bytes()), other == body);
+        prop_assert_eq!(verify(&body, &signature, other_key.as_bytes()), other_key == key);
+        prop_assert!(!verify(&body, &signature, b""));
+        prop_assert!(!verify(&body, &header, key.as_bytes()));
+        let at = at.index(signature.len());
+        let mut wrong = signature.clone().into_bytes();
+        wrong[at] = if wrong[at] == b'0' { b'1' } else { b'0' };
+        prop_assert!(!verify(&body, std::str::from_utf8(&wrong).unwrap(), key.as_bytes()));
+        prop_assert!(!verify(&body, &signature[..at], key.as_bytes()));
+    }
+}
