@@ -37,6 +37,7 @@ CASES ?= 1000000
 fuzz: export FUZZ_CASES = $(CASES)
 fuzz: linker
 	cargo test --locked --profile fuzz -p risiti-providers --test hostile -- --nocapture
+	cargo test --locked --profile fuzz -p risiti-etims --lib hostile -- --nocapture
 
 ## make up      the demo's stack, left running
 up: linker

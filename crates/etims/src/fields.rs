@@ -1,22 +1,24 @@
 //! Reading KRA's JSON: keys may end in blanks, numbers may be strings, and no number becomes a float.
 
 use std::collections::BTreeMap;
-use std::str::FromStr as _;
+use std::fmt;
 
 use rust_decimal::Decimal;
 use rust_decimal::prelude::ToPrimitive as _;
+use serde::Deserialize;
+use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
 /// More digits than any field of KRA's has.
 const NUMBER_CHARS_MAX: usize = 48;
 
-/// One JSON object, its values still as text.
-pub(crate) struct Fields<'a>(BTreeMap<String, &'a RawValue>);
+/// One JSON object, its values still as text. A key that comes with two values says neither: `None`.
+pub(crate) struct Fields<'a>(BTreeMap<String, Option<&'a RawValue>>);
 
 impl<'a> Fields<'a> {
     /// `None` for anything but an object.
     pub(crate) fn read(json: &'a str) -> Option<Self> {
-        serde_json::from_str(json).ok().map(Self)
+        serde_json::from_str(json).ok()
     }
 
     /// A string or a number as text, trimmed; `None` when empty, null or something else.
@@ -32,12 +34,14 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn decimal(&self, key: &str) -> Option<Decimal> {
         let text = self.text(key).filter(|text| text.len() <= NUMBER_CHARS_MAX)?;
-        let number = if text.contains(['e', 'E']) {
-            Decimal::from_scientific(&text)
-        } else {
-            Decimal::from_str(&text)
+        if !text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b)) {
+            return None;
+        }
+        // Exact: a number of thirty digits is none of KRA's, and must not be rounded to one.
+        let Some((mantissa, _)) = text.split_once(['e', 'E']) else {
+            return Decimal::from_str_exact(&text).ok();
         };
-        number.ok()
+        Decimal::from_str_exact(mantissa).and_then(|_| Decimal::from_scientific(&text)).ok()
     }
 
     /// Whole numbers only; `1.0` is one.
@@ -56,12 +60,37 @@ impl<'a> Fields<'a> {
         items.into_iter().map(|item| Self::read(item.get())).collect()
     }
 
-    /// The exact key wins over one with blanks around it.
+    /// The exact key wins over those with blanks around it, which must agree.
     fn get(&self, key: &str) -> Option<&'a RawValue> {
-        self.0
-            .get(key)
-            .or_else(|| self.0.iter().find(|(name, _)| name.trim() == key).map(|(_, value)| value))
-            .copied()
+        if let Some(value) = self.0.get(key) {
+            return *value;
+        }
+        let mut padded = self.0.iter().filter(|(name, _)| name.trim() == key).map(|(_, value)| *value);
+        let first = padded.next()??;
+        padded.all(|other| other.is_some_and(|other| other.get() == first.get())).then_some(first)
+    }
+}
+
+impl<'de> Deserialize<'de> for Fields<'de> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = Fields<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("an object")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
+                let mut fields: BTreeMap<String, Option<&'de RawValue>> = BTreeMap::new();
+                while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
+                    let known = fields.entry(name).or_insert(Some(value));
+                    *known = known.filter(|known| known.get() == value.get());
+                }
+                Ok(Fields(fields))
+            }
+        }
+        deserializer.deserialize_map(Collect)
     }
 }
 
@@ -86,6 +115,21 @@ mod tests {
     fn the_exact_key_wins_over_the_padded_one() {
         let fields = Fields::read(r#"{" a": 1, "a": 2, "a ": 3}"#).unwrap();
         assert_eq!(fields.integer("a"), Some(2));
+    }
+
+    #[test]
+    fn a_key_with_two_values_says_neither() {
+        let fields = Fields::read(r#"{"a": 1, "a": 2, "b": 1, "b": 1, "c ": 1, " c": 2, "a": 1}"#).unwrap();
+        assert_eq!((fields.integer("a"), fields.integer("b"), fields.integer("c")), (None, Some(1), None));
+    }
+
+    #[test]
+    fn numbers_are_exact_or_none() {
+        let json = r#"{"near": 0.99999999999999999999999999999, "nearer": 1.00000000000000000000000000001e0, "gap": "1_0"}"#;
+        let fields = Fields::read(json).unwrap();
+        for name in ["near", "nearer", "gap"] {
+            assert_eq!(fields.decimal(name), None, "{name}");
+        }
     }
 
     #[test]

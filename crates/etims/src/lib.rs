@@ -9,6 +9,8 @@ mod dialect;
 mod document;
 mod envelope;
 mod fields;
+#[cfg(test)]
+mod hostile;
 mod http;
 mod initialise;
 mod look_up;

@@ -74,11 +74,13 @@ fn stored(
     if sales.is_empty() {
         return LookUpOutcome::Absent(answer);
     }
-    let asked_for = |sale: &&Fields<'_>| sale.integer("invcNo") == Some(invoice_no);
-    // Fields are missing from live answers here and there. Whose a sale is, its remark tells anyway.
-    let only = || sales.first().filter(|sale| sales.len() == 1 && sale.text("invcNo").is_none());
-    let Some(found) = sales.iter().find(asked_for).or_else(only) else {
-        return LookUpOutcome::NoAnswer(answer.with_message("found, but under another number"));
+    let of_number: Vec<_> = sales.iter().filter(|sale| sale.integer("invcNo") == Some(invoice_no)).collect();
+    let found = match (&of_number[..], &sales[..]) {
+        ([sale], _) => *sale,
+        // Fields are missing from live answers here and there. Whose a sale is, its remark tells anyway.
+        ([], [only]) if only.text("invcNo").is_none() => only,
+        ([], _) => return LookUpOutcome::NoAnswer(answer.with_message("found, but under another number")),
+        _ => return LookUpOutcome::NoAnswer(answer.with_message("found more than once")),
     };
     match found_sale(profile, found, invoice_no) {
         Some(found) => LookUpOutcome::Found(found),

@@ -8,10 +8,12 @@ use crate::outcome::{HaltReason, SendOutcome};
 use crate::profile::DeviceProfile;
 use crate::receipt::Receipt;
 
-/// Any bytes get an outcome; `Ok` only those that say success and carry a receipt number.
+/// Any bytes get an outcome; `Ok` only those that say success, carry a receipt number, and came under a status
+/// that does not say otherwise.
 pub(crate) fn read(profile: &DeviceProfile, http: &HttpAnswer, invoice_no: i64) -> SendOutcome {
     let envelope = Envelope::read(http.status, &http.body);
-    if let Some(envelope) = envelope.as_ref().filter(|envelope| envelope.succeeded() && http.status < 500)
+    if let Some(envelope) =
+        envelope.as_ref().filter(|envelope| envelope.succeeded() && (200..300).contains(&http.status))
         && let Some(receipt) = envelope.data.as_ref().and_then(|data| Receipt::read(profile, data))
     {
         return SendOutcome::Ok(receipt);

@@ -15,10 +15,10 @@ pub(crate) fn clip(text: &str, chars_max: usize) -> String {
 /// A text from outside, made fit for logs and tables: bounded, printable, no phone number, and nothing
 /// that looks like a key.
 pub(crate) fn message(text: &str) -> String {
-    let bounded: String = text.trim().chars().take(MESSAGE_CHARS_MAX).collect();
-    let keyless = mask_runs(&bounded, |c| c.is_ascii_alphanumeric(), is_key);
+    // Before it is cut: half a phone number does not look like one any more.
+    let keyless = mask_runs(text.trim(), |c| c.is_ascii_alphanumeric(), is_key);
     let clean = mask_runs(&keyless, |c| c.is_ascii_digit(), is_phone);
-    clean.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
+    clean.chars().take(MESSAGE_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
 /// The same without what is known to be secret. Shorter ones than four characters are none.
@@ -28,8 +28,9 @@ pub(crate) fn message_without(secrets: &[&str], text: &str) -> String {
     message(&text)
 }
 
+/// A result code, with the same care: whatever stands in its place is kept and logged.
 pub(crate) fn code(text: &str) -> String {
-    clip(text, CODE_CHARS_MAX)
+    clip(&message(text), CODE_CHARS_MAX)
 }
 
 /// Replaces the runs of such characters that are to be hidden.
@@ -78,6 +79,14 @@ mod tests {
         assert_eq!(
             message("custMblNo 254708374149 or 0708374149, item 5059690800: Expected: 86.21\r\n"),
             "custMblNo … or …, item 5059690800: Expected: 86.21"
+        );
+    }
+
+    #[test]
+    fn codes_carry_none_either() {
+        assert_eq!(
+            (code(" 910 "), code("254708374149"), code("E04")),
+            ("910".into(), "…".into(), "E04".into())
         );
     }
 

@@ -6,6 +6,9 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
+/// Deeper than anything that is meant to be understood.
+const DEPTH_MAX: usize = 100;
+
 /// A value whose leaves and names are text, well formed or not: what is made of it is a body to try, and need
 /// not be JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -18,7 +21,7 @@ pub enum Json {
 }
 
 impl Json {
-    /// Reads real JSON of moderate depth.
+    /// Reads real JSON.
     ///
     /// # Panics
     /// On anything else.
@@ -26,9 +29,10 @@ impl Json {
         Self::try_read(text).expect("the text is JSON")
     }
 
-    /// `None` for what is no JSON, or nested too deep to be looked through.
+    /// `None` for what is no JSON. What is nested too deep to be looked through, or has names that are no text,
+    /// is a leaf.
     pub fn try_read(text: &str) -> Option<Self> {
-        read(serde_json::from_str(text).ok()?, 100)
+        Some(read(serde_json::from_str(text).ok()?, DEPTH_MAX))
     }
 
     pub fn quoted(text: &str) -> Self {
@@ -109,23 +113,24 @@ impl fmt::Display for Json {
     }
 }
 
-fn read(raw: &RawValue, depth_left: usize) -> Option<Json> {
-    let text = raw.get();
+fn read(raw: &RawValue, depth_left: usize) -> Json {
+    inner(raw.get(), depth_left).unwrap_or_else(|| Json::Leaf(raw.get().to_owned()))
+}
+
+/// `None` for a leaf.
+fn inner(text: &str, depth_left: usize) -> Option<Json> {
     let depth_left = depth_left.checked_sub(1)?;
-    match text.as_bytes().first()? {
-        b'[' => {
-            let elements: Vec<&RawValue> = serde_json::from_str(text).ok()?;
-            elements.into_iter().map(|raw| read(raw, depth_left)).collect::<Option<_>>().map(Json::List)
-        }
-        b'{' => {
-            let Members(members) = serde_json::from_str(text).ok()?;
-            let members = members
-                .into_iter()
-                .map(|(name, raw)| Some((serde_json::Value::from(name).to_string(), read(raw, depth_left)?)));
-            members.collect::<Option<_>>().map(Json::Members)
-        }
-        _ => Some(Json::Leaf(text.to_owned())),
+    if text.starts_with('[') {
+        let elements: Vec<&RawValue> = serde_json::from_str(text).ok()?;
+        return Some(Json::List(elements.into_iter().map(|raw| read(raw, depth_left)).collect()));
     }
+    if !text.starts_with('{') {
+        return None;
+    }
+    let Members(members) = serde_json::from_str(text).ok()?;
+    let quoted = |name: String| serde_json::Value::from(name).to_string();
+    let members = members.into_iter().map(|(name, raw)| (quoted(name), read(raw, depth_left)));
+    Some(Json::Members(members.collect()))
 }
 
 struct Members<'a>(Vec<(String, &'a RawValue)>);
@@ -163,6 +168,8 @@ mod tests {
         assert_eq!(read.to_string(), text);
         assert_eq!(read.size(), 7);
         assert_eq!(Json::try_read(&"[".repeat(200)), None);
+        let deep = format!("{}{}", "[".repeat(200), "]".repeat(200));
+        assert_eq!(Json::read(&deep).to_string(), deep);
     }
 
     #[test]

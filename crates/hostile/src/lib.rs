@@ -7,7 +7,7 @@ mod json;
 mod scalar;
 mod targets;
 
-pub use bytes::damage_bytes;
+pub use bytes::{Body, any_bytes, damage_bytes};
 pub use corpus::corpus;
 pub use damage::damage;
 pub use json::Json;

@@ -17,13 +17,15 @@ const fn target(name: &'static str, in_ci: u32, per_thousand: u32) -> Target {
 }
 
 pub const TARGETS: &[Target] = &[
-    target("webhook-json", 2_000, 580),
+    target("webhook-json", 2_000, 400),
     target("webhook-form", 1_000, 120),
     target("webhook-bytes", 1_000, 60),
     target("amounts", 2_000, 100),
     target("redaction", 1_000, 60),
     target("signature", 500, 40),
     target("envelope", 1_000, 40),
+    target("sale-answers", 2_000, 120),
+    target("look-up-answers", 1_000, 60),
 ];
 
 /// The total of the long form, over all targets.
