@@ -1,5 +1,6 @@
 //! The command line.
 
+use std::num::NonZeroU32;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -77,12 +78,18 @@ pub(crate) struct StormArgs {
     /// Ingress replicas, separated by commas
     #[arg(long, value_name = "URL", value_delimiter = ',', required = true)]
     pub(crate) ingress: Vec<Url>,
-    #[arg(long, default_value_t = 3000)]
+    #[arg(long, default_value_t = 3000, conflicts_with = "rate")]
     pub(crate) payments: u64,
+    /// Send by the clock, such as 100/s: each request when it is due, whether or not others were answered
+    #[arg(long, value_parser = per_second, value_name = "RATE", requires = "duration")]
+    pub(crate) rate: Option<NonZeroU32>,
+    /// How long to send at that rate
+    #[arg(long, value_parser = seconds, value_name = "DURATION", requires = "rate")]
+    pub(crate) duration: Option<Duration>,
     /// The same seed tells the same payments, spelled and repeated the same way
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
-    /// Requests in flight
+    /// Requests in flight; at a rate, what is due beyond them is not sent, and counted
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) concurrency: u32,
     /// Where to write what was sent, what it means, and how it was answered
@@ -130,6 +137,11 @@ fn seconds(text: &str) -> Result<Duration, String> {
     }
 }
 
+fn per_second(text: &str) -> Result<NonZeroU32, String> {
+    let number = text.strip_suffix("/s").and_then(|number| number.parse().ok());
+    number.ok_or_else(|| "is written like 100/s".to_owned())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -147,5 +159,23 @@ mod tests {
         for wrong in ["", "90", "s", "1h", "1.5s"] {
             assert!(seconds(wrong).is_err(), "{wrong}");
         }
+    }
+    #[test]
+    fn rates() {
+        assert_eq!(per_second("100/s").map(NonZeroU32::get), Ok(100));
+        for wrong in ["", "100", "/s", "0/s", "1.5/s", "100/m"] {
+            assert!(per_second(wrong).is_err(), "{wrong}");
+        }
+    }
+
+    #[test]
+    fn a_rate_and_a_duration_come_together_and_without_a_number_of_payments() {
+        let storm = |more: &[&str]| {
+            let line = ["risiti-load", "storm", "--fleet", "f", "--ingress", "http://a", "--record", "r"];
+            Cli::try_parse_from(line.iter().chain(more)).is_ok()
+        };
+        assert!(storm(&[]) && storm(&["--payments", "9"]) && storm(&["--rate", "9/s", "--duration", "1s"]));
+        assert!(!storm(&["--rate", "9/s"]) && !storm(&["--duration", "1s"]));
+        assert!(!storm(&["--rate", "9/s", "--duration", "1s", "--payments", "9"]));
     }
 }

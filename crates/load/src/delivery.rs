@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use jiff::Timestamp;
 use reqwest::{Client, Method};
 use tokio::sync::{Semaphore, mpsc};
 use url::Url;
@@ -22,6 +23,8 @@ pub(crate) struct Delivery {
     /// Nobody repeats what was forged.
     pub(crate) repeats: bool,
     pub(crate) request: Arc<Request>,
+    /// Since the storm began, where the clock decides.
+    pub(crate) due: Option<Duration>,
 }
 
 /// What all deliveries share.
@@ -31,6 +34,14 @@ pub(crate) struct Post {
     /// One permit per request in flight.
     pub(crate) in_flight: Semaphore,
     pub(crate) lines: mpsc::Sender<Line>,
+    pub(crate) began: Instant,
+}
+
+impl Post {
+    /// Since the storm began.
+    pub(crate) fn now_ms(&self) -> u64 {
+        millis(self.began.elapsed())
+    }
 }
 
 /// A gateway's days are seconds here.
@@ -75,7 +86,7 @@ impl Delivery {
     async fn attempt(&self, post: &Post, attempt: u32) -> Sent {
         let _permit = post.in_flight.acquire().await;
         let mut to = (self.to + attempt as usize - 1) % post.ingress.len();
-        let began = Instant::now();
+        let (began, at, at_ms) = (Instant::now(), Timestamp::now(), post.now_ms());
         let mut answer = self.request(post, to, attempt).await;
         // As the balancer before them would: where nobody listens nothing was sent, so another is asked.
         if matches!(&answer, Err(error) if error.is_connect()) {
@@ -91,7 +102,10 @@ impl Delivery {
             to,
             status,
             duplicate: text.to_ascii_lowercase().contains("duplicate"),
-            ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            at,
+            at_ms,
+            due_ms: self.due.filter(|_| attempt == 1).map(millis),
+            ms: millis(began.elapsed()),
         }
     }
 
@@ -111,6 +125,10 @@ impl Delivery {
         // The status is the answer, also when the rest breaks off.
         Ok((status, answer.text().await.unwrap_or_default()))
     }
+}
+
+fn millis(time: Duration) -> u64 {
+    u64::try_from(time.as_millis()).unwrap_or(u64::MAX)
 }
 
 #[cfg(test)]

@@ -11,6 +11,7 @@ mod gumroad;
 mod http;
 mod message;
 mod noise;
+mod pace;
 mod paystack;
 mod plots;
 mod record;

@@ -5,6 +5,7 @@ use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
 use std::path::Path;
 
 use anyhow::Context as _;
+use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
@@ -20,6 +21,17 @@ pub(crate) enum Line {
     /// A request that is no payment.
     Stray(Stray),
     Sent(Sent),
+    /// It was due, and as many as may be were in flight.
+    Skipped(Skipped),
+}
+
+/// A delivery that was never made.
+#[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
+pub(crate) struct Skipped {
+    pub(crate) story: u64,
+    pub(crate) message: usize,
+    pub(crate) copy: u32,
+    pub(crate) at_ms: u64,
 }
 
 /// One request and its answer.
@@ -38,6 +50,13 @@ pub(crate) struct Sent {
     pub(crate) status: Option<u16>,
     /// The answer said that this was known.
     pub(crate) duplicate: bool,
+    /// When it left: by the clock on the wall, and since the storm began.
+    pub(crate) at: Timestamp,
+    pub(crate) at_ms: u64,
+    /// When it should have left, for the first try of a storm by the clock.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) due_ms: Option<u64>,
+    /// Until the answer.
     pub(crate) ms: u64,
 }
 
@@ -87,8 +106,24 @@ pub(crate) fn read(path: &Path, mut take: impl FnMut(Line)) -> anyhow::Result<()
 }
 
 #[cfg(test)]
-mod tests {
+pub(crate) mod tests {
     use super::*;
+
+    pub(crate) fn sent(story: u64, status: Option<u16>, duplicate: bool) -> Sent {
+        Sent {
+            story,
+            message: 0,
+            copy: 1,
+            attempt: 1,
+            to: 0,
+            status,
+            duplicate,
+            at: Timestamp::UNIX_EPOCH,
+            at_ms: 0,
+            due_ms: None,
+            ms: 4,
+        }
+    }
 
     #[test]
     fn every_story_can_be_read_again() {
@@ -109,9 +144,7 @@ mod tests {
         let recorder = Recorder::create(&path).unwrap();
         let lines = recorder.lines();
         for copy in 0..3000 {
-            let sent =
-                Sent { story: 7, message: 0, copy, attempt: 1, to: 0, status: None, duplicate: false, ms: 3 };
-            lines.send(Line::Sent(sent)).await.unwrap();
+            lines.send(Line::Sent(Sent { copy, ..sent(7, None, false) })).await.unwrap();
         }
         drop(lines);
         recorder.finish().await.unwrap();

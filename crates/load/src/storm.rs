@@ -23,6 +23,8 @@ use crate::story::Teller;
 
 /// Deliveries whose order is mixed at a time.
 const WINDOW: usize = 1500;
+/// Payments of a storm that the clock ends. Strays are numbered from here.
+const WITHOUT_END: u64 = 1 << 40;
 /// One stray request for so many payments.
 const PAYMENTS_PER_STRAY: u64 = 25;
 /// Longer than the 3 s in which every webhook is answered.
@@ -37,36 +39,84 @@ pub(crate) async fn run(args: StormArgs) -> anyhow::Result<()> {
         client: http::client(GATEWAY_PATIENCE)?,
         in_flight: Semaphore::new(args.concurrency as usize),
         lines: recorder.lines(),
+        began: Instant::now(),
     });
     know_the_fleet(&post, &fleet).await?;
-    let progress = progress_bar(args.payments);
     let began = Instant::now();
+    let post = Arc::new(Post { began, ..Arc::into_inner(post).context("nobody else posts yet")? });
     let mut deliveries = Deliveries::new(&fleet, &args, post.lines.clone());
-    let mut under_way = JoinSet::new();
-    let mut sent: u64 = 0;
-    while let Some(delivery) = deliveries.next().await? {
-        // Those that wait for their next try take no permit, yet count here: memory stays bounded.
-        while under_way.len() >= args.concurrency as usize * 8 {
-            under_way.join_next().await;
-        }
-        under_way.spawn(delivery.make(post.clone()));
-        sent += 1;
-        progress.set_position(deliveries.told());
-        // Without this a full window would be spawned before the first request leaves.
-        drop(post.in_flight.acquire().await);
+    let mut under_way = UnderWay::new(post.clone(), args.concurrency);
+    match args.pace() {
+        Some(pace) => pace.send(&mut deliveries, &mut under_way).await?,
+        None => send_all(&mut deliveries, &mut under_way, args.payments).await?,
     }
-    while under_way.join_next().await.is_some() {}
+    let (sent, told) = (under_way.finish().await, deliveries.told());
     drop((deliveries, post));
     recorder.finish().await?;
-    progress.finish_and_clear();
-    eprintln!("{sent} webhooks about {} payments in {:.1} s", args.payments, began.elapsed().as_secs_f32());
+    eprintln!("{sent} webhooks about {told} payments in {:.1} s", began.elapsed().as_secs_f32());
     Ok(())
 }
 
+/// As fast as the answers come.
+async fn send_all(
+    deliveries: &mut Deliveries<'_>,
+    under_way: &mut UnderWay,
+    payments: u64,
+) -> anyhow::Result<()> {
+    let progress = progress_bar(payments);
+    while let Some(delivery) = deliveries.next().await? {
+        under_way.send(delivery).await;
+        progress.set_position(deliveries.told());
+    }
+    progress.finish_and_clear();
+    Ok(())
+}
+
+/// The deliveries that wait for an answer or for their next try; a bounded number.
+pub(crate) struct UnderWay {
+    pub(crate) post: Arc<Post>,
+    tasks: JoinSet<()>,
+    tasks_max: usize,
+    sent: u64,
+}
+
+impl UnderWay {
+    fn new(post: Arc<Post>, concurrency: u32) -> Self {
+        // Those that wait for their next try take no permit, yet count here: memory stays bounded.
+        Self { post, tasks: JoinSet::new(), tasks_max: concurrency as usize * 8, sent: 0 }
+    }
+
+    /// Waits until there is room.
+    async fn send(&mut self, delivery: Delivery) {
+        while self.tasks.len() >= self.tasks_max {
+            self.tasks.join_next().await;
+        }
+        self.start(delivery);
+        // Without this a full window would be spawned before the first request leaves.
+        drop(self.post.in_flight.acquire().await);
+    }
+
+    pub(crate) fn has_room(&mut self) -> bool {
+        while self.tasks.try_join_next().is_some() {}
+        self.tasks.len() < self.tasks_max && self.post.in_flight.available_permits() > 0
+    }
+
+    pub(crate) fn start(&mut self, delivery: Delivery) {
+        self.tasks.spawn(delivery.make(self.post.clone()));
+        self.sent += 1;
+    }
+
+    async fn finish(mut self) -> u64 {
+        while self.tasks.join_next().await.is_some() {}
+        self.sent
+    }
+}
+
 /// Turns the numbers of stories into deliveries, a window at a time, and shuffles them.
-struct Deliveries<'a> {
+pub(crate) struct Deliveries<'a> {
     teller: Teller<'a>,
     payments: u64,
+    window_max: usize,
     replicas: usize,
     next_story: u64,
     window: Vec<Delivery>,
@@ -78,7 +128,8 @@ impl<'a> Deliveries<'a> {
     fn new(fleet: &'a Fleet, args: &StormArgs, lines: mpsc::Sender<Line>) -> Self {
         Self {
             teller: Teller { fleet, seed: args.seed, now: Timestamp::now() },
-            payments: args.payments,
+            payments: args.pace().map_or(args.payments, |_| WITHOUT_END),
+            window_max: args.pace().map_or(WINDOW, |pace| pace.window().min(WINDOW)),
             replicas: args.ingress.len(),
             next_story: 0,
             window: Vec::new(),
@@ -91,8 +142,8 @@ impl<'a> Deliveries<'a> {
         self.next_story.min(self.payments)
     }
 
-    async fn next(&mut self) -> anyhow::Result<Option<Delivery>> {
-        while self.window.len() < WINDOW && self.next_story < self.payments {
+    pub(crate) async fn next(&mut self) -> anyhow::Result<Option<Delivery>> {
+        while self.window.len() < self.window_max && self.next_story < self.payments {
             self.tell().await?;
         }
         if self.window.is_empty() {
@@ -121,6 +172,7 @@ impl<'a> Deliveries<'a> {
                     to: self.draw.below(self.replicas),
                     repeats: true,
                     request: request.clone(),
+                    due: None,
                 });
             }
         }
@@ -144,6 +196,7 @@ impl<'a> Deliveries<'a> {
                 to: self.draw.below(self.replicas),
                 repeats: false,
                 request: request.clone(),
+                due: None,
             });
         }
         Ok(())
@@ -203,6 +256,8 @@ mod tests {
             fleet: PathBuf::new(),
             ingress: vec!["http://a/".parse().unwrap(), "http://b/".parse().unwrap()],
             payments: 200,
+            rate: None,
+            duration: None,
             seed,
             concurrency: 1,
             record: PathBuf::new(),

@@ -49,7 +49,13 @@ pub(crate) struct Requests {
     /// Forged or malformed, and refused.
     pub(crate) refused: u64,
     pub(crate) slowest_ms: u64,
+    /// Of a storm by the clock: due and not sent, as too many were in flight.
+    pub(crate) skipped: u64,
+    /// Of a storm by the clock: sent more than a tenth of a second after they were due.
+    pub(crate) late: u64,
 }
+
+const LATE_MS: u64 = 100;
 
 impl Book {
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
@@ -73,6 +79,7 @@ impl Book {
                     book.strays[*at].answers.push(sent.status);
                 }
             }
+            Line::Skipped(_) => book.requests.skipped += 1,
         })?;
         Ok(book)
     }
@@ -116,6 +123,7 @@ impl Requests {
             None => self.unanswered += 1,
         }
         self.duplicates += u64::from(sent.duplicate);
+        self.late += u64::from(sent.due_ms.is_some_and(|due| sent.at_ms > due + LATE_MS));
         self.slowest_ms = self.slowest_ms.max(sent.ms);
     }
 }
@@ -124,6 +132,8 @@ impl Requests {
 mod tests {
     use super::*;
     use crate::fleet::tests::sample;
+    use crate::record::Skipped;
+    use crate::record::tests::sent;
     use crate::story::Teller;
     use std::io::Write as _;
 
@@ -136,9 +146,7 @@ mod tests {
         for story in 0..3 {
             line(&Line::Payment(teller.story(story).expected));
         }
-        let sent = |story, status, duplicate| {
-            Line::Sent(Sent { story, message: 0, copy: 1, attempt: 1, to: 0, status, duplicate, ms: 4 })
-        };
+        let sent = |story, status, duplicate| Line::Sent(sent(story, status, duplicate));
         for answer in [sent(0, None, false), sent(0, Some(200), false), sent(0, Some(503), false)] {
             line(&answer);
         }
@@ -151,5 +159,19 @@ mod tests {
         assert_eq!(book.stories[1].wrong_answers, [404]);
         assert_eq!((book.certain(), book.unconfirmed()), (1, 1));
         assert_eq!((book.requests.sent, book.requests.duplicates, book.requests.unanswered), (6, 1, 2));
+    }
+    #[test]
+    fn what_was_due_and_did_not_leave_is_counted_apart() {
+        let mut file = tempfile::NamedTempFile::new().unwrap();
+        let due = Sent { due_ms: Some(1000), ..sent(0, Some(200), false) };
+        for line in [
+            Line::Sent(Sent { at_ms: 1100, ..due.clone() }),
+            Line::Sent(Sent { at_ms: 1101, ..due }),
+            Line::Skipped(Skipped { story: 2, message: 0, copy: 1, at_ms: 9 }),
+        ] {
+            writeln!(file, "{}", serde_json::to_string(&line).unwrap()).unwrap();
+        }
+        let requests = Book::read(file.path()).unwrap().requests;
+        assert_eq!((requests.sent, requests.late, requests.skipped), (2, 1, 1));
     }
 }
