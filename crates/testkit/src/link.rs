@@ -1,9 +1,11 @@
 use std::net::SocketAddr;
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
-use tokio::sync::watch;
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinHandle;
+use tokio::time::{Instant, sleep, sleep_until};
 use url::Url;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -12,7 +14,15 @@ enum State {
     Cut,
     Frozen,
     AnswersLost,
+    Slow { delay: Duration },
+    Narrow { bytes_per_second: u32 },
 }
+
+/// Chunks on their way: a link holds no more than so many in each direction.
+const CHUNKS: usize = 16;
+const CHUNK: usize = 16 * 1024;
+/// A narrow link carries so many portions a second.
+const PORTIONS: u32 = 20;
 
 #[derive(Clone, Copy)]
 enum Direction {
@@ -82,6 +92,17 @@ impl Link {
         self.state.send_replace(State::AnswersLost);
     }
 
+    /// Everything arrives so much later, each way.
+    pub fn delay(&self, delay: Duration) {
+        self.state.send_replace(State::Slow { delay });
+    }
+
+    /// Each connection carries so many bytes a second, each way.
+    pub fn throttle(&self, bytes_per_second: u32) {
+        self.state.send_replace(State::Narrow { bytes_per_second });
+    }
+
+    /// As new, for connections that are still there and for later ones.
     pub fn restore(&self) {
         self.state.send_replace(State::Open);
     }
@@ -116,20 +137,64 @@ async fn until_cut(mut seen: watch::Receiver<State>) {
 
 async fn pump(
     mut from: impl AsyncReadExt + Unpin,
+    to: impl AsyncWriteExt + Unpin,
+    direction: Direction,
+    seen: watch::Receiver<State>,
+) {
+    let (chunks, arriving) = mpsc::channel(CHUNKS);
+    let state = seen.clone();
+    let take = async move {
+        let mut buffer = vec![0; CHUNK];
+        while let Ok(length @ 1..) = from.read(&mut buffer).await {
+            let delay = match *state.borrow() {
+                State::Slow { delay } => delay,
+                _ => Duration::ZERO,
+            };
+            if chunks.send((Instant::now() + delay, buffer[..length].to_vec())).await.is_err() {
+                return;
+            }
+        }
+    };
+    tokio::join!(take, deliver(arriving, to, direction, seen));
+}
+
+async fn deliver(
+    mut arriving: mpsc::Receiver<(Instant, Vec<u8>)>,
     mut to: impl AsyncWriteExt + Unpin,
     direction: Direction,
     mut seen: watch::Receiver<State>,
 ) {
-    let mut buffer = vec![0; 16 * 1024];
-    while let Ok(length @ 1..) = from.read(&mut buffer).await {
+    while let Some((due, bytes)) = arriving.recv().await {
+        sleep_until(due).await;
         let Ok(state) = seen.wait_for(|state| *state != State::Frozen).await.map(|state| *state) else {
             return;
         };
-        let lost = state == State::AnswersLost && matches!(direction, Direction::Answer);
-        if !lost && to.write_all(&buffer[..length]).await.is_err() {
+        let written = match (state, direction) {
+            (State::AnswersLost, Direction::Answer) => Ok(()),
+            (State::Narrow { .. }, _) => trickle(&mut to, &bytes, &seen).await,
+            _ => to.write_all(&bytes).await,
+        };
+        if written.is_err() {
             return;
         }
     }
+}
+
+/// In portions, until the link is wide again.
+async fn trickle(
+    to: &mut (impl AsyncWriteExt + Unpin),
+    mut bytes: &[u8],
+    seen: &watch::Receiver<State>,
+) -> std::io::Result<()> {
+    while !bytes.is_empty() {
+        let State::Narrow { bytes_per_second } = *seen.borrow() else { return to.write_all(bytes).await };
+        let portion = (bytes_per_second / PORTIONS).max(1) as usize;
+        let (now, later) = bytes.split_at(portion.min(bytes.len()));
+        to.write_all(now).await?;
+        sleep(Duration::from_secs(1) / PORTIONS).await;
+        bytes = later;
+    }
+    Ok(())
 }
 
 #[cfg(test)]
@@ -227,5 +292,48 @@ mod tests {
         let mut answer = Vec::new();
         let _ = stream.read_to_end(&mut answer).await;
         assert_eq!(answer, b"");
+    }
+    /// Long enough that nothing arrives while the test looks, however slow its machine.
+    const AGES: Duration = Duration::from_secs(3600);
+
+    #[tokio::test]
+    async fn a_slow_link_delivers_when_it_is_time() {
+        let (url, received) = echo().await;
+        let link = Link::to(&url).await;
+        let mut stream = TcpStream::connect(link.address()).await.unwrap();
+        assert_eq!(ask(&mut stream).await, Some(b'x'));
+        let delay = Duration::from_millis(50);
+        link.delay(delay);
+        let asked = Instant::now();
+        assert_eq!(ask(&mut stream).await, Some(b'x'));
+        assert!(asked.elapsed() >= delay * 2, "the delay holds each way");
+
+        link.delay(AGES);
+        stream.write_all(b"y").await.unwrap();
+        for _ in 0..50 {
+            tokio::task::yield_now().await;
+        }
+        assert_eq!(received.load(Ordering::SeqCst), 2);
+        link.cut();
+        assert_eq!(ask(&mut stream).await, None, "what is under way does not keep a connection from ending");
+    }
+
+    #[tokio::test]
+    async fn a_narrow_link_carries_a_little_at_a_time_and_the_rest_when_it_is_wide_again() {
+        let (url, received) = echo().await;
+        let link = Link::to(&url).await;
+        link.throttle(PORTIONS);
+        let mut stream = TcpStream::connect(link.address()).await.unwrap();
+        let began = Instant::now();
+        stream.write_all(&[b'x'; 1000]).await.unwrap();
+        eventually("the first bytes arrive", BOUND, async || {
+            (received.load(Ordering::SeqCst) > 0).then_some(())
+        })
+        .await;
+        let (arrived, most) = (received.load(Ordering::SeqCst), began.elapsed().as_millis() / 50 + 1);
+        assert!(arrived as u128 <= most, "{arrived} bytes where {most} fit through");
+        link.restore();
+        let mut answer = vec![0; 1000];
+        tokio::time::timeout(BOUND, stream.read_exact(&mut answer)).await.expect("it is wide").unwrap();
     }
 }

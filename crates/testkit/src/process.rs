@@ -23,6 +23,7 @@ pub struct Program {
     name: String,
     args: Vec<String>,
     env: BTreeMap<String, String>,
+    log: Option<PathBuf>,
 }
 
 impl Program {
@@ -43,7 +44,7 @@ impl Program {
     /// Any executable.
     pub fn at(path: &Path) -> Program {
         let name = path.file_name().expect("a program has a name").to_string_lossy().into_owned();
-        Program { path: path.to_owned(), name, args: Vec::new(), env: BTreeMap::new() }
+        Program { path: path.to_owned(), name, args: Vec::new(), env: BTreeMap::new(), log: None }
     }
 
     pub fn arg(mut self, arg: impl Into<String>) -> Program {
@@ -61,15 +62,25 @@ impl Program {
         self
     }
 
-    /// Starts it, with its output and log in a file of its own under the target folder.
+    /// Appends output and log to this file.
+    pub fn log_to(mut self, path: &Path) -> Program {
+        self.log = Some(path.to_owned());
+        self
+    }
+
+    /// Starts it, with its output and log in a file of its own under the target folder, where no other was
+    /// named.
     ///
     /// # Panics
     /// Where it cannot be started.
     pub fn start(self) -> Process {
-        let folder = target_folder().join("test-logs");
-        fs::create_dir_all(&folder).expect("making the folder for logs");
-        let log = folder.join(format!("{}-{}.log", self.name, Uuid::now_v7().simple()));
-        let out = File::create(&log).expect("making the log file");
+        let log = self.log.clone().unwrap_or_else(|| {
+            let name = format!("{}-{}.log", self.name, Uuid::now_v7().simple());
+            target_folder().join("test-logs").join(name)
+        });
+        fs::create_dir_all(log.parent().expect("a log lies in a folder"))
+            .expect("making the folder for logs");
+        let out = File::options().create(true).append(true).open(&log).expect("making the log file");
         let both = out.try_clone().expect("sharing the log file");
         let child = self
             .command()
@@ -263,6 +274,16 @@ mod tests {
         let mut rude = shell(script).start();
         rude.kill();
         assert_eq!(rude.exit(BOUND).await.signal(), Some(9));
+    }
+
+    #[tokio::test]
+    async fn a_named_log_is_added_to() {
+        let folder = tempfile::tempdir().unwrap();
+        let log = folder.path().join("log/echo.log");
+        for word in ["one", "two"] {
+            assert!(shell(&format!("echo {word}")).log_to(&log).start().exit(BOUND).await.success());
+        }
+        assert_eq!(fs::read_to_string(&log).unwrap(), "one\ntwo\n");
     }
 
     #[tokio::test]
