@@ -15,6 +15,11 @@ help:
 demo: linker
 	@$(with_servers) deploy/local/demo.sh
 
+## make chaos   the fault programme: SECONDS=120 of kills, freezes and cut links, SEED= to repeat one
+chaos: linker
+	cargo build --locked --workspace --bins
+	@$${CARGO_TARGET_DIR:-target}/debug/risiti-chaos run --seconds $(or $(SECONDS),120) $(if $(SEED),--seed $(SEED))
+
 ## make test    every test, on real servers
 test: linker
 	cargo build --locked --workspace --all-targets

@@ -21,6 +21,7 @@ risiti-admin: risiti-domain risiti-etims risiti-ledger risiti-providers risiti-s
 etims-simulator:
 risiti-load:
 risiti-testkit:
+risiti-chaos: risiti-testkit
 risiti-hostile:
 '
 
@@ -31,7 +32,7 @@ lapin: risiti-queue risiti-testkit
 deadpool-postgres: risiti-ledger
 tokio-postgres: risiti-ledger risiti-load risiti-testkit
 refinery: risiti-ledger
-reqwest: risiti-etims risiti-load
+reqwest: risiti-etims risiti-load risiti-chaos
 backoff: risiti-etims
 redis: risiti-ingress
 '

@@ -1,0 +1,48 @@
+//! How many webhooks the spools took, by the metrics of ingresses that die in between.
+
+use std::rc::Rc;
+use std::time::Duration;
+
+use crate::programme::Program;
+use crate::run::Scene;
+
+const GLANCE: Duration = Duration::from_millis(500);
+
+impl Scene {
+    /// For as long as it is let.
+    pub(crate) async fn count_spooled(self: Rc<Self>) {
+        let mut last = [0; 2];
+        loop {
+            for (ingress, last) in Program::INGRESSES.into_iter().zip(&mut last) {
+                let url = format!("http://{}/metrics", self.recipes.ops(ingress));
+                let Ok(answer) = self.http.get(url).send().await else { continue };
+                let now = spooled(&answer.text().await.unwrap_or_default());
+                // It starts at zero after a restart.
+                let new = if now < *last { now } else { now - *last };
+                self.spooled.set(self.spooled.get() + new);
+                *last = now;
+            }
+            tokio::time::sleep(GLANCE).await;
+        }
+    }
+}
+
+fn spooled(metrics: &str) -> u64 {
+    let lines = metrics.lines().filter(|line| line.starts_with("risiti_webhooks_total{"));
+    let spooled = lines.filter(|line| line.contains(r#"outcome="spooled""#));
+    spooled.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok()).sum()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn all_providers_count() {
+        let metrics = "# HELP risiti_webhooks_total x\n\
+            risiti_webhooks_total{outcome=\"spooled\",provider=\"daraja\"} 3\n\
+            risiti_webhooks_total{outcome=\"accepted\",provider=\"daraja\"} 9\n\
+            risiti_webhooks_total{outcome=\"spooled\",provider=\"paystack\"} 4\n";
+        assert_eq!(spooled(metrics), 7);
+    }
+}
