@@ -28,57 +28,8 @@ impl Connection {
         Self { client: Some(client), spoiled: AtomicBool::new(false) }
     }
 
-    fn client(&self) -> &deadpool_postgres::Object {
-        self.client.as_ref().expect("taken only in drop")
-    }
-
-    pub(crate) async fn query(
-        &self,
-        statement: Statement,
-        params: Params<'_>,
-    ) -> Result<Vec<Row>, LedgerError> {
-        let client = self.client();
-        bounded(statement.name, &self.spoiled, async {
-            let prepared = client.prepare_cached(statement.sql).await?;
-            client.query(&prepared, params).await
-        })
-        .await
-    }
-
-    pub(crate) async fn query_opt(
-        &self,
-        statement: Statement,
-        params: Params<'_>,
-    ) -> Result<Option<Row>, LedgerError> {
-        let client = self.client();
-        bounded(statement.name, &self.spoiled, async {
-            let prepared = client.prepare_cached(statement.sql).await?;
-            client.query_opt(&prepared, params).await
-        })
-        .await
-    }
-
-    pub(crate) async fn query_one(
-        &self,
-        statement: Statement,
-        params: Params<'_>,
-    ) -> Result<Row, LedgerError> {
-        let client = self.client();
-        bounded(statement.name, &self.spoiled, async {
-            let prepared = client.prepare_cached(statement.sql).await?;
-            client.query_one(&prepared, params).await
-        })
-        .await
-    }
-
-    /// Rows affected.
-    pub(crate) async fn execute(&self, statement: Statement, params: Params<'_>) -> Result<u64, LedgerError> {
-        let client = self.client();
-        bounded(statement.name, &self.spoiled, async {
-            let prepared = client.prepare_cached(statement.sql).await?;
-            client.execute(&prepared, params).await
-        })
-        .await
+    fn parts(&self) -> (&deadpool_postgres::Object, &AtomicBool) {
+        (self.client.as_ref().expect("taken only in drop"), &self.spoiled)
     }
 
     pub(crate) async fn transaction(&mut self) -> Result<Transaction<'_>, LedgerError> {
@@ -104,50 +55,9 @@ pub(crate) struct Transaction<'a> {
     spoiled: &'a AtomicBool,
 }
 
-impl Transaction<'_> {
-    pub(crate) async fn query(
-        &self,
-        statement: Statement,
-        params: Params<'_>,
-    ) -> Result<Vec<Row>, LedgerError> {
-        bounded(statement.name, self.spoiled, async {
-            let prepared = self.inner.prepare_cached(statement.sql).await?;
-            self.inner.query(&prepared, params).await
-        })
-        .await
-    }
-
-    pub(crate) async fn query_opt(
-        &self,
-        statement: Statement,
-        params: Params<'_>,
-    ) -> Result<Option<Row>, LedgerError> {
-        bounded(statement.name, self.spoiled, async {
-            let prepared = self.inner.prepare_cached(statement.sql).await?;
-            self.inner.query_opt(&prepared, params).await
-        })
-        .await
-    }
-
-    pub(crate) async fn query_one(
-        &self,
-        statement: Statement,
-        params: Params<'_>,
-    ) -> Result<Row, LedgerError> {
-        bounded(statement.name, self.spoiled, async {
-            let prepared = self.inner.prepare_cached(statement.sql).await?;
-            self.inner.query_one(&prepared, params).await
-        })
-        .await
-    }
-
-    /// Rows affected.
-    pub(crate) async fn execute(&self, statement: Statement, params: Params<'_>) -> Result<u64, LedgerError> {
-        bounded(statement.name, self.spoiled, async {
-            let prepared = self.inner.prepare_cached(statement.sql).await?;
-            self.inner.execute(&prepared, params).await
-        })
-        .await
+impl<'a> Transaction<'a> {
+    fn parts(&self) -> (&deadpool_postgres::Transaction<'a>, &AtomicBool) {
+        (&self.inner, self.spoiled)
     }
 
     /// After an error other than [`LedgerError::Refused`] the transaction may have been committed.
@@ -155,6 +65,37 @@ impl Transaction<'_> {
         bounded("COMMIT", self.spoiled, self.inner.commit()).await
     }
 }
+
+/// The ways to run a statement, prepared once per connection and bounded. A macro because the driver's two
+/// clients share them only through a trait, which every module with a statement would have to import.
+macro_rules! runs_statements {
+    ($client:ty) => {
+        impl $client {
+            runs_statements!(query -> Vec<Row>);
+            runs_statements!(query_opt -> Option<Row>);
+            runs_statements!(query_one -> Row);
+            // Rows affected.
+            runs_statements!(execute -> u64);
+        }
+    };
+    ($run:ident -> $output:ty) => {
+        pub(crate) async fn $run(
+            &self,
+            statement: Statement,
+            params: Params<'_>,
+        ) -> Result<$output, LedgerError> {
+            let (client, spoiled) = self.parts();
+            bounded(statement.name, spoiled, async {
+                let prepared = client.prepare_cached(statement.sql).await?;
+                client.$run(&prepared, params).await
+            })
+            .await
+        }
+    };
+}
+
+runs_statements!(Connection);
+runs_statements!(Transaction<'_>);
 
 async fn bounded<T>(
     what: &'static str,
