@@ -13,7 +13,7 @@ use crate::answer::Answer;
 /// The bytes as they came, or the answer that ends the request.
 pub(crate) async fn read(
     request: &HttpRequest,
-    mut payload: web::Payload,
+    payload: &mut web::Payload,
     limit: usize,
     patience: Duration,
 ) -> Result<Vec<u8>, Answer> {

@@ -11,6 +11,7 @@ use risiti_service::BadSetting;
 
 use crate::answer::Answer;
 use crate::receive::{Address, Receiver};
+use crate::unread;
 
 /// Binds the public address; a taken or foreign one is a bad setting.
 pub(crate) fn bind(receiver: Arc<Receiver>, shutdown_seconds: u64) -> anyhow::Result<Server> {
@@ -61,7 +62,7 @@ fn routes(app: &mut web::ServiceConfig) {
 async fn webhook(
     request: HttpRequest,
     key: String,
-    payload: web::Payload,
+    mut payload: web::Payload,
     receiver: web::Data<Receiver>,
     channel: Channel,
 ) -> HttpResponse {
@@ -70,15 +71,18 @@ async fn webhook(
         Channel::Paystack => Address::Slug(key),
         _ => Address::Secret(key),
     };
-    let answer = receiver.receive(&request, payload, channel, address).await;
+    let answer = receiver.receive(&request, &mut payload, channel, address).await;
     receiver.metrics.webhook(channel.provider(), answer.outcome(), started.elapsed());
-    answer.respond(channel)
+    match answer {
+        Answer::Accepted | Answer::Duplicate | Answer::Unreadable(_) => answer.respond(channel),
+        refused => unread::and_close(refused.refuse(), payload),
+    }
 }
 
-async fn wrong_method() -> HttpResponse {
-    Answer::MethodNotAllowed.refuse()
+async fn wrong_method(payload: web::Payload) -> HttpResponse {
+    unread::and_close(Answer::MethodNotAllowed.refuse(), payload)
 }
 
-async fn unknown_path() -> HttpResponse {
-    Answer::UnknownPath.refuse()
+async fn unknown_path(payload: web::Payload) -> HttpResponse {
+    unread::and_close(Answer::UnknownPath.refuse(), payload)
 }

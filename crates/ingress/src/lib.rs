@@ -13,6 +13,7 @@ mod settings;
 mod snapshot;
 mod source;
 mod trace;
+mod unread;
 
 use std::sync::Arc;
 

@@ -58,7 +58,7 @@ impl Receiver {
     pub(crate) async fn receive(
         &self,
         request: &HttpRequest,
-        payload: web::Payload,
+        payload: &mut web::Payload,
         channel: Channel,
         address: Address,
     ) -> Answer {
@@ -71,7 +71,7 @@ impl Receiver {
     async fn authenticate(
         &self,
         request: &HttpRequest,
-        payload: web::Payload,
+        payload: &mut web::Payload,
         channel: Channel,
         address: Address,
     ) -> Result<Authentic, Answer> {

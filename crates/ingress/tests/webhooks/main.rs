@@ -1,7 +1,10 @@
 //! The real program over real HTTP, with a real broker and database.
 #![expect(clippy::unwrap_used, reason = "a stage that cannot be set fails its test")]
 
+mod framing;
+mod raw;
 mod refusals;
+mod slow;
 mod stage;
 
 use risiti_providers::Envelope;
