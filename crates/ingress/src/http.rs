@@ -11,10 +11,15 @@ use risiti_service::BadSetting;
 
 use crate::answer::Answer;
 use crate::receive::{Address, Receiver};
+use crate::tls::Certificate;
 use crate::unread;
 
-/// Binds the public address; a taken or foreign one is a bad setting.
-pub(crate) fn bind(receiver: Arc<Receiver>, shutdown_seconds: u64) -> anyhow::Result<Server> {
+/// Binds the public address; a taken or foreign one is a bad setting. With a certificate it speaks TLS and nothing else.
+pub(crate) fn bind(
+    receiver: Arc<Receiver>,
+    certificate: Option<&Arc<Certificate>>,
+    shutdown_seconds: u64,
+) -> anyhow::Result<Server> {
     let settings = &receiver.http;
     let bad = |error: std::io::Error| {
         BadSetting::new("--listen (RISITI_LISTEN)", format!("{}: {error}", settings.listen))
@@ -28,11 +33,15 @@ pub(crate) fn bind(receiver: Arc<Receiver>, shutdown_seconds: u64) -> anyhow::Re
         .workers(workers)
         .max_connections(connections_max.div_ceil(workers))
         .client_request_timeout(patience)
+        .tls_handshake_timeout(patience)
         .shutdown_timeout(shutdown_seconds)
-        .disable_signals()
-        .listen(listener)?
-        .run();
-    tracing::info!("webhooks listener on {address}");
+        .disable_signals();
+    let server = match certificate {
+        Some(certificate) => server.listen_rustls_0_23(listener, certificate.server_config())?,
+        None => server.listen(listener)?,
+    };
+    let server = server.run();
+    tracing::info!(tls = certificate.is_some(), "webhooks listener on {address}");
     Ok(server)
 }
 

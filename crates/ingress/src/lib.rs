@@ -12,6 +12,7 @@ mod receive;
 mod settings;
 mod snapshot;
 mod source;
+mod tls;
 mod trace;
 mod unread;
 
@@ -31,6 +32,7 @@ use merchants::Merchants;
 use metrics::Metrics;
 use receive::Receiver;
 use source::TrustedProxies;
+use tls::Certificate;
 
 /// The directory's loader and its listener: nothing else of ingress speaks to the database.
 const POOL_SIZE: usize = 2;
@@ -87,7 +89,15 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
 
 /// Stops taking connections at the signal and waits for the requests under way.
 async fn serve(receiver: Arc<Receiver>, context: &Context) -> anyhow::Result<()> {
-    let server = http::bind(receiver, context.grace.as_secs().max(1))?;
+    let http = &receiver.http;
+    let certificate = match (&http.tls_cert_file, &http.tls_key_file) {
+        (Some(chain), Some(key)) => Some(Certificate::load(chain, key)?),
+        _ => None,
+    };
+    let server = http::bind(receiver, certificate.as_ref(), context.grace.as_secs().max(1))?;
+    if let Some(certificate) = certificate {
+        tokio::spawn(certificate.follow(context.shutdown.clone()));
+    }
     let handle = server.handle();
     let shutdown = context.shutdown.clone();
     let stopper = tokio::spawn(async move {

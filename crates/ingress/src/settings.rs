@@ -42,10 +42,16 @@ pub(crate) struct HttpArgs {
     /// Public address for webhooks
     #[arg(long, env = "RISITI_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR")]
     pub(crate) listen: SocketAddr,
+    /// Certificate chain in PEM, to serve HTTPS; a renewed file is taken up without a restart [default: plain HTTP]
+    #[arg(long, env = "RISITI_TLS_CERT_FILE", requires = "tls_key_file", value_name = "FILE")]
+    pub(crate) tls_cert_file: Option<PathBuf>,
+    /// Private key in PEM, that of the certificate
+    #[arg(long, env = "RISITI_TLS_KEY_FILE", requires = "tls_cert_file", value_name = "FILE")]
+    pub(crate) tls_key_file: Option<PathBuf>,
     /// Largest body, in bytes or with KiB, MiB
     #[arg(long, env = "RISITI_BODY_LIMIT", default_value = "262144", value_parser = parse_size, value_name = "SIZE")]
     pub(crate) body_limit: u64,
-    /// Longest wait for a request's headers, and again for its body
+    /// Longest wait for a request's headers, for its body, and for a TLS handshake
     #[arg(long, env = "RISITI_BODY_TIMEOUT", default_value = "10s", value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) body_timeout: Duration,
     /// Proxies whose X-Forwarded-For is believed, as comma-separated CIDR ranges [default: none]
@@ -111,6 +117,14 @@ mod tests {
         let settings = parse(&["--trusted-proxies=10.0.0.0/8,fd00::/8"]).unwrap();
         assert_eq!(settings.http.trusted_proxies.len(), 2);
         assert!(parse(&["--trusted-proxies=everyone"]).is_err());
+    }
+
+    #[test]
+    fn a_certificate_needs_its_key_and_a_key_its_certificate() {
+        assert!(parse(&["--tls-cert-file=c.pem", "--tls-key-file=k.pem"]).is_ok());
+        for half in ["--tls-cert-file=c.pem", "--tls-key-file=k.pem"] {
+            assert!(parse(&[half]).is_err(), "{half}");
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ mod namespace;
 mod private;
 mod process;
 mod servers;
+mod tls;
 mod wait;
 
 pub use database::TestDatabase;
@@ -16,4 +17,5 @@ pub use namespace::Namespace;
 pub use private::{PrivateServers, Server};
 pub use process::{Process, Program};
 pub use servers::{amqp_url, database_url, free_port, redis_url};
+pub use tls::{Authority, TlsFront};
 pub use wait::eventually;

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a stage that cannot be set fails its test")]
 
 mod framing;
+mod https;
 mod raw;
 mod refusals;
 mod slow;
