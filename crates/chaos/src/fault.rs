@@ -117,7 +117,9 @@ impl Scene {
     /// However often it takes: what was killed from outside may leave children that are still ending.
     pub(crate) async fn bring_back(&self, server: Server) {
         while let Err(error) = self.servers.ask("start", server).await {
-            self.diary.tell(&format!("{} does not start yet: {error:#}", server.name()));
+            let error = error.to_string();
+            let why = error.lines().last().unwrap_or_default();
+            self.diary.tell(&format!("{} does not start yet: {why}", server.name()));
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         self.troupe.borrow_mut().is_back(server);

@@ -5,6 +5,7 @@ mod cli;
 mod diary;
 mod fault;
 mod ground;
+mod leftovers;
 mod outages;
 mod programme;
 mod record;

@@ -27,6 +27,8 @@ use crate::table;
 const PATIENCE: Duration = Duration::from_secs(120);
 /// Requests in flight. Ten seconds of a gateway's patience at the usual rate.
 const IN_FLIGHT: &str = "600";
+/// Of a step that somebody's kill may fail.
+const TRIES: u32 = 8;
 
 /// Everything that a fault may touch.
 pub(crate) struct Scene {
@@ -98,13 +100,18 @@ async fn with_servers(args: RunArgs, seed: u64) -> anyhow::Result<Summary> {
         spooled: Cell::new(0),
     });
     let watch = tokio::task::spawn_local(scene.clone().watch());
-    let summary = scene.perform(&args).await;
+    let performed = scene.perform(&args).await;
     watch.abort();
     let _ = watch.await;
-    let Some(scene) = Rc::into_inner(scene) else { bail!("something still works on the stage") };
-    scene.troupe.into_inner().leave().await;
+    let Some(mut scene) = Rc::into_inner(scene) else { bail!("something still works on the stage") };
+    scene.troupe.get_mut().leave().await;
+    let (balanced, mut left_behind) = performed?;
+    left_behind.extend(scene.left_in_queues().await);
     drop(small_disk);
-    summary
+    let summary = Summary::of(&scene, &args, balanced, left_behind)?;
+    fs::write(scene.dir.join("summary.json"), serde_json::to_string_pretty(&summary)?)?;
+    println!("{}", table::text(&summary));
+    Ok(summary)
 }
 
 impl Scene {
@@ -120,8 +127,9 @@ impl Scene {
             if seen.started.iter().any(|program| Program::SIMULATORS.contains(program)) {
                 let scene = self.clone();
                 tasks.spawn_local(async move {
-                    // It may be killed again before it can be told.
-                    let _ = scene.set_weather().await;
+                    if let Err(error) = scene.set_weather().await {
+                        scene.diary.tell(&format!("{error:#}"));
+                    }
                 });
             }
             while tasks.try_join_next().is_some() {}
@@ -129,7 +137,8 @@ impl Scene {
         }
     }
 
-    async fn perform(self: &Rc<Self>, args: &RunArgs) -> anyhow::Result<Summary> {
+    /// Whether the books balance, and which spools are not empty.
+    async fn perform(self: &Rc<Self>, args: &RunArgs) -> anyhow::Result<(bool, Vec<String>)> {
         self.set_up().await?;
         let seconds = args.plan.seconds;
         self.diary.tell(&format!("{} webhooks a second for {seconds} s; the faults begin", args.rate));
@@ -140,11 +149,7 @@ impl Scene {
         self.quiet().await?;
         counting.abort();
         let _ = counting.await;
-        let balanced = self.reckon().await?;
-        let summary = Summary::of(self, args, balanced)?;
-        fs::write(self.dir.join("summary.json"), serde_json::to_string_pretty(&summary)?)?;
-        println!("{}", table::text(&summary));
-        Ok(summary)
+        Ok((self.reckon().await?, self.left_in_spools().await))
     }
 
     async fn set_up(&self) -> anyhow::Result<()> {
@@ -152,7 +157,7 @@ impl Scene {
             let _ = fs::remove_file(self.dir.join(name));
         }
         let _ = fs::remove_dir_all(self.recipes.data_dir(Program::Ingress2));
-        self.recipes.run("risiti-admin", &["migrate"]).await?;
+        self.persist("risiti-admin", &["migrate"]).await?;
         for simulator in Program::SIMULATORS {
             self.troupe.borrow_mut().enter(simulator);
         }
@@ -196,7 +201,7 @@ impl Scene {
         if !self.bad_weather.get() {
             args.push("--clear");
         }
-        self.recipes.run("risiti-load", &args).await.map(drop)
+        self.persist("risiti-load", &args).await.map(drop)
     }
 
     async fn traffic(self: Rc<Self>, seconds: u64, rate: u32) -> anyhow::Result<()> {
@@ -233,8 +238,7 @@ impl Scene {
 
     /// Waits for the work, replays, audits. True when the books balance.
     async fn reckon(&self) -> anyhow::Result<bool> {
-        let (fleet, record, replay) =
-            (self.fleet(), self.path("record.jsonl"), self.recipes.executable("risiti-replay"));
+        let (fleet, record) = (self.fleet(), self.path("record.jsonl"));
         let settle = ["settle", "--fleet", &fleet, "--record", &record, "--wait", "300s"];
         match self.recipes.run("risiti-load", &settle).await {
             Ok(said) => self.diary.tell(said.trim()),
@@ -244,22 +248,45 @@ impl Scene {
         // What nobody can read is no better for it, and stays.
         for cause in ["refused", "exhausted"] {
             let reason = "the faults are over";
-            let args = ["run", "--cause", cause, "--yes", "--json", "--reason", reason];
-            self.diary.tell(&format!(
-                "replay, {cause}: {}",
-                self.recipes.run("risiti-replay", &args).await?.trim()
-            ));
+            let replay = ["run", "--cause", cause, "--yes", "--json", "--reason", reason];
+            let said = self.persist("risiti-replay", &replay).await?;
+            self.diary.tell(&format!("replayed what was {cause}: {}", said.trim()));
         }
+        self.audit(&fleet, &record).await
+    }
+
+    async fn audit(&self, fleet: &str, record: &str) -> anyhow::Result<bool> {
         let (sims, audit) = (self.simulators(), self.path("audit.json"));
-        let mut args = vec!["audit", "--fleet", &fleet, "--record", &record, "--replay", &replay];
+        let replay = self.recipes.executable("risiti-replay");
+        let mut args = vec!["audit", "--fleet", fleet, "--record", record, "--replay", &replay];
         args.extend(sims.iter().map(String::as_str));
         args.extend(["--wait", "180s", "--summary", &audit]);
-        let balanced = self.recipes.run("risiti-load", &args).await;
-        match balanced {
-            // It found something: the summary tells what.
-            Err(_) if Path::new(&audit).exists() => Ok(false),
-            other => other.map(|_| true),
+        for tries_left in (0..TRIES).rev() {
+            match self.recipes.run("risiti-load", &args).await {
+                Ok(_) => return Ok(true),
+                // It found something: the summary tells what.
+                Err(_) if Path::new(&audit).exists() => return Ok(false),
+                Err(error) if tries_left == 0 => return Err(error),
+                Err(error) => self.wait_after(&error).await,
+            }
         }
+        unreachable!("the last try returns");
+    }
+
+    /// For what may be run twice: others may kill servers also when the faults are over.
+    async fn persist(&self, executable: &str, args: &[&str]) -> anyhow::Result<String> {
+        for _ in 1..TRIES {
+            match self.recipes.run(executable, args).await {
+                Ok(said) => return Ok(said),
+                Err(error) => self.wait_after(&error).await,
+            }
+        }
+        self.recipes.run(executable, args).await
+    }
+
+    async fn wait_after(&self, error: &anyhow::Error) {
+        self.diary.tell(&format!("once more: {error:#}"));
+        sleep(Duration::from_secs(3)).await;
     }
 
     async fn all_ready(&self, programs: &[Program]) -> anyhow::Result<()> {

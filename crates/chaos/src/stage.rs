@@ -13,7 +13,7 @@ use crate::servers::Servers;
 
 /// Bytes of undrained webhooks that the second ingress may keep: a few seconds of them.
 const SMALL_SPOOL: &str = "96KiB";
-const NAMESPACE: &str = "risiti-chaos";
+pub(crate) const NAMESPACE: &str = "risiti-chaos";
 
 /// The clone this program was built in.
 pub(crate) fn root() -> PathBuf {

@@ -21,7 +21,7 @@ pub(crate) struct Summary {
     pub(crate) seed: u64,
     pub(crate) seconds: u64,
     pub(crate) webhooks_per_second: u32,
-    /// The books balance, and nothing ended by itself.
+    /// The books balance, nothing is left on its way, and nothing ended by itself.
     pub(crate) passed: bool,
     pub(crate) faults: u64,
     /// Of things that were down already.
@@ -30,6 +30,8 @@ pub(crate) struct Summary {
     pub(crate) ended_by_themselves: u64,
     pub(crate) answers: Answers,
     pub(crate) balanced: bool,
+    /// In spools and queues.
+    pub(crate) left_behind: Vec<String>,
     pub(crate) lost: u64,
     pub(crate) doubled: u64,
     pub(crate) protocol_errors: u64,
@@ -68,7 +70,12 @@ impl Summary {
         serde_json::from_reader(file).with_context(|| format!("{} is no summary", path.display()))
     }
 
-    pub(crate) fn of(scene: &Scene, args: &RunArgs, balanced: bool) -> anyhow::Result<Self> {
+    pub(crate) fn of(
+        scene: &Scene,
+        args: &RunArgs,
+        balanced: bool,
+        left_behind: Vec<String>,
+    ) -> anyhow::Result<Self> {
         let diary = diary::read(&scene.dir.join("faults.jsonl"))?;
         let requests = record::read(&scene.dir.join("record.jsonl"))?;
         let audit: Value = serde_json::from_reader(File::open(scene.dir.join("audit.json"))?)?;
@@ -82,13 +89,14 @@ impl Summary {
             seed: scene.seed,
             seconds: args.plan.seconds,
             webhooks_per_second: args.rate,
-            passed: balanced && ended_by_themselves == 0,
+            passed: balanced && ended_by_themselves == 0 && left_behind.is_empty(),
             faults: recoveries.len() as u64,
             faults_missed: count(|event| matches!(event, Event::Missed { .. })),
             killed_by_others: count(|event| matches!(event, Event::Gone { how: Exit::Killed, .. })),
             ended_by_themselves,
             answers: Answers { spooled: scene.spooled.get(), ..answers(&requests, &diary) },
             balanced,
+            left_behind,
             lost: number(&audit["lost"])?,
             doubled: number(&audit["doubled"])?,
             protocol_errors: number(&audit["laws"]["manners"])?,

@@ -131,7 +131,7 @@ impl Troupe {
     }
 
     /// Lets them end in their own time.
-    pub(crate) async fn leave(mut self) {
+    pub(crate) async fn leave(&mut self) {
         let last_first = Program::ALL.into_iter().rev();
         for process in last_first.filter_map(|program| self.programs.remove(&program)?.process) {
             process.thaw();

@@ -35,9 +35,12 @@ pub(crate) fn text(summary: &Summary) -> String {
         let text = |name: &str| breach[name].as_str().unwrap_or("?").to_owned();
         let _ = writeln!(out, "  ✗ {}: {}", text("id"), text("what"));
     }
+    for left in &summary.left_behind {
+        let _ = writeln!(out, "  ✗ {left}");
+    }
     let verdict = match (summary.balanced, summary.passed) {
         (true, true) => "The books balance.",
-        (true, false) => "THE BOOKS BALANCE, AND A PROGRAM ENDED BY ITSELF.",
+        (true, false) => "THE BOOKS BALANCE, AND MORE WENT WRONG THAN THEY TELL.",
         (false, _) => "THE BOOKS DO NOT BALANCE.",
     };
     let _ =

@@ -13,7 +13,7 @@ mod wait;
 pub use database::TestDatabase;
 pub use http::http_status;
 pub use link::Link;
-pub use namespace::Namespace;
+pub use namespace::{Namespace, messages_in};
 pub use private::{PrivateServers, Server};
 pub use process::{Process, Program};
 pub use servers::{amqp_url, database_url, free_port, redis_url};

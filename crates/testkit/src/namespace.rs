@@ -1,4 +1,5 @@
-use lapin::options::{ExchangeDeleteOptions, QueueDeleteOptions};
+use lapin::options::{ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions};
+use lapin::types::FieldTable;
 use lapin::{Connection, ConnectionProperties};
 use uuid::Uuid;
 
@@ -35,6 +36,17 @@ impl Namespace {
     }
 }
 
+/// How many messages wait in a queue of any broker, not counting those that a consumer holds; none where there
+/// is no such queue, or no broker.
+pub async fn messages_in(amqp_url: &str, queue: &str) -> Option<u32> {
+    let connection = Connection::connect(amqp_url, ConnectionProperties::default()).await.ok()?;
+    let channel = connection.create_channel().await.ok()?;
+    let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
+    let found = channel.queue_declare(queue.into(), options, FieldTable::default()).await.ok()?;
+    let _ = connection.close(200, "done".into()).await;
+    Some(found.message_count())
+}
+
 impl Drop for Namespace {
     fn drop(&mut self) {
         let name = self.name.clone();
@@ -66,8 +78,8 @@ async fn delete(name: &str) -> lapin::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use lapin::options::QueueDeclareOptions;
-    use lapin::types::FieldTable;
+    use lapin::BasicProperties;
+    use lapin::options::BasicPublishOptions;
 
     use super::*;
 
@@ -86,5 +98,29 @@ mod tests {
         declare(&queue, true).await.expect("the queue was just declared");
         drop(namespace);
         declare(&queue, true).await.expect_err("the queue should be gone");
+    }
+    #[tokio::test]
+    async fn messages_are_counted_without_being_taken() {
+        let namespace = Namespace::unique();
+        let queue = format!("{}.payments", namespace.name());
+        assert_eq!(messages_in(&amqp_url(), &queue).await, None);
+        declare(&queue, false).await.unwrap();
+        assert_eq!(messages_in(&amqp_url(), &queue).await, Some(0));
+
+        let connection = Connection::connect(&amqp_url(), ConnectionProperties::default()).await.unwrap();
+        let channel = connection.create_channel().await.unwrap();
+        channel.confirm_select(Default::default()).await.unwrap();
+        let options = BasicPublishOptions::default();
+        let sent = channel.basic_publish(
+            "".into(),
+            queue.as_str().into(),
+            options,
+            b"x",
+            BasicProperties::default(),
+        );
+        sent.await.unwrap().await.unwrap();
+        for _ in 0..2 {
+            assert_eq!(messages_in(&amqp_url(), &queue).await, Some(1));
+        }
     }
 }
