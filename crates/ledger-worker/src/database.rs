@@ -37,7 +37,7 @@ impl Gate {
     pub(crate) async fn watch(&self, ledger: &Ledger, readiness: &Readiness, cancel: &CancellationToken) {
         let mut told = None;
         while !cancel.is_cancelled() {
-            let seen = ledger.check_schema().await;
+            let seen = look(ledger).await;
             self.report(&seen, readiness);
             if told.replace(seen.is_ok()) != Some(seen.is_ok()) {
                 match &seen {
@@ -64,6 +64,11 @@ impl Gate {
         readiness.set("schema", schema);
         self.open.send_replace(seen.is_ok());
     }
+}
+
+async fn look(ledger: &Ledger) -> Result<(), LedgerError> {
+    ledger.check_writable().await?;
+    ledger.check_schema().await
 }
 
 #[cfg(test)]

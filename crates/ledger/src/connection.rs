@@ -16,7 +16,8 @@ const STATEMENT_DEADLINE: Duration = Duration::from_secs(12);
 
 pub(crate) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
-/// A pooled connection. One that missed a deadline is closed instead of going back.
+/// A pooled connection. One that missed a deadline, or leads to a server that takes no writes, is closed instead
+/// of going back.
 pub(crate) struct Connection {
     /// `None` only while dropping.
     client: Option<deadpool_postgres::Object>,
@@ -30,6 +31,11 @@ impl Connection {
 
     fn parts(&self) -> (&deadpool_postgres::Object, &AtomicBool) {
         (self.client.as_ref().expect("taken only in drop"), &self.spoiled)
+    }
+
+    /// Closes it instead of giving it back.
+    pub(crate) fn spoil(&self) {
+        self.spoiled.store(true, Ordering::Relaxed);
     }
 
     pub(crate) async fn transaction(&mut self) -> Result<Transaction<'_>, LedgerError> {
@@ -103,7 +109,11 @@ async fn bounded<T>(
     work: impl Future<Output = Result<T, tokio_postgres::Error>>,
 ) -> Result<T, LedgerError> {
     match tokio::time::timeout(STATEMENT_DEADLINE, work).await {
-        Ok(done) => done.map_err(LedgerError::from),
+        Ok(done) => done.map_err(LedgerError::from).inspect_err(|error| {
+            if error.ends_connection() {
+                spoiled.store(true, Ordering::Relaxed);
+            }
+        }),
         Err(_) => {
             tracing::warn!(statement = what, "postgres did not answer in time, dropping the connection");
             spoiled.store(true, Ordering::Relaxed);

@@ -22,6 +22,9 @@ pub enum LedgerError {
     /// The connection broke while a statement was under way; it may have happened.
     #[error("the connection to postgres broke")]
     Broken(#[source] tokio_postgres::Error),
+    /// A standby, or a primary that was told to take no writes.
+    #[error("postgres takes no writes: it is a standby, or read-only")]
+    ReadOnly,
     /// The server refused the statement.
     #[error("{0}")]
     Refused(Refusal),
@@ -62,7 +65,11 @@ impl LedgerError {
     /// statement can work later; false where the row itself is at fault (protocol C3).
     pub fn is_transient(&self) -> bool {
         match self {
-            Self::Unreachable(_) | Self::PoolExhausted | Self::Deadline(_) | Self::Broken(_) => true,
+            Self::Unreachable(_)
+            | Self::PoolExhausted
+            | Self::Deadline(_)
+            | Self::Broken(_)
+            | Self::ReadOnly => true,
             Self::Refused(refusal) => is_transient_code(&refusal.code),
             Self::Value(_)
             | Self::Stored { .. }
@@ -72,6 +79,16 @@ impl LedgerError {
             | Self::Setting(_)
             | Self::Schema(_)
             | Self::Migration(_) => false,
+        }
+    }
+
+    /// True where the connection itself is no good any more: the server behind it takes no writes (25006, after a
+    /// fail-over) or is going away (57P01 to 57P05). Another connection may reach another server (protocol C10).
+    pub(crate) fn ends_connection(&self) -> bool {
+        match self {
+            Self::ReadOnly => true,
+            Self::Refused(refusal) => refusal.code == "25006" || refusal.code.starts_with("57P0"),
+            _ => false,
         }
     }
 
@@ -90,10 +107,10 @@ impl LedgerError {
 }
 
 /// Protocol C3's classes, and beside them what is never a row's fault: a session that was ended for
-/// idling (25P03), a login or a right that is missing (28, 42501), a table that is not there yet (42P01).
+/// idling (25P03), a server that takes no writes (25006), a login or a right that is missing (28, 42501), a table that is not there yet (42P01).
 fn is_transient_code(code: &str) -> bool {
     const CLASSES: [&str; 6] = ["08", "28", "40", "53", "55", "57"];
-    const CODES: [&str; 3] = ["25P03", "42501", "42P01"];
+    const CODES: [&str; 4] = ["25006", "25P03", "42501", "42P01"];
     CLASSES.iter().any(|class| code.starts_with(class)) || CODES.contains(&code)
 }
 
@@ -149,8 +166,9 @@ mod tests {
 
     #[test]
     fn trouble_of_the_server_is_transient() {
-        for code in ["08006", "40001", "40P01", "53300", "55P03", "57P01", "57014", "25P03", "28P01", "42501"]
-        {
+        for code in [
+            "08006", "40001", "40P01", "53300", "55P03", "57P01", "57014", "25006", "25P03", "28P01", "42501",
+        ] {
             assert!(refused(code).is_transient(), "{code}");
         }
         assert!(LedgerError::Deadline(Duration::from_secs(12)).is_transient());
@@ -161,6 +179,16 @@ mod tests {
     fn trouble_of_a_row_is_not() {
         for code in ["22001", "22P02", "23505", "23514", "23001", "P0001", "XX000"] {
             assert!(!refused(code).is_transient(), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_takes_no_writes_or_goes_away_ends_the_connection() {
+        for code in ["25006", "57P01", "57P02", "57P03"] {
+            assert!(refused(code).ends_connection(), "{code}");
+        }
+        for code in ["57014", "40P01", "23505"] {
+            assert!(!refused(code).ends_connection(), "{code}");
         }
     }
 

@@ -24,7 +24,7 @@ pub(crate) type PlainConnection =
     tokio_postgres::Connection<tokio_postgres::Socket, tokio_postgres::tls::NoTlsStream>;
 
 statements! {
-    PING = "SELECT 1";
+    TAKES_NO_WRITES = "SELECT current_setting('transaction_read_only')::bool";
     APPLIED_MIGRATIONS = "SELECT version, name, checksum FROM refinery_schema_history ORDER BY version";
 }
 
@@ -80,9 +80,14 @@ impl Ledger {
         Ok(Self { pool, settings })
     }
 
-    /// One round trip.
-    pub async fn ping(&self) -> Result<(), LedgerError> {
-        self.connection().await?.query_one(PING, &[]).await.map(drop)
+    /// One round trip: somebody is there and takes writes, which a standby after a fail-over does not.
+    pub async fn check_writable(&self) -> Result<(), LedgerError> {
+        let connection = self.connection().await?;
+        if connection.query_one(TAKES_NO_WRITES, &[]).await?.try_get(0)? {
+            connection.spoil();
+            return Err(LedgerError::ReadOnly);
+        }
+        Ok(())
     }
 
     /// `Ok` when the database has exactly the migrations this program was built with.

@@ -31,6 +31,31 @@ async fn without_the_database_nothing_is_taken_and_with_it_all_is_recorded() {
     ends_well(worker).await;
 }
 
+/// A fail-over: the same address is a standby for a while. That is no message's fault (protocol C3).
+#[tokio::test]
+async fn a_server_that_takes_no_writes_costs_no_message() {
+    let stage = Stage::new().await;
+    let mut worker = stage.worker();
+    let ops = worker.address_after("ops listener on ").await;
+    let readiness = async |wanted: u16| {
+        eventually("readiness", BOUND, async || (http_status(ops, "/readyz").await? == wanted).then_some(()))
+            .await;
+    };
+    readiness(200).await;
+    stage.takes_no_writes(true).await;
+    for n in 0..5 {
+        stage.publish(Target::Payments, stage.stk(&format!("UIS{n:07}"))).await;
+    }
+    readiness(503).await;
+    assert!(worker.log().contains("takes no writes"), "{}", worker.log());
+    stage.takes_no_writes(false).await;
+    stage.becomes(EVENTS, 5).await;
+    readiness(200).await;
+    assert_eq!(stage.number("SELECT count(*) FROM dead_letters").await, 0);
+    stage.depth_becomes(Target::Payments, 0).await;
+    ends_well(worker).await;
+}
+
 #[tokio::test]
 async fn answers_lost_in_the_middle_double_nothing() {
     let stage = Stage::new().await;

@@ -111,6 +111,18 @@ impl Stage {
         Message { id: envelope.event_id.uuid(), headers: envelope.to_headers(), body: body.into() }
     }
 
+    /// For every session but ours, which was there before: the worker's are ended, and new ones find it so.
+    pub(crate) async fn takes_no_writes(&self, on: bool) {
+        let statement =
+            format!("ALTER DATABASE {} SET default_transaction_read_only = {on}", self.database.name());
+        self.client.batch_execute(&statement).await.unwrap();
+        if on {
+            let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+                WHERE datname = current_database() AND application_name = 'risiti-ledger-worker'";
+            self.client.execute(end, &[]).await.unwrap();
+        }
+    }
+
     pub(crate) async fn number(&self, statement: &str) -> i64 {
         self.client.query_one(statement, &[]).await.unwrap().get(0)
     }
