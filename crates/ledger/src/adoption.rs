@@ -10,9 +10,6 @@ use crate::statements::statements;
 use crate::submissions::StoredReceipt;
 
 statements! {
-    HOLD = "
-        UPDATE lane_leases SET lease_until = clock_timestamp() + interval '10 seconds'
-        WHERE device_id = $1 AND claim_id = $2 RETURNING device_id";
     OWNER = "SELECT state, invoice_no FROM invoices WHERE id = $1 AND device_id = $2 FOR UPDATE";
     HOLDER = "
         SELECT id FROM invoices WHERE device_id = $1 AND invoice_no = $2 AND id <> $3 FOR UPDATE";
@@ -72,7 +69,7 @@ impl Ledger {
         let (device, owner) = (claim.device.uuid(), owner.uuid());
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
-        if transaction.execute(HOLD, &[&device, &claim.claim_id]).await? == 0 {
+        if !claim.hold(&transaction).await? {
             return Ok(Adoption::ClaimGone);
         }
         let Some(row) = transaction.query_opt(OWNER, &[&owner, &device]).await? else {

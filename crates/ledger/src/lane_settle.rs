@@ -14,9 +14,6 @@ use crate::statements::statements;
 use crate::submissions::millis;
 
 statements! {
-    HOLD = "
-        UPDATE lane_leases SET lease_until = clock_timestamp() + interval '10 seconds'
-        WHERE device_id = $1 AND claim_id = $2 RETURNING device_id";
     ABSENT = "
         WITH held AS (
             UPDATE lane_leases SET lease_until = clock_timestamp() + interval '10 seconds'
@@ -149,7 +146,7 @@ impl Ledger {
         let device = claim.device.uuid();
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
-        if transaction.execute(HOLD, &[&device, &claim.claim_id]).await? == 0 {
+        if !claim.hold(&transaction).await? {
             return Ok(false);
         }
         let because = format!("{cause}: {message}");

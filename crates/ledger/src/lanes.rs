@@ -10,7 +10,7 @@ use risiti_domain::DeviceId;
 use uuid::Uuid;
 
 use crate::error::LedgerError;
-use crate::pool::Ledger;
+use crate::pool::{Ledger, Transaction};
 use crate::statements::statements;
 use crate::submissions::millis;
 
@@ -37,6 +37,10 @@ statements! {
             WHERE device_id = $1 AND token_at IS NOT NULL AND (SELECT count(*) FROM taken) >= 0
         )
         SELECT l.host FROM lanes l JOIN taken USING (device_id)";
+    /// Opens every transaction that writes to a lane (protocol D6).
+    HOLD = "
+        UPDATE lane_leases SET lease_until = clock_timestamp() + interval '10 seconds'
+        WHERE device_id = $1 AND claim_id = $2 RETURNING device_id";
     /// Rows that a transaction of ours holds are renewed by that transaction.
     RENEW = "
         UPDATE lane_leases SET lease_until = clock_timestamp() + interval '10 seconds'
@@ -67,6 +71,13 @@ pub struct Claim {
     pub claim_id: Uuid,
     /// As `lanes.host` has it: what the cap and the breaker count by.
     pub host: String,
+}
+
+impl Claim {
+    /// Locks and renews the lease for the rest of the transaction. False when the lane is no longer ours.
+    pub(crate) async fn hold(&self, transaction: &Transaction<'_>) -> Result<bool, LedgerError> {
+        Ok(transaction.execute(HOLD, &[&self.device.uuid(), &self.claim_id]).await? == 1)
+    }
 }
 
 impl Ledger {

@@ -13,9 +13,6 @@ use crate::statements::statements;
 use crate::submissions::millis;
 
 statements! {
-    HOLD = "
-        UPDATE lane_leases SET lease_until = clock_timestamp() + interval '10 seconds'
-        WHERE device_id = $1 AND claim_id = $2 RETURNING device_id";
     /// After the look-up at 15 minutes comes the one at 24 hours, and after that none.
     NEXT_DUE = "
         WITH due AS (
@@ -46,10 +43,10 @@ statements! {
 impl Ledger {
     /// The number is not this invoice's, as far as KRA shows now. False when the claim is gone.
     pub async fn late_look_up_absent(&self, claim: &Claim, late: &LateLookUp) -> Result<bool, LedgerError> {
-        let (device, invoice) = (claim.device.uuid(), late.invoice.uuid());
+        let invoice = late.invoice.uuid();
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
-        if transaction.execute(HOLD, &[&device, &claim.claim_id]).await? == 0 {
+        if !claim.hold(&transaction).await? {
             return Ok(false);
         }
         if late.discard && transaction.execute(DISCARD, &[&invoice]).await? == 1 {
