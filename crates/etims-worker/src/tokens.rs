@@ -1,6 +1,5 @@
 //! Lane tokens: hints that a device has work (protocol D3). They come twice, late, or not at all.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -8,7 +7,6 @@ use risiti_domain::DeviceId;
 use risiti_ledger::Ledger;
 use risiti_queue::{Consumer, Delivery, Message, Publisher, Target};
 use tokio::task::JoinSet;
-use uuid::Uuid;
 
 use crate::database::Database;
 use crate::lane::Lanes;
@@ -25,7 +23,10 @@ pub(crate) async fn publish(ledger: &Ledger, publisher: &Publisher, timeout: Dur
         for lane in some.iter().copied() {
             let publisher = publisher.clone();
             publishing.spawn(async move {
-                publisher.publish(Target::Lanes, message(lane), timeout).await.map_err(|error| (lane, error))
+                publisher
+                    .publish(Target::Lanes, Message::lane_token(lane.uuid()), timeout)
+                    .await
+                    .map_err(|error| (lane, error))
             });
         }
         for outcome in publishing.join_all().await {
@@ -69,7 +70,7 @@ pub(crate) async fn consume(lanes: Arc<Lanes>, database: &Database, mut consumer
 }
 
 async fn take(lanes: Arc<Lanes>, delivery: Delivery) {
-    match device(&delivery.message) {
+    match delivery.message.lane_device().map(DeviceId::from_uuid) {
         Some(device) => {
             if let Err(error) = lanes.quantum(device).await {
                 tracing::warn!(device_id = %device, %error, "lane left for later");
@@ -80,38 +81,5 @@ async fn take(lanes: Arc<Lanes>, delivery: Delivery) {
     // Done, or for the wake loop to mend: a token is a hint, and one that cannot be acked comes again.
     if let Err(error) = delivery.ack().await {
         tracing::debug!(%error, "token not acked");
-    }
-}
-
-fn message(lane: DeviceId) -> Message {
-    Message {
-        id: Uuid::now_v7(),
-        headers: BTreeMap::from([("risiti-device".to_owned(), lane.to_string())]),
-        body: serde_json::json!({ "device_id": lane }).to_string().into(),
-    }
-}
-
-fn device(message: &Message) -> Option<DeviceId> {
-    let body: serde_json::Value = serde_json::from_slice(&message.body).ok()?;
-    body.get("device_id")?.as_str()?.parse().ok()
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_names_its_device() {
-        let lane = DeviceId::from_uuid(Uuid::now_v7());
-        assert_eq!(device(&message(lane)), Some(lane));
-    }
-
-    #[test]
-    fn anything_else_names_none() {
-        for body in ["", "{}", "[]", r#"{"device_id": 7}"#, r#"{"device_id": "x"}"#] {
-            let message =
-                Message { id: Uuid::nil(), headers: BTreeMap::new(), body: body.as_bytes().to_vec().into() };
-            assert_eq!(device(&message), None, "{body}");
-        }
     }
 }

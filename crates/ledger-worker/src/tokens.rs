@@ -1,13 +1,11 @@
 //! Waking lanes. A token is a hint: one that cannot be published is left to the wake loop (protocol D3).
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::time::Duration;
 
-use bytes::Bytes;
 use risiti_domain::DeviceId;
 use risiti_ledger::{Ledger, Recorded};
 use risiti_queue::{Message, Publisher, Target};
-use uuid::Uuid;
 
 use crate::metrics::Metrics;
 
@@ -36,7 +34,10 @@ impl Waker {
 
     async fn publish(&self, lanes: &[DeviceId]) {
         let publishes = lanes.iter().map(|lane| async move {
-            let published = self.publisher.publish(Target::Lanes, token(*lane), self.publish_timeout).await;
+            let published = self
+                .publisher
+                .publish(Target::Lanes, Message::lane_token(lane.uuid()), self.publish_timeout)
+                .await;
             self.metrics.token(published.is_ok());
             published.err().map(|error| {
                 tracing::warn!(device_id = %lane, "failed to publish a lane token: {error}");
@@ -50,25 +51,5 @@ impl Waker {
         {
             tracing::warn!(lanes = failed.len(), "failed to take back token marks: {error}");
         }
-    }
-}
-
-fn token(lane: DeviceId) -> Message {
-    Message {
-        id: Uuid::now_v7(),
-        headers: BTreeMap::from([("risiti-device".to_owned(), lane.to_string())]),
-        body: Bytes::from(serde_json::json!({ "device_id": lane }).to_string()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_token_names_its_device_in_body_and_header() {
-        let token = token(DeviceId::from_uuid(Uuid::nil()));
-        assert_eq!(&token.body[..], br#"{"device_id":"00000000-0000-0000-0000-000000000000"}"#);
-        assert_eq!(token.headers["risiti-device"], Uuid::nil().to_string());
     }
 }

@@ -3,6 +3,7 @@
 mod broker;
 mod consumer;
 mod error;
+mod lane_token;
 mod link;
 mod message;
 mod pause;
