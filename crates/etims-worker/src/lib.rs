@@ -22,8 +22,8 @@ use std::time::Duration;
 
 use risiti_etims::{Backoff, Client, ClientSettings};
 use risiti_ledger::{DatabaseSettings, Ledger, Vault};
-use risiti_queue::{Broker, BrokerState, Target, Topology};
-use risiti_service::{BadSetting, Context, Readiness};
+use risiti_queue::{Broker, Target, Topology};
+use risiti_service::{BadSetting, Context};
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -70,7 +70,7 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
         _ = async { tokio::join!(work, keep) } => Ok(()),
         () = let_go(&context) => Ok(()),
         bad = database.watch(&keeper, &lanes.vault, &context.readiness) => Err(bad.into()),
-        () = watch_broker(&broker, &context.readiness) => Ok(()),
+        () = broker.tell(|state| context.readiness.set("broker", state)) => Ok(()),
     };
     broker.close().await;
     outcome
@@ -151,20 +151,4 @@ fn open_broker(settings: &Settings) -> Result<Broker, BadSetting> {
     let url = settings.amqp.amqp_url.expose_secret();
     Broker::start(url, topology, "risiti-etims-worker", CancellationToken::new())
         .map_err(|error| BadSetting::new("--amqp-url (AMQP_URL)", error.to_string()))
-}
-
-async fn watch_broker(broker: &Broker, readiness: &Readiness) {
-    let mut state = broker.state();
-    loop {
-        let seen = match *state.borrow_and_update() {
-            BrokerState::Up => Ok(()),
-            BrokerState::Down | BrokerState::Blocked => {
-                Err(broker.problem().unwrap_or_else(|| "not connected".to_owned()))
-            }
-        };
-        readiness.set("broker", seen);
-        if state.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
 }

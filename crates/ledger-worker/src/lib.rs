@@ -12,8 +12,8 @@ mod suspects;
 mod tokens;
 
 use risiti_ledger::{DatabaseSettings, Ledger};
-use risiti_queue::{Broker, BrokerState, Target, Topology};
-use risiti_service::{BadSetting, Context, Readiness};
+use risiti_queue::{Broker, Target, Topology};
+use risiti_service::{BadSetting, Context};
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
@@ -59,7 +59,7 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
     tokio::select! {
         () = work => {}
         () = gate.watch(&ledger, &context.readiness, &context.deadline) => {}
-        () = watch_broker(&broker, &context.readiness) => {}
+        () = broker.tell(|state| context.readiness.set("broker", state)) => {}
     }
     broker.close().await;
     Ok(())
@@ -91,20 +91,4 @@ async fn work(settings: &Settings, context: &Context, ledger: &Ledger, broker: &
         batches.run(broker.consumer(Target::Payments, settings.batches.prefetch)),
         suspects.run(broker.consumer(Target::Suspects, 1)),
     );
-}
-
-async fn watch_broker(broker: &Broker, readiness: &Readiness) {
-    let mut state = broker.state();
-    loop {
-        let seen = match *state.borrow_and_update() {
-            BrokerState::Up => Ok(()),
-            BrokerState::Down | BrokerState::Blocked => {
-                Err(broker.problem().unwrap_or_else(|| "not connected".to_owned()))
-            }
-        };
-        readiness.set("broker", seen);
-        if state.changed().await.is_err() {
-            std::future::pending::<()>().await;
-        }
-    }
 }

@@ -131,6 +131,22 @@ impl Broker {
         why(&self.0.publish.borrow()).or_else(|| why(&self.0.consume.borrow()))
     }
 
+    /// Tells of the state, now and at each change, in the form of a readiness check. Goes on until dropped.
+    pub async fn tell(&self, mut check: impl FnMut(Result<(), String>)) {
+        let mut state = self.state();
+        loop {
+            check(match *state.borrow_and_update() {
+                BrokerState::Up => Ok(()),
+                BrokerState::Down | BrokerState::Blocked => {
+                    Err(self.problem().unwrap_or_else(|| "not connected".to_owned()))
+                }
+            });
+            if state.changed().await.is_err() {
+                std::future::pending::<()>().await;
+            }
+        }
+    }
+
     /// Waits until the broker takes publishes. Only a cancelled broker makes it wait for ever.
     pub async fn wait_up(&self) {
         let mut state = self.state();
