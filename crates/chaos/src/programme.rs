@@ -12,11 +12,17 @@ use serde::{Deserialize, Serialize};
 #[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
 #[serde(rename_all = "kebab-case")]
 pub(crate) enum Program {
+    #[serde(rename = "ingress-1")]
     Ingress1,
+    #[serde(rename = "ingress-2")]
     Ingress2,
+    #[serde(rename = "ledger-worker-1")]
     LedgerWorker1,
+    #[serde(rename = "ledger-worker-2")]
     LedgerWorker2,
+    #[serde(rename = "etims-worker-1")]
     EtimsWorker1,
+    #[serde(rename = "etims-worker-2")]
     EtimsWorker2,
     EtimsSim,
     EtimsSimGateway,

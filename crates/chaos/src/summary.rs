@@ -114,7 +114,8 @@ fn answers(requests: &[Request], diary: &[Entry]) -> Answers {
         answers.requests += 1;
         match request.status {
             Some(200) => answers.answered_200 += 1,
-            Some(503) => answers.unavailable += 1,
+            // 408: an ingress that was frozen or starved found the body late.
+            Some(503 | 408) => answers.unavailable += 1,
             Some(_) => answers.refused += 1,
             None => answers.unanswered += 1,
         }

@@ -78,7 +78,7 @@ fn rows(summary: &Summary) -> Vec<(&'static str, u64)> {
         ("answered 200", answers.answered_200),
         ("of these, kept by the spool", answers.spooled),
         ("forged or malformed, refused", answers.refused),
-        ("answered 503", answers.unavailable),
+        ("answered 503, or 408 after a freeze", answers.unavailable),
         ("never answered", answers.unanswered),
         ("answers later than 3 s from an ingress that lived", answers.late_from_live),
         ("answers later than 3 s from one that was killed or frozen", answers.late_from_struck),

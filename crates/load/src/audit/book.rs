@@ -56,6 +56,8 @@ pub(crate) struct Requests {
 }
 
 const LATE_MS: u64 = 100;
+/// An ingress that was frozen or starved finds that the body took too long, and says so; nothing was confirmed.
+pub(crate) const FOUND_LATE: u16 = 408;
 
 impl Book {
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
@@ -101,7 +103,7 @@ impl Told {
     fn answered(&mut self, sent: &Sent) {
         let arrival = match sent.status {
             Some(200) => Arrival::Certain,
-            None | Some(503) => Arrival::Perhaps,
+            None | Some(503 | FOUND_LATE) => Arrival::Perhaps,
             Some(other) => {
                 self.wrong_answers.push(other);
                 Arrival::Perhaps
@@ -118,7 +120,7 @@ impl Requests {
         self.sent += 1;
         match sent.status {
             Some(200) => self.accepted += 1,
-            Some(503) => self.unavailable += 1,
+            Some(503 | FOUND_LATE) => self.unavailable += 1,
             Some(_) => self.refused += 1,
             None => self.unanswered += 1,
         }
@@ -143,7 +145,7 @@ mod tests {
         let teller = Teller { fleet: &fleet, seed: 1, now: "2026-11-23T12:00:00Z".parse().unwrap() };
         let mut file = tempfile::NamedTempFile::new().unwrap();
         let mut line = |line: &Line| writeln!(file, "{}", serde_json::to_string(line).unwrap()).unwrap();
-        for story in 0..3 {
+        for story in 0..4 {
             line(&Line::Payment(teller.story(story).expected));
         }
         let sent = |story, status, duplicate| Line::Sent(sent(story, status, duplicate));
@@ -153,12 +155,15 @@ mod tests {
         for answer in [sent(1, None, false), sent(0, Some(200), true), sent(1, Some(404), false)] {
             line(&answer);
         }
+        line(&sent(2, Some(FOUND_LATE), false));
         let book = Book::read(file.path()).unwrap();
         let first = |at: usize| book.stories[at].arrivals[0];
-        assert_eq!([first(0), first(1), first(2)], [Arrival::Certain, Arrival::Perhaps, Arrival::Never]);
+        assert_eq!(first(3), Arrival::Never);
+        assert_eq!([first(0), first(1), first(2)], [Arrival::Certain, Arrival::Perhaps, Arrival::Perhaps]);
         assert_eq!(book.stories[1].wrong_answers, [404]);
-        assert_eq!((book.certain(), book.unconfirmed()), (1, 1));
-        assert_eq!((book.requests.sent, book.requests.duplicates, book.requests.unanswered), (6, 1, 2));
+        assert!(book.stories[2].wrong_answers.is_empty());
+        assert_eq!((book.certain(), book.unconfirmed()), (1, 2));
+        assert_eq!((book.requests.sent, book.requests.duplicates, book.requests.unanswered), (7, 1, 2));
     }
     #[test]
     fn what_was_due_and_did_not_leave_is_counted_apart() {

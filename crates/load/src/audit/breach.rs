@@ -14,6 +14,7 @@ pub(crate) enum Law {
     Manners,
     Refused,
     NothingInvented,
+    History,
 }
 
 #[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
@@ -37,7 +38,7 @@ pub(crate) struct Breach {
 pub(crate) struct Breaches(pub(crate) Vec<Breach>);
 
 impl Law {
-    pub(crate) const ALL: [Self; 8] = [
+    pub(crate) const ALL: [Self; 9] = [
         Self::Kept,
         Self::OnePayment,
         Self::OneReceipt,
@@ -46,6 +47,7 @@ impl Law {
         Self::Manners,
         Self::Refused,
         Self::NothingInvented,
+        Self::History,
     ];
 
     pub(crate) fn text(self) -> &'static str {
@@ -57,6 +59,7 @@ impl Law {
             Self::Sequence => "numbers run from 1 without a gap, and receipts agree",
             Self::Manners => "nothing at KRA was out of order",
             Self::Refused => "forged and malformed requests were refused, and the authentic ones kept",
+            Self::History => "every state was reached by moves that are written down",
             Self::NothingInvented => "no event, payment or sale that nobody told of",
         }
     }

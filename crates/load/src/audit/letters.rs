@@ -5,7 +5,7 @@ use std::path::Path;
 
 use serde::Deserialize;
 
-use super::book::Book;
+use super::book::{Book, FOUND_LATE};
 use super::breach::{Breaches, Law};
 use crate::admin;
 
@@ -30,7 +30,7 @@ pub(crate) fn check(book: &Book, letters: Option<&[Letter]>, breaches: &mut Brea
         let stray = &told.stray;
         for status in told.answers.iter().flatten() {
             // Our own trouble may come first.
-            if *status != stray.status && *status != 503 {
+            if *status != stray.status && ![503, FOUND_LATE].contains(status) {
                 let what = format!("{} was answered {status}, not {}", stray.what, stray.status);
                 breaches.wrong(Law::Refused, format!("request {}", stray.story), what);
             }

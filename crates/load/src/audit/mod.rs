@@ -3,6 +3,7 @@
 
 mod book;
 mod breach;
+mod histories;
 mod letters;
 mod payments;
 mod receipts;
@@ -55,6 +56,7 @@ pub(crate) async fn run(args: AuditArgs) -> anyhow::Result<ExitCode> {
     receipts::check(&found, &views, &Authority::new(&fleet, &filed), &mut breaches);
     receipts::check_authority(&filed, &stats, &mut breaches);
     letters::check(&book, letters.as_deref(), &mut breaches);
+    histories::check(&views.histories, &mut breaches);
     let summary = summary(&book, &views, &filed, &stats, letters.as_deref(), breaches, settled.waited);
 
     let json = serde_json::to_string_pretty(&summary)?;

@@ -77,6 +77,7 @@ fn audit(arrival: Arrival, event: bool, payments: Vec<Payment>) -> Vec<(Law, Str
         payments,
         invoices: HashMap::new(),
         moves: Default::default(),
+        histories: Vec::new(),
     };
     let mut breaches = Breaches::default();
     check(&book, &views, &mut breaches);

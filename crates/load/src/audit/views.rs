@@ -15,6 +15,16 @@ pub(crate) struct Views {
     /// By payment.
     pub(crate) invoices: HashMap<String, Vec<Invoice>>,
     pub(crate) moves: Moves,
+    pub(crate) histories: Vec<History>,
+}
+
+/// The state of a payment or an invoice, and every move that is written down of it.
+#[derive(Debug)]
+pub(crate) struct History {
+    pub(crate) id: String,
+    pub(crate) state: String,
+    /// From (none: it was made), to.
+    pub(crate) moves: Vec<(Option<String>, String)>,
 }
 
 pub(crate) struct Event {
@@ -77,6 +87,13 @@ const MOVES: &str = "
     SELECT count(DISTINCT subject_id) FILTER (WHERE to_state = 'dead'),
            count(*) FILTER (WHERE from_state = 'dead' AND to_state = 'pending')
     FROM report_transitions WHERE subject = 'invoice'";
+const HISTORIES: &str = "
+    SELECT s.id::text, s.state, t.from_state, t.to_state
+    FROM (SELECT 'payment' AS subject, payment_id AS id, state FROM report_payments WHERE merchant = ANY($1)
+          UNION ALL
+          SELECT 'invoice', invoice_id, state FROM report_invoices WHERE merchant = ANY($1)) s
+    LEFT JOIN report_transitions t ON t.subject = s.subject AND t.subject_id = s.id
+    ORDER BY s.subject, s.id";
 /// A credit note of a sale that was never filed waits for it, and nobody works on it.
 const OPEN: &str = "
     SELECT (SELECT count(*) FROM report_events WHERE merchant = ANY($1)),
@@ -121,12 +138,24 @@ impl Database {
         for row in self.0.query(INVOICES, &[&merchants]).await? {
             invoices.entry(row.try_get(0)?).or_default().push(invoice(&row)?);
         }
+        let mut histories: Vec<History> = Vec::new();
+        for row in self.0.query(HISTORIES, &[&merchants]).await? {
+            let id: String = row.try_get(0)?;
+            if histories.last().is_none_or(|last| last.id != id) {
+                histories.push(History { id, state: row.try_get(1)?, moves: Vec::new() });
+            }
+            let (from, to): (Option<String>, Option<String>) = (row.try_get(2)?, row.try_get(3)?);
+            if let (Some(history), Some(to)) = (histories.last_mut(), to) {
+                history.moves.push((from, to));
+            }
+        }
         let moves = self.0.query_one(MOVES, &[]).await?;
         Ok(Views {
             events,
             payments: payments.iter().map(payment).collect::<anyhow::Result<_>>()?,
             invoices,
             moves: Moves { ever_dead: moves.try_get(0)?, replayed: moves.try_get(1)? },
+            histories,
         })
     }
 }
