@@ -10,6 +10,7 @@
 #   services.sh start|stop|kill|freeze|thaw SERVER…    some of postgres, rabbitmq, redis: kill is SIGKILL and
 #                                freeze SIGSTOP, of all processes of a server; start brings it back with its
 #                                data on the same port and waits until it accepts work
+#   services.sh rabbitmqctl ARG…   the broker's own tool, on the private node
 #   services.sh hold SERVER…     starts these and prints env; when its standard input ends, however its caller
 #                                ended, it stops and removes the set. Takes RISITI_SERVICES_DIR
 #
@@ -253,6 +254,14 @@ stop() {
     unlock
 }
 
+rabbitmqctl() {
+    own_servers rabbitmq
+    local environment
+    rabbitmq_environment
+    # Beside the server's script: the one in the path switches to another user.
+    exec env "${environment[@]}" "$(dirname "$(rabbitmq_script)")/rabbitmqctl" "$@"
+}
+
 let_go() {
     down --purge
     rm -f "$state/lock"
@@ -358,7 +367,7 @@ run_forwarding() {
 command=${1:-}
 shift || true
 case $command in
-up | down | status | with | start | stop | hold) "$command" "$@" ;;
+up | down | status | with | start | stop | rabbitmqctl | hold) "$command" "$@" ;;
 kill) signal_servers KILL "$@" ;;
 freeze) signal_servers STOP "$@" ;;
 thaw) signal_servers CONT "$@" ;;

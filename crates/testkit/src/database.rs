@@ -8,6 +8,7 @@ use crate::servers::{clean_up, database_url};
 /// that is still open to it.
 #[derive(Debug)]
 pub struct TestDatabase {
+    server: String,
     name: String,
     url: String,
 }
@@ -16,17 +17,24 @@ impl TestDatabase {
     /// # Panics
     /// Where `DATABASE_URL` is missing, does not answer, or its role may not create databases.
     pub async fn create() -> TestDatabase {
-        let server = database_url();
+        TestDatabase::create_on(&database_url()).await
+    }
+
+    /// On another server than the one that all tests share; drop it before that.
+    ///
+    /// # Panics
+    /// Where nothing answers there, or its role may not create databases.
+    pub async fn create_on(server: &str) -> TestDatabase {
         let name = format!("risiti_test_{}", Uuid::now_v7().simple());
-        let client = connect(&server).await;
+        let client = connect(server).await;
         client
             .batch_execute(&format!("CREATE DATABASE {name}"))
             .await
             .expect("creating a database for a test");
 
-        let mut url = Url::parse(&server).expect("DATABASE_URL is a URL");
+        let mut url = Url::parse(server).expect("a server is a URL");
         url.set_path(&name);
-        TestDatabase { name, url: url.into() }
+        TestDatabase { server: server.to_owned(), name, url: url.into() }
     }
 
     /// What a program takes as `DATABASE_URL`.
@@ -54,8 +62,9 @@ impl TestDatabase {
 impl Drop for TestDatabase {
     fn drop(&mut self) {
         let statement = format!("DROP DATABASE IF EXISTS {} WITH (FORCE)", self.name);
+        let server = self.server.clone();
         clean_up(async move {
-            let _ = connect(&database_url()).await.batch_execute(&statement).await;
+            let _ = connect(&server).await.batch_execute(&statement).await;
         });
     }
 }

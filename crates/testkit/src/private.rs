@@ -6,8 +6,6 @@ use std::process::{Child, Command, Stdio};
 
 use tempfile::TempDir;
 use tokio_postgres::Client;
-use url::Url;
-use uuid::Uuid;
 
 use crate::database::connect;
 use crate::process::target_folder;
@@ -90,19 +88,6 @@ impl PrivateServers {
         &self.redis_url
     }
 
-    /// Another empty database; it goes with the server.
-    ///
-    /// # Panics
-    /// Where Postgres does not answer.
-    pub async fn create_database(&self) -> String {
-        let name = format!("risiti_{}", Uuid::now_v7().simple());
-        let created = self.connect().await.batch_execute(&format!("CREATE DATABASE {name}")).await;
-        created.expect("creating a database");
-        let mut url = Url::parse(&self.postgres_url).expect("services.sh prints URLs");
-        url.set_path(&name);
-        url.into()
-    }
-
     /// A connection to the first database.
     ///
     /// # Panics
@@ -137,8 +122,17 @@ impl PrivateServers {
         self.run("thaw", server).await;
     }
 
+    /// As an operator of the broker.
+    pub async fn rabbitmqctl(&self, args: &[&str]) {
+        self.services("rabbitmqctl", args).await;
+    }
+
     async fn run(&self, command: &str, server: Server) {
-        let command = services(self.folder.path(), command, &[server.name()]);
+        self.services(command, &[server.name()]).await;
+    }
+
+    async fn services(&self, command: &str, args: &[&str]) {
+        let command = services(self.folder.path(), command, args);
         let output = tokio::process::Command::from(command).stdin(Stdio::null()).output().await;
         let output = output.expect("running deploy/local/services.sh");
         assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
@@ -168,12 +162,12 @@ impl Drop for PrivateServers {
     }
 }
 
-fn services(folder: &Path, command: &str, servers: &[&str]) -> Command {
+fn services(folder: &Path, command: &str, args: &[&str]) -> Command {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/local/services.sh");
     let mut services = Command::new(script);
     // What kills a test may kill its whole process group, and this has to tidy up after it.
     services.process_group(0);
-    services.arg(command).args(servers).env("RISITI_SERVICES_DIR", folder);
+    services.arg(command).args(args).env("RISITI_SERVICES_DIR", folder);
     services
 }
 
@@ -188,7 +182,7 @@ mod tests {
     use std::time::Duration;
 
     use super::*;
-    use crate::{Program, eventually};
+    use crate::{Program, TestDatabase, eventually};
 
     const BOUND: Duration = Duration::from_secs(60);
 
@@ -209,15 +203,15 @@ mod tests {
         let servers = PrivateServers::start(&[Server::Postgres]).await;
         assert_ne!(servers.postgres_url(), crate::database_url());
         let folder = servers.folder.path().to_str().unwrap().to_owned();
-        let url = servers.create_database().await;
-        let client = connect(&url).await;
+        let database = TestDatabase::create_on(servers.postgres_url()).await;
+        let client = database.connect().await;
         client.batch_execute("CREATE TABLE kept (x int)").await.unwrap();
 
         servers.kill(Server::Postgres).await;
         assert!(!answers(&servers).await);
         client.batch_execute("SELECT 1").await.unwrap_err();
         servers.restart(Server::Postgres).await;
-        connect(&url).await.batch_execute("SELECT x FROM kept").await.unwrap();
+        database.connect().await.batch_execute("SELECT x FROM kept").await.unwrap();
 
         servers.freeze(Server::Postgres).await;
         assert!(!answers(&servers).await);
@@ -231,7 +225,7 @@ mod tests {
         servers.connect().await;
 
         assert!(processes_of(&folder) > 0);
-        drop(servers);
+        drop((database, servers));
         assert_eq!(processes_of(&folder), 0);
         assert!(!Path::new(&folder).exists());
     }

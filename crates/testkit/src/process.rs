@@ -126,6 +126,10 @@ pub struct Process {
 }
 
 impl Process {
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     pub fn id(&self) -> u32 {
         self.child.id()
     }

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use risiti_testkit::{Namespace, Process, Program, TestDatabase, eventually, http_status};
+use risiti_testkit::{Namespace, PrivateServers, Process, Program, TestDatabase, eventually, http_status};
 use serde_json::{Value, json};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -12,6 +12,8 @@ const CREDENTIALS_KEY: &str = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
 pub(crate) struct Stack {
     pub(crate) database: TestDatabase,
     namespace: Namespace,
+    amqp_url: String,
+    redis_url: String,
     data: tempfile::TempDir,
     client: reqwest::Client,
     pub(crate) simulator: SocketAddr,
@@ -27,13 +29,26 @@ pub(crate) struct Running {
 impl Stack {
     /// A migrated database and one merchant whose short code files through a device of the simulator.
     pub(crate) async fn new() -> Self {
+        let database = TestDatabase::create().await;
+        Self::on(database, risiti_testkit::amqp_url(), risiti_testkit::redis_url()).await
+    }
+
+    /// The same on servers of its own.
+    pub(crate) async fn on_private(servers: &PrivateServers) -> Self {
+        let database = TestDatabase::create_on(servers.postgres_url()).await;
+        Self::on(database, servers.amqp_url().to_owned(), servers.redis_url().to_owned()).await
+    }
+
+    async fn on(database: TestDatabase, amqp_url: String, redis_url: String) -> Self {
         rustls::crypto::ring::default_provider().install_default().ok();
         let mut sim =
             Program::built("etims-sim").args(["--listen", "127.0.0.1:0", "--dialect", "legacy"]).start();
         let simulator = sim.address_after("listening on http://").await;
         let mut stack = Self {
-            database: TestDatabase::create().await,
+            database,
             namespace: Namespace::unique(),
+            amqp_url,
+            redis_url,
             data: tempfile::tempdir().unwrap(),
             client: reqwest::Client::builder().timeout(PATIENCE).build().unwrap(),
             simulator,
@@ -97,8 +112,8 @@ impl Stack {
     pub(crate) fn program(&self, name: &str) -> Program {
         Program::built(name)
             .env("DATABASE_URL", self.database.url())
-            .env("AMQP_URL", risiti_testkit::amqp_url())
-            .env("RISITI_REDIS_URL", risiti_testkit::redis_url())
+            .env("AMQP_URL", &self.amqp_url)
+            .env("RISITI_REDIS_URL", &self.redis_url)
             .env("RISITI_NAMESPACE", self.namespace.name())
             .env("RISITI_CREDENTIALS_KEY", CREDENTIALS_KEY)
             .env("RISITI_LISTEN", "127.0.0.1:0")
@@ -113,11 +128,19 @@ impl Stack {
         let mut process = self.program(name).start();
         let ops = process.address_after("ops listener on ").await;
         let running = Running { process, ops };
-        eventually(&format!("{name} is ready"), PATIENCE, async || {
-            (http_status(running.ops, "/readyz").await? == 200).then_some(())
+        running.is_ready().await;
+        running
+    }
+
+    /// `/readyz` is 503 and says so.
+    pub(crate) async fn misses(&self, running: &Running, what: &str) {
+        let url = format!("http://{}/readyz", running.ops);
+        let name = format!("{what:?} in the readiness of {}", running.process.name());
+        eventually(&name, PATIENCE, async || {
+            let answer = self.client.get(&url).send().await.ok()?;
+            (answer.status() == 503 && answer.text().await.ok()?.contains(what)).then_some(())
         })
         .await;
-        running
     }
 
     pub(crate) async fn post(&self, ingress: SocketAddr, route: &str, body: &str) -> (u16, String) {
@@ -153,6 +176,13 @@ impl Stack {
 }
 
 impl Running {
+    pub(crate) async fn is_ready(&self) {
+        eventually(&format!("{} is ready", self.process.name()), PATIENCE, async || {
+            (http_status(self.ops, "/readyz").await? == 200).then_some(())
+        })
+        .await;
+    }
+
     pub(crate) async fn webhooks(&mut self) -> SocketAddr {
         self.process.address_after("webhooks listener on ").await
     }
