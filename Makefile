@@ -43,6 +43,9 @@ fuzz: export FUZZ_CASES = $(CASES)
 fuzz: linker
 	cargo test --locked --profile fuzz -p risiti-providers --test hostile -- --nocapture
 	cargo test --locked --profile fuzz -p risiti-etims --lib hostile -- --nocapture
+	cargo build --locked -p risiti-ingress -p risiti-ledger-worker
+	$(with_servers) cargo test --locked -p risiti-ingress --test webhooks framing -- --nocapture
+	$(with_servers) cargo test --locked -p risiti-ledger-worker --test worker hostile -- --nocapture
 
 ## make up      the demo's stack, left running
 up: linker

@@ -118,8 +118,8 @@ impl Ledger {
 
     /// Call it after the message was confirmed by `[dead]`, and acknowledge the source after it (protocol E1).
     pub async fn insert_message_dead_letter(&self, letter: &MessageDeadLetter) -> Result<(), LedgerError> {
-        let headers: BTreeMap<&str, String> =
-            letter.headers.iter().map(|(name, value)| (name.as_str(), storable(value))).collect();
+        let headers: BTreeMap<String, String> =
+            letter.headers.iter().map(|(name, value)| (storable(name), storable(value))).collect();
         let connection = self.connection().await?;
         connection
             .execute(

@@ -6,7 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result};
 use indicatif::ProgressBar;
 use risiti_ledger::{DeadLetterFilter, Ledger, PileItem, ReplayRun, RunTally, Standing};
-use risiti_queue::{Broker, BrokerError, Delivery, Publisher, Target};
+use risiti_queue::{Broker, BrokerError, Delivery, Message, PublishError, Publisher, Target};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
@@ -17,6 +17,8 @@ use crate::pace::Pace;
 /// Between two tries of an item that the database could not serve just then.
 const TRY_AGAIN: Duration = Duration::from_millis(300);
 const TRIES_MAX: u32 = 5;
+/// Of a message that has more of them than a publisher of ours takes; ours stay far below.
+const KEPT_HEADERS_BYTES_MAX: usize = 32 * 1024;
 
 pub(crate) struct Pass<'a> {
     pub(crate) ledger: &'a Ledger,
@@ -83,15 +85,29 @@ impl Pass<'_> {
             },
         };
         if let Then::ToTheTail = then {
-            let message = delivery.message.clone();
-            let put = self.publisher.publish(Target::Dead, message, self.publish_timeout).await;
-            put.context("failed to put a dead letter back")?;
+            self.put_back(delivery.message.clone()).await.context("failed to put a dead letter back")?;
         }
         match delivery.ack().await {
             // It comes again, and is seen to be solved then.
             Ok(()) | Err(BrokerError::Stale) => Ok(()),
             Err(error) => Err(error).context("failed to acknowledge a dead letter"),
         }
+    }
+
+    /// To the tail. One that is not ours may have headers larger than we send: it keeps those that fit.
+    async fn put_back(&self, message: Message) -> Result<(), PublishError> {
+        let published = self.publisher.publish(Target::Dead, message.clone(), self.publish_timeout).await;
+        if !matches!(published, Err(PublishError::Oversized)) {
+            return published;
+        }
+        let mut left = KEPT_HEADERS_BYTES_MAX;
+        let headers = message.headers.into_iter().filter(|(name, value)| {
+            let fits = left.checked_sub(name.len() + value.len() + 8);
+            left = fits.unwrap_or(left);
+            fits.is_some()
+        });
+        let headers = headers.collect();
+        self.publisher.publish(Target::Dead, Message { headers, ..message }, self.publish_timeout).await
     }
 
     /// Those whose message was lost, and those that were brought up without one.

@@ -1,6 +1,8 @@
-use lapin::options::{ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions};
-use lapin::types::FieldTable;
-use lapin::{Connection, ConnectionProperties};
+use lapin::options::{
+    BasicPublishOptions, ConfirmSelectOptions, ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions,
+};
+use lapin::types::{AMQPValue, DecimalValue, FieldTable};
+use lapin::{BasicProperties, Connection, ConnectionProperties};
 use uuid::Uuid;
 
 use crate::servers::{amqp_url, clean_up};
@@ -34,6 +36,16 @@ impl Namespace {
         let queue = format!("{}.{suffix}", self.name);
         delete_queues(&[queue]).await.expect("deleting a queue");
     }
+
+    /// Puts a message into a queue that no program of ours would write: no id, and headers of every type that
+    /// AMQP has, among them so many bytes of text.
+    ///
+    /// # Panics
+    /// Where the broker does not take it.
+    pub async fn publish_strange(&self, suffix: &str, body: &[u8], header_bytes: usize) {
+        let queue = format!("{}.{suffix}", self.name);
+        publish_strange(&queue, body, header_bytes).await.expect("publishing to a queue");
+    }
 }
 
 /// How many messages wait in a queue of any broker, not counting those that a consumer holds; none where there
@@ -65,6 +77,36 @@ async fn delete_queues(queues: &[String]) -> lapin::Result<()> {
     connection.close(200, "done".into()).await
 }
 
+async fn publish_strange(queue: &str, body: &[u8], header_bytes: usize) -> lapin::Result<()> {
+    let mut inner = FieldTable::default();
+    inner.insert("deep".into(), AMQPValue::Void);
+    let mut headers = FieldTable::default();
+    for (name, value) in [
+        ("risiti-event-id", AMQPValue::LongLongInt(-1)),
+        ("risiti-merchant-id", AMQPValue::Boolean(true)),
+        ("risiti-channel", AMQPValue::FieldTable(inner)),
+        ("risiti-format", AMQPValue::ByteArray(vec![0xff, 0].into())),
+        ("risiti-received-at", AMQPValue::Timestamp(0)),
+        ("risiti-paystack-live", AMQPValue::DecimalValue(DecimalValue { scale: 255, value: u32::MAX })),
+        ("risiti-kind", AMQPValue::Double(1.5)),
+        ("a\0name", AMQPValue::LongString(vec![0, 0xff, 0xfe].into())),
+        ("", AMQPValue::LongString("\0".into())),
+        ("text", AMQPValue::LongString("t".repeat(header_bytes).into())),
+    ] {
+        headers.insert(name.into(), value);
+    }
+    let properties = BasicProperties::default()
+        .with_headers(headers)
+        .with_message_id("no id".into())
+        .with_content_type("\0".into());
+    let connection = Connection::connect(&amqp_url(), ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    let options = BasicPublishOptions::default();
+    channel.basic_publish("".into(), queue.into(), options, body, properties).await?.await?;
+    connection.close(200, "done".into()).await
+}
+
 async fn delete(name: &str) -> lapin::Result<()> {
     // The broker answers "gone" also for what was never there.
     delete_queues(&QUEUES.map(|queue| format!("{name}{queue}"))).await?;
@@ -78,9 +120,6 @@ async fn delete(name: &str) -> lapin::Result<()> {
 
 #[cfg(test)]
 mod tests {
-    use lapin::BasicProperties;
-    use lapin::options::BasicPublishOptions;
-
     use super::*;
 
     async fn declare(queue: &str, passive: bool) -> lapin::Result<lapin::Queue> {

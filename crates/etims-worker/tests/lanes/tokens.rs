@@ -39,6 +39,49 @@ async fn two_workers_and_many_tokens_make_one_call_at_a_time_per_lane() {
     }
 }
 
+/// Whatever stands in the queue of tokens is dropped or leads nowhere, and holds up nobody.
+#[tokio::test]
+async fn tokens_that_are_none_are_dropped() {
+    let stage = Stage::new().await;
+    let device = stage.device(1).await;
+    stage.owe(&device, 3).await;
+    stage.sql("UPDATE lanes SET token_at = now()").await;
+    let topology = Topology::new(stage.namespace.name()).unwrap();
+    let broker = Broker::start(&amqp_url(), topology, "test", CancellationToken::new()).unwrap();
+    broker.wait_up().await;
+    let deep = "[".repeat(100_000);
+    let bodies = [
+        "",
+        "{",
+        "null",
+        "[]",
+        "\0",
+        "{\"device_id\":null}",
+        "{\"device_id\":\"\\u0000\"}",
+        "{\"device_id\":[[]]}",
+        &deep,
+        "{\"device_id\":\"00000000-0000-0000-0000-000000000000\"}",
+        "{\"device_id\":1e999}",
+        "{\"device_id\":\"x\",\"device_id\":7}",
+    ];
+    for body in bodies {
+        stage.namespace.publish_strange("lanes", body.as_bytes(), 70_000).await;
+    }
+    stage.namespace.publish_strange("lanes", &[0xff; 1_000], 0).await;
+    stage
+        .namespace
+        .publish_strange("lanes", json!({ "device_id": device.id }).to_string().as_bytes(), 0)
+        .await;
+    let mut worker = stage.worker().start();
+    stage.until_filed(3).await;
+    eventually("the queue of tokens is empty", BOUND, async || {
+        (broker.depth(Target::Lanes).await.ok()? == 0).then_some(())
+    })
+    .await;
+    assert!(worker.try_exit().is_none() && !worker.log().contains("panicked"), "{}", worker.log());
+    end(worker).await;
+}
+
 #[tokio::test]
 async fn a_lost_token_is_made_up_for() {
     let stage = Stage::new().await;

@@ -2,9 +2,11 @@
 #![expect(clippy::unwrap_used, reason = "a stage that cannot be set fails its test")]
 
 mod framing;
+mod heads;
 mod https;
 mod raw;
 mod refusals;
+mod script;
 mod slow;
 mod stage;
 

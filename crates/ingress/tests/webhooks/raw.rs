@@ -83,7 +83,7 @@ pub(crate) async fn lives_on(stage: &Stage, ingress: &Ingress) {
     assert_eq!(risiti_testkit::http_status(ingress.ops, "/healthz").await, Some(200));
     let body = crate::stage::stk_success("UIS4999999");
     assert_eq!(ingress.post(stage, &stage.stk(), body.clone()).await.status(), 200);
-    assert_eq!(taken(stage).await, [(body.into_bytes(), true)]);
+    assert!(taken(stage).await.contains(&(body.into_bytes(), true)));
     let log = ingress.process.log();
     for never in ["panicked", "254708374149", "708374149", stage.secret.as_str(), "MpesaReceiptNumber"] {
         assert!(!log.contains(never), "{never} is in the log:\n{log}");

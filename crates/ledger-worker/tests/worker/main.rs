@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod aside;
+mod hostile;
 mod losses;
 mod path;
 mod stage;

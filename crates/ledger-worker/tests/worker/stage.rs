@@ -22,7 +22,7 @@ pub(crate) struct Stage {
     pub(crate) broker: Broker,
     pub(crate) merchant: MerchantId,
     pub(crate) device: Uuid,
-    namespace: Namespace,
+    pub(crate) namespace: Namespace,
     database: TestDatabase,
 }
 

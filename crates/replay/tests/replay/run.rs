@@ -196,3 +196,29 @@ async fn what_can_be_read_by_now_goes_to_the_ledger_and_the_rest_stays_and_fails
     let without_message = stage.replay(&["run", "--yes", "--json"]).await.ended(1);
     assert_eq!(without_message.tally("replayed"), [1, 0, 0, 1]);
 }
+
+/// Nobody but us writes there; who does nevertheless ends no run and loses nothing.
+#[tokio::test]
+async fn what_is_no_dead_letter_of_ours_stays_and_stops_nobody() {
+    let stage = Stage::new().await;
+    let bodies = [&b""[..], b"\0", b"{}", &[0xff; 300]];
+    for (body, header_bytes) in bodies.into_iter().zip([0, 300, 70_000, 0]) {
+        stage.namespace.publish_strange("dead", body, header_bytes).await;
+    }
+    stage.refused("891").await;
+    for _ in 0..2 {
+        stage.namespace.publish_strange("dead", b"after", 70_000).await;
+    }
+    let told =
+        stage.replay(&["run", "--code", "891", "--reason", "mended", "--yes", "--json"]).await.ended(0);
+    assert_eq!(told.tally("replayed"), [1, 1, 0, 0]);
+    assert_eq!(stage.invoices("pending").await, 1);
+    stage.depth_becomes(Target::Dead, 6).await;
+    let mut left = Vec::new();
+    for _ in 0..6 {
+        left.push(stage.take(Target::Dead).await.body);
+    }
+    for body in bodies.into_iter().chain([&b"after"[..]]) {
+        assert!(left.iter().any(|left| left == body), "{body:?}");
+    }
+}

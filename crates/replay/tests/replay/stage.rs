@@ -24,7 +24,7 @@ pub(crate) struct Stage {
     pub(crate) device: Uuid,
     pub(crate) merchant: Uuid,
     pub(crate) ledger: Ledger,
-    namespace: Namespace,
+    pub(crate) namespace: Namespace,
     database: TestDatabase,
 }
 
