@@ -11,9 +11,10 @@ risiti-domain:
 risiti-providers: risiti-domain
 risiti-etims: risiti-domain
 risiti-queue:
+risiti-spool:
 risiti-ledger: risiti-domain risiti-providers
 risiti-service:
-risiti-ingress: risiti-domain risiti-providers risiti-ledger risiti-queue risiti-service
+risiti-ingress: risiti-domain risiti-providers risiti-ledger risiti-queue risiti-service risiti-spool
 risiti-ledger-worker: risiti-domain risiti-providers risiti-ledger risiti-queue risiti-service
 risiti-etims-worker: risiti-domain risiti-etims risiti-ledger risiti-queue risiti-service
 risiti-replay: risiti-domain risiti-providers risiti-ledger risiti-queue risiti-service
@@ -35,6 +36,7 @@ refinery: risiti-ledger
 reqwest: risiti-etims risiti-load risiti-chaos
 backoff: risiti-etims
 redis: risiti-ingress
+redb: risiti-spool
 '
 
 # The domain has no I/O, no clock and no async; the providers no network.

@@ -15,6 +15,8 @@ const RETRY_AFTER_SECONDS: &str = "5";
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answer {
     Accepted,
+    /// Accepted onto our own disk: the sender hears no difference.
+    Spooled,
     Duplicate,
     /// Authentic, durable, and not in the shape the provider documents.
     Unreadable(Unreadable),
@@ -37,6 +39,7 @@ impl Answer {
     pub(crate) fn outcome(&self) -> &'static str {
         match self {
             Self::Accepted => "accepted",
+            Self::Spooled => "spooled",
             Self::Duplicate => "duplicate",
             Self::Unreadable(_) => "unreadable",
             Self::Unauthenticated => "unauthenticated",
@@ -52,7 +55,7 @@ impl Answer {
 
     pub(crate) fn respond(&self, channel: Channel) -> HttpResponse {
         match self {
-            Self::Accepted => acknowledge(channel, false),
+            Self::Accepted | Self::Spooled => acknowledge(channel, false),
             Self::Duplicate => acknowledge(channel, true),
             Self::Unreadable(why) => problem(
                 StatusCode::UNPROCESSABLE_ENTITY,
@@ -114,7 +117,7 @@ impl Answer {
                 answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
                 answer
             }
-            Self::UnknownPath | Self::Accepted | Self::Duplicate | Self::Unreadable(_) => {
+            Self::UnknownPath | Self::Accepted | Self::Spooled | Self::Duplicate | Self::Unreadable(_) => {
                 problem(StatusCode::NOT_FOUND, "Not found", "no webhook is served here", None)
             }
         }
@@ -178,6 +181,7 @@ mod tests {
             (Channel::Gumroad, json!({"status": "accepted"}), json!({"status": "duplicate"})),
         ] {
             assert_eq!(body(Answer::Accepted.respond(channel)).await, first, "{channel:?}");
+            assert_eq!(body(Answer::Spooled.respond(channel)).await, first, "{channel:?}");
             assert_eq!(body(Answer::Duplicate.respond(channel)).await, again, "{channel:?}");
         }
     }

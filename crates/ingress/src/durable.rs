@@ -1,40 +1,104 @@
-//! Where a webhook becomes safe: a quorum queue's confirm (protocol A1).
+//! Where a webhook becomes safe: a quorum queue's confirm, or the spool's fsync (protocol A1).
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use risiti_providers::Envelope;
 use risiti_queue::{Message, PublishError, Publisher, Target};
+use risiti_spool::{Spool, SpoolError};
 
-use crate::dedup::Failure;
+use crate::dedup::{Failure, Kept};
 use crate::metrics::Metrics;
+use crate::spool;
+
+/// The longest wait for a confirm where there is a spool, which must still have its turn within `ANSWER_WITHIN`.
+const CONFIRM_WITHIN: Duration = Duration::from_secs(2);
 
 #[derive(Clone)]
 pub(crate) struct Durable {
     publisher: Publisher,
     timeout: Duration,
+    spool: Option<Spool>,
+    suspicion: Suspicion,
     metrics: Metrics,
 }
 
-impl Durable {
-    pub(crate) fn new(publisher: Publisher, timeout: Duration, metrics: Metrics) -> Self {
-        Self { publisher, timeout, metrics }
+/// Raised by a publish that was not confirmed in time, lifted by the next confirm: while it lasts, webhooks go to the spool
+/// first, or each of them would wait its two seconds for a broker that hangs. The drainer goes on asking.
+#[derive(Clone, Default)]
+pub(crate) struct Suspicion(Arc<AtomicBool>);
+
+impl Suspicion {
+    pub(crate) fn learn(&self, outcome: &Result<(), PublishError>) {
+        match outcome {
+            Ok(()) => self.0.store(false, Ordering::Relaxed),
+            Err(PublishError::Timeout | PublishError::TooBusy) => self.0.store(true, Ordering::Relaxed),
+            Err(_) => {}
+        }
     }
 
-    /// Done when the broker confirmed the message. The body is the provider's bytes, untouched.
+    fn is_raised(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+impl Durable {
+    pub(crate) fn new(
+        publisher: Publisher,
+        timeout: Duration,
+        spool: Option<Spool>,
+        suspicion: Suspicion,
+        metrics: Metrics,
+    ) -> Self {
+        let timeout = if spool.is_some() { timeout.min(CONFIRM_WITHIN) } else { timeout };
+        Self { publisher, timeout, spool, suspicion, metrics }
+    }
+
+    /// Done when the broker confirmed the message or the spool has it on disk. The body is the provider's bytes, untouched.
+    ///
+    /// Both ways carry the same event id: a confirm that was only late makes no second event of it.
     pub(crate) fn keep(
         &self,
         envelope: &Envelope,
         body: Bytes,
-    ) -> impl Future<Output = Result<(), Failure>> + Send + 'static {
+    ) -> impl Future<Output = Result<Kept, Failure>> + Send + 'static {
         let message = Message { id: envelope.event_id.uuid(), headers: envelope.to_headers(), body };
-        let Self { publisher, timeout, metrics } = self.clone();
+        let durable = self.clone();
         async move {
-            let started = Instant::now();
-            let published = publisher.publish(Target::Payments, message, timeout).await;
-            metrics.published(started.elapsed());
-            published.map_err(|error| reason(&error))
+            if durable.spool.is_some() && durable.suspicion.is_raised() {
+                if durable.append(&message).await.is_ok() {
+                    return Ok(Kept::Spooled);
+                }
+                return durable.publish(message).await.map(|()| Kept::Queued).map_err(|e| reason(&e));
+            }
+            let Err(error) = durable.publish(message.clone()).await else { return Ok(Kept::Queued) };
+            // Headers the broker can never be sent would stay in the spool for ever.
+            if matches!(error, PublishError::Oversized) {
+                return Err(reason(&error));
+            }
+            match durable.append(&message).await {
+                Ok(()) => Ok(Kept::Spooled),
+                Err(None) => Err(reason(&error)),
+                Err(Some(SpoolError::Full)) => Err("the broker is away and the spool is full"),
+                Err(Some(_)) => Err("the broker is away and the spool cannot be used"),
+            }
         }
+    }
+
+    async fn publish(&self, message: Message) -> Result<(), PublishError> {
+        let started = Instant::now();
+        let published = self.publisher.publish(Target::Payments, message, self.timeout).await;
+        self.metrics.published(started.elapsed());
+        self.suspicion.learn(&published);
+        published
+    }
+
+    /// `Err(None)`: there is no spool.
+    async fn append(&self, message: &Message) -> Result<(), Option<SpoolError>> {
+        let spool = self.spool.as_ref().ok_or(None)?;
+        spool.append(spool::message::write(message)).await.map_err(Some)
     }
 }
 
@@ -47,5 +111,22 @@ fn reason(error: &PublishError) -> Failure {
         PublishError::Timeout => "the broker did not confirm in time",
         PublishError::TooBusy => "too many messages are waiting for the broker",
         _ => "the broker did not take the message",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_publish_that_hung_raises_suspicion_and_a_confirm_lifts_it() {
+        let suspicion = Suspicion::default();
+        suspicion.learn(&Err(PublishError::Down));
+        assert!(!suspicion.is_raised(), "a broker known to be away costs nobody a wait");
+        suspicion.learn(&Err(PublishError::Timeout));
+        suspicion.learn(&Err(PublishError::Nack));
+        assert!(suspicion.is_raised());
+        suspicion.learn(&Ok(()));
+        assert!(!suspicion.is_raised());
     }
 }

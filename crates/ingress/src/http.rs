@@ -83,7 +83,9 @@ async fn webhook(
     let answer = receiver.receive(&request, &mut payload, channel, address).await;
     receiver.metrics.webhook(channel.provider(), answer.outcome(), started.elapsed());
     match answer {
-        Answer::Accepted | Answer::Duplicate | Answer::Unreadable(_) => answer.respond(channel),
+        Answer::Accepted | Answer::Spooled | Answer::Duplicate | Answer::Unreadable(_) => {
+            answer.respond(channel)
+        }
         refused => unread::and_close(refused.refuse(), payload),
     }
 }

@@ -12,6 +12,7 @@ mod receive;
 mod settings;
 mod snapshot;
 mod source;
+mod spool;
 mod tls;
 mod trace;
 mod unread;
@@ -27,7 +28,7 @@ use secrecy::ExposeSecret;
 pub use settings::Settings;
 
 use dedup::Dedup;
-use durable::Durable;
+use durable::{Durable, Suspicion};
 use merchants::Merchants;
 use metrics::Metrics;
 use receive::Receiver;
@@ -55,7 +56,21 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
             .map_err(|error| BadSetting::new("--amqp-url (AMQP_URL)", error.to_string()))?;
     let metrics = Metrics::register(&context.metrics);
     let (merchants, wrong_key) = Merchants::follow(&settings, ledger, &context)?;
-    readiness::follow(&context, merchants.clone(), broker.state());
+    let spool = spool::open(&settings)?;
+    spool::metrics::register(&context.metrics, spool.as_ref(), settings.spool_limit);
+    readiness::follow(&context, merchants.clone(), broker.state(), spool.as_ref());
+    let suspicion = Suspicion::default();
+    let draining = spool.clone().map(|spool| {
+        let (publisher, timeout) = (broker.publisher(), settings.amqp.publish_timeout);
+        let drainer = spool::Drainer {
+            spool,
+            broker: broker.clone(),
+            publisher,
+            timeout,
+            suspicion: suspicion.clone(),
+        };
+        tokio::spawn(drainer.run())
+    });
 
     let redis_url = settings.dedup.redis_url.as_ref().map(|url| url.expose_secret().to_owned());
     let dedup = Dedup::new(
@@ -72,7 +87,13 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
     let receiver = Arc::new(Receiver {
         merchants,
         dedup: Arc::clone(&dedup),
-        durable: Durable::new(broker.publisher(), settings.amqp.publish_timeout, metrics.clone()),
+        durable: Durable::new(
+            broker.publisher(),
+            settings.amqp.publish_timeout,
+            spool.clone(),
+            suspicion,
+            metrics.clone(),
+        ),
         metrics,
         proxies: TrustedProxies::new(settings.http.trusted_proxies.clone()),
         http: settings.http,
@@ -81,9 +102,18 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
     tokio::select! {
         served = serve(receiver, &context) => served?,
         wrong = wrong_key => return Err(wrong.into()),
+        foreign = spool::foreign(spool.clone()) => return Err(foreign.into()),
     }
     dedup.drain().await;
+    if let Some(draining) = draining {
+        draining.abort();
+    }
     broker.close().await;
+    if let Some(spool) = spool {
+        spool.close().await;
+        let entries = spool.status().borrow().entries;
+        tracing::info!(entries, "spool closed; what it holds is delivered after the next start");
+    }
     Ok(())
 }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use prometheus::{Histogram, HistogramVec, IntCounterVec, Registry};
 use risiti_domain::Provider;
-use risiti_service::metrics::{SECONDS, counters, gauge, histogram, histograms};
+use risiti_service::metrics::{SECONDS, counters, histogram, histograms};
 
 const PROVIDERS: &[&str] = &["daraja", "paystack", "gumroad"];
 const WEBHOOK_OUTCOMES: &[&str] = &[
@@ -31,8 +31,6 @@ pub(crate) struct DedupMetrics(IntCounterVec);
 
 impl Metrics {
     pub(crate) fn register(registry: &Registry) -> Self {
-        gauge(registry, "risiti_spool_entries", "Webhooks held on disk while the broker is away.");
-        gauge(registry, "risiti_spool_bytes", "Bytes of webhooks held on disk while the broker is away.");
         Self {
             webhooks: counters(
                 registry,

@@ -17,7 +17,7 @@ use uuid::Uuid;
 
 use crate::answer::Answer;
 use crate::body;
-use crate::dedup::{Dedup, Key, Once};
+use crate::dedup::{Dedup, Kept, Key, Once};
 use crate::durable::Durable;
 use crate::merchants::{Found, Merchant, Merchants};
 use crate::metrics::Metrics;
@@ -139,7 +139,8 @@ impl Receiver {
         match (once, read) {
             (Once::Failed(why), _) => Answer::Unavailable(why),
             (_, Err(why)) => Answer::Unreadable(why),
-            (Once::First, Ok(_)) => Answer::Accepted,
+            (Once::First(Kept::Queued), Ok(_)) => Answer::Accepted,
+            (Once::First(Kept::Spooled), Ok(_)) => Answer::Spooled,
             (Once::Seen, Ok(_)) => Answer::Duplicate,
         }
     }
@@ -171,8 +172,11 @@ fn log(envelope: &Envelope, merchant: &Merchant, once: Once) {
     let trace_id = envelope.traceparent.as_deref().map(trace::id).unwrap_or_default();
     let kind = envelope.kind.as_deref().unwrap_or("unreadable");
     match once {
-        Once::First => {
+        Once::First(Kept::Queued) => {
             info!(%event_id, trace_id, channel, kind, merchant = %merchant.slug, "webhook accepted")
+        }
+        Once::First(Kept::Spooled) => {
+            info!(%event_id, trace_id, channel, kind, merchant = %merchant.slug, "webhook spooled")
         }
         Once::Seen => info!(trace_id, channel, kind, merchant = %merchant.slug, "webhook seen before"),
         Once::Failed(why) => {

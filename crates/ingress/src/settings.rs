@@ -20,9 +20,12 @@ pub struct Settings {
     pub(crate) http: HttpArgs,
     #[command(flatten)]
     pub(crate) dedup: DedupArgs,
-    /// Directory for what must survive a restart: the merchant directory's snapshot
+    /// Directory for what must survive a restart, one for each replica: spool and copy of the merchant directory
     #[arg(long, env = "RISITI_DATA_DIR", default_value = ".risiti", value_name = "DIR")]
     pub(crate) data_dir: PathBuf,
+    /// Largest sum of webhooks kept on disk while the broker is away, in bytes or with KiB, MiB, GiB; 0: no spool
+    #[arg(long, env = "RISITI_SPOOL_LIMIT", default_value = "1GiB", value_parser = parse_size, value_name = "SIZE")]
+    pub(crate) spool_limit: u64,
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
     #[command(flatten)]

@@ -58,12 +58,19 @@ impl fmt::Debug for Key {
 /// What became of one delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Once {
-    /// This delivery made it durable.
-    First,
+    /// This delivery made it durable, and where.
+    First(Kept),
     /// Another one had, or just did.
     Seen,
     /// Not durable; why, in words fit for the sender.
     Failed(&'static str),
+}
+
+/// Where a message is safe.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Kept {
+    Queued,
+    Spooled,
 }
 
 /// Why a message could not be made durable.
@@ -85,7 +92,7 @@ pub(crate) struct Dedup {
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Made {
-    Now,
+    Now(Kept),
     Before,
 }
 
@@ -122,7 +129,7 @@ impl Dedup {
         publish: P,
     ) -> Once
     where
-        P: Future<Output = Result<(), Failure>> + Send + 'static,
+        P: Future<Output = Result<Kept, Failure>> + Send + 'static,
     {
         let (mut verdict, first) = {
             let mut in_flight = self.in_flight();
@@ -152,8 +159,8 @@ impl Dedup {
         let told = tokio::time::timeout_at(deadline, verdict.wait_for(Option::is_some)).await;
         match told {
             Ok(Ok(value)) => match *value {
-                Some(Ok(Made::Now)) if first => Once::First,
-                Some(Ok(Made::Now | Made::Before)) => Once::Seen,
+                Some(Ok(Made::Now(kept))) if first => Once::First(kept),
+                Some(Ok(Made::Now(_) | Made::Before)) => Once::Seen,
                 Some(Err(why)) => Once::Failed(why),
                 None => Once::Failed("the webhook was not made durable"),
             },
@@ -164,7 +171,7 @@ impl Dedup {
 
     async fn make<P>(&self, key: Key, ttl: Duration, publish: P) -> Result<Made, Failure>
     where
-        P: Future<Output = Result<(), Failure>> + Send + 'static,
+        P: Future<Output = Result<Kept, Failure>> + Send + 'static,
     {
         if let Some(redis) = &self.redis {
             let seen = redis.has(&key).await;
@@ -178,14 +185,14 @@ impl Dedup {
                 return Ok(Made::Before);
             }
         }
-        publish.await?;
+        let kept = publish.await?;
         self.memory.remember(key, ttl);
         if let Some(redis) = &self.redis
             && !redis.remember(&key, ttl).await
         {
             self.metrics.redis("error");
         }
-        Ok(Made::Now)
+        Ok(Made::Now(kept))
     }
 
     /// Waits until nothing is under way; no new work may be started meanwhile.

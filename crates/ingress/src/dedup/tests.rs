@@ -20,7 +20,10 @@ fn soon() -> Instant {
 #[tokio::test]
 async fn a_second_delivery_publishes_nothing() {
     let dedup = dedup(10);
-    assert_eq!(dedup.once(key("a"), TTL, soon(), async { Ok(()) }).await, Once::First);
+    assert_eq!(
+        dedup.once(key("a"), TTL, soon(), async { Ok(Kept::Queued) }).await,
+        Once::First(Kept::Queued)
+    );
     let again = dedup.once(key("a"), TTL, soon(), async { panic!("published twice") }).await;
     assert_eq!(again, Once::Seen);
 }
@@ -37,7 +40,7 @@ async fn parallel_deliveries_share_one_publish() {
                 let publish = async move {
                     publishes.fetch_add(1, Ordering::SeqCst);
                     gate.acquire().await.map_err(|_| "closed")?.forget();
-                    Ok(())
+                    Ok(Kept::Queued)
                 };
                 dedup.once(key("a"), TTL, soon(), publish).await
             })
@@ -50,7 +53,7 @@ async fn parallel_deliveries_share_one_publish() {
     let mut firsts = 0;
     for delivery in deliveries {
         match delivery.await.unwrap() {
-            Once::First => firsts += 1,
+            Once::First(_) => firsts += 1,
             other => assert_eq!(other, Once::Seen),
         }
     }
@@ -61,7 +64,10 @@ async fn parallel_deliveries_share_one_publish() {
 async fn a_failure_is_remembered_by_nobody() {
     let dedup = dedup(10);
     assert_eq!(dedup.once(key("a"), TTL, soon(), async { Err("away") }).await, Once::Failed("away"));
-    assert_eq!(dedup.once(key("a"), TTL, soon(), async { Ok(()) }).await, Once::First);
+    assert_eq!(
+        dedup.once(key("a"), TTL, soon(), async { Ok(Kept::Queued) }).await,
+        Once::First(Kept::Queued)
+    );
 }
 
 #[tokio::test]
@@ -71,7 +77,7 @@ async fn a_sender_that_hangs_up_does_not_cancel_the_publish() {
     let held = gate.clone();
     let publish = async move {
         held.acquire().await.map_err(|_| "closed")?.forget();
-        Ok(())
+        Ok(Kept::Queued)
     };
     let impatient = dedup.once(key("a"), TTL, Instant::now(), publish).await;
     assert_eq!(impatient, Once::Failed("the webhook was not made durable in time"));
@@ -85,7 +91,10 @@ async fn a_publish_that_panics_frees_its_key() {
     let dedup = dedup(10);
     let fails = dedup.once(key("a"), TTL, soon(), async { panic!("test: a bug in the publisher") }).await;
     assert_eq!(fails, Once::Failed("the webhook was not made durable"));
-    assert_eq!(dedup.once(key("a"), TTL, soon(), async { Ok(()) }).await, Once::First);
+    assert_eq!(
+        dedup.once(key("a"), TTL, soon(), async { Ok(Kept::Queued) }).await,
+        Once::First(Kept::Queued)
+    );
 }
 
 #[tokio::test]
@@ -95,16 +104,20 @@ async fn the_number_under_way_is_bounded() {
     let running = {
         let dedup = dedup.clone();
         tokio::spawn(async move {
-            dedup.once(key("a"), TTL, soon(), async { held.await.map_err(|_| "closed") }).await
+            dedup
+                .once(key("a"), TTL, soon(), async {
+                    held.await.map(|()| Kept::Queued).map_err(|_| "closed")
+                })
+                .await
         })
     };
     while dedup.in_flight().is_empty() {
         tokio::task::yield_now().await;
     }
-    let refused = dedup.once(key("b"), TTL, soon(), async { Ok(()) }).await;
+    let refused = dedup.once(key("b"), TTL, soon(), async { Ok(Kept::Queued) }).await;
     assert_eq!(refused, Once::Failed("too many webhooks are waiting to be made durable"));
     hold.send(()).unwrap();
-    assert_eq!(running.await.unwrap(), Once::First);
+    assert_eq!(running.await.unwrap(), Once::First(Kept::Queued));
 }
 
 #[test]

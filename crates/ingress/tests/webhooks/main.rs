@@ -1,6 +1,7 @@
 //! The real program over real HTTP, with a real broker and database.
 #![expect(clippy::unwrap_used, reason = "a stage that cannot be set fails its test")]
 
+mod away;
 mod framing;
 mod heads;
 mod https;
@@ -52,7 +53,7 @@ async fn parallel_duplicates_publish_once() {
 }
 
 #[tokio::test]
-async fn with_the_broker_away_a_webhook_is_refused_and_later_taken() {
+async fn with_broker_and_spool_away_a_webhook_is_refused_and_later_taken() {
     let stage = Stage::set().await;
     let link = Link::to(&risiti_testkit::amqp_url()).await;
     let ingress = stage.ingress_with(|program| program.env("AMQP_URL", link.url())).await;

@@ -69,6 +69,8 @@ impl Stage {
             .env("RISITI_CREDENTIALS_KEY", KEY)
             .env("RISITI_LISTEN", "127.0.0.1:0")
             .env("RISITI_OPS_LISTEN", "127.0.0.1:0")
+            // So that ready means connected; what is told of the spool turns it on.
+            .env("RISITI_SPOOL_LIMIT", "0")
             .env("RISITI_DATA_DIR", data.path().to_str().unwrap())
     }
 
