@@ -21,6 +21,7 @@ risiti-replay: risiti-domain risiti-providers risiti-ledger risiti-queue risiti-
 risiti-admin: risiti-domain risiti-etims risiti-ledger risiti-providers risiti-service
 etims-simulator:
 risiti-load:
+risiti-model:
 risiti-testkit:
 risiti-chaos: risiti-testkit
 risiti-hostile:

@@ -1,0 +1,4 @@
+//! The protocol as a specification small enough to be checked in every reachable state. See the README.
+
+pub mod calm;
+pub mod lane;
