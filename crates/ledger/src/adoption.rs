@@ -32,7 +32,7 @@ statements! {
     SOLVE = "
         UPDATE dead_letters SET solved_at = now(), solved_as = 'adopted', solved_by = 'etims-worker',
             solved_reason = 'found at KRA by its number'
-        WHERE invoice_id = $1 AND solved_at IS NULL";
+        WHERE invoice_id = $1 AND (solved_at IS NULL OR solved_as = 'discarded')";
     /// Credit notes that were discarded with their sale come back with it (protocol C9).
     CREDIT_NOTES_BACK = "
         UPDATE invoices SET state = 'pending', position = nextval('lane_position'), moved_by = 'etims-worker',

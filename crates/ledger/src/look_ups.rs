@@ -26,9 +26,10 @@ statements! {
         UPDATE invoices SET look_up_due_at = now() + $4::bigint * interval '1 millisecond'
         WHERE id = $1 AND look_up_no = $5 AND EXISTS (
             SELECT FROM lane_leases WHERE device_id = $2 AND claim_id = $3)";
+    /// Its request can still arrive: what look-ups are left stay due.
     DISCARD = "
-        UPDATE invoices SET state = 'discarded', look_up_due_at = NULL, look_up_no = NULL, discard_wish = NULL,
-            moved_by = 'operator', moved_because = discard_wish, moved_event = NULL
+        UPDATE invoices SET state = 'discarded', discard_wish = NULL, moved_by = 'operator',
+            moved_because = discard_wish, moved_event = NULL
         WHERE id = $1 AND state IN ('dead', 'pending') AND discard_wish IS NOT NULL";
     DISCARD_CREDIT_NOTES = "
         UPDATE invoices SET state = 'discarded', moved_by = 'etims-worker', moved_because = 'its sale was discarded',
@@ -52,9 +53,8 @@ impl Ledger {
         if late.discard && transaction.execute(DISCARD, &[&invoice]).await? == 1 {
             transaction.execute(DISCARD_CREDIT_NOTES, &[&invoice]).await?;
             transaction.execute(SOLVE, &[&invoice]).await?;
-        } else {
-            transaction.execute(NEXT_DUE, &[&invoice, &late.invoice_no]).await?;
         }
+        transaction.execute(NEXT_DUE, &[&invoice, &late.invoice_no]).await?;
         transaction.commit().await?;
         Ok(true)
     }

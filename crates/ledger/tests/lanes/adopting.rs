@@ -126,3 +126,23 @@ async fn the_dead_are_looked_up_twice_and_no_more() {
     late().await;
     assert_eq!(kit.text("SELECT look_up_due_at::text FROM invoices").await, "");
 }
+
+#[tokio::test]
+async fn the_discarded_are_looked_up_to_the_last_and_adopted() {
+    let kit = Kit::new().await;
+    let sale = dead(&kit).await;
+    kit.sql("UPDATE invoices SET look_up_due_at = now(), discard_wish = 'jane: paid back in cash'").await;
+    let claim = kit.claim().await;
+    let LaneWork::LookUp(late) = kit.ledger.lane_work(&claim).await.unwrap() else { panic!("no look-up") };
+    assert!(late.discard && kit.ledger.late_look_up_absent(&claim, &late).await.unwrap());
+    assert_eq!(kit.state(sale).await, "discarded");
+
+    kit.sql("UPDATE invoices SET look_up_due_at = now()").await;
+    let LaneWork::LookUp(late) = kit.ledger.lane_work(&claim).await.unwrap() else {
+        panic!("no second look-up")
+    };
+    assert!(!late.discard);
+    assert_eq!(kit.ledger.adopt(&claim, sale, late.invoice_no, &receipt()).await.unwrap(), Adoption::Adopted);
+    assert_eq!(kit.state(sale).await, "success 1");
+    assert_eq!(kit.text("SELECT solved_as FROM dead_letters").await, "adopted");
+}
