@@ -1,5 +1,6 @@
 //! Reading a request body under two bounds: bytes and time.
 
+use std::pin::pin;
 use std::time::Duration;
 
 use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -9,6 +10,10 @@ use risiti_domain::Provider;
 use risiti_providers::BodyFormat;
 
 use crate::answer::Answer;
+
+/// When the patience is over, what has arrived meanwhile gets this long to be read: the wait may have been our own, frozen or starved,
+/// while the body lay in the kernel's buffer, and Daraja never sends it again (protocol A6).
+const LAST_LOOK: Duration = Duration::from_secs(1);
 
 /// The bytes as they came, or the answer that ends the request.
 pub(crate) async fn read(
@@ -21,8 +26,8 @@ pub(crate) async fn read(
     if declared.is_some_and(|length| length > limit) {
         return Err(Answer::TooLarge { limit });
     }
-    let mut body = Vec::with_capacity(declared.unwrap_or(1024).min(limit));
-    let reading = async {
+    let mut reading = pin!(async {
+        let mut body = Vec::with_capacity(declared.unwrap_or(1024).min(limit));
         while let Some(chunk) = payload.next().await {
             // A sender that broke off or framed its body wrongly gets an answer it will hardly read.
             let chunk = chunk.map_err(|_| Answer::TooSlow)?;
@@ -31,12 +36,14 @@ pub(crate) async fn read(
             }
             body.extend_from_slice(&chunk);
         }
-        Ok(())
-    };
-    match tokio::time::timeout(patience, reading).await {
-        Ok(read) => read.map(|()| body),
-        Err(_) => Err(Answer::TooSlow),
+        Ok(body)
+    });
+    for wait in [patience, LAST_LOOK] {
+        if let Ok(read) = tokio::time::timeout(wait, reading.as_mut()).await {
+            return read;
+        }
     }
+    Err(Answer::TooSlow)
 }
 
 /// Which of a provider's formats the content type names; no content type at all is taken as the usual one,

@@ -136,3 +136,27 @@ fn is_closed(stream: &TcpStream) -> bool {
         }
     }
 }
+
+/// While the ingress is frozen, for longer than it waits for a body, the body arrives: it was our time, not the sender's.
+#[tokio::test]
+async fn a_body_that_came_while_we_were_frozen_is_taken() {
+    let stage = Stage::set().await;
+    let ingress = stage.ingress_with(|program| program.env("RISITI_BODY_TIMEOUT", "500ms")).await;
+    let body = stk_success("UIS4000078");
+    let whole = request(&stage, &body).replacen("host: x", "host: x\r\nexpect: 100-continue", 1);
+    let (head, body) = whole.split_at(whole.len() - body.len());
+    let mut stream = TcpStream::connect(ingress.address).await.unwrap();
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut go_on = [0; 25];
+    stream.read_exact(&mut go_on).await.unwrap();
+    assert!(go_on.starts_with(b"HTTP/1.1 100"), "the head was read");
+
+    ingress.process.freeze();
+    stream.write_all(body.as_bytes()).await.unwrap();
+    tokio::time::sleep(Duration::from_secs(1)).await;
+    ingress.process.thaw();
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer).await.unwrap();
+    assert!(answer.starts_with("HTTP/1.1 200"), "{answer}");
+    assert_eq!(stage.queued().await, 1);
+}
