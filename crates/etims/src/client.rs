@@ -56,6 +56,10 @@ pub struct Client {
     tokens: Tokens,
 }
 
+/// A lane is halted, for a person to look, only after so many fresh tokens were turned away. One is not enough: an app's token is shared
+/// by its lanes and by all workers, and may end between two calls, or with the gateway's restart.
+const REFRESHES_MAX: usize = 3;
+
 /// Why a call brought no answer.
 enum Trouble {
     NotSent(Answer),
@@ -83,7 +87,7 @@ impl Client {
         Ok(Self { http: Http::new(&settings)?, tokens: Tokens::default() })
     }
 
-    /// Sends a stored body under its number. One request, but for an expired token: then once more.
+    /// Sends a stored body under its number. One request, but for an expired token: then again with a fresh one.
     pub async fn send(&self, profile: &DeviceProfile, body: &[u8], invoice_no: i64) -> SendOutcome {
         match self.ask(profile, Action::SaveSale, Bytes::copy_from_slice(body)).await {
             Ok(http) => sale::read(profile, &http, invoice_no),
@@ -151,17 +155,20 @@ impl Client {
         let Some(settings) = profile.token.as_ref().filter(|_| profile.dialect == Dialect::Gateway) else {
             return self.post(profile, action, path, body, None).await;
         };
-        let token = self.tokens.get(&self.http, settings, None).await?;
-        let first = self.post(profile, action, path, body.clone(), Some(&token.secret)).await?;
-        if !refuses_token(&first) {
-            return Ok(first);
+        let mut token = self.tokens.get(&self.http, settings, None).await?;
+        let mut http = self.post(profile, action, path, body.clone(), Some(&token.secret)).await?;
+        for _ in 0..REFRESHES_MAX {
+            if !refuses_token(&http) {
+                break;
+            }
+            // The request did go out. That the gateway kept it to itself is likely, not proven: from here on
+            // nothing counts as not sent (protocol D7).
+            let fresh = self.tokens.get(&self.http, settings, Some(&token)).await;
+            token = fresh.map_err(|none| Trouble::from(none).after_sending())?;
+            let again = self.post(profile, action, path, body.clone(), Some(&token.secret)).await;
+            http = again.map_err(Trouble::after_sending)?;
         }
-        // The first request did go out. That the gateway kept it to itself is likely, not proven: from here
-        // on nothing counts as not sent (protocol D7).
-        let token = self.tokens.get(&self.http, settings, Some(&token)).await;
-        let token = token.map_err(|none| Trouble::from(none).after_sending())?;
-        let second = self.post(profile, action, path, body, Some(&token.secret)).await;
-        second.map_err(Trouble::after_sending)
+        Ok(http)
     }
 
     async fn post(

@@ -117,12 +117,22 @@ async fn an_apigee_fault_under_500_is_an_expired_token_too() {
 }
 
 #[tokio::test]
-async fn a_second_refusal_halts() {
+async fn a_fresh_token_that_ends_at_once_is_replaced_too() {
+    let refuse_three = |token: &str| if token == "Bearer token-4" { accepted() } else { token_refused() };
+    let server = gateway("3599", refuse_three).await;
+    let outcome = Client::new(quick()).unwrap().send(&device(&server), BODY, 1).await;
+    assert!(matches!(outcome, SendOutcome::Ok(_)), "{outcome:?}");
+    let bodies: Vec<_> = sales(&server).into_iter().map(|sale| sale.body).collect();
+    assert_eq!(bodies, [BODY; 4]);
+}
+
+#[tokio::test]
+async fn fresh_tokens_refused_again_and_again_halt() {
     let server = gateway("3599", |_| token_refused()).await;
     let outcome = Client::new(quick()).unwrap().send(&device(&server), BODY, 1).await;
     assert!(outcome.leaves_number_unknown());
     assert!(matches!(outcome, SendOutcome::Halt { reason: HaltReason::Credentials, .. }), "{outcome:?}");
-    assert_eq!((fetches(&server).len(), sales(&server).len()), (2, 2));
+    assert_eq!((fetches(&server).len(), sales(&server).len()), (4, 4));
 }
 
 /// The sale went out under the first token, so whatever happens to the second fetch it is not "not sent".
