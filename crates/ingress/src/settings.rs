@@ -67,8 +67,8 @@ pub(crate) struct HttpArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct DedupArgs {
-    /// Redis shared by replicas, as redis://host:port [default: each replica remembers for itself]
-    #[arg(long, env = "RISITI_REDIS_URL", hide_env_values = true, value_name = "URL")]
+    /// Redis shared by replicas, as redis://host:port, or rediss:// for TLS [default: each replica remembers for itself]
+    #[arg(long, env = "RISITI_REDIS_URL", hide_env_values = true, value_parser = redis_url, value_name = "URL")]
     pub(crate) redis_url: Option<SecretString>,
     /// How long a delivery is remembered [default: 24h; Paystack, which retries for 72 hours, 80h]
     #[arg(long, env = "RISITI_DEDUP_TTL", value_parser = parse_duration, value_name = "DURATION")]
@@ -79,6 +79,14 @@ pub(crate) struct DedupArgs {
     /// Webhooks on their way to the broker at once; further ones get 503
     #[arg(long, env = "RISITI_IN_FLIGHT_MAX", default_value_t = 1024, value_name = "N")]
     pub(crate) in_flight_max: usize,
+}
+
+/// The client would take `#insecure` and then never connect: it is built without it.
+fn redis_url(text: &str) -> Result<SecretString, &'static str> {
+    match text.contains('#') {
+        true => Err("TLS is always verified: leave away what follows #"),
+        false => Ok(text.into()),
+    }
 }
 
 impl DedupArgs {

@@ -1,6 +1,6 @@
 //! Where a request came from, and whether the merchant's list knows the place.
 
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 use risiti_domain::AuthenticatedBy;
@@ -29,14 +29,20 @@ impl TrustedProxies {
                 if !self.0.iter().any(|range| range.contains(&source)) {
                     return source;
                 }
-                match hop.trim().parse::<IpAddr>() {
-                    Ok(address) => source = address.to_canonical(),
-                    Err(_) => return source,
+                match address(hop.trim()) {
+                    Some(address) => source = address.to_canonical(),
+                    None => return source,
                 }
             }
         }
         source
     }
+}
+
+/// A hop as proxies write it: an address, with a port at some, an IPv6 one in brackets at some.
+fn address(hop: &str) -> Option<IpAddr> {
+    let bare = hop.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(hop);
+    bare.parse().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
 /// Judges a message that carries no signature: the path secret, and the merchant's source ranges if it has any.
@@ -78,6 +84,17 @@ mod tests {
             ("10.0.0.1", vec!["not an address"], "10.0.0.1"),
             ("10.0.0.1", vec![], "10.0.0.1"),
             ("::ffff:10.0.0.1", vec!["::ffff:203.0.113.9"], "203.0.113.9"),
+            ("10.0.0.1", vec!["[::ffff:203.0.113.9]:4711"], "203.0.113.9"),
+            // Ports, as some proxies add them.
+            ("10.0.0.1", vec!["196.201.214.200, 203.0.113.9:4711"], "203.0.113.9"),
+            ("10.0.0.1", vec!["[2001:db8::1]:4711"], "2001:db8::1"),
+            ("10.0.0.1", vec!["[2001:db8::1]"], "2001:db8::1"),
+            // Garbage ends the walk, wherever the sender puts it.
+            ("10.0.0.1", vec!["196.201.214.200, \u{fffd}, 203.0.113.9"], "203.0.113.9"),
+            ("10.0.0.1", vec!["196.201.214.200", "\u{fffd}"], "10.0.0.1"),
+            ("10.0.0.1", vec!["196.201.214.200", ""], "10.0.0.1"),
+            ("10.0.0.1", vec!["196.201.214.200, unknown, 10.0.0.2"], "10.0.0.2"),
+            ("10.0.0.1", vec!["196.201.214.200:99999"], "10.0.0.1"),
         ] {
             assert_eq!(proxies.source(ip(peer), headers.iter().copied()), ip(expected), "{peer} {headers:?}");
         }

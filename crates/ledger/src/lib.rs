@@ -45,6 +45,7 @@ mod statements;
 mod stripes;
 mod submissions;
 mod suspects;
+mod tls;
 mod tokens;
 mod vault;
 mod verification;

@@ -12,7 +12,7 @@ use tokio_util::task::AbortOnDropHandle;
 
 use crate::directory::Directory;
 use crate::error::LedgerError;
-use crate::pool::{Ledger, PlainConnection};
+use crate::pool::{Driver, Ledger};
 use crate::statements::statements;
 
 /// One load, and one round trip to prove that the connection lives, must be done by then.
@@ -123,7 +123,7 @@ async fn listen(
     }
 }
 
-async fn drive(mut connection: PlainConnection, changed: Arc<Notify>) {
+async fn drive(mut connection: Driver, changed: Arc<Notify>) {
     while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
         if let AsyncMessage::Notification(_) = message {
             changed.notify_one();

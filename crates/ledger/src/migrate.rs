@@ -4,7 +4,7 @@ use std::future::poll_fn;
 
 use refinery::Migration;
 use secrecy::SecretString;
-use tokio_postgres::{AsyncMessage, NoTls};
+use tokio_postgres::AsyncMessage;
 
 use crate::error::LedgerError;
 use crate::pool;
@@ -33,8 +33,7 @@ pub struct Report {
 /// # Errors
 /// [`LedgerError::Migration`] when a migration fails, or an applied one differs from the embedded one.
 pub async fn migrate(url: &SecretString) -> Result<Report, LedgerError> {
-    let config = pool::config(url, "risiti-admin")?;
-    let (mut client, connection) = config.connect(NoTls).await.map_err(LedgerError::unreachable)?;
+    let (mut client, connection) = pool::connect(url, "risiti-admin").await?;
     let driver = tokio::spawn(drive(connection));
     // A waiter must not give up while the first one works, and a migration may take its time.
     client.batch_execute("SET statement_timeout = 0; SET lock_timeout = 0").await?;
@@ -52,7 +51,7 @@ pub async fn migrate(url: &SecretString) -> Result<Report, LedgerError> {
 }
 
 /// Drives the connection to its end and returns the server's warnings.
-async fn drive(mut connection: pool::PlainConnection) -> Vec<String> {
+async fn drive(mut connection: pool::Driver) -> Vec<String> {
     let mut warnings = Vec::new();
     while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
         if let AsyncMessage::Notice(notice) = message

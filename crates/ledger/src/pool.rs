@@ -4,12 +4,13 @@ use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use secrecy::{ExposeSecret, SecretString};
-use tokio_postgres::config::SslMode;
-use tokio_postgres::{Config, NoTls};
+use tokio_postgres::{Client, Config, Socket};
+use tokio_postgres_rustls::MakeRustlsConnect;
 
 pub(crate) use crate::connection::{Connection, Transaction};
 use crate::error::LedgerError;
 use crate::statements::statements;
+use crate::tls::{Stream, Wish};
 
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const POOL_WAIT: Duration = Duration::from_secs(5);
@@ -20,8 +21,7 @@ const SESSION_OPTIONS: &str =
     "-c idle_in_transaction_session_timeout=5s -c lock_timeout=2s -c statement_timeout=10s";
 
 /// The half of a client that moves bytes.
-pub(crate) type PlainConnection =
-    tokio_postgres::Connection<tokio_postgres::Socket, tokio_postgres::tls::NoTlsStream>;
+pub(crate) type Driver = tokio_postgres::Connection<Socket, Stream>;
 
 statements! {
     TAKES_NO_WRITES = "SELECT current_setting('transaction_read_only')::bool";
@@ -57,12 +57,12 @@ impl Ledger {
     /// Reads the settings and connects to nothing yet.
     ///
     /// # Errors
-    /// [`LedgerError::Setting`] for a URL that cannot be read, or that demands TLS.
+    /// [`LedgerError::Setting`] for a URL that cannot be read, or one that demands TLS where nobody is trusted.
     pub fn open(settings: DatabaseSettings) -> Result<Self, LedgerError> {
-        let mut config = config(&settings.url, settings.application_name)?;
+        let (mut config, tls) = config(&settings.url, settings.application_name)?;
         with_session_options(&mut config);
-        let manager =
-            Manager::from_config(config, NoTls, ManagerConfig { recycling_method: RecyclingMethod::Fast });
+        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let manager = Manager::from_config(config, tls, recycling);
         let mut builder = Pool::builder(manager)
             .max_size(settings.pool_size.max(1))
             .wait_timeout(Some(POOL_WAIT))
@@ -119,9 +119,8 @@ impl Ledger {
 
     /// A connection outside the pool, for LISTEN and for session locks (protocol C11), with the half of it
     /// that the caller has to poll. It has no session limits and no role yet (see [`Self::role_statement`]).
-    pub(crate) async fn dedicated(&self) -> Result<(tokio_postgres::Client, PlainConnection), LedgerError> {
-        let config = config(&self.settings.url, self.settings.application_name)?;
-        config.connect(NoTls).await.map_err(LedgerError::unreachable)
+    pub(crate) async fn dedicated(&self) -> Result<(Client, Driver), LedgerError> {
+        connect(&self.settings.url, self.settings.application_name).await
     }
 
     pub(crate) fn role_statement(&self) -> Option<String> {
@@ -129,25 +128,34 @@ impl Ledger {
     }
 }
 
-/// Reads a connection string. Its text never enters an error: it holds a password.
-pub(crate) fn config(url: &SecretString, application_name: &str) -> Result<Config, LedgerError> {
-    let text = url.expose_secret();
-    let demands_tls = |how: &str| text.contains(&format!("sslmode={how}"));
-    if demands_tls("verify-ca") || demands_tls("verify-full") {
-        return Err(tls_missing());
+/// One connection outside every pool.
+pub(crate) async fn connect(
+    url: &SecretString,
+    application_name: &str,
+) -> Result<(Client, Driver), LedgerError> {
+    let (config, tls) = config(url, application_name)?;
+    // The setting of that name ends with the TCP connection; a server may stay silent after it.
+    match tokio::time::timeout(CONNECT_TIMEOUT, config.connect(tls)).await {
+        Ok(connected) => connected.map_err(LedgerError::unreachable),
+        Err(_) => Err(LedgerError::Unreachable("no connection in time".into())),
     }
-    let mut config: Config = text.parse().map_err(|_| {
+}
+
+/// Reads a connection string. Its text never enters an error: it holds a password.
+pub(crate) fn config(
+    url: &SecretString,
+    application_name: &str,
+) -> Result<(Config, MakeRustlsConnect), LedgerError> {
+    let wish = Wish::read(url.expose_secret());
+    let mut config: Config = wish.url.parse().map_err(|_| {
         LedgerError::Setting("not a postgres connection string (postgres://user:password@host/db)".into())
     })?;
-    if config.get_ssl_mode() == SslMode::Require {
-        return Err(tls_missing());
-    }
     config
         .application_name(application_name)
         .connect_timeout(CONNECT_TIMEOUT)
         .keepalives(true)
         .tcp_user_timeout(TCP_USER_TIMEOUT);
-    Ok(config)
+    Ok((config, wish.connector()?))
 }
 
 fn with_session_options(config: &mut Config) {
@@ -156,12 +164,6 @@ fn with_session_options(config: &mut Config) {
         None => SESSION_OPTIONS.to_owned(),
     };
     config.options(options);
-}
-
-fn tls_missing() -> LedgerError {
-    LedgerError::Setting(
-        "the connection string demands TLS, which this version does not speak: use sslmode=disable over a trusted network or a local tunnel".into(),
-    )
 }
 
 /// `role` is a constant of ours, never input. A login that may not take the role keeps its own rights:
@@ -178,17 +180,7 @@ mod tests {
     use super::*;
 
     fn read(url: &str) -> Result<Config, LedgerError> {
-        config(&SecretString::from(url), "test")
-    }
-
-    #[test]
-    fn a_url_that_demands_tls_is_refused_by_name() {
-        for mode in ["require", "verify-ca", "verify-full"] {
-            let error = read(&format!("postgres://u:p@h/db?sslmode={mode}")).unwrap_err();
-            assert!(error.to_string().contains("demands TLS"), "{error}");
-        }
-        assert!(read("postgres://u:p@h/db?sslmode=disable").is_ok());
-        assert!(read("postgres://u:p@h/db").is_ok());
+        config(&SecretString::from(url), "test").map(|(config, _)| config)
     }
 
     #[test]

@@ -45,7 +45,9 @@ async fn a_rotated_secret_overlaps_with_the_one_before() {
 async fn settings_that_are_missing_or_wrong_are_named() {
     let kit = Kit::new().await;
     let program = || kit.program(&["merchant", "list"]);
-    finish(program().env("DATABASE_URL", "postgres://u@h/d?sslmode=require")).await.refused(2, "demands TLS");
+    finish(program().env("DATABASE_URL", "postgres://u@h/d?sslmode=require&sslrootcert=/nowhere.pem"))
+        .await
+        .refused(2, "sslrootcert");
     finish(program().env("DATABASE_URL", "nonsense://")).await.refused(2, "DATABASE_URL");
     finish(program().env("RISITI_CREDENTIALS_KEY", "c2hvcnQ=")).await.refused(2, "RISITI_CREDENTIALS_KEY");
     finish(program().env("DATABASE_URL", "postgres://risiti:hunter2@127.0.0.1:1/d"))

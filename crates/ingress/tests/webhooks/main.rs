@@ -5,6 +5,7 @@ mod away;
 mod framing;
 mod heads;
 mod https;
+mod links;
 mod raw;
 mod refusals;
 mod script;

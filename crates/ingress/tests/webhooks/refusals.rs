@@ -63,11 +63,36 @@ async fn an_unknown_secret_is_answered_like_any_unknown_path() {
     let ingress = stage.ingress().await;
     let unknown = format!("/webhooks/daraja/{}/stk", "f".repeat(32));
     let mut answers = Vec::new();
-    for path in [unknown.as_str(), "/webhooks/elsewhere", "/"] {
+    // A secret of nobody, a merchant of nobody, a secret where a slug belongs, and paths that are none.
+    let as_slug = format!("/webhooks/paystack/{}", stage.secret);
+    for path in [unknown.as_str(), "/webhooks/paystack/nobody", &as_slug, "/webhooks/elsewhere", "/"] {
         let answer = ingress.post(&stage, path, "{}").await;
-        answers.push((answer.status(), answer.text().await.unwrap()));
+        let mut headers = answer.headers().clone();
+        headers.remove("date");
+        answers.push((answer.status(), headers, answer.text().await.unwrap()));
     }
     assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+}
+
+#[tokio::test]
+async fn a_merchants_secret_opens_its_own_routes_only() {
+    let stage = Stage::set().await;
+    let vault = risiti_ledger::Vault::new(&crate::stage::KEY.into(), None).unwrap();
+    let (_, secret) = stage.ledger.create_merchant("baraka", "Baraka Mini Mart").await.unwrap();
+    let key = risiti_ledger::NewAccount::Paystack { key: "sk_test_of_another_merchant".into() };
+    stage.ledger.add_account("baraka", &key, Some(&vault)).await.unwrap();
+    let ingress = stage.ingress().await;
+    // Acme takes Daraja and Gumroad, Baraka neither.
+    let theirs = secrecy::ExposeSecret::expose_secret(&secret);
+    for route in [format!("daraja/{theirs}/stk"), format!("gumroad/{theirs}")] {
+        let answer = ingress.post(&stage, &format!("/webhooks/{route}"), stk_success("UIS4000060")).await;
+        assert_eq!(answer.status(), 404, "{route}");
+    }
+    // What Acme's key signed is nothing to Baraka.
+    let signed = [("content-type", "application/json"), ("x-paystack-signature", SIGNATURE)];
+    let answer = ingress.post_with(&stage, "/webhooks/paystack/baraka", SIGNED, &signed).await;
+    assert_eq!(answer.status(), 401);
+    assert_eq!(stage.queued().await, 0);
 }
 
 #[tokio::test]
@@ -139,6 +164,27 @@ async fn an_enforced_source_list_refuses_and_a_plain_one_notes() {
     let enforcing = stage.ingress_with(|p| p.env("RISITI_TRUSTED_PROXIES", "127.0.0.0/8")).await;
     let body = stk_success("UIS4000031");
     assert_eq!(enforcing.post(&stage, &stage.stk(), body.clone()).await.status(), 403);
+    // What the sender wrote, a byte that is no text in it, and what our proxy appended.
+    let client = TcpStream::connect(enforcing.address);
+    let spoofed = [
+        format!(
+            "POST {} HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-type: application/json\r\n",
+            stage.stk()
+        )
+        .into_bytes(),
+        b"x-forwarded-for: 196.201.214.200\r\nx-forwarded-for: \xff, 9.9.9.9\r\n".to_vec(),
+        format!("content-length: {}\r\n\r\n{body}", body.len()).into_bytes(),
+    ]
+    .concat();
+    let answer = tokio::task::spawn_blocking(move || {
+        let mut client = client.unwrap();
+        client.set_read_timeout(Some(PATIENCE)).unwrap();
+        client.write_all(&spoofed).unwrap();
+        let mut answer = [0; 12];
+        client.read_exact(&mut answer).unwrap();
+        String::from_utf8_lossy(&answer).into_owned()
+    });
+    assert_eq!(answer.await.unwrap(), "HTTP/1.1 403");
     let listed = [("content-type", "application/json"), ("x-forwarded-for", "9.9.9.9, 196.201.214.200")];
     assert_eq!(enforcing.post_with(&stage, &stage.stk(), body, &listed).await.status(), 200);
 }
