@@ -3,6 +3,7 @@
 use crate::{BadSetting, GraceArgs, LogArgs, LogFormat, OpsArgs, Readiness, logs, ops, settings, tls};
 use futures_util::FutureExt as _;
 use prometheus::Registry;
+use rustix::process::{Resource, Rlimit, setrlimit};
 use std::{
     net::SocketAddr,
     panic::AssertUnwindSafe,
@@ -99,6 +100,7 @@ where
         eprintln!("error: {bad}");
         return ExitCode::from(settings::EXIT_BAD_SETTING);
     }
+    leave_no_core();
     tls::install_provider();
     let runtime =
         match tokio::runtime::Builder::new_multi_thread().enable_all().thread_name(boot.name).build() {
@@ -112,6 +114,15 @@ where
     // A blocking call that hangs, such as a look-up of a name, must not hold the exit.
     runtime.shutdown_timeout(Duration::from_millis(500));
     code
+}
+
+/// A core file would hold every secret in memory, in the clear and for as long as nobody finds it. Not PR_SET_DUMPABLE, which would also take
+/// `/proc/self` from the process metrics.
+fn leave_no_core() {
+    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    if let Err(error) = setrlimit(Resource::Core, none) {
+        tracing::warn!(%error, "a crash may leave a core file with secrets in it");
+    }
 }
 
 async fn drive<F, Fut, T>(boot: Boot, body: F) -> ExitCode

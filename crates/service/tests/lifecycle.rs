@@ -40,10 +40,21 @@ async fn serves_its_listener_until_the_first_signal_and_ends_with_zero() {
     assert_eq!(http_status(ops, "/healthz").await, Some(200));
     let metrics = body(ops, "/metrics").await.unwrap();
     assert!(metrics.contains("process_resident_memory_bytes"), "{metrics}");
+    assert!(metrics.contains("process_open_fds"), "{metrics}");
 
     process.terminate();
     assert_eq!(process.exit(BOUND).await.code(), Some(0));
     assert!(process.log().contains("SIGTERM: finishing what is held"));
+}
+
+#[tokio::test]
+async fn a_crash_leaves_no_core_file() {
+    let mut process = program("obedient").start();
+    process.address_after("ops listener on ").await;
+    let limits = std::fs::read_to_string(format!("/proc/{}/limits", process.id())).unwrap();
+    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    let words: Vec<&str> = core.split_whitespace().collect();
+    assert_eq!(words[4..6], ["0", "0"], "soft and hard: {core}");
 }
 
 #[tokio::test]

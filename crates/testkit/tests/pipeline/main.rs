@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a stack that cannot be set up fails its test")]
 
 mod outage;
+mod silence;
 mod stack;
 
 use serde_json::json;

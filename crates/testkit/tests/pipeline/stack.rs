@@ -7,7 +7,7 @@ use risiti_testkit::{Namespace, PrivateServers, Process, Program, TestDatabase, 
 use serde_json::{Value, json};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
-const CREDENTIALS_KEY: &str = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
+pub(crate) const CREDENTIALS_KEY: &str = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
 
 pub(crate) struct Stack {
     pub(crate) database: TestDatabase,
@@ -125,7 +125,20 @@ impl Stack {
     }
 
     pub(crate) async fn start(&self, name: &str) -> Running {
-        let mut process = self.program(name).start();
+        self.start_with(name, &[]).await
+    }
+
+    /// All that a command says, to whichever of its two outputs.
+    pub(crate) async fn told_by(&self, name: &str, args: &[&str], env: &[(&str, &str)]) -> String {
+        let program = env.iter().fold(self.program(name), |program, (name, value)| program.env(name, *value));
+        let output = program.args(args.iter().copied()).output().await;
+        let said = [output.stdout, output.stderr].concat();
+        format!("{}\n{}", output.status, String::from_utf8_lossy(&said))
+    }
+
+    pub(crate) async fn start_with(&self, name: &str, env: &[(&str, &str)]) -> Running {
+        let program = env.iter().fold(self.program(name), |program, (name, value)| program.env(name, *value));
+        let mut process = program.start();
         let ops = process.address_after("ops listener on ").await;
         let running = Running { process, ops };
         running.is_ready().await;
@@ -185,6 +198,10 @@ impl Running {
 
     pub(crate) async fn webhooks(&mut self) -> SocketAddr {
         self.process.address_after("webhooks listener on ").await
+    }
+
+    pub(crate) async fn metrics(&self) -> String {
+        reqwest::get(format!("http://{}/metrics", self.ops)).await.unwrap().text().await.unwrap()
     }
 
     pub(crate) async fn ends_well(mut self) {
