@@ -47,7 +47,16 @@ pub(crate) struct Writer<M> {
     state: State,
     /// The file was checked page by page since this process, or the last damage, began.
     checked: bool,
+    setback: Option<Setback>,
     status: Status,
+}
+
+/// The last commit failed. The file is opened again at once, since what it holds can still be read and delivered; writing
+/// waits, and no commit but one that succeeds ends it.
+struct Setback {
+    why: Arc<str>,
+    again_at: Instant,
+    pause: Duration,
 }
 
 enum State {
@@ -73,7 +82,7 @@ impl<M: Medium> Writer<M> {
     pub(crate) fn new(medium: M, limit: u64, shared: Arc<Shared>, told: watch::Sender<Status>) -> Self {
         let now = Instant::now();
         let state = State::Closed { why: "still opening".into(), again_at: now, pause: PAUSE_FIRST };
-        Self { medium, limit, shared, told, state, checked: false, status: Status::default() }
+        Self { medium, limit, shared, told, state, checked: false, setback: None, status: Status::default() }
     }
 
     pub(crate) fn run(mut self, commands: &Receiver<Command>) {
@@ -88,7 +97,10 @@ impl<M: Medium> Writer<M> {
             let closing = if batch.empties { self.shared.closing().take() } else { None };
             if closing.is_some() || batch.orphaned {
                 // Removed while this batch was written.
-                while matches!(self.state, State::Open(_)) && !self.shared.removed().is_empty() {
+                while matches!(self.state, State::Open(_))
+                    && self.setback.is_none()
+                    && !self.shared.removed().is_empty()
+                {
                     self.write(&mut Batch::default());
                 }
                 return self.end(closing);
@@ -124,8 +136,11 @@ impl<M: Medium> Writer<M> {
     fn wait(&self) -> Option<Duration> {
         match &self.state {
             State::Closed { again_at, .. } => Some(again_at.saturating_duration_since(Instant::now())),
-            State::Open(_) if !self.shared.removed().is_empty() => Some(Duration::ZERO),
-            State::Open(_) | State::Foreign(_) => None,
+            State::Open(_) => match &self.setback {
+                Some(setback) => Some(setback.again_at.saturating_duration_since(Instant::now())),
+                None => (!self.shared.removed().is_empty()).then_some(Duration::ZERO),
+            },
+            State::Foreign(_) => None,
         }
     }
 
@@ -137,15 +152,15 @@ impl<M: Medium> Writer<M> {
         }
         match attempt(|| Store::open(&mut self.medium, !self.checked)) {
             Ok(store) => {
-                if matches!(self.status.condition, Condition::Failing(_)) {
-                    tracing::info!(entries = store.counts.entries, "the spool can be used again");
-                }
                 self.checked = true;
                 self.state = State::Open(store);
-                self.status.condition = Condition::Writable;
+                self.status.condition = match &self.setback {
+                    Some(setback) => Condition::Failing(setback.why.clone()),
+                    None => Condition::Writable,
+                };
                 self.count();
             }
-            Err(trouble) => self.close_after(trouble, (pause * 2).min(PAUSE_LONGEST)),
+            Err(trouble) => self.close_after(trouble, (pause * 2).clamp(PAUSE_FIRST, PAUSE_LONGEST)),
         }
         self.status.damaged_files = self.medium.damaged_files().unwrap_or(self.status.damaged_files);
     }
@@ -185,13 +200,15 @@ impl<M: Medium> Writer<M> {
     fn write(&mut self, batch: &mut Batch) {
         let waiting = std::mem::take(&mut batch.waiting);
         let entries = std::mem::take(&mut batch.entries);
-        let store = match &mut self.state {
-            State::Open(store) => store,
-            State::Closed { why, .. } | State::Foreign(why) => {
-                let error = SpoolError::Disk(why.clone());
-                self.status.refused_disk += waiting.len() as u64;
-                return waiting.into_iter().for_each(|done| tell(done, Err(error.clone())));
+        let due = self.setback.as_ref().is_none_or(|setback| Instant::now() >= setback.again_at);
+        let held_off = self.setback.as_ref().filter(|_| !due).map(|setback| setback.why.clone());
+        let store = match (&mut self.state, held_off) {
+            (State::Open(store), None) => store,
+            (State::Closed { why, .. } | State::Foreign(why), None) => {
+                let why = why.clone();
+                return self.refuse_for_trouble(waiting, &why);
             }
+            (_, Some(why)) => return self.refuse_for_trouble(waiting, &why),
         };
         let removals: BTreeSet<u64> = self.shared.removed().iter().copied().take(REMOVALS_MAX).collect();
         let mut room = self.limit.saturating_sub(store.counts.bytes);
@@ -205,27 +222,45 @@ impl<M: Medium> Writer<M> {
                 refused.push(done);
             }
         }
-        if fitting.is_empty() && removals.is_empty() {
+        if fitting.is_empty() && removals.is_empty() && self.setback.is_none() {
             return self.refuse(refused);
         }
         match attempt(|| store.change(&fitting, &removals)) {
             Ok(()) => {
                 self.status.commits += 1;
+                if self.setback.take().is_some() {
+                    tracing::info!("the spool can be written to again");
+                    self.status.condition = Condition::Writable;
+                }
                 if !removals.is_empty() {
                     self.shared.removed().retain(|number| !removals.contains(number));
                     self.status.condition = Condition::Writable;
                 }
+                self.count();
+                self.tell();
                 stored.into_iter().for_each(|done| tell(done, Ok(())));
             }
             Err(trouble) => {
-                let error = SpoolError::Disk(trouble.why().clone());
-                self.status.refused_disk += stored.len() as u64;
-                self.close_after(trouble, PAUSE_FIRST);
-                stored.into_iter().for_each(|done| tell(done, Err(error.clone())));
+                let why = trouble.why().clone();
+                self.set_back(trouble);
+                self.refuse_for_trouble(stored, &why);
             }
         }
         self.refuse(refused);
-        self.count();
+    }
+
+    fn set_back(&mut self, trouble: Trouble) {
+        let pause = self.setback.as_ref().map_or(PAUSE_FIRST, |before| (before.pause * 2).min(PAUSE_LONGEST));
+        let why = trouble.why().clone();
+        self.close_after(trouble, Duration::ZERO);
+        self.setback = Some(Setback { why, again_at: Instant::now() + pause, pause });
+    }
+
+    fn refuse_for_trouble(&mut self, waiting: Vec<Done<()>>, why: &Arc<str>) {
+        self.status.refused_disk += waiting.len() as u64;
+        self.tell();
+        let error = SpoolError::Disk(why.clone());
+        waiting.into_iter().for_each(|done| tell(done, Err(error.clone())));
     }
 
     fn refuse(&mut self, refused: Vec<Done<()>>) {
@@ -240,6 +275,7 @@ impl<M: Medium> Writer<M> {
             self.status.condition = Condition::Full;
         }
         self.status.refused_full += refused.len() as u64;
+        self.tell();
         refused.into_iter().for_each(|done| tell(done, Err(SpoolError::Full)));
     }
 
