@@ -16,7 +16,7 @@ statements! {
             OR EXISTS (SELECT FROM invoices s WHERE s.id = i.sale_id AND s.state = 'success')))";
     LANES = "
         SELECT lane_state(l.device_id, l.halted_at IS NOT NULL), count(*) FROM lanes l GROUP BY 1";
-    REPLAYED = "SELECT coalesce(sum(replays), 0)::bigint FROM dead_letters";
+    REPLAYED = "SELECT coalesce(sum(replays), 0)::bigint FROM dead_letters WHERE replays > 0";
 }
 
 /// How the lanes stand.

@@ -31,6 +31,8 @@ mod migrate;
 mod owing;
 mod payment_rows;
 mod payments;
+#[cfg(test)]
+mod plans;
 mod pool;
 mod processes;
 mod provider_accounts;

@@ -50,3 +50,40 @@ impl Ledger {
         rows.iter().map(|row| Ok(DeviceId::from_uuid(row.try_get(0)?))).collect()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use risiti_testkit::TestDatabase;
+
+    use super::*;
+    use crate::DatabaseSettings;
+
+    const LANES: &str = "
+        INSERT INTO merchants (id, slug, name) VALUES (md5('m')::uuid, 'acme', 'Acme');
+        INSERT INTO devices (id, merchant_id, environment, dialect, base_url, pin, branch, serial, item_code, item_class,
+            item_name, tax_type)
+        SELECT md5('d' || n)::uuid, md5('m')::uuid, 'sandbox', 'legacy', 'http://127.0.0.1:1',
+            'P' || lpad(n::text, 9, '0') || 'X', '00', 'SN1', 'I', 'C', 'Services', 'B'
+        FROM generate_series(1, 1001) n;
+        INSERT INTO lanes (device_id, host) SELECT id, 'http://127.0.0.1:1' FROM devices;
+        INSERT INTO payments (id, merchant_id, provider, money_key, receipt, amount, currency, method, state,
+            authenticated_by, settled_at, moved_by)
+        SELECT md5('p' || n)::uuid, md5('m')::uuid, 'daraja', 'k' || n, 'R', 116, 'KES', 'mobile_money', 'success', 'path',
+            now(), 'test'
+        FROM generate_series(1, 1001) n;
+        INSERT INTO invoices (id, payment_id, merchant_id, device_id, kind, amount, moved_by)
+        SELECT md5('i' || n)::uuid, md5('p' || n)::uuid, md5('m')::uuid, md5('d' || n)::uuid, 'sale', 116, 'test'
+        FROM generate_series(1, 1001) n";
+
+    #[tokio::test]
+    async fn a_round_wakes_a_thousand_lanes_at_most() {
+        let database = TestDatabase::create().await;
+        let url = secrecy::SecretString::from(database.url());
+        crate::migrate(&url).await.unwrap();
+        database.connect().await.batch_execute(LANES).await.unwrap();
+        let settings = DatabaseSettings { url, pool_size: 1, role: None, application_name: "test" };
+        let ledger = Ledger::open(settings).unwrap();
+        assert_eq!(ledger.wake_lanes(false).await.unwrap().len(), 1_000);
+        assert_eq!(ledger.wake_lanes(false).await.unwrap().len(), 1);
+    }
+}
