@@ -14,8 +14,10 @@ use crate::statements::statements;
 use crate::vault::Vault;
 
 statements! {
+    /// Whether it has an invoice is asked in two halves, each of which has an index: one that is filed has a number.
     DEVICE_LOCK = "SELECT d.merchant_id, m.slug, d.environment, d.pin, d.branch,
-        EXISTS (SELECT FROM invoices i WHERE i.device_id = d.id)
+        EXISTS (SELECT FROM invoices i WHERE i.device_id = d.id AND i.state <> 'success')
+            OR EXISTS (SELECT FROM invoices i WHERE i.device_id = d.id AND i.invoice_no IS NOT NULL)
         FROM devices d JOIN merchants m ON m.id = d.merchant_id WHERE d.id = $1
         FOR NO KEY UPDATE OF d";
     DEVICE_CHANGE = "UPDATE devices SET
