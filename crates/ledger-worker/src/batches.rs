@@ -13,6 +13,9 @@ use crate::recorder::{GivenUp, Recorder};
 use crate::settings::BatchArgs;
 use crate::tokens::Waker;
 
+/// A batch is one transaction and one set of parameters in memory, so bodies bound it as well as their number.
+const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
+
 pub(crate) struct Batches<'a> {
     pub(crate) settings: &'a BatchArgs,
     pub(crate) gate: &'a Gate,
@@ -49,17 +52,22 @@ impl Batches<'_> {
         consumer.cancel();
     }
 
-    /// At least one delivery; more as long as they come at once, and the batch is not full. Empty: the
+    /// At least one delivery; more as long as they come at once, and the batch is full neither
+    /// by number nor by bytes. Empty: the
     /// consumer has ended.
     async fn collect(&self, consumer: &mut Consumer) -> Vec<Delivery> {
         let size = usize::from(self.settings.batch_size);
         let mut batch = Vec::new();
         let Some(first) = consumer.next().await else { return batch };
+        let mut bytes = first.message.body.len();
         batch.push(first);
         let until = Instant::now() + self.settings.batch_wait.min(Duration::from_secs(5));
-        while batch.len() < size {
+        while batch.len() < size && bytes < BATCH_BYTES_MAX {
             match timeout_at(until, consumer.next()).await {
-                Ok(Some(delivery)) => batch.push(delivery),
+                Ok(Some(delivery)) => {
+                    bytes += delivery.message.body.len();
+                    batch.push(delivery);
+                }
                 Ok(None) | Err(_) => break,
             }
         }

@@ -3,6 +3,7 @@
 
 mod aside;
 mod hostile;
+mod bounds;
 mod losses;
 mod path;
 mod stage;
