@@ -1,4 +1,4 @@
-//! Reading a request body under two bounds: bytes and time.
+//! Reading a request body under three bounds: its bytes, its time, and the bytes of all bodies together.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -8,6 +8,7 @@ use actix_web::{HttpRequest, web};
 use futures_util::StreamExt;
 use risiti_domain::Provider;
 use risiti_providers::BodyFormat;
+use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::answer::Answer;
 
@@ -15,28 +16,55 @@ use crate::answer::Answer;
 /// while the body lay in the kernel's buffer, and Daraja never sends it again (protocol A6).
 const LAST_LOOK: Duration = Duration::from_secs(1);
 
-/// The bytes as they came, or the answer that ends the request.
-pub(crate) async fn read(
+/// Of all requests at once. As many connections as may be open, each with the largest body, would come to gigabytes.
+const ROOM_BYTES: usize = 64 * 1024 * 1024;
+
+/// Memory for the bodies of requests that are not answered yet. Taken as bytes arrive, so that announcing a
+/// large body costs nobody anything.
+pub(crate) struct Room(Semaphore);
+
+impl Default for Room {
+    fn default() -> Self {
+        Self::of(ROOM_BYTES)
+    }
+}
+
+impl Room {
+    fn of(bytes: usize) -> Self {
+        Self(Semaphore::new(bytes))
+    }
+
+    fn take(&self, bytes: usize) -> Result<SemaphorePermit<'_>, Answer> {
+        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        self.0.try_acquire_many(bytes).map_err(|_| Answer::Unavailable("too many bodies at once"))
+    }
+}
+
+/// The bytes as they came and their room, or the answer that ends the request.
+pub(crate) async fn read<'a>(
+    room: &'a Room,
     request: &HttpRequest,
     payload: &mut web::Payload,
     limit: usize,
     patience: Duration,
-) -> Result<Vec<u8>, Answer> {
+) -> Result<(Vec<u8>, SemaphorePermit<'a>), Answer> {
     let declared = request.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
     if declared.is_some_and(|length| length > limit) {
         return Err(Answer::TooLarge { limit });
     }
     let mut reading = pin!(async {
         let mut body = Vec::with_capacity(declared.unwrap_or(1024).min(limit));
+        let mut taken = room.take(0)?;
         while let Some(chunk) = payload.next().await {
             // A sender that broke off or framed its body wrongly gets an answer it will hardly read.
             let chunk = chunk.map_err(|_| Answer::TooSlow)?;
             if body.len() + chunk.len() > limit {
                 return Err(Answer::TooLarge { limit });
             }
+            taken.merge(room.take(chunk.len())?);
             body.extend_from_slice(&chunk);
         }
-        Ok(body)
+        Ok((body, taken))
     });
     for wait in [patience, LAST_LOOK] {
         if let Ok(read) = tokio::time::timeout(wait, reading.as_mut()).await {
@@ -70,7 +98,24 @@ pub(crate) fn format(provider: Provider, request: &HttpRequest) -> Result<BodyFo
 #[cfg(test)]
 mod tests {
     use super::*;
+    use actix_web::FromRequest;
     use actix_web::test::TestRequest;
+
+    #[actix_web::test]
+    async fn all_bodies_together_are_bounded_and_room_comes_back() {
+        let room = Room::of(100);
+        let read_of = async |bytes: usize| {
+            let (request, mut payload) = TestRequest::post().set_payload(vec![b'x'; bytes]).to_http_parts();
+            let mut payload = web::Payload::from_request(&request, &mut payload).await.unwrap();
+            read(&room, &request, &mut payload, 1_000, Duration::from_secs(10)).await
+        };
+        let (body, held) = read_of(60).await.unwrap();
+        assert_eq!(body.len(), 60);
+        assert!(matches!(read_of(60).await, Err(Answer::Unavailable(_))));
+        let (_, _also_held) = read_of(40).await.unwrap();
+        drop(held);
+        assert!(read_of(60).await.is_ok());
+    }
 
     #[test]
     fn formats_by_provider_and_content_type() {

@@ -27,6 +27,7 @@ use secrecy::ExposeSecret;
 
 pub use settings::Settings;
 
+use body::Room;
 use dedup::Dedup;
 use durable::{Durable, Suspicion};
 use merchants::Merchants;
@@ -97,6 +98,7 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
         metrics,
         proxies: TrustedProxies::new(settings.http.trusted_proxies.clone()),
         http: settings.http,
+        room: Room::default(),
         remember: settings.dedup,
     });
     tokio::select! {

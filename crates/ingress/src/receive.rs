@@ -11,12 +11,13 @@ use risiti_domain::{AuthenticatedBy, EventId, Provider};
 use risiti_providers::{Account, BodyFormat, Channel, Envelope, Event, Unreadable};
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
+use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::answer::Answer;
-use crate::body;
+use crate::body::{self, Room};
 use crate::dedup::{Dedup, Kept, Key, Once};
 use crate::durable::Durable;
 use crate::merchants::{Found, Merchant, Merchants};
@@ -35,6 +36,7 @@ pub(crate) struct Receiver {
     pub(crate) metrics: Metrics,
     pub(crate) proxies: TrustedProxies,
     pub(crate) http: HttpArgs,
+    pub(crate) room: Room,
     pub(crate) remember: DedupArgs,
 }
 
@@ -45,13 +47,14 @@ pub(crate) enum Address {
 }
 
 /// A body that is believed to come from its provider.
-struct Authentic {
+struct Authentic<'a> {
     merchant: Arc<Merchant>,
     channel: Channel,
     format: BodyFormat,
     by: AuthenticatedBy,
     account: Account,
     body: Vec<u8>,
+    room: SemaphorePermit<'a>,
 }
 
 impl Receiver {
@@ -74,7 +77,7 @@ impl Receiver {
         payload: &mut web::Payload,
         channel: Channel,
         address: Address,
-    ) -> Result<Authentic, Answer> {
+    ) -> Result<Authentic<'_>, Answer> {
         let merchant = match self.merchants.find(&address, channel.provider()) {
             Found::Merchant(merchant) => merchant,
             Found::Nobody => return Err(Answer::UnknownPath),
@@ -83,7 +86,7 @@ impl Receiver {
         let by_source = self.judge_source(request, &merchant, channel.provider())?;
         let format = body::format(channel.provider(), request)?;
         let limit = usize::try_from(self.http.body_limit).unwrap_or(usize::MAX);
-        let body = body::read(request, payload, limit, self.http.body_timeout).await?;
+        let (body, room) = body::read(&self.room, request, payload, limit, self.http.body_timeout).await?;
         let mut account =
             Account { gumroad_seller_id: merchant.gumroad_seller_id.clone(), paystack_live: None };
         let by = match channel.provider() {
@@ -93,7 +96,7 @@ impl Receiver {
             }
             Provider::Daraja | Provider::Gumroad => by_source,
         };
-        Ok(Authentic { merchant, channel, format, by, account, body })
+        Ok(Authentic { merchant, channel, format, by, account, body, room })
     }
 
     fn judge_source(
@@ -114,9 +117,9 @@ impl Receiver {
     }
 
     /// Parses, deduplicates and makes durable. An unreadable body is kept like any other, then refused (protocol A7).
-    async fn keep(&self, authentic: Authentic, traceparent: String) -> Answer {
+    async fn keep(&self, authentic: Authentic<'_>, traceparent: String) -> Answer {
         let deadline = Instant::now() + ANSWER_WITHIN;
-        let Authentic { merchant, channel, format, by, account, body } = authentic;
+        let Authentic { merchant, channel, format, by, account, body, room: _held } = authentic;
         let body = risiti_providers::redact(channel, &body).into_owned();
         let read = risiti_providers::parse(channel, format, &body, &account);
         let key = dedup_key(&merchant, channel, &read, &body);
