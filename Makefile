@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fuzz up down linker
+.PHONY: help demo test check fuzz backlog up down linker
 
 with_servers := deploy/local/services.sh with
 
@@ -46,6 +46,12 @@ fuzz: linker
 	cargo build --locked -p risiti-ingress -p risiti-ledger-worker
 	$(with_servers) cargo test --locked -p risiti-ingress --test webhooks framing -- --nocapture
 	$(with_servers) cargo test --locked -p risiti-ledger-worker --test worker hostile -- --nocapture
+
+## make backlog a million messages and 100,000 dead letters, and the memory they cost (MESSAGES=)
+backlog: export BACKLOG_MESSAGES = $(or $(MESSAGES),1000000)
+backlog: linker
+	cargo build --locked --workspace --bins
+	@$(with_servers) cargo test --locked -p risiti-testkit --test pipeline backlog -- --nocapture
 
 ## make up      the demo's stack, left running
 up: linker

@@ -117,13 +117,34 @@ fn files_that_are_named_exist() {
     }
 }
 
+/// Names of all functions, tests among them.
+fn functions() -> BTreeSet<String> {
+    let mut functions = BTreeSet::new();
+    for path in files().iter().filter(|path| path.starts_with("crates/") && path.ends_with(".rs")) {
+        functions.extend(names_after(&read(path), "fn "));
+    }
+    functions
+}
+
+#[test]
+fn tests_that_reach_the_limits_exist() {
+    let tests = functions();
+    let document = read(OPERATING);
+    let limits = rows(section(&document, "## Limits"));
+    let mut cited = 0;
+    for row in limits.iter().filter(|row| row.len() == 4) {
+        for name in between(row[3], "`", "`") {
+            assert!(tests.contains(name), "no test is called {name}");
+            cited += 1;
+        }
+    }
+    assert!(cited >= 30, "{cited}");
+}
+
 /// Of each row of these tables, the tests its last cell names.
 fn cited(lines: &[&str]) -> usize {
     let files = files();
-    let mut tests = BTreeSet::new();
-    for path in files.iter().filter(|path| path.starts_with("crates/") && path.ends_with(".rs")) {
-        tests.extend(names_after(&read(path), "fn "));
-    }
+    let tests = functions();
     let rows = lines.iter().filter(|line| line.starts_with("| ") && !line.contains("Shown by"));
     let mut cited = 0;
     for row in rows {

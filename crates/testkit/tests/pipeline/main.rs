@@ -1,6 +1,7 @@
 //! From a gateway's HTTP request to the tax authority's receipt, through the real programs.
 #![expect(clippy::unwrap_used, reason = "a stack that cannot be set up fails its test")]
 
+mod backlog;
 mod outage;
 mod silence;
 mod stack;

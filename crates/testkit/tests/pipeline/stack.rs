@@ -11,7 +11,7 @@ pub(crate) const CREDENTIALS_KEY: &str = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB
 
 pub(crate) struct Stack {
     pub(crate) database: TestDatabase,
-    namespace: Namespace,
+    pub(crate) namespace: Namespace,
     amqp_url: String,
     redis_url: String,
     data: tempfile::TempDir,
