@@ -2,8 +2,8 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod aside;
-mod hostile;
 mod bounds;
+mod hostile;
 mod losses;
 mod path;
 mod stage;
