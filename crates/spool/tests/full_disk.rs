@@ -1,5 +1,4 @@
 //! A real disk that is really full: refused entries, a drain that goes on, and an end to it when room returns.
-#![expect(clippy::unwrap_used, reason = "a disk that cannot be set up fails its test")]
 
 use std::fs;
 use std::path::{Path, PathBuf};

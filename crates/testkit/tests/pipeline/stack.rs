@@ -201,7 +201,9 @@ impl Running {
     }
 
     pub(crate) async fn metrics(&self) -> String {
-        reqwest::get(format!("http://{}/metrics", self.ops)).await.unwrap().text().await.unwrap()
+        let client = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
+        let answer = client.get(format!("http://{}/metrics", self.ops)).send().await.unwrap();
+        answer.text().await.unwrap()
     }
 
     pub(crate) async fn ends_well(mut self) {
