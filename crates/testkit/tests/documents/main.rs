@@ -130,10 +130,11 @@ fn functions() -> BTreeSet<String> {
 fn tests_that_reach_the_limits_exist() {
     let tests = functions();
     let document = read(OPERATING);
-    let limits = rows(section(&document, "## Limits"));
+    let limits = prose(section(&document, "## Limits")).into_iter().filter(|line| line.starts_with("| "));
     let mut cited = 0;
-    for row in limits.iter().filter(|row| row.len() == 4) {
-        for name in between(row[3], "`", "`") {
+    for row in limits {
+        let reached_by = row.trim_end_matches(" |").rsplit('|').next().expect("a split has a last part");
+        for name in between(reached_by, "`", "`") {
             assert!(tests.contains(name), "no test is called {name}");
             cited += 1;
         }
