@@ -9,8 +9,9 @@ const NEVER: [&str; 7] = [
     "sk_test_of_the_silent",
     "708374149",
     "ws_CO_",
-    "stkCallback",
-    "CallbackMetadata",
+    // As a body has them; the problem of an unreadable one names its field without quotes.
+    "\"stkCallback\"",
+    "\"CallbackMetadata\"",
 ];
 
 #[tokio::test]
@@ -31,7 +32,7 @@ async fn no_log_metric_or_output_of_any_program_holds_a_secret_or_a_phone() {
     stack
         .sim_post(
             "/_sim/faults",
-            &serde_json::json!({"match": {"call": "sale", "every_nth": 2}, "fault": "refused_under_200"}),
+            &serde_json::json!({"match": {"call": "sale", "every_nth": 2}, "fault": {"refused_under_200": {"message": "Invalid taxblAmtB"}}}),
         )
         .await;
 
