@@ -4,6 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use anyhow::{Context as _, bail};
+use jiff::Timestamp;
 use reqwest::{Client, Method};
 use rust_decimal::Decimal;
 use serde::Deserialize;
@@ -54,10 +55,27 @@ impl Filed {
     }
 }
 
+/// Something the simulator says its caller did wrong.
+#[derive(Deserialize, Clone, Debug)]
+pub(crate) struct Mistake {
+    pub(crate) at: Timestamp,
+    pub(crate) device: Option<String>,
+    pub(crate) message: String,
+    pub(crate) clash: Option<Clash>,
+}
+
+/// Two invoices that met under one number.
+#[derive(Deserialize, Clone, Debug)]
+pub(crate) struct Clash {
+    pub(crate) refused: String,
+    pub(crate) filed: String,
+    pub(crate) filed_at: Timestamp,
+}
+
 #[derive(Deserialize, Debug, Default)]
 pub(crate) struct Stats {
     pub(crate) protocol_errors: u64,
-    pub(crate) protocol_error_log: Vec<Value>,
+    pub(crate) protocol_error_log: Vec<Mistake>,
     pub(crate) doubled: Vec<Value>,
     #[serde(default)]
     pub(crate) resends_without_look_up: u64,

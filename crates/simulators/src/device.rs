@@ -4,7 +4,7 @@ use crate::books::Branch;
 use crate::clock;
 use crate::config::{Config, Dialect};
 use crate::draw;
-use crate::refusal::{Mistake, Refusal};
+use crate::refusal::{Clash, Mistake, Refusal};
 use crate::sale::Sale;
 use crate::stock::Item;
 use jiff::civil::DateTime;
@@ -103,12 +103,20 @@ impl Device {
             let message = format!("Request parameter error[<invcNo> : expected {expected}]");
             return Err(Refusal::new(Mistake::Sequence, "910", &message, text));
         }
-        let same = self.sales.get(&found).is_some_and(|filed| filed.sale.is_same_business(sale));
+        let filed = self.sales.get(&found);
+        let same = filed.is_some_and(|filed| filed.sale.is_same_business(sale));
         let mistake = if same { Mistake::None } else { Mistake::Clash };
-        Err(match config.dialect {
+        let refusal = match config.dialect {
             Dialect::Vscu => Refusal::new(mistake, "899", "An error regarding Client occurred.", text),
             _ => Refusal::new(mistake, "994", "There is an overlapped Data", text),
-        })
+        };
+        let clash = |filed: &Filed| Clash {
+            invoice_no: found,
+            refused: sale.name().to_owned(),
+            filed: filed.sale.name().to_owned(),
+            filed_at: filed.accepted_at,
+        };
+        Err(Refusal { clash: filed.filter(|_| !same).map(clash).map(Box::new), ..refusal })
     }
 
     pub(crate) fn check_credit(&self, credit: &Sale) -> Result<(), Refusal> {
@@ -145,6 +153,10 @@ impl Device {
 }
 
 impl Sale {
+    fn name(&self) -> &str {
+        self.remark.as_deref().unwrap_or(&self.trader_no)
+    }
+
     fn is_same_business(&self, other: &Sale) -> bool {
         match (&self.remark, &other.remark) {
             (None, None) => self.trader_no == other.trader_no && self.credit == other.credit,

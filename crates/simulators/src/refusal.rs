@@ -1,6 +1,8 @@
 //! Why a call was not done: the code and text of the legacy fronts, the text of the gateway,
 //! and whether it was the client's mistake.
 
+use serde::{Deserialize, Serialize};
+
 /// What kind of mistake a refusal points at; audits count them by this name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Mistake {
@@ -31,6 +33,15 @@ impl Mistake {
     }
 }
 
+/// Two sales that met under one number: by their remarks, or trader numbers where they have none.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub(crate) struct Clash {
+    pub(crate) invoice_no: i64,
+    pub(crate) refused: String,
+    pub(crate) filed: String,
+    pub(crate) filed_at: jiff::Timestamp,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Refusal {
     pub(crate) mistake: Mistake,
@@ -42,11 +53,13 @@ pub(crate) struct Refusal {
     pub(crate) gateway: String,
     /// The gateway gives the code in `responseBody` instead of a bare text.
     pub(crate) coded: bool,
+    /// On the heap, as it is rare and every error would be as large.
+    pub(crate) clash: Option<Box<Clash>>,
 }
 
 impl Refusal {
     pub(crate) fn new(mistake: Mistake, code: &str, message: &str, gateway: String) -> Self {
-        Self { mistake, code: code.into(), message: message.into(), gateway, coded: false }
+        Self { mistake, code: code.into(), message: message.into(), gateway, coded: false, clash: None }
     }
 
     pub(crate) fn coded(mistake: Mistake, code: &str, message: &str) -> Self {

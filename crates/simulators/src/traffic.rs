@@ -2,7 +2,7 @@
 
 use crate::books::Branch;
 use crate::journal::{Entry, Journal};
-use crate::refusal::{Mistake, Refusal};
+use crate::refusal::{Clash, Mistake, Refusal};
 use crate::routes::Call;
 use crate::wire::Wire;
 use serde::{Deserialize, Serialize};
@@ -62,6 +62,9 @@ pub(crate) struct Noted {
     pub(crate) mistake: String,
     pub(crate) code: String,
     pub(crate) message: String,
+    /// Whether it was one at all depends on when the caller let go of the number, which only its own books tell.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) clash: Option<Clash>,
 }
 
 /// A call in flight; ends when dropped.
@@ -132,6 +135,7 @@ impl Traffic {
             mistake: refusal.mistake.name().to_owned(),
             code: refusal.code.clone(),
             message: refusal.gateway.clone(),
+            clash: refusal.clash.as_deref().cloned(),
         };
         self.journal.write(&Entry::Mistake(noted.clone()));
         self.remember(noted);

@@ -3,15 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::breach::{Breaches, Law};
-use super::views::History;
+use super::views::{History, Move};
 
 /// Moves of one transaction share their time, so it is not their order that is checked: each state must have been
 /// left as often as it was reached, but for the one that holds, and everything was made once.
 pub(crate) fn check(histories: &[History], breaches: &mut Breaches) {
     for history in histories {
-        let made = history.moves.iter().filter(|(from, _)| from.is_none()).count();
+        let made = history.moves.iter().filter(|change| change.from.is_none()).count();
         let mut balance: BTreeMap<&str, i64> = BTreeMap::new();
-        for (from, to) in &history.moves {
+        for Move { from, to, .. } in &history.moves {
             *balance.entry(to).or_default() += 1;
             if let Some(from) = from {
                 *balance.entry(from).or_default() -= 1;
@@ -30,8 +30,12 @@ mod tests {
     use super::*;
 
     fn breaks(state: &str, moves: &[(&str, &str)]) -> bool {
-        let from = |from: &str| Some(from.to_owned()).filter(|from| !from.is_empty());
-        let moves = moves.iter().map(|(was, is)| (from(was), (*is).to_owned())).collect();
+        let change = |(from, to): &(&str, &str)| Move {
+            at: jiff::Timestamp::UNIX_EPOCH,
+            from: Some((*from).to_owned()).filter(|from| !from.is_empty()),
+            to: (*to).to_owned(),
+        };
+        let moves = moves.iter().map(change).collect();
         let mut breaches = Breaches::default();
         check(&[History { id: "1".to_owned(), state: state.to_owned(), moves }], &mut breaches);
         breaches.against(Law::History) > 0

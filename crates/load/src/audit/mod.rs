@@ -5,6 +5,7 @@ mod book;
 mod breach;
 mod histories;
 mod letters;
+mod manners;
 mod payments;
 mod receipts;
 mod settle;
@@ -54,10 +55,11 @@ pub(crate) async fn run(args: AuditArgs) -> anyhow::Result<ExitCode> {
     let mut breaches = Breaches::default();
     let found = payments::check(&book, &views, &mut breaches);
     receipts::check(&found, &views, &Authority::new(&fleet, &filed), &mut breaches);
-    receipts::check_authority(&filed, &stats, &mut breaches);
+    let met = manners::check(&filed, &stats, &views.histories, &mut breaches);
     letters::check(&book, letters.as_deref(), &mut breaches);
     histories::check(&views.histories, &mut breaches);
-    let summary = summary(&book, &views, &filed, &stats, letters.as_deref(), breaches, settled.waited);
+    let mut summary = summary(&book, &views, &filed, &stats, letters.as_deref(), breaches, settled.waited);
+    summary.met_under_one_number = met;
 
     let json = serde_json::to_string_pretty(&summary)?;
     if let Some(path) = &args.summary {
@@ -99,6 +101,7 @@ fn summary(
         credit_notes_filed: invoices().filter(|i| !i.is_sale && i.state == "success").count(),
         accepted_by_the_authority: filed.len(),
         answers_lost: swallowed.iter().filter_map(|fault| stats.faults.get(*fault)).sum(),
+        met_under_one_number: 0,
         look_ups: stats.calls.get("lookup").copied().unwrap_or(0),
         dead_ever: views.moves.ever_dead,
         dead_still: invoices().filter(|invoice| invoice.state == "dead").count(),

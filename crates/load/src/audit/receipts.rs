@@ -1,6 +1,6 @@
 //! Laws about what was filed: one sale for each payment that owes one, credited as far as money went back.
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{HashMap, HashSet};
 
 use rust_decimal::Decimal;
 
@@ -8,12 +8,7 @@ use super::breach::{Breaches, Law};
 use super::payments::Found;
 use super::views::{Invoice, Views};
 use crate::fleet::Fleet;
-use crate::sim::{Filed, Stats};
-
-/// eTIMS calls in flight per KRA host.
-const CALLS_MAX: u64 = 50;
-/// One call per device; two only while a frozen worker thaws.
-const CALLS_PER_DEVICE_MAX: u64 = 2;
+use crate::sim::Filed;
 
 /// What the tax authority has, by the invoice id in the remark.
 pub(crate) struct Authority<'a> {
@@ -197,42 +192,6 @@ fn check_notes(
     credited.sort();
     if all_filed && notes.len() == due.len() && credited != due {
         breaches.wrong(Law::Credited, payment, format!("was credited {credited:?}, not {due:?}"));
-    }
-}
-
-/// What only the tax authority can tell.
-pub(crate) fn check_authority(filed: &[Filed], stats: &Stats, breaches: &mut Breaches) {
-    let mut by_device: BTreeMap<String, Vec<i64>> = BTreeMap::new();
-    for filed in filed {
-        by_device.entry(filed.device()).or_default().push(filed.number);
-    }
-    for (device, mut numbers) in by_device {
-        numbers.sort_unstable();
-        let gap = numbers.iter().zip(1..).find(|(number, expected)| **number != *expected);
-        if let Some((number, expected)) = gap {
-            breaches.wrong(Law::Sequence, device, format!("has {number} where {expected} was next"));
-        }
-    }
-    for doubled in &stats.doubled {
-        breaches.doubled(Law::OneReceipt, doubled["remark"].as_str().unwrap_or("?"), "was filed twice");
-    }
-    for error in stats.protocol_error_log.iter().take(stats.protocol_errors.try_into().unwrap_or(usize::MAX))
-    {
-        let device = error["device"].as_str().unwrap_or("unknown device");
-        breaches.wrong(Law::Manners, device, error["message"].as_str().unwrap_or("protocol error"));
-    }
-    if stats.protocol_errors > 0 && stats.protocol_error_log.is_empty() {
-        breaches.wrong(Law::Manners, "all", format!("{} protocol errors", stats.protocol_errors));
-    }
-    if stats.resends_without_look_up > 0 {
-        let what = format!("{} numbers were sent again without a look-up", stats.resends_without_look_up);
-        breaches.wrong(Law::Manners, "all", what);
-    }
-    if stats.in_flight_max > CALLS_MAX {
-        breaches.wrong(Law::Manners, "all", format!("{} calls at once", stats.in_flight_max));
-    }
-    for (device, calls) in stats.in_flight_max_per_device.iter().filter(|(_, n)| **n > CALLS_PER_DEVICE_MAX) {
-        breaches.wrong(Law::Manners, device, format!("{calls} calls at once"));
     }
 }
 

@@ -48,24 +48,3 @@ fn an_invoice_is_filed_or_given_up_for_a_reason() {
     let other = Invoice { receipt_no: Some("2".to_owned()), ..invoice("success", Some(&sale)) };
     assert_eq!(wrongs(other, &[sale]), ["has other numbers than the tax authority (1 on P051000001X/00)"]);
 }
-
-fn authority_wrongs(filed: &[Filed], stats: Stats) -> Vec<String> {
-    let mut breaches = Breaches::default();
-    check_authority(filed, &stats, &mut breaches);
-    breaches.0.into_iter().map(|breach| breach.what).collect()
-}
-
-#[test]
-fn gaps_and_bad_manners_are_seen() {
-    let order = [filed(2, "R", "b"), filed(1, "S", "a")];
-    assert!(authority_wrongs(&order, Stats::default()).is_empty());
-    let gap = [filed(1, "S", "a"), filed(3, "S", "b")];
-    assert_eq!(authority_wrongs(&gap, Stats::default()), ["has 3 where 2 was next"]);
-    let errors = Stats {
-        protocol_errors: 1,
-        protocol_error_log: vec![json!({"device": "P/00", "message": "Invalid itemCd"})],
-        ..Stats::default()
-    };
-    assert_eq!(authority_wrongs(&[], errors), ["Invalid itemCd"]);
-    assert_eq!(authority_wrongs(&[], Stats { in_flight_max: 51, ..Stats::default() }), ["51 calls at once"]);
-}

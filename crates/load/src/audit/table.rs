@@ -29,6 +29,8 @@ pub(crate) struct Summary {
     pub(crate) accepted_by_the_authority: usize,
     /// Requests that the authority took while its answer went missing.
     pub(crate) answers_lost: u64,
+    /// Requests refused because two invoices met under a number, one of them late.
+    pub(crate) met_under_one_number: usize,
     pub(crate) look_ups: u64,
     pub(crate) dead_ever: i64,
     pub(crate) dead_still: usize,
@@ -109,7 +111,11 @@ impl Summary {
             (
                 "recovered after lost answers",
                 self.answers_lost,
-                format!("{} look-ups", grouped(self.look_ups)),
+                format!(
+                    "{} look-ups; {} met another under their number",
+                    grouped(self.look_ups),
+                    self.met_under_one_number
+                ),
             ),
             ("dead-lettered", signed(self.dead_ever), format!("{} still dead", self.dead_still)),
             ("replayed", signed(self.replayed), String::new()),

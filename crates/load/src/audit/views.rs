@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 
 use anyhow::Context as _;
+use jiff::Timestamp;
 use rust_decimal::Decimal;
 use tokio_postgres::{Client, NoTls, Row};
 
@@ -23,8 +24,16 @@ pub(crate) struct Views {
 pub(crate) struct History {
     pub(crate) id: String,
     pub(crate) state: String,
-    /// From (none: it was made), to.
-    pub(crate) moves: Vec<(Option<String>, String)>,
+    /// In the order of their times.
+    pub(crate) moves: Vec<Move>,
+}
+
+#[derive(Debug)]
+pub(crate) struct Move {
+    pub(crate) at: Timestamp,
+    /// None: it was made.
+    pub(crate) from: Option<String>,
+    pub(crate) to: String,
 }
 
 pub(crate) struct Event {
@@ -88,12 +97,12 @@ const MOVES: &str = "
            count(*) FILTER (WHERE from_state = 'dead' AND to_state = 'pending')
     FROM report_transitions WHERE subject = 'invoice'";
 const HISTORIES: &str = "
-    SELECT s.id::text, s.state, t.from_state, t.to_state
+    SELECT s.id::text, s.state, t.from_state, t.to_state, t.at
     FROM (SELECT 'payment' AS subject, payment_id AS id, state FROM report_payments WHERE merchant = ANY($1)
           UNION ALL
           SELECT 'invoice', invoice_id, state FROM report_invoices WHERE merchant = ANY($1)) s
     LEFT JOIN report_transitions t ON t.subject = s.subject AND t.subject_id = s.id
-    ORDER BY s.subject, s.id";
+    ORDER BY s.subject, s.id, t.at";
 /// A credit note of a sale that was never filed waits for it, and nobody works on it.
 const OPEN: &str = "
     SELECT (SELECT count(*) FROM report_events WHERE merchant = ANY($1)),
@@ -144,9 +153,9 @@ impl Database {
             if histories.last().is_none_or(|last| last.id != id) {
                 histories.push(History { id, state: row.try_get(1)?, moves: Vec::new() });
             }
-            let (from, to): (Option<String>, Option<String>) = (row.try_get(2)?, row.try_get(3)?);
-            if let (Some(history), Some(to)) = (histories.last_mut(), to) {
-                history.moves.push((from, to));
+            let (to, at): (Option<String>, Option<Timestamp>) = (row.try_get(3)?, row.try_get(4)?);
+            if let (Some(history), Some(to), Some(at)) = (histories.last_mut(), to, at) {
+                history.moves.push(Move { at, from: row.try_get(2)?, to });
             }
         }
         let moves = self.0.query_one(MOVES, &[]).await?;

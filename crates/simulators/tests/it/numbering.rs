@@ -107,4 +107,8 @@ async fn another_sale_under_a_taken_number_is_a_clash() {
     let stats = sim.stats().await;
     assert_eq!((&stats["refusals"]["clash"], &stats["refusals"]["resend"]), (&json!(1), &json!(1)));
     assert_eq!(stats["protocol_errors"], 1);
+    let clash = &stats["protocol_error_log"][0]["clash"];
+    assert_eq!((&clash["invoice_no"], &clash["refused"]), (&json!(1), &json!("another")));
+    assert_eq!(clash["filed"], sale(1)["remark"]);
+    assert_eq!(clash["filed_at"], sim.accepted().await[0]["accepted_at"]);
 }
