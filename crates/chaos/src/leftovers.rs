@@ -16,15 +16,9 @@ impl Scene {
     pub(crate) async fn left_in_spools(&self) -> Vec<String> {
         let mut left = Vec::new();
         for ingress in Program::INGRESSES {
-            let url = format!("http://{}/metrics", self.recipes.ops(ingress));
             let what = format!("the spool of {}", ingress.name());
-            left.extend(
-                is_emptied(&what, PATIENCE, async || {
-                    let answer = self.http.get(&url).send().await.ok()?;
-                    entries(&answer.text().await.ok()?)
-                })
-                .await,
-            );
+            let count = async || entries(&self.metrics(ingress).await?);
+            left.extend(is_emptied(&what, PATIENCE, count).await);
         }
         left
     }

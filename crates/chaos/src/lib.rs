@@ -12,6 +12,7 @@ mod record;
 mod recovery;
 mod run;
 mod servers;
+mod set_up;
 mod spooled;
 mod stage;
 mod summary;

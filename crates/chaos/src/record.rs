@@ -47,6 +47,9 @@ pub(crate) const DELAYED_MS: u64 = 1000;
 /// In which every webhook is answered.
 pub(crate) const PROMISED_MS: u64 = 3000;
 
+/// The body did not come in time.
+pub(crate) const HURRIED: u16 = 408;
+
 impl Request {
     pub(crate) fn is_troubled(&self) -> bool {
         !self.answered_well || self.ms > DELAYED_MS

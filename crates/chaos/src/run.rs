@@ -28,7 +28,7 @@ const PATIENCE: Duration = Duration::from_secs(120);
 /// Requests in flight. Ten seconds of a gateway's patience at the usual rate.
 const IN_FLIGHT: &str = "600";
 /// Of a step that somebody's kill may fail.
-const TRIES: u32 = 8;
+pub(crate) const TRIES: u32 = 8;
 
 /// Everything that a fault may touch.
 pub(crate) struct Scene {
@@ -41,7 +41,7 @@ pub(crate) struct Scene {
     pub(crate) http: reqwest::Client,
     pub(crate) has_small_disk: bool,
     /// The tax authority's bad afternoon is not over.
-    bad_weather: Cell<bool>,
+    pub(crate) bad_weather: Cell<bool>,
     pub(crate) spooled: Cell<u64>,
 }
 
@@ -152,39 +152,11 @@ impl Scene {
         Ok((self.reckon().await?, self.left_in_spools().await))
     }
 
-    async fn set_up(&self) -> anyhow::Result<()> {
-        for name in ["etims-sim.journal", "etims-sim-gateway.journal", "record.jsonl", "audit.json"] {
-            let _ = fs::remove_file(self.dir.join(name));
-        }
-        let _ = fs::remove_dir_all(self.recipes.data_dir(Program::Ingress2));
-        self.persist("risiti-admin", &["migrate"]).await?;
-        for simulator in Program::SIMULATORS {
-            self.troupe.borrow_mut().enter(simulator);
-        }
-        self.all_ready(&Program::SIMULATORS).await?;
-        self.seed_fleet().await?;
-        for program in Program::ALL.into_iter().filter(|program| !Program::SIMULATORS.contains(program)) {
-            self.troupe.borrow_mut().enter(program);
-        }
-        self.all_ready(&Program::ALL).await?;
-        self.bad_weather.set(true);
-        self.set_weather().await
-    }
-
-    /// Devices know the authority by the address of its link.
-    async fn seed_fleet(&self) -> anyhow::Result<()> {
-        let [legacy, gateway] = Program::SIMULATORS
-            .map(|simulator| self.recipes.link(crate::programme::Wire::to_simulator(simulator)).url());
-        let (admin, fleet) = (self.recipes.executable("risiti-admin"), self.fleet());
-        let args = ["seed", "--admin", &admin, "--sim", legacy, "--gateway-sim", gateway, "--out", &fleet];
-        self.recipes.run("risiti-load", &[&args[..], &["--merchants", "12"]].concat()).await.map(drop)
-    }
-
-    fn fleet(&self) -> String {
+    pub(crate) fn fleet(&self) -> String {
         self.path("fleet.json")
     }
 
-    fn path(&self, name: &str) -> String {
+    pub(crate) fn path(&self, name: &str) -> String {
         self.dir.join(name).to_string_lossy().into_owned()
     }
 
@@ -274,7 +246,7 @@ impl Scene {
     }
 
     /// For what may be run twice: others may kill servers also when the faults are over.
-    async fn persist(&self, executable: &str, args: &[&str]) -> anyhow::Result<String> {
+    pub(crate) async fn persist(&self, executable: &str, args: &[&str]) -> anyhow::Result<String> {
         for _ in 1..TRIES {
             match self.recipes.run(executable, args).await {
                 Ok(said) => return Ok(said),
@@ -284,12 +256,12 @@ impl Scene {
         self.recipes.run(executable, args).await
     }
 
-    async fn wait_after(&self, error: &anyhow::Error) {
+    pub(crate) async fn wait_after(&self, error: &anyhow::Error) {
         self.diary.tell(&format!("once more: {error:#}"));
         sleep(Duration::from_secs(3)).await;
     }
 
-    async fn all_ready(&self, programs: &[Program]) -> anyhow::Result<()> {
+    pub(crate) async fn all_ready(&self, programs: &[Program]) -> anyhow::Result<()> {
         let deadline = Instant::now() + PATIENCE;
         for program in programs {
             let (address, path) = if Program::SIMULATORS.contains(program) {

@@ -14,9 +14,8 @@ impl Scene {
         let mut last = [0; 2];
         loop {
             for (ingress, last) in Program::INGRESSES.into_iter().zip(&mut last) {
-                let url = format!("http://{}/metrics", self.recipes.ops(ingress));
-                let Ok(answer) = self.http.get(url).send().await else { continue };
-                let now = spooled(&answer.text().await.unwrap_or_default());
+                let Some(metrics) = self.metrics(ingress).await else { continue };
+                let now = spooled(&metrics);
                 // It starts at zero after a restart.
                 let new = if now < *last { now } else { now - *last };
                 self.spooled.set(self.spooled.get() + new);
@@ -24,6 +23,12 @@ impl Scene {
             }
             tokio::time::sleep(GLANCE).await;
         }
+    }
+
+    /// None while it cannot be asked.
+    pub(crate) async fn metrics(&self, program: Program) -> Option<String> {
+        let url = format!("http://{}/metrics", self.recipes.ops(program));
+        self.http.get(url).send().await.ok()?.text().await.ok()
     }
 }
 

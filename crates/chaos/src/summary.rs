@@ -21,7 +21,7 @@ pub(crate) struct Summary {
     pub(crate) seed: u64,
     pub(crate) seconds: u64,
     pub(crate) webhooks_per_second: u32,
-    /// The books balance, nothing is left on its way, and nothing ended by itself.
+    /// The books balance, nothing is left on its way, nothing ended by itself, and whoever lived answered in time.
     pub(crate) passed: bool,
     pub(crate) faults: u64,
     /// Of things that were down already.
@@ -50,6 +50,8 @@ pub(crate) struct Answers {
     pub(crate) refused: u64,
     pub(crate) unavailable: u64,
     pub(crate) unanswered: u64,
+    /// 408, from an ingress that lived and ran all the while.
+    pub(crate) hurried_by_live: u64,
     /// Later than promised, from an ingress that lived and ran all the while.
     pub(crate) late_from_live: u64,
     pub(crate) late_from_struck: u64,
@@ -80,6 +82,7 @@ impl Summary {
         let requests = record::read(&scene.dir.join("record.jsonl"))?;
         let audit: Value = serde_json::from_reader(File::open(scene.dir.join("audit.json"))?)?;
         let recoveries = recoveries(&diary, &requests);
+        let answers = Answers { spooled: scene.spooled.get(), ..answers(&requests, &diary) };
         let count = |matches: fn(&Event) -> bool| -> u64 {
             diary.iter().map(|entry| u64::from(matches(&entry.event))).sum()
         };
@@ -89,12 +92,12 @@ impl Summary {
             seed: scene.seed,
             seconds: args.plan.seconds,
             webhooks_per_second: args.rate,
-            passed: balanced && ended_by_themselves == 0 && left_behind.is_empty(),
+            passed: balanced && ended_by_themselves == 0 && left_behind.is_empty() && answers.kept_promises(),
             faults: recoveries.len() as u64,
             faults_missed: count(|event| matches!(event, Event::Missed { .. })),
             killed_by_others: count(|event| matches!(event, Event::Gone { how: Exit::Killed, .. })),
             ended_by_themselves,
-            answers: Answers { spooled: scene.spooled.get(), ..answers(&requests, &diary) },
+            answers,
             balanced,
             left_behind,
             lost: number(&audit["lost"])?,
@@ -107,6 +110,12 @@ impl Summary {
     }
 }
 
+impl Answers {
+    fn kept_promises(&self) -> bool {
+        self.late_from_live == 0 && self.hurried_by_live == 0
+    }
+}
+
 fn answers(requests: &[Request], diary: &[Entry]) -> Answers {
     let outages = Program::INGRESSES.map(|ingress| Outages::of(Victim::Program(ingress), diary));
     let mut answers = Answers::default();
@@ -114,12 +123,13 @@ fn answers(requests: &[Request], diary: &[Entry]) -> Answers {
         answers.requests += 1;
         match request.status {
             Some(200) => answers.answered_200 += 1,
-            // 408: an ingress that was frozen or starved found the body late.
-            Some(503 | 408) => answers.unavailable += 1,
+            // One that was frozen finds that the body took too long.
+            Some(503 | record::HURRIED) => answers.unavailable += 1,
             Some(_) => answers.refused += 1,
             None => answers.unanswered += 1,
         }
         let struck = outages[request.to].touch(request.at, request.ended());
+        answers.hurried_by_live += u64::from(request.status == Some(record::HURRIED) && !struck);
         if !struck {
             answers.slowest_from_live_ms = answers.slowest_from_live_ms.max(request.ms);
         }
@@ -175,18 +185,22 @@ mod tests {
             request(1, 40, 3000, Some(200)),
             request(1, 15, 9000, None),
             request(0, 50, 1, Some(401)),
+            request(0, 51, 1, Some(408)),
         ];
         let expected = Answers {
-            requests: 5,
+            requests: 6,
             answered_200: 2,
             refused: 1,
-            unavailable: 1,
+            unavailable: 2,
             unanswered: 1,
+            hurried_by_live: 1,
             late_from_live: 1,
             late_from_struck: 2,
             slowest_from_live_ms: 3001,
             spooled: 0,
         };
         assert_eq!(answers(&requests, &diary), expected);
+        assert!(!expected.kept_promises());
+        assert!(answers(&requests[2..5], &diary).kept_promises());
     }
 }

@@ -80,6 +80,7 @@ fn rows(summary: &Summary) -> Vec<(&'static str, u64)> {
         ("forged or malformed, refused", answers.refused),
         ("answered 503, or 408 after a freeze", answers.unavailable),
         ("never answered", answers.unanswered),
+        ("answered 408 by an ingress that lived", answers.hurried_by_live),
         ("answers later than 3 s from an ingress that lived", answers.late_from_live),
         ("answers later than 3 s from one that was killed or frozen", answers.late_from_struck),
         ("slowest answer from an ingress that lived, ms", answers.slowest_from_live_ms),
