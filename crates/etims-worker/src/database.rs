@@ -7,6 +7,8 @@ use risiti_service::{BadSetting, Readiness};
 use tokio::sync::watch;
 
 const LOOK: Duration = Duration::from_secs(1);
+/// A frozen Postgres answers no look; that is told before the look gives up.
+const HOLDS: Duration = Duration::from_secs(4);
 
 pub(crate) struct Database {
     up: watch::Sender<bool>,
@@ -39,7 +41,7 @@ impl Database {
                 }
             }
             self.up.send_if_modified(|was| std::mem::replace(was, up) != up);
-            readiness.set("database", seen.map(drop).map_err(|error| error.to_string()));
+            readiness.set_for("database", seen.map(drop).map_err(|error| error.to_string()), HOLDS);
             tokio::time::sleep(LOOK).await;
         }
     }

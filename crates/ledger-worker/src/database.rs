@@ -8,7 +8,9 @@ use tokio::sync::{Notify, watch};
 use tokio_util::sync::CancellationToken;
 
 const LOOK_WHEN_DOWN: Duration = Duration::from_millis(500);
-const LOOK_WHEN_UP: Duration = Duration::from_secs(5);
+const LOOK_WHEN_UP: Duration = Duration::from_secs(2);
+/// A frozen Postgres answers no look; that is told before the look gives up.
+const HOLDS: Duration = Duration::from_secs(5);
 
 /// Workers wait here while the database is away (protocol B3).
 pub(crate) struct Gate {
@@ -60,7 +62,7 @@ impl Gate {
             Err(error @ LedgerError::Schema(_)) => (Ok(()), Err(error.to_string())),
             Err(error) => (Err(error.to_string()), Err("not known: the database is away".to_owned())),
         };
-        readiness.set("database", database);
+        readiness.set_for("database", database, HOLDS);
         readiness.set("schema", schema);
         self.open.send_replace(seen.is_ok());
     }

@@ -16,7 +16,8 @@ use tokio_util::sync::CancellationToken;
 const REDECLARE_AFTER: Duration = Duration::from_secs(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-const HEARTBEAT_SECONDS: u16 = 10;
+/// The least that RabbitMQ's guide to heartbeats calls safe: a frozen broker is noticed after two of them.
+const HEARTBEAT_SECONDS: u16 = 5;
 /// lapin tells of a lost connection by an event; this finds the ones it forgets to tell.
 const LOOK_INTERVAL: Duration = Duration::from_millis(500);
 

@@ -3,23 +3,50 @@
 use std::{
     collections::BTreeMap,
     sync::{Arc, Mutex, PoisonError},
+    time::{Duration, Instant},
 };
 
 /// A set of named checks, shared by the components that set them and the listener that shows them. Ready means that at least one check
 /// exists and none is failing.
 #[derive(Clone, Debug, Default)]
-pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, Result<(), String>>>>);
+pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, Check>>>);
+
+#[derive(Debug)]
+struct Check {
+    state: Result<(), String>,
+    /// Of a state that must be confirmed: since when it is known, and how long it may stand.
+    confirmed: Option<(Instant, Duration)>,
+}
+
+impl Check {
+    fn problem(&self, now: Instant) -> Option<String> {
+        match (&self.state, self.confirmed) {
+            (Err(reason), _) => Some(reason.clone()),
+            (Ok(()), Some((at, holds))) if now.saturating_duration_since(at) > holds => {
+                Some(format!("no answer for {} s", now.saturating_duration_since(at).as_secs()))
+            }
+            (Ok(()), _) => None,
+        }
+    }
+}
 
 impl Readiness {
     /// Sets a check. The reason is shown to whoever can reach the private listener: no secrets.
     pub fn set(&self, check: &'static str, state: Result<(), String>) {
-        self.checks().insert(check, state);
+        self.checks().insert(check, Check { state, confirmed: None });
+    }
+
+    /// As `set`, for what is looked at again and again: a good state that is not confirmed for so long fails, because
+    /// whoever looks may himself be waiting for something that is frozen.
+    pub fn set_for(&self, check: &'static str, state: Result<(), String>, holds: Duration) {
+        self.checks().insert(check, Check { state, confirmed: Some((Instant::now(), holds)) });
     }
 
     /// Names the checks to come: until each was set, the program is not ready.
     pub fn expect(&self, checks: &[&'static str]) {
         for check in checks {
-            self.checks().entry(check).or_insert_with(|| Err("not known yet".into()));
+            let unknown = || Check { state: Err("not known yet".into()), confirmed: None };
+            self.checks().entry(check).or_insert_with(unknown);
         }
     }
 
@@ -30,11 +57,12 @@ impl Readiness {
         if checks.is_empty() {
             return vec!["still starting".into()];
         }
-        let failing = checks.iter().filter_map(|(name, state)| Some((name, state.as_ref().err()?)));
+        let now = Instant::now();
+        let failing = checks.iter().filter_map(|(name, check)| Some((name, check.problem(now)?)));
         failing.map(|(name, reason)| format!("{name}: {reason}")).collect()
     }
 
-    fn checks(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, Result<(), String>>> {
+    fn checks(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, Check>> {
         // The map is whole between any two statements, so a panic elsewhere cannot have broken it.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -56,6 +84,21 @@ mod tests {
         readiness.expect(&["broker", "database"]);
         assert_eq!(readiness.missing(), ["database: not known yet"]);
         readiness.set("database", Ok(()));
+        assert_eq!(readiness.missing(), [""; 0]);
+    }
+
+    #[test]
+    fn a_state_that_is_not_confirmed_in_time_fails() {
+        let began = Instant::now();
+        let check = |state| Check { state, confirmed: Some((began, Duration::from_secs(3))) };
+        let after = |seconds| began + Duration::from_secs(seconds);
+        assert_eq!(check(Ok(())).problem(after(3)), None);
+        assert_eq!(check(Ok(())).problem(after(4)).as_deref(), Some("no answer for 4 s"));
+        assert_eq!(check(Err("away".into())).problem(after(0)).as_deref(), Some("away"));
+        let readiness = Readiness::default();
+        readiness.set_for("database", Ok(()), Duration::ZERO);
+        assert!(readiness.missing()[0].starts_with("database: no answer for"));
+        readiness.set_for("database", Ok(()), Duration::from_secs(60));
         assert_eq!(readiness.missing(), [""; 0]);
     }
 
