@@ -71,6 +71,7 @@ impl Scene {
             What::SpoolFull => {
                 begun();
                 self.damage(broker_of(Program::Ingress2), Damage::Cut);
+                self.limit_spool(true);
             }
             What::DiskFull if !self.has_small_disk => return Ok(false),
             What::DiskFull => {
@@ -96,7 +97,10 @@ impl Scene {
                 self.servers.ask("thaw", server).await.or_else(|_| self.is_dead(server))?;
             }
             What::Link { wire, damage } => self.mend(wire, damage).await,
-            What::SpoolFull => self.mend(broker_of(Program::Ingress2), Damage::Cut).await,
+            What::SpoolFull => {
+                self.limit_spool(false);
+                self.mend(broker_of(Program::Ingress2), Damage::Cut).await;
+            }
             What::DiskFull => {
                 self.mend(broker_of(Program::Ingress1), Damage::Cut).await;
                 fs::remove_file(self.filler())?;
@@ -144,6 +148,12 @@ impl Scene {
             tokio::time::sleep(Duration::from_millis(100)).await;
         }
         link.restore();
+    }
+
+    /// A limit is a setting, so it takes a restart, and a hard one will do.
+    fn limit_spool(&self, small: bool) {
+        self.recipes.small_spool.set(small);
+        self.troupe.borrow_mut().kill(Program::Ingress2, Duration::ZERO);
     }
 
     fn filler(&self) -> std::path::PathBuf {

@@ -85,7 +85,7 @@ pub(crate) enum What {
         wire: Wire,
         damage: Damage,
     },
-    /// The second ingress, whose spool may hold little, without its broker.
+    /// The second ingress without its broker, and with a spool that holds little.
     SpoolFull,
     /// The first ingress, without its broker and without a free byte on its disk.
     DiskFull,

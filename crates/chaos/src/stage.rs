@@ -1,5 +1,6 @@
 //! Where it all happens: how each program is started, on which port, behind which links.
 
+use std::cell::Cell;
 use std::collections::BTreeMap;
 use std::net::{SocketAddr, TcpListener};
 use std::path::{Path, PathBuf};
@@ -11,7 +12,7 @@ use risiti_testkit::{Link, Process};
 use crate::programme::{Program, Server, Victim, Wire};
 use crate::servers::Servers;
 
-/// Bytes of undrained webhooks that the second ingress may keep: a few seconds of them.
+/// Bytes of undrained webhooks that the second ingress may keep while the fault lasts: a few seconds of them.
 const SMALL_SPOOL: &str = "96KiB";
 pub(crate) const NAMESPACE: &str = "risiti-chaos";
 
@@ -28,6 +29,8 @@ pub(crate) struct Recipes {
     ports: BTreeMap<Program, SocketAddr>,
     ops_ports: BTreeMap<Program, SocketAddr>,
     links: BTreeMap<Wire, Link>,
+    /// The second ingress starts with a spool that is soon full.
+    pub(crate) small_spool: Cell<bool>,
 }
 
 impl Recipes {
@@ -46,6 +49,7 @@ impl Recipes {
             ports: Program::ALL.map(|program| (program, port())).into(),
             ops_ports: Program::ALL.map(|program| (program, port())).into(),
             links: BTreeMap::new(),
+            small_spool: Cell::new(false),
         };
         for wire in Wire::all() {
             let url = match wire.to {
@@ -112,7 +116,7 @@ impl Recipes {
                 recipe.args(["--journal", &journal]).start()
             }
             Program::Ingress1 | Program::Ingress2 => {
-                if program == Program::Ingress2 {
+                if program == Program::Ingress2 && self.small_spool.get() {
                     recipe = recipe.env("RISITI_SPOOL_LIMIT", SMALL_SPOOL);
                 }
                 let data = self.data_dir(program).to_string_lossy().into_owned();
