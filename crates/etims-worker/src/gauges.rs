@@ -25,6 +25,22 @@ pub(crate) async fn run(lanes: &Lanes, database: &Database) {
             Ok(gauges) => lanes.metrics.show(&gauges),
             Err(error) => tracing::debug!(%error, "gauges not read"),
         }
-        pause = INTERVAL.max(started.elapsed() * IDLE_PARTS);
+        pause = pause_after(started.elapsed());
+    }
+}
+
+fn pause_after(took: Duration) -> Duration {
+    INTERVAL.max(took.saturating_mul(IDLE_PARTS))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reading_that_takes_long_is_done_seldom() {
+        assert_eq!(pause_after(Duration::from_millis(10)), INTERVAL);
+        assert_eq!(pause_after(Duration::from_secs(3)), Duration::from_secs(150));
+        assert_eq!(pause_after(Duration::MAX), Duration::MAX);
     }
 }

@@ -39,6 +39,21 @@ async fn two_workers_and_many_tokens_make_one_call_at_a_time_per_lane() {
     }
 }
 
+/// Sooner where they take 5 s, so that none of ten thousand lanes waits long for the others (protocol D4).
+#[tokio::test]
+async fn a_turn_is_over_after_twenty_invoices() {
+    let stage = Stage::new().await;
+    let device = stage.device(1).await;
+    stage.owe(&device, 65).await;
+    let worker = stage.worker().start();
+    stage.until_filed(65).await;
+    let turns = "FROM (SELECT count(*) AS sends FROM submissions GROUP BY claim_id) turns";
+    assert!(stage.count(&format!("SELECT max(sends) {turns}")).await <= 20);
+    assert!(stage.count(&format!("SELECT count(*) {turns}")).await >= 4);
+    stage.books_balance().await;
+    end(worker).await;
+}
+
 /// Whatever stands in the queue of tokens is dropped or leads nowhere, and holds up nobody.
 #[tokio::test]
 async fn tokens_that_are_none_are_dropped() {

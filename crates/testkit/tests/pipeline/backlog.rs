@@ -207,10 +207,14 @@ impl Queue {
         let mut ingress = stack.start("risiti-ingress").await;
         let webhooks = ingress.webhooks().await;
         assert_eq!(stack.post(webhooks, "stk", &stk(0, "1160.00")).await.0, 200);
-        ingress.ends_well().await;
         let queue = format!("{namespace}.payments");
-        let options = BasicGetOptions { no_ack: false };
-        let got = channel.basic_get(queue.into(), options).await.unwrap().unwrap();
+        // By way of the spool, where the ingress had not met the broker yet.
+        let got = eventually("the webhook in its queue", BOUND, async || {
+            let options = BasicGetOptions { no_ack: false };
+            channel.basic_get(queue.as_str().into(), options).await.unwrap()
+        })
+        .await;
+        ingress.ends_well().await;
         got.delivery.acker.ack(BasicAckOptions::default()).await.unwrap();
         channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
         Self { namespace, channel, sample: got.delivery.properties, _connection: connection }
