@@ -54,7 +54,7 @@ async fn parallel_duplicates_publish_once() {
 }
 
 #[tokio::test]
-async fn with_broker_and_spool_away_a_webhook_is_refused_and_later_taken() {
+async fn without_a_spool_a_webhook_is_refused_while_the_broker_is_away_and_later_taken() {
     let stage = Stage::set().await;
     let link = Link::to(&risiti_testkit::amqp_url()).await;
     let ingress = stage.ingress_with(|program| program.env("AMQP_URL", link.url())).await;
@@ -72,7 +72,7 @@ async fn with_broker_and_spool_away_a_webhook_is_refused_and_later_taken() {
 }
 
 #[tokio::test]
-async fn a_confirm_that_is_lost_is_no_acknowledgement() {
+async fn without_a_spool_a_confirm_that_is_lost_is_no_acknowledgement() {
     let stage = Stage::set().await;
     let link = Link::to(&risiti_testkit::amqp_url()).await;
     let ingress = stage
@@ -84,7 +84,7 @@ async fn a_confirm_that_is_lost_is_no_acknowledgement() {
 }
 
 #[tokio::test]
-async fn a_message_that_no_queue_takes_is_no_acknowledgement() {
+async fn without_a_spool_a_message_that_no_queue_takes_is_no_acknowledgement() {
     let stage = Stage::set().await;
     let ingress = stage.ingress().await;
     stage.namespace.lose_queue("payments").await;
