@@ -11,7 +11,7 @@ use risiti_spool::{Spool, SpoolError};
 
 use crate::dedup::{Failure, Kept};
 use crate::metrics::Metrics;
-use crate::spool;
+use crate::spool::message;
 
 /// The longest wait for a confirm where there is a spool, which must still have its turn within `ANSWER_WITHIN`.
 const CONFIRM_WITHIN: Duration = Duration::from_secs(2);
@@ -20,6 +20,7 @@ const CONFIRM_WITHIN: Duration = Duration::from_secs(2);
 pub(crate) struct Durable {
     publisher: Publisher,
     timeout: Duration,
+    /// `None`: the operator wants none, and what the broker cannot confirm is refused.
     spool: Option<Spool>,
     suspicion: Suspicion,
     metrics: Metrics,
@@ -67,8 +68,10 @@ impl Durable {
         let message = Message { id: envelope.event_id.uuid(), headers: envelope.to_headers(), body };
         let durable = self.clone();
         async move {
-            if durable.spool.is_some() && durable.suspicion.is_raised() {
-                if durable.append(&message).await.is_ok() {
+            if durable.suspicion.is_raised()
+                && let Some(spool) = &durable.spool
+            {
+                if append(spool, &message).await.is_ok() {
                     return Ok(Kept::Spooled);
                 }
                 return durable.publish(message).await.map(|()| Kept::Queued).map_err(|e| reason(&e));
@@ -78,11 +81,11 @@ impl Durable {
             if matches!(error, PublishError::Oversized) {
                 return Err(reason(&error));
             }
-            match durable.append(&message).await {
+            let Some(spool) = &durable.spool else { return Err(reason(&error)) };
+            match append(spool, &message).await {
                 Ok(()) => Ok(Kept::Spooled),
-                Err(None) => Err(reason(&error)),
-                Err(Some(SpoolError::Full)) => Err("the broker is away and the spool is full"),
-                Err(Some(_)) => Err("the broker is away and the spool cannot be used"),
+                Err(SpoolError::Full) => Err("the broker is away and the spool is full"),
+                Err(_) => Err("the broker is away and the spool cannot be used"),
             }
         }
     }
@@ -94,12 +97,10 @@ impl Durable {
         self.suspicion.learn(&published);
         published
     }
+}
 
-    /// `Err(None)`: there is no spool.
-    async fn append(&self, message: &Message) -> Result<(), Option<SpoolError>> {
-        let spool = self.spool.as_ref().ok_or(None)?;
-        spool.append(spool::message::write(message)).await.map_err(Some)
-    }
+async fn append(spool: &Spool, message: &Message) -> Result<(), SpoolError> {
+    spool.append(message::write(message)).await
 }
 
 /// What the sender may hear of it.
