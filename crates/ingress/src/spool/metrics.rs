@@ -4,8 +4,8 @@ use std::time::SystemTime;
 
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{IntCounterVec, IntGauge, Registry};
-use risiti_service::metrics::{counters, gauge};
+use prometheus::{IntCounter, IntCounterVec, IntGauge, Registry};
+use risiti_service::metrics::{counter, counters, gauge};
 use risiti_spool::{Spool, Status};
 use tokio::sync::watch;
 
@@ -23,7 +23,7 @@ pub(crate) fn register(registry: &Registry, spool: Option<&Spool>, limit: u64) {
         ),
         limit: gauge("risiti_spool_limit_bytes", "Bytes of webhooks the spool holds at most; 0: no spool."),
         damaged: gauge("risiti_spool_damaged_files", "Damaged spool files set aside in the data directory."),
-        commits: gauge("risiti_spool_commits", "Transactions the spool wrote to disk since the start."),
+        commits: counter(&unlisted, "risiti_spool_commits_total", "Transactions the spool wrote to disk."),
         refused: counters(
             &unlisted,
             "risiti_spool_refused_total",
@@ -43,7 +43,7 @@ struct Numbers {
     oldest: IntGauge,
     limit: IntGauge,
     damaged: IntGauge,
-    commits: IntGauge,
+    commits: IntCounter,
     refused: IntCounterVec,
 }
 
@@ -60,11 +60,10 @@ impl Numbers {
         set(&self.bytes, status.bytes);
         set(&self.oldest, age.unwrap_or_default().as_secs());
         set(&self.damaged, status.damaged_files);
-        set(&self.commits, status.commits);
-        for (reason, now) in [("full", status.refused_full), ("disk", status.refused_disk)] {
-            let counter = self.refused.with_label_values(&[reason]);
-            counter.inc_by(now.saturating_sub(counter.get()));
-        }
+        let raise = |counter: &IntCounter, now: u64| counter.inc_by(now.saturating_sub(counter.get()));
+        raise(&self.commits, status.commits);
+        raise(&self.refused.with_label_values(&["full"]), status.refused_full);
+        raise(&self.refused.with_label_values(&["disk"]), status.refused_disk);
     }
 }
 

@@ -118,7 +118,7 @@ async fn a_burst_costs_few_commits() {
     let (link, ingress) = behind_a_link(&stage).await;
     link.cut();
     ingress.take(&stage, &receipts("UIS9", 500)).await;
-    let commits = ingress.number(&stage, "risiti_spool_commits").await;
+    let commits = ingress.number(&stage, "risiti_spool_commits_total").await;
     assert!(commits < 250.0, "{commits} commits for 500 webhooks");
 }
 
