@@ -5,10 +5,10 @@ use std::time::Duration;
 use futures_util::{StreamExt, stream};
 use risiti_queue::{Broker, PublishError, Publisher, Target};
 use risiti_spool::{Entry, Spool};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout, timeout_at};
 
-use super::message;
 use crate::durable::Suspicion;
+use crate::spool::message;
 
 /// Publishes under way at once: an eighth of what the publisher allows, the rest is for live webhooks.
 const WINDOW: usize = 16;
@@ -19,8 +19,10 @@ const ROUND_BYTES: usize = 4 << 20;
 const ROUNDS_REFUSED_MAX: u32 = 5;
 const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_LONGEST: Duration = Duration::from_secs(5);
-/// From the end of the spool back to those the broker refused.
-const ANOTHER_LOOK: Duration = Duration::from_secs(60);
+/// From an entry that the broker refused back to it, once the rest had its turn: soon, since it may only have lost a queue
+/// for a moment, and then ever later.
+const LOOK_FIRST: Duration = Duration::from_secs(1);
+const LOOK_LONGEST: Duration = Duration::from_secs(60);
 
 pub(crate) struct Drainer {
     pub(crate) spool: Spool,
@@ -35,7 +37,9 @@ pub(crate) struct Drainer {
 struct Progress {
     /// All up to this number are delivered, or passed over.
     after: u64,
-    passed_over: bool,
+    /// When to go back to entries that were passed over. A deadline: what arrives meanwhile does not put it off.
+    look_again_at: Option<Instant>,
+    look_pause: Duration,
     /// Probing: the last publish came to nothing, so one alone goes next.
     probing: bool,
     rounds_refused: u32,
@@ -111,7 +115,14 @@ impl Drainer {
 
 impl Progress {
     fn new() -> Self {
-        Self { after: 0, passed_over: false, probing: false, rounds_refused: 0, pause: PAUSE_FIRST }
+        Self {
+            after: 0,
+            look_again_at: None,
+            probing: false,
+            rounds_refused: 0,
+            pause: PAUSE_FIRST,
+            look_pause: LOOK_FIRST,
+        }
     }
 
     /// Moves on, and says how long to wait first. An entry that the broker refuses while it takes others, or again and again,
@@ -128,7 +139,9 @@ impl Progress {
         let pass = unreached == 0 && (taken > 0 || self.rounds_refused >= ROUNDS_REFUSED_MAX);
         if pass {
             self.after = entries.last().map_or(self.after, |entry| entry.number);
-            self.passed_over |= refused > 0;
+            if refused > 0 {
+                self.look_again_at.get_or_insert(Instant::now() + self.look_pause);
+            }
             self.rounds_refused = 0;
         }
         if taken > 0 {
@@ -145,11 +158,79 @@ impl Progress {
     }
 
     async fn wait_at_the_end(&mut self, status: &mut tokio::sync::watch::Receiver<risiti_spool::Status>) {
-        if !self.passed_over {
-            self.after = 0;
-            status.changed().await.ok();
-        } else if timeout(ANOTHER_LOOK, status.changed()).await.is_err() {
-            *self = Self::new();
+        match self.look_again_at {
+            None => {
+                self.after = 0;
+                self.look_pause = LOOK_FIRST;
+                status.changed().await.ok();
+            }
+            Some(then) if Instant::now() >= then => {
+                *self = Self { look_pause: (self.look_pause * 2).min(LOOK_LONGEST), ..Self::new() };
+            }
+            Some(then) => {
+                timeout_at(then, status.changed()).await.ok();
+            }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use risiti_spool::Status;
+    use tokio::sync::watch;
+
+    use super::*;
+
+    fn judged(progress: &mut Progress, fates: &[Fate]) -> Option<Duration> {
+        let numbers = progress.after + 1..;
+        let entries: Vec<_> =
+            numbers.zip(fates).map(|(number, _)| Entry { number, bytes: Vec::new() }).collect();
+        progress.judge(&entries, fates)
+    }
+
+    #[test]
+    fn one_refused_among_others_is_passed_over_and_costs_them_no_wait() {
+        let mut progress = Progress::new();
+        assert_eq!(judged(&mut progress, &[Fate::Taken, Fate::Refused, Fate::Taken]), None);
+        assert_eq!(progress.after, 3);
+        assert!(progress.look_again_at.is_some());
+    }
+
+    #[test]
+    fn one_refused_alone_is_tried_with_growing_pauses_and_then_passed_over() {
+        let mut progress = Progress::new();
+        for round in 1..=ROUNDS_REFUSED_MAX {
+            assert_eq!(progress.after, 0);
+            let shortest = PAUSE_FIRST * 2_u32.pow(round - 1) / 2;
+            assert!(judged(&mut progress, &[Fate::Refused]).is_some_and(|pause| pause >= shortest));
+        }
+        assert_eq!(progress.after, 1);
+    }
+
+    #[test]
+    fn a_broker_that_does_not_answer_is_never_an_entrys_fault() {
+        let mut progress = Progress::new();
+        for _ in 0..100 {
+            let pause = judged(&mut progress, &[Fate::Refused, Fate::Unreached]);
+            assert!(pause.is_some_and(|pause| (PAUSE_FIRST / 2..=PAUSE_LONGEST).contains(&pause)));
+        }
+        assert_eq!((progress.after, progress.look_again_at, progress.probing), (0, None, true));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_was_passed_over_is_looked_at_again_however_much_is_spooled_meanwhile() {
+        let (told, mut status) = watch::channel(Status::default());
+        tokio::spawn(async move {
+            loop {
+                tokio::time::sleep(LOOK_FIRST / 10).await;
+                told.send_modify(|status| status.entries += 1);
+            }
+        });
+        let mut progress = Progress::new();
+        judged(&mut progress, &[Fate::Taken, Fate::Refused]);
+        for _ in 0..20 {
+            progress.wait_at_the_end(&mut status).await;
+        }
+        assert_eq!((progress.after, progress.look_again_at), (0, None));
     }
 }
