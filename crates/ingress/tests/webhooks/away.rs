@@ -16,7 +16,7 @@ impl Ingress {
     }
 
     /// Posts successes of these receipts, all at once; each must be accepted.
-    async fn take(&self, stage: &Stage, receipts: &[String]) {
+    pub(crate) async fn take(&self, stage: &Stage, receipts: &[String]) {
         let path = stage.stk();
         let posts = receipts.iter().map(|receipt| self.post(stage, &path, stk_success(receipt)));
         for answer in futures_util::future::join_all(posts).await {
@@ -25,7 +25,7 @@ impl Ingress {
         }
     }
 
-    async fn drained(&self, stage: &Stage) {
+    pub(crate) async fn drained(&self, stage: &Stage) {
         eventually("the spool is empty", PATIENCE, async || {
             (self.number(stage, "risiti_spool_entries").await == 0.0).then_some(())
         })
@@ -33,11 +33,11 @@ impl Ingress {
     }
 }
 
-fn spooling(program: Program) -> Program {
+pub(crate) fn spooling(program: Program) -> Program {
     program.env("RISITI_SPOOL_LIMIT", "1GiB")
 }
 
-fn receipts(prefix: &str, count: usize) -> Vec<String> {
+pub(crate) fn receipts(prefix: &str, count: usize) -> Vec<String> {
     (0..count).map(|n| format!("{prefix}{n:06}")).collect()
 }
 
@@ -55,7 +55,7 @@ async fn queued(stage: &Stage, count: usize) -> (Vec<String>, HashSet<uuid::Uuid
     (told, ids)
 }
 
-async fn behind_a_link(stage: &Stage) -> (Link, Ingress) {
+pub(crate) async fn behind_a_link(stage: &Stage) -> (Link, Ingress) {
     let link = Link::to(&risiti_testkit::amqp_url()).await;
     let ingress = stage.ingress_with(|program| spooling(program).env("AMQP_URL", link.url())).await;
     eventually("the broker is reached", PATIENCE, async || {
@@ -205,4 +205,46 @@ async fn two_replicas_cannot_share_a_directory() {
     let mut second = spooling(stage.program(&ingress.data)).start();
     assert_eq!(second.exit(PATIENCE).await.code(), Some(2));
     assert!(second.log().contains("RISITI_DATA_DIR"), "{}", second.log());
+}
+
+/// A client that hung up before the 200 sends again, as gateways do.
+#[tokio::test]
+async fn an_answer_that_was_lost_makes_no_second_event() {
+    let stage = Stage::set().await;
+    let (link, ingress) = behind_a_link(&stage).await;
+    let way = Link::to(&format!("http://{}", ingress.address)).await;
+    way.lose_answers();
+    link.freeze();
+    let receipts = receipts("UISD", 20);
+    let lost = receipts.iter().map(|receipt| async {
+        let url = format!("http://{}{}", way.address(), stage.stk());
+        let body = stk_success(receipt);
+        stage.client.post(url).header("content-type", "application/json").body(body).send().await
+    });
+    let misses = r#"risiti_dedup_total{outcome="miss",tier="memory"}"#;
+    tokio::select! {
+        answers = futures_util::future::join_all(lost) => panic!("somebody was answered: {answers:?}"),
+        () = eventually("all are under way", PATIENCE, async || {
+            (ingress.number(&stage, misses).await == 20.0).then_some(())
+        }) => {}
+    }
+    // Dropped above: half of them send again while the first try still waits for the broker or the disk.
+    let again = async |receipt: &String| {
+        let answer = ingress.post(&stage, &stage.stk(), stk_success(receipt)).await;
+        assert_eq!(answer.status(), 200);
+        assert_eq!(json_of(answer).await["ResultDesc"], "Duplicate ignored");
+    };
+    futures_util::future::join_all(receipts[..10].iter().map(again)).await;
+    eventually("all are on disk", PATIENCE, async || {
+        (ingress.number(&stage, "risiti_spool_entries").await == 20.0).then_some(())
+    })
+    .await;
+    futures_util::future::join_all(receipts[10..].iter().map(again)).await;
+
+    link.cut();
+    link.restore();
+    ingress.drained(&stage).await;
+    let (told, ids) = queued(&stage, usize::try_from(stage.queued().await).unwrap()).await;
+    let told: HashSet<_> = told.into_iter().collect();
+    assert_eq!((told, ids.len()), (receipts.into_iter().collect(), 20));
 }

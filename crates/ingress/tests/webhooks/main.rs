@@ -2,10 +2,12 @@
 #![expect(clippy::unwrap_used, reason = "a stage that cannot be set fails its test")]
 
 mod away;
+mod draining;
 mod framing;
 mod heads;
 mod https;
 mod links;
+mod opening;
 mod raw;
 mod refusals;
 mod script;
