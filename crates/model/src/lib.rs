@@ -3,3 +3,4 @@
 pub mod acknowledge;
 pub mod calm;
 pub mod lane;
+pub mod token;

@@ -63,9 +63,12 @@ fn wrong(text: &str, protocol: &str) -> Vec<String> {
 #[test]
 fn every_step_names_rules_and_functions_that_are_there() {
     let protocol = read("docs/protocol.md");
-    let mut steps = steps(&read("crates/model/src/lane/actions.rs"));
-    steps.extend(self::steps(&read("crates/model/src/acknowledge/actions.rs")));
-    assert!(steps.len() > 40, "{} steps", steps.len());
+    let specifications = ["acknowledge", "token", "lane"];
+    let steps: Vec<_> = specifications
+        .iter()
+        .flat_map(|name| steps(&read(&format!("crates/model/src/{name}/actions.rs"))))
+        .collect();
+    assert!(steps.len() > 80, "{} steps", steps.len());
     for (step, text) in steps {
         assert_eq!(wrong(&text, &protocol), Vec::<String>::new(), "{step}");
     }
