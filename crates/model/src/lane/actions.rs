@@ -6,6 +6,10 @@
 pub enum Action {
     /// A sale is paid and owes a receipt. C2, C8: `crates/ledger/src/owing.rs` `insert_sales`
     Owe(u8),
+    /// Its money goes back: a credit note, which starts discarded if its sale is. C9: `crates/ledger/src/reversal_rows.rs` `follow`
+    Credit(u8),
+    /// The money comes back before the credit note was sent. C9: `crates/ledger/src/reversal_rows.rs` `follow`
+    Withdraw(u8),
 
     /// A worker takes the lane: nobody's, or its lease has run out. D1, D3: `crates/ledger/src/lanes.rs` `claim_lane`
     Claim(u8),

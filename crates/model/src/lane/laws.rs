@@ -2,19 +2,24 @@
 
 use stateright::Property;
 
-use super::{Invoice, Lane, Phase, Standing, State};
+use super::{Invoice, Lane, Note, Phase, Standing, State};
 
 pub const ONE_SALE: &str = "KRA accepts a sale at most once";
 pub const SAME_BOOKS: &str = "receipts of ours are receipts of theirs, and numbers have no gap";
 pub const NOTHING_BLIND: &str = "no sale goes out under a number while its fate under another is unknown";
 pub const NO_HALT: &str = "no lane needs a person";
 pub const DEATH_TOLD: &str = "every death has its message";
+pub const SALE_FIRST: &str = "KRA has a credit note only after its sale";
+pub const WITH_SALE: &str = "a credit note is given up with its sale, and for as long";
+pub const NOT_WITHDRAWN: &str = "no credit note goes out whose money came back";
 pub const SETTLES: &str = "once faults stop, all is filed, dead or discarded, as KRA has it";
 
 pub(super) fn properties(lane: &Lane) -> Vec<Property<Lane>> {
     let mut properties = laws();
     properties.extend(seen_with_one_sale());
-    if lane.sales > 1 {
+    if lane.credit_note {
+        properties.extend(of_credit_notes());
+    } else if lane.sales > 1 {
         properties.extend(seen_with_two_sales());
     }
     if lane.workers > 1 {
@@ -81,6 +86,50 @@ fn seen_with_two_sales() -> Vec<Property<Lane>> {
     ]
 }
 
+fn of_credit_notes() -> Vec<Property<Lane>> {
+    vec![
+        Property::always(SALE_FIRST, |_: &Lane, state: &State| {
+            let sale_before = |at: usize, note: Note| state.kra[..at].contains(&note.sale);
+            let note = |id: &u8| state.invoices[usize::from(*id)].note;
+            state.kra.iter().enumerate().all(|(at, id)| note(id).is_none_or(|note| sale_before(at, note)))
+        }),
+        Property::always(WITH_SALE, |_, state: &State| {
+            notes(state).all(|(invoice, note, sale)| {
+                let gone = sale == Standing::Discarded;
+                let waits = !matches!(invoice.standing, Standing::NotYet | Standing::Discarded);
+                !(gone && waits) && (gone || !note.with_sale)
+            })
+        }),
+        Property::always(NOT_WITHDRAWN, |_, state: &State| {
+            notes(state).all(|(invoice, note, _)| !note.withdrawn || invoice.standing == Standing::Discarded)
+        }),
+        Property::sometimes("a credit note waits for a sale that is dead", |_, state: &State| {
+            notes(state)
+                .any(|(invoice, _, sale)| invoice.standing == Standing::Pending && sale == Standing::Dead)
+        }),
+        Property::sometimes("a sale is adopted whose credit note went with it", |_, state: &State| {
+            let found = |sale| {
+                let found =
+                    move |phase: &Phase| matches!(phase, Phase::AskedLate(_, Some(id)) if *id == sale);
+                state.workers.iter().any(found)
+            };
+            notes(state).any(|(_, note, _)| note.with_sale && found(note.sale))
+        }),
+        Property::sometimes("a sale steps aside behind its credit note", |_, state: &State| {
+            state.line == [1, 0]
+        }),
+        Property::sometimes("all are filed", |lane: &Lane, state: &State| {
+            settled(state) && state.next_no == lane.sales + 1
+        }),
+    ]
+}
+
+/// Each credit note, and where its sale stands.
+fn notes(state: &State) -> impl Iterator<Item = (&Invoice, Note, Standing)> {
+    let sale = |note: Note| state.invoices[usize::from(note.sale)].standing;
+    state.invoices.iter().filter_map(move |invoice| invoice.note.map(|note| (invoice, note, sale(note))))
+}
+
 fn seen_with_two_workers() -> Vec<Property<Lane>> {
     vec![Property::sometimes(
         "a worker thaws with an answer, its lane another's",
@@ -130,7 +179,9 @@ pub(super) fn settled(state: &State) -> bool {
             invoice.standing,
             Standing::NotYet | Standing::Success(_) | Standing::Dead | Standing::Discarded
         );
-        over && invoice.look_up.is_none()
+        let waits = |note: Note| state.invoices[usize::from(note.sale)].standing == Standing::Dead;
+        let for_its_sale = invoice.standing == Standing::Pending && invoice.note.is_some_and(waits);
+        (over || for_its_sale) && invoice.look_up.is_none()
     });
     let theirs_are_ours = (1_u8..)
         .zip(&state.kra)

@@ -2,6 +2,7 @@
 //! die, freeze, or be overtaken.
 
 mod actions;
+mod credit_note;
 mod kra;
 pub mod laws;
 mod mutation;
@@ -12,7 +13,7 @@ mod worker;
 
 pub use actions::Action;
 pub use mutation::Mutation;
-pub use state::{Answer, Invoice, Late, LookUp, MAX, Numbers, Phase, Plan, Standing, State, WORKERS};
+pub use state::{Answer, Invoice, Late, LookUp, MAX, Note, Numbers, Phase, Plan, Standing, State, WORKERS};
 
 use stateright::{Model, Property};
 
@@ -21,17 +22,25 @@ use crate::calm::{Calm, Settling};
 /// The lane protocol over a number of sales, or a broken variant of it.
 #[derive(Clone, Debug)]
 pub struct Lane {
+    /// And the credit note, if there is one.
     pub sales: u8,
     pub workers: u8,
     /// How often a lease is taken from a worker that lives, frozen or cut off, and thaws later.
     pub takeovers: u8,
+    /// The last invoice is a credit note of the first.
+    pub credit_note: bool,
     pub mutation: Option<Mutation>,
     settling: Settling,
 }
 
 impl Lane {
     pub fn new(sales: u8, workers: u8, takeovers: u8) -> Self {
-        Self { sales, workers, takeovers, mutation: None, settling: Settling::default() }
+        Self { sales, workers, takeovers, credit_note: false, mutation: None, settling: Settling::default() }
+    }
+
+    #[must_use]
+    pub fn with_credit_note(self) -> Self {
+        Self { credit_note: true, ..self }
     }
 
     #[must_use]
@@ -55,7 +64,8 @@ impl Lane {
 
     fn after(&self, state: &State, action: Action) -> State {
         let mut next = state.clone();
-        if !self.world(&mut next, action) && !self.operator(&mut next, action) {
+        let noted = self.credit_note(&mut next, action);
+        if !noted && !self.world(&mut next, action) && !self.operator(&mut next, action) {
             self.worker(&mut next, action);
         }
         next.forget();
@@ -68,7 +78,12 @@ impl Model for Lane {
     type Action = Action;
 
     fn init_states(&self) -> Vec<State> {
-        vec![State::new(self.takeovers)]
+        let mut state = State::new(self.takeovers);
+        state.notes_first = self.is(Mutation::CreditNoteBeforeSale);
+        if self.credit_note {
+            state.invoices[usize::from(self.sales - 1)].note = Some(Note::default());
+        }
+        vec![state]
     }
 
     fn actions(&self, state: &State, actions: &mut Vec<Action>) {

@@ -28,4 +28,14 @@ pub enum Mutation {
     ResendHidden,
     /// Two workers may claim at once and each is believed (against D1).
     ClaimsNotExclusive,
+    /// A credit note goes out whatever has become of its sale (against C9, D2).
+    CreditNoteBeforeSale,
+    /// A sale is discarded alone (against C9).
+    DiscardWithoutCreditNote,
+    /// A sale is adopted alone (against C9).
+    AdoptWithoutCreditNote,
+    /// A sale is replayed alone (against C9).
+    ReplayWithoutCreditNote,
+    /// A credit note that went with its sale comes back though its money did too (against C9).
+    WithdrawPendingOnly,
 }

@@ -7,7 +7,9 @@ impl Lane {
         for i in 0..self.sales {
             match state.invoices[usize::from(i)].standing {
                 Standing::Dead => actions.extend([Action::Replay(i), Action::Discard(i)]),
-                Standing::Discarded => actions.push(Action::Replay(i)),
+                Standing::Discarded if state.invoices[usize::from(i)].gone_by_itself() => {
+                    actions.push(Action::Replay(i));
+                }
                 _ => {}
             }
         }
@@ -22,6 +24,9 @@ impl Lane {
                 invoice.wish = false;
                 invoice.told = false;
                 state.line.push(i);
+                if !self.is(Mutation::ReplayWithoutCreditNote) {
+                    state.credit_note_back(i);
+                }
             }
             Action::Discard(i) => self.discard(state, i),
             _ => return false,
@@ -42,6 +47,7 @@ impl Lane {
             _ => {
                 invoice.standing = Standing::Discarded;
                 invoice.look_up = None;
+                self.discard_credit_note(state, i);
             }
         }
     }

@@ -19,6 +19,9 @@ impl Lane {
         let invoice = state.invoice(plan.invoice);
         invoice.standing = Standing::Submitting(plan.no);
         invoice.unknown = true;
+        if let Some(note) = &mut invoice.note {
+            note.sent = true;
+        }
         Phase::Awaiting(plan)
     }
 
@@ -87,7 +90,7 @@ impl Lane {
         match found {
             Some(owner) if owner == plan.invoice && plan.out => self.accept(state, w, plan),
             Some(owner) => {
-                if !state.adopt(owner, plan.no) {
+                if !self.adopt(state, owner, plan.no) {
                     state.halted = true;
                 }
                 Phase::Holding
@@ -142,11 +145,19 @@ impl Lane {
         Phase::Holding
     }
 
+    fn adopt(&self, state: &mut State, owner: u8, no: u8) -> bool {
+        let adopted = state.adopt(owner, no);
+        if adopted && !self.is(Mutation::AdoptWithoutCreditNote) {
+            state.credit_note_back(owner);
+        }
+        adopted
+    }
+
     pub(super) fn write_late(&self, state: &mut State, w: u8, late: Late, found: Option<u8>) -> Phase {
         if !self.may_write(state, w) {
             return Phase::Idle;
         }
-        if found == Some(late.invoice) && state.adopt(late.invoice, late.no) {
+        if found == Some(late.invoice) && self.adopt(state, late.invoice, late.no) {
             return Phase::Holding;
         }
         let ends = self.is(Mutation::NoLaterLookUpsOfDiscarded);
@@ -164,6 +175,7 @@ impl Lane {
         }
         if discarded {
             state.line.retain(|id| *id != late.invoice);
+            self.discard_credit_note(state, late.invoice);
         }
         if found == Some(late.invoice) {
             state.halted = true;

@@ -31,6 +31,20 @@ pub struct Invoice {
     pub open: Numbers,
     /// A message on the pile stands for its death.
     pub told: bool,
+    /// Set of credit notes only.
+    pub note: Option<Note>,
+}
+
+/// What there is of a credit note beyond a sale (protocol C9).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub struct Note {
+    pub sale: u8,
+    /// `first_sent_at`
+    pub sent: bool,
+    /// Discarded because its sale was.
+    pub with_sale: bool,
+    /// The money came back before it was sent.
+    pub withdrawn: bool,
 }
 
 /// `look_up_no` and `look_up_due_at`.
@@ -136,6 +150,8 @@ pub struct State {
     /// Which worker's claim `lane_leases` holds. One that died leaves it behind.
     pub claim: Option<u8>,
     pub halted: bool,
+    /// Of `CreditNoteBeforeSale`.
+    pub notes_first: bool,
     /// How often yet a lease may be taken from a worker that lives.
     pub takeovers: u8,
     pub workers: [Phase; WORKERS],
@@ -158,6 +174,7 @@ impl State {
             look_up: None,
             open: Numbers::default(),
             told: false,
+            note: None,
         };
         Self {
             invoices: [invoice; MAX],
@@ -165,6 +182,7 @@ impl State {
             next_no: 1,
             claim: None,
             halted: false,
+            notes_first: false,
             takeovers,
             workers: [Phase::Idle; WORKERS],
             late: [Numbers::default(); MAX],
@@ -194,12 +212,25 @@ impl State {
     /// The one that is out, else the oldest that waits (protocol D6).
     pub fn turn(&self) -> Option<u8> {
         let out = |id: &&u8| matches!(self.invoices[usize::from(**id)].standing, Standing::Submitting(_));
-        self.line.iter().find(out).or(self.line.first()).copied()
+        let waits = |id: &&u8| self.eligible(**id);
+        self.line.iter().find(out).or_else(|| self.line.iter().find(waits)).copied()
+    }
+
+    /// A sale; or a credit note whose sale is filed (protocol D2).
+    pub fn eligible(&self, id: u8) -> bool {
+        let sale = |note: Note| self.invoices[usize::from(note.sale)].standing;
+        let note = self.invoices[usize::from(id)].note;
+        note.is_none_or(|note| self.notes_first || matches!(sale(note), Standing::Success(_)))
+    }
+
+    /// The credit note of a sale, if it has one.
+    pub fn note_of(&mut self, sale: u8) -> Option<&mut Invoice> {
+        self.invoices.iter_mut().find(|invoice| invoice.note.is_some_and(|note| note.sale == sale))
     }
 
     pub fn has_work(&self) -> bool {
         let due = |invoice: &Invoice| invoice.look_up.is_some_and(|look_up| look_up.due);
-        !self.line.is_empty() || self.invoices.iter().any(due)
+        self.turn().is_some() || self.invoices.iter().any(due)
     }
 
     pub fn owner(&self, no: u8) -> Option<u8> {
