@@ -47,10 +47,12 @@ statements! {
             ON CONFLICT ON CONSTRAINT one_credit_note_per_reversal DO NOTHING
         )
         SELECT device_id, state = 'success' FROM sale";
+    /// One that went with its discarded sale is not to come back with it either (protocol C9).
     WITHDRAW = "
         UPDATE invoices SET state = 'discarded', moved_by = 'ledger-worker', moved_because = 'the money came back',
             moved_event = $2
-        WHERE reversal_id = $1 AND state = 'pending' AND first_sent_at IS NULL";
+        WHERE reversal_id = $1 AND first_sent_at IS NULL
+          AND (state = 'pending' OR (state = 'discarded' AND moved_because = 'its sale was discarded'))";
     STILL_CREDITED = "SELECT EXISTS (SELECT FROM invoices WHERE reversal_id = $1 AND state <> 'discarded')";
     FLAG_PAYMENT = "UPDATE payments SET conflict = true, reason = $2 WHERE id = $1";
 }

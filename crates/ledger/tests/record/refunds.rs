@@ -1,5 +1,7 @@
 //! Money going back, before and after it came, in parts and whole.
 
+use risiti_domain::InvoiceId;
+use risiti_ledger::ByHand;
 use risiti_providers::ReversalOutcome::{Done, Failed, Pending, Undone};
 
 use crate::kit::{Kit, Merchant};
@@ -166,6 +168,20 @@ async fn a_discarded_sales_credit_note_starts_discarded() {
     let recorded = kit.tell(&[merchant.reversal("r1", "UIS1", None, Done)]).await;
     assert!(recorded[0].wake.is_empty());
     assert_eq!(kit.invoices(&merchant).await, ["credit_note discarded 100.00", "sale discarded 100.00"]);
+}
+
+#[tokio::test]
+async fn a_credit_note_that_went_with_its_sale_stays_gone_once_the_money_came_back() {
+    let kit = Kit::new().await;
+    let (merchant, _) = kit.ordinary_merchant().await;
+    let dispute = |outcome| merchant.reversal("d1", "UIS1", Some("30"), outcome);
+    kit.tell(&[paid(&merchant)]).await;
+    kit.client.execute("UPDATE invoices SET state = 'discarded', moved_by = 'test'", &[]).await.unwrap();
+    kit.tell(&[dispute(Done), dispute(Undone)]).await;
+    let sale = kit.client.query_one("SELECT id FROM invoices WHERE kind = 'sale'", &[]).await.unwrap().get(0);
+    let by = ByHand { operator: "test".to_owned(), reason: "it was right".to_owned() };
+    kit.ledger.replay_invoice(InvoiceId::from_uuid(sale), &by).await.unwrap();
+    assert_eq!(kit.invoices(&merchant).await, ["credit_note discarded 30.00", "sale pending 100.00"]);
 }
 
 #[tokio::test]
