@@ -3,7 +3,7 @@
 use std::fs;
 
 use anyhow::Context as _;
-use tokio_postgres::NoTls;
+use risiti_testkit::empty_database;
 
 use crate::programme::{Program, Wire};
 use crate::run::{Scene, TRIES};
@@ -35,7 +35,7 @@ impl Scene {
 
     /// In an empty database. Devices know the authority by the address of its link.
     async fn make_fleet(&self) -> anyhow::Result<()> {
-        self.empty_database().await?;
+        empty_database(&self.servers.database_url).await.context("failed to empty the database")?;
         self.recipes.run("risiti-admin", &["migrate"]).await?;
         self.all_ready(&Program::SIMULATORS).await?;
         let [legacy, gateway] =
@@ -43,16 +43,6 @@ impl Scene {
         let (admin, fleet) = (self.recipes.executable("risiti-admin"), self.fleet());
         let args = ["seed", "--admin", &admin, "--sim", legacy, "--gateway-sim", gateway, "--out", &fleet];
         self.recipes.run("risiti-load", &[&args[..], &["--merchants", "12"]].concat()).await.map(drop)
-    }
-
-    async fn empty_database(&self) -> anyhow::Result<()> {
-        let url = &self.servers.database_url;
-        let (client, connection) =
-            tokio_postgres::connect(url, NoTls).await.context("failed to connect to PostgreSQL")?;
-        // Its error is that of the statement in flight.
-        tokio::spawn(connection);
-        let statement = "DROP SCHEMA public CASCADE; CREATE SCHEMA public";
-        client.batch_execute(statement).await.context("failed to empty the database")
     }
 
     /// Half a fleet is of no use: its keys are known to nobody.

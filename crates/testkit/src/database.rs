@@ -69,6 +69,17 @@ impl Drop for TestDatabase {
     }
 }
 
+/// Takes away every table, view and function of a database that may be going down meanwhile.
+///
+/// # Errors
+/// Postgres cannot be reached, or ends the session.
+pub async fn empty_database(url: &str) -> Result<(), tokio_postgres::Error> {
+    let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
+    // Its error is that of the statement in flight.
+    tokio::spawn(connection);
+    client.batch_execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public").await
+}
+
 pub(crate) async fn connect(url: &str) -> Client {
     let (client, connection) =
         tokio_postgres::connect(url, NoTls).await.expect("connecting to the test's Postgres");

@@ -10,7 +10,7 @@ mod servers;
 mod tls;
 mod wait;
 
-pub use database::TestDatabase;
+pub use database::{TestDatabase, empty_database};
 pub use http::http_status;
 pub use link::Link;
 pub use namespace::{Namespace, messages_in};
