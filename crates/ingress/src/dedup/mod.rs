@@ -187,7 +187,10 @@ impl Dedup {
         }
         let kept = publish.await?;
         self.memory.remember(key, ttl);
+        // What is on this replica's disk alone is no duplicate to others: were the disk lost, whoever sends it again must not be
+        // told that we have it. The ledger knows those that come twice.
         if let Some(redis) = &self.redis
+            && kept == Kept::Queued
             && !redis.remember(&key, ttl).await
         {
             self.metrics.redis("error");

@@ -116,6 +116,24 @@ async fn replicas_share_what_they_saw_through_redis() {
     assert_eq!(stage.queued().await, 1);
 }
 
+/// Were that disk lost, whoever sends it again must not be told that we have it.
+#[tokio::test]
+async fn what_only_one_replicas_disk_has_is_no_duplicate_to_another() {
+    let stage = Stage::set().await;
+    let shared =
+        |program: risiti_testkit::Program| program.env("RISITI_REDIS_URL", risiti_testkit::redis_url());
+    let link = Link::to(&risiti_testkit::amqp_url()).await;
+    link.cut();
+    let cut_off =
+        stage.ingress_with(|program| away::spooling(shared(program)).env("AMQP_URL", link.url())).await;
+    let other = stage.ingress_with(shared).await;
+    let body = || stk_success("UIS9C00001");
+    for (ingress, said) in [(&cut_off, "Accepted"), (&cut_off, "Duplicate ignored"), (&other, "Accepted")] {
+        let answer = ingress.post(&stage, &stage.stk(), body()).await;
+        assert_eq!(json_of(answer).await["ResultDesc"], said);
+    }
+}
+
 #[tokio::test]
 async fn redis_away_costs_nothing_but_a_duplicate() {
     let stage = Stage::set().await;
