@@ -1,5 +1,7 @@
 //! Ready: there is a merchant directory, and a webhook can be made durable.
 
+use std::time::Duration;
+
 use risiti_queue::BrokerState;
 use risiti_service::Context;
 use risiti_spool::{Condition, Spool};
@@ -9,6 +11,10 @@ use crate::merchants::Merchants;
 
 /// One check for both: either of them will do.
 const DURABLE: &str = "broker or spool";
+/// At the spool, which changes with every commit.
+const LOOK: Duration = Duration::from_millis(500);
+/// Longer than any webhook waits for its answer.
+const DISK_HANGS: Duration = Duration::from_secs(3);
 
 pub(crate) fn follow(
     context: &Context,
@@ -18,30 +24,32 @@ pub(crate) fn follow(
 ) {
     context.readiness.expect(&[DURABLE, "merchant directory"]);
     let (readiness, shutdown) = (context.readiness.clone(), context.shutdown.clone());
-    let mut spool = spool.map(Spool::status);
+    let spool = spool.cloned();
     let watching = async move {
         loop {
             let problem = merchants.problem().map(str::to_owned);
             readiness.set("merchant directory", problem.map_or(Ok(()), Err));
             let broker_state = *broker.borrow_and_update();
-            let condition = spool.as_mut().map(|status| status.borrow_and_update().condition.clone());
+            let condition = spool.as_ref().map(condition);
             readiness.set(DURABLE, durable(broker_state, condition.as_ref()));
-            let spool_changed = async {
-                if let Some(status) = &mut spool
-                    && status.changed().await.is_ok()
-                {
-                    return;
-                }
-                std::future::pending().await
-            };
             tokio::select! {
                 _ = broker.changed() => {}
-                () = spool_changed => {}
+                () = tokio::time::sleep(LOOK), if spool.is_some() => {}
                 going_on = merchants.changed() => if !going_on { return },
             }
         }
     };
     tokio::spawn(async move { shutdown.run_until_cancelled(watching).await });
+}
+
+/// A disk that hangs tells nobody, and keeps every webhook waiting.
+fn condition(spool: &Spool) -> Condition {
+    match spool.waits_for_disk() {
+        long if long >= DISK_HANGS => {
+            Condition::Failing(format!("the disk has not answered for {} s", long.as_secs()).into())
+        }
+        _ => spool.status().borrow().condition.clone(),
+    }
 }
 
 fn durable(broker: BrokerState, spool: Option<&Condition>) -> Result<(), String> {

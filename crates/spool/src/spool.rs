@@ -5,6 +5,7 @@ use std::fmt;
 use std::path::Path;
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
 
@@ -28,6 +29,7 @@ pub struct Spool {
 pub(crate) struct Shared {
     removed: Mutex<BTreeSet<u64>>,
     closing: Mutex<Option<oneshot::Sender<()>>>,
+    committing_since: Mutex<Option<Instant>>,
 }
 
 /// One entry, as it was appended.
@@ -106,6 +108,12 @@ impl Spool {
         self.status.clone()
     }
 
+    /// How long the disk has not answered the commit under way, if there is one.
+    #[must_use]
+    pub fn waits_for_disk(&self) -> Duration {
+        self.shared.committing_since().map_or(Duration::ZERO, |since| since.elapsed())
+    }
+
     /// Finishes what waits, deletes what is removed, and closes the file in good order.
     pub async fn close(&self) {
         let (done, closed) = oneshot::channel();
@@ -132,6 +140,18 @@ impl Shared {
     pub(crate) fn removed(&self) -> MutexGuard<'_, BTreeSet<u64>> {
         // Each use is one change of the value, which a panic leaves whole.
         self.removed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(crate) fn begins(&self) {
+        *self.committing_since() = Some(Instant::now());
+    }
+
+    pub(crate) fn ends(&self) {
+        *self.committing_since() = None;
+    }
+
+    fn committing_since(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.committing_since.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Who waits for the end.

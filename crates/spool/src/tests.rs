@@ -157,16 +157,18 @@ async fn damage_anywhere_is_recognised_or_harmless() {
     assert!(damaged as usize > pages, "{damaged} of {} recognised", 2 * pages);
 }
 
-/// A disk that is full whenever the test says so.
+/// A disk that is full, or hangs, whenever the test says so.
 struct Faulty {
     disk: Disk,
     full: Arc<AtomicBool>,
+    hung: Arc<AtomicBool>,
 }
 
 #[derive(Debug)]
 struct FaultyFile {
     file: FileBackend,
     full: Arc<AtomicBool>,
+    hung: Arc<AtomicBool>,
 }
 
 impl FaultyFile {
@@ -187,6 +189,9 @@ impl StorageBackend for FaultyFile {
         self.file.set_len(len)
     }
     fn sync_data(&self) -> io::Result<()> {
+        while self.hung.load(Ordering::SeqCst) {
+            std::thread::yield_now();
+        }
         self.file.sync_data()
     }
     fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
@@ -201,7 +206,8 @@ impl Medium for Faulty {
         self.disk.exists()
     }
     fn open(&mut self, fresh: bool) -> Result<FaultyFile, Trouble> {
-        Ok(FaultyFile { file: self.disk.open(fresh)?, full: Arc::clone(&self.full) })
+        let (full, hung) = (Arc::clone(&self.full), Arc::clone(&self.hung));
+        Ok(FaultyFile { file: self.disk.open(fresh)?, full, hung })
     }
     fn install(&self) -> io::Result<()> {
         self.disk.install()
@@ -218,7 +224,7 @@ impl Medium for Faulty {
 async fn a_full_disk_heals_and_nothing_delivered_is_read_again() {
     let folder = tempfile::tempdir().unwrap();
     let full = Arc::new(AtomicBool::new(false));
-    let medium = Faulty { disk: Disk::new(folder.path()), full: Arc::clone(&full) };
+    let medium = Faulty { disk: Disk::new(folder.path()), full: Arc::clone(&full), hung: Arc::default() };
     let spool = Spool::over(medium, LIMIT).unwrap();
     until(&spool, |status| status.condition == Condition::Writable).await;
     for n in 1..=4_u8 {
@@ -234,4 +240,26 @@ async fn a_full_disk_heals_and_nothing_delivered_is_read_again() {
     spool.append(vec![6]).await.unwrap();
     assert_eq!(contents(&spool).await, [[3], [4], [6]]);
     assert_eq!(until(&spool, |_| true).await.damaged_files, 0);
+}
+
+#[tokio::test]
+async fn a_disk_that_hangs_can_be_seen() {
+    let folder = tempfile::tempdir().unwrap();
+    let hung = Arc::new(AtomicBool::new(false));
+    let medium = Faulty { disk: Disk::new(folder.path()), full: Arc::default(), hung: Arc::clone(&hung) };
+    let spool = Spool::over(medium, LIMIT).unwrap();
+    until(&spool, |status| status.condition == Condition::Writable).await;
+    spool.append(vec![1]).await.unwrap();
+    assert!(spool.waits_for_disk().is_zero());
+    hung.store(true, Ordering::SeqCst);
+    let append = tokio::spawn({
+        let spool = spool.clone();
+        async move { spool.append(vec![2]).await }
+    });
+    while spool.waits_for_disk().is_zero() {
+        tokio::task::yield_now().await;
+    }
+    hung.store(false, Ordering::SeqCst);
+    append.await.unwrap().unwrap();
+    assert!(spool.waits_for_disk().is_zero());
 }

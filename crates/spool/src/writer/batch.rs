@@ -66,7 +66,7 @@ impl Batch {
         batch
     }
 
-    fn add(&mut self, command: Command) {
+    pub(super) fn add(&mut self, command: Command) {
         match command {
             Command::Append { bytes, done } => {
                 self.bytes += bytes.len();

@@ -11,7 +11,7 @@ use crate::error::Trouble;
 use crate::store::Store;
 
 /// Between two tries to open the file again.
-const PAUSE_FIRST: Duration = Duration::from_millis(100);
+pub(super) const PAUSE_FIRST: Duration = Duration::from_millis(100);
 const PAUSE_LONGEST: Duration = Duration::from_secs(5);
 
 /// The last commit failed. The file is opened again at once, since what it holds can still be read and delivered; writing
@@ -19,7 +19,6 @@ const PAUSE_LONGEST: Duration = Duration::from_secs(5);
 pub(super) struct Setback {
     pub(super) why: Arc<str>,
     pub(super) again_at: Instant,
-    pause: Duration,
 }
 
 pub(super) enum State {
@@ -101,10 +100,11 @@ impl<M: Medium> Writer<M> {
     }
 
     pub(super) fn set_back(&mut self, trouble: Trouble) {
-        let pause = self.setback.as_ref().map_or(PAUSE_FIRST, |before| (before.pause * 2).min(PAUSE_LONGEST));
         let why = trouble.why().clone();
         self.close_after(trouble, Duration::ZERO);
-        self.setback = Some(Setback { why, again_at: Instant::now() + pause, pause });
+        self.setback = Some(Setback { why, again_at: Instant::now() + self.patience });
+        // On a disk almost full the least commit succeeds and the next one fails.
+        self.patience = (self.patience * 2).min(PAUSE_LONGEST);
     }
 
     /// What was read makes no sense, or could not be read.
@@ -117,4 +117,32 @@ impl<M: Medium> Writer<M> {
 pub(super) fn attempt<T>(work: impl FnOnce() -> Result<T, Trouble>) -> Result<T, Trouble> {
     catch_unwind(AssertUnwindSafe(work))
         .unwrap_or_else(|_| Err(Trouble::Damaged("the database cannot make sense of it".into())))
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::sync::{oneshot, watch};
+
+    use super::*;
+    use crate::Status;
+    use crate::disk::Disk;
+    use crate::writer::batch::{Batch, Command};
+
+    #[test]
+    fn on_a_disk_almost_full_an_empty_commit_that_succeeds_does_not_end_the_patience() {
+        let folder = tempfile::tempdir().unwrap();
+        let (told, _status) = watch::channel(Status::default());
+        let mut writer = Writer::new(Disk::new(folder.path()), 1 << 20, Arc::default(), told);
+        writer.open_if_due();
+        writer.set_back(Trouble::Disk("no space left".into()));
+        writer.open_if_due();
+        writer.setback.as_mut().unwrap().again_at = Instant::now();
+        writer.write(&mut Batch::default());
+        assert!(writer.setback.is_none());
+        assert_eq!(writer.patience, PAUSE_FIRST * 2);
+        let mut batch = Batch::default();
+        batch.add(Command::Append { bytes: vec![1], done: oneshot::channel().0 });
+        writer.write(&mut batch);
+        assert_eq!(writer.patience, PAUSE_FIRST);
+    }
 }

@@ -6,7 +6,7 @@ mod mend;
 use std::collections::BTreeSet;
 use std::sync::Arc;
 use std::sync::mpsc::Receiver;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
 
@@ -16,10 +16,11 @@ use crate::{Condition, SpoolError, Status};
 
 pub(crate) use batch::Command;
 use batch::{Batch, Done, tell};
-use mend::{Setback, State, attempt};
+use mend::{PAUSE_FIRST, Setback, State, attempt};
 
 /// What one commit deletes at most.
 const REMOVALS_MAX: usize = 4_096;
+
 pub(crate) struct Writer<M> {
     medium: M,
     limit: u64,
@@ -29,13 +30,26 @@ pub(crate) struct Writer<M> {
     /// The file was checked page by page since this process, or the last damage, began.
     checked: bool,
     setback: Option<Setback>,
+    /// Before the next try at writing, should it fail; back to the shortest only once something was written.
+    patience: Duration,
     status: Status,
 }
 
 impl<M: Medium> Writer<M> {
     pub(crate) fn new(medium: M, limit: u64, shared: Arc<Shared>, told: watch::Sender<Status>) -> Self {
         let state = State::unopened();
-        Self { medium, limit, shared, told, state, checked: false, setback: None, status: Status::default() }
+        let status = Status::default();
+        Self {
+            medium,
+            limit,
+            shared,
+            told,
+            state,
+            checked: false,
+            setback: None,
+            patience: PAUSE_FIRST,
+            status,
+        }
     }
 
     pub(crate) fn run(mut self, commands: &Receiver<Command>) {
@@ -90,9 +104,15 @@ impl<M: Medium> Writer<M> {
         if fitting.is_empty() && removals.is_empty() && self.setback.is_none() {
             return self.refuse(refused);
         }
-        match attempt(|| store.change(&fitting, &removals)) {
+        self.shared.begins();
+        let changed = attempt(|| store.change(&fitting, &removals));
+        self.shared.ends();
+        match changed {
             Ok(()) => {
                 self.status.commits += 1;
+                if !fitting.is_empty() || !removals.is_empty() {
+                    self.patience = PAUSE_FIRST;
+                }
                 if self.setback.take().is_some() {
                     tracing::info!("the spool can be written to again");
                     self.status.condition = Condition::Writable;
@@ -158,7 +178,7 @@ impl<M: Medium> Writer<M> {
     fn count(&mut self) {
         let State::Open(store) = &self.state else { return };
         let counts = store.counts;
-        self.status.entries = counts.entries.saturating_sub(self.shared.removed().len() as u64);
+        self.status.entries = counts.entries;
         self.status.bytes = counts.bytes;
         self.status.oldest = counts.oldest;
     }
