@@ -28,7 +28,9 @@ impl Captures {
         let seen = Arc::clone(&self.seen);
         Witness::new(move |exchange| {
             // Nothing panics while it is held, and a list of JSON is whole at any time.
-            seen.lock().unwrap_or_else(PoisonError::into_inner).push(capture(exchange));
+            seen.lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(capture(exchange));
         })
     }
 
@@ -59,7 +61,11 @@ fn body(bytes: &[u8]) -> Value {
 fn blanked(value: Value) -> Value {
     match value {
         Value::Object(fields) => {
-            let blank = |key: &str| BLANKED.iter().any(|blanked| blanked.eq_ignore_ascii_case(key));
+            let blank = |key: &str| {
+                BLANKED
+                    .iter()
+                    .any(|blanked| blanked.eq_ignore_ascii_case(key))
+            };
             let fields = fields.into_iter().map(|(key, value)| {
                 let value = match value {
                     Value::Null => Value::Null,
@@ -80,26 +86,40 @@ mod tests {
     use super::*;
 
     fn exchange<'a>(request: &'a [u8], answer: &'a [u8]) -> Exchange<'a> {
-        Exchange { method: "POST", path: "/x", request, status: Some(200), answer }
+        Exchange {
+            method: "POST",
+            path: "/x",
+            request,
+            status: Some(200),
+            answer,
+        }
     }
 
     #[test]
     fn credentials_and_people_are_blanked_at_any_depth() {
-        let request = br#"{"cmckey":"k","receipt":{"custMblNo":"254712345678","custTin":null},"invcNo":1}"#;
-        let answer = br#"{"data":{"info":[{"mgrTelNo":"0712345678","sdcId":"KRACU1"}]},"access_token":"t"}"#;
+        let request =
+            br#"{"cmckey":"k","receipt":{"custMblNo":"254712345678","custTin":null},"invcNo":1}"#;
+        let answer =
+            br#"{"data":{"info":[{"mgrTelNo":"0712345678","sdcId":"KRACU1"}]},"access_token":"t"}"#;
         let kept = capture(&exchange(request, answer));
         assert_eq!(
             kept["request"],
             json!({ "cmckey": "[blanked]", "receipt": { "custMblNo": "[blanked]", "custTin": null }, "invcNo": 1 })
         );
-        assert_eq!(kept["answer"]["data"]["info"][0], json!({ "mgrTelNo": "[blanked]", "sdcId": "KRACU1" }));
+        assert_eq!(
+            kept["answer"]["data"]["info"][0],
+            json!({ "mgrTelNo": "[blanked]", "sdcId": "KRACU1" })
+        );
         assert!(!kept.to_string().contains("\"t\""));
     }
 
     #[test]
     fn what_is_no_json_is_only_counted() {
         let kept = capture(&exchange(b"", b"<html>cmcKey=k</html>"));
-        assert_eq!((&kept["request"], &kept["answer"]), (&Value::Null, &json!("21 bytes that are no JSON")));
+        assert_eq!(
+            (&kept["request"], &kept["answer"]),
+            (&Value::Null, &json!("21 bytes that are no JSON"))
+        );
     }
 
     #[test]

@@ -117,7 +117,9 @@ pub(crate) enum Command {
 impl Command {
     /// Calls KRA, and has to write down what it answers, however impatient the person is.
     pub(crate) fn must_finish(&self) -> bool {
-        let Self::Device(command) = self else { return false };
+        let Self::Device(command) = self else {
+            return false;
+        };
         match &**command {
             DeviceCommand::Add(args) => args.more.initialise,
             DeviceCommand::Update(args) => args.more.initialise,
@@ -246,14 +248,26 @@ mod tests {
 
     #[test]
     fn no_help_shows_a_secret_of_the_environment() {
-        for arg in Cli::command().get_arguments().filter(|arg| arg.get_env().is_some()) {
-            assert!(arg.is_hide_env_values_set() || arg.get_id() == "operator", "{}", arg.get_id());
+        for arg in Cli::command()
+            .get_arguments()
+            .filter(|arg| arg.get_env().is_some())
+        {
+            assert!(
+                arg.is_hide_env_values_set() || arg.get_id() == "operator",
+                "{}",
+                arg.get_id()
+            );
         }
     }
 
     #[test]
     fn debug_shows_no_secret() {
-        let cli = Cli::parse_from(["risiti-admin", "migrate", "--database-url", "postgres://u:hunter2@h/d"]);
+        let cli = Cli::parse_from([
+            "risiti-admin",
+            "migrate",
+            "--database-url",
+            "postgres://u:hunter2@h/d",
+        ]);
         assert!(!format!("{cli:?}").contains("hunter2"));
     }
 }

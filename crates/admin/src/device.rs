@@ -19,7 +19,11 @@ pub(crate) async fn run(session: &Session, command: DeviceCommand) -> Result<Exi
         DeviceCommand::Add(args) => add(session, *args).await?,
         DeviceCommand::List => list(session).await?,
         DeviceCommand::Show { device } => {
-            let status = session.ledger.lane_status(device).await?.ok_or(ManageError::NoDevice(device))?;
+            let status = session
+                .ledger
+                .lane_status(device)
+                .await?
+                .ok_or(ManageError::NoDevice(device))?;
             session.out.details(&json!(status));
         }
         DeviceCommand::Update(args) => update(session, *args).await?,
@@ -52,7 +56,10 @@ async fn add(session: &Session, args: DeviceAdd) -> Result<()> {
     let mut installed = None;
     if args.more.initialise {
         // KRA answers once, so whatever the database would refuse has to come out before.
-        session.ledger.check_new_device(&device, vault, &session.operator).await?;
+        session
+            .ledger
+            .check_new_device(&device, vault, &session.operator)
+            .await?;
         let id = DeviceId::from_uuid(Uuid::now_v7());
         let profile = profile::of_new(&device);
         let done = initialise::install(session, id, &profile, &args.more).await?;
@@ -60,9 +67,14 @@ async fn add(session: &Session, args: DeviceAdd) -> Result<()> {
         take_key(&mut device.more, &done);
         installed = Some(done);
     } else if device.more.cmc_key.is_none() && device.dialect != Dialect::Vscu {
-        session.out.note("warning: without a cmcKey KRA refuses this device: `device update --cmc-key-file`");
+        session.out.note(
+            "warning: without a cmcKey KRA refuses this device: `device update --cmc-key-file`",
+        );
     }
-    let id = session.ledger.add_device(&device, vault, &session.operator).await?;
+    let id = session
+        .ledger
+        .add_device(&device, vault, &session.operator)
+        .await?;
     if let Some(installed) = installed {
         installed.settle()?;
     }
@@ -70,7 +82,10 @@ async fn add(session: &Session, args: DeviceAdd) -> Result<()> {
         "Device {id} files invoices of {} from number {} on.",
         device.merchant, device.next_invoice_no
     );
-    session.out.object(&json!({ "device_id": id, "sdc_id": device.more.sdc_id }), &text);
+    session.out.object(
+        &json!({ "device_id": id, "sdc_id": device.more.sdc_id }),
+        &text,
+    );
     Ok(())
 }
 
@@ -92,18 +107,32 @@ async fn update(session: &Session, args: DeviceUpdate) -> Result<()> {
     if changes.is_empty() && !args.more.initialise {
         return Err(BadSetting::new("device update", "nothing to change was given").into());
     }
-    let by = ByHand { operator: session.operator.clone(), reason: args.reason };
+    let by = ByHand {
+        operator: session.operator.clone(),
+        reason: args.reason,
+    };
     let mut updated = None;
     if !changes.is_empty() {
-        updated = Some(session.ledger.update_device(args.device, &changes, vault, &by).await?);
+        updated = Some(
+            session
+                .ledger
+                .update_device(args.device, &changes, vault, &by)
+                .await?,
+        );
     }
     if args.more.initialise {
         updated = Some(install_known(session, args.device, &args.more, &by).await?);
     }
     let resumed = updated.is_some_and(|updated| updated.resumed);
-    let text =
-        if resumed { "The device is changed, and its lane goes on." } else { "The device is changed." };
-    session.out.object(&json!({ "device_id": args.device, "resumed": resumed }), text);
+    let text = if resumed {
+        "The device is changed, and its lane goes on."
+    } else {
+        "The device is changed."
+    };
+    session.out.object(
+        &json!({ "device_id": args.device, "resumed": resumed }),
+        text,
+    );
     Ok(())
 }
 
@@ -115,11 +144,18 @@ async fn install_known(
     by: &ByHand,
 ) -> Result<risiti_ledger::Updated> {
     let vault = session.vault().await?;
-    let device = session.ledger.device(id, vault).await?.ok_or(ManageError::NoDevice(id))?;
+    let device = session
+        .ledger
+        .device(id, vault)
+        .await?
+        .ok_or(ManageError::NoDevice(id))?;
     let installed = initialise::install(session, id, &profile::of_stored(&device)?, args).await?;
     let mut changes = DeviceChanges::default();
     take_key(&mut changes.more, &installed);
-    let updated = session.ledger.update_device(id, &changes, vault, by).await?;
+    let updated = session
+        .ledger
+        .update_device(id, &changes, vault, by)
+        .await?;
     installed.settle()?;
     Ok(updated)
 }
@@ -131,7 +167,9 @@ fn take_key(options: &mut DeviceOptions, installed: &Installed) {
 
 fn options(args: &MoreArgs) -> Result<DeviceOptions> {
     let secret = |flag, path: &Option<std::path::PathBuf>| {
-        path.as_deref().map(|path| secrets::from_file(flag, path)).transpose()
+        path.as_deref()
+            .map(|path| secrets::from_file(flag, path))
+            .transpose()
     };
     Ok(DeviceOptions {
         portal_url: args.portal_url.clone(),
@@ -150,8 +188,21 @@ fn options(args: &MoreArgs) -> Result<DeviceOptions> {
 async fn list(session: &Session) -> Result<()> {
     let lanes: Vec<LaneStatus> = session.ledger.lane_statuses().await?;
     let objects: Vec<Value> = lanes.iter().map(|lane| json!(lane)).collect();
-    let columns =
-        ["device_id", "merchant", "environment", "dialect", "pin", "branch", "lane_state", "pending", "dead"];
-    session.out.list(&objects, &columns, "No devices yet: `risiti-admin device add` adds one.");
+    let columns = [
+        "device_id",
+        "merchant",
+        "environment",
+        "dialect",
+        "pin",
+        "branch",
+        "lane_state",
+        "pending",
+        "dead",
+    ];
+    session.out.list(
+        &objects,
+        &columns,
+        "No devices yet: `risiti-admin device add` adds one.",
+    );
     Ok(())
 }

@@ -4,7 +4,9 @@ use std::path::PathBuf;
 
 use anyhow::{Context as _, Result, bail};
 use risiti_domain::DeviceId;
-use risiti_etims::{CallError, Client, ClientSettings, DeviceProfile, InitialiseError, Initialised, Witness};
+use risiti_etims::{
+    CallError, Client, ClientSettings, DeviceProfile, InitialiseError, Initialised, Witness,
+};
 use risiti_service::BadSetting;
 use secrecy::ExposeSecret as _;
 
@@ -48,20 +50,38 @@ pub(crate) async fn install(
                 profile.serial
             );
         }
-        session.out.note("Taking up KRA's answer of an earlier run; KRA is not called again.");
+        session
+            .out
+            .note("Taking up KRA's answer of an earlier run; KRA is not called again.");
         let initialised = Initialised::read(profile.dialect, kept.answer.expose_secret())
             .with_context(|| format!("{} holds no usable answer", keep.path().display()))?;
-        return Ok(Installed { device: kept.device, initialised, keep });
+        return Ok(Installed {
+            device: kept.device,
+            initialised,
+            keep,
+        });
     }
     let client = client(&args.call, None)?;
     let initialised = client.initialise(profile).await.map_err(explain)?;
-    let kept = Kept { device, serial: profile.serial.clone(), answer: initialised.answer.clone() };
+    let kept = Kept {
+        device,
+        serial: profile.serial.clone(),
+        answer: initialised.answer.clone(),
+    };
     keep.write(&kept, vault)?;
-    Ok(Installed { device, initialised, keep })
+    Ok(Installed {
+        device,
+        initialised,
+        keep,
+    })
 }
 
 pub(crate) fn client(args: &CallArgs, witness: Option<Witness>) -> Result<Client> {
-    let settings = ClientSettings { call_timeout: args.etims_timeout, witness, ..ClientSettings::default() };
+    let settings = ClientSettings {
+        call_timeout: args.etims_timeout,
+        witness,
+        ..ClientSettings::default()
+    };
     Ok(Client::new(settings)?)
 }
 
@@ -69,10 +89,15 @@ fn state_folder(args: &MoreArgs) -> Result<PathBuf> {
     if let Some(folder) = &args.state_dir {
         return Ok(folder.clone());
     }
-    let of = |name| std::env::var_os(name).filter(|value| !value.is_empty()).map(PathBuf::from);
+    let of = |name| {
+        std::env::var_os(name)
+            .filter(|value| !value.is_empty())
+            .map(PathBuf::from)
+    };
     let state = of("XDG_STATE_HOME").or_else(|| of("HOME").map(|home| home.join(".local/state")));
-    let state =
-        state.ok_or_else(|| BadSetting::new("--state-dir (RISITI_STATE_DIR)", "required without HOME"))?;
+    let state = state.ok_or_else(|| {
+        BadSetting::new("--state-dir (RISITI_STATE_DIR)", "required without HOME")
+    })?;
     Ok(state.join("risiti"))
 }
 
@@ -85,7 +110,9 @@ fn explain(error: InitialiseError) -> anyhow::Error {
             "KRA may have installed the device without our learning its key, and hands it out once: ask KRA's \
              support before trying again"
         }
-        InitialiseError::Call(CallError::NotSent(_)) => "nothing reached KRA, so it can be tried again",
+        InitialiseError::Call(CallError::NotSent(_)) => {
+            "nothing reached KRA, so it can be tried again"
+        }
         InitialiseError::Call(CallError::Refused(_) | CallError::Halt { .. }) => {
             "the device is not installed: correct what KRA names, then try again"
         }

@@ -38,7 +38,12 @@ struct Stored {
 
 impl Keep {
     /// Makes the folder where it is missing and locks the branch's place in it.
-    pub(crate) fn open(folder: &Path, environment: Environment, pin: &str, branch: &str) -> Result<Self> {
+    pub(crate) fn open(
+        folder: &Path,
+        environment: Environment,
+        pin: &str,
+        branch: &str,
+    ) -> Result<Self> {
         DirBuilder::new()
             .recursive(true)
             .mode(0o700)
@@ -46,13 +51,21 @@ impl Keep {
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
         let name = format!("{environment}-{pin}-{branch}");
         let lock_path = folder.join(format!("{name}.lock"));
-        let lock = private().open(&lock_path).with_context(|| cannot_write(&lock_path))?;
+        let lock = private()
+            .open(&lock_path)
+            .with_context(|| cannot_write(&lock_path))?;
         match lock.try_lock() {
             Ok(()) => {}
             Err(TryLockError::WouldBlock) => bail!("another program initialises {name} right now"),
-            Err(TryLockError::Error(error)) => return Err(error).with_context(|| cannot_write(&lock_path)),
+            Err(TryLockError::Error(error)) => {
+                return Err(error).with_context(|| cannot_write(&lock_path));
+            }
         }
-        Ok(Self { path: folder.join(format!("{name}.sealed")), folder: File::open(folder)?, _lock: lock })
+        Ok(Self {
+            path: folder.join(format!("{name}.sealed")),
+            folder: File::open(folder)?,
+            _lock: lock,
+        })
     }
 
     /// What an earlier run left behind.
@@ -60,19 +73,36 @@ impl Keep {
         let text = match fs::read_to_string(&self.path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-            Err(error) => return Err(error).with_context(|| format!("cannot read {}", self.path.display())),
+            Err(error) => {
+                return Err(error).with_context(|| format!("cannot read {}", self.path.display()));
+            }
         };
-        let unreadable = || format!("{} is not an answer that was kept here", self.path.display());
+        let unreadable = || {
+            format!(
+                "{} is not an answer that was kept here",
+                self.path.display()
+            )
+        };
         let stored: Stored = serde_json::from_str(&text).with_context(unreadable)?;
         let sealed = hex::decode(&stored.sealed).with_context(unreadable)?;
-        let answer = vault.open(place(stored.device_id), &sealed).with_context(unreadable)?;
-        Ok(Some(Kept { device: stored.device_id, serial: stored.serial, answer }))
+        let answer = vault
+            .open(place(stored.device_id), &sealed)
+            .with_context(unreadable)?;
+        Ok(Some(Kept {
+            device: stored.device_id,
+            serial: stored.serial,
+            answer,
+        }))
     }
 
     /// Returns once the answer is safe on disk, name and all.
     pub(crate) fn write(&self, kept: &Kept, vault: &Vault) -> Result<()> {
         let sealed = hex::encode(vault.seal(place(kept.device), &kept.answer)?);
-        let stored = Stored { device_id: kept.device, serial: kept.serial.clone(), sealed };
+        let stored = Stored {
+            device_id: kept.device,
+            serial: kept.serial.clone(),
+            sealed,
+        };
         let draft = self.path.with_extension("draft");
         let write = || {
             let mut file = private().truncate(true).open(&draft)?;
@@ -110,7 +140,10 @@ fn cannot_write(path: &Path) -> String {
 }
 
 fn place(device: DeviceId) -> Place {
-    Place { column: "initialise.answer", row: device.uuid() }
+    Place {
+        column: "initialise.answer",
+        row: device.uuid(),
+    }
 }
 
 #[cfg(test)]
@@ -144,7 +177,10 @@ mod tests {
 
         keep.write(&kept(), &vault()).unwrap();
         let found = keep.read(&vault()).unwrap().unwrap();
-        assert_eq!((found.device, found.serial.as_str()), (kept().device, "SN1"));
+        assert_eq!(
+            (found.device, found.serial.as_str()),
+            (kept().device, "SN1")
+        );
         assert_eq!(found.answer.expose_secret(), "the-cmc-key");
 
         keep.remove().unwrap();
@@ -166,7 +202,12 @@ mod tests {
     fn one_program_at_a_time_per_branch() {
         let folder = tempfile::tempdir().unwrap();
         let first = open(folder.path()).unwrap();
-        assert!(open(folder.path()).unwrap_err().to_string().contains("another program"));
+        assert!(
+            open(folder.path())
+                .unwrap_err()
+                .to_string()
+                .contains("another program")
+        );
         drop(first);
         open(folder.path()).unwrap();
     }
@@ -176,7 +217,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let keep = open(folder.path()).unwrap();
         keep.write(&kept(), &vault()).unwrap();
-        let other = Vault::new(&"AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=".into(), None).unwrap();
+        let other =
+            Vault::new(&"AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=".into(), None).unwrap();
         assert!(keep.read(&other).is_err());
     }
 }

@@ -77,7 +77,11 @@ async fn migrate(session: &Session) -> anyhow::Result<()> {
     }
     let text = match report.applied.as_slice() {
         [] => format!("The schema is up to date at V{}.", report.version),
-        applied => format!("Applied {}. The schema is at V{}.", applied.join(", "), report.version),
+        applied => format!(
+            "Applied {}. The schema is at V{}.",
+            applied.join(", "),
+            report.version
+        ),
     };
     let object = json!({ "version": report.version, "applied": report.applied, "warnings": report.warnings });
     session.out.object(&object, &text);
@@ -91,7 +95,10 @@ async fn reencrypt(session: &Session) -> anyhow::Result<()> {
          every program runs with the new key.",
         done.provider_keys, done.devices
     );
-    session.out.object(&json!({ "provider_keys": done.provider_keys, "devices": done.devices }), &text);
+    session.out.object(
+        &json!({ "provider_keys": done.provider_keys, "devices": done.devices }),
+        &text,
+    );
     Ok(())
 }
 

@@ -12,6 +12,8 @@ fn main() -> ExitCode {
         Ok(cli) => cli,
         Err(code) => return code,
     };
-    let boot = Boot::new("risiti-admin", &LogArgs::default()).grace(&GraceArgs { grace: GRACE }).quiet();
+    let boot = Boot::new("risiti-admin", &LogArgs::default())
+        .grace(&GraceArgs { grace: GRACE })
+        .quiet();
     risiti_service::run(boot, |context| risiti_admin::run(cli, context))
 }

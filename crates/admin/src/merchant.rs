@@ -15,10 +15,15 @@ pub(crate) async fn run(session: &Session, command: MerchantCommand) -> Result<(
             let (secret, until) = session.ledger.rotate_path_secret(&slug, overlap).await?;
             let secret = secret.expose_secret();
             let text = match until {
-                Some(until) => format!("New webhook secret: {secret}\nThe one before works until {until}."),
+                Some(until) => {
+                    format!("New webhook secret: {secret}\nThe one before works until {until}.")
+                }
                 None => format!("New webhook secret: {secret}"),
             };
-            session.out.object(&json!({ "webhook_secret": secret, "old_valid_until": until }), &text);
+            session.out.object(
+                &json!({ "webhook_secret": secret, "old_valid_until": until }),
+                &text,
+            );
             Ok(())
         }
     }
@@ -36,7 +41,10 @@ async fn create(session: &Session, slug: &str, name: &str) -> Result<()> {
          Paystack  /webhooks/paystack/{slug}\n  Gumroad   /webhooks/gumroad/{secret}\n\n\
          Next: risiti-admin provider add --merchant {slug} …"
     );
-    session.out.object(&json!({ "merchant_id": id, "slug": slug, "webhook_secret": secret }), &text);
+    session.out.object(
+        &json!({ "merchant_id": id, "slug": slug, "webhook_secret": secret }),
+        &text,
+    );
     Ok(())
 }
 
@@ -56,6 +64,10 @@ async fn list(session: &Session) -> Result<()> {
         })
         .collect();
     let columns = ["slug", "name", "providers", "devices", "merchant_id"];
-    session.out.list(&objects, &columns, "No merchants yet: `risiti-admin merchant create` adds one.");
+    session.out.list(
+        &objects,
+        &columns,
+        "No merchants yet: `risiti-admin merchant create` adds one.",
+    );
     Ok(())
 }

@@ -17,7 +17,11 @@ impl Output {
 
     /// The result of a command.
     pub(crate) fn object(&self, object: &Value, text: &str) {
-        print(if self.json { object.to_string() } else { text.to_owned() });
+        print(if self.json {
+            object.to_string()
+        } else {
+            text.to_owned()
+        });
     }
 
     /// One object a line, or a table of the named keys.
@@ -33,9 +37,17 @@ impl Output {
 
     /// One object as a person reads it: a key and its value a line.
     pub(crate) fn details(&self, object: &Value) {
-        let width = object.as_object().into_iter().flatten().map(|(key, _)| key.len()).max().unwrap_or(0);
+        let width = object
+            .as_object()
+            .into_iter()
+            .flatten()
+            .map(|(key, _)| key.len())
+            .max()
+            .unwrap_or(0);
         let lines = object.as_object().into_iter().flatten();
-        let lines: Vec<String> = lines.map(|(key, value)| format!("{key:width$}  {}", cell(value))).collect();
+        let lines: Vec<String> = lines
+            .map(|(key, value)| format!("{key:width$}  {}", cell(value)))
+            .collect();
         self.object(object, &lines.join("\n"));
     }
 
@@ -55,12 +67,26 @@ fn print(text: String) {
 }
 
 fn table(objects: &[Value], columns: &[&str]) -> String {
-    let mut rows: Vec<Vec<String>> = vec![columns.iter().map(|column| column.to_uppercase()).collect()];
-    rows.extend(objects.iter().map(|object| columns.iter().map(|column| cell(&object[*column])).collect()));
-    let width = |column: usize| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0);
+    let mut rows: Vec<Vec<String>> =
+        vec![columns.iter().map(|column| column.to_uppercase()).collect()];
+    rows.extend(objects.iter().map(|object| {
+        columns
+            .iter()
+            .map(|column| cell(&object[*column]))
+            .collect()
+    }));
+    let width = |column: usize| {
+        rows.iter()
+            .map(|row| row[column].chars().count())
+            .max()
+            .unwrap_or(0)
+    };
     let widths: Vec<usize> = (0..columns.len()).map(width).collect();
     let lines = rows.iter().map(|row| {
-        let cells = row.iter().zip(&widths).map(|(cell, width)| format!("{cell:width$}"));
+        let cells = row
+            .iter()
+            .zip(&widths)
+            .map(|(cell, width)| format!("{cell:width$}"));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     });
     lines.collect::<Vec<_>>().join("\n")
@@ -83,7 +109,13 @@ mod tests {
 
     #[test]
     fn a_table_is_as_wide_as_its_widest_cell() {
-        let rows = [json!({ "slug": "acme", "codes": ["1", "2"] }), json!({ "slug": "b", "codes": [] })];
-        assert_eq!(table(&rows, &["slug", "codes"]), "SLUG  CODES\nacme  1,2\nb     -");
+        let rows = [
+            json!({ "slug": "acme", "codes": ["1", "2"] }),
+            json!({ "slug": "b", "codes": [] }),
+        ];
+        assert_eq!(
+            table(&rows, &["slug", "codes"]),
+            "SLUG  CODES\nacme  1,2\nb     -"
+        );
     }
 }

@@ -42,13 +42,20 @@ pub(crate) fn of_stored(device: &Device) -> Result<DeviceProfile> {
 
 pub(crate) fn of_new(device: &NewDevice) -> DeviceProfile {
     let more = &device.more;
-    let token = match (&more.token_url, &more.consumer_key, &more.consumer_secret, &more.app_id) {
-        (Some(url), Some(consumer_key), Some(consumer_secret), Some(app_id)) => Some(TokenSettings {
-            url: url.clone(),
-            consumer_key: consumer_key.clone(),
-            consumer_secret: consumer_secret.clone(),
-            app_id: app_id.clone(),
-        }),
+    let token = match (
+        &more.token_url,
+        &more.consumer_key,
+        &more.consumer_secret,
+        &more.app_id,
+    ) {
+        (Some(url), Some(consumer_key), Some(consumer_secret), Some(app_id)) => {
+            Some(TokenSettings {
+                url: url.clone(),
+                consumer_key: consumer_key.clone(),
+                consumer_secret: consumer_secret.clone(),
+                app_id: app_id.clone(),
+            })
+        }
         _ => None,
     };
     DeviceProfile {
@@ -74,5 +81,9 @@ pub(crate) fn of_new(device: &NewDevice) -> DeviceProfile {
 }
 
 fn rates(overrides: &BTreeMap<TaxType, Decimal>) -> TaxRates {
-    overrides.iter().fold(TaxRates::default(), |rates, (tax_type, percent)| rates.with(*tax_type, *percent))
+    overrides
+        .iter()
+        .fold(TaxRates::default(), |rates, (tax_type, percent)| {
+            rates.with(*tax_type, *percent)
+        })
 }

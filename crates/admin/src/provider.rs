@@ -15,13 +15,21 @@ pub(crate) async fn run(session: &Session, command: ProviderCommand) -> Result<(
     match command {
         ProviderCommand::Add(add) => self::add(session, &add).await,
         ProviderCommand::List { merchant } => list(session, merchant.as_deref()).await,
-        ProviderCommand::RemoveKey { merchant, provider, key_id, force } => {
+        ProviderCommand::RemoveKey {
+            merchant,
+            provider,
+            key_id,
+            force,
+        } => {
             if provider != Provider::Paystack {
                 return Err(BadSetting::new("--provider", "only paystack signs with keys").into());
             }
             session.ledger.remove_key(&merchant, key_id, force).await?;
             let text = format!("Key {key_id} is no longer believed.");
-            session.out.object(&json!({ "merchant": merchant, "removed_key_id": key_id }), &text);
+            session.out.object(
+                &json!({ "merchant": merchant, "removed_key_id": key_id }),
+                &text,
+            );
             Ok(())
         }
     }
@@ -35,7 +43,9 @@ async fn add(session: &Session, add: &ProviderAdd) -> Result<()> {
             allow_cidrs: add.allow_cidrs.clone(),
             enforce: add.enforce_cidr,
         },
-        Provider::Paystack => NewAccount::Paystack { key: paystack_key(add)? },
+        Provider::Paystack => NewAccount::Paystack {
+            key: paystack_key(add)?,
+        },
         Provider::Gumroad => NewAccount::Gumroad {
             seller_id: add
                 .seller_id
@@ -48,7 +58,10 @@ async fn add(session: &Session, add: &ProviderAdd) -> Result<()> {
         Provider::Paystack => Some(session.vault().await?),
         Provider::Daraja | Provider::Gumroad => None,
     };
-    let added = session.ledger.add_account(&add.merchant, &account, vault).await?;
+    let added = session
+        .ledger
+        .add_account(&add.merchant, &account, vault)
+        .await?;
     let object = json!({
         "merchant": add.merchant,
         "provider": add.provider,
@@ -57,7 +70,10 @@ async fn add(session: &Session, add: &ProviderAdd) -> Result<()> {
         "short_codes": add.short_codes,
     });
     let text = match added.key_id {
-        Some(key) => format!("{} takes {} webhooks signed with key {key}.", add.merchant, add.provider),
+        Some(key) => format!(
+            "{} takes {} webhooks signed with key {key}.",
+            add.merchant, add.provider
+        ),
         None => format!("{} takes {} webhooks.", add.merchant, add.provider),
     };
     session.out.object(&object, &text);
@@ -66,14 +82,29 @@ async fn add(session: &Session, add: &ProviderAdd) -> Result<()> {
 
 fn refuse_flags_of_others(add: &ProviderAdd) -> Result<()> {
     let given = [
-        ("--secret-key-file", Provider::Paystack, add.secret_key_file.is_some()),
-        ("--secret-key-env", Provider::Paystack, add.secret_key_env.is_some()),
+        (
+            "--secret-key-file",
+            Provider::Paystack,
+            add.secret_key_file.is_some(),
+        ),
+        (
+            "--secret-key-env",
+            Provider::Paystack,
+            add.secret_key_env.is_some(),
+        ),
         ("--shortcode", Provider::Daraja, !add.short_codes.is_empty()),
-        ("--allow-cidr", Provider::Daraja, !add.allow_cidrs.is_empty()),
+        (
+            "--allow-cidr",
+            Provider::Daraja,
+            !add.allow_cidrs.is_empty(),
+        ),
         ("--enforce-cidr", Provider::Daraja, add.enforce_cidr),
         ("--seller-id", Provider::Gumroad, add.seller_id.is_some()),
     ];
-    match given.iter().find(|(_, owner, given)| *given && *owner != add.provider) {
+    match given
+        .iter()
+        .find(|(_, owner, given)| *given && *owner != add.provider)
+    {
         Some((flag, owner, _)) => Err(BadSetting::new(*flag, format!("is for {owner}")).into()),
         None => Ok(()),
     }
@@ -81,17 +112,25 @@ fn refuse_flags_of_others(add: &ProviderAdd) -> Result<()> {
 
 fn paystack_key(add: &ProviderAdd) -> Result<SecretString> {
     let (flag, key) = match (&add.secret_key_file, &add.secret_key_env) {
-        (Some(path), _) => ("--secret-key-file", secrets::from_file("--secret-key-file", path)?),
-        (None, Some(name)) => ("--secret-key-env", secrets::from_variable("--secret-key-env", name)?),
+        (Some(path), _) => (
+            "--secret-key-file",
+            secrets::from_file("--secret-key-file", path)?,
+        ),
+        (None, Some(name)) => (
+            "--secret-key-env",
+            secrets::from_variable("--secret-key-env", name)?,
+        ),
         (None, None) => {
             let problem = "paystack needs it, or --secret-key-env";
             return Err(BadSetting::new("--secret-key-file", problem).into());
         }
     };
     if key.expose_secret().starts_with("pk_") {
-        return Err(
-            BadSetting::new(flag, "that is a public key: webhooks are signed with the secret one").into()
-        );
+        return Err(BadSetting::new(
+            flag,
+            "that is a public key: webhooks are signed with the secret one",
+        )
+        .into());
     }
     Ok(key)
 }
@@ -120,8 +159,19 @@ async fn list(session: &Session, merchant: Option<&str>) -> Result<()> {
             })
         })
         .collect();
-    let columns =
-        ["merchant", "provider", "short_codes", "allow_cidrs", "enforce_cidr", "seller_id", "key_ids"];
-    session.out.list(&objects, &columns, "No gateways yet: `risiti-admin provider add` adds one.");
+    let columns = [
+        "merchant",
+        "provider",
+        "short_codes",
+        "allow_cidrs",
+        "enforce_cidr",
+        "seller_id",
+        "key_ids",
+    ];
+    session.out.list(
+        &objects,
+        &columns,
+        "No gateways yet: `risiti-admin provider add` adds one.",
+    );
     Ok(())
 }

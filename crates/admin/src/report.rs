@@ -38,7 +38,11 @@ impl<'a> Report<'a> {
             fs::create_dir_all(folder)
                 .with_context(|| format!("cannot make the folder {}", folder.display()))?;
         }
-        Ok(Self { folder, captures: Captures::default(), steps: Vec::new() })
+        Ok(Self {
+            folder,
+            captures: Captures::default(),
+            steps: Vec::new(),
+        })
     }
 
     /// Where the client's exchanges have to be told.
@@ -48,13 +52,21 @@ impl<'a> Report<'a> {
 
     /// With it goes everything that went over the wire since the step before.
     pub(crate) fn add(&mut self, step: &'static str, result: Verdict, detail: &str) -> Result<()> {
-        self.steps.push(Step { step, result, detail: detail.to_owned() });
+        self.steps.push(Step {
+            step,
+            result,
+            detail: detail.to_owned(),
+        });
         let exchanges = self.captures.take();
-        let Some(folder) = self.folder else { return Ok(()) };
+        let Some(folder) = self.folder else {
+            return Ok(());
+        };
         let name = format!("{}-{}.json", self.steps.len(), step.replace(' ', "-"));
-        let capture = json!({ "step": step, "result": result, "detail": detail, "exchanges": exchanges });
+        let capture =
+            json!({ "step": step, "result": result, "detail": detail, "exchanges": exchanges });
         let path = folder.join(name);
-        fs::write(&path, format!("{capture:#}\n")).with_context(|| format!("cannot write {}", path.display()))
+        fs::write(&path, format!("{capture:#}\n"))
+            .with_context(|| format!("cannot write {}", path.display()))
     }
 
     pub(crate) fn steps(&self) -> &[Step] {
@@ -63,7 +75,9 @@ impl<'a> Report<'a> {
 
     /// Every step was gone through, and none failed.
     pub(crate) fn passed(&self) -> bool {
-        self.steps.last().is_some_and(|step| step.step == "credit note")
+        self.steps
+            .last()
+            .is_some_and(|step| step.step == "credit note")
             && self.steps.iter().all(|step| step.result != Verdict::Fail)
     }
 

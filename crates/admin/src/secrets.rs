@@ -23,15 +23,23 @@ pub(crate) fn from_file(flag: &str, path: &Path) -> Result<SecretString> {
 /// # Errors
 /// [`BadSetting`] that names the flag and the variable.
 pub(crate) fn from_variable(flag: &str, name: &str) -> Result<SecretString> {
-    let text = std::env::var(name).map_err(|_| BadSetting::new(flag, format!("{name} is not set")))?;
+    let text =
+        std::env::var(name).map_err(|_| BadSetting::new(flag, format!("{name} is not set")))?;
     checked(flag, &text)
 }
 
 /// Without the line's end that editors leave.
 fn checked(flag: &str, text: &str) -> Result<SecretString> {
     let text = text.trim();
-    if text.is_empty() || text.len() as u64 > BYTES_MAX || !text.bytes().all(|byte| byte.is_ascii_graphic()) {
-        return Err(BadSetting::new(flag, "expected one line of printable characters without blanks").into());
+    if text.is_empty()
+        || text.len() as u64 > BYTES_MAX
+        || !text.bytes().all(|byte| byte.is_ascii_graphic())
+    {
+        return Err(BadSetting::new(
+            flag,
+            "expected one line of printable characters without blanks",
+        )
+        .into());
     }
     Ok(text.into())
 }
@@ -43,7 +51,10 @@ mod tests {
 
     #[test]
     fn the_end_of_the_line_is_no_part_of_a_secret() {
-        assert_eq!(checked("--x", "sk_live_1\r\n").unwrap().expose_secret(), "sk_live_1");
+        assert_eq!(
+            checked("--x", "sk_live_1\r\n").unwrap().expose_secret(),
+            "sk_live_1"
+        );
     }
 
     #[test]

@@ -23,8 +23,10 @@ impl Session {
     /// [`BadSetting`] for what no command can work with.
     pub(crate) fn new(cli: &Cli, context: Context) -> Result<Self> {
         let shared = &cli.shared;
-        let database_url =
-            shared.database_url.clone().ok_or_else(|| missing("--database-url (DATABASE_URL)"))?;
+        let database_url = shared
+            .database_url
+            .clone()
+            .ok_or_else(|| missing("--database-url (DATABASE_URL)"))?;
         let settings = DatabaseSettings {
             url: database_url.clone(),
             pool_size: 2,
@@ -55,7 +57,9 @@ impl Session {
 
     /// The same for commands that can do without.
     pub(crate) async fn vault_if_given(&self) -> Result<Option<&Vault>> {
-        let Some(vault) = &self.vault else { return Ok(None) };
+        let Some(vault) = &self.vault else {
+            return Ok(None);
+        };
         match self.ledger.prove_key(vault).await? {
             KeyCheck::Right | KeyCheck::NothingSealedYet => Ok(Some(vault)),
             KeyCheck::Wrong => Err(BadSetting::new(
@@ -69,14 +73,17 @@ impl Session {
 
 fn vault(cli: &Cli) -> Result<Option<Vault>> {
     let old = cli.shared.credentials_key_old.as_ref();
-    let Some(key) = &cli.shared.credentials_key else { return Ok(None) };
+    let Some(key) = &cli.shared.credentials_key else {
+        return Ok(None);
+    };
     let bad = |setting: &str| BadSetting::new(setting, "expected 32 bytes in base64");
-    let vault = Vault::new(key, None).map_err(|_| bad("--credentials-key (RISITI_CREDENTIALS_KEY)"))?;
+    let vault =
+        Vault::new(key, None).map_err(|_| bad("--credentials-key (RISITI_CREDENTIALS_KEY)"))?;
     match old {
         None => Ok(Some(vault)),
-        Some(_) => Ok(Some(
-            Vault::new(key, old).map_err(|_| bad("--credentials-key-old (RISITI_CREDENTIALS_KEY_OLD)"))?,
-        )),
+        Some(_) => Ok(Some(Vault::new(key, old).map_err(|_| {
+            bad("--credentials-key-old (RISITI_CREDENTIALS_KEY_OLD)")
+        })?)),
     }
 }
 

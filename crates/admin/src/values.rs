@@ -66,7 +66,9 @@ pub(crate) fn short_code(text: &str) -> Result<String, String> {
 
 /// A single address stands for itself; bits beyond the prefix are cleared.
 pub(crate) fn cidr(text: &str) -> Result<String, String> {
-    let net = text.parse::<IpNet>().or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
+    let net = text
+        .parse::<IpNet>()
+        .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
     match net {
         Ok(net) => Ok(net.trunc().to_string()),
         Err(_) => Err("expected an address range such as 196.201.212.0/24".to_owned()),
@@ -106,7 +108,9 @@ pub(crate) fn base_url(text: &str) -> Result<Url, String> {
 }
 
 pub(crate) fn token_url(text: &str) -> Result<Url, String> {
-    let url: Url = text.parse().map_err(|_| "expected an address that starts with https:// or http://")?;
+    let url: Url = text
+        .parse()
+        .map_err(|_| "expected an address that starts with https:// or http://")?;
     if !matches!(url.scheme(), "https" | "http") || !url.has_host() {
         return Err("expected an address that starts with https:// or http://".to_owned());
     }
@@ -162,7 +166,14 @@ mod tests {
     #[test]
     fn a_pin_is_a_letter_nine_digits_and_a_letter() {
         assert_eq!(pin("p051234567x").unwrap(), "P051234567X");
-        for bad in ["", "P05123456X", "P0512345678X", "1051234567X", "P05123456AX", "PÄ1234567X"] {
+        for bad in [
+            "",
+            "P05123456X",
+            "P0512345678X",
+            "1051234567X",
+            "P05123456AX",
+            "PÄ1234567X",
+        ] {
             assert!(pin(bad).is_err(), "{bad}");
         }
     }
@@ -177,10 +188,19 @@ mod tests {
     #[test]
     fn addresses_carry_no_credentials() {
         assert!(base_url("https://etims-api-sbx.kra.go.ke/etims-api").is_ok());
-        for bad in ["etims-api.kra.go.ke", "ftp://h/", "https://u:p@h/", "https://h/?x=1", "https://h/#x"] {
+        for bad in [
+            "etims-api.kra.go.ke",
+            "ftp://h/",
+            "https://u:p@h/",
+            "https://h/?x=1",
+            "https://h/#x",
+        ] {
             assert!(base_url(bad).is_err(), "{bad}");
         }
-        assert!(token_url("https://sbx.kra.go.ke/v1/token/generate?grant_type=client_credentials").is_ok());
+        assert!(
+            token_url("https://sbx.kra.go.ke/v1/token/generate?grant_type=client_credentials")
+                .is_ok()
+        );
     }
 
     #[test]
@@ -193,6 +213,9 @@ mod tests {
 
     #[test]
     fn an_unknown_word_is_answered_with_the_known_ones() {
-        assert_eq!(dialect("oscu").unwrap_err(), "expected one of legacy, gateway, vscu");
+        assert_eq!(
+            dialect("oscu").unwrap_err(),
+            "expected one of legacy, gateway, vscu"
+        );
     }
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use jiff::Timestamp;
 use risiti_domain::{DeviceId, Dialect, Environment, InvoiceId, InvoiceKind, PaymentMethod};
-use risiti_etims::{Client, DeviceProfile, LookUpOutcome, Receipt, SaleDocument, SendOutcome, sale_body};
+use risiti_etims::{
+    Client, DeviceProfile, LookUpOutcome, Receipt, SaleDocument, SendOutcome, sale_body,
+};
 use risiti_ledger::{ByHand, Claim, Ledger, ManageError};
 use rust_decimal::Decimal;
 use serde_json::json;
@@ -52,7 +54,11 @@ pub(crate) async fn run(
     call: &CallArgs,
 ) -> Result<ExitCode> {
     let vault = session.vault().await?;
-    let stored = session.ledger.device(device, vault).await?.ok_or(ManageError::NoDevice(device))?;
+    let stored = session
+        .ledger
+        .device(device, vault)
+        .await?
+        .ok_or(ManageError::NoDevice(device))?;
     if stored.environment != Environment::Sandbox {
         bail!(
             "device {device} is a production device: verify files sales that are none, so it takes a sandbox one"
@@ -66,16 +72,27 @@ pub(crate) async fn run(
         claim,
         client: initialise::client(call, Some(report.captures().witness()))?,
         profile: profile::of_stored(&stored)?,
-        by: ByHand { operator: session.operator.clone(), reason: "device verify".to_owned() },
+        by: ByHand {
+            operator: session.operator.clone(),
+            reason: "device verify".to_owned(),
+        },
         report,
     };
     let done = verification.steps(&session.context.shutdown).await;
-    session.ledger.end_verification(&verification.claim).await.context("failed to let go of the lane")?;
+    session
+        .ledger
+        .end_verification(&verification.claim)
+        .await
+        .context("failed to let go of the lane")?;
     done?;
     let report = verification.report;
     let object = json!({ "device_id": device, "passed": report.passed(), "steps": report.steps() });
     session.out.object(&object, &report.text());
-    Ok(if report.passed() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if report.passed() {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 /// Renews the lease until dropped. Losing it is noticed where a number is written down.
@@ -100,24 +117,30 @@ impl Verification<'_> {
         if shutdown.is_cancelled() {
             return Ok(());
         }
-        let Some(sale) = self.file("sale", None).await? else { return Ok(()) };
+        let Some(sale) = self.file("sale", None).await? else {
+            return Ok(());
+        };
         self.look_up(&sale).await?;
         self.same_number_again(&sale).await?;
         if shutdown.is_cancelled() {
             return Ok(());
         }
-        self.file("credit note", Some(sale.document.invoice_no)).await.map(drop)
+        self.file("credit note", Some(sale.document.invoice_no))
+            .await
+            .map(drop)
     }
 
     async fn token(&mut self) -> Result<bool> {
         if self.profile.dialect != Dialect::Gateway {
-            self.report.add("token", Verdict::Skip, "the dialect needs none")?;
+            self.report
+                .add("token", Verdict::Skip, "the dialect needs none")?;
             return Ok(true);
         }
         match self.client.check_token(&self.profile).await {
             Ok(()) => self.report.add("token", Verdict::Pass, "handed out")?,
             Err(error) => {
-                self.report.add("token", Verdict::Fail, &error.to_string())?;
+                self.report
+                    .add("token", Verdict::Fail, &error.to_string())?;
                 return Ok(false);
             }
         }
@@ -127,7 +150,8 @@ impl Verification<'_> {
     async fn code_list(&mut self) -> Result<()> {
         match self.client.code_list(&self.profile).await {
             Ok(list) if list.classes.is_empty() => {
-                self.report.add("code list", Verdict::Fail, "answered, and empty")
+                self.report
+                    .add("code list", Verdict::Fail, "answered, and empty")
             }
             Ok(list) => {
                 let detail = match list.tax_rates() {
@@ -138,7 +162,9 @@ impl Verification<'_> {
                 };
                 self.report.add("code list", Verdict::Pass, detail)
             }
-            Err(error) => self.report.add("code list", Verdict::Fail, &error.to_string()),
+            Err(error) => self
+                .report
+                .add("code list", Verdict::Fail, &error.to_string()),
         }
     }
 
@@ -151,9 +177,10 @@ impl Verification<'_> {
         let outcome = self.client.send(&self.profile, &body, number).await;
         let (receipt, how) = match &outcome {
             SendOutcome::Ok(receipt) => (Some(receipt.clone()), "accepted"),
-            _ if outcome.leaves_number_unknown() => {
-                (self.found(&document).await, "accepted; the answer was lost, and the look-up found it")
-            }
+            _ if outcome.leaves_number_unknown() => (
+                self.found(&document).await,
+                "accepted; the answer was lost, and the look-up found it",
+            ),
             _ => (None, ""),
         };
         let Some(receipt) = receipt else {
@@ -170,12 +197,18 @@ impl Verification<'_> {
         })?;
         let detail = format!("number {number} {how}, receipt {}", receipt.receipt_no);
         self.report.add(step, Verdict::Pass, &detail)?;
-        Ok(Some(Filed { document, body, receipt }))
+        Ok(Some(Filed {
+            document,
+            body,
+            receipt,
+        }))
     }
 
     async fn look_up(&mut self, sale: &Filed) -> Result<()> {
         if self.profile.dialect == Dialect::Vscu {
-            return self.report.add("look-up", Verdict::Skip, "the dialect has none");
+            return self
+                .report
+                .add("look-up", Verdict::Skip, "the dialect has none");
         }
         let number = sale.document.invoice_no;
         match self.found(&sale.document).await {
@@ -184,7 +217,10 @@ impl Verification<'_> {
                 self.report.add("look-up", Verdict::Pass, &detail)
             }
             Some(receipt) => {
-                let detail = format!("number {number} found with another receipt, {}", receipt.receipt_no);
+                let detail = format!(
+                    "number {number} found with another receipt, {}",
+                    receipt.receipt_no
+                );
                 self.report.add("look-up", Verdict::Fail, &detail)
             }
             None => {
@@ -197,7 +233,11 @@ impl Verification<'_> {
     /// The receipt of our own sale under its number, if KRA shows it.
     async fn found(&self, document: &SaleDocument) -> Option<Receipt> {
         for tries in 1..=LOOK_UPS_MAX {
-            match self.client.look_up(&self.profile, document.invoice_no).await {
+            match self
+                .client
+                .look_up(&self.profile, document.invoice_no)
+                .await
+            {
                 LookUpOutcome::Found(sale) => {
                     let ours = sale.invoice_id() == Some(document.invoice_id);
                     return ours.then_some(sale.receipt);
@@ -214,16 +254,23 @@ impl Verification<'_> {
 
     /// The same bytes under the same number must not become a second invoice.
     async fn same_number_again(&mut self, sale: &Filed) -> Result<()> {
-        let outcome = self.client.send(&self.profile, &sale.body, sale.document.invoice_no).await;
+        let outcome = self
+            .client
+            .send(&self.profile, &sale.body, sale.document.invoice_no)
+            .await;
         let (verdict, detail) = match &outcome {
             SendOutcome::Taken(answer) => (Verdict::Pass, format!("refused as taken: {answer}")),
             SendOutcome::Ok(receipt) if receipt.receipt_no == sale.receipt.receipt_no => {
                 (Verdict::Pass, "answered with the receipt it had".to_owned())
             }
-            SendOutcome::Ok(receipt) => {
-                (Verdict::Fail, format!("became a second invoice, receipt {}", receipt.receipt_no))
-            }
-            other => (Verdict::Fail, format!("{}: {}", other.as_str(), told(other))),
+            SendOutcome::Ok(receipt) => (
+                Verdict::Fail,
+                format!("became a second invoice, receipt {}", receipt.receipt_no),
+            ),
+            other => (
+                Verdict::Fail,
+                format!("{}: {}", other.as_str(), told(other)),
+            ),
         };
         self.report.add("same number again", verdict, &detail)
     }
@@ -234,7 +281,11 @@ fn document(number: i64, sale: Option<i64>) -> SaleDocument {
     SaleDocument {
         invoice_id: InvoiceId::from_uuid(Uuid::now_v7()),
         invoice_no: number,
-        kind: if sale.is_some() { InvoiceKind::CreditNote } else { InvoiceKind::Sale },
+        kind: if sale.is_some() {
+            InvoiceKind::CreditNote
+        } else {
+            InvoiceKind::Sale
+        },
         original_invoice_no: sale,
         trader_invoice_no: format!("VERIFY-{number}"),
         total: TOTAL,
@@ -249,7 +300,9 @@ fn document(number: i64, sale: Option<i64>) -> SaleDocument {
 fn told(outcome: &SendOutcome) -> String {
     match (outcome, outcome.answer()) {
         (SendOutcome::Ok(receipt), _) => format!("receipt {}", receipt.receipt_no),
-        (SendOutcome::Expected { expected, .. }, Some(answer)) => format!("KRA expects {expected}: {answer}"),
+        (SendOutcome::Expected { expected, .. }, Some(answer)) => {
+            format!("KRA expects {expected}: {answer}")
+        }
         (_, Some(answer)) => answer.to_string(),
         (_, None) => "no answer".to_owned(),
     }
@@ -262,7 +315,10 @@ mod tests {
     #[test]
     fn a_credit_note_names_its_sale() {
         let note = document(8, Some(7));
-        assert_eq!((note.kind, note.original_invoice_no), (InvoiceKind::CreditNote, Some(7)));
+        assert_eq!(
+            (note.kind, note.original_invoice_no),
+            (InvoiceKind::CreditNote, Some(7))
+        );
         assert!(note.refunded_at.is_some());
         assert_eq!(note.total.to_string(), "10.00");
     }

@@ -68,22 +68,38 @@ pub(crate) struct Diary {
 
 impl Diary {
     pub(crate) fn create(path: &Path) -> anyhow::Result<Self> {
-        let file = File::create(path).with_context(|| format!("failed to write {}", path.display()))?;
-        Ok(Self { file: Mutex::new(file), began: Instant::now() })
+        let file =
+            File::create(path).with_context(|| format!("failed to write {}", path.display()))?;
+        Ok(Self {
+            file: Mutex::new(file),
+            began: Instant::now(),
+        })
     }
 
     pub(crate) fn note(&self, event: Event) {
         match &event {
             Event::Begun { fault } => {
-                self.tell(&format!("{}, for {:.1} s", fault.what, fault.lasts().as_secs_f32()));
+                self.tell(&format!(
+                    "{}, for {:.1} s",
+                    fault.what,
+                    fault.lasts().as_secs_f32()
+                ));
             }
-            Event::Gone { who, how: Exit::Killed } => {
-                self.tell(&format!("{who} was killed by somebody else"))
-            }
-            Event::Gone { who, how: Exit::ByItself } => self.tell(&format!("{who} ENDED BY ITSELF")),
+            Event::Gone {
+                who,
+                how: Exit::Killed,
+            } => self.tell(&format!("{who} was killed by somebody else")),
+            Event::Gone {
+                who,
+                how: Exit::ByItself,
+            } => self.tell(&format!("{who} ENDED BY ITSELF")),
             _ => {}
         }
-        let mut line = serde_json::to_vec(&Entry { at: Timestamp::now(), event }).expect("an entry is JSON");
+        let mut line = serde_json::to_vec(&Entry {
+            at: Timestamp::now(),
+            event,
+        })
+        .expect("an entry is JSON");
         line.push(b'\n');
         let mut file = self.file.lock().expect("nobody panics while writing");
         if let Err(error) = file.write_all(&line) {
@@ -98,8 +114,11 @@ impl Diary {
 }
 
 pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<Entry>> {
-    let text = std::fs::read_to_string(path).with_context(|| format!("failed to read {}", path.display()))?;
-    text.lines().map(|line| Ok(serde_json::from_str(line)?)).collect()
+    let text = std::fs::read_to_string(path)
+        .with_context(|| format!("failed to read {}", path.display()))?;
+    text.lines()
+        .map(|line| Ok(serde_json::from_str(line)?))
+        .collect()
 }
 
 #[cfg(test)]
@@ -115,14 +134,23 @@ mod tests {
         let fault = programme(1, 60)[0];
         let events = [
             Event::Begun { fault },
-            Event::Gone { who: Victim::Program(Program::Ingress1), how: Exit::Planned },
-            Event::Back { who: Victim::Server(Server::Redis) },
+            Event::Gone {
+                who: Victim::Program(Program::Ingress1),
+                how: Exit::Planned,
+            },
+            Event::Back {
+                who: Victim::Server(Server::Redis),
+            },
             Event::Ended { fault },
         ];
         for event in &events {
             diary.note(event.clone());
         }
-        let read: Vec<Event> = read(&path).unwrap().into_iter().map(|entry| entry.event).collect();
+        let read: Vec<Event> = read(&path)
+            .unwrap()
+            .into_iter()
+            .map(|entry| entry.event)
+            .collect();
         assert_eq!(read, events);
     }
 }

@@ -23,14 +23,16 @@ impl Scene {
             Ok(true) => {}
             Ok(false) => return self.diary.note(Event::Missed { fault }),
             Err(error) => {
-                self.diary.tell(&format!("{} did not come about: {error:#}", fault.what));
+                self.diary
+                    .tell(&format!("{} did not come about: {error:#}", fault.what));
                 return self.diary.note(Event::Missed { fault });
             }
         }
         // A kill has happened; what follows is how long it stays down.
         tokio::time::sleep(fault.lasts()).await;
         if let Err(error) = self.end(fault.what).await {
-            self.diary.tell(&format!("{} did not end well: {error:#}", fault.what));
+            self.diary
+                .tell(&format!("{} did not end well: {error:#}", fault.what));
         }
         self.diary.note(Event::Ended { fault });
     }
@@ -39,25 +41,36 @@ impl Scene {
     async fn begin(&self, fault: Fault) -> anyhow::Result<bool> {
         let begun = || self.diary.note(Event::Begun { fault });
         match fault.what {
-            What::Kill { victim: Victim::Program(program) } => {
+            What::Kill {
+                victim: Victim::Program(program),
+            } => {
                 let hit = self.troupe.borrow_mut().kill(program, fault.lasts());
                 hit.then(begun);
                 return Ok(hit);
             }
-            What::Freeze { victim: Victim::Program(program) } => {
+            What::Freeze {
+                victim: Victim::Program(program),
+            } => {
                 let hit = self.troupe.borrow().freeze(program);
                 hit.then(begun);
                 return Ok(hit);
             }
-            What::Kill { victim: Victim::Server(server) } => {
+            What::Kill {
+                victim: Victim::Server(server),
+            } => {
                 if !self.troupe.borrow().server_is_up(server) {
                     return Ok(false);
                 }
                 begun();
                 self.troupe.borrow_mut().hold(server);
-                self.servers.ask("kill", server).await.or_else(|_| self.is_dead(server))?;
+                self.servers
+                    .ask("kill", server)
+                    .await
+                    .or_else(|_| self.is_dead(server))?;
             }
-            What::Freeze { victim: Victim::Server(server) } => {
+            What::Freeze {
+                victim: Victim::Server(server),
+            } => {
                 if !self.troupe.borrow().server_is_up(server) {
                     return Ok(false);
                 }
@@ -89,12 +102,23 @@ impl Scene {
 
     async fn end(&self, what: What) -> anyhow::Result<()> {
         match what {
-            What::Kill { victim: Victim::Program(_) } => {}
-            What::Kill { victim: Victim::Server(server) } => self.bring_back(server).await,
-            What::Freeze { victim: Victim::Program(program) } => self.troupe.borrow().thaw(program),
+            What::Kill {
+                victim: Victim::Program(_),
+            } => {}
+            What::Kill {
+                victim: Victim::Server(server),
+            } => self.bring_back(server).await,
+            What::Freeze {
+                victim: Victim::Program(program),
+            } => self.troupe.borrow().thaw(program),
             // It may have been killed meanwhile.
-            What::Freeze { victim: Victim::Server(server) } => {
-                self.servers.ask("thaw", server).await.or_else(|_| self.is_dead(server))?;
+            What::Freeze {
+                victim: Victim::Server(server),
+            } => {
+                self.servers
+                    .ask("thaw", server)
+                    .await
+                    .or_else(|_| self.is_dead(server))?;
             }
             What::Link { wire, damage } => self.mend(wire, damage).await,
             What::SpoolFull => {
@@ -114,7 +138,11 @@ impl Scene {
     }
 
     fn is_dead(&self, server: Server) -> anyhow::Result<()> {
-        ensure!(self.servers.pulse(server) == crate::servers::Pulse::Dead, "{} lives", server.name());
+        ensure!(
+            self.servers.pulse(server) == crate::servers::Pulse::Dead,
+            "{} lives",
+            server.name()
+        );
         Ok(())
     }
 
@@ -123,7 +151,8 @@ impl Scene {
         while let Err(error) = self.servers.ask("start", server).await {
             let error = error.to_string();
             let why = error.lines().last().unwrap_or_default();
-            self.diary.tell(&format!("{} does not start yet: {why}", server.name()));
+            self.diary
+                .tell(&format!("{} does not start yet: {why}", server.name()));
             tokio::time::sleep(Duration::from_secs(1)).await;
         }
         self.troupe.borrow_mut().is_back(server);
@@ -153,7 +182,9 @@ impl Scene {
     /// A limit is a setting, so it takes a restart, and a hard one will do.
     fn limit_spool(&self, small: bool) {
         self.recipes.small_spool.set(small);
-        self.troupe.borrow_mut().kill(Program::Ingress2, Duration::ZERO);
+        self.troupe
+            .borrow_mut()
+            .kill(Program::Ingress2, Duration::ZERO);
     }
 
     fn filler(&self) -> std::path::PathBuf {
@@ -162,21 +193,39 @@ impl Scene {
 
     async fn add_rule(&self, simulator: Program, rule: &Value) -> anyhow::Result<()> {
         let url = self.recipes.address(simulator) + "/_sim/faults";
-        let request = self.http.post(url).header("content-type", "application/json").body(rule.to_string());
-        let answer = request.send().await.context("the simulator does not answer")?;
-        ensure!(answer.status().is_success(), "the simulator answered {}", answer.status());
+        let request = self
+            .http
+            .post(url)
+            .header("content-type", "application/json")
+            .body(rule.to_string());
+        let answer = request
+            .send()
+            .await
+            .context("the simulator does not answer")?;
+        ensure!(
+            answer.status().is_success(),
+            "the simulator answered {}",
+            answer.status()
+        );
         Ok(())
     }
 
     async fn clear_rules(&self, simulator: Program) -> anyhow::Result<()> {
         let url = self.recipes.address(simulator) + "/_sim/faults";
-        self.http.delete(url).send().await.context("the simulator does not answer")?;
+        self.http
+            .delete(url)
+            .send()
+            .await
+            .context("the simulator does not answer")?;
         Ok(())
     }
 }
 
 fn broker_of(ingress: Program) -> Wire {
-    Wire { from: ingress, to: Victim::Server(Server::Rabbitmq) }
+    Wire {
+        from: ingress,
+        to: Victim::Server(Server::Rabbitmq),
+    }
 }
 
 fn rule(fault: Fault, mood: Mood) -> Value {

@@ -30,11 +30,17 @@ impl Drop for SmallDisk {
 
 fn mountpoint(folder: &Path) -> bool {
     let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
-    mounts.lines().any(|line| line.split(' ').nth(1) == folder.to_str())
+    mounts
+        .lines()
+        .any(|line| line.split(' ').nth(1) == folder.to_str())
 }
 
 fn succeeds(program: &str, args: &[&str], folder: &Path) -> bool {
-    Command::new(program).args(args).arg(folder).output().is_ok_and(|output| output.status.success())
+    Command::new(program)
+        .args(args)
+        .arg(folder)
+        .output()
+        .is_ok_and(|output| output.status.success())
 }
 
 #[cfg(test)]

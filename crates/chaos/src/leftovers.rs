@@ -46,7 +46,11 @@ impl Scene {
 }
 
 /// Nothing, or what to say about it.
-async fn is_emptied(what: &str, patience: Duration, count: impl AsyncFn() -> Option<u64>) -> Option<String> {
+async fn is_emptied(
+    what: &str,
+    patience: Duration,
+    count: impl AsyncFn() -> Option<u64>,
+) -> Option<String> {
     let deadline = Instant::now() + patience;
     loop {
         let found = count().await;
@@ -54,8 +58,10 @@ async fn is_emptied(what: &str, patience: Duration, count: impl AsyncFn() -> Opt
             return None;
         }
         if Instant::now() > deadline {
-            let found =
-                found.map_or_else(|| "something nobody can count".to_owned(), |count| count.to_string());
+            let found = found.map_or_else(
+                || "something nobody can count".to_owned(),
+                |count| count.to_string(),
+            );
             return Some(format!("{what} still holds {found}"));
         }
         sleep(Duration::from_millis(200)).await;
@@ -64,7 +70,9 @@ async fn is_emptied(what: &str, patience: Duration, count: impl AsyncFn() -> Opt
 
 /// Without a spool there is no such gauge, and nothing in it.
 fn entries(metrics: &str) -> Option<u64> {
-    let gauge = metrics.lines().find(|line| line.starts_with("risiti_spool_entries "));
+    let gauge = metrics
+        .lines()
+        .find(|line| line.starts_with("risiti_spool_entries "));
     gauge.map_or(Some(0), |line| line.rsplit_once(' ')?.1.parse().ok())
 }
 
@@ -74,8 +82,7 @@ mod tests {
 
     #[test]
     fn the_gauge_is_found() {
-        let metrics =
-            "# TYPE risiti_spool_entries gauge\nrisiti_spool_entries 12\nrisiti_spool_entries_x 3\n";
+        let metrics = "# TYPE risiti_spool_entries gauge\nrisiti_spool_entries 12\nrisiti_spool_entries_x 3\n";
         assert_eq!(entries(metrics), Some(12));
         assert_eq!(entries(""), Some(0));
     }
@@ -84,6 +91,9 @@ mod tests {
     async fn what_does_not_empty_is_told() {
         let told = is_emptied("the queue", Duration::ZERO, async || Some(3)).await;
         assert_eq!(told.as_deref(), Some("the queue still holds 3"));
-        assert_eq!(is_emptied("the queue", Duration::ZERO, async || Some(0)).await, None);
+        assert_eq!(
+            is_emptied("the queue", Duration::ZERO, async || Some(0)).await,
+            None
+        );
     }
 }

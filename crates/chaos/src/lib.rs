@@ -36,7 +36,11 @@ pub fn main_entry(cli: Cli) -> ExitCode {
             println!("seed {seed}");
             for fault in programme::programme(seed, args.seconds) {
                 let at = std::time::Duration::from_millis(fault.at_ms).as_secs_f32();
-                println!("{at:>7.1} s  {}, for {:.1} s", fault.what, fault.lasts().as_secs_f32());
+                println!(
+                    "{at:>7.1} s  {}, for {:.1} s",
+                    fault.what,
+                    fault.lasts().as_secs_f32()
+                );
             }
             Ok(ExitCode::SUCCESS)
         }

@@ -30,7 +30,9 @@ impl Outages {
 
     /// At any moment between these.
     pub(crate) fn touch(&self, from: Timestamp, to: Timestamp) -> bool {
-        self.0.iter().any(|(began, ended)| *began <= to && from <= *ended)
+        self.0
+            .iter()
+            .any(|(began, ended)| *began <= to && from <= *ended)
     }
 }
 
@@ -42,12 +44,24 @@ mod tests {
 
     #[test]
     fn lasts_from_the_first_blow_to_the_return() {
-        let (who, other) = (Victim::Program(Program::Ingress1), Victim::Program(Program::Ingress2));
+        let (who, other) = (
+            Victim::Program(Program::Ingress1),
+            Victim::Program(Program::Ingress2),
+        );
         let at = |second| Timestamp::from_second(second).unwrap();
-        let entry = |second, event| Entry { at: at(second), event };
+        let entry = |second, event| Entry {
+            at: at(second),
+            event,
+        };
         let diary = [
             entry(10, Event::Stopped { who }),
-            entry(12, Event::Gone { who, how: Exit::Killed }),
+            entry(
+                12,
+                Event::Gone {
+                    who,
+                    how: Exit::Killed,
+                },
+            ),
             entry(13, Event::Back { who: other }),
             entry(14, Event::Back { who }),
             entry(30, Event::Stopped { who }),

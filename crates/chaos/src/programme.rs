@@ -156,7 +156,10 @@ impl Server {
 
 impl Victim {
     fn all() -> impl Iterator<Item = Self> {
-        Server::ALL.map(Self::Server).into_iter().chain(Program::ALL.map(Self::Program))
+        Server::ALL
+            .map(Self::Server)
+            .into_iter()
+            .chain(Program::ALL.map(Self::Program))
     }
 }
 
@@ -165,18 +168,31 @@ impl Wire {
     /// device knows its authority by one address.
     pub(crate) fn all() -> Vec<Self> {
         let to_servers = Program::ALL.into_iter().flat_map(|from| {
-            from.servers().iter().map(move |server| Self { from, to: Victim::Server(*server) })
+            from.servers().iter().map(move |server| Self {
+                from,
+                to: Victim::Server(*server),
+            })
         });
-        to_servers.chain(Program::SIMULATORS.map(Self::to_simulator)).collect()
+        to_servers
+            .chain(Program::SIMULATORS.map(Self::to_simulator))
+            .collect()
     }
 
     pub(crate) fn to_simulator(simulator: Program) -> Self {
-        Self { from: Program::EtimsWorker1, to: Victim::Program(simulator) }
+        Self {
+            from: Program::EtimsWorker1,
+            to: Victim::Program(simulator),
+        }
     }
 }
 
-const DAMAGES: [Damage; 5] =
-    [Damage::Cut, Damage::Delayed, Damage::Throttled, Damage::AnswersLost, Damage::Frozen];
+const DAMAGES: [Damage; 5] = [
+    Damage::Cut,
+    Damage::Delayed,
+    Damage::Throttled,
+    Damage::AnswersLost,
+    Damage::Frozen,
+];
 const MOODS: [Mood; 3] = [Mood::LosesAnswers, Mood::Refuses, Mood::IsDown];
 /// Broken links among all faults of one round, in which everything that runs is killed and frozen once.
 const LINKS_A_ROUND: usize = 14;
@@ -196,7 +212,12 @@ pub(crate) fn programme(seed: u64, seconds: u64) -> Vec<Fault> {
         if at_ms + lasts_ms > seconds * 1000 {
             return faults;
         }
-        faults.push(Fault { number: faults.len() + 1, at_ms, lasts_ms, what });
+        faults.push(Fault {
+            number: faults.len() + 1,
+            at_ms,
+            lasts_ms,
+            what,
+        });
         // Now and then the next begins while this one lasts.
         at_ms += if rng.random_range(0..4) == 0 {
             rng.random_range(200..=lasts_ms.clamp(201, 2000))
@@ -215,10 +236,17 @@ fn new_round(rng: &mut StdRng) -> Vec<What> {
             What::Authority { simulator, mood }
         }))
         .collect();
-    let mut links: Vec<(Wire, Damage)> =
-        Wire::all().into_iter().flat_map(|wire| DAMAGES.map(|damage| (wire, damage))).collect();
+    let mut links: Vec<(Wire, Damage)> = Wire::all()
+        .into_iter()
+        .flat_map(|wire| DAMAGES.map(|damage| (wire, damage)))
+        .collect();
     links.shuffle(rng);
-    round.extend(links.into_iter().take(LINKS_A_ROUND).map(|(wire, damage)| What::Link { wire, damage }));
+    round.extend(
+        links
+            .into_iter()
+            .take(LINKS_A_ROUND)
+            .map(|(wire, damage)| What::Link { wire, damage }),
+    );
     round.shuffle(rng);
     round
 }
@@ -227,11 +255,9 @@ fn duration(rng: &mut StdRng, what: What) -> u64 {
     match what {
         What::Kill { .. } => rng.random_range(0..3000),
         // Now and then longer than a lease lasts.
-        What::Freeze { victim: Victim::Program(Program::EtimsWorker1 | Program::EtimsWorker2) }
-            if rng.random_range(0..3) == 0 =>
-        {
-            rng.random_range(11_000..14_000)
-        }
+        What::Freeze {
+            victim: Victim::Program(Program::EtimsWorker1 | Program::EtimsWorker2),
+        } if rng.random_range(0..3) == 0 => rng.random_range(11_000..14_000),
         What::SpoolFull | What::DiskFull => rng.random_range(5000..9000),
         _ => rng.random_range(1500..6000),
     }

@@ -53,6 +53,10 @@ fn every_link_can_break_in_every_way() {
 fn a_fault_is_written_as_it_can_be_read() {
     for fault in programme(3, 600) {
         let text = serde_json::to_string(&fault).unwrap();
-        assert_eq!(serde_json::from_str::<Fault>(&text).unwrap(), fault, "{text}");
+        assert_eq!(
+            serde_json::from_str::<Fault>(&text).unwrap(),
+            fault,
+            "{text}"
+        );
     }
 }

@@ -57,7 +57,9 @@ impl Request {
 
     pub(crate) fn ended(&self) -> Timestamp {
         let ms = i64::try_from(self.ms).unwrap_or(i64::MAX);
-        self.at.saturating_add(jiff::SignedDuration::from_millis(ms)).unwrap_or(Timestamp::MAX)
+        self.at
+            .saturating_add(jiff::SignedDuration::from_millis(ms))
+            .unwrap_or(Timestamp::MAX)
     }
 }
 
@@ -71,9 +73,21 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<Request>> {
             Line::Stray { story, status } => {
                 right_answers.insert(story, status);
             }
-            Line::Sent(Sent { story, to, status, at, ms }) => {
+            Line::Sent(Sent {
+                story,
+                to,
+                status,
+                at,
+                ms,
+            }) => {
                 let right = right_answers.get(&story).copied().unwrap_or(200);
-                requests.push(Request { to, status, at, ms, answered_well: status == Some(right) });
+                requests.push(Request {
+                    to,
+                    status,
+                    at,
+                    ms,
+                    answered_well: status == Some(right),
+                });
             }
         }
     }
@@ -103,7 +117,10 @@ mod tests {
         ];
         std::fs::write(file.path(), lines.join("\n")).unwrap();
         let requests = read(file.path()).unwrap();
-        let well: Vec<bool> = requests.iter().map(|request| request.answered_well).collect();
+        let well: Vec<bool> = requests
+            .iter()
+            .map(|request| request.answered_well)
+            .collect();
         assert_eq!(well, [true, false, true, false]);
     }
 }

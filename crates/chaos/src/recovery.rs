@@ -31,7 +31,8 @@ pub(crate) fn recoveries(diary: &[Entry], requests: &[Request]) -> Vec<Recovery>
     for request in requests.iter().filter(|request| request.is_troubled()) {
         // A request that was under way when a fault began was hit as well.
         let (from, to) = (request.at, request.ended());
-        let lasting = |(_, began, ended): &(Fault, Timestamp, Timestamp)| *began <= to && from <= *ended;
+        let lasting =
+            |(_, began, ended): &(Fault, Timestamp, Timestamp)| *began <= to && from <= *ended;
         let mut hit: Vec<usize> = (0..spans.len()).filter(|at| lasting(&spans[*at])).collect();
         if hit.is_empty() {
             let before = (0..spans.len()).filter(|at| spans[*at].2 < from);
@@ -43,15 +44,22 @@ pub(crate) fn recoveries(diary: &[Entry], requests: &[Request]) -> Vec<Recovery>
         }
     }
     let recovery = |((fault, ..), felt): (&(Fault, Timestamp, Timestamp), &Option<_>)| {
-        let (troubled, first, last) = felt.unwrap_or((0, Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH));
+        let (troubled, first, last) =
+            felt.unwrap_or((0, Timestamp::UNIX_EPOCH, Timestamp::UNIX_EPOCH));
         let recovery_ms = u64::try_from(last.duration_since(first).as_millis()).unwrap_or(0);
-        Recovery { fault: *fault, troubled, recovery_ms }
+        Recovery {
+            fault: *fault,
+            troubled,
+            recovery_ms,
+        }
     };
     spans.iter().zip(&felt).map(recovery).collect()
 }
 
 fn ended(fault: Fault, diary: &[Entry]) -> Timestamp {
-    let end = diary.iter().find(|entry| entry.event == Event::Ended { fault });
+    let end = diary
+        .iter()
+        .find(|entry| entry.event == Event::Ended { fault });
     end.map_or(Timestamp::MAX, |entry| entry.at)
 }
 
@@ -65,7 +73,13 @@ mod tests {
     }
 
     fn request(at_ms: i64, ms: u64, status: Option<u16>) -> Request {
-        Request { to: 0, status, at: at(at_ms), ms, answered_well: status == Some(200) }
+        Request {
+            to: 0,
+            status,
+            at: at(at_ms),
+            ms,
+            answered_well: status == Some(200),
+        }
     }
 
     #[test]

@@ -51,13 +51,20 @@ pub(crate) fn draw_seed() -> u64 {
 
 pub(crate) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     // One thread: it is the parent of all programs, which end with it.
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()?;
     let local = LocalSet::new();
     let seed = args.plan.seed.unwrap_or_else(draw_seed);
-    eprintln!("seed {seed}: make chaos SECONDS={} SEED={seed}", args.plan.seconds);
+    eprintln!(
+        "seed {seed}: make chaos SECONDS={} SEED={seed}",
+        args.plan.seconds
+    );
     let outcome = local.block_on(&runtime, async {
-        let (mut interrupt, mut terminate) =
-            (signal(SignalKind::interrupt())?, signal(SignalKind::terminate())?);
+        let (mut interrupt, mut terminate) = (
+            signal(SignalKind::interrupt())?,
+            signal(SignalKind::terminate())?,
+        );
         let work = tokio::task::spawn_local(with_servers(args, seed));
         let abort = work.abort_handle();
         tokio::pin!(work);
@@ -74,8 +81,14 @@ pub(crate) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
     // Tasks of the local set hold processes and servers.
     drop(local);
     eprintln!("seed {seed}");
-    let Some(summary) = outcome? else { return Ok(ExitCode::from(130)) };
-    Ok(if summary.passed { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    let Some(summary) = outcome? else {
+        return Ok(ExitCode::from(130));
+    };
+    Ok(if summary.passed {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 async fn with_servers(args: RunArgs, seed: u64) -> anyhow::Result<Summary> {
@@ -94,7 +107,10 @@ async fn with_servers(args: RunArgs, seed: u64) -> anyhow::Result<Summary> {
         recipes,
         servers,
         diary,
-        http: reqwest::Client::builder().timeout(Duration::from_secs(2)).no_proxy().build()?,
+        http: reqwest::Client::builder()
+            .timeout(Duration::from_secs(2))
+            .no_proxy()
+            .build()?,
         has_small_disk: small_disk.is_some(),
         bad_weather: Cell::new(false),
         spooled: Cell::new(0),
@@ -103,13 +119,18 @@ async fn with_servers(args: RunArgs, seed: u64) -> anyhow::Result<Summary> {
     let performed = scene.perform(&args).await;
     watch.abort();
     let _ = watch.await;
-    let Some(mut scene) = Rc::into_inner(scene) else { bail!("something still works on the stage") };
+    let Some(mut scene) = Rc::into_inner(scene) else {
+        bail!("something still works on the stage")
+    };
     scene.troupe.get_mut().leave().await;
     let (balanced, mut left_behind) = performed?;
     left_behind.extend(scene.left_in_queues().await);
     drop(small_disk);
     let summary = Summary::of(&scene, &args, balanced, left_behind)?;
-    fs::write(scene.dir.join("summary.json"), serde_json::to_string_pretty(&summary)?)?;
+    fs::write(
+        scene.dir.join("summary.json"),
+        serde_json::to_string_pretty(&summary)?,
+    )?;
     println!("{}", table::text(&summary));
     Ok(summary)
 }
@@ -124,7 +145,11 @@ impl Scene {
                 let scene = self.clone();
                 tasks.spawn_local(async move { scene.bring_back(server).await });
             }
-            if seen.started.iter().any(|program| Program::SIMULATORS.contains(program)) {
+            if seen
+                .started
+                .iter()
+                .any(|program| Program::SIMULATORS.contains(program))
+            {
                 let scene = self.clone();
                 tasks.spawn_local(async move {
                     if let Err(error) = scene.set_weather().await {
@@ -141,7 +166,10 @@ impl Scene {
     async fn perform(self: &Rc<Self>, args: &RunArgs) -> anyhow::Result<(bool, Vec<String>)> {
         self.set_up().await?;
         let seconds = args.plan.seconds;
-        self.diary.tell(&format!("{} webhooks a second for {seconds} s; the faults begin", args.rate));
+        self.diary.tell(&format!(
+            "{} webhooks a second for {seconds} s; the faults begin",
+            args.rate
+        ));
         let traffic = tokio::task::spawn_local(self.clone().traffic(seconds, args.rate));
         let counting = tokio::task::spawn_local(self.clone().count_spooled());
         self.faults(seconds).await;
@@ -161,8 +189,14 @@ impl Scene {
     }
 
     fn simulators(&self) -> [String; 4] {
-        let [legacy, gateway] = Program::SIMULATORS.map(|simulator| self.recipes.address(simulator));
-        ["--sim".to_owned(), legacy, "--gateway-sim".to_owned(), gateway]
+        let [legacy, gateway] =
+            Program::SIMULATORS.map(|simulator| self.recipes.address(simulator));
+        [
+            "--sim".to_owned(),
+            legacy,
+            "--gateway-sim".to_owned(),
+            gateway,
+        ]
     }
 
     /// A simulator forgets its faults when it dies.
@@ -177,11 +211,34 @@ impl Scene {
     }
 
     async fn traffic(self: Rc<Self>, seconds: u64, rate: u32) -> anyhow::Result<()> {
-        let ingresses = Program::INGRESSES.map(|ingress| self.recipes.address(ingress)).join(",");
+        let ingresses = Program::INGRESSES
+            .map(|ingress| self.recipes.address(ingress))
+            .join(",");
         let (fleet, record) = (self.fleet(), self.path("record.jsonl"));
-        let (rate, duration, seed) = (format!("{rate}/s"), format!("{seconds}s"), self.seed.to_string());
-        let mut args = vec!["storm", "--fleet", &fleet, "--record", &record, "--ingress", &ingresses];
-        args.extend(["--rate", &rate, "--duration", &duration, "--seed", &seed, "--concurrency", IN_FLIGHT]);
+        let (rate, duration, seed) = (
+            format!("{rate}/s"),
+            format!("{seconds}s"),
+            self.seed.to_string(),
+        );
+        let mut args = vec![
+            "storm",
+            "--fleet",
+            &fleet,
+            "--record",
+            &record,
+            "--ingress",
+            &ingresses,
+        ];
+        args.extend([
+            "--rate",
+            &rate,
+            "--duration",
+            &duration,
+            "--seed",
+            &seed,
+            "--concurrency",
+            IN_FLIGHT,
+        ]);
         let said = self.recipes.run("risiti-load", &args).await?;
         self.diary.tell(said.trim());
         Ok(())
@@ -211,7 +268,9 @@ impl Scene {
     /// Waits for the work, replays, audits. True when the books balance.
     async fn reckon(&self) -> anyhow::Result<bool> {
         let (fleet, record) = (self.fleet(), self.path("record.jsonl"));
-        let settle = ["settle", "--fleet", &fleet, "--record", &record, "--wait", "300s"];
+        let settle = [
+            "settle", "--fleet", &fleet, "--record", &record, "--wait", "300s",
+        ];
         match self.recipes.run("risiti-load", &settle).await {
             Ok(said) => self.diary.tell(said.trim()),
             // The audit says what is missing.
@@ -220,9 +279,12 @@ impl Scene {
         // What nobody can read is no better for it, and stays.
         for cause in ["refused", "exhausted"] {
             let reason = "the faults are over";
-            let replay = ["run", "--cause", cause, "--yes", "--json", "--reason", reason];
+            let replay = [
+                "run", "--cause", cause, "--yes", "--json", "--reason", reason,
+            ];
             let said = self.persist("risiti-replay", &replay).await?;
-            self.diary.tell(&format!("replayed what was {cause}: {}", said.trim()));
+            self.diary
+                .tell(&format!("replayed what was {cause}: {}", said.trim()));
         }
         self.audit(&fleet, &record).await
     }
@@ -230,7 +292,9 @@ impl Scene {
     async fn audit(&self, fleet: &str, record: &str) -> anyhow::Result<bool> {
         let (sims, audit) = (self.simulators(), self.path("audit.json"));
         let replay = self.recipes.executable("risiti-replay");
-        let mut args = vec!["audit", "--fleet", fleet, "--record", record, "--replay", &replay];
+        let mut args = vec![
+            "audit", "--fleet", fleet, "--record", record, "--replay", &replay,
+        ];
         args.extend(sims.iter().map(String::as_str));
         args.extend(["--wait", "180s", "--summary", &audit]);
         for tries_left in (0..TRIES).rev() {
@@ -270,10 +334,17 @@ impl Scene {
                 (self.recipes.ops(*program), "/readyz")
             };
             let ready = async || {
-                matches!(timeout(Duration::from_secs(3), http_status(address, path)).await, Ok(Some(200)))
+                matches!(
+                    timeout(Duration::from_secs(3), http_status(address, path)).await,
+                    Ok(Some(200))
+                )
             };
             while !ready().await {
-                ensure!(Instant::now() < deadline, "{} does not become ready", program.name());
+                ensure!(
+                    Instant::now() < deadline,
+                    "{} does not become ready",
+                    program.name()
+                );
                 sleep(Duration::from_millis(100)).await;
             }
         }

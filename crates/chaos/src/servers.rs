@@ -30,7 +30,10 @@ impl Servers {
     pub(crate) async fn start(dir: &Path, logs: &Path) -> anyhow::Result<Self> {
         let names = Server::ALL.map(Server::name);
         // A run that was itself killed in the middle may have left some.
-        services(dir, "down").arg("--purge").stderr(Stdio::null()).status()?;
+        services(dir, "down")
+            .arg("--purge")
+            .stderr(Stdio::null())
+            .status()?;
         let mut hold = services(dir, "hold")
             .args(names)
             .stdin(Stdio::piped())
@@ -46,11 +49,16 @@ impl Servers {
             amqp_url: String::new(),
             redis_url: String::new(),
         };
-        let printed = tokio::task::spawn_blocking(move || std::io::read_to_string(stdout)).await??;
+        let printed =
+            tokio::task::spawn_blocking(move || std::io::read_to_string(stdout)).await??;
         let exported = |name: &str| -> anyhow::Result<String> {
             let prefix = format!("export {name}='");
-            let value = printed.lines().find_map(|line| line.strip_prefix(&prefix)?.strip_suffix('\''));
-            Ok(value.with_context(|| format!("the servers did not start: no {name}"))?.to_owned())
+            let value = printed
+                .lines()
+                .find_map(|line| line.strip_prefix(&prefix)?.strip_suffix('\''));
+            Ok(value
+                .with_context(|| format!("the servers did not start: no {name}"))?
+                .to_owned())
         };
         servers.database_url = exported("DATABASE_URL")?;
         servers.amqp_url = exported("AMQP_URL")?;
@@ -63,13 +71,21 @@ impl Servers {
         let mut command_line = tokio::process::Command::from(services(&self.dir, command));
         let output = command_line.arg(server.name()).output().await?;
         let said = String::from_utf8_lossy(&output.stderr);
-        ensure!(output.status.success(), "services.sh {command} {}: {}", server.name(), said.trim());
+        ensure!(
+            output.status.success(),
+            "services.sh {command} {}: {}",
+            server.name(),
+            said.trim()
+        );
         Ok(())
     }
 
     pub(crate) fn pulse(&self, server: Server) -> Pulse {
-        let remembered = std::fs::read_to_string(self.dir.join(format!("run/{}.pid", server.name())));
-        let Ok(pid) = remembered.unwrap_or_default().trim().parse() else { return Pulse::Dead };
+        let remembered =
+            std::fs::read_to_string(self.dir.join(format!("run/{}.pid", server.name())));
+        let Ok(pid) = remembered.unwrap_or_default().trim().parse() else {
+            return Pulse::Dead;
+        };
         pulse(pid)
     }
 }
@@ -77,7 +93,11 @@ impl Servers {
 impl Drop for Servers {
     fn drop(&mut self) {
         for folder in ["log", "rabbitmq/log"] {
-            for log in std::fs::read_dir(self.dir.join(folder)).into_iter().flatten().flatten() {
+            for log in std::fs::read_dir(self.dir.join(folder))
+                .into_iter()
+                .flatten()
+                .flatten()
+            {
                 let _ = std::fs::copy(log.path(), self.logs.join(log.file_name()));
             }
         }
@@ -99,7 +119,10 @@ fn services(dir: &Path, command: &str) -> Command {
 pub(crate) fn pulse(pid: u32) -> Pulse {
     let stat = std::fs::read_to_string(format!("/proc/{pid}/stat")).unwrap_or_default();
     // "1 (name) S …", where the name may hold anything.
-    match stat.rsplit_once(") ").and_then(|(_, rest)| rest.chars().next()) {
+    match stat
+        .rsplit_once(") ")
+        .and_then(|(_, rest)| rest.chars().next())
+    {
         None | Some('Z' | 'X') => Pulse::Dead,
         Some('T' | 't') => Pulse::Stopped,
         Some(_) => Pulse::Runs,

@@ -25,7 +25,10 @@ impl Scene {
                 Err(error) => self.begin_anew(&error).await,
             }
         }
-        for program in Program::ALL.into_iter().filter(|program| !Program::SIMULATORS.contains(program)) {
+        for program in Program::ALL
+            .into_iter()
+            .filter(|program| !Program::SIMULATORS.contains(program))
+        {
             self.troupe.borrow_mut().enter(program);
         }
         self.all_ready(&Program::ALL).await?;
@@ -35,20 +38,37 @@ impl Scene {
 
     /// In an empty database. Devices know the authority by the address of its link.
     async fn make_fleet(&self) -> anyhow::Result<()> {
-        empty_database(&self.servers.database_url).await.context("failed to empty the database")?;
+        empty_database(&self.servers.database_url)
+            .await
+            .context("failed to empty the database")?;
         self.recipes.run("risiti-admin", &["migrate"]).await?;
         self.all_ready(&Program::SIMULATORS).await?;
-        let [legacy, gateway] =
-            Program::SIMULATORS.map(|simulator| self.recipes.link(Wire::to_simulator(simulator)).url());
+        let [legacy, gateway] = Program::SIMULATORS
+            .map(|simulator| self.recipes.link(Wire::to_simulator(simulator)).url());
         let (admin, fleet) = (self.recipes.executable("risiti-admin"), self.fleet());
-        let args = ["seed", "--admin", &admin, "--sim", legacy, "--gateway-sim", gateway, "--out", &fleet];
-        self.recipes.run("risiti-load", &[&args[..], &["--merchants", "12"]].concat()).await.map(drop)
+        let args = [
+            "seed",
+            "--admin",
+            &admin,
+            "--sim",
+            legacy,
+            "--gateway-sim",
+            gateway,
+            "--out",
+            &fleet,
+        ];
+        self.recipes
+            .run("risiti-load", &[&args[..], &["--merchants", "12"]].concat())
+            .await
+            .map(drop)
     }
 
     /// Half a fleet is of no use: its keys are known to nobody.
     async fn begin_anew(&self, error: &anyhow::Error) {
         for simulator in Program::SIMULATORS {
-            self.troupe.borrow_mut().kill(simulator, std::time::Duration::ZERO);
+            self.troupe
+                .borrow_mut()
+                .kill(simulator, std::time::Duration::ZERO);
         }
         self.forget_sales();
         self.wait_after(error).await;

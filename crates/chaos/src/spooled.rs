@@ -14,7 +14,9 @@ impl Scene {
         let mut last = [0; 2];
         loop {
             for (ingress, last) in Program::INGRESSES.into_iter().zip(&mut last) {
-                let Some(metrics) = self.metrics(ingress).await else { continue };
+                let Some(metrics) = self.metrics(ingress).await else {
+                    continue;
+                };
                 let now = spooled(&metrics);
                 // It starts at zero after a restart.
                 let new = if now < *last { now } else { now - *last };
@@ -33,9 +35,13 @@ impl Scene {
 }
 
 fn spooled(metrics: &str) -> u64 {
-    let lines = metrics.lines().filter(|line| line.starts_with("risiti_webhooks_total{"));
+    let lines = metrics
+        .lines()
+        .filter(|line| line.starts_with("risiti_webhooks_total{"));
     let spooled = lines.filter(|line| line.contains(r#"outcome="spooled""#));
-    spooled.filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok()).sum()
+    spooled
+        .filter_map(|line| line.rsplit_once(' ')?.1.parse::<u64>().ok())
+        .sum()
 }
 
 #[cfg(test)]

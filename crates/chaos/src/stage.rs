@@ -35,7 +35,10 @@ pub(crate) struct Recipes {
 
 impl Recipes {
     pub(crate) async fn new(dir: &Path, servers: &Servers) -> anyhow::Result<Self> {
-        let programs = std::env::current_exe()?.parent().context("a program lies in a folder")?.to_owned();
+        let programs = std::env::current_exe()?
+            .parent()
+            .context("a program lies in a folder")?
+            .to_owned();
         let urls = BTreeMap::from([
             (Server::Postgres, servers.database_url.clone()),
             (Server::Rabbitmq, servers.amqp_url.clone()),
@@ -93,26 +96,44 @@ impl Recipes {
     /// # Panics
     /// Where the program was not built.
     pub(crate) fn start(&self, program: Program) -> Process {
-        let through = |server| self.links[&Wire { from: program, to: Victim::Server(server) }].url();
+        let through = |server| {
+            self.links[&Wire {
+                from: program,
+                to: Victim::Server(server),
+            }]
+                .url()
+        };
         let executable = match program {
             Program::Ingress1 | Program::Ingress2 => "risiti-ingress",
             Program::LedgerWorker1 | Program::LedgerWorker2 => "risiti-ledger-worker",
             Program::EtimsWorker1 | Program::EtimsWorker2 => "risiti-etims-worker",
             Program::EtimsSim | Program::EtimsSimGateway => "etims-sim",
         };
-        let mut recipe =
-            self.program(executable).log_to(&self.logs().join(format!("{}.log", program.name())));
+        let mut recipe = self
+            .program(executable)
+            .log_to(&self.logs().join(format!("{}.log", program.name())));
         for server in program.servers() {
             recipe = recipe.env(variable(*server), through(*server));
         }
         recipe = recipe.env("RISITI_OPS_LISTEN", self.ops_ports[&program].to_string());
         match program {
             Program::EtimsSim | Program::EtimsSimGateway => {
-                let dialect = if program == Program::EtimsSim { "legacy" } else { "gateway" };
+                let dialect = if program == Program::EtimsSim {
+                    "legacy"
+                } else {
+                    "gateway"
+                };
                 let journal = self.dir.join(format!("{}.journal", program.name()));
                 let listen = self.ports[&program].to_string();
                 let journal = journal.to_string_lossy();
-                recipe = recipe.args(["--listen", &listen, "--dialect", dialect, "--latency", "20ms"]);
+                recipe = recipe.args([
+                    "--listen",
+                    &listen,
+                    "--dialect",
+                    dialect,
+                    "--latency",
+                    "20ms",
+                ]);
                 recipe.args(["--journal", &journal]).start()
             }
             Program::Ingress1 | Program::Ingress2 => {
@@ -138,7 +159,10 @@ impl Recipes {
         let output = program.output().await;
         let said = String::from_utf8_lossy(&output.stderr).trim().to_owned();
         let what = args.first().copied().unwrap_or_default();
-        ensure!(output.status.success(), "{executable} {what} failed: {said}");
+        ensure!(
+            output.status.success(),
+            "{executable} {what} failed: {said}"
+        );
         Ok(String::from_utf8_lossy(&output.stdout).into_owned() + &said)
     }
 
@@ -149,7 +173,11 @@ impl Recipes {
     /// It ends with this process, also when this is killed.
     fn program(&self, executable: &str) -> risiti_testkit::Program {
         let path = self.programs.join(executable);
-        assert!(path.is_file(), "{} is not there: run cargo build --workspace --bins", path.display());
+        assert!(
+            path.is_file(),
+            "{} is not there: run cargo build --workspace --bins",
+            path.display()
+        );
         risiti_testkit::Program::at(Path::new("setpriv"))
             .args(["--pdeathsig", "KILL", "--"])
             .arg(path.to_string_lossy())
@@ -173,7 +201,9 @@ fn variable(server: Server) -> &'static str {
 
 /// 32 bytes of nothing but these characters are a key like any other.
 fn credentials_key() -> String {
-    let letters: String = (0..42).map(|_| rand::rng().random_range(b'A'..=b'Z') as char).collect();
+    let letters: String = (0..42)
+        .map(|_| rand::rng().random_range(b'A'..=b'Z') as char)
+        .collect();
     letters + "A="
 }
 

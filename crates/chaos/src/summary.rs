@@ -68,7 +68,8 @@ pub(crate) struct Kind {
 
 impl Summary {
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
-        let file = File::open(path).with_context(|| format!("failed to open {}", path.display()))?;
+        let file =
+            File::open(path).with_context(|| format!("failed to open {}", path.display()))?;
         serde_json::from_reader(file).with_context(|| format!("{} is no summary", path.display()))
     }
 
@@ -82,20 +83,45 @@ impl Summary {
         let requests = record::read(&scene.dir.join("record.jsonl"))?;
         let audit: Value = serde_json::from_reader(File::open(scene.dir.join("audit.json"))?)?;
         let recoveries = recoveries(&diary, &requests);
-        let answers = Answers { spooled: scene.spooled.get(), ..answers(&requests, &diary) };
+        let answers = Answers {
+            spooled: scene.spooled.get(),
+            ..answers(&requests, &diary)
+        };
         let count = |matches: fn(&Event) -> bool| -> u64 {
-            diary.iter().map(|entry| u64::from(matches(&entry.event))).sum()
+            diary
+                .iter()
+                .map(|entry| u64::from(matches(&entry.event)))
+                .sum()
         };
         let number = |value: &Value| value.as_u64().context("the audit is not as expected");
-        let ended_by_themselves = count(|event| matches!(event, Event::Gone { how: Exit::ByItself, .. }));
+        let ended_by_themselves = count(|event| {
+            matches!(
+                event,
+                Event::Gone {
+                    how: Exit::ByItself,
+                    ..
+                }
+            )
+        });
         Ok(Self {
             seed: scene.seed,
             seconds: args.plan.seconds,
             webhooks_per_second: args.rate,
-            passed: balanced && ended_by_themselves == 0 && left_behind.is_empty() && answers.kept_promises(),
+            passed: balanced
+                && ended_by_themselves == 0
+                && left_behind.is_empty()
+                && answers.kept_promises(),
             faults: recoveries.len() as u64,
             faults_missed: count(|event| matches!(event, Event::Missed { .. })),
-            killed_by_others: count(|event| matches!(event, Event::Gone { how: Exit::Killed, .. })),
+            killed_by_others: count(|event| {
+                matches!(
+                    event,
+                    Event::Gone {
+                        how: Exit::Killed,
+                        ..
+                    }
+                )
+            }),
             ended_by_themselves,
             answers,
             balanced,
@@ -134,7 +160,11 @@ fn answers(requests: &[Request], diary: &[Entry]) -> Answers {
             answers.slowest_from_live_ms = answers.slowest_from_live_ms.max(request.ms);
         }
         if request.ms > PROMISED_MS {
-            *(if struck { &mut answers.late_from_struck } else { &mut answers.late_from_live }) += 1;
+            *(if struck {
+                &mut answers.late_from_struck
+            } else {
+                &mut answers.late_from_live
+            }) += 1;
         }
     }
     answers
@@ -143,10 +173,16 @@ fn answers(requests: &[Request], diary: &[Entry]) -> Answers {
 fn kinds(recoveries: &[Recovery]) -> BTreeMap<String, Kind> {
     let mut times: BTreeMap<String, Vec<&Recovery>> = BTreeMap::new();
     for recovery in recoveries {
-        times.entry(recovery.fault.what.kind()).or_default().push(recovery);
+        times
+            .entry(recovery.fault.what.kind())
+            .or_default()
+            .push(recovery);
     }
     let kind = |recoveries: Vec<&Recovery>| {
-        let mut ms: Vec<u64> = recoveries.iter().map(|recovery| recovery.recovery_ms).collect();
+        let mut ms: Vec<u64> = recoveries
+            .iter()
+            .map(|recovery| recovery.recovery_ms)
+            .collect();
         ms.sort_unstable();
         Kind {
             times: ms.len() as u64,
@@ -155,7 +191,10 @@ fn kinds(recoveries: &[Recovery]) -> BTreeMap<String, Kind> {
             recovery_ms_max: ms[ms.len() - 1],
         }
     };
-    times.into_iter().map(|(name, recoveries)| (name, kind(recoveries))).collect()
+    times
+        .into_iter()
+        .map(|(name, recoveries)| (name, kind(recoveries)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -169,8 +208,14 @@ mod tests {
         let at = |second| Timestamp::from_second(second).unwrap();
         let who = Victim::Program(Program::Ingress2);
         let diary = [
-            Entry { at: at(10), event: Event::Stopped { who } },
-            Entry { at: at(20), event: Event::GoesOn { who } },
+            Entry {
+                at: at(10),
+                event: Event::Stopped { who },
+            },
+            Entry {
+                at: at(20),
+                event: Event::GoesOn { who },
+            },
         ];
         let request = |to, second, ms, status: Option<u16>| Request {
             to,

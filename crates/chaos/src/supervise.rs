@@ -53,13 +53,23 @@ impl Troupe {
     /// All servers run.
     pub(crate) fn new(recipes: Rc<Recipes>, diary: Rc<Diary>) -> Self {
         let servers = Server::ALL.map(|server| (server, Standing::Up { stopped: false }));
-        Self { programs: BTreeMap::new(), servers: servers.into(), recipes, diary }
+        Self {
+            programs: BTreeMap::new(),
+            servers: servers.into(),
+            recipes,
+            diary,
+        }
     }
 
     /// From now on it runs, whatever happens to it.
     pub(crate) fn enter(&mut self, program: Program) {
         let process = Some(self.recipes.start(program));
-        let role = Role { process, start_at: Instant::now(), kill_is_ours: false, stopped: false };
+        let role = Role {
+            process,
+            start_at: Instant::now(),
+            kill_is_ours: false,
+            stopped: false,
+        };
         self.programs.insert(program, role);
     }
 
@@ -73,17 +83,24 @@ impl Troupe {
         }
         let mut fallen = Vec::new();
         for (server, standing) in &mut self.servers {
-            let Standing::Up { stopped } = *standing else { continue };
+            let Standing::Up { stopped } = *standing else {
+                continue;
+            };
             let who = Victim::Server(*server);
             match servers.pulse(*server) {
                 Pulse::Dead => {
-                    self.diary.note(Event::Gone { who, how: Exit::Killed });
+                    self.diary.note(Event::Gone {
+                        who,
+                        how: Exit::Killed,
+                    });
                     *standing = Standing::Starting;
                     fallen.push(*server);
                 }
                 pulse => {
                     note_change(stopped, pulse == Pulse::Stopped, who, &self.diary);
-                    *standing = Standing::Up { stopped: pulse == Pulse::Stopped };
+                    *standing = Standing::Up {
+                        stopped: pulse == Pulse::Stopped,
+                    };
                 }
             }
         }
@@ -92,8 +109,12 @@ impl Troupe {
 
     /// False where it was down already.
     pub(crate) fn kill(&mut self, program: Program, for_so_long: Duration) -> bool {
-        let Some(role) = self.programs.get_mut(&program) else { return false };
-        let Some(process) = &role.process else { return false };
+        let Some(role) = self.programs.get_mut(&program) else {
+            return false;
+        };
+        let Some(process) = &role.process else {
+            return false;
+        };
         process.kill();
         role.kill_is_ours = true;
         role.start_at = Instant::now() + for_so_long;
@@ -102,18 +123,27 @@ impl Troupe {
 
     /// False where it was down already.
     pub(crate) fn freeze(&self, program: Program) -> bool {
-        let process = self.programs.get(&program).and_then(|role| role.process.as_ref());
+        let process = self
+            .programs
+            .get(&program)
+            .and_then(|role| role.process.as_ref());
         process.inspect(|process| process.freeze()).is_some()
     }
 
     pub(crate) fn thaw(&self, program: Program) {
-        if let Some(process) = self.programs.get(&program).and_then(|role| role.process.as_ref()) {
+        if let Some(process) = self
+            .programs
+            .get(&program)
+            .and_then(|role| role.process.as_ref())
+        {
             process.thaw();
         }
     }
 
     pub(crate) fn thaw_all(&self) {
-        Program::ALL.into_iter().for_each(|program| self.thaw(program));
+        Program::ALL
+            .into_iter()
+            .for_each(|program| self.thaw(program));
     }
 
     pub(crate) fn server_is_up(&self, server: Server) -> bool {
@@ -121,12 +151,17 @@ impl Troupe {
     }
 
     pub(crate) fn hold(&mut self, server: Server) {
-        self.diary.note(Event::Gone { who: Victim::Server(server), how: Exit::Planned });
+        self.diary.note(Event::Gone {
+            who: Victim::Server(server),
+            how: Exit::Planned,
+        });
         self.servers.insert(server, Standing::Held);
     }
 
     pub(crate) fn is_back(&mut self, server: Server) {
-        self.diary.note(Event::Back { who: Victim::Server(server) });
+        self.diary.note(Event::Back {
+            who: Victim::Server(server),
+        });
         self.servers.insert(server, Standing::Up { stopped: false });
     }
 
@@ -175,8 +210,12 @@ impl Role {
                     if how != Exit::Planned {
                         self.start_at = Instant::now() + RESTART_PAUSE;
                     }
-                    *self =
-                        Self { process: None, start_at: self.start_at, kill_is_ours: false, stopped: false };
+                    *self = Self {
+                        process: None,
+                        start_at: self.start_at,
+                        kill_is_ours: false,
+                        stopped: false,
+                    };
                 }
                 None => {
                     let stopped = pulse(process.id()) == Pulse::Stopped;

@@ -20,8 +20,15 @@ pub(crate) fn text(summary: &Summary) -> String {
         "fault", "times", "troubled", "recovery", "at worst"
     );
     for (kind, found) in &summary.kinds {
-        let (median, worst) = (seconds(found.recovery_ms_median), seconds(found.recovery_ms_max));
-        let _ = writeln!(out, "  {kind:<42}{:>6}{:>12}{median:>14}{worst:>12}", found.times, found.troubled);
+        let (median, worst) = (
+            seconds(found.recovery_ms_median),
+            seconds(found.recovery_ms_max),
+        );
+        let _ = writeln!(
+            out,
+            "  {kind:<42}{:>6}{:>12}{median:>14}{worst:>12}",
+            found.times, found.troubled
+        );
     }
     let _ = writeln!(out, "{rule}");
     for (name, value) in rows(summary) {
@@ -31,7 +38,12 @@ pub(crate) fn text(summary: &Summary) -> String {
     for line in LEGEND.lines() {
         let _ = writeln!(out, "  {line}");
     }
-    for breach in summary.audit["breaches"].as_array().into_iter().flatten().take(40) {
+    for breach in summary.audit["breaches"]
+        .as_array()
+        .into_iter()
+        .flatten()
+        .take(40)
+    {
         let text = |name: &str| breach[name].as_str().unwrap_or("?").to_owned();
         let _ = writeln!(out, "  ✗ {}: {}", text("id"), text("what"));
     }
@@ -43,14 +55,21 @@ pub(crate) fn text(summary: &Summary) -> String {
         (true, false) => "THE BOOKS BALANCE, AND MORE WENT WRONG THAN THEY TELL.",
         (false, _) => "THE BOOKS DO NOT BALANCE.",
     };
-    let _ =
-        write!(out, "  {verdict}  lost {}  doubled {}  seed {}", summary.lost, summary.doubled, summary.seed);
+    let _ = write!(
+        out,
+        "  {verdict}  lost {}  doubled {}  seed {}",
+        summary.lost, summary.doubled, summary.seed
+    );
     out
 }
 
 pub(crate) fn markdown(summary: &Summary) -> String {
     let mut out = String::new();
-    let _ = writeln!(out, "`make chaos SECONDS={} SEED={}`\n", summary.seconds, summary.seed);
+    let _ = writeln!(
+        out,
+        "`make chaos SECONDS={} SEED={}`\n",
+        summary.seconds, summary.seed
+    );
     let _ = writeln!(out, "| | |\n|---|---:|");
     for (name, value) in rows(summary) {
         let _ = writeln!(out, "| {name} | {value} |");
@@ -60,8 +79,15 @@ pub(crate) fn markdown(summary: &Summary) -> String {
         "\n| Fault | Times | Troubled requests | Recovery, median | At worst |\n|---|---:|---:|---:|---:|"
     );
     for (kind, found) in &summary.kinds {
-        let (median, worst) = (seconds(found.recovery_ms_median), seconds(found.recovery_ms_max));
-        let _ = writeln!(out, "| {kind} | {} | {} | {median} | {worst} |", found.times, found.troubled);
+        let (median, worst) = (
+            seconds(found.recovery_ms_median),
+            seconds(found.recovery_ms_max),
+        );
+        let _ = writeln!(
+            out,
+            "| {kind} | {} | {} | {median} | {worst} |",
+            found.times, found.troubled
+        );
     }
     out
 }
@@ -71,34 +97,65 @@ fn rows(summary: &Summary) -> Vec<(&'static str, u64)> {
     let audit = |name: &str| summary.audit[name].as_u64().unwrap_or(0);
     vec![
         ("faults survived", summary.faults),
-        ("faults that met something down already", summary.faults_missed),
-        ("programs and servers killed by somebody else", summary.killed_by_others),
-        ("programs that ended by themselves", summary.ended_by_themselves),
+        (
+            "faults that met something down already",
+            summary.faults_missed,
+        ),
+        (
+            "programs and servers killed by somebody else",
+            summary.killed_by_others,
+        ),
+        (
+            "programs that ended by themselves",
+            summary.ended_by_themselves,
+        ),
         ("requests", answers.requests),
         ("answered 200", answers.answered_200),
         ("of these, kept by the spool", answers.spooled),
         ("forged or malformed, refused", answers.refused),
         ("answered 503, or 408 after a freeze", answers.unavailable),
         ("never answered", answers.unanswered),
-        ("answered 408 by an ingress that lived", answers.hurried_by_live),
-        ("answers later than 3 s from an ingress that lived", answers.late_from_live),
-        ("answers later than 3 s from one that was killed or frozen", answers.late_from_struck),
-        ("slowest answer from an ingress that lived, ms", answers.slowest_from_live_ms),
+        (
+            "answered 408 by an ingress that lived",
+            answers.hurried_by_live,
+        ),
+        (
+            "answers later than 3 s from an ingress that lived",
+            answers.late_from_live,
+        ),
+        (
+            "answers later than 3 s from one that was killed or frozen",
+            answers.late_from_struck,
+        ),
+        (
+            "slowest answer from an ingress that lived, ms",
+            answers.slowest_from_live_ms,
+        ),
         (
             "due and not sent, as 600 requests were in flight",
             summary.audit["requests"]["skipped"].as_u64().unwrap_or(0),
         ),
         ("payments", audit("payments")),
-        ("invoices filed", audit("sales_filed") + audit("credit_notes_filed")),
+        (
+            "invoices filed",
+            audit("sales_filed") + audit("credit_notes_filed"),
+        ),
         ("dead letters on the way", audit("dead_ever")),
         ("lost", summary.lost),
         ("doubled", summary.doubled),
-        ("protocol errors at the tax authority", summary.protocol_errors),
+        (
+            "protocol errors at the tax authority",
+            summary.protocol_errors,
+        ),
     ]
 }
 
 fn seconds(ms: u64) -> String {
-    if ms == 0 { "–".to_owned() } else { format!("{}.{} s", ms / 1000, ms % 1000 / 100) }
+    if ms == 0 {
+        "–".to_owned()
+    } else {
+        format!("{}.{} s", ms / 1000, ms % 1000 / 100)
+    }
 }
 
 #[cfg(test)]
@@ -107,6 +164,9 @@ mod tests {
 
     #[test]
     fn times_are_told_in_seconds() {
-        assert_eq!([seconds(0), seconds(90), seconds(12_345)], ["–", "0.0 s", "12.3 s"]);
+        assert_eq!(
+            [seconds(0), seconds(90), seconds(12_345)],
+            ["–", "0.0 s", "12.3 s"]
+        );
     }
 }

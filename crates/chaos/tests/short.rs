@@ -12,7 +12,11 @@ const SECONDS: u64 = 40;
 
 fn chaos(folder: &Path) -> Command {
     let mut chaos = Command::new(env!("CARGO_BIN_EXE_risiti-chaos"));
-    chaos.args(["run", "--rate", "30"]).arg("--dir").arg(folder).stdin(Stdio::null());
+    chaos
+        .args(["run", "--rate", "30"])
+        .arg("--dir")
+        .arg(folder)
+        .stdin(Stdio::null());
     chaos
 }
 
@@ -23,10 +27,17 @@ fn folder(name: &str) -> PathBuf {
 /// Each seed that ever found something, and a new one, which is printed.
 #[test]
 fn nothing_is_lost_and_nothing_doubled() {
-    let found = include_str!("../seeds.txt").lines().filter(|line| !line.starts_with('#'));
+    let found = include_str!("../seeds.txt")
+        .lines()
+        .filter(|line| !line.starts_with('#'));
     let found = found.map(|line| {
         let mut words = line.split_whitespace();
-        let mut number = || words.next().and_then(|word| word.parse().ok()).expect("SEED SECONDS");
+        let mut number = || {
+            words
+                .next()
+                .and_then(|word| word.parse().ok())
+                .expect("SEED SECONDS")
+        };
         (Some(number()), number())
     });
     for (seed, seconds) in found.chain([(None::<u64>, SECONDS)]) {
@@ -34,7 +45,11 @@ fn nothing_is_lost_and_nothing_doubled() {
         let mut run = chaos(&folder);
         run.args(["--seconds", &seconds.to_string()]);
         run.args(seed.map(|seed| format!("--seed={seed}")));
-        assert!(run.status().unwrap().success(), "what happened is told in {}", folder.display());
+        assert!(
+            run.status().unwrap().success(),
+            "what happened is told in {}",
+            folder.display()
+        );
     }
 }
 
@@ -44,7 +59,10 @@ async fn stopped_by_sigint_it_leaves_nothing_behind() {
     let _ = fs::remove_dir_all(&folder);
     fs::create_dir_all(&folder).unwrap();
     let said = folder.join("said");
-    let run = chaos(&folder).stderr(fs::File::create(&said).unwrap()).spawn().unwrap();
+    let run = chaos(&folder)
+        .stderr(fs::File::create(&said).unwrap())
+        .spawn()
+        .unwrap();
     let mut run = Ended(run);
     let folder = folder.to_str().unwrap();
     eventually("the programs are started", BOUND, async || {
@@ -55,7 +73,10 @@ async fn stopped_by_sigint_it_leaves_nothing_behind() {
     .await;
     assert!(processes_of(folder) > 8);
 
-    let interrupted = Command::new("kill").args(["-s", "INT", &run.0.id().to_string()]).status().unwrap();
+    let interrupted = Command::new("kill")
+        .args(["-s", "INT", &run.0.id().to_string()])
+        .status()
+        .unwrap();
     assert!(interrupted.success());
     let status = eventually("its end", BOUND, async || run.0.try_wait().unwrap()).await;
     assert_eq!(status.code(), Some(130));
@@ -69,9 +90,14 @@ fn processes_of(folder: &str) -> usize {
         let told = |name| fs::read(path.join(name)).unwrap_or_default();
         let text = [told("cmdline"), told("environ")].concat();
         let log = fs::read_link(path.join("fd/2")).unwrap_or_default();
-        String::from_utf8_lossy(&text).contains(folder) || (log.starts_with(folder) && !log.ends_with("said"))
+        String::from_utf8_lossy(&text).contains(folder)
+            || (log.starts_with(folder) && !log.ends_with("said"))
     };
-    fs::read_dir("/proc").expect("Linux has it").flatten().filter(|process| mentions(process.path())).count()
+    fs::read_dir("/proc")
+        .expect("Linux has it")
+        .flatten()
+        .filter(|process| mentions(process.path()))
+        .count()
 }
 
 /// It has a chance to tidy up, also when the test fails.

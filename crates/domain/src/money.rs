@@ -64,7 +64,9 @@ fn cents(text: &str, places: i32) -> Result<i64, AmountError> {
         _ => (false, text),
     };
     let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
-    let exponent = exponent.parse::<i16>().map_err(|_| AmountError::NotANumber)?;
+    let exponent = exponent
+        .parse::<i16>()
+        .map_err(|_| AmountError::NotANumber)?;
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     let digits = format!("{whole}{fraction}");
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
@@ -78,15 +80,25 @@ fn cents(text: &str, places: i32) -> Result<i64, AmountError> {
         return Err(AmountError::Negative);
     }
     let length = |text: &str| i32::try_from(text.len()).map_err(|_| AmountError::NotANumber);
-    let point = length(whole)? - (length(&digits)? - length(significant)?) + i32::from(exponent) - places;
+    let point =
+        length(whole)? - (length(&digits)? - length(significant)?) + i32::from(exponent) - places;
     if point > INTEGER_DIGITS_MAX {
         return Err(AmountError::TooLarge);
     }
-    let Ok(kept) = usize::try_from(point + 3) else { return Ok(0) };
-    let thousandths = significant.bytes().chain(std::iter::repeat(b'0')).take(kept);
+    let Ok(kept) = usize::try_from(point + 3) else {
+        return Ok(0);
+    };
+    let thousandths = significant
+        .bytes()
+        .chain(std::iter::repeat(b'0'))
+        .take(kept);
     let thousandths = thousandths.fold(0i64, |sum, digit| sum * 10 + i64::from(digit - b'0'));
     let cents = (thousandths + 5) / 10;
-    if cents >= CENTS_LIMIT { Err(AmountError::TooLarge) } else { Ok(cents) }
+    if cents >= CENTS_LIMIT {
+        Err(AmountError::TooLarge)
+    } else {
+        Ok(cents)
+    }
 }
 
 impl Money {
@@ -137,9 +149,11 @@ impl FromStr for Currency {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         match text.as_bytes() {
-            [a, b, c] if text.bytes().all(|b| b.is_ascii_alphabetic()) => {
-                Ok(Self([a.to_ascii_uppercase(), b.to_ascii_uppercase(), c.to_ascii_uppercase()]))
-            }
+            [a, b, c] if text.bytes().all(|b| b.is_ascii_alphabetic()) => Ok(Self([
+                a.to_ascii_uppercase(),
+                b.to_ascii_uppercase(),
+                c.to_ascii_uppercase(),
+            ])),
             _ => Err(AmountError::Currency),
         }
     }
@@ -184,7 +198,11 @@ mod tests {
             // Rounded once: a number of 30 digits is not first rounded to 28.
             ("0.0049999999999999999999999999999999", "0.00"),
         ] {
-            assert_eq!(parse_amount(text).map(|d| d.to_string()), Ok(expected.to_owned()), "{text:?}");
+            assert_eq!(
+                parse_amount(text).map(|d| d.to_string()),
+                Ok(expected.to_owned()),
+                "{text:?}"
+            );
         }
     }
 
@@ -199,9 +217,16 @@ mod tests {
             ("1.5e3", "15.00"),
             ("99999999999999", "999999999999.99"),
         ] {
-            assert_eq!(parse_subunits(text).map(|d| d.to_string()), Ok(expected.to_owned()), "{text:?}");
+            assert_eq!(
+                parse_subunits(text).map(|d| d.to_string()),
+                Ok(expected.to_owned()),
+                "{text:?}"
+            );
         }
-        assert_eq!(parse_subunits("100000000000000"), Err(AmountError::TooLarge));
+        assert_eq!(
+            parse_subunits("100000000000000"),
+            Err(AmountError::TooLarge)
+        );
     }
 
     #[test]

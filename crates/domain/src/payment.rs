@@ -37,7 +37,9 @@ impl PaymentState {
     pub fn move_to(self, to: Self) -> Result<Self, IllegalMove> {
         use PaymentState::{Failed, Folded, Pending, Reversed, Success};
         match (self, to) {
-            (Pending, Success | Failed | Folded) | (Failed, Success | Folded) | (Success, Reversed) => Ok(to),
+            (Pending, Success | Failed | Folded)
+            | (Failed, Success | Folded)
+            | (Success, Reversed) => Ok(to),
             (from, to) => Err(IllegalMove { from, to }),
         }
     }

@@ -66,11 +66,18 @@ impl fmt::Debug for Phone {
 
 fn masked(text: &str) -> Option<Phone> {
     let hidden = |b: u8| matches!(b, b'*' | b'X' | b'x' | b' ');
-    if !text.bytes().all(|b| hidden(b) || b.is_ascii_hexdigit() || b == b'+') {
+    if !text
+        .bytes()
+        .all(|b| hidden(b) || b.is_ascii_hexdigit() || b == b'+')
+    {
         return None;
     }
     let shown = text.bytes().filter(|b| !hidden(*b)).count();
-    Some(if shown > 12 { Phone::Hashed(text.to_owned()) } else { Phone::Masked(text.to_owned()) })
+    Some(if shown > 12 {
+        Phone::Hashed(text.to_owned())
+    } else {
+        Phone::Masked(text.to_owned())
+    })
 }
 
 /// The digits of a number written plainly, with separators, as a float, or in scientific notation.
@@ -98,11 +105,18 @@ fn plain_digits(text: &str) -> Option<String> {
 }
 
 fn scientific_digits(mantissa: &str, exponent: &str) -> Option<String> {
-    let exponent: usize = exponent.strip_prefix('+').unwrap_or(exponent).parse().ok()?;
+    let exponent: usize = exponent
+        .strip_prefix('+')
+        .unwrap_or(exponent)
+        .parse()
+        .ok()?;
     let (whole, fraction) = mantissa.split_once('.').unwrap_or((mantissa, ""));
     if whole.len() != 1
         || exponent > 15
-        || !(whole.bytes().chain(fraction.bytes()).all(|b| b.is_ascii_digit()))
+        || !(whole
+            .bytes()
+            .chain(fraction.bytes())
+            .all(|b| b.is_ascii_digit()))
     {
         return None;
     }
@@ -130,10 +144,20 @@ mod tests {
             "2.54712345678E11",
             "2.54712345678e+11",
         ] {
-            assert_eq!(Phone::parse(text), Some(Phone::Full("254712345678".to_owned())), "{text:?}");
+            assert_eq!(
+                Phone::parse(text),
+                Some(Phone::Full("254712345678".to_owned())),
+                "{text:?}"
+            );
         }
-        assert_eq!(Phone::parse("0112345678").unwrap().full(), Some("254112345678"));
-        assert_eq!(Phone::parse("112345678").unwrap().full(), Some("254112345678"));
+        assert_eq!(
+            Phone::parse("0112345678").unwrap().full(),
+            Some("254112345678")
+        );
+        assert_eq!(
+            Phone::parse("112345678").unwrap().full(),
+            Some("254112345678")
+        );
     }
 
     #[test]
@@ -141,7 +165,11 @@ mod tests {
         let hash = "bbff37cea44ac0b2d964ee0dfb8d2df8513dc7ba1b36129a929fc3fbd6dd4af4";
         let half = "bbff37cea44ac0b2d964ee0dfb8d2df851 ***** a1b36129a929fc3fbd6dd4af4";
         for text in ["2547 ***** 149", "25470****149", "0722XXXX89"] {
-            assert_eq!(Phone::parse(text), Some(Phone::Masked(text.to_owned())), "{text:?}");
+            assert_eq!(
+                Phone::parse(text),
+                Some(Phone::Masked(text.to_owned())),
+                "{text:?}"
+            );
         }
         assert_eq!(Phone::parse(hash), Some(Phone::Hashed(hash.to_owned())));
         assert_eq!(Phone::parse(half), Some(Phone::Hashed(half.to_owned())));

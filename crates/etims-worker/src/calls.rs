@@ -11,9 +11,16 @@ use crate::lane::Lane;
 
 impl Lane<'_> {
     /// One look-up under the cap.
-    pub(crate) async fn ask(&mut self, invoice_no: i64) -> Result<Option<LookUpOutcome>, LedgerError> {
+    pub(crate) async fn ask(
+        &mut self,
+        invoice_no: i64,
+    ) -> Result<Option<LookUpOutcome>, LedgerError> {
         let lanes = self.lanes;
-        let Some(permit) = lanes.hosts.enter(&self.host, &mut self.trial, &lanes.shutdown).await? else {
+        let Some(permit) = lanes
+            .hosts
+            .enter(&self.host, &mut self.trial, &lanes.shutdown)
+            .await?
+        else {
             return Ok(None);
         };
         if !self.held.is_fresh() || !self.host.is_fresh() {
@@ -25,7 +32,10 @@ impl Lane<'_> {
         };
         drop(permit);
         let verdict = look_up_verdict(&outcome);
-        lanes.hosts.report(&self.host, &mut self.trial, self.claim.device, verdict).await?;
+        lanes
+            .hosts
+            .report(&self.host, &mut self.trial, self.claim.device, verdict)
+            .await?;
         Ok(Some(outcome))
     }
 
@@ -56,7 +66,9 @@ impl Lane<'_> {
         };
         lanes.metrics.in_flight.dec();
         if let Some(answer) = &answer {
-            lanes.metrics.called(self.profile.dialect, name, word(answer), sent.elapsed());
+            lanes
+                .metrics
+                .called(self.profile.dialect, name, word(answer), sent.elapsed());
         }
         answer
     }
@@ -64,16 +76,18 @@ impl Lane<'_> {
 
 pub(crate) fn send_verdict(outcome: &SendOutcome) -> Verdict {
     match outcome.answer() {
-        Some(answer) if answer.against_host => Verdict::Fails { spoke: answer.code.is_some() },
+        Some(answer) if answer.against_host => Verdict::Fails {
+            spoke: answer.code.is_some(),
+        },
         _ => Verdict::Works,
     }
 }
 
 fn look_up_verdict(outcome: &LookUpOutcome) -> Verdict {
     match outcome {
-        LookUpOutcome::NoAnswer(answer) if answer.against_host => {
-            Verdict::Fails { spoke: answer.code.is_some() }
-        }
+        LookUpOutcome::NoAnswer(answer) if answer.against_host => Verdict::Fails {
+            spoke: answer.code.is_some(),
+        },
         _ => Verdict::Answers,
     }
 }

@@ -16,7 +16,9 @@ pub(crate) struct Database {
 
 impl Database {
     pub(crate) fn new() -> Self {
-        Self { up: watch::Sender::new(false) }
+        Self {
+            up: watch::Sender::new(false),
+        }
     }
 
     pub(crate) fn follow(&self) -> watch::Receiver<bool> {
@@ -25,7 +27,12 @@ impl Database {
 
     /// Looks every second, and tells the readiness and whoever follows. Ends only with a credentials key
     /// that is not the database's: working on would halt every lane.
-    pub(crate) async fn watch(&self, ledger: &Ledger, vault: &Vault, readiness: &Readiness) -> BadSetting {
+    pub(crate) async fn watch(
+        &self,
+        ledger: &Ledger,
+        vault: &Vault,
+        readiness: &Readiness,
+    ) -> BadSetting {
         let (mut known, mut told) = (false, None);
         loop {
             let seen = look(ledger, vault, &mut known).await;
@@ -40,8 +47,13 @@ impl Database {
                     Err(error) => tracing::warn!("the database cannot be worked with: {error}"),
                 }
             }
-            self.up.send_if_modified(|was| std::mem::replace(was, up) != up);
-            readiness.set_for("database", seen.map(drop).map_err(|error| error.to_string()), HOLDS);
+            self.up
+                .send_if_modified(|was| std::mem::replace(was, up) != up);
+            readiness.set_for(
+                "database",
+                seen.map(drop).map_err(|error| error.to_string()),
+                HOLDS,
+            );
             tokio::time::sleep(LOOK).await;
         }
     }

@@ -88,11 +88,18 @@ pub(crate) struct Facts {
 pub(crate) fn step(dialect: Dialect, out: bool, history: &History) -> Step {
     // A VSCU cannot be asked, only told again (protocol D16).
     let can_ask = dialect != Dialect::Vscu;
-    let open = if out { history.unknown_since.is_some() } else { history.others_unknown };
+    let open = if out {
+        history.unknown_since.is_some()
+    } else {
+        history.others_unknown
+    };
     if open && can_ask {
         Step::LookUp
     } else if out && !open && history.refused {
-        Step::Bury(Burial { cause: DeadCause::Refused, strikes: history.strikes })
+        Step::Bury(Burial {
+            cause: DeadCause::Refused,
+            strikes: history.strikes,
+        })
     } else {
         Step::Send
     }
@@ -100,8 +107,13 @@ pub(crate) fn step(dialect: Dialect, out: bool, history: &History) -> Step {
 
 pub(crate) fn after_send(facts: &Facts, invoice: &LaneInvoice, outcome: &SendOutcome) -> AfterSend {
     let history = &invoice.history;
-    let record =
-        |word, settled, then| AfterSend::Record { word, settled, taken: false, refused: false, then };
+    let record = |word, settled, then| AfterSend::Record {
+        word,
+        settled,
+        taken: false,
+        refused: false,
+        then,
+    };
     let unknown = |then| record(SendWord::Unknown, false, then);
     match outcome {
         SendOutcome::Ok(receipt) => AfterSend::Accept(receipt.clone()),
@@ -109,16 +121,29 @@ pub(crate) fn after_send(facts: &Facts, invoice: &LaneInvoice, outcome: &SendOut
             let settled = history.unknown_since.is_none();
             record(SendWord::NotSent, settled, Then::Wait(answer.retry_after))
         }
-        SendOutcome::Refused { answer, look_up_first } => {
+        SendOutcome::Refused {
+            answer,
+            look_up_first,
+        } => {
             let settled = !history.ever_unknown && !look_up_first;
             // An answer too vague to act on counts as none.
-            let word = if *look_up_first { SendWord::Unknown } else { SendWord::Refused };
+            let word = if *look_up_first {
+                SendWord::Unknown
+            } else {
+                SendWord::Refused
+            };
             let then = if settled || facts.dialect != Dialect::Vscu {
                 Then::GoOn
             } else {
                 Then::Halt(probably_accepted(invoice, answer))
             };
-            AfterSend::Record { word, settled, taken: false, refused: true, then }
+            AfterSend::Record {
+                word,
+                settled,
+                taken: false,
+                refused: true,
+                then,
+            }
         }
         SendOutcome::Retry(answer) => match answer.halts_if_repeated {
             Some(reason) if history.rounds + history.strikes + 1 >= ROUNDS_MAX => {
@@ -126,7 +151,9 @@ pub(crate) fn after_send(facts: &Facts, invoice: &LaneInvoice, outcome: &SendOut
             }
             _ => unknown(Then::Wait(answer.retry_after)),
         },
-        SendOutcome::Unknown(answer) if facts.dialect == Dialect::Vscu && unsettled(facts, history) => {
+        SendOutcome::Unknown(answer)
+            if facts.dialect == Dialect::Vscu && unsettled(facts, history) =>
+        {
             unknown(Then::Halt(probably_accepted(invoice, answer)))
         }
         SendOutcome::Unknown(answer) => unknown(Then::Wait(answer.retry_after)),
@@ -142,7 +169,10 @@ pub(crate) fn after_send(facts: &Facts, invoice: &LaneInvoice, outcome: &SendOut
         },
         SendOutcome::Expected { expected, answer } => unknown(Then::Halt(resolve(
             invoice,
-            &format!("KRA expects invoice number {expected} and was sent {} ({answer})", invoice.invoice_no),
+            &format!(
+                "KRA expects invoice number {expected} and was sent {} ({answer})",
+                invoice.invoice_no
+            ),
         ))),
         SendOutcome::Halt { reason, answer } => {
             unknown(Then::Halt(device_trouble(invoice.device, *reason, answer)))
@@ -150,17 +180,28 @@ pub(crate) fn after_send(facts: &Facts, invoice: &LaneInvoice, outcome: &SendOut
     }
 }
 
-pub(crate) fn after_look_up(facts: &Facts, invoice: &LaneInvoice, outcome: &LookUpOutcome) -> AfterLookUp {
+pub(crate) fn after_look_up(
+    facts: &Facts,
+    invoice: &LaneInvoice,
+    outcome: &LookUpOutcome,
+) -> AfterLookUp {
     match outcome {
         LookUpOutcome::Found(sale) => found(invoice, sale),
         LookUpOutcome::Absent(answer) => absent(facts, invoice, answer),
         LookUpOutcome::NoAnswer(_) if unsettled(facts, &invoice.history) => {
-            AfterLookUp::Halt(resolve(invoice, "for an hour KRA did not tell whether it has the number"))
+            AfterLookUp::Halt(resolve(
+                invoice,
+                "for an hour KRA did not tell whether it has the number",
+            ))
         }
-        LookUpOutcome::NoAnswer(answer) => {
-            AfterLookUp::Wait { nothing_learnt: true, at_least: answer.retry_after }
-        }
-        LookUpOutcome::Unsupported => AfterLookUp::Wait { nothing_learnt: true, at_least: None },
+        LookUpOutcome::NoAnswer(answer) => AfterLookUp::Wait {
+            nothing_learnt: true,
+            at_least: answer.retry_after,
+        },
+        LookUpOutcome::Unsupported => AfterLookUp::Wait {
+            nothing_learnt: true,
+            at_least: None,
+        },
         LookUpOutcome::Halt { reason, answer } => {
             AfterLookUp::Halt(device_trouble(invoice.device, *reason, answer))
         }
@@ -169,9 +210,10 @@ pub(crate) fn after_look_up(facts: &Facts, invoice: &LaneInvoice, outcome: &Look
 
 fn found(invoice: &LaneInvoice, sale: &FoundSale) -> AfterLookUp {
     match sale.invoice_id() {
-        _ if sale.invoice_no != invoice.invoice_no => {
-            AfterLookUp::Wait { nothing_learnt: true, at_least: None }
-        }
+        _ if sale.invoice_no != invoice.invoice_no => AfterLookUp::Wait {
+            nothing_learnt: true,
+            at_least: None,
+        },
         Some(id) if id != invoice.id => AfterLookUp::GiveTo(id, sale.receipt.clone()),
         Some(_) if sale.total.is_none_or(|total| total == invoice.total) => {
             AfterLookUp::Accept(sale.receipt.clone())
@@ -185,17 +227,27 @@ fn absent(facts: &Facts, invoice: &LaneInvoice, answer: &Answer) -> AfterLookUp 
     let history = &invoice.history;
     if let Some(since) = history.hidden_since {
         if facts.now.duration_since(since) < HIDDEN_MAX {
-            return AfterLookUp::Wait { nothing_learnt: false, at_least: answer.retry_after };
+            return AfterLookUp::Wait {
+                nothing_learnt: false,
+                at_least: answer.retry_after,
+            };
         }
-        let what = "KRA says the number is taken, and for 15 minutes its look-ups have not shown it";
+        let what =
+            "KRA says the number is taken, and for 15 minutes its look-ups have not shown it";
         return AfterLookUp::Halt(resolve(invoice, what));
     }
     if history.refused {
-        return AfterLookUp::Bury(Burial { cause: DeadCause::Refused, strikes: history.strikes });
+        return AfterLookUp::Bury(Burial {
+            cause: DeadCause::Refused,
+            strikes: history.strikes,
+        });
     }
     let tally = count(facts, history);
     if tally.strikes >= facts.strikes_max {
-        AfterLookUp::Bury(Burial { cause: DeadCause::Exhausted, strikes: tally.strikes })
+        AfterLookUp::Bury(Burial {
+            cause: DeadCause::Exhausted,
+            strikes: tally.strikes,
+        })
     } else if tally.rounds >= ROUNDS_MAX {
         AfterLookUp::StepAside(tally)
     } else {
@@ -206,12 +258,16 @@ fn absent(facts: &Facts, invoice: &LaneInvoice, answer: &Answer) -> AfterLookUp 
 /// A strike is a failure while the host took another sale since the last one; any other is a round (D12).
 fn count(facts: &Facts, history: &History) -> Tally {
     match history.strike_mark {
-        Some(_) if facts.proof.took_another && facts.breaker_closed => {
-            Tally { strikes: history.strikes + 1, rounds: 0, mark: facts.now }
-        }
-        mark => {
-            Tally { strikes: history.strikes, rounds: history.rounds + 1, mark: mark.unwrap_or(facts.now) }
-        }
+        Some(_) if facts.proof.took_another && facts.breaker_closed => Tally {
+            strikes: history.strikes + 1,
+            rounds: 0,
+            mark: facts.now,
+        },
+        mark => Tally {
+            strikes: history.strikes,
+            rounds: history.rounds + 1,
+            mark: mark.unwrap_or(facts.now),
+        },
     }
 }
 
@@ -233,7 +289,10 @@ pub(crate) fn foreign(invoice: &LaneInvoice) -> String {
 }
 
 fn probably_accepted(invoice: &LaneInvoice, answer: &Answer) -> String {
-    resolve(invoice, &format!("probably accepted, receipt lost ({answer})"))
+    resolve(
+        invoice,
+        &format!("probably accepted, receipt lost ({answer})"),
+    )
 }
 
 pub(crate) fn resolve(invoice: &LaneInvoice, what: &str) -> String {

@@ -5,7 +5,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use risiti_domain::InvoiceId;
 use risiti_etims::{LookUpOutcome, Receipt, SaleDocument, SendOutcome, receipt_url, sale_body};
-use risiti_ledger::{Adoption, AnsweredSend, Breaker, HostProof, LaneInvoice, LedgerError, StoredReceipt};
+use risiti_ledger::{
+    Adoption, AnsweredSend, Breaker, HostProof, LaneInvoice, LedgerError, StoredReceipt,
+};
 
 use crate::calls::send_verdict;
 use crate::decide::{self, AfterLookUp, AfterSend, Burial, Facts, Step, Then};
@@ -30,7 +32,11 @@ impl Lane<'_> {
 
     async fn send(&mut self, invoice: &LaneInvoice, now: Timestamp) -> Result<Next, LedgerError> {
         let lanes = self.lanes;
-        let Some(permit) = lanes.hosts.enter(&self.host, &mut self.trial, &lanes.shutdown).await? else {
+        let Some(permit) = lanes
+            .hosts
+            .enter(&self.host, &mut self.trial, &lanes.shutdown)
+            .await?
+        else {
             return Ok(Next::NotNow);
         };
         self.warm_up().await;
@@ -40,9 +46,19 @@ impl Lane<'_> {
             None => sale_body(self.profile, &document(invoice, first_sent_at)),
         };
         let asked = Instant::now();
-        let begun =
-            lanes.ledger.begin_send(self.claim, invoice.id, invoice.invoice_no, &body, first_sent_at).await?;
-        let Some(submission) = begun else { return Ok(Next::NotNow) };
+        let begun = lanes
+            .ledger
+            .begin_send(
+                self.claim,
+                invoice.id,
+                invoice.invoice_no,
+                &body,
+                first_sent_at,
+            )
+            .await?;
+        let Some(submission) = begun else {
+            return Ok(Next::NotNow);
+        };
         self.held.confirm(asked);
         if !self.held.is_fresh() || !self.host.is_fresh() {
             return Ok(Next::NotNow);
@@ -54,7 +70,15 @@ impl Lane<'_> {
         drop(permit);
         let written = self.sent(invoice, submission, &outcome).await;
         // After the outcome, which matters more.
-        lanes.hosts.report(&self.host, &mut self.trial, self.claim.device, send_verdict(&outcome)).await?;
+        lanes
+            .hosts
+            .report(
+                &self.host,
+                &mut self.trial,
+                self.claim.device,
+                send_verdict(&outcome),
+            )
+            .await?;
         written
     }
 
@@ -64,10 +88,18 @@ impl Lane<'_> {
         submission: i64,
         outcome: &SendOutcome,
     ) -> Result<Next, LedgerError> {
-        let facts = self.facts(invoice, self.needs_proof_of_send(invoice)).await?;
+        let facts = self
+            .facts(invoice, self.needs_proof_of_send(invoice))
+            .await?;
         match decide::after_send(&facts, invoice, outcome) {
             AfterSend::Accept(receipt) => self.accept(invoice, Some(submission), &receipt).await,
-            AfterSend::Record { word, settled, taken, refused, then } => {
+            AfterSend::Record {
+                word,
+                settled,
+                taken,
+                refused,
+                then,
+            } => {
                 let answer = outcome.answer().cloned().unwrap_or_default();
                 tracing::info!(
                     attempt = invoice.history.attempts + 1, outcome = outcome.as_str(), %answer, "sale not accepted"
@@ -96,7 +128,11 @@ impl Lane<'_> {
         }
     }
 
-    pub(crate) async fn then(&mut self, then: Then, pause: Option<Duration>) -> Result<Next, LedgerError> {
+    pub(crate) async fn then(
+        &mut self,
+        then: Then,
+        pause: Option<Duration>,
+    ) -> Result<Next, LedgerError> {
         match then {
             Then::GoOn => Ok(Next::GoOn),
             Then::Wait(_) => Ok(self.sleep(pause).await),
@@ -107,26 +143,55 @@ impl Lane<'_> {
         }
     }
 
-    async fn look_up(&mut self, invoice: &LaneInvoice, now: Timestamp) -> Result<Next, LedgerError> {
-        let Some(outcome) = self.ask(invoice.invoice_no).await? else { return Ok(Next::NotNow) };
-        let facts = self.facts(invoice, !matches!(outcome, LookUpOutcome::Found(_))).await?;
+    async fn look_up(
+        &mut self,
+        invoice: &LaneInvoice,
+        now: Timestamp,
+    ) -> Result<Next, LedgerError> {
+        let Some(outcome) = self.ask(invoice.invoice_no).await? else {
+            return Ok(Next::NotNow);
+        };
+        let facts = self
+            .facts(invoice, !matches!(outcome, LookUpOutcome::Found(_)))
+            .await?;
         tracing::info!(outcome = look_up_word(&outcome), "looked up");
         let (lanes, claim) = (self.lanes, self.claim);
         let written = match decide::after_look_up(&facts, invoice, &outcome) {
-            AfterLookUp::Accept(receipt) if invoice.out => return self.accept(invoice, None, &receipt).await,
+            AfterLookUp::Accept(receipt) if invoice.out => {
+                return self.accept(invoice, None, &receipt).await;
+            }
             AfterLookUp::Accept(receipt) => return self.give(invoice, invoice.id, &receipt).await,
-            AfterLookUp::GiveTo(owner, receipt) => return self.give(invoice, owner, &receipt).await,
+            AfterLookUp::GiveTo(owner, receipt) => {
+                return self.give(invoice, owner, &receipt).await;
+            }
             AfterLookUp::Halt(reason) => return self.then(Then::Halt(reason), None).await,
-            AfterLookUp::Wait { nothing_learnt, at_least } => {
+            AfterLookUp::Wait {
+                nothing_learnt,
+                at_least,
+            } => {
                 let pause = self.pause(invoice, at_least);
-                let written = lanes.ledger.lane_waits(claim, invoice.id, nothing_learnt, Some(pause)).await?;
-                return Ok(if written { self.sleep(Some(pause)).await } else { Next::Stop });
+                let written = lanes
+                    .ledger
+                    .lane_waits(claim, invoice.id, nothing_learnt, Some(pause))
+                    .await?;
+                return Ok(if written {
+                    self.sleep(Some(pause)).await
+                } else {
+                    Next::Stop
+                });
             }
             // Not sent yet in this turn, so there is nothing to count.
             _ if !invoice.out => return self.send(invoice, now).await,
             AfterLookUp::Bury(burial) => return self.bury(invoice, burial).await,
-            AfterLookUp::Resend(tally) => lanes.ledger.looked_up_absent(claim, invoice.id, tally).await?,
-            AfterLookUp::StepAside(tally) => lanes.ledger.step_aside(claim, invoice.id, tally).await?,
+            AfterLookUp::Resend(tally) => {
+                lanes
+                    .ledger
+                    .looked_up_absent(claim, invoice.id, tally)
+                    .await?
+            }
+            AfterLookUp::StepAside(tally) => {
+                lanes.ledger.step_aside(claim, invoice.id, tally).await?
+            }
         };
         Ok(if written { Next::GoOn } else { Next::Stop })
     }
@@ -139,7 +204,12 @@ impl Lane<'_> {
         receipt: &Receipt,
     ) -> Result<Next, LedgerError> {
         let (no, receipt) = (invoice.invoice_no, self.stored(receipt));
-        let reason = match self.lanes.ledger.adopt(self.claim, owner, no, &receipt).await? {
+        let reason = match self
+            .lanes
+            .ledger
+            .adopt(self.claim, owner, no, &receipt)
+            .await?
+        {
             Adoption::Adopted => {
                 tracing::info!(owner = %owner, receipt_no = receipt.receipt_no, adopted = true, "receipt issued");
                 return Ok(Next::Done);
@@ -162,11 +232,18 @@ impl Lane<'_> {
     ) -> Result<Next, LedgerError> {
         let (lanes, stored) = (self.lanes, self.stored(receipt));
         let (id, no) = (invoice.id, invoice.invoice_no);
-        let written = lanes.ledger.invoice_accepted(self.claim, id, no, submission, &stored).await?;
+        let written = lanes
+            .ledger
+            .invoice_accepted(self.claim, id, no, submission, &stored)
+            .await?;
         if !written {
             return Ok(Next::Stop);
         }
-        tracing::info!(receipt_no = receipt.receipt_no, adopted = submission.is_none(), "receipt issued");
+        tracing::info!(
+            receipt_no = receipt.receipt_no,
+            adopted = submission.is_none(),
+            "receipt issued"
+        );
         Ok(Next::Done)
     }
 
@@ -175,16 +252,30 @@ impl Lane<'_> {
         let lanes = self.lanes;
         let message = letters::message(invoice, &burial);
         let target = risiti_queue::Target::Dead;
-        if let Err(error) = lanes.publisher.publish(target, message, lanes.publish_timeout).await {
+        if let Err(error) = lanes
+            .publisher
+            .publish(target, message, lanes.publish_timeout)
+            .await
+        {
             tracing::warn!(%error, "dead letter not published, its lane waits");
             let pause = self.pause(invoice, None);
-            lanes.ledger.lane_waits(self.claim, invoice.id, false, Some(pause)).await?;
+            lanes
+                .ledger
+                .lane_waits(self.claim, invoice.id, false, Some(pause))
+                .await?;
             return Ok(Next::Stop);
         }
         let history = &invoice.history;
-        let (code, text) = (history.last_code.as_deref(), history.last_error.as_deref().unwrap_or_default());
+        let (code, text) = (
+            history.last_code.as_deref(),
+            history.last_error.as_deref().unwrap_or_default(),
+        );
         let (cause, strikes) = (burial.cause, burial.strikes);
-        if !lanes.ledger.invoice_dead(self.claim, invoice.id, cause, strikes, code, text).await? {
+        if !lanes
+            .ledger
+            .invoice_dead(self.claim, invoice.id, cause, strikes, code, text)
+            .await?
+        {
             return Ok(Next::Stop);
         }
         lanes.metrics.dead_letter(cause);
@@ -205,7 +296,10 @@ impl Lane<'_> {
     }
 
     fn pause(&self, invoice: &LaneInvoice, at_least: Option<Duration>) -> Duration {
-        let pause = self.lanes.backoff.pause(invoice.lane_failures.saturating_add(1));
+        let pause = self
+            .lanes
+            .backoff
+            .pause(invoice.lane_failures.saturating_add(1));
         pause.max(at_least.unwrap_or_default())
     }
 
@@ -213,9 +307,15 @@ impl Lane<'_> {
         let now = Timestamp::now();
         let proof = if with_proof {
             let mark = invoice.history.strike_mark.unwrap_or(now);
-            self.lanes.ledger.host_proof(&self.claim.host, mark, invoice.id).await?
+            self.lanes
+                .ledger
+                .host_proof(&self.claim.host, mark, invoice.id)
+                .await?
         } else {
-            HostProof { took_another: false, answers: false }
+            HostProof {
+                took_another: false,
+                answers: false,
+            }
         };
         Ok(Facts {
             dialect: self.profile.dialect,

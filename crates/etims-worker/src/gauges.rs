@@ -40,7 +40,10 @@ mod tests {
     #[test]
     fn reading_that_takes_long_is_done_seldom() {
         assert_eq!(pause_after(Duration::from_millis(10)), INTERVAL);
-        assert_eq!(pause_after(Duration::from_secs(3)), Duration::from_secs(150));
+        assert_eq!(
+            pause_after(Duration::from_secs(3)),
+            Duration::from_secs(150)
+        );
         assert_eq!(pause_after(Duration::MAX), Duration::MAX);
     }
 }

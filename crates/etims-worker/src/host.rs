@@ -67,7 +67,11 @@ impl Host {
             only_lane: None,
             answered: false,
         };
-        Self { name: name.to_owned(), state: Mutex::new(state), changed: Notify::new() }
+        Self {
+            name: name.to_owned(),
+            state: Mutex::new(state),
+            changed: Notify::new(),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -188,7 +192,8 @@ impl State {
     /// A worker that was not heard of for half the expiry may have lost its share by the time a call of its
     /// arrives. On this process' own clock: a frozen one cannot know how long it slept otherwise.
     fn fresh(&self) -> bool {
-        self.heartbeat.is_some_and(|sent| sent.elapsed() < HEARTBEAT_EXPIRY / 2)
+        self.heartbeat
+            .is_some_and(|sent| sent.elapsed() < HEARTBEAT_EXPIRY / 2)
     }
 }
 
@@ -210,7 +215,12 @@ mod tests {
     use super::*;
 
     fn others(others: u32, taken: u32) -> HostShares {
-        HostShares { host: "kra:443".to_owned(), others, taken, before: 0 }
+        HostShares {
+            host: "kra:443".to_owned(),
+            others,
+            taken,
+            before: 0,
+        }
     }
 
     fn host_with(share: u32) -> Arc<Host> {
@@ -250,7 +260,11 @@ mod tests {
     fn a_lower_share_holds_at_once_and_still_counts_the_calls_under_way() {
         let host = host_with(4);
         let held: Vec<_> = (0..4).map(|_| call(&host).unwrap()).collect();
-        assert_eq!(host.settle(&others(1, 0), 4), (2, 4), "four calls are under way");
+        assert_eq!(
+            host.settle(&others(1, 0), 4),
+            (2, 4),
+            "four calls are under way"
+        );
         drop(held);
         assert_eq!(host.settle(&others(1, 0), 4), (2, 2));
         let held: Vec<_> = (0..4).map_while(|_| call(&host)).collect();
@@ -272,7 +286,11 @@ mod tests {
         let host = host_with(5);
         assert_eq!((host.failed(3, None), host.failed(3, None)), (None, None));
         host.worked();
-        let failed = [host.failed(3, None), host.failed(3, None), host.failed(3, None)];
+        let failed = [
+            host.failed(3, None),
+            host.failed(3, None),
+            host.failed(3, None),
+        ];
         assert_eq!(failed, [None, None, Some(1)]);
     }
 
@@ -293,9 +311,14 @@ mod tests {
         host.opened(Duration::from_secs(60));
         assert!(matches!(host.admit(false), Admission::Open));
         host.opened(Duration::ZERO);
-        let Admission::Trial(_permit, trial) = host.admit(false) else { panic!("no trial") };
+        let Admission::Trial(_permit, trial) = host.admit(false) else {
+            panic!("no trial")
+        };
         assert!(matches!(host.admit(false), Admission::Open));
-        assert!(matches!(host.admit(true), Admission::Call(_)), "the trial's own next call");
+        assert!(
+            matches!(host.admit(true), Admission::Call(_)),
+            "the trial's own next call"
+        );
         drop(trial);
         assert!(matches!(host.admit(false), Admission::Trial(..)));
     }

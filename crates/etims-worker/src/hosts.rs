@@ -58,16 +58,30 @@ pub(crate) struct Trial {
 
 impl Hosts {
     pub(crate) fn new(ledger: Ledger, worker: Uuid, metrics: Metrics, rules: HostRules) -> Self {
-        Self { ledger, worker, metrics, rules, hosts: Mutex::default() }
+        Self {
+            ledger,
+            worker,
+            metrics,
+            rules,
+            hosts: Mutex::default(),
+        }
     }
 
     pub(crate) fn host(&self, name: &str) -> Arc<Host> {
         let mut hosts = self.hosts.lock().unwrap_or_else(PoisonError::into_inner);
-        hosts.entry(name.to_owned()).or_insert_with(|| Arc::new(Host::new(name))).clone()
+        hosts
+            .entry(name.to_owned())
+            .or_insert_with(|| Arc::new(Host::new(name)))
+            .clone()
     }
 
     fn all(&self) -> Vec<Arc<Host>> {
-        self.hosts.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect()
+        self.hosts
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .values()
+            .cloned()
+            .collect()
     }
 
     /// A place under the cap; `None` when there is none to be had now.
@@ -87,12 +101,19 @@ impl Hosts {
                 Admission::Open => return Ok(None),
                 Admission::Trial(permit, here) => {
                     let limit = self.rules.call_timeout * 2 + TRIAL_SLACK;
-                    if !self.ledger.begin_trial(&host.name, self.worker, limit).await? {
+                    if !self
+                        .ledger
+                        .begin_trial(&host.name, self.worker, limit)
+                        .await?
+                    {
                         return Ok(None);
                     }
                     tracing::info!(host = host.name, "trying whether the host works again");
                     self.metrics.breaker(&host.name, Breaker::Trying);
-                    *trial = Trial { here: Some(here), answered: false };
+                    *trial = Trial {
+                        here: Some(here),
+                        answered: false,
+                    };
                     return Ok(Some(permit));
                 }
                 Admission::Full => {}
@@ -128,11 +149,12 @@ impl Hosts {
                 *trial = Trial::default();
                 opened
             }
-            Verdict::Fails { spoke } => match host.failed(self.rules.breaker_failures, spoke.then_some(lane))
-            {
-                Some(step) => self.open(host, step).await,
-                None => Ok(()),
-            },
+            Verdict::Fails { spoke } => {
+                match host.failed(self.rules.breaker_failures, spoke.then_some(lane)) {
+                    Some(step) => self.open(host, step).await,
+                    None => Ok(()),
+                }
+            }
         }
     }
 
@@ -150,8 +172,15 @@ impl Hosts {
             *trial = Trial::default();
             return self.open(host, host.next_step()).await;
         }
-        if self.ledger.close_breaker(&host.name, self.worker, lane).await? {
-            tracing::info!(host = host.name, "the host works again, its breaker is closed");
+        if self
+            .ledger
+            .close_breaker(&host.name, self.worker, lane)
+            .await?
+        {
+            tracing::info!(
+                host = host.name,
+                "the host works again, its breaker is closed"
+            );
             host.closed();
             self.metrics.breaker(&host.name, Breaker::Closed);
         }
@@ -162,7 +191,11 @@ impl Hosts {
     async fn open(&self, host: &Arc<Host>, step: u32) -> Result<(), LedgerError> {
         let pause = breaker_pause(self.rules.breaker_pause, self.rules.retry_max, step);
         host.opened(pause);
-        if self.ledger.open_breaker(&host.name, self.worker, pause).await? {
+        if self
+            .ledger
+            .open_breaker(&host.name, self.worker, pause)
+            .await?
+        {
             tracing::warn!(
                 host = host.name,
                 pause_ms = pause.as_millis(),
@@ -214,13 +247,19 @@ impl Hosts {
         }
         let answered = self.all().into_iter().filter(|host| host.take_answered());
         let answered: Vec<String> = answered.map(|host| host.name.clone()).collect();
-        if answered.is_empty() { Ok(()) } else { self.ledger.hosts_answered(&answered).await }
+        if answered.is_empty() {
+            Ok(())
+        } else {
+            self.ledger.hosts_answered(&answered).await
+        }
     }
 }
 
 /// Half of it fixed, so that a dead host is left alone; half of it drawn, so that workers spread out.
 fn breaker_pause(first: Duration, longest: Duration, step: u32) -> Duration {
-    let full = first.saturating_mul(1 << (step - 1).min(16)).min(longest.max(first));
+    let full = first
+        .saturating_mul(1 << (step - 1).min(16))
+        .min(longest.max(first));
     let fixed = full / 2;
     fixed + rand::rng().random_range(Duration::ZERO..=full - fixed)
 }
@@ -236,7 +275,10 @@ mod tests {
             let full = first.saturating_mul(1 << (step - 1).min(5)).min(longest);
             for _ in 0..50 {
                 let pause = breaker_pause(first, longest, step);
-                assert!(pause >= full / 2 && pause <= full, "step {step}: {pause:?} of {full:?}");
+                assert!(
+                    pause >= full / 2 && pause <= full,
+                    "step {step}: {pause:?} of {full:?}"
+                );
             }
         }
     }

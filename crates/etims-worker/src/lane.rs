@@ -73,19 +73,29 @@ impl Lanes {
     /// Works a lane if it is to be had; either way its token is spent.
     pub(crate) async fn quantum(&self, device: DeviceId) -> Result<(), LedgerError> {
         let asked = Instant::now();
-        let Some(claim) = self.ledger.claim_lane(device, self.worker).await? else { return Ok(()) };
+        let Some(claim) = self.ledger.claim_lane(device, self.worker).await? else {
+            return Ok(());
+        };
         let held = self.leases.hold(&claim, asked);
         let worked = self.work(&claim, &held).await;
         drop(held);
         let pause = match &worked {
-            Ok(Next::NotNow) if !self.shutdown.is_cancelled() => Some(self.backoff.pause(NOT_NOW_STEP)),
+            Ok(Next::NotNow) if !self.shutdown.is_cancelled() => {
+                Some(self.backoff.pause(NOT_NOW_STEP))
+            }
             Ok(_) => None,
             Err(_) => Some(self.backoff.pause(ABANDONED_STEP)),
         };
         match pause {
             Some(pause) => self.ledger.abandon_lane(&claim, pause).await?,
             None if self.ledger.release_lane(&claim).await? => {
-                tokens::publish(&self.ledger, &self.publisher, self.publish_timeout, &[device]).await;
+                tokens::publish(
+                    &self.ledger,
+                    &self.publisher,
+                    self.publish_timeout,
+                    &[device],
+                )
+                .await;
             }
             None => {}
         }
@@ -94,9 +104,18 @@ impl Lanes {
 
     /// How the last step ended.
     async fn work(&self, claim: &Claim, held: &Held<'_>) -> Result<Next, LedgerError> {
-        let Some(profile) = self.profile(claim).await? else { return Ok(Next::Stop) };
+        let Some(profile) = self.profile(claim).await? else {
+            return Ok(Next::Stop);
+        };
         let host = self.hosts.host(&claim.host);
-        let mut lane = Lane { lanes: self, claim, held, profile: &profile, host, trial: Trial::default() };
+        let mut lane = Lane {
+            lanes: self,
+            claim,
+            held,
+            profile: &profile,
+            host,
+            trial: Trial::default(),
+        };
         let started = Instant::now();
         let (mut done, mut steps, mut last) = (0, 0, Next::GoOn);
         while done < QUANTUM_INVOICES && steps < QUANTUM_STEPS && started.elapsed() < QUANTUM {
@@ -111,7 +130,9 @@ impl Lanes {
             }
             steps += 1;
         }
-        self.hosts.end_trial(&lane.host, &mut lane.trial, claim.device).await?;
+        self.hosts
+            .end_trial(&lane.host, &mut lane.trial, claim.device)
+            .await?;
         Ok(last)
     }
 
@@ -121,7 +142,10 @@ impl Lanes {
         let (problem, remedy) = match self.ledger.device(device, &self.vault).await {
             Ok(Some(stored)) => match profile(stored) {
                 Ok(profile) => return Ok(Some(profile)),
-                Err(bad) => (bad.to_string(), format!("`risiti-admin device update {device}`")),
+                Err(bad) => (
+                    bad.to_string(),
+                    format!("`risiti-admin device update {device}`"),
+                ),
             },
             Ok(None) => return Ok(None),
             Err(error @ (LedgerError::Vault(_) | LedgerError::Stored { .. })) => {
@@ -133,7 +157,11 @@ impl Lanes {
             }
             Err(error) => return Err(error),
         };
-        self.halt(claim, &format!("the device cannot be read: {problem}; {remedy}")).await?;
+        self.halt(
+            claim,
+            &format!("the device cannot be read: {problem}; {remedy}"),
+        )
+        .await?;
         Ok(None)
     }
 
@@ -162,7 +190,9 @@ impl Lane<'_> {
                     invoice_no = invoice.invoice_no, event_id = invoice.event_id.map(tracing::field::display),
                     trace_id = invoice.trace_id,
                 );
-                self.invoice(&invoice, Timestamp::now()).instrument(span).await
+                self.invoice(&invoice, Timestamp::now())
+                    .instrument(span)
+                    .await
             }
         }
     }

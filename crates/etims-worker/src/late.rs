@@ -15,11 +15,16 @@ impl Lane<'_> {
     /// For an invoice that gave its number up, dead or to be discarded (protocol D10, E4).
     pub(crate) async fn late_look_up(&mut self, late: &LateLookUp) -> Result<Next, LedgerError> {
         let (ledger, claim) = (&self.lanes.ledger, self.claim);
-        let Some(outcome) = self.ask(late.invoice_no).await? else { return Ok(Next::NotNow) };
+        let Some(outcome) = self.ask(late.invoice_no).await? else {
+            return Ok(Next::NotNow);
+        };
         let done = match outcome {
             LookUpOutcome::Found(sale) if sale.invoice_id() == Some(late.invoice) => {
                 let receipt = self.stored(&sale.receipt);
-                match ledger.adopt(claim, late.invoice, late.invoice_no, &receipt).await? {
+                match ledger
+                    .adopt(claim, late.invoice, late.invoice_no, &receipt)
+                    .await?
+                {
                     Adoption::Adopted => {
                         tracing::info!(invoice_id = %late.invoice, invoice_no = late.invoice_no, adopted = true, "receipt issued");
                         return Ok(Next::Done);
@@ -40,8 +45,12 @@ impl Lane<'_> {
             LookUpOutcome::Found(_) | LookUpOutcome::Absent(_) => {
                 ledger.late_look_up_absent(claim, late).await?
             }
-            LookUpOutcome::NoAnswer(_) | LookUpOutcome::Unsupported | LookUpOutcome::Halt { .. } => {
-                ledger.postpone_look_up(claim, late.invoice, late.invoice_no, PAUSE).await?;
+            LookUpOutcome::NoAnswer(_)
+            | LookUpOutcome::Unsupported
+            | LookUpOutcome::Halt { .. } => {
+                ledger
+                    .postpone_look_up(claim, late.invoice, late.invoice_no, PAUSE)
+                    .await?;
                 true
             }
         };

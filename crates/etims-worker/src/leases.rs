@@ -33,9 +33,16 @@ impl Leases {
     /// `asked`: when the claim was asked for, not when it was had.
     pub(crate) fn hold(&self, claim: &Claim, asked: Instant) -> Held<'_> {
         let confirmed = Arc::new(Mutex::new(asked));
-        let entry = Entry { device: claim.device, confirmed: confirmed.clone() };
+        let entry = Entry {
+            device: claim.device,
+            confirmed: confirmed.clone(),
+        };
         self.entries().insert(claim.claim_id, entry);
-        Held { leases: self, claim_id: claim.claim_id, confirmed }
+        Held {
+            leases: self,
+            claim_id: claim.claim_id,
+            confirmed,
+        }
     }
 
     /// Until the end.
@@ -45,7 +52,11 @@ impl Leases {
                 () = tokio::time::sleep(RENEWAL) => {}
                 () = end.cancelled() => return,
             }
-            let claims: Vec<_> = self.entries().iter().map(|(claim, entry)| (entry.device, *claim)).collect();
+            let claims: Vec<_> = self
+                .entries()
+                .iter()
+                .map(|(claim, entry)| (entry.device, *claim))
+                .collect();
             if claims.is_empty() {
                 continue;
             }
@@ -77,7 +88,11 @@ impl Held<'_> {
 
     /// Not so old that somebody else may hold the lane by the time a call arrives (protocol D5).
     pub(crate) fn is_fresh(&self) -> bool {
-        self.confirmed.lock().unwrap_or_else(PoisonError::into_inner).elapsed() < LEASE / 2
+        self.confirmed
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .elapsed()
+            < LEASE / 2
     }
 }
 

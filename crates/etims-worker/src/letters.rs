@@ -15,7 +15,10 @@ pub(crate) fn message(invoice: &LaneInvoice, burial: &Burial) -> Message {
     let mut headers = BTreeMap::from([
         ("risiti-dead-letter-id", id.to_string()),
         ("risiti-cause", burial.cause.to_string()),
-        ("risiti-message", history.last_error.clone().unwrap_or_default()),
+        (
+            "risiti-message",
+            history.last_error.clone().unwrap_or_default(),
+        ),
         ("risiti-attempts", history.attempts.to_string()),
         ("risiti-invoice", invoice.id.to_string()),
         ("risiti-device", invoice.device.to_string()),
@@ -29,7 +32,14 @@ pub(crate) fn message(invoice: &LaneInvoice, burial: &Burial) -> Message {
     }
     Message {
         id,
-        headers: headers.into_iter().map(|(name, value)| (name.to_owned(), value)).collect(),
-        body: invoice.body.clone().unwrap_or_else(|| b"{}".to_vec()).into(),
+        headers: headers
+            .into_iter()
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect(),
+        body: invoice
+            .body
+            .clone()
+            .unwrap_or_else(|| b"{}".to_vec())
+            .into(),
     }
 }

@@ -51,8 +51,18 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
     settings.lanes.check()?;
     context.readiness.expect(&["broker", "database"]);
     let (vault, broker) = (open_vault(&settings)?, open_broker(&settings)?);
-    let (ledger, keeper) = (open_ledger(&settings, POOL_SIZE)?, open_ledger(&settings, KEEPER_POOL_SIZE)?);
-    let lanes = Arc::new(lanes(&settings, &context, ledger, keeper.clone(), vault, &broker)?);
+    let (ledger, keeper) = (
+        open_ledger(&settings, POOL_SIZE)?,
+        open_ledger(&settings, KEEPER_POOL_SIZE)?,
+    );
+    let lanes = Arc::new(lanes(
+        &settings,
+        &context,
+        ledger,
+        keeper.clone(),
+        vault,
+        &broker,
+    )?);
     let database = Database::new();
     // What keeps the lanes in hand alive goes on until the last of them is let go.
     let end = CancellationToken::new();
@@ -140,8 +150,12 @@ fn open_ledger(settings: &Settings, pool_size: usize) -> Result<Ledger, BadSetti
 
 fn open_vault(settings: &Settings) -> Result<Vault, BadSetting> {
     let keys = &settings.credentials;
-    Vault::new(&keys.credentials_key, keys.credentials_key_old.as_ref())
-        .map_err(|error| BadSetting::new("--credentials-key (RISITI_CREDENTIALS_KEY)", error.to_string()))
+    Vault::new(&keys.credentials_key, keys.credentials_key_old.as_ref()).map_err(|error| {
+        BadSetting::new(
+            "--credentials-key (RISITI_CREDENTIALS_KEY)",
+            error.to_string(),
+        )
+    })
 }
 
 /// Not under the shutdown token: what is held at the signal is still acknowledged.
@@ -149,6 +163,11 @@ fn open_broker(settings: &Settings) -> Result<Broker, BadSetting> {
     let topology = Topology::new(&settings.amqp.namespace)
         .map_err(|error| BadSetting::new("--namespace (RISITI_NAMESPACE)", error.to_string()))?;
     let url = settings.amqp.amqp_url.expose_secret();
-    Broker::start(url, topology, "risiti-etims-worker", CancellationToken::new())
-        .map_err(|error| BadSetting::new("--amqp-url (AMQP_URL)", error.to_string()))
+    Broker::start(
+        url,
+        topology,
+        "risiti-etims-worker",
+        CancellationToken::new(),
+    )
+    .map_err(|error| BadSetting::new("--amqp-url (AMQP_URL)", error.to_string()))
 }

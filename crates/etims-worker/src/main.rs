@@ -8,6 +8,8 @@ fn main() -> ExitCode {
         Ok(settings) => settings,
         Err(code) => return code,
     };
-    let boot = Boot::new("risiti-etims-worker", &settings.log).ops(&settings.ops).grace(&settings.grace);
+    let boot = Boot::new("risiti-etims-worker", &settings.log)
+        .ops(&settings.ops)
+        .grace(&settings.grace);
     risiti_service::run(boot, |context| risiti_etims_worker::run(settings, context))
 }

@@ -22,9 +22,15 @@ pub(crate) struct Metrics {
 
 impl Metrics {
     pub(crate) fn register(registry: &Registry) -> Self {
-        let dialects: Vec<&str> = Dialect::ALL.iter().map(|dialect| dialect.as_str()).collect();
+        let dialects: Vec<&str> = Dialect::ALL
+            .iter()
+            .map(|dialect| dialect.as_str())
+            .collect();
         let causes: Vec<&str> = DeadCause::ALL.iter().map(|cause| cause.as_str()).collect();
-        let invoices: Vec<&str> = InvoiceState::ALL.iter().map(|state| state.as_str()).collect();
+        let invoices: Vec<&str> = InvoiceState::ALL
+            .iter()
+            .map(|state| state.as_str())
+            .collect();
         let lanes: Vec<&str> = LaneState::ALL.iter().map(|state| state.as_str()).collect();
         let outcomes = ["ok", "retry", "refused", "unknown", "halt"];
         Self {
@@ -43,7 +49,11 @@ impl Metrics {
                 &["call"],
                 &[&["sale", "look_up"]],
             ),
-            in_flight: gauge(registry, "risiti_etims_in_flight", "Calls to KRA eTIMS under way."),
+            in_flight: gauge(
+                registry,
+                "risiti_etims_in_flight",
+                "Calls to KRA eTIMS under way.",
+            ),
             breaker: gauges(
                 registry,
                 "risiti_breaker_state",
@@ -58,8 +68,20 @@ impl Metrics {
                 &["cause"],
                 &[&causes],
             ),
-            invoices: gauges(registry, "risiti_invoices", "Invoices by state.", &["state"], &[&invoices]),
-            lanes: gauges(registry, "risiti_lanes", "Lanes by state.", &["state"], &[&lanes]),
+            invoices: gauges(
+                registry,
+                "risiti_invoices",
+                "Invoices by state.",
+                &["state"],
+                &[&invoices],
+            ),
+            lanes: gauges(
+                registry,
+                "risiti_lanes",
+                "Lanes by state.",
+                &["state"],
+                &[&lanes],
+            ),
             replayed: counter(
                 registry,
                 "risiti_replayed_total",
@@ -74,8 +96,12 @@ impl Metrics {
     }
 
     pub(crate) fn called(&self, dialect: Dialect, call: &str, outcome: &str, took: Duration) {
-        self.calls.with_label_values(&[dialect.as_str(), outcome]).inc();
-        self.call_seconds.with_label_values(&[call]).observe(took.as_secs_f64());
+        self.calls
+            .with_label_values(&[dialect.as_str(), outcome])
+            .inc();
+        self.call_seconds
+            .with_label_values(&[call])
+            .observe(took.as_secs_f64());
     }
 
     pub(crate) fn dead_letter(&self, cause: DeadCause) {
@@ -94,13 +120,20 @@ impl Metrics {
     pub(crate) fn show(&self, gauges: &LaneGauges) {
         for state in InvoiceState::ALL {
             let count = gauges.invoices.get(state).copied().unwrap_or(0);
-            self.invoices.with_label_values(&[state.as_str()]).set(count);
+            self.invoices
+                .with_label_values(&[state.as_str()])
+                .set(count);
         }
         for state in LaneState::ALL {
             let count = gauges.lanes.get(state).copied().unwrap_or(0);
             self.lanes.with_label_values(&[state.as_str()]).set(count);
         }
         self.oldest_pending.set(gauges.oldest_pending_seconds);
-        self.replayed.inc_by(gauges.replayed.unsigned_abs().saturating_sub(self.replayed.get()));
+        self.replayed.inc_by(
+            gauges
+                .replayed
+                .unsigned_abs()
+                .saturating_sub(self.replayed.get()),
+        );
     }
 }

@@ -22,7 +22,11 @@ pub(crate) fn profile(device: Device) -> Result<DeviceProfile, BadUrl> {
         dialect: device.dialect,
         environment: device.environment,
         base_url: device.base_url.parse().map_err(|_| BadUrl("base URL"))?,
-        portal_url: device.portal_url.map(|url| url.parse()).transpose().map_err(|_| BadUrl("portal URL"))?,
+        portal_url: device
+            .portal_url
+            .map(|url| url.parse())
+            .transpose()
+            .map_err(|_| BadUrl("portal URL"))?,
         token: token.transpose()?,
         pin: device.pin,
         branch: device.branch,
@@ -36,6 +40,8 @@ pub(crate) fn profile(device: Device) -> Result<DeviceProfile, BadUrl> {
             name: device.item_name,
             tax_type: device.tax_type,
         },
-        tax_rates: rates.fold(TaxRates::default(), |rates, (tax_type, rate)| rates.with(tax_type, rate)),
+        tax_rates: rates.fold(TaxRates::default(), |rates, (tax_type, rate)| {
+            rates.with(tax_type, rate)
+        }),
     })
 }

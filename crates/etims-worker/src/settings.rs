@@ -4,7 +4,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser};
 use risiti_service::{
-    AmqpArgs, BadSetting, CredentialsArgs, DatabaseArgs, GraceArgs, LogArgs, OpsArgs, parse_duration,
+    AmqpArgs, BadSetting, CredentialsArgs, DatabaseArgs, GraceArgs, LogArgs, OpsArgs,
+    parse_duration,
 };
 
 /// Files tax invoices with KRA eTIMS, one lane per device.
@@ -83,7 +84,10 @@ impl LaneArgs {
         }
         // A token is held for a call and a quantum, and no delivery over five minutes (protocol B3).
         if self.etims_timeout > Duration::from_secs(240) {
-            return Err(BadSetting::new("--etims-timeout (RISITI_ETIMS_TIMEOUT)", "must be at most 4m"));
+            return Err(BadSetting::new(
+                "--etims-timeout (RISITI_ETIMS_TIMEOUT)",
+                "must be at most 4m",
+            ));
         }
         Ok(())
     }

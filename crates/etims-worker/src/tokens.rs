@@ -16,7 +16,12 @@ const PUBLISHES_MAX: usize = 64;
 
 /// Publishes a token for each lane, all marked as having one; where that fails the mark is taken back, and
 /// the wake loop tries again.
-pub(crate) async fn publish(ledger: &Ledger, publisher: &Publisher, timeout: Duration, lanes: &[DeviceId]) {
+pub(crate) async fn publish(
+    ledger: &Ledger,
+    publisher: &Publisher,
+    timeout: Duration,
+    lanes: &[DeviceId],
+) {
     let mut failed = Vec::new();
     for some in lanes.chunks(PUBLISHES_MAX) {
         let mut publishing = JoinSet::new();

@@ -24,10 +24,15 @@ pub(crate) async fn run(lanes: &Lanes, database: &Database, broker: &Broker, int
 
 async fn once(lanes: &Lanes, broker: &Broker) {
     // A queue nobody can count is not known to be empty.
-    let empty = broker.depth(Target::Lanes).await.is_ok_and(|waiting| waiting == 0);
+    let empty = broker
+        .depth(Target::Lanes)
+        .await
+        .is_ok_and(|waiting| waiting == 0);
     match lanes.ledger.wake_lanes(empty).await {
         Ok(due) if due.is_empty() => {}
-        Ok(due) => tokens::publish(&lanes.ledger, &lanes.publisher, lanes.publish_timeout, &due).await,
+        Ok(due) => {
+            tokens::publish(&lanes.ledger, &lanes.publisher, lanes.publish_timeout, &due).await
+        }
         Err(error) => tracing::warn!(%error, "lanes were not woken"),
     }
 }

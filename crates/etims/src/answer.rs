@@ -38,10 +38,17 @@ impl Answer {
     ) -> Self {
         let (against_host, halts_if_repeated) = match class {
             Class::Unknown { against_host } => (against_host, None),
-            Class::Retry { against_host, halts_if_repeated } => (against_host, halts_if_repeated),
-            Class::Refused { .. } | Class::Taken | Class::Expected(_) | Class::Halt(_) => (false, None),
+            Class::Retry {
+                against_host,
+                halts_if_repeated,
+            } => (against_host, halts_if_repeated),
+            Class::Refused { .. } | Class::Taken | Class::Expected(_) | Class::Halt(_) => {
+                (false, None)
+            }
         };
-        let code = envelope.and_then(|envelope| envelope.code.as_deref()).map(text::code);
+        let code = envelope
+            .and_then(|envelope| envelope.code.as_deref())
+            .map(text::code);
         let too_many_views = code.as_deref() == Some("990");
         Self {
             message: match envelope {
@@ -49,7 +56,9 @@ impl Answer {
                 None => format!("{} bytes that are no JSON object", http.body.len()),
             },
             http_status: Some(http.status),
-            retry_after: http.retry_after.or(too_many_views.then_some(TOO_MANY_VIEWS_PAUSE)),
+            retry_after: http
+                .retry_after
+                .or(too_many_views.then_some(TOO_MANY_VIEWS_PAUSE)),
             code,
             against_host,
             halts_if_repeated,
@@ -58,11 +67,18 @@ impl Answer {
 
     /// For what never became an answer.
     pub(crate) fn none(message: &str, against_host: bool) -> Self {
-        Self { message: text::message(message), against_host, ..Self::default() }
+        Self {
+            message: text::message(message),
+            against_host,
+            ..Self::default()
+        }
     }
 
     pub(crate) fn with_message(self, message: &str) -> Self {
-        Self { message: message.to_owned(), ..self }
+        Self {
+            message: message.to_owned(),
+            ..self
+        }
     }
 }
 

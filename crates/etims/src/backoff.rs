@@ -16,7 +16,10 @@ pub struct Backoff {
 impl Backoff {
     /// A `first` above the ceiling counts as the ceiling.
     pub fn new(first: Duration, ceiling: Duration) -> Self {
-        Self { first: first.min(ceiling), ceiling }
+        Self {
+            first: first.min(ceiling),
+            ceiling,
+        }
     }
 
     /// The pause after so many failures in a row, counted from one.
@@ -37,7 +40,9 @@ impl Backoff {
         for _ in 1..failures.min(64) {
             pauses.next_backoff();
         }
-        pauses.next_backoff().map_or(self.ceiling, |pause| pause.min(self.ceiling))
+        pauses
+            .next_backoff()
+            .map_or(self.ceiling, |pause| pause.min(self.ceiling))
     }
 }
 
@@ -74,7 +79,10 @@ mod tests {
             tenths[(pause.as_millis() * 10 / (15 * MINUTE).as_millis()).min(9) as usize] += 1;
         }
         // A hundred each, give or take far more than chance ever does.
-        assert!(tenths.iter().all(|count| (30..300).contains(count)), "{tenths:?}");
+        assert!(
+            tenths.iter().all(|count| (30..300).contains(count)),
+            "{tenths:?}"
+        );
     }
 
     #[test]

@@ -25,9 +25,14 @@ pub(crate) enum Class {
 }
 
 const REFUSED: Class = Class::Refused { vague: false };
-const UNKNOWN: Class = Class::Unknown { against_host: false };
+const UNKNOWN: Class = Class::Unknown {
+    against_host: false,
+};
 const HOST_TROUBLE: Class = Class::Unknown { against_host: true };
-const RETRY: Class = Class::Retry { against_host: false, halts_if_repeated: None };
+const RETRY: Class = Class::Retry {
+    against_host: false,
+    halts_if_repeated: None,
+};
 
 /// By `resultCd`. Success is not judged here: it needs a receipt.
 pub(crate) fn of_code(dialect: Dialect, code: &str) -> Class {
@@ -36,7 +41,10 @@ pub(crate) fn of_code(dialect: Dialect, code: &str) -> Class {
         "896" => Class::Refused { vague: true },
         "922" => RETRY,
         // Meant for look-ups; the nearest thing to a rate limit that KRA documents.
-        "990" => Class::Retry { against_host: true, halts_if_repeated: None },
+        "990" => Class::Retry {
+            against_host: true,
+            halts_if_repeated: None,
+        },
         "921" | "994" => Class::Taken,
         // The JAR answers a resend like this, and bad credentials too: either way a person looks (D16).
         "899" if dialect == Dialect::Vscu => Class::Taken,
@@ -62,14 +70,21 @@ pub(crate) fn of_text(text: &str, invoice_no: i64) -> Option<Class> {
     }
     if let Some(expected) = expected_number(&text) {
         let next = invoice_no.checked_add(1);
-        return Some(if Some(expected) == next { Class::Taken } else { Class::Expected(expected) });
+        return Some(if Some(expected) == next {
+            Class::Taken
+        } else {
+            Class::Expected(expected)
+        });
     }
     if says(&["do not exist in your stock", "stock master"]) {
         return Some(RETRY);
     }
     if says(&["please try again later"]) {
         let halts_if_repeated = Some(HaltReason::Device);
-        return Some(Class::Retry { against_host: false, halts_if_repeated });
+        return Some(Class::Retry {
+            against_host: false,
+            halts_if_repeated,
+        });
     }
     // A credit note is sent only once its sale is filed (protocol D2), so there is nothing to wait for.
     let refused = [
@@ -94,7 +109,10 @@ pub(crate) fn of_status(status: u16, json: bool) -> Class {
         401 | 403 => Class::Halt(HaltReason::Credentials),
         404 | 405 | 415 => Class::Halt(HaltReason::Address),
         413 => REFUSED,
-        429 => Class::Retry { against_host: true, halts_if_repeated: None },
+        429 => Class::Retry {
+            against_host: true,
+            halts_if_repeated: None,
+        },
         408 | 425 => HOST_TROUBLE,
         // A refusal in words nobody has listed. "Never assume": it is this invoice's trouble, no more.
         400..=499 if json => UNKNOWN,
@@ -109,7 +127,11 @@ fn expected_number(lower_case: &str) -> Option<i64> {
     } else {
         lower_case.split_once("use the expected value:")?.1
     };
-    let digits: String = after.trim_start().chars().take_while(char::is_ascii_digit).collect();
+    let digits: String = after
+        .trim_start()
+        .chars()
+        .take_while(char::is_ascii_digit)
+        .collect();
     digits.parse().ok()
 }
 
@@ -121,12 +143,20 @@ mod tests {
     const DEVICE: Class = Class::Halt(HaltReason::Device);
     const CREDENTIALS: Class = Class::Halt(HaltReason::Credentials);
     const ADDRESS: Class = Class::Halt(HaltReason::Address);
-    const BUSY: Class = Class::Retry { against_host: true, halts_if_repeated: None };
+    const BUSY: Class = Class::Retry {
+        against_host: true,
+        halts_if_repeated: None,
+    };
 
     #[test]
     fn every_code_of_the_facts() {
         for (codes, class) in [
-            (&["891", "892", "893", "895", "910", "911", "912", "913", "995"][..], REFUSED),
+            (
+                &[
+                    "891", "892", "893", "895", "910", "911", "912", "913", "995",
+                ][..],
+                REFUSED,
+            ),
             (&["896"], Class::Refused { vague: true }),
             (&["922"], RETRY),
             (&["990"], BUSY),
@@ -150,33 +180,74 @@ mod tests {
 
     #[test]
     fn every_text_of_the_facts() {
-        let repeated = Class::Retry { against_host: false, halts_if_repeated: Some(HaltReason::Device) };
+        let repeated = Class::Retry {
+            against_host: false,
+            halts_if_repeated: Some(HaltReason::Device),
+        };
         for (text, class) in [
-            ("Invc No: 8 is invalid, use the expected value: 9", Class::Taken),
-            ("Invalid invcNo sequence, expected: 9 but found: 8", Class::Taken),
-            ("Invc No: 8 is invalid, use the expected value: 2", Class::Expected(2)),
-            ("Invalid invcNo sequence, expected: 2 but found: 8", Class::Expected(2)),
-            ("Invalid invcNo sequence, expected: 8 but found: 8", Class::Expected(8)),
-            ("Invalid taxblAmt on item: 1. Expected: 86.21, But Found: 100.00", REFUSED),
-            ("Rule taxRtB failed: Tax rate mismatch. Expected: 16.00, Found: 0.0", REFUSED),
+            (
+                "Invc No: 8 is invalid, use the expected value: 9",
+                Class::Taken,
+            ),
+            (
+                "Invalid invcNo sequence, expected: 9 but found: 8",
+                Class::Taken,
+            ),
+            (
+                "Invc No: 8 is invalid, use the expected value: 2",
+                Class::Expected(2),
+            ),
+            (
+                "Invalid invcNo sequence, expected: 2 but found: 8",
+                Class::Expected(2),
+            ),
+            (
+                "Invalid invcNo sequence, expected: 8 but found: 8",
+                Class::Expected(8),
+            ),
+            (
+                "Invalid taxblAmt on item: 1. Expected: 86.21, But Found: 100.00",
+                REFUSED,
+            ),
+            (
+                "Rule taxRtB failed: Tax rate mismatch. Expected: 16.00, Found: 0.0",
+                REFUSED,
+            ),
             ("Invalid pkg for ItemList 1. Expected: 1, Found: 2", REFUSED),
             ("tin cannot be Null", REFUSED),
             ("Expected a value for itemNm on item: 1", REFUSED),
             ("Missing RfdDt Date", REFUSED),
             ("Missing Tin", REFUSED),
-            ("Request parameter error[<modrId> : may not be empty]", REFUSED),
+            (
+                "Request parameter error[<modrId> : may not be empty]",
+                REFUSED,
+            ),
             ("required: <itemClsCd> and <itemCd>", REFUSED),
             ("Invalid RfdRsnCd", REFUSED),
-            ("orgInvcNo does not exist. Please update the field and try again", REFUSED),
-            ("Items provided under the itemList section do not exist in your stock.", RETRY),
+            (
+                "orgInvcNo does not exist. Please update the field and try again",
+                REFUSED,
+            ),
+            (
+                "Items provided under the itemList section do not exist in your stock.",
+                RETRY,
+            ),
             ("Update your stock master first", RETRY),
             ("Please try again later", repeated),
-            ("Query did not return a unique result: 3 results were returned", DEVICE),
+            (
+                "Query did not return a unique result: 3 results were returned",
+                DEVICE,
+            ),
             ("apigee_app_id cannot be Null", CREDENTIALS),
         ] {
             assert_eq!(of_text(text, 8), Some(class), "{text}");
         }
-        for text in ["", "Validation failed", "expected: 9", "use the expected value: KE1NTNO0000006"] {
+        for text in [
+            "",
+            "Validation failed",
+            "expected: 9",
+            "use the expected value: KE1NTNO0000006",
+        ] {
             assert_eq!(of_text(text, 8), None, "{text}");
         }
     }
@@ -188,10 +259,19 @@ mod tests {
             (&[404, 405, 415], ADDRESS),
             (&[413], REFUSED),
             (&[429], BUSY),
-            (&[100, 200, 204, 301, 302, 307, 408, 425, 500, 502, 503, 504, 599], HOST_TROUBLE),
+            (
+                &[
+                    100, 200, 204, 301, 302, 307, 408, 425, 500, 502, 503, 504, 599,
+                ],
+                HOST_TROUBLE,
+            ),
         ] {
             for status in statuses {
-                assert_eq!(of_status(*status, false), class, "{status} without an envelope");
+                assert_eq!(
+                    of_status(*status, false),
+                    class,
+                    "{status} without an envelope"
+                );
                 assert_eq!(of_status(*status, true), class, "{status} in an envelope");
             }
         }
@@ -217,6 +297,9 @@ mod tests {
     fn numbers_without_end_are_no_expectation() {
         let text = format!("use the expected value: {}", "9".repeat(40));
         assert_eq!(of_text(&text, 8), None);
-        assert_eq!(of_text("use the expected value: 9", i64::MAX), Some(Class::Expected(9)));
+        assert_eq!(
+            of_text("use the expected value: 9", i64::MAX),
+            Some(Class::Expected(9))
+        );
     }
 }

@@ -84,12 +84,18 @@ impl Default for ClientSettings {
 
 impl Client {
     pub fn new(settings: ClientSettings) -> Result<Self, ClientError> {
-        Ok(Self { http: Http::new(&settings)?, tokens: Tokens::default() })
+        Ok(Self {
+            http: Http::new(&settings)?,
+            tokens: Tokens::default(),
+        })
     }
 
     /// Sends a stored body under its number. One request, but for an expired token: then again with a fresh one.
     pub async fn send(&self, profile: &DeviceProfile, body: &[u8], invoice_no: i64) -> SendOutcome {
-        match self.ask(profile, Action::SaveSale, Bytes::copy_from_slice(body)).await {
+        match self
+            .ask(profile, Action::SaveSale, Bytes::copy_from_slice(body))
+            .await
+        {
             Ok(http) => sale::read(profile, &http, invoice_no),
             Err(Trouble::NotSent(answer)) => SendOutcome::NotSent(answer),
             Err(Trouble::Lost(answer)) => SendOutcome::Unknown(answer),
@@ -102,40 +108,76 @@ impl Client {
         if profile.dialect == Dialect::Vscu {
             return LookUpOutcome::Unsupported;
         }
-        let query = Query { invc_no: Some(invoice_no), ..query(profile) };
-        match self.ask(profile, Action::FindInvoice, wire::bytes(&query).into()).await {
+        let query = Query {
+            invc_no: Some(invoice_no),
+            ..query(profile)
+        };
+        match self
+            .ask(profile, Action::FindInvoice, wire::bytes(&query).into())
+            .await
+        {
             Ok(http) => look_up::read(profile, &http, invoice_no),
-            Err(Trouble::NotSent(answer) | Trouble::Lost(answer)) => LookUpOutcome::NoAnswer(answer),
+            Err(Trouble::NotSent(answer) | Trouble::Lost(answer)) => {
+                LookUpOutcome::NoAnswer(answer)
+            }
             Err(Trouble::Halt(reason, answer)) => LookUpOutcome::Halt { reason, answer },
         }
     }
 
     /// Initialises a device. Never call this in a loop: repeats damaged device records at KRA.
-    pub async fn initialise(&self, profile: &DeviceProfile) -> Result<Initialised, InitialiseError> {
-        let query = Query { dvc_srl_no: Some(&profile.serial), ..query(profile) };
-        let http = self.ask(profile, Action::Initialise, wire::bytes(&query).into()).await;
+    pub async fn initialise(
+        &self,
+        profile: &DeviceProfile,
+    ) -> Result<Initialised, InitialiseError> {
+        let query = Query {
+            dvc_srl_no: Some(&profile.serial),
+            ..query(profile)
+        };
+        let http = self
+            .ask(profile, Action::Initialise, wire::bytes(&query).into())
+            .await;
         initialise::read(profile, &http.map_err(CallError::from)?)
     }
 
     /// All of KRA's code lists.
     pub async fn code_list(&self, profile: &DeviceProfile) -> Result<CodeList, CallError> {
-        let query = Query { last_req_dt: Some(SINCE_EVER), ..query(profile) };
-        let http = self.ask(profile, Action::CodeList, wire::bytes(&query).into()).await;
+        let query = Query {
+            last_req_dt: Some(SINCE_EVER),
+            ..query(profile)
+        };
+        let http = self
+            .ask(profile, Action::CodeList, wire::bytes(&query).into())
+            .await;
         code_list::read(profile, &http?)
     }
 
     /// Gateway: fetches a token, fresh or remembered, and says whether that went well. Others need none.
     pub async fn check_token(&self, profile: &DeviceProfile) -> Result<(), CallError> {
-        let Some(settings) = profile.token.as_ref().filter(|_| profile.dialect == Dialect::Gateway) else {
+        let Some(settings) = profile
+            .token
+            .as_ref()
+            .filter(|_| profile.dialect == Dialect::Gateway)
+        else {
             return Ok(());
         };
-        self.tokens.get(&self.http, settings, None).await.map_err(Trouble::from)?;
+        self.tokens
+            .get(&self.http, settings, None)
+            .await
+            .map_err(Trouble::from)?;
         Ok(())
     }
 
     /// Tries the spellings of an action's path until one exists.
-    async fn ask(&self, profile: &DeviceProfile, action: Action, body: Bytes) -> Result<HttpAnswer, Trouble> {
-        let mut last = Err(Trouble::NotSent(Answer::none("the dialect has no such call", false)));
+    async fn ask(
+        &self,
+        profile: &DeviceProfile,
+        action: Action,
+        body: Bytes,
+    ) -> Result<HttpAnswer, Trouble> {
+        let mut last = Err(Trouble::NotSent(Answer::none(
+            "the dialect has no such call",
+            false,
+        )));
         for path in dialect::paths(profile.dialect, action) {
             last = self.ask_at(profile, action, path, body.clone()).await;
             if !last.as_ref().is_ok_and(no_such_path) {
@@ -152,11 +194,17 @@ impl Client {
         path: &str,
         body: Bytes,
     ) -> Result<HttpAnswer, Trouble> {
-        let Some(settings) = profile.token.as_ref().filter(|_| profile.dialect == Dialect::Gateway) else {
+        let Some(settings) = profile
+            .token
+            .as_ref()
+            .filter(|_| profile.dialect == Dialect::Gateway)
+        else {
             return self.post(profile, action, path, body, None).await;
         };
         let mut token = self.tokens.get(&self.http, settings, None).await?;
-        let mut http = self.post(profile, action, path, body.clone(), Some(&token.secret)).await?;
+        let mut http = self
+            .post(profile, action, path, body.clone(), Some(&token.secret))
+            .await?;
         for _ in 0..REFRESHES_MAX {
             if !refuses_token(&http) {
                 break;
@@ -165,7 +213,9 @@ impl Client {
             // nothing counts as not sent (protocol D7).
             let fresh = self.tokens.get(&self.http, settings, Some(&token)).await;
             token = fresh.map_err(|none| Trouble::from(none).after_sending())?;
-            let again = self.post(profile, action, path, body.clone(), Some(&token.secret)).await;
+            let again = self
+                .post(profile, action, path, body.clone(), Some(&token.secret))
+                .await;
             http = again.map_err(Trouble::after_sending)?;
         }
         Ok(http)
@@ -180,15 +230,22 @@ impl Client {
         token: Option<&SecretString>,
     ) -> Result<HttpAnswer, Trouble> {
         let headers = dialect::headers(profile, action, token).map_err(|unusable| {
-            Trouble::Halt(HaltReason::Credentials, Answer::none(&unusable.to_string(), false))
+            Trouble::Halt(
+                HaltReason::Credentials,
+                Answer::none(&unusable.to_string(), false),
+            )
         })?;
-        let mut request = reqwest::Request::new(Method::POST, dialect::join(&profile.base_url, path));
+        let mut request =
+            reqwest::Request::new(Method::POST, dialect::join(&profile.base_url, path));
         *request.headers_mut() = headers;
         *request.body_mut() = Some(body.into());
-        self.http.call(request).await.map_err(|failure| match failure {
-            Failure::NotSent(cause) => Trouble::NotSent(Answer::none(&cause, true)),
-            Failure::Lost(cause) => Trouble::Lost(Answer::none(&cause, true)),
-        })
+        self.http
+            .call(request)
+            .await
+            .map_err(|failure| match failure {
+                Failure::NotSent(cause) => Trouble::NotSent(Answer::none(&cause, true)),
+                Failure::Lost(cause) => Trouble::Lost(Answer::none(&cause, true)),
+            })
     }
 }
 
@@ -198,7 +255,8 @@ fn query(profile: &DeviceProfile) -> Query<'_> {
 
 /// A 404 of the host, not of KRA's own, which may put "nothing found" under any status.
 fn no_such_path(http: &HttpAnswer) -> bool {
-    http.status == 404 && Envelope::read(http.status, &http.body).is_none_or(|answer| answer.code.is_none())
+    http.status == 404
+        && Envelope::read(http.status, &http.body).is_none_or(|answer| answer.code.is_none())
 }
 
 fn refuses_token(http: &HttpAnswer) -> bool {

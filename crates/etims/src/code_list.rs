@@ -47,19 +47,26 @@ pub(crate) fn read(profile: &DeviceProfile, http: &HttpAnswer) -> Result<CodeLis
         if envelope.succeeded() {
             let classes = envelope.data.as_ref().and_then(|data| data.list("clsList"));
             return match classes {
-                Some(classes) => {
-                    Ok(CodeList { classes: classes.iter().take(ENTRIES_MAX).map(class).collect() })
-                }
+                Some(classes) => Ok(CodeList {
+                    classes: classes.iter().take(ENTRIES_MAX).map(class).collect(),
+                }),
                 None => {
-                    let unknown = Class::Unknown { against_host: false };
+                    let unknown = Class::Unknown {
+                        against_host: false,
+                    };
                     let answer = Answer::judged(&profile.secrets(), http, Some(envelope), unknown);
-                    Err(CallError::NoAnswer(answer.with_message("answered, but without a list of codes")))
+                    Err(CallError::NoAnswer(
+                        answer.with_message("answered, but without a list of codes"),
+                    ))
                 }
             };
         }
     }
     let class = sale::judge(profile, http, envelope.as_ref(), 0);
-    Err(CallError::judged(class, Answer::judged(&profile.secrets(), http, envelope.as_ref(), class)))
+    Err(CallError::judged(
+        class,
+        Answer::judged(&profile.secrets(), http, envelope.as_ref(), class),
+    ))
 }
 
 fn class(fields: &Fields<'_>) -> CodeClass {
@@ -80,17 +87,24 @@ fn value(fields: &Fields<'_>) -> CodeValue {
 }
 
 fn text_of(fields: &Fields<'_>, key: &str) -> Option<String> {
-    fields.text(key).map(|text| text::clip(&text, TEXT_CHARS_MAX))
+    fields
+        .text(key)
+        .map(|text| text::clip(&text, TEXT_CHARS_MAX))
 }
 
 impl CodeList {
     /// The rates KRA publishes (code class 04), where all five are there.
     pub fn tax_rates(&self) -> Option<TaxRates> {
         let class = self.classes.iter().find(|class| class.code == "04")?;
-        TaxType::ALL.iter().try_fold(TaxRates::default(), |rates, tax_type| {
-            let value = class.values.iter().find(|value| value.code == tax_type.as_str())?;
-            let percent = value.extra.as_ref()?.trim_end_matches('%').trim();
-            Some(rates.with(*tax_type, percent.parse().ok()?))
-        })
+        TaxType::ALL
+            .iter()
+            .try_fold(TaxRates::default(), |rates, tax_type| {
+                let value = class
+                    .values
+                    .iter()
+                    .find(|value| value.code == tax_type.as_str())?;
+                let percent = value.extra.as_ref()?.trim_end_matches('%').trim();
+                Some(rates.with(*tax_type, percent.parse().ok()?))
+            })
     }
 }

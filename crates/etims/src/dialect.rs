@@ -34,7 +34,9 @@ pub(crate) fn paths(dialect: Dialect, action: Action) -> &'static [&'static str]
         (Action::SaveSale, Dialect::Vscu) => &["/trnsSales/saveSales"],
         (Action::FindInvoice, Dialect::Legacy) => &["/selectInvoiceDetails"],
         // KRA's Postman set spells it both ways.
-        (Action::FindInvoice, Dialect::Gateway) => &["/selectInvoiceDetail", "/selectInvoiceDetails"],
+        (Action::FindInvoice, Dialect::Gateway) => {
+            &["/selectInvoiceDetail", "/selectInvoiceDetails"]
+        }
         (Action::FindInvoice, Dialect::Vscu) => &[],
     }
 }
@@ -55,21 +57,33 @@ pub(crate) fn headers(
     token: Option<&SecretString>,
 ) -> Result<HeaderMap, Unusable> {
     let mut headers = HeaderMap::new();
-    headers.insert(reqwest::header::CONTENT_TYPE, HeaderValue::from_static("application/json"));
+    headers.insert(
+        reqwest::header::CONTENT_TYPE,
+        HeaderValue::from_static("application/json"),
+    );
     if profile.dialect == Dialect::Vscu {
         return Ok(headers);
     }
     headers.insert(HeaderName::from_static("tin"), plain(&profile.pin, "pin")?);
-    headers.insert(HeaderName::from_static("bhfid"), plain(&profile.branch, "branch")?);
+    headers.insert(
+        HeaderName::from_static("bhfid"),
+        plain(&profile.branch, "branch")?,
+    );
     if action != Action::Initialise {
         let key = profile.cmc_key.as_ref().ok_or(Unusable("cmcKey"))?;
-        headers.insert(HeaderName::from_static("cmckey"), secret(key.expose_secret(), "cmcKey")?);
+        headers.insert(
+            HeaderName::from_static("cmckey"),
+            secret(key.expose_secret(), "cmcKey")?,
+        );
     }
     if profile.dialect == Dialect::Gateway {
         let settings = profile.token.as_ref().ok_or(Unusable("token settings"))?;
         let token = token.ok_or(Unusable("token"))?.expose_secret();
         headers.insert(AUTHORIZATION, secret(&format!("Bearer {token}"), "token")?);
-        headers.insert(HeaderName::from_static("apigee_app_id"), secret(&settings.app_id, "app id")?);
+        headers.insert(
+            HeaderName::from_static("apigee_app_id"),
+            secret(&settings.app_id, "app id")?,
+        );
     }
     Ok(headers)
 }
@@ -100,13 +114,26 @@ mod tests {
     #[test]
     fn bases_join_with_or_without_a_slash() {
         for (base, joined) in [
-            ("https://kra.test/etims-api", "https://kra.test/etims-api/saveItem"),
-            ("https://kra.test/etims-api/", "https://kra.test/etims-api/saveItem"),
-            ("https://kra.test/etims-api// ", "https://kra.test/etims-api/saveItem"),
+            (
+                "https://kra.test/etims-api",
+                "https://kra.test/etims-api/saveItem",
+            ),
+            (
+                "https://kra.test/etims-api/",
+                "https://kra.test/etims-api/saveItem",
+            ),
+            (
+                "https://kra.test/etims-api// ",
+                "https://kra.test/etims-api/saveItem",
+            ),
             ("http://kra.test:8088", "http://kra.test:8088/saveItem"),
             ("http://kra.test/v1?x=1#y", "http://kra.test/v1/saveItem"),
         ] {
-            assert_eq!(join(&Url::parse(base).unwrap(), "/saveItem").as_str(), joined, "{base:?}");
+            assert_eq!(
+                join(&Url::parse(base).unwrap(), "/saveItem").as_str(),
+                joined,
+                "{base:?}"
+            );
         }
     }
 
@@ -115,15 +142,31 @@ mod tests {
         let token = SecretString::from("the-token");
         let names = |dialect, action| {
             let headers = headers(&sample(dialect), action, Some(&token)).unwrap();
-            let mut names: Vec<_> = headers.keys().map(|name| name.as_str().to_owned()).collect();
+            let mut names: Vec<_> = headers
+                .keys()
+                .map(|name| name.as_str().to_owned())
+                .collect();
             names.sort();
             names
         };
-        assert_eq!(names(Dialect::Legacy, Action::SaveSale), ["bhfid", "cmckey", "content-type", "tin"]);
-        assert_eq!(names(Dialect::Legacy, Action::Initialise), ["bhfid", "content-type", "tin"]);
+        assert_eq!(
+            names(Dialect::Legacy, Action::SaveSale),
+            ["bhfid", "cmckey", "content-type", "tin"]
+        );
+        assert_eq!(
+            names(Dialect::Legacy, Action::Initialise),
+            ["bhfid", "content-type", "tin"]
+        );
         assert_eq!(
             names(Dialect::Gateway, Action::FindInvoice),
-            ["apigee_app_id", "authorization", "bhfid", "cmckey", "content-type", "tin"]
+            [
+                "apigee_app_id",
+                "authorization",
+                "bhfid",
+                "cmckey",
+                "content-type",
+                "tin"
+            ]
         );
         assert_eq!(names(Dialect::Vscu, Action::SaveSale), ["content-type"]);
     }
@@ -136,10 +179,19 @@ mod tests {
         for name in ["authorization", "cmckey", "apigee_app_id"] {
             assert!(headers[name].is_sensitive(), "{name}");
         }
-        assert_eq!(super::headers(&profile, Action::SaveSale, None).unwrap_err(), Unusable("token"));
+        assert_eq!(
+            super::headers(&profile, Action::SaveSale, None).unwrap_err(),
+            Unusable("token")
+        );
         profile.cmc_key = Some(SecretString::from("two\nlines"));
-        assert_eq!(super::headers(&profile, Action::SaveSale, Some(&token)).unwrap_err(), Unusable("cmcKey"));
+        assert_eq!(
+            super::headers(&profile, Action::SaveSale, Some(&token)).unwrap_err(),
+            Unusable("cmcKey")
+        );
         profile.cmc_key = None;
-        assert_eq!(super::headers(&profile, Action::SaveSale, Some(&token)).unwrap_err(), Unusable("cmcKey"));
+        assert_eq!(
+            super::headers(&profile, Action::SaveSale, Some(&token)).unwrap_err(),
+            Unusable("cmcKey")
+        );
     }
 }

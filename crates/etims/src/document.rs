@@ -93,7 +93,10 @@ impl SaleDocument {
     fn confirmed_at(&self) -> Timestamp {
         let own = match self.kind {
             InvoiceKind::Sale => self.occurred_at,
-            InvoiceKind::CreditNote => self.refunded_at.unwrap_or(self.first_sent_at).max(self.occurred_at),
+            InvoiceKind::CreditNote => self
+                .refunded_at
+                .unwrap_or(self.first_sent_at)
+                .max(self.occurred_at),
         };
         own.min(self.first_sent_at)
     }
@@ -143,7 +146,11 @@ fn taxes(profile: &DeviceProfile, lines: &[Line]) -> Taxes {
 fn receipt_head(profile: &DeviceProfile, document: &SaleDocument) -> ReceiptHead {
     ReceiptHead {
         cust_tin: dialect::walk_in_buyer(profile.dialect),
-        cust_mbl_no: document.phone.as_ref().and_then(Phone::full).map(|digits| clip(digits, 20)),
+        cust_mbl_no: document
+            .phone
+            .as_ref()
+            .and_then(Phone::full)
+            .map(|digits| clip(digits, 20)),
         rcpt_pbct_dt: time::to_second(document.first_sent_at),
         trde_nm: profile.trade_name.as_deref().map(|name| clip(name, 20)),
         adrs: (),

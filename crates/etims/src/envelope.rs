@@ -18,7 +18,9 @@ impl<'a> Envelope<'a> {
     /// `None` for a body that is no JSON object: nothing is known then.
     pub(crate) fn read(http_status: u16, body: &'a [u8]) -> Option<Self> {
         let top = Fields::read(std::str::from_utf8(body).ok()?)?;
-        let header = top.fields("responseHeader").or_else(|| top.fields("header"));
+        let header = top
+            .fields("responseHeader")
+            .or_else(|| top.fields("header"));
         let status = header
             .as_ref()
             .and_then(|header| header.integer("responseCode"))
@@ -26,11 +28,23 @@ impl<'a> Envelope<'a> {
             .filter(|code| (100..600).contains(code))
             .unwrap_or(http_status);
         let message = message(&top, header.as_ref());
-        let result = if top.text("resultCd").is_some() { Some(top) } else { top.fields("responseBody") };
+        let result = if top.text("resultCd").is_some() {
+            Some(top)
+        } else {
+            top.fields("responseBody")
+        };
         let code = result.as_ref().and_then(|result| result.text("resultCd"));
-        let message = result.as_ref().and_then(|result| result.text("resultMsg")).unwrap_or(message);
+        let message = result
+            .as_ref()
+            .and_then(|result| result.text("resultMsg"))
+            .unwrap_or(message);
         let data = result.and_then(|result| result.fields("data"));
-        Some(Self { code, message, status, data })
+        Some(Self {
+            code,
+            message,
+            status,
+            data,
+        })
     }
 
     /// "000"; integrators met the other spellings on the gateway.
@@ -48,7 +62,8 @@ impl<'a> Envelope<'a> {
         self.code.is_none()
             && (http_status == 401
                 || self.status == 401
-                || (text.contains("access token") && (text.contains("expired") || text.contains("invalid"))))
+                || (text.contains("access token")
+                    && (text.contains("expired") || text.contains("invalid"))))
     }
 }
 
@@ -56,7 +71,9 @@ impl<'a> Envelope<'a> {
 fn message(top: &Fields<'_>, header: Option<&Fields<'_>>) -> String {
     header
         .and_then(|header| {
-            ["debugMessage", "customerMessage", "responseMessage"].iter().find_map(|key| header.text(key))
+            ["debugMessage", "customerMessage", "responseMessage"]
+                .iter()
+                .find_map(|key| header.text(key))
         })
         .or_else(|| top.fields("fault")?.text("faultstring"))
         .unwrap_or_default()

@@ -33,21 +33,32 @@ impl<'a> Fields<'a> {
     }
 
     pub(crate) fn decimal(&self, key: &str) -> Option<Decimal> {
-        let text = self.text(key).filter(|text| text.len() <= NUMBER_CHARS_MAX)?;
-        if !text.bytes().all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b)) {
+        let text = self
+            .text(key)
+            .filter(|text| text.len() <= NUMBER_CHARS_MAX)?;
+        if !text
+            .bytes()
+            .all(|b| b.is_ascii_digit() || b"+-.eE".contains(&b))
+        {
             return None;
         }
         // Exact: a number of thirty digits is none of KRA's, and must not be rounded to one.
         let Some((mantissa, _)) = text.split_once(['e', 'E']) else {
             return Decimal::from_str_exact(&text).ok();
         };
-        Decimal::from_str_exact(mantissa).and_then(|_| Decimal::from_scientific(&text)).ok()
+        Decimal::from_str_exact(mantissa)
+            .and_then(|_| Decimal::from_scientific(&text))
+            .ok()
     }
 
     /// Whole numbers only; `1.0` is one.
     pub(crate) fn integer(&self, key: &str) -> Option<i64> {
         let number = self.decimal(key)?;
-        if number.is_integer() { number.to_i64() } else { None }
+        if number.is_integer() {
+            number.to_i64()
+        } else {
+            None
+        }
     }
 
     pub(crate) fn fields(&self, key: &str) -> Option<Self> {
@@ -57,7 +68,10 @@ impl<'a> Fields<'a> {
     /// The objects of a list; `None` when there is no list, or something else is in it.
     pub(crate) fn list(&self, key: &str) -> Option<Vec<Self>> {
         let items: Vec<&'a RawValue> = serde_json::from_str(self.get(key)?.get()).ok()?;
-        items.into_iter().map(|item| Self::read(item.get())).collect()
+        items
+            .into_iter()
+            .map(|item| Self::read(item.get()))
+            .collect()
     }
 
     /// The exact key wins over those with blanks around it, which must agree.
@@ -65,9 +79,15 @@ impl<'a> Fields<'a> {
         if let Some(value) = self.0.get(key) {
             return *value;
         }
-        let mut padded = self.0.iter().filter(|(name, _)| name.trim() == key).map(|(_, value)| *value);
+        let mut padded = self
+            .0
+            .iter()
+            .filter(|(name, _)| name.trim() == key)
+            .map(|(_, value)| *value);
         let first = padded.next()??;
-        padded.all(|other| other.is_some_and(|other| other.get() == first.get())).then_some(first)
+        padded
+            .all(|other| other.is_some_and(|other| other.get() == first.get()))
+            .then_some(first)
     }
 }
 
@@ -119,8 +139,16 @@ mod tests {
 
     #[test]
     fn a_key_with_two_values_says_neither() {
-        let fields = Fields::read(r#"{"a": 1, "a": 2, "b": 1, "b": 1, "c ": 1, " c": 2, "a": 1}"#).unwrap();
-        assert_eq!((fields.integer("a"), fields.integer("b"), fields.integer("c")), (None, Some(1), None));
+        let fields =
+            Fields::read(r#"{"a": 1, "a": 2, "b": 1, "b": 1, "c ": 1, " c": 2, "a": 1}"#).unwrap();
+        assert_eq!(
+            (
+                fields.integer("a"),
+                fields.integer("b"),
+                fields.integer("c")
+            ),
+            (None, Some(1), None)
+        );
     }
 
     #[test]
@@ -137,7 +165,12 @@ mod tests {
         for json in ["", "[]", "null", "1", "\"x\"", "{", "<html>", "{\"a\":1}x"] {
             assert!(Fields::read(json).is_none(), "{json:?}");
         }
-        assert!(Fields::read(r#"{"list": [{}, 1]}"#).unwrap().list("list").is_none());
+        assert!(
+            Fields::read(r#"{"list": [{}, 1]}"#)
+                .unwrap()
+                .list("list")
+                .is_none()
+        );
     }
 
     #[test]

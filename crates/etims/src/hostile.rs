@@ -24,8 +24,14 @@ fn goldens() -> Vec<Json> {
     for (_, file) in corpus(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/facts")) {
         let file = Json::read(std::str::from_utf8(&file).unwrap());
         file.each(&mut |value| {
-            let Json::Members(members) = value else { return };
-            let has = |name: &str| members.iter().any(|(known, _)| known.trim_matches('"').trim() == name);
+            let Json::Members(members) = value else {
+                return;
+            };
+            let has = |name: &str| {
+                members
+                    .iter()
+                    .any(|(known, _)| known.trim_matches('"').trim() == name)
+            };
             if has("resultCd") || has("responseHeader") || has("fault") {
                 found.push(value.clone());
             }
@@ -37,42 +43,68 @@ fn goldens() -> Vec<Json> {
 
 /// A status and a body.
 fn answers() -> impl Strategy<Value = (u16, Body)> {
-    const STATUSES: &[u16] =
-        &[100, 201, 204, 301, 304, 307, 400, 401, 403, 404, 408, 409, 413, 422, 429, 500, 502, 503, 504];
+    const STATUSES: &[u16] = &[
+        100, 201, 204, 301, 304, 307, 400, 401, 403, 404, 408, 409, 413, 422, 429, 500, 502, 503,
+        504,
+    ];
     let goldens = goldens();
-    let whole: Vec<Vec<u8>> = goldens.iter().map(|golden| golden.to_string().into_bytes()).collect();
+    let whole: Vec<Vec<u8>> = goldens
+        .iter()
+        .map(|golden| golden.to_string().into_bytes())
+        .collect();
     let body = prop_oneof![
         6 => select(goldens).prop_flat_map(damage).prop_map(|body| Body(body.to_string().into_bytes())),
         3 => select(whole).prop_flat_map(damage_bytes),
         1 => any_bytes(200),
     ];
-    (prop_oneof![4 => Just(200), 1 => select(STATUSES), 1 => 0u16..700], body)
+    (
+        prop_oneof![4 => Just(200), 1 => select(STATUSES), 1 => 0u16..700],
+        body,
+    )
 }
 
 /// The member of that name: exactly so named, else with blanks around; and of several only if they agree.
 fn member<'a>(of: &'a Json, name: &str) -> Option<&'a Json> {
-    let Json::Members(members) = of else { return None };
+    let Json::Members(members) = of else {
+        return None;
+    };
     let named: Vec<(String, &Json)> = members
         .iter()
         .map(|(name, value)| Some((serde_json::from_str::<String>(name).ok()?, value)))
         .collect::<Option<_>>()?;
-    let mut same: Vec<&Json> =
-        named.iter().filter(|(known, _)| known == name).map(|(_, value)| *value).collect();
+    let mut same: Vec<&Json> = named
+        .iter()
+        .filter(|(known, _)| known == name)
+        .map(|(_, value)| *value)
+        .collect();
     if same.is_empty() {
-        same = named.iter().filter(|(known, _)| known.trim() == name).map(|(_, value)| *value).collect();
+        same = named
+            .iter()
+            .filter(|(known, _)| known.trim() == name)
+            .map(|(_, value)| *value)
+            .collect();
     }
-    same.windows(2).all(|two| two[0] == two[1]).then(|| same.first().copied()).flatten()
+    same.windows(2)
+        .all(|two| two[0] == two[1])
+        .then(|| same.first().copied())
+        .flatten()
 }
 
 fn text_of(of: &Json, name: &str) -> Option<String> {
-    member(of, name)?.text().map(|text| text.trim().to_owned()).filter(|text| !text.is_empty())
+    member(of, name)?
+        .text()
+        .map(|text| text.trim().to_owned())
+        .filter(|text| !text.is_empty())
 }
 
 /// A whole number, by its digits.
 fn whole(text: &str) -> Option<i64> {
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let exponent: i64 = exponent.parse().ok()?;
-    let (minus, unsigned) = (mantissa.starts_with('-'), mantissa.trim_start_matches(['-', '+']));
+    let (minus, unsigned) = (
+        mantissa.starts_with('-'),
+        mantissa.trim_start_matches(['-', '+']),
+    );
     let (before, after) = unsigned.split_once('.').unwrap_or((unsigned, ""));
     let mut digits = format!("{before}{after}");
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) || exponent.abs() > 60 {
@@ -86,7 +118,11 @@ fn whole(text: &str) -> Option<i64> {
         power += 1;
     }
     digits.extend((0..power).map(|_| '0'));
-    let number: i64 = if digits.is_empty() { 0 } else { digits.parse().ok()? };
+    let number: i64 = if digits.is_empty() {
+        0
+    } else {
+        digits.parse().ok()?
+    };
     Some(if minus { -number } else { number })
 }
 
@@ -97,7 +133,10 @@ fn said(body: &[u8]) -> Option<(String, Option<Json>)> {
         Some(_) => &top,
         None => member(&top, "responseBody")?,
     };
-    Some((text_of(result, "resultCd")?, member(result, "data").cloned()))
+    Some((
+        text_of(result, "resultCd")?,
+        member(result, "data").cloned(),
+    ))
 }
 
 fn says_success(code: &str) -> bool {
@@ -106,22 +145,35 @@ fn says_success(code: &str) -> bool {
 
 fn receipt_number(of: &Json) -> Option<i64> {
     let number = |name| text_of(of, name).as_deref().and_then(whole);
-    number("curRcptNo").or_else(|| number("rcptNo")).filter(|number| *number > 0)
+    number("curRcptNo")
+        .or_else(|| number("rcptNo"))
+        .filter(|number| *number > 0)
 }
 
 fn receipt_is_proven(receipt: &Receipt, by: &Json) -> Result<(), TestCaseError> {
     prop_assert_eq!(Some(receipt.receipt_no), receipt_number(by));
-    let texts = [&receipt.signature, &receipt.internal_data, &receipt.control_unit_id];
+    let texts = [
+        &receipt.signature,
+        &receipt.internal_data,
+        &receipt.control_unit_id,
+    ];
     for text in texts.into_iter().flatten() {
-        prop_assert!(!text.contains(char::is_control) && text.chars().count() <= 64 && !text.is_empty());
+        prop_assert!(
+            !text.contains(char::is_control) && text.chars().count() <= 64 && !text.is_empty()
+        );
     }
     Ok(())
 }
 
 fn is_fit_to_keep(answer: &Answer) -> Result<(), TestCaseError> {
     let shown = format!("{answer} {answer:?}");
-    prop_assert!(!shown.contains("254708374149") && !shown.contains("the-cmc-key"), "{shown}");
-    prop_assert!(answer.message.chars().count() <= 300 && !answer.message.contains(char::is_control));
+    prop_assert!(
+        !shown.contains("254708374149") && !shown.contains("the-cmc-key"),
+        "{shown}"
+    );
+    prop_assert!(
+        answer.message.chars().count() <= 300 && !answer.message.contains(char::is_control)
+    );
     prop_assert!(
         answer
             .code
@@ -245,11 +297,21 @@ fn the_second_opinion_knows_whole_numbers() {
 fn the_corpus_is_no_receipt() {
     for (name, body) in corpus(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus")) {
         for dialect in Dialect::ALL {
-            let http = HttpAnswer { status: 200, retry_after: None, body: body.clone() };
+            let http = HttpAnswer {
+                status: 200,
+                retry_after: None,
+                body: body.clone(),
+            };
             let outcome = sale::read(&sample(*dialect), &http, ASKED);
-            assert!(!matches!(outcome, SendOutcome::Ok(_)), "{name}: {outcome:?}");
+            assert!(
+                !matches!(outcome, SendOutcome::Ok(_)),
+                "{name}: {outcome:?}"
+            );
             let found = look_up::read(&sample(*dialect), &http, ASKED);
-            assert!(!matches!(found, LookUpOutcome::Found(_)), "{name}: {found:?}");
+            assert!(
+                !matches!(found, LookUpOutcome::Found(_)),
+                "{name}: {found:?}"
+            );
         }
     }
 }

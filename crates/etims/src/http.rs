@@ -63,7 +63,9 @@ impl Http {
             if roots.is_empty() {
                 return Err(ClientError::RootCertificate);
             }
-            builder = roots.into_iter().fold(builder, ClientBuilder::add_root_certificate);
+            builder = roots
+                .into_iter()
+                .fold(builder, ClientBuilder::add_root_certificate);
         }
         Ok(Self {
             client: builder.build().map_err(ClientError::Http)?,
@@ -76,9 +78,18 @@ impl Http {
 
     /// One call, from a free place among the connections to the last byte of the answer.
     pub(crate) async fn call(&self, request: Request) -> Result<HttpAnswer, Failure> {
-        let Some(witness) = &self.witness else { return self.exchange(request).await };
-        let (method, path) = (request.method().to_string(), request.url().path().to_owned());
-        let sent = request.body().and_then(|body| body.as_bytes()).unwrap_or_default().to_vec();
+        let Some(witness) = &self.witness else {
+            return self.exchange(request).await;
+        };
+        let (method, path) = (
+            request.method().to_string(),
+            request.url().path().to_owned(),
+        );
+        let sent = request
+            .body()
+            .and_then(|body| body.as_bytes())
+            .unwrap_or_default()
+            .to_vec();
         let answer = self.exchange(request).await;
         witness.see(&Exchange {
             method: &method,
@@ -97,19 +108,30 @@ impl Http {
         };
         // Of all errors this is the only one that proves nothing was sent (protocol D7).
         let answer = self.client.execute(request).await.map_err(|error| {
-            if error.is_connect() { Failure::NotSent(causes(error)) } else { Failure::Lost(causes(error)) }
+            if error.is_connect() {
+                Failure::NotSent(causes(error))
+            } else {
+                Failure::Lost(causes(error))
+            }
         })?;
         let status = answer.status().as_u16();
         let retry_after = retry_after(answer.headers(), SystemTime::now());
         let body = self.read(answer).await.map_err(Failure::Lost)?;
-        Ok(HttpAnswer { status, retry_after, body })
+        Ok(HttpAnswer {
+            status,
+            retry_after,
+            body,
+        })
     }
 
     async fn read(&self, mut answer: Response) -> Result<Vec<u8>, String> {
         let mut body = Vec::new();
         while let Some(chunk) = answer.chunk().await.map_err(causes)? {
             if body.len() + chunk.len() > self.answer_bytes_max {
-                return Err(format!("answer is longer than {} bytes", self.answer_bytes_max));
+                return Err(format!(
+                    "answer is longer than {} bytes",
+                    self.answer_bytes_max
+                ));
             }
             body.extend_from_slice(&chunk);
         }
@@ -161,7 +183,11 @@ mod tests {
             ("-1", None),
         ] {
             let headers = HeaderMap::from_iter([(RETRY_AFTER, HeaderValue::from_static(text))]);
-            assert_eq!(retry_after(&headers, now), expected.map(Duration::from_secs), "{text:?}");
+            assert_eq!(
+                retry_after(&headers, now),
+                expected.map(Duration::from_secs),
+                "{text:?}"
+            );
         }
         assert_eq!(retry_after(&HeaderMap::new(), now), None);
     }

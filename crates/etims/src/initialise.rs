@@ -60,17 +60,23 @@ impl Initialised {
     }
 }
 
-pub(crate) fn read(profile: &DeviceProfile, http: &HttpAnswer) -> Result<Initialised, InitialiseError> {
+pub(crate) fn read(
+    profile: &DeviceProfile,
+    http: &HttpAnswer,
+) -> Result<Initialised, InitialiseError> {
     let envelope = Envelope::read(http.status, &http.body);
     if envelope.as_ref().is_some_and(Envelope::succeeded) {
-        let done =
-            std::str::from_utf8(&http.body).ok().and_then(|body| Initialised::read(profile.dialect, body));
+        let done = std::str::from_utf8(&http.body)
+            .ok()
+            .and_then(|body| Initialised::read(profile.dialect, body));
         return done.ok_or_else(|| {
             let answer = Answer::judged(
                 &profile.secrets(),
                 http,
                 envelope.as_ref(),
-                Class::Unknown { against_host: false },
+                Class::Unknown {
+                    against_host: false,
+                },
             );
             CallError::NoAnswer(answer.with_message("initialised, but without a cmcKey")).into()
         });

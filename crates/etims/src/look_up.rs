@@ -59,7 +59,9 @@ pub(crate) fn read(profile: &DeviceProfile, http: &HttpAnswer, invoice_no: i64) 
     }
 }
 
-const UNREMARKABLE: Class = Class::Unknown { against_host: false };
+const UNREMARKABLE: Class = Class::Unknown {
+    against_host: false,
+};
 
 fn stored(
     profile: &DeviceProfile,
@@ -68,18 +70,27 @@ fn stored(
     invoice_no: i64,
 ) -> LookUpOutcome {
     let answer = Answer::judged(&profile.secrets(), http, Some(envelope), UNREMARKABLE);
-    let Some(sales) = envelope.data.as_ref().and_then(|data| data.list("salesList")) else {
+    let Some(sales) = envelope
+        .data
+        .as_ref()
+        .and_then(|data| data.list("salesList"))
+    else {
         return LookUpOutcome::NoAnswer(answer.with_message("found, but without a list of sales"));
     };
     if sales.is_empty() {
         return LookUpOutcome::Absent(answer);
     }
-    let of_number: Vec<_> = sales.iter().filter(|sale| sale.integer("invcNo") == Some(invoice_no)).collect();
+    let of_number: Vec<_> = sales
+        .iter()
+        .filter(|sale| sale.integer("invcNo") == Some(invoice_no))
+        .collect();
     let found = match (&of_number[..], &sales[..]) {
         ([sale], _) => *sale,
         // Fields are missing from live answers here and there. Whose a sale is, its remark tells anyway.
         ([], [only]) if only.text("invcNo").is_none() => only,
-        ([], _) => return LookUpOutcome::NoAnswer(answer.with_message("found, but under another number")),
+        ([], _) => {
+            return LookUpOutcome::NoAnswer(answer.with_message("found, but under another number"));
+        }
         _ => return LookUpOutcome::NoAnswer(answer.with_message("found more than once")),
     };
     match found_sale(profile, found, invoice_no) {
@@ -91,7 +102,9 @@ fn stored(
 fn found_sale(profile: &DeviceProfile, sale: &Fields<'_>, invoice_no: i64) -> Option<FoundSale> {
     Some(FoundSale {
         invoice_no,
-        remark: sale.text("remark").map(|remark| text::clip(&remark, REMARK_CHARS_MAX)),
+        remark: sale
+            .text("remark")
+            .map(|remark| text::clip(&remark, REMARK_CHARS_MAX)),
         kind: match sale.text("rcptTyCd").as_deref() {
             Some("S") => Some(InvoiceKind::Sale),
             Some("R") => Some(InvoiceKind::CreditNote),

@@ -99,7 +99,15 @@ impl SendOutcome {
 
     /// The number may be taken although nobody told us (protocol D7).
     pub fn leaves_number_unknown(&self) -> bool {
-        !matches!(self, Self::Ok(_) | Self::NotSent(_) | Self::Refused { look_up_first: false, .. })
+        !matches!(
+            self,
+            Self::Ok(_)
+                | Self::NotSent(_)
+                | Self::Refused {
+                    look_up_first: false,
+                    ..
+                }
+        )
     }
 }
 

@@ -67,7 +67,11 @@ impl DeviceProfile {
 impl DeviceProfile {
     /// What must never show up in a message, should KRA echo it.
     pub(crate) fn secrets(&self) -> Vec<&str> {
-        let mut secrets = self.token.as_ref().map(TokenSettings::secrets).unwrap_or_default();
+        let mut secrets = self
+            .token
+            .as_ref()
+            .map(TokenSettings::secrets)
+            .unwrap_or_default();
         secrets.extend(self.cmc_key.as_ref().map(SecretString::expose_secret));
         secrets
     }
@@ -75,13 +79,19 @@ impl DeviceProfile {
 
 impl TokenSettings {
     pub(crate) fn secrets(&self) -> Vec<&str> {
-        vec![self.consumer_secret.expose_secret(), &self.consumer_key, &self.app_id]
+        vec![
+            self.consumer_secret.expose_secret(),
+            &self.consumer_key,
+            &self.app_id,
+        ]
     }
 }
 
 impl fmt::Debug for TokenSettings {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("TokenSettings").field("host", &self.url.host_str()).finish_non_exhaustive()
+        f.debug_struct("TokenSettings")
+            .field("host", &self.url.host_str())
+            .finish_non_exhaustive()
     }
 }
 
@@ -94,7 +104,8 @@ pub(crate) fn sample(dialect: Dialect) -> DeviceProfile {
         base_url: Url::parse("http://kra.test:8088/etims-api/").unwrap(),
         portal_url: None,
         token: (dialect == Dialect::Gateway).then(|| TokenSettings {
-            url: Url::parse("http://kra.test/v1/token/generate?grant_type=client_credentials").unwrap(),
+            url: Url::parse("http://kra.test/v1/token/generate?grant_type=client_credentials")
+                .unwrap(),
             consumer_key: "consumer-key".to_owned(),
             consumer_secret: SecretString::from("consumer-secret"),
             app_id: "11111111-2222-4333-8444-555555555555".to_owned(),

@@ -28,7 +28,10 @@ pub struct Receipt {
 impl Receipt {
     /// `None` without a receipt number: nothing else proves that a sale was accepted (protocol D7).
     pub(crate) fn read(profile: &DeviceProfile, data: &Fields<'_>) -> Option<Self> {
-        let receipt_no = data.integer("curRcptNo").or_else(|| data.integer("rcptNo")).filter(|no| *no > 0)?;
+        let receipt_no = data
+            .integer("curRcptNo")
+            .or_else(|| data.integer("rcptNo"))
+            .filter(|no| *no > 0)?;
         let text = |key| data.text(key).map(|text| clip(&text, TEXT_CHARS_MAX));
         // Sources disagree about how a VSCU spells it.
         let issued_at = ["sdcDateTime", "vsdcRcptPbctDate", "VSCURcptPbctDate"]
@@ -57,13 +60,19 @@ pub fn receipt_url(profile: &DeviceProfile, receipt: &Receipt) -> Option<String>
         None => kra.parse().ok()?,
     };
     let mut url = dialect::join(&portal, "/common/link/etims/receipt/indexEtimsReceiptData");
-    url.set_query(Some(&format!("Data={}{}{signature}", profile.pin, profile.branch)));
+    url.set_query(Some(&format!(
+        "Data={}{}{signature}",
+        profile.pin, profile.branch
+    )));
     Some(url.into())
 }
 
 /// The control unit's invoice number as printed, `KRACU0100000001/1`; `None` without a control unit id.
 pub fn control_unit_invoice_no(receipt: &Receipt) -> Option<String> {
-    receipt.control_unit_id.as_ref().map(|id| format!("{id}/{}", receipt.receipt_no))
+    receipt
+        .control_unit_id
+        .as_ref()
+        .map(|id| format!("{id}/{}", receipt.receipt_no))
 }
 
 #[cfg(test)]
@@ -80,7 +89,10 @@ mod tests {
     fn printed_as_in_the_fixtures() {
         let receipt = read(r#"{"curRcptNo": "1", "rcptSign": "ABCD2345EFGH67IJ"}"#).unwrap();
         let profile = sample(Dialect::Legacy);
-        assert_eq!(control_unit_invoice_no(&receipt).unwrap(), "KRACU0100000001/1");
+        assert_eq!(
+            control_unit_invoice_no(&receipt).unwrap(),
+            "KRACU0100000001/1"
+        );
         assert_eq!(
             receipt_url(&profile, &receipt).unwrap(),
             "https://etims-sbx.kra.go.ke/common/link/etims/receipt/indexEtimsReceiptData?Data=P000000001A00ABCD2345EFGH67IJ"
@@ -93,21 +105,37 @@ mod tests {
         let mut profile = sample(Dialect::Legacy);
         profile.portal_url = Some("http://127.0.0.1:9/portal/".parse().unwrap());
         let url = receipt_url(&profile, &receipt).unwrap();
-        assert!(url.starts_with("http://127.0.0.1:9/portal/common/link/"), "{url}");
+        assert!(
+            url.starts_with("http://127.0.0.1:9/portal/common/link/"),
+            "{url}"
+        );
         assert!(url.ends_with("?Data=P000000001A00A%20B&C%23"), "{url}");
         profile.portal_url = None;
         profile.environment = Environment::Production;
-        assert!(receipt_url(&profile, &receipt).unwrap().starts_with("https://etims.kra.go.ke/common/"));
+        assert!(
+            receipt_url(&profile, &receipt)
+                .unwrap()
+                .starts_with("https://etims.kra.go.ke/common/")
+        );
     }
 
     #[test]
     fn no_receipt_without_a_positive_number() {
-        for data in
-            ["{}", r#"{"curRcptNo": 0}"#, r#"{"curRcptNo": "x"}"#, r#"{"curRcptNo": null, "totRcptNo": 1}"#]
-        {
+        for data in [
+            "{}",
+            r#"{"curRcptNo": 0}"#,
+            r#"{"curRcptNo": "x"}"#,
+            r#"{"curRcptNo": null, "totRcptNo": 1}"#,
+        ] {
             assert_eq!(read(data), None, "{data}");
         }
         let unsigned = read(r#"{"curRcptNo": 7}"#).unwrap();
-        assert_eq!((unsigned.receipt_no, receipt_url(&sample(Dialect::Legacy), &unsigned)), (7, None));
+        assert_eq!(
+            (
+                unsigned.receipt_no,
+                receipt_url(&sample(Dialect::Legacy), &unsigned)
+            ),
+            (7, None)
+        );
     }
 }

@@ -12,9 +12,13 @@ use crate::receipt::Receipt;
 /// that does not say otherwise.
 pub(crate) fn read(profile: &DeviceProfile, http: &HttpAnswer, invoice_no: i64) -> SendOutcome {
     let envelope = Envelope::read(http.status, &http.body);
-    if let Some(envelope) =
-        envelope.as_ref().filter(|envelope| envelope.succeeded() && (200..300).contains(&http.status))
-        && let Some(receipt) = envelope.data.as_ref().and_then(|data| Receipt::read(profile, data))
+    if let Some(envelope) = envelope
+        .as_ref()
+        .filter(|envelope| envelope.succeeded() && (200..300).contains(&http.status))
+        && let Some(receipt) = envelope
+            .data
+            .as_ref()
+            .and_then(|data| Receipt::read(profile, data))
     {
         return SendOutcome::Ok(receipt);
     }
@@ -22,9 +26,10 @@ pub(crate) fn read(profile: &DeviceProfile, http: &HttpAnswer, invoice_no: i64) 
     let answer = Answer::judged(&profile.secrets(), http, envelope.as_ref(), class);
     match class {
         // A refusal by a server in trouble is not to be relied on.
-        Class::Refused { vague } => {
-            SendOutcome::Refused { answer, look_up_first: vague || http.status >= 500 }
-        }
+        Class::Refused { vague } => SendOutcome::Refused {
+            answer,
+            look_up_first: vague || http.status >= 500,
+        },
         Class::Retry { .. } => SendOutcome::Retry(answer),
         Class::Unknown { .. } => SendOutcome::Unknown(answer),
         Class::Taken => SendOutcome::Taken(answer),
@@ -71,7 +76,11 @@ mod tests {
     const ERRORS: &str = include_str!("../tests/facts/06_error_responses.json");
 
     fn read_bytes(dialect: Dialect, status: u16, body: &[u8], invoice_no: i64) -> SendOutcome {
-        let http = HttpAnswer { status, retry_after: None, body: body.to_vec() };
+        let http = HttpAnswer {
+            status,
+            retry_after: None,
+            body: body.to_vec(),
+        };
         read(&sample(dialect), &http, invoice_no)
     }
 
@@ -84,19 +93,54 @@ mod tests {
             _ => Dialect::Legacy,
         };
         let status = case["http_status"].as_u64().unwrap() as u16;
-        let invoice_no = if name == "gateway_local_counter_ahead" { 7 } else { 1 };
-        read_bytes(dialect, status, case["body"].to_string().as_bytes(), invoice_no)
+        let invoice_no = if name == "gateway_local_counter_ahead" {
+            7
+        } else {
+            1
+        };
+        read_bytes(
+            dialect,
+            status,
+            case["body"].to_string().as_bytes(),
+            invoice_no,
+        )
     }
 
     #[test]
     fn every_success_of_the_fixtures() {
-        for name in ["gateway_wrapped", "legacy_padded_keys_as_in_spec_sample", "vscu_save_sales"] {
-            let SendOutcome::Ok(receipt) = read_case(VARIANTS, name) else { panic!("{name}") };
-            assert_eq!((receipt.receipt_no, receipt.total_receipt_no), (1, Some(1)), "{name}");
-            assert_eq!(receipt.signature.as_deref(), Some("ABCD2345EFGH67IJ"), "{name}");
-            assert_eq!(receipt.internal_data.as_deref(), Some("KLMN2345OPQR67STUV2345WXYZ"), "{name}");
-            assert_eq!(receipt.control_unit_id.as_deref(), Some("KRACU0100000001"), "{name}");
-            assert_eq!(receipt.issued_at, "2026-03-05T11:15:02Z".parse().ok(), "{name}");
+        for name in [
+            "gateway_wrapped",
+            "legacy_padded_keys_as_in_spec_sample",
+            "vscu_save_sales",
+        ] {
+            let SendOutcome::Ok(receipt) = read_case(VARIANTS, name) else {
+                panic!("{name}")
+            };
+            assert_eq!(
+                (receipt.receipt_no, receipt.total_receipt_no),
+                (1, Some(1)),
+                "{name}"
+            );
+            assert_eq!(
+                receipt.signature.as_deref(),
+                Some("ABCD2345EFGH67IJ"),
+                "{name}"
+            );
+            assert_eq!(
+                receipt.internal_data.as_deref(),
+                Some("KLMN2345OPQR67STUV2345WXYZ"),
+                "{name}"
+            );
+            assert_eq!(
+                receipt.control_unit_id.as_deref(),
+                Some("KRACU0100000001"),
+                "{name}"
+            );
+            assert_eq!(
+                receipt.issued_at,
+                "2026-03-05T11:15:02Z".parse().ok(),
+                "{name}"
+            );
         }
     }
 
@@ -110,10 +154,16 @@ mod tests {
             "vscu_899",
         ] {
             let outcome = read_case(DUPLICATES, name);
-            assert!(matches!(outcome, SendOutcome::Taken(_)), "{name}: {outcome:?}");
+            assert!(
+                matches!(outcome, SendOutcome::Taken(_)),
+                "{name}: {outcome:?}"
+            );
         }
         let drift = read_case(DUPLICATES, "gateway_local_counter_ahead");
-        assert!(matches!(drift, SendOutcome::Expected { expected: 2, .. }), "{drift:?}");
+        assert!(
+            matches!(drift, SendOutcome::Expected { expected: 2, .. }),
+            "{drift:?}"
+        );
     }
 
     #[test]
@@ -139,23 +189,38 @@ mod tests {
 
     #[test]
     fn codes_and_messages_are_passed_on() {
-        let SendOutcome::Refused { answer, look_up_first } = read_case(ERRORS, "legacy_parameter_error")
+        let SendOutcome::Refused {
+            answer,
+            look_up_first,
+        } = read_case(ERRORS, "legacy_parameter_error")
         else {
             panic!()
         };
         assert!(!look_up_first);
         assert_eq!(answer.code.as_deref(), Some("910"));
-        assert_eq!(answer.message, "Request parameter error[<modrId> : may not be empty]");
+        assert_eq!(
+            answer.message,
+            "Request parameter error[<modrId> : may not be empty]"
+        );
         let wrapped = read_case(ERRORS, "gateway_refusal_inside_http_200");
         let answer = wrapped.answer().unwrap();
-        assert_eq!((answer.code.as_deref(), answer.http_status), (None, Some(200)));
+        assert_eq!(
+            (answer.code.as_deref(), answer.http_status),
+            (None, Some(200))
+        );
         assert!(answer.message.starts_with("Rule taxRtB failed"), "{answer}");
     }
 
     #[test]
     fn success_needs_a_number_and_refusals_a_healthy_server() {
         let success = |data: Value| json!({"resultCd": "000", "data": data}).to_string();
-        for data in [json!(null), json!({}), json!({"curRcptNo": "0"}), json!({"totRcptNo": 1}), json!([1])] {
+        for data in [
+            json!(null),
+            json!({}),
+            json!({"curRcptNo": "0"}),
+            json!({"totRcptNo": 1}),
+            json!([1]),
+        ] {
             let outcome = read_bytes(Dialect::Legacy, 200, success(data).as_bytes(), 1);
             assert!(matches!(outcome, SendOutcome::Unknown(_)), "{outcome:?}");
         }
@@ -163,12 +228,28 @@ mod tests {
         let outcome = read_bytes(Dialect::Legacy, 502, accepted.as_bytes(), 1);
         assert!(matches!(outcome, SendOutcome::Unknown(_)), "{outcome:?}");
         let outcome = read_bytes(Dialect::Legacy, 500, br#"{"resultCd":"910"}"#, 1);
-        assert!(matches!(outcome, SendOutcome::Refused { look_up_first: true, .. }), "{outcome:?}");
+        assert!(
+            matches!(
+                outcome,
+                SendOutcome::Refused {
+                    look_up_first: true,
+                    ..
+                }
+            ),
+            "{outcome:?}"
+        );
     }
 
     #[test]
     fn all_spellings_of_success() {
-        for code in [json!("000"), json!("0"), json!("00"), json!("0000"), json!(0), json!(" 000 ")] {
+        for code in [
+            json!("000"),
+            json!("0"),
+            json!("00"),
+            json!("0000"),
+            json!(0),
+            json!(" 000 "),
+        ] {
             let body = json!({"resultCd": code, "data": {"curRcptNo": 3}}).to_string();
             let outcome = read_bytes(Dialect::Gateway, 200, body.as_bytes(), 1);
             assert!(matches!(outcome, SendOutcome::Ok(_)), "{body}: {outcome:?}");
@@ -185,22 +266,36 @@ mod tests {
     /// Read by another parser and by other rules: is there a success code and a receipt number at all?
     fn proves_acceptance(body: &[u8]) -> bool {
         fn member<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
-            value.as_object()?.iter().find(|(key, _)| key.trim() == name).map(|(_, value)| value)
+            value
+                .as_object()?
+                .iter()
+                .find(|(key, _)| key.trim() == name)
+                .map(|(_, value)| value)
         }
-        let text = |value: &Value| value.as_str().map_or_else(|| value.to_string(), |s| s.trim().to_owned());
-        let Ok(top) = serde_json::from_slice::<Value>(body) else { return false };
-        [Some(&top), member(&top, "responseBody")].into_iter().flatten().any(|result| {
-            let succeeded = member(result, "resultCd").is_some_and(|code| {
-                let code = text(code);
-                !code.is_empty() && code.len() <= 4 && code.bytes().all(|b| b == b'0')
-            });
-            let number = member(result, "data").is_some_and(|data| {
-                ["curRcptNo", "rcptNo"].iter().any(|name| {
-                    member(data, name).is_some_and(|no| text(no).parse::<f64>().is_ok_and(|no| no >= 1.0))
-                })
-            });
-            succeeded && number
-        })
+        let text = |value: &Value| {
+            value
+                .as_str()
+                .map_or_else(|| value.to_string(), |s| s.trim().to_owned())
+        };
+        let Ok(top) = serde_json::from_slice::<Value>(body) else {
+            return false;
+        };
+        [Some(&top), member(&top, "responseBody")]
+            .into_iter()
+            .flatten()
+            .any(|result| {
+                let succeeded = member(result, "resultCd").is_some_and(|code| {
+                    let code = text(code);
+                    !code.is_empty() && code.len() <= 4 && code.bytes().all(|b| b == b'0')
+                });
+                let number = member(result, "data").is_some_and(|data| {
+                    ["curRcptNo", "rcptNo"].iter().any(|name| {
+                        member(data, name)
+                            .is_some_and(|no| text(no).parse::<f64>().is_ok_and(|no| no >= 1.0))
+                    })
+                });
+                succeeded && number
+            })
     }
 
     /// Envelopes of the right make with anything in them, near misses above all.
@@ -216,16 +311,25 @@ mod tests {
                 Just(json!({"curRcptNo": 1})),
             ]
         };
-        let result = ("resultCd ?", value(), "data ?", "(curRcptNo|rcptNo|totRcptNo) ?", value(), value());
-        (result, 0..4).prop_map(|((code_key, code, data_key, number_key, number, other), shape)| {
-            let result = json!({code_key: code, data_key: {number_key: number}});
-            match shape {
-                0 => result,
-                1 => json!({"responseHeader": {"responseCode": other}, "responseBody": result}),
-                2 => json!({"resultCd": other, "responseBody": result}),
-                _ => json!({"data": result, "resultCd": other}),
-            }
-        })
+        let result = (
+            "resultCd ?",
+            value(),
+            "data ?",
+            "(curRcptNo|rcptNo|totRcptNo) ?",
+            value(),
+            value(),
+        );
+        (result, 0..4).prop_map(
+            |((code_key, code, data_key, number_key, number, other), shape)| {
+                let result = json!({code_key: code, data_key: {number_key: number}});
+                match shape {
+                    0 => result,
+                    1 => json!({"responseHeader": {"responseCode": other}, "responseBody": result}),
+                    2 => json!({"resultCd": other, "responseBody": result}),
+                    _ => json!({"data": result, "resultCd": other}),
+                }
+            },
+        )
     }
 
     proptest! {

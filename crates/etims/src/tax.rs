@@ -19,7 +19,9 @@ pub struct Split {
 impl Default for TaxRates {
     /// A exempt, B 16, C and D 0, E 8 (OSCU specification v2.0, chapter 4).
     fn default() -> Self {
-        Self { rates: [0, 16, 0, 0, 8].map(Decimal::from) }
+        Self {
+            rates: [0, 16, 0, 0, 8].map(Decimal::from),
+        }
     }
 }
 
@@ -39,8 +41,12 @@ impl TaxRates {
     /// Rounds the taxable part half-up to cents; the tax is what is left of the total.
     pub fn split(&self, tax_type: TaxType, total: Decimal) -> Split {
         let divisor = Decimal::ONE + self.rate(tax_type) / Decimal::ONE_HUNDRED;
-        let taxable = (total / divisor).round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
-        Split { taxable, tax: total - taxable }
+        let taxable =
+            (total / divisor).round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
+        Split {
+            taxable,
+            tax: total - taxable,
+        }
     }
 }
 
@@ -60,14 +66,26 @@ mod tests {
             (TaxType::B, "1160.00", "1000.00", "160.00"),
             (TaxType::B, "100.00", "86.21", "13.79"),
             (TaxType::B, "0.01", "0.01", "0.00"),
-            (TaxType::B, "999999999999.99", "862068965517.23", "137931034482.76"),
+            (
+                TaxType::B,
+                "999999999999.99",
+                "862068965517.23",
+                "137931034482.76",
+            ),
             (TaxType::E, "108.00", "100.00", "8.00"),
             (TaxType::A, "100.00", "100.00", "0.00"),
             (TaxType::C, "86.21", "86.21", "0.00"),
             (TaxType::D, "0.05", "0.05", "0.00"),
         ] {
             let split = rates.split(tax_type, amount(total));
-            assert_eq!(split, Split { taxable: amount(taxable), tax: amount(tax) }, "{tax_type} {total}");
+            assert_eq!(
+                split,
+                Split {
+                    taxable: amount(taxable),
+                    tax: amount(tax)
+                },
+                "{tax_type} {total}"
+            );
         }
     }
 
@@ -75,9 +93,18 @@ mod tests {
     fn another_rate_for_e_and_none_below_zero() {
         let total = amount("100.00");
         let rates = TaxRates::default().with(TaxType::E, Decimal::ZERO);
-        assert_eq!(rates.split(TaxType::E, total), Split { taxable: total, tax: Decimal::ZERO });
+        assert_eq!(
+            rates.split(TaxType::E, total),
+            Split {
+                taxable: total,
+                tax: Decimal::ZERO
+            }
+        );
         assert_eq!(rates.rate(TaxType::B), Decimal::from(16));
-        assert_eq!(rates.with(TaxType::E, Decimal::from(-100)).rate(TaxType::E), Decimal::ZERO);
+        assert_eq!(
+            rates.with(TaxType::E, Decimal::from(-100)).rate(TaxType::E),
+            Decimal::ZERO
+        );
     }
 
     #[test]
@@ -85,7 +112,13 @@ mod tests {
         // 0.03 ÷ 1.20 = 0.025.
         let rates = TaxRates::default().with(TaxType::E, Decimal::from(20));
         let split = rates.split(TaxType::E, amount("0.03"));
-        assert_eq!(split, Split { taxable: amount("0.03"), tax: Decimal::ZERO });
+        assert_eq!(
+            split,
+            Split {
+                taxable: amount("0.03"),
+                tax: Decimal::ZERO
+            }
+        );
     }
 
     proptest! {

@@ -9,7 +9,11 @@ const CODE_CHARS_MAX: usize = 16;
 ///
 /// KRA does not say what it does with longer texts, so they are never sent.
 pub(crate) fn clip(text: &str, chars_max: usize) -> String {
-    text.trim().chars().take(chars_max).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    text.trim()
+        .chars()
+        .take(chars_max)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 /// A text from outside, made fit for logs and tables: bounded, printable, no phone number, and nothing
@@ -18,7 +22,11 @@ pub(crate) fn message(text: &str) -> String {
     // Before it is cut: half a phone number does not look like one any more.
     let keyless = mask_runs(text.trim(), |c| c.is_ascii_alphanumeric(), is_key);
     let clean = mask_runs(&keyless, |c| c.is_ascii_digit(), is_phone);
-    clean.chars().take(MESSAGE_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
+    clean
+        .chars()
+        .take(MESSAGE_CHARS_MAX)
+        .map(|c| if c.is_control() { ' ' } else { c })
+        .collect()
 }
 
 /// The same without what is known to be secret. Shorter ones than four characters are none.
@@ -41,7 +49,11 @@ fn mask_runs(text: &str, belongs: impl Fn(char) -> bool, hidden: impl Fn(&str) -
         let (before, run) = rest.split_at(start);
         let end = run.find(|c| !belongs(c)).unwrap_or(run.len());
         masked.push_str(before);
-        masked.push_str(if hidden(&run[..end]) { "…" } else { &run[..end] });
+        masked.push_str(if hidden(&run[..end]) {
+            "…"
+        } else {
+            &run[..end]
+        });
         rest = &run[end..];
     }
     masked + rest
@@ -69,7 +81,10 @@ mod tests {
 
     #[test]
     fn clipping_counts_characters_not_bytes() {
-        assert_eq!(clip("Kahawa ya Mlima Kenya é", 23), "Kahawa ya Mlima Kenya é");
+        assert_eq!(
+            clip("Kahawa ya Mlima Kenya é", 23),
+            "Kahawa ya Mlima Kenya é"
+        );
         assert_eq!(clip("ééé", 2), "éé");
         assert_eq!(clip(" a\u{0}b\nc ", 10), "a b c");
     }
@@ -96,7 +111,10 @@ mod tests {
             message("cmcKey 0123456789ABCDEF0123456789ABCDEF01234567 is wrong for KE2NTNO0000001"),
             "cmcKey … is wrong for KE2NTNO0000001"
         );
-        assert_eq!(message_without(&["hush-1", ""], "key hush-1 is wrong"), "key … is wrong");
+        assert_eq!(
+            message_without(&["hush-1", ""], "key hush-1 is wrong"),
+            "key … is wrong"
+        );
     }
 
     proptest! {

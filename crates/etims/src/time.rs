@@ -43,10 +43,22 @@ mod tests {
     #[test]
     fn every_spelling_of_one_time() {
         let expected: Timestamp = "2026-03-05T11:15:02Z".parse().unwrap();
-        for text in ["20260305141502", "2026-03-05 14:15:02", "2026-03-05 14:15:02.0", " 20260305141502 "] {
+        for text in [
+            "20260305141502",
+            "2026-03-05 14:15:02",
+            "2026-03-05 14:15:02.0",
+            " 20260305141502 ",
+        ] {
             assert_eq!(parse(text), Some(expected), "{text:?}");
         }
-        for text in ["", "20260305", "20261305141502", "2026-03-05", "yesterday", "2026030514150２"] {
+        for text in [
+            "",
+            "20260305",
+            "20261305141502",
+            "2026-03-05",
+            "yesterday",
+            "2026030514150２",
+        ] {
             assert_eq!(parse(text), None, "{text:?}");
         }
     }

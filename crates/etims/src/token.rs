@@ -81,23 +81,36 @@ impl Tokens {
         if let Some(token) = state.token.as_ref().filter(|token| token.usable(refused)) {
             return Ok(token.clone());
         }
-        if let Some((_, failure)) = state.failed.as_ref().filter(|(ended_at, _)| *ended_at >= asked_at) {
+        if let Some((_, failure)) = state
+            .failed
+            .as_ref()
+            .filter(|(ended_at, _)| *ended_at >= asked_at)
+        {
             return Err(failure.clone());
         }
         match fetch(http, settings).await {
             Ok(token) => {
-                *state = State { token: Some(token.clone()), failed: None };
+                *state = State {
+                    token: Some(token.clone()),
+                    failed: None,
+                };
                 Ok(token)
             }
             Err(failure) => {
-                *state = State { token: None, failed: Some((Instant::now(), failure.clone())) };
+                *state = State {
+                    token: None,
+                    failed: Some((Instant::now(), failure.clone())),
+                };
                 Err(failure)
             }
         }
     }
 
     fn slot(&self, settings: &TokenSettings) -> Arc<Slot> {
-        let app = App { url: settings.url.clone(), consumer_key: settings.consumer_key.clone() };
+        let app = App {
+            url: settings.url.clone(),
+            consumer_key: settings.consumer_key.clone(),
+        };
         // A panic elsewhere leaves the map whole: it is only ever inserted into or cleared.
         let mut apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
         if apps.len() >= APPS_MAX && !apps.contains_key(&app) {
@@ -109,44 +122,64 @@ impl Tokens {
 
 impl Token {
     fn usable(&self, refused: Option<&Self>) -> bool {
-        Instant::now() < self.use_until && refused.is_none_or(|refused| refused.fetched_at < self.fetched_at)
+        Instant::now() < self.use_until
+            && refused.is_none_or(|refused| refused.fetched_at < self.fetched_at)
     }
 }
 
 /// GET: a POST is answered with 200 and an empty body.
 async fn fetch(http: &Http, settings: &TokenSettings) -> Result<Token, NoToken> {
-    let credentials = format!("{}:{}", settings.consumer_key, settings.consumer_secret.expose_secret());
-    let credentials = base64::Engine::encode(&base64::engine::general_purpose::STANDARD, credentials);
+    let credentials = format!(
+        "{}:{}",
+        settings.consumer_key,
+        settings.consumer_secret.expose_secret()
+    );
+    let credentials =
+        base64::Engine::encode(&base64::engine::general_purpose::STANDARD, credentials);
     let mut basic = HeaderValue::from_str(&format!("Basic {credentials}"))
         .expect("base64 is made of characters that a header takes");
     basic.set_sensitive(true);
     let mut request = reqwest::Request::new(Method::GET, settings.url.clone());
     request.headers_mut().insert(AUTHORIZATION, basic);
-    request.headers_mut().insert(ACCEPT, HeaderValue::from_static("application/json"));
+    request
+        .headers_mut()
+        .insert(ACCEPT, HeaderValue::from_static("application/json"));
     match http.call(request).await {
         Ok(answer) => read(settings, &answer),
         // However the fetch ended, the sale itself was not sent.
-        Err(Failure::NotSent(cause) | Failure::Lost(cause)) => {
-            Err(NoToken::Later(Answer::none(&format!("no token: {cause}"), true)))
-        }
+        Err(Failure::NotSent(cause) | Failure::Lost(cause)) => Err(NoToken::Later(Answer::none(
+            &format!("no token: {cause}"),
+            true,
+        ))),
     }
 }
 
 fn read(settings: &TokenSettings, http: &HttpAnswer) -> Result<Token, NoToken> {
     let fetched_at = Instant::now();
     let fields = std::str::from_utf8(&http.body).ok().and_then(Fields::read);
-    let token = fields.as_ref().filter(|_| http.status == 200).and_then(|fields| {
-        fields.text("access_token").filter(|token| token.len() <= TOKEN_BYTES_MAX && is_printable(token))
-    });
+    let token = fields
+        .as_ref()
+        .filter(|_| http.status == 200)
+        .and_then(|fields| {
+            fields
+                .text("access_token")
+                .filter(|token| token.len() <= TOKEN_BYTES_MAX && is_printable(token))
+        });
     let (Some(token), Some(fields)) = (token, fields) else {
         return Err(refusal(settings, http));
     };
     let life = fields
         .integer("expires_in")
-        .map_or(LIFE_UNSAID, |seconds| Duration::from_secs(seconds.max(0).unsigned_abs()))
+        .map_or(LIFE_UNSAID, |seconds| {
+            Duration::from_secs(seconds.max(0).unsigned_abs())
+        })
         .min(LIFE_MAX);
     let use_until = fetched_at + life - EARLY.min(life / 10);
-    Ok(Token { secret: SecretString::from(token), fetched_at, use_until })
+    Ok(Token {
+        secret: SecretString::from(token),
+        fetched_at,
+        use_until,
+    })
 }
 
 fn refusal(settings: &TokenSettings, http: &HttpAnswer) -> NoToken {
@@ -154,13 +187,17 @@ fn refusal(settings: &TokenSettings, http: &HttpAnswer) -> NoToken {
     let class = match (&envelope, http.status) {
         // OAuth's own word for wrong credentials.
         (_, 400) => Class::Halt(HaltReason::Credentials),
-        (Some(envelope), _) if envelope.code.is_some() => {
-            classify::of_code(Dialect::Gateway, envelope.code.as_deref().unwrap_or_default())
-        }
+        (Some(envelope), _) if envelope.code.is_some() => classify::of_code(
+            Dialect::Gateway,
+            envelope.code.as_deref().unwrap_or_default(),
+        ),
         (envelope, status) => classify::of_status(status, envelope.is_some()),
     };
     let answer = Answer::judged(&settings.secrets(), http, envelope.as_ref(), class);
-    let answer = Answer { message: format!("no token: {}", answer.message), ..answer };
+    let answer = Answer {
+        message: format!("no token: {}", answer.message),
+        ..answer
+    };
     match class {
         Class::Halt(reason) => NoToken::Never { reason, answer },
         _ => NoToken::Later(answer),

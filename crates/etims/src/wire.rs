@@ -119,14 +119,20 @@ pub(crate) struct Query<'a> {
 impl Serialize for Number {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let digits = self.0.normalize().to_string();
-        RawValue::from_string(digits).map_err(S::Error::custom)?.serialize(serializer)
+        RawValue::from_string(digits)
+            .map_err(S::Error::custom)?
+            .serialize(serializer)
     }
 }
 
 impl Serialize for Taxes {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
         let mut map = serializer.serialize_map(Some(15))?;
-        for (prefix, row) in [("taxblAmt", &self.taxable), ("taxRt", &self.rates), ("taxAmt", &self.tax)] {
+        for (prefix, row) in [
+            ("taxblAmt", &self.taxable),
+            ("taxRt", &self.rates),
+            ("taxAmt", &self.tax),
+        ] {
             for (tax_type, number) in TaxType::ALL.iter().zip(row) {
                 map.serialize_entry(&format!("{prefix}{tax_type}"), number)?;
             }
@@ -137,7 +143,13 @@ impl Serialize for Taxes {
 
 impl<'a> Query<'a> {
     pub(crate) fn new(tin: &'a str, bhf_id: &'a str) -> Self {
-        Self { tin, bhf_id, invc_no: None, dvc_srl_no: None, last_req_dt: None }
+        Self {
+            tin,
+            bhf_id,
+            invc_no: None,
+            dvc_srl_no: None,
+            last_req_dt: None,
+        }
     }
 }
 
@@ -162,7 +174,10 @@ mod tests {
             ("999999999999.99", "999999999999.99"),
             ("0.1", "0.1"),
         ] {
-            assert_eq!(serde_json::to_string(&Number(decimal.parse().unwrap())).unwrap(), json);
+            assert_eq!(
+                serde_json::to_string(&Number(decimal.parse().unwrap())).unwrap(),
+                json
+            );
         }
     }
 

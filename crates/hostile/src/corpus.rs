@@ -36,7 +36,11 @@ mod tests {
     fn every_file_is_found_in_order() {
         let source = Path::new(env!("CARGO_MANIFEST_DIR"));
         let found = corpus(source);
-        assert!(found.iter().any(|(name, bytes)| name.ends_with("src/corpus.rs") && !bytes.is_empty()));
+        assert!(
+            found
+                .iter()
+                .any(|(name, bytes)| name.ends_with("src/corpus.rs") && !bytes.is_empty())
+        );
         assert!(found.is_sorted());
     }
 

@@ -75,7 +75,9 @@ fn apply(body: &mut Json, place: usize, change: Damage) {
         Damage::Exchange(with) => {
             let with = with.index(body.size());
             // Not into itself: a value cannot stand within its own copy's place.
-            let (Some(a), Some(b)) = (body.at(place).cloned(), body.at(with).cloned()) else { return };
+            let (Some(a), Some(b)) = (body.at(place).cloned(), body.at(with).cloned()) else {
+                return;
+            };
             if let Some(value) = body.at(place) {
                 *value = b;
             }
@@ -96,14 +98,20 @@ fn apply(body: &mut Json, place: usize, change: Damage) {
         }),
         Damage::Requote => with(body, place, |old| {
             let Json::Leaf(raw) = old else { return };
-            *raw = match raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+            *raw = match raw
+                .strip_prefix('"')
+                .and_then(|rest| rest.strip_suffix('"'))
+            {
                 Some(within) => within.to_owned(),
                 None => format!("\"{raw}\""),
             };
         }),
         Damage::Pad(blank) => with(body, place, |old| {
             let Json::Leaf(raw) = old else { return };
-            *raw = match raw.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')) {
+            *raw = match raw
+                .strip_prefix('"')
+                .and_then(|rest| rest.strip_suffix('"'))
+            {
                 Some(within) => format!("\"{blank}{within}{blank}\""),
                 None => format!("{blank}{raw}{blank}"),
             };
@@ -111,7 +119,9 @@ fn apply(body: &mut Json, place: usize, change: Damage) {
         Damage::Crowd(n, value) => with(body, place, |old| match old {
             Json::Leaf(_) => {}
             Json::List(elements) => elements.extend((0..n).map(|_| value.clone())),
-            Json::Members(members) => members.extend((0..n).map(|i| (format!("\"x{i}\""), value.clone()))),
+            Json::Members(members) => {
+                members.extend((0..n).map(|i| (format!("\"x{i}\""), value.clone())))
+            }
         }),
     }
 }
@@ -170,7 +180,10 @@ fn respelled(name: &str, spelling: Spelling) -> String {
         Spelling::Nul => format!("\"{plain}\\u0000\""),
         Spelling::Empty => "\"\"".to_owned(),
         Spelling::Escaped => {
-            let escaped: String = plain.encode_utf16().map(|unit| format!("\\u{unit:04x}")).collect();
+            let escaped: String = plain
+                .encode_utf16()
+                .map(|unit| format!("\\u{unit:04x}"))
+                .collect();
             format!("\"{escaped}\"")
         }
     }
@@ -193,14 +206,34 @@ mod tests {
             (4, Damage::Replace(nine()), r#"{"a":1,"b":["x",9]}"#),
             (1, Damage::Remove, r#"{"b":["x",{"c":2}]}"#),
             (3, Damage::Remove, r#"{"a":1,"b":[{"c":2}]}"#),
-            (1, Damage::Repeat(nine(), true), r#"{"a":9,"a":1,"b":["x",{"c":2}]}"#),
-            (5, Damage::Repeat(nine(), false), r#"{"a":1,"b":["x",{"c":2,"c":9}]}"#),
+            (
+                1,
+                Damage::Repeat(nine(), true),
+                r#"{"a":9,"a":1,"b":["x",{"c":2}]}"#,
+            ),
+            (
+                5,
+                Damage::Repeat(nine(), false),
+                r#"{"a":1,"b":["x",{"c":2,"c":9}]}"#,
+            ),
             (3, Damage::Echo, r#"{"a":1,"b":["x","x",{"c":2}]}"#),
-            (1, Damage::Rename(Spelling::Escaped), r#"{"\u0061":1,"b":["x",{"c":2}]}"#),
-            (1, Damage::Wrap(2, false), r#"{"a":[[1]],"b":["x",{"c":2}]}"#),
+            (
+                1,
+                Damage::Rename(Spelling::Escaped),
+                r#"{"\u0061":1,"b":["x",{"c":2}]}"#,
+            ),
+            (
+                1,
+                Damage::Wrap(2, false),
+                r#"{"a":[[1]],"b":["x",{"c":2}]}"#,
+            ),
             (1, Damage::Requote, r#"{"a":"1","b":["x",{"c":2}]}"#),
             (3, Damage::Requote, r#"{"a":1,"b":[x,{"c":2}]}"#),
-            (4, Damage::Crowd(2, nine()), r#"{"a":1,"b":["x",{"c":2,"x0":9,"x1":9}]}"#),
+            (
+                4,
+                Damage::Crowd(2, nine()),
+                r#"{"a":1,"b":["x",{"c":2,"x0":9,"x1":9}]}"#,
+            ),
             (0, Damage::Remove, r#"{"a":1,"b":["x",{"c":2}]}"#),
         ] {
             let said = format!("{change:?}");

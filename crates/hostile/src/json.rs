@@ -43,7 +43,9 @@ impl Json {
     pub fn text(&self) -> Option<String> {
         match self {
             Self::Leaf(raw) if raw.starts_with('"') => serde_json::from_str(raw).ok(),
-            Self::Leaf(raw) if raw.starts_with(['-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']) => {
+            Self::Leaf(raw)
+                if raw.starts_with(['-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']) =>
+            {
                 Some(raw.clone())
             }
             _ => None,
@@ -122,14 +124,21 @@ fn inner(text: &str, depth_left: usize) -> Option<Json> {
     let depth_left = depth_left.checked_sub(1)?;
     if text.starts_with('[') {
         let elements: Vec<&RawValue> = serde_json::from_str(text).ok()?;
-        return Some(Json::List(elements.into_iter().map(|raw| read(raw, depth_left)).collect()));
+        return Some(Json::List(
+            elements
+                .into_iter()
+                .map(|raw| read(raw, depth_left))
+                .collect(),
+        ));
     }
     if !text.starts_with('{') {
         return None;
     }
     let Members(members) = serde_json::from_str(text).ok()?;
     let quoted = |name: String| serde_json::Value::from(name).to_string();
-    let members = members.into_iter().map(|(name, raw)| (quoted(name), read(raw, depth_left)));
+    let members = members
+        .into_iter()
+        .map(|(name, raw)| (quoted(name), read(raw, depth_left)));
     Some(Json::Members(members.collect()))
 }
 
@@ -175,7 +184,9 @@ mod tests {
     #[test]
     fn every_place_is_one_value() {
         let mut json = Json::read(r#"{"a":[1,{"b":2}],"c":3}"#);
-        let places: Vec<String> = (0..json.size()).map(|place| json.at(place).unwrap().to_string()).collect();
+        let places: Vec<String> = (0..json.size())
+            .map(|place| json.at(place).unwrap().to_string())
+            .collect();
         assert_eq!(places[1..], [r#"[1,{"b":2}]"#, "1", r#"{"b":2}"#, "2", "3"]);
         let mut seen = Vec::new();
         json.each(&mut |value| seen.push(value.to_string()));
@@ -185,7 +196,10 @@ mod tests {
 
     #[test]
     fn leaves_have_text() {
-        assert_eq!(Json::Leaf("1.50".to_owned()).text().as_deref(), Some("1.50"));
+        assert_eq!(
+            Json::Leaf("1.50".to_owned()).text().as_deref(),
+            Some("1.50")
+        );
         assert_eq!(Json::quoted("a\"b").text().as_deref(), Some("a\"b"));
         assert_eq!(Json::Leaf("null".to_owned()).text(), None);
     }

@@ -154,6 +154,10 @@ pub fn scalar() -> impl Strategy<Value = Json> {
 }
 
 fn nested(depth: usize, closed: bool) -> String {
-    let end = if closed { "]".repeat(depth) } else { String::new() };
+    let end = if closed {
+        "]".repeat(depth)
+    } else {
+        String::new()
+    };
     "[".repeat(depth) + &end
 }

@@ -13,7 +13,11 @@ pub struct Target {
 }
 
 const fn target(name: &'static str, in_ci: u32, per_thousand: u32) -> Target {
-    Target { name, in_ci, per_thousand }
+    Target {
+        name,
+        in_ci,
+        per_thousand,
+    }
 }
 
 pub const TARGETS: &[Target] = &[
@@ -36,7 +40,9 @@ const CASES: &str = "FUZZ_CASES";
 impl Target {
     /// Of so many cases in all; at least one.
     fn share(&self, of: u64) -> u32 {
-        u32::try_from(of * u64::from(self.per_thousand) / 1_000).unwrap_or(u32::MAX).max(1)
+        u32::try_from(of * u64::from(self.per_thousand) / 1_000)
+            .unwrap_or(u32::MAX)
+            .max(1)
     }
 }
 
@@ -48,16 +54,20 @@ pub fn config(name: &str) -> Config {
     let target = TARGETS.iter().find(|target| target.name == name);
     let target = target.unwrap_or_else(|| panic!("{name} is not in the list of targets"));
     let cases = match std::env::var(CASES) {
-        Ok(total) => {
-            target.share(total.parse().unwrap_or_else(|_| panic!("{CASES} is no number: {total:?}")))
-        }
+        Ok(total) => target.share(
+            total
+                .parse()
+                .unwrap_or_else(|_| panic!("{CASES} is no number: {total:?}")),
+        ),
         Err(_) => target.in_ci,
     };
     eprintln!("{name}: {cases} cases");
     Config {
         cases,
         // Beside the test, also where it is one file of several in a folder.
-        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource("proptest-regressions"))),
+        failure_persistence: Some(Box::new(FileFailurePersistence::WithSource(
+            "proptest-regressions",
+        ))),
         max_shrink_iters: 20_000,
         ..Config::default()
     }
@@ -69,7 +79,13 @@ mod tests {
 
     #[test]
     fn the_long_form_is_shared_out_whole() {
-        assert_eq!(TARGETS.iter().map(|target| target.per_thousand).sum::<u32>(), 1_000);
+        assert_eq!(
+            TARGETS
+                .iter()
+                .map(|target| target.per_thousand)
+                .sum::<u32>(),
+            1_000
+        );
         let cases: u32 = TARGETS.iter().map(|target| target.share(1_000_000)).sum();
         assert_eq!(cases, 1_000_000);
         assert!(TARGETS.iter().all(|target| target.share(10) >= 1));

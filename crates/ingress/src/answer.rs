@@ -89,12 +89,17 @@ impl Answer {
                     "webhooks are sent with POST",
                     None,
                 );
-                answer.headers_mut().insert(ALLOW, HeaderValue::from_static("POST"));
+                answer
+                    .headers_mut()
+                    .insert(ALLOW, HeaderValue::from_static("POST"));
                 answer
             }
-            Self::TooSlow => {
-                problem(StatusCode::REQUEST_TIMEOUT, "Body too slow", "the body did not arrive in time", None)
-            }
+            Self::TooSlow => problem(
+                StatusCode::REQUEST_TIMEOUT,
+                "Body too slow",
+                "the body did not arrive in time",
+                None,
+            ),
             Self::TooLarge { limit } => problem(
                 StatusCode::PAYLOAD_TOO_LARGE,
                 "Body too large",
@@ -114,12 +119,21 @@ impl Answer {
                     why,
                     None,
                 );
-                answer.headers_mut().insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
+                answer
+                    .headers_mut()
+                    .insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
                 answer
             }
-            Self::UnknownPath | Self::Accepted | Self::Spooled | Self::Duplicate | Self::Unreadable(_) => {
-                problem(StatusCode::NOT_FOUND, "Not found", "no webhook is served here", None)
-            }
+            Self::UnknownPath
+            | Self::Accepted
+            | Self::Spooled
+            | Self::Duplicate
+            | Self::Unreadable(_) => problem(
+                StatusCode::NOT_FOUND,
+                "Not found",
+                "no webhook is served here",
+                None,
+            ),
         }
     }
 }
@@ -177,21 +191,47 @@ mod tests {
                 json!({"ResultCode": "0", "ResultDesc": "Accepted"}),
                 json!({"ResultCode": "0", "ResultDesc": "Accepted"}),
             ),
-            (Channel::Paystack, json!({"status": "accepted"}), json!({"status": "duplicate"})),
-            (Channel::Gumroad, json!({"status": "accepted"}), json!({"status": "duplicate"})),
+            (
+                Channel::Paystack,
+                json!({"status": "accepted"}),
+                json!({"status": "duplicate"}),
+            ),
+            (
+                Channel::Gumroad,
+                json!({"status": "accepted"}),
+                json!({"status": "duplicate"}),
+            ),
         ] {
-            assert_eq!(body(Answer::Accepted.respond(channel)).await, first, "{channel:?}");
-            assert_eq!(body(Answer::Spooled.respond(channel)).await, first, "{channel:?}");
-            assert_eq!(body(Answer::Duplicate.respond(channel)).await, again, "{channel:?}");
+            assert_eq!(
+                body(Answer::Accepted.respond(channel)).await,
+                first,
+                "{channel:?}"
+            );
+            assert_eq!(
+                body(Answer::Spooled.respond(channel)).await,
+                first,
+                "{channel:?}"
+            );
+            assert_eq!(
+                body(Answer::Duplicate.respond(channel)).await,
+                again,
+                "{channel:?}"
+            );
         }
     }
 
     #[actix_web::test]
     async fn an_unreadable_body_names_its_field() {
-        let why = Unreadable { field: "Body.stkCallback.ResultCode".into(), problem: "missing".into() };
+        let why = Unreadable {
+            field: "Body.stkCallback.ResultCode".into(),
+            problem: "missing".into(),
+        };
         let answer = Answer::Unreadable(why).respond(Channel::DarajaStk);
         assert_eq!(answer.status(), 422);
-        assert_eq!(answer.headers().get("content-type").unwrap(), "application/problem+json");
+        assert_eq!(
+            answer.headers().get("content-type").unwrap(),
+            "application/problem+json"
+        );
         let body = body(answer).await;
         assert_eq!(body["field"], "Body.stkCallback.ResultCode");
         assert_eq!(body["detail"], "Body.stkCallback.ResultCode: missing");

@@ -36,7 +36,9 @@ impl Room {
 
     fn take(&self, bytes: usize) -> Result<SemaphorePermit<'_>, Answer> {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        self.0.try_acquire_many(bytes).map_err(|_| Answer::Unavailable("too many bodies at once"))
+        self.0
+            .try_acquire_many(bytes)
+            .map_err(|_| Answer::Unavailable("too many bodies at once"))
     }
 }
 
@@ -48,7 +50,10 @@ pub(crate) async fn read<'a>(
     limit: usize,
     patience: Duration,
 ) -> Result<(Vec<u8>, SemaphorePermit<'a>), Answer> {
-    let declared = request.headers().get(CONTENT_LENGTH).and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+    let declared = request
+        .headers()
+        .get(CONTENT_LENGTH)
+        .and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
     if declared.is_some_and(|length| length > limit) {
         return Err(Answer::TooLarge { limit });
     }
@@ -81,9 +86,17 @@ pub(crate) fn format(provider: Provider, request: &HttpRequest) -> Result<BodyFo
         Provider::Daraja | Provider::Paystack => BodyFormat::Json,
         Provider::Gumroad => BodyFormat::Form,
     };
-    let Some(value) = request.headers().get(CONTENT_TYPE) else { return Ok(usual) };
-    let essence =
-        value.to_str().unwrap_or_default().split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
+    let Some(value) = request.headers().get(CONTENT_TYPE) else {
+        return Ok(usual);
+    };
+    let essence = value
+        .to_str()
+        .unwrap_or_default()
+        .split(';')
+        .next()
+        .unwrap_or_default()
+        .trim()
+        .to_ascii_lowercase();
     let named = match essence.as_str() {
         "application/json" | "text/json" => BodyFormat::Json,
         "application/x-www-form-urlencoded" => BodyFormat::Form,
@@ -105,9 +118,20 @@ mod tests {
     async fn all_bodies_together_are_bounded_and_room_comes_back() {
         let room = Room::of(100);
         let read_of = async |bytes: usize| {
-            let (request, mut payload) = TestRequest::post().set_payload(vec![b'x'; bytes]).to_http_parts();
-            let mut payload = web::Payload::from_request(&request, &mut payload).await.unwrap();
-            read(&room, &request, &mut payload, 1_000, Duration::from_secs(10)).await
+            let (request, mut payload) = TestRequest::post()
+                .set_payload(vec![b'x'; bytes])
+                .to_http_parts();
+            let mut payload = web::Payload::from_request(&request, &mut payload)
+                .await
+                .unwrap();
+            read(
+                &room,
+                &request,
+                &mut payload,
+                1_000,
+                Duration::from_secs(10),
+            )
+            .await
         };
         let (body, held) = read_of(60).await.unwrap();
         assert_eq!(body.len(), 60);
@@ -120,15 +144,43 @@ mod tests {
     #[test]
     fn formats_by_provider_and_content_type() {
         for (provider, content_type, expected) in [
-            (Provider::Daraja, Some("application/json;charset=UTF-8"), Ok(BodyFormat::Json)),
-            (Provider::Daraja, Some("Application/JSON"), Ok(BodyFormat::Json)),
+            (
+                Provider::Daraja,
+                Some("application/json;charset=UTF-8"),
+                Ok(BodyFormat::Json),
+            ),
+            (
+                Provider::Daraja,
+                Some("Application/JSON"),
+                Ok(BodyFormat::Json),
+            ),
             (Provider::Daraja, None, Ok(BodyFormat::Json)),
             (Provider::Daraja, Some("text/plain"), Err(Answer::WrongType)),
-            (Provider::Daraja, Some("application/x-www-form-urlencoded"), Err(Answer::WrongType)),
-            (Provider::Paystack, Some("application/json"), Ok(BodyFormat::Json)),
-            (Provider::Paystack, Some("multipart/form-data; boundary=x"), Err(Answer::WrongType)),
-            (Provider::Gumroad, Some("application/x-www-form-urlencoded"), Ok(BodyFormat::Form)),
-            (Provider::Gumroad, Some("application/json"), Ok(BodyFormat::Json)),
+            (
+                Provider::Daraja,
+                Some("application/x-www-form-urlencoded"),
+                Err(Answer::WrongType),
+            ),
+            (
+                Provider::Paystack,
+                Some("application/json"),
+                Ok(BodyFormat::Json),
+            ),
+            (
+                Provider::Paystack,
+                Some("multipart/form-data; boundary=x"),
+                Err(Answer::WrongType),
+            ),
+            (
+                Provider::Gumroad,
+                Some("application/x-www-form-urlencoded"),
+                Ok(BodyFormat::Form),
+            ),
+            (
+                Provider::Gumroad,
+                Some("application/json"),
+                Ok(BodyFormat::Json),
+            ),
             (Provider::Gumroad, None, Ok(BodyFormat::Form)),
             (Provider::Gumroad, Some(""), Err(Answer::WrongType)),
         ] {
@@ -136,7 +188,11 @@ mod tests {
             if let Some(value) = content_type {
                 request = request.insert_header(("content-type", value));
             }
-            assert_eq!(format(provider, &request.to_http_request()), expected, "{provider} {content_type:?}");
+            assert_eq!(
+                format(provider, &request.to_http_request()),
+                expected,
+                "{provider} {content_type:?}"
+            );
         }
     }
 }

@@ -35,7 +35,9 @@ impl Suspicion {
     pub(crate) fn learn(&self, outcome: &Result<(), PublishError>) {
         match outcome {
             Ok(()) => self.0.store(false, Ordering::Relaxed),
-            Err(PublishError::Timeout | PublishError::TooBusy) => self.0.store(true, Ordering::Relaxed),
+            Err(PublishError::Timeout | PublishError::TooBusy) => {
+                self.0.store(true, Ordering::Relaxed)
+            }
             Err(_) => {}
         }
     }
@@ -53,8 +55,18 @@ impl Durable {
         suspicion: Suspicion,
         metrics: Metrics,
     ) -> Self {
-        let timeout = if spool.is_some() { timeout.min(CONFIRM_WITHIN) } else { timeout };
-        Self { publisher, timeout, spool, suspicion, metrics }
+        let timeout = if spool.is_some() {
+            timeout.min(CONFIRM_WITHIN)
+        } else {
+            timeout
+        };
+        Self {
+            publisher,
+            timeout,
+            spool,
+            suspicion,
+            metrics,
+        }
     }
 
     /// Done when the broker confirmed the message or the spool has it on disk. The body is the provider's bytes, untouched.
@@ -65,7 +77,11 @@ impl Durable {
         envelope: &Envelope,
         body: Bytes,
     ) -> impl Future<Output = Result<Kept, Failure>> + Send + 'static {
-        let message = Message { id: envelope.event_id.uuid(), headers: envelope.to_headers(), body };
+        let message = Message {
+            id: envelope.event_id.uuid(),
+            headers: envelope.to_headers(),
+            body,
+        };
         let durable = self.clone();
         async move {
             if durable.suspicion.is_raised()
@@ -74,14 +90,22 @@ impl Durable {
                 if append(spool, &message).await.is_ok() {
                     return Ok(Kept::Spooled);
                 }
-                return durable.publish(message).await.map(|()| Kept::Queued).map_err(|e| reason(&e));
+                return durable
+                    .publish(message)
+                    .await
+                    .map(|()| Kept::Queued)
+                    .map_err(|e| reason(&e));
             }
-            let Err(error) = durable.publish(message.clone()).await else { return Ok(Kept::Queued) };
+            let Err(error) = durable.publish(message.clone()).await else {
+                return Ok(Kept::Queued);
+            };
             // Headers the broker can never be sent would stay in the spool for ever.
             if matches!(error, PublishError::Oversized) {
                 return Err(reason(&error));
             }
-            let Some(spool) = &durable.spool else { return Err(reason(&error)) };
+            let Some(spool) = &durable.spool else {
+                return Err(reason(&error));
+            };
             match append(spool, &message).await {
                 Ok(()) => Ok(Kept::Spooled),
                 Err(SpoolError::Full) => Err("the broker is away and the spool is full"),
@@ -92,7 +116,10 @@ impl Durable {
 
     async fn publish(&self, message: Message) -> Result<(), PublishError> {
         let started = Instant::now();
-        let published = self.publisher.publish(Target::Payments, message, self.timeout).await;
+        let published = self
+            .publisher
+            .publish(Target::Payments, message, self.timeout)
+            .await;
         self.metrics.published(started.elapsed());
         self.suspicion.learn(&published);
         published
@@ -123,7 +150,10 @@ mod tests {
     fn a_publish_that_hung_raises_suspicion_and_a_confirm_lifts_it() {
         let suspicion = Suspicion::default();
         suspicion.learn(&Err(PublishError::Down));
-        assert!(!suspicion.is_raised(), "a broker known to be away costs nobody a wait");
+        assert!(
+            !suspicion.is_raised(),
+            "a broker known to be away costs nobody a wait"
+        );
         suspicion.learn(&Err(PublishError::Timeout));
         suspicion.learn(&Err(PublishError::Nack));
         assert!(suspicion.is_raised());

@@ -22,7 +22,10 @@ pub(crate) fn bind(
 ) -> anyhow::Result<Server> {
     let settings = &receiver.http;
     let bad = |error: std::io::Error| {
-        BadSetting::new("--listen (RISITI_LISTEN)", format!("{}: {error}", settings.listen))
+        BadSetting::new(
+            "--listen (RISITI_LISTEN)",
+            format!("{}: {error}", settings.listen),
+        )
     };
     let listener = TcpListener::bind(settings.listen).map_err(bad)?;
     let address = listener.local_addr()?;
@@ -41,15 +44,24 @@ pub(crate) fn bind(
         None => server.listen(listener)?,
     };
     let server = server.run();
-    tracing::info!(tls = certificate.is_some(), "webhooks listener on {address}");
+    tracing::info!(
+        tls = certificate.is_some(),
+        "webhooks listener on {address}"
+    );
     Ok(server)
 }
 
 fn routes(app: &mut web::ServiceConfig) {
     for (path, channel) in [
         ("/webhooks/daraja/{key}/stk", Channel::DarajaStk),
-        ("/webhooks/daraja/{key}/c2b/confirmation", Channel::DarajaC2bConfirmation),
-        ("/webhooks/daraja/{key}/c2b/validation", Channel::DarajaC2bValidation),
+        (
+            "/webhooks/daraja/{key}/c2b/confirmation",
+            Channel::DarajaC2bConfirmation,
+        ),
+        (
+            "/webhooks/daraja/{key}/c2b/validation",
+            Channel::DarajaC2bValidation,
+        ),
         ("/webhooks/daraja/{key}/result", Channel::DarajaResult),
         ("/webhooks/daraja/{key}/timeout", Channel::DarajaTimeout),
         ("/webhooks/gumroad/{key}", Channel::Gumroad),
@@ -62,7 +74,9 @@ fn routes(app: &mut web::ServiceConfig) {
             webhook(request, key.into_inner(), payload, receiver, channel)
         };
         app.service(
-            web::resource(path).route(web::post().to(handler)).default_service(web::to(wrong_method)),
+            web::resource(path)
+                .route(web::post().to(handler))
+                .default_service(web::to(wrong_method)),
         );
     }
     app.default_service(web::to(unknown_path));
@@ -80,8 +94,12 @@ async fn webhook(
         Channel::Paystack => Address::Slug(key),
         _ => Address::Secret(key),
     };
-    let answer = receiver.receive(&request, &mut payload, channel, address).await;
-    receiver.metrics.webhook(channel.provider(), answer.outcome(), started.elapsed());
+    let answer = receiver
+        .receive(&request, &mut payload, channel, address)
+        .await;
+    receiver
+        .metrics
+        .webhook(channel.provider(), answer.outcome(), started.elapsed());
     match answer {
         Answer::Accepted | Answer::Spooled | Answer::Duplicate | Answer::Unreadable(_) => {
             answer.respond(channel)

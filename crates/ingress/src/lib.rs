@@ -52,9 +52,13 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
         .map_err(|error| BadSetting::new("--namespace (RISITI_NAMESPACE)", error.to_string()))?;
     // Not the shutdown token: publishes under way at the signal still get their confirm.
     let broker_end = tokio_util::sync::CancellationToken::new();
-    let broker =
-        Broker::start(settings.amqp.amqp_url.expose_secret(), topology, "risiti-ingress", broker_end)
-            .map_err(|error| BadSetting::new("--amqp-url (AMQP_URL)", error.to_string()))?;
+    let broker = Broker::start(
+        settings.amqp.amqp_url.expose_secret(),
+        topology,
+        "risiti-ingress",
+        broker_end,
+    )
+    .map_err(|error| BadSetting::new("--amqp-url (AMQP_URL)", error.to_string()))?;
     let metrics = Metrics::register(&context.metrics);
     let (merchants, wrong_key) = Merchants::follow(&settings, ledger, &context)?;
     let spool = spool::open(&settings)?;
@@ -73,7 +77,11 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
         tokio::spawn(drainer.run())
     });
 
-    let redis_url = settings.dedup.redis_url.as_ref().map(|url| url.expose_secret().to_owned());
+    let redis_url = settings
+        .dedup
+        .redis_url
+        .as_ref()
+        .map(|url| url.expose_secret().to_owned());
     let dedup = Dedup::new(
         &dedup::Settings {
             entries_max: settings.dedup.dedup_entries,
@@ -114,7 +122,10 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
     if let Some(spool) = spool {
         spool.close().await;
         let entries = spool.status().borrow().entries;
-        tracing::info!(entries, "spool closed; what it holds is delivered after the next start");
+        tracing::info!(
+            entries,
+            "spool closed; what it holds is delivered after the next start"
+        );
     }
     Ok(())
 }
@@ -126,7 +137,11 @@ async fn serve(receiver: Arc<Receiver>, context: &Context) -> anyhow::Result<()>
         (Some(chain), Some(key)) => Some(Certificate::load(chain, key)?),
         _ => None,
     };
-    let server = http::bind(receiver, certificate.as_ref(), context.grace.as_secs().max(1))?;
+    let server = http::bind(
+        receiver,
+        certificate.as_ref(),
+        context.grace.as_secs().max(1),
+    )?;
     if let Some(certificate) = certificate {
         tokio::spawn(certificate.follow(context.shutdown.clone()));
     }

@@ -74,25 +74,39 @@ impl Merchants {
             .map_err(|error| BadSetting::new(KEY_SETTING, error.to_string()))?;
         let snapshot = Snapshot::open(&settings.data_dir)?;
         let stored = snapshot.load();
-        if stored.as_ref().is_some_and(|directory| directory.prove_key(&vault) == KeyCheck::Wrong) {
+        if stored
+            .as_ref()
+            .is_some_and(|directory| directory.prove_key(&vault) == KeyCheck::Wrong)
+        {
             return Err(wrong_key("the directory's copy on disk").into());
         }
-        let proven = stored.as_ref().is_some_and(|directory| directory.prove_key(&vault) == KeyCheck::Right);
-        let first =
-            stored.map_or_else(View::default, |directory| View::new(Arc::new(directory), false, &vault));
+        let proven = stored
+            .as_ref()
+            .is_some_and(|directory| directory.prove_key(&vault) == KeyCheck::Right);
+        let first = stored.map_or_else(View::default, |directory| {
+            View::new(Arc::new(directory), false, &vault)
+        });
         let (views, receiver) = watch::channel(Arc::new(first));
         let source = watch_directory(ledger, REFRESH, context.shutdown.clone());
-        Ok((Self(receiver), refresh(source, views, vault, snapshot, proven)))
+        Ok((
+            Self(receiver),
+            refresh(source, views, vault, snapshot, proven),
+        ))
     }
 
     pub(crate) fn find(&self, address: &Address, provider: Provider) -> Found {
         let view = self.0.borrow();
-        let Some(directory) = &view.directory else { return Found::CannotTell };
+        let Some(directory) = &view.directory else {
+            return Found::CannotTell;
+        };
         let merchant = match address {
             Address::Secret(secret) => directory.by_secret(secret),
             Address::Slug(slug) => directory.by_slug(slug),
         };
-        match merchant.and_then(|merchant| view.merchants.get(&merchant.id)).filter(|m| m.takes(provider)) {
+        match merchant
+            .and_then(|merchant| view.merchants.get(&merchant.id))
+            .filter(|m| m.takes(provider))
+        {
             Some(merchant) => Found::Merchant(Arc::clone(merchant)),
             None if view.fresh => Found::Nobody,
             None => Found::CannotTell,
@@ -150,19 +164,33 @@ async fn refresh(
 }
 
 fn wrong_key(place: &str) -> BadSetting {
-    BadSetting::new(KEY_SETTING, format!("is not the key that {place} is encrypted under"))
+    BadSetting::new(
+        KEY_SETTING,
+        format!("is not the key that {place} is encrypted under"),
+    )
 }
 
 impl View {
     fn new(directory: Arc<Directory>, fresh: bool, vault: &Vault) -> Self {
-        let working = |stored: &risiti_ledger::Merchant| (stored.id, Arc::new(Merchant::new(stored, vault)));
+        let working =
+            |stored: &risiti_ledger::Merchant| (stored.id, Arc::new(Merchant::new(stored, vault)));
         let merchants = directory.merchants().iter().map(working).collect();
-        Self { directory: Some(directory), merchants, fresh, outdated_key: false }
+        Self {
+            directory: Some(directory),
+            merchants,
+            fresh,
+            outdated_key: false,
+        }
     }
 
     fn with_outdated_key(&self) -> Self {
         let (directory, merchants) = (self.directory.clone(), self.merchants.clone());
-        Self { directory, merchants, fresh: false, outdated_key: true }
+        Self {
+            directory,
+            merchants,
+            fresh: false,
+            outdated_key: true,
+        }
     }
 }
 
@@ -177,16 +205,25 @@ impl Merchant {
             daraja_enforced: false,
             paystack_keys: Vec::new(),
             paystack_keys_unreadable: false,
-            gumroad_seller_id: stored.gumroad.as_ref().map(|account| account.seller_id.clone()),
+            gumroad_seller_id: stored
+                .gumroad
+                .as_ref()
+                .map(|account| account.seller_id.clone()),
         };
         if let Some(account) = &stored.daraja {
             merchant.daraja_enforced = account.enforce;
-            merchant.daraja_ranges =
-                account.allow_cidrs.iter().filter_map(|range| range.parse().ok()).collect();
+            merchant.daraja_ranges = account
+                .allow_cidrs
+                .iter()
+                .filter_map(|range| range.parse().ok())
+                .collect();
         }
         for key in stored.paystack.iter().flat_map(|account| &account.keys) {
             match key.open(vault) {
-                Ok(secret) => merchant.paystack_keys.push(SigningKey { secret, live: key.live }),
+                Ok(secret) => merchant.paystack_keys.push(SigningKey {
+                    secret,
+                    live: key.live,
+                }),
                 Err(error) => {
                     tracing::error!(key_id = %key.id, merchant = %stored.slug, %error, "a signing key cannot be read");
                     merchant.paystack_keys_unreadable = true;

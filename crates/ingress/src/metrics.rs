@@ -58,8 +58,12 @@ impl Metrics {
     }
 
     pub(crate) fn webhook(&self, provider: Provider, outcome: &str, took: Duration) {
-        self.webhooks.with_label_values(&[provider.as_str(), outcome]).inc();
-        self.webhook_seconds.with_label_values(&[provider.as_str()]).observe(took.as_secs_f64());
+        self.webhooks
+            .with_label_values(&[provider.as_str(), outcome])
+            .inc();
+        self.webhook_seconds
+            .with_label_values(&[provider.as_str()])
+            .observe(took.as_secs_f64());
     }
 
     pub(crate) fn published(&self, took: Duration) {

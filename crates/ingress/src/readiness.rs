@@ -63,7 +63,9 @@ fn durable(broker: BrokerState, spool: Option<&Condition>) -> Result<(), String>
         None => "there is no spool".to_owned(),
         Some(Condition::Opening) => "the spool is still opening".to_owned(),
         Some(Condition::Full) => "the spool is full".to_owned(),
-        Some(Condition::Failing(why) | Condition::Foreign(why)) => format!("the spool cannot be used: {why}"),
+        Some(Condition::Failing(why) | Condition::Foreign(why)) => {
+            format!("the spool cannot be used: {why}")
+        }
         Some(Condition::Closed) => "the spool is closed".to_owned(),
     };
     Err(format!("{broker}, and {spool}"))
@@ -76,14 +78,20 @@ mod tests {
     #[test]
     fn either_of_broker_and_spool_will_do() {
         assert_eq!(durable(BrokerState::Up, None), Ok(()));
-        assert_eq!(durable(BrokerState::Down, Some(&Condition::Writable)), Ok(()));
+        assert_eq!(
+            durable(BrokerState::Down, Some(&Condition::Writable)),
+            Ok(())
+        );
         assert_eq!(durable(BrokerState::Up, Some(&Condition::Full)), Ok(()));
     }
 
     #[test]
     fn what_is_missing_is_said_of_both() {
         let told = durable(BrokerState::Blocked, Some(&Condition::Full)).unwrap_err();
-        assert_eq!(told, "the broker takes no publishes for now, and the spool is full");
+        assert_eq!(
+            told,
+            "the broker takes no publishes for now, and the spool is full"
+        );
         let told = durable(BrokerState::Down, None).unwrap_err();
         assert_eq!(told, "the broker is not connected, and there is no spool");
     }

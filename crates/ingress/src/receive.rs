@@ -81,14 +81,21 @@ impl Receiver {
         let merchant = match self.merchants.find(&address, channel.provider()) {
             Found::Merchant(merchant) => merchant,
             Found::Nobody => return Err(Answer::UnknownPath),
-            Found::CannotTell => return Err(Answer::Unavailable("the merchant directory is not available")),
+            Found::CannotTell => {
+                return Err(Answer::Unavailable(
+                    "the merchant directory is not available",
+                ));
+            }
         };
         let by_source = self.judge_source(request, &merchant, channel.provider())?;
         let format = body::format(channel.provider(), request)?;
         let limit = usize::try_from(self.http.body_limit).unwrap_or(usize::MAX);
-        let (body, room) = body::read(&self.room, request, payload, limit, self.http.body_timeout).await?;
-        let mut account =
-            Account { gumroad_seller_id: merchant.gumroad_seller_id.clone(), paystack_live: None };
+        let (body, room) =
+            body::read(&self.room, request, payload, limit, self.http.body_timeout).await?;
+        let mut account = Account {
+            gumroad_seller_id: merchant.gumroad_seller_id.clone(),
+            paystack_live: None,
+        };
         let by = match channel.provider() {
             Provider::Paystack => {
                 account.paystack_live = verify_paystack(request, &merchant, &body)?;
@@ -96,7 +103,15 @@ impl Receiver {
             }
             Provider::Daraja | Provider::Gumroad => by_source,
         };
-        Ok(Authentic { merchant, channel, format, by, account, body, room })
+        Ok(Authentic {
+            merchant,
+            channel,
+            format,
+            by,
+            account,
+            body,
+            room,
+        })
     }
 
     fn judge_source(
@@ -108,18 +123,33 @@ impl Receiver {
         if provider != Provider::Daraja {
             return Ok(AuthenticatedBy::Path);
         }
-        let Some(peer) = request.peer_addr() else { return Ok(AuthenticatedBy::Path) };
+        let Some(peer) = request.peer_addr() else {
+            return Ok(AuthenticatedBy::Path);
+        };
         // Lossily: a line with one byte that is no text must not vanish, with the hop that our proxy appended to it.
         let forwarded = request.headers().get_all("x-forwarded-for");
-        let forwarded: Vec<_> = forwarded.map(|value| String::from_utf8_lossy(value.as_bytes())).collect();
-        let source = self.proxies.source(peer.ip(), forwarded.iter().map(|value| &**value));
-        judge_source(source, &merchant.daraja_ranges, merchant.daraja_enforced).ok_or(Answer::Forbidden)
+        let forwarded: Vec<_> = forwarded
+            .map(|value| String::from_utf8_lossy(value.as_bytes()))
+            .collect();
+        let source = self
+            .proxies
+            .source(peer.ip(), forwarded.iter().map(|value| &**value));
+        judge_source(source, &merchant.daraja_ranges, merchant.daraja_enforced)
+            .ok_or(Answer::Forbidden)
     }
 
     /// Parses, deduplicates and makes durable. An unreadable body is kept like any other, then refused (protocol A7).
     async fn keep(&self, authentic: Authentic<'_>, traceparent: String) -> Answer {
         let deadline = Instant::now() + ANSWER_WITHIN;
-        let Authentic { merchant, channel, format, by, account, body, room: _held } = authentic;
+        let Authentic {
+            merchant,
+            channel,
+            format,
+            by,
+            account,
+            body,
+            room: _held,
+        } = authentic;
         let body = risiti_providers::redact(channel, &body).into_owned();
         let read = risiti_providers::parse(channel, format, &body, &account);
         let key = dedup_key(&merchant, channel, &read, &body);
@@ -151,29 +181,62 @@ impl Receiver {
 }
 
 /// `Ok` holds whether the key that fits is a live one.
-fn verify_paystack(request: &HttpRequest, merchant: &Merchant, body: &[u8]) -> Result<Option<bool>, Answer> {
-    let signature =
-        request.headers().get("x-paystack-signature").and_then(|v| v.to_str().ok()).unwrap_or_default();
-    let fits = |secret: &str| risiti_providers::paystack::verify(body, signature, secret.as_bytes());
-    match merchant.paystack_keys.iter().find(|key| fits(key.secret.expose_secret())) {
+fn verify_paystack(
+    request: &HttpRequest,
+    merchant: &Merchant,
+    body: &[u8],
+) -> Result<Option<bool>, Answer> {
+    let signature = request
+        .headers()
+        .get("x-paystack-signature")
+        .and_then(|v| v.to_str().ok())
+        .unwrap_or_default();
+    let fits =
+        |secret: &str| risiti_providers::paystack::verify(body, signature, secret.as_bytes());
+    match merchant
+        .paystack_keys
+        .iter()
+        .find(|key| fits(key.secret.expose_secret()))
+    {
         Some(key) => Ok(key.live),
         // A key we could not decrypt may be the one that fits: our trouble, not the sender's (protocol A6).
-        None if merchant.paystack_keys_unreadable => Err(Answer::Unavailable("a signing key cannot be read")),
+        None if merchant.paystack_keys_unreadable => {
+            Err(Answer::Unavailable("a signing key cannot be read"))
+        }
         None => Err(Answer::Unauthenticated),
     }
 }
 
 /// An unreadable body is known by its bytes: it has no delivery key.
-fn dedup_key(merchant: &Merchant, channel: Channel, read: &Result<Event, Unreadable>, body: &[u8]) -> Key {
+fn dedup_key(
+    merchant: &Merchant,
+    channel: Channel,
+    read: &Result<Event, Unreadable>,
+    body: &[u8],
+) -> Key {
     match read {
-        Ok(event) => Key::new(merchant.id, channel.provider(), &event.delivery_key, &event.facts.digest()),
-        Err(_) => Key::new(merchant.id, channel.provider(), "unreadable", &Sha256::digest(body).into()),
+        Ok(event) => Key::new(
+            merchant.id,
+            channel.provider(),
+            &event.delivery_key,
+            &event.facts.digest(),
+        ),
+        Err(_) => Key::new(
+            merchant.id,
+            channel.provider(),
+            "unreadable",
+            &Sha256::digest(body).into(),
+        ),
     }
 }
 
 fn log(envelope: &Envelope, merchant: &Merchant, once: Once) {
     let (event_id, channel) = (envelope.event_id, envelope.channel.as_str());
-    let trace_id = envelope.traceparent.as_deref().map(trace::id).unwrap_or_default();
+    let trace_id = envelope
+        .traceparent
+        .as_deref()
+        .map(trace::id)
+        .unwrap_or_default();
     let kind = envelope.kind.as_deref().unwrap_or("unreadable");
     match once {
         Once::First(Kept::Queued) => {
@@ -182,7 +245,9 @@ fn log(envelope: &Envelope, merchant: &Merchant, once: Once) {
         Once::First(Kept::Spooled) => {
             info!(%event_id, trace_id, channel, kind, merchant = %merchant.slug, "webhook spooled")
         }
-        Once::Seen => info!(trace_id, channel, kind, merchant = %merchant.slug, "webhook seen before"),
+        Once::Seen => {
+            info!(trace_id, channel, kind, merchant = %merchant.slug, "webhook seen before")
+        }
         Once::Failed(why) => {
             warn!(%event_id, trace_id, channel, kind, merchant = %merchant.slug, why, "webhook not durable")
         }

@@ -8,7 +8,8 @@ use clap::{Args, Parser};
 use ipnet::IpNet;
 use risiti_domain::Provider;
 use risiti_service::{
-    AmqpArgs, CredentialsArgs, DatabaseArgs, GraceArgs, LogArgs, OpsArgs, parse_duration, parse_size,
+    AmqpArgs, CredentialsArgs, DatabaseArgs, GraceArgs, LogArgs, OpsArgs, parse_duration,
+    parse_size,
 };
 use secrecy::SecretString;
 
@@ -21,7 +22,12 @@ pub struct Settings {
     #[command(flatten)]
     pub(crate) dedup: DedupArgs,
     /// Directory for what must survive a restart, one for each replica: spool and copy of the merchant directory
-    #[arg(long, env = "RISITI_DATA_DIR", default_value = ".risiti", value_name = "DIR")]
+    #[arg(
+        long,
+        env = "RISITI_DATA_DIR",
+        default_value = ".risiti",
+        value_name = "DIR"
+    )]
     pub(crate) data_dir: PathBuf,
     /// Largest sum of webhooks kept on disk while the broker is away, in bytes or with KiB, MiB, GiB; 0: no spool
     #[arg(long, env = "RISITI_SPOOL_LIMIT", default_value = "1GiB", value_parser = parse_size, value_name = "SIZE")]
@@ -43,13 +49,28 @@ pub struct Settings {
 #[derive(Args, Debug)]
 pub(crate) struct HttpArgs {
     /// Public address for webhooks
-    #[arg(long, env = "RISITI_LISTEN", default_value = "127.0.0.1:8080", value_name = "ADDR")]
+    #[arg(
+        long,
+        env = "RISITI_LISTEN",
+        default_value = "127.0.0.1:8080",
+        value_name = "ADDR"
+    )]
     pub(crate) listen: SocketAddr,
     /// Certificate chain in PEM, to serve HTTPS; a renewed file is taken up without a restart [default: plain HTTP]
-    #[arg(long, env = "RISITI_TLS_CERT_FILE", requires = "tls_key_file", value_name = "FILE")]
+    #[arg(
+        long,
+        env = "RISITI_TLS_CERT_FILE",
+        requires = "tls_key_file",
+        value_name = "FILE"
+    )]
     pub(crate) tls_cert_file: Option<PathBuf>,
     /// Private key in PEM, that of the certificate
-    #[arg(long, env = "RISITI_TLS_KEY_FILE", requires = "tls_cert_file", value_name = "FILE")]
+    #[arg(
+        long,
+        env = "RISITI_TLS_KEY_FILE",
+        requires = "tls_cert_file",
+        value_name = "FILE"
+    )]
     pub(crate) tls_key_file: Option<PathBuf>,
     /// Largest body, in bytes or with KiB, MiB
     #[arg(long, env = "RISITI_BODY_LIMIT", default_value = "262144", value_parser = parse_size, value_name = "SIZE")]
@@ -58,10 +79,20 @@ pub(crate) struct HttpArgs {
     #[arg(long, env = "RISITI_BODY_TIMEOUT", default_value = "10s", value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) body_timeout: Duration,
     /// Proxies whose X-Forwarded-For is believed, as comma-separated CIDR ranges [default: none]
-    #[arg(long, env = "RISITI_TRUSTED_PROXIES", value_delimiter = ',', value_name = "CIDR")]
+    #[arg(
+        long,
+        env = "RISITI_TRUSTED_PROXIES",
+        value_delimiter = ',',
+        value_name = "CIDR"
+    )]
     pub(crate) trusted_proxies: Vec<IpNet>,
     /// Connections open at once; further ones wait in the kernel's queue
-    #[arg(long, env = "RISITI_CONNECTIONS_MAX", default_value_t = 10_000, value_name = "N")]
+    #[arg(
+        long,
+        env = "RISITI_CONNECTIONS_MAX",
+        default_value_t = 10_000,
+        value_name = "N"
+    )]
     pub(crate) connections_max: usize,
 }
 
@@ -74,10 +105,20 @@ pub(crate) struct DedupArgs {
     #[arg(long, env = "RISITI_DEDUP_TTL", value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) dedup_ttl: Option<Duration>,
     /// Deliveries remembered in memory, least recently used first out
-    #[arg(long, env = "RISITI_DEDUP_ENTRIES", default_value_t = 1_000_000, value_name = "N")]
+    #[arg(
+        long,
+        env = "RISITI_DEDUP_ENTRIES",
+        default_value_t = 1_000_000,
+        value_name = "N"
+    )]
     pub(crate) dedup_entries: u64,
     /// Webhooks on their way to the broker at once; further ones get 503
-    #[arg(long, env = "RISITI_IN_FLIGHT_MAX", default_value_t = 1024, value_name = "N")]
+    #[arg(
+        long,
+        env = "RISITI_IN_FLIGHT_MAX",
+        default_value_t = 1024,
+        value_name = "N"
+    )]
     pub(crate) in_flight_max: usize,
 }
 
@@ -117,8 +158,14 @@ mod tests {
     #[test]
     fn paystack_is_remembered_longer_than_it_retries() {
         let settings = parse(&[]).unwrap();
-        assert_eq!(settings.dedup.ttl(Provider::Paystack), Duration::from_secs(80 * 3600));
-        assert_eq!(settings.dedup.ttl(Provider::Daraja), Duration::from_secs(24 * 3600));
+        assert_eq!(
+            settings.dedup.ttl(Provider::Paystack),
+            Duration::from_secs(80 * 3600)
+        );
+        assert_eq!(
+            settings.dedup.ttl(Provider::Daraja),
+            Duration::from_secs(24 * 3600)
+        );
         let short = parse(&["--dedup-ttl=1m"]).unwrap();
         assert_eq!(short.dedup.ttl(Provider::Paystack), Duration::from_secs(60));
     }

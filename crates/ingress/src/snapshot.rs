@@ -14,9 +14,16 @@ impl Snapshot {
     /// Makes the data directory, for its owner only; a place that cannot be written to is a bad setting.
     pub(crate) fn open(data_dir: &Path) -> Result<Self, BadSetting> {
         let bad = |error: io::Error| {
-            BadSetting::new("--data-dir (RISITI_DATA_DIR)", format!("{}: {error}", data_dir.display()))
+            BadSetting::new(
+                "--data-dir (RISITI_DATA_DIR)",
+                format!("{}: {error}", data_dir.display()),
+            )
         };
-        DirBuilder::new().recursive(true).mode(0o700).create(data_dir).map_err(bad)?;
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(data_dir)
+            .map_err(bad)?;
         Ok(Self(data_dir.join("directory.json")))
     }
 
@@ -33,7 +40,9 @@ impl Snapshot {
         match serde_json::from_slice(&text) {
             Ok(directory) => Some(directory),
             Err(_) => {
-                tracing::error!("the merchant directory on disk is damaged; waiting for the database");
+                tracing::error!(
+                    "the merchant directory on disk is damaged; waiting for the database"
+                );
                 None
             }
         }
@@ -42,8 +51,12 @@ impl Snapshot {
     /// Old or new, never half: written beside, synced, renamed.
     pub(crate) fn store(&self, directory: &Directory) -> io::Result<()> {
         let beside = self.0.with_extension("json.new");
-        let mut file =
-            OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&beside)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&beside)?;
         file.write_all(&serde_json::to_vec(directory)?)?;
         file.sync_all()?;
         fs::rename(&beside, &self.0)?;
@@ -83,7 +96,10 @@ mod tests {
         let place = tempfile::tempdir().unwrap();
         let snapshot = Snapshot::open(place.path()).unwrap();
         snapshot.store(&directory()).unwrap();
-        let mode = fs::metadata(place.path().join("directory.json")).unwrap().permissions().mode();
+        let mode = fs::metadata(place.path().join("directory.json"))
+            .unwrap()
+            .permissions()
+            .mode();
         assert_eq!(mode & 0o777, 0o600);
     }
 
@@ -91,6 +107,11 @@ mod tests {
     fn a_place_that_is_a_file_is_a_bad_setting() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let error = Snapshot::open(file.path()).err().unwrap();
-        assert!(error.to_string().starts_with("--data-dir (RISITI_DATA_DIR): "), "{error}");
+        assert!(
+            error
+                .to_string()
+                .starts_with("--data-dir (RISITI_DATA_DIR): "),
+            "{error}"
+        );
     }
 }

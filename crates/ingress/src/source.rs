@@ -41,14 +41,23 @@ impl TrustedProxies {
 
 /// A hop as proxies write it: an address, with a port at some, an IPv6 one in brackets at some.
 fn address(hop: &str) -> Option<IpAddr> {
-    let bare = hop.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(hop);
-    bare.parse().ok().or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip()))
+    let bare = hop
+        .strip_prefix('[')
+        .and_then(|rest| rest.strip_suffix(']'))
+        .unwrap_or(hop);
+    bare.parse()
+        .ok()
+        .or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
 /// Judges a message that carries no signature: the path secret, and the merchant's source ranges if it has any.
 ///
 /// `None` only where the merchant enforces its list: published lists go stale and Daraja calls once.
-pub(crate) fn judge_source(source: IpAddr, allowed: &[IpNet], enforced: bool) -> Option<AuthenticatedBy> {
+pub(crate) fn judge_source(
+    source: IpAddr,
+    allowed: &[IpNet],
+    enforced: bool,
+) -> Option<AuthenticatedBy> {
     if allowed.is_empty() {
         return Some(AuthenticatedBy::Path);
     }
@@ -78,25 +87,49 @@ mod tests {
             ("203.0.113.9", vec!["196.201.214.200"], "203.0.113.9"),
             ("10.0.0.1", vec!["196.201.214.200"], "196.201.214.200"),
             // A forged left-most entry is never reached.
-            ("10.0.0.1", vec!["196.201.214.200, 203.0.113.9"], "203.0.113.9"),
+            (
+                "10.0.0.1",
+                vec!["196.201.214.200, 203.0.113.9"],
+                "203.0.113.9",
+            ),
             ("10.0.0.1", vec!["203.0.113.9, 10.0.0.2"], "203.0.113.9"),
-            ("10.0.0.1", vec!["196.201.214.200", "203.0.113.9"], "203.0.113.9"),
+            (
+                "10.0.0.1",
+                vec!["196.201.214.200", "203.0.113.9"],
+                "203.0.113.9",
+            ),
             ("10.0.0.1", vec!["not an address"], "10.0.0.1"),
             ("10.0.0.1", vec![], "10.0.0.1"),
             ("::ffff:10.0.0.1", vec!["::ffff:203.0.113.9"], "203.0.113.9"),
             ("10.0.0.1", vec!["[::ffff:203.0.113.9]:4711"], "203.0.113.9"),
             // Ports, as some proxies add them.
-            ("10.0.0.1", vec!["196.201.214.200, 203.0.113.9:4711"], "203.0.113.9"),
+            (
+                "10.0.0.1",
+                vec!["196.201.214.200, 203.0.113.9:4711"],
+                "203.0.113.9",
+            ),
             ("10.0.0.1", vec!["[2001:db8::1]:4711"], "2001:db8::1"),
             ("10.0.0.1", vec!["[2001:db8::1]"], "2001:db8::1"),
             // Garbage ends the walk, wherever the sender puts it.
-            ("10.0.0.1", vec!["196.201.214.200, \u{fffd}, 203.0.113.9"], "203.0.113.9"),
+            (
+                "10.0.0.1",
+                vec!["196.201.214.200, \u{fffd}, 203.0.113.9"],
+                "203.0.113.9",
+            ),
             ("10.0.0.1", vec!["196.201.214.200", "\u{fffd}"], "10.0.0.1"),
             ("10.0.0.1", vec!["196.201.214.200", ""], "10.0.0.1"),
-            ("10.0.0.1", vec!["196.201.214.200, unknown, 10.0.0.2"], "10.0.0.2"),
+            (
+                "10.0.0.1",
+                vec!["196.201.214.200, unknown, 10.0.0.2"],
+                "10.0.0.2",
+            ),
             ("10.0.0.1", vec!["196.201.214.200:99999"], "10.0.0.1"),
         ] {
-            assert_eq!(proxies.source(ip(peer), headers.iter().copied()), ip(expected), "{peer} {headers:?}");
+            assert_eq!(
+                proxies.source(ip(peer), headers.iter().copied()),
+                ip(expected),
+                "{peer} {headers:?}"
+            );
         }
     }
 
@@ -111,9 +144,18 @@ mod tests {
     #[test]
     fn an_unlisted_source_is_refused_only_where_the_list_is_enforced() {
         let list = nets(&["196.201.0.0/16"]);
-        assert_eq!(judge_source(ip("1.2.3.4"), &[], true), Some(AuthenticatedBy::Path));
-        assert_eq!(judge_source(ip("196.201.214.200"), &list, true), Some(AuthenticatedBy::PathAndSource));
-        assert_eq!(judge_source(ip("1.2.3.4"), &list, false), Some(AuthenticatedBy::PathFromUnlistedSource));
+        assert_eq!(
+            judge_source(ip("1.2.3.4"), &[], true),
+            Some(AuthenticatedBy::Path)
+        );
+        assert_eq!(
+            judge_source(ip("196.201.214.200"), &list, true),
+            Some(AuthenticatedBy::PathAndSource)
+        );
+        assert_eq!(
+            judge_source(ip("1.2.3.4"), &list, false),
+            Some(AuthenticatedBy::PathFromUnlistedSource)
+        );
         assert_eq!(judge_source(ip("1.2.3.4"), &list, true), None);
     }
 }

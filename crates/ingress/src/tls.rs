@@ -40,7 +40,9 @@ struct Serving {
 
 impl fmt::Debug for Certificate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Certificate").field("chain", &self.files.chain).finish_non_exhaustive()
+        f.debug_struct("Certificate")
+            .field("chain", &self.files.chain)
+            .finish_non_exhaustive()
     }
 }
 
@@ -48,15 +50,26 @@ impl Certificate {
     /// # Errors
     /// A file that cannot be read, or holds no certificate or key, or two that do not belong together.
     pub(crate) fn load(chain: &Path, key: &Path) -> Result<Arc<Self>, BadSetting> {
-        let files = Files { chain: chain.to_owned(), key: key.to_owned() };
+        let files = Files {
+            chain: chain.to_owned(),
+            key: key.to_owned(),
+        };
         let (pem, seen) = files.read()?;
-        let serving = Serving { key: pem.certified()?, seen };
-        Ok(Arc::new(Self { files, serving: RwLock::new(serving) }))
+        let serving = Serving {
+            key: pem.certified()?,
+            seen,
+        };
+        Ok(Arc::new(Self {
+            files,
+            serving: RwLock::new(serving),
+        }))
     }
 
     /// What the listener serves with; each new connection gets the certificate of the moment.
     pub(crate) fn server_config(self: &Arc<Self>) -> ServerConfig {
-        ServerConfig::builder().with_no_client_auth().with_cert_resolver(Arc::clone(self) as _)
+        ServerConfig::builder()
+            .with_no_client_auth()
+            .with_cert_resolver(Arc::clone(self) as _)
     }
 
     /// Takes up renewed files until cancelled. One that cannot be used leaves the old certificate in place: half of
@@ -67,7 +80,9 @@ impl Certificate {
                 tokio::time::sleep(LOOK_INTERVAL).await;
                 let certificate = Arc::clone(&self);
                 // Reading files blocks.
-                tokio::task::spawn_blocking(move || certificate.look()).await.ok();
+                tokio::task::spawn_blocking(move || certificate.look())
+                    .await
+                    .ok();
             }
         };
         end.run_until_cancelled(following).await;
@@ -86,7 +101,9 @@ impl Certificate {
     /// Whether there was a new one.
     fn renew(&self) -> Result<bool, BadSetting> {
         // A file that is missing for a moment is a renewal under way; one that stays away is told of when it is back, or at the next start.
-        let Ok((pem, seen)) = self.files.read() else { return Ok(false) };
+        let Ok((pem, seen)) = self.files.read() else {
+            return Ok(false);
+        };
         let mut serving = self.serving.write().unwrap_or_else(PoisonError::into_inner);
         if serving.seen == seen {
             return Ok(false);
@@ -99,7 +116,13 @@ impl Certificate {
 
 impl ResolvesServerCert for Certificate {
     fn resolve(&self, _: ClientHello<'_>) -> Option<Arc<CertifiedKey>> {
-        Some(Arc::clone(&self.serving.read().unwrap_or_else(PoisonError::into_inner).key))
+        Some(Arc::clone(
+            &self
+                .serving
+                .read()
+                .unwrap_or_else(PoisonError::into_inner)
+                .key,
+        ))
     }
 }
 
@@ -115,8 +138,15 @@ impl Files {
             std::fs::read(path)
                 .map_err(|error| BadSetting::new(setting, format!("{}: {error}", path.display())))
         };
-        let pem = Pem { chain: read(&self.chain, CERT_SETTING)?, key: read(&self.key, KEY_SETTING)? };
-        let seen = Sha256::new().chain_update(&pem.chain).chain_update([0]).chain_update(&pem.key).finalize();
+        let pem = Pem {
+            chain: read(&self.chain, CERT_SETTING)?,
+            key: read(&self.key, KEY_SETTING)?,
+        };
+        let seen = Sha256::new()
+            .chain_update(&pem.chain)
+            .chain_update([0])
+            .chain_update(&pem.key)
+            .finalize();
         Ok((pem, seen.into()))
     }
 }
@@ -126,17 +156,19 @@ impl Pem {
     fn certified(&self) -> Result<Arc<CertifiedKey>, BadSetting> {
         let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.chain).collect();
         let chain = chain.ok().filter(|chain| !chain.is_empty());
-        let chain = chain.ok_or_else(|| BadSetting::new(CERT_SETTING, "holds no certificate in PEM"))?;
+        let chain =
+            chain.ok_or_else(|| BadSetting::new(CERT_SETTING, "holds no certificate in PEM"))?;
         let key = PrivateKeyDer::from_pem_slice(&self.key)
             .map_err(|_| BadSetting::new(KEY_SETTING, "holds no private key in PEM"))?;
-        let provider =
-            CryptoProvider::get_default().ok_or_else(|| BadSetting::new(KEY_SETTING, "no TLS provider"))?;
-        let certified = CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
-            rustls::Error::InconsistentKeys(_) => {
-                BadSetting::new(KEY_SETTING, "is not the key of the certificate")
-            }
-            other => BadSetting::new(CERT_SETTING, format!("cannot be used: {other}")),
-        })?;
+        let provider = CryptoProvider::get_default()
+            .ok_or_else(|| BadSetting::new(KEY_SETTING, "no TLS provider"))?;
+        let certified =
+            CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
+                rustls::Error::InconsistentKeys(_) => {
+                    BadSetting::new(KEY_SETTING, "is not the key of the certificate")
+                }
+                other => BadSetting::new(CERT_SETTING, format!("cannot be used: {other}")),
+            })?;
         Ok(Arc::new(certified))
     }
 }
@@ -147,7 +179,9 @@ mod tests {
     use risiti_testkit::Authority;
 
     fn install_provider() {
-        rustls::crypto::ring::default_provider().install_default().ok();
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
     }
 
     fn problem(chain: &Path, key: &Path) -> String {
@@ -165,13 +199,23 @@ mod tests {
         let nowhere = folder.path().join("nowhere.pem");
         assert!(problem(&nowhere, &key).starts_with(CERT_SETTING));
         assert!(problem(&chain, &nowhere).starts_with(KEY_SETTING));
-        assert!(problem(&key, &key).starts_with(CERT_SETTING), "a key is no certificate");
-        assert!(problem(&chain, &chain).starts_with(KEY_SETTING), "a certificate is no key");
+        assert!(
+            problem(&key, &key).starts_with(CERT_SETTING),
+            "a key is no certificate"
+        );
+        assert!(
+            problem(&chain, &chain).starts_with(KEY_SETTING),
+            "a certificate is no key"
+        );
         std::fs::write(&key, authority.issue("localhost").1).unwrap();
         assert!(problem(&chain, &key).contains("is not the key of the certificate"));
         let broken = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n";
         std::fs::write(&key, broken).unwrap();
-        assert!(!problem(&chain, &key).contains("c2VjcmV0"), "{}", problem(&chain, &key));
+        assert!(
+            !problem(&chain, &key).contains("c2VjcmV0"),
+            "{}",
+            problem(&chain, &key)
+        );
     }
 
     #[test]

@@ -5,8 +5,13 @@ use uuid::Uuid;
 
 /// A `traceparent` for the message: the request's own when it is well formed.
 pub(crate) fn parent(request: &HttpRequest) -> String {
-    let given = request.headers().get("traceparent").and_then(|v| v.to_str().ok());
-    given.filter(|text| is_traceparent(text)).map_or_else(fresh, str::to_owned)
+    let given = request
+        .headers()
+        .get("traceparent")
+        .and_then(|v| v.to_str().ok());
+    given
+        .filter(|text| is_traceparent(text))
+        .map_or_else(fresh, str::to_owned)
 }
 
 /// The trace id within a `traceparent`.
@@ -37,7 +42,9 @@ mod tests {
     #[test]
     fn a_well_formed_parent_is_kept() {
         let given = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
-        let request = TestRequest::post().insert_header(("traceparent", given)).to_http_request();
+        let request = TestRequest::post()
+            .insert_header(("traceparent", given))
+            .to_http_request();
         assert_eq!(parent(&request), given);
         assert_eq!(id(given), "4bf92f3577b34da6a3ce929d0e0e4736");
     }
@@ -51,7 +58,9 @@ mod tests {
             "00-4BF92F3577B34DA6A3CE929D0E0E4736-00f067aa0ba902b7-01",
             "99-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01-99",
         ] {
-            let request = TestRequest::post().insert_header(("traceparent", given)).to_http_request();
+            let request = TestRequest::post()
+                .insert_header(("traceparent", given))
+                .to_http_request();
             let made = parent(&request);
             assert_ne!(made, given);
             assert!(is_traceparent(&made), "{made}");

@@ -22,7 +22,12 @@ struct Held {
 
 pub(crate) fn and_close(mut answer: HttpResponse, unread: web::Payload) -> HttpResponse {
     answer.head_mut().set_connection_type(ConnectionType::Close);
-    answer.map_body(|_, text| Held { text, _unread: unread }).map_into_boxed_body()
+    answer
+        .map_body(|_, text| Held {
+            text,
+            _unread: unread,
+        })
+        .map_into_boxed_body()
 }
 
 impl MessageBody for Held {
@@ -32,7 +37,10 @@ impl MessageBody for Held {
         self.text.size()
     }
 
-    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, Self::Error>>> {
+    fn poll_next(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+    ) -> Poll<Option<Result<Bytes, Self::Error>>> {
         self.get_mut().text.as_pin_mut().poll_next(cx)
     }
 }

@@ -49,12 +49,20 @@ impl Pile {
             return Ok(());
         }
         let message = message(letter);
-        match self.publisher.publish(Target::Dead, message.clone(), self.publish_timeout).await {
+        match self
+            .publisher
+            .publish(Target::Dead, message.clone(), self.publish_timeout)
+            .await
+        {
             Err(PublishError::Oversized) => {
                 // The row keeps all headers; the message needs only what replay finds it by.
                 let headers = own_headers(letter).into_iter().collect();
                 self.publisher
-                    .publish(Target::Dead, Message { headers, ..message }, self.publish_timeout)
+                    .publish(
+                        Target::Dead,
+                        Message { headers, ..message },
+                        self.publish_timeout,
+                    )
                     .await?;
             }
             published => published?,
@@ -71,20 +79,34 @@ impl Pile {
 fn message(letter: &MessageDeadLetter) -> Message {
     let mut headers = letter.headers.clone();
     headers.extend(own_headers(letter));
-    Message { id: letter.id(), headers, body: Bytes::from(letter.body.clone()) }
+    Message {
+        id: letter.id(),
+        headers,
+        body: Bytes::from(letter.body.clone()),
+    }
 }
 
 fn own_headers(letter: &MessageDeadLetter) -> Vec<(String, String)> {
-    let replays = letter.headers.get("risiti-replays").cloned().unwrap_or_else(|| "0".to_owned());
+    let replays = letter
+        .headers
+        .get("risiti-replays")
+        .cloned()
+        .unwrap_or_else(|| "0".to_owned());
     let named = [
         ("risiti-dead-letter-id", Some(letter.id().to_string())),
         ("risiti-cause", Some(letter.cause.to_string())),
         ("risiti-message", Some(letter.message.clone())),
         ("risiti-event-id", letter.event_id.map(|id| id.to_string())),
-        ("risiti-merchant", letter.merchant_id.map(|id| id.to_string())),
+        (
+            "risiti-merchant",
+            letter.merchant_id.map(|id| id.to_string()),
+        ),
         ("risiti-replays", Some(replays)),
     ];
-    named.into_iter().filter_map(|(name, value)| Some((name.to_owned(), value?))).collect()
+    named
+        .into_iter()
+        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
+        .collect()
 }
 
 #[cfg(test)]
@@ -115,6 +137,9 @@ mod tests {
         assert_eq!(header("risiti-channel"), Some("daraja_stk"));
         assert_eq!(header("risiti-cause"), Some("unreadable"));
         assert_eq!(header("risiti-replays"), Some("2"));
-        assert_eq!(header("risiti-dead-letter-id"), Some(&*letter.id().to_string()));
+        assert_eq!(
+            header("risiti-dead-letter-id"),
+            Some(&*letter.id().to_string())
+        );
     }
 }

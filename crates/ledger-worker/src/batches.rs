@@ -46,7 +46,10 @@ impl Batches<'_> {
                 consumer.pause();
                 self.gate.lost();
             } else {
-                self.recorder.metrics.batch_seconds.observe(begun.elapsed().as_secs_f64());
+                self.recorder
+                    .metrics
+                    .batch_seconds
+                    .observe(begun.elapsed().as_secs_f64());
             }
         }
         consumer.cancel();
@@ -58,7 +61,9 @@ impl Batches<'_> {
     async fn collect(&self, consumer: &mut Consumer) -> Vec<Delivery> {
         let size = usize::from(self.settings.batch_size);
         let mut batch = Vec::new();
-        let Some(first) = consumer.next().await else { return batch };
+        let Some(first) = consumer.next().await else {
+            return batch;
+        };
         let mut bytes = first.message.body.len();
         batch.push(first);
         let until = Instant::now() + self.settings.batch_wait.min(Duration::from_secs(5));

@@ -20,7 +20,10 @@ pub(crate) struct Gate {
 
 impl Gate {
     pub(crate) fn new() -> Self {
-        Self { open: watch::channel(false).0, look: Notify::new() }
+        Self {
+            open: watch::channel(false).0,
+            look: Notify::new(),
+        }
     }
 
     /// Waits until the database can be worked with.
@@ -36,7 +39,12 @@ impl Gate {
     }
 
     /// Looks at the database until cancelled, and tells the readiness checks what it saw.
-    pub(crate) async fn watch(&self, ledger: &Ledger, readiness: &Readiness, cancel: &CancellationToken) {
+    pub(crate) async fn watch(
+        &self,
+        ledger: &Ledger,
+        readiness: &Readiness,
+        cancel: &CancellationToken,
+    ) {
         let mut told = None;
         while !cancel.is_cancelled() {
             let seen = look(ledger).await;
@@ -47,7 +55,11 @@ impl Gate {
                     Err(error) => tracing::warn!("the database cannot be worked with: {error}"),
                 }
             }
-            let pause = if seen.is_ok() { LOOK_WHEN_UP } else { LOOK_WHEN_DOWN };
+            let pause = if seen.is_ok() {
+                LOOK_WHEN_UP
+            } else {
+                LOOK_WHEN_DOWN
+            };
             tokio::select! {
                 () = cancel.cancelled() => {}
                 () = self.look.notified() => tokio::time::sleep(Duration::from_millis(50)).await,
@@ -60,7 +72,10 @@ impl Gate {
         let (database, schema) = match seen {
             Ok(()) => (Ok(()), Ok(())),
             Err(error @ LedgerError::Schema(_)) => (Ok(()), Err(error.to_string())),
-            Err(error) => (Err(error.to_string()), Err("not known: the database is away".to_owned())),
+            Err(error) => (
+                Err(error.to_string()),
+                Err("not known: the database is away".to_owned()),
+            ),
         };
         readiness.set_for("database", database, HOLDS);
         readiness.set("schema", schema);
@@ -80,9 +95,15 @@ mod tests {
     #[tokio::test]
     async fn a_wrong_schema_is_not_an_unreachable_database() {
         let (gate, readiness) = (Gate::new(), Readiness::default());
-        gate.report(&Err(LedgerError::Schema("V2 is missing".to_owned())), &readiness);
+        gate.report(
+            &Err(LedgerError::Schema("V2 is missing".to_owned())),
+            &readiness,
+        );
         let missing = readiness.missing().join("; ");
-        assert!(missing.contains("V2 is missing") && !missing.contains("database:"), "{missing}");
+        assert!(
+            missing.contains("V2 is missing") && !missing.contains("database:"),
+            "{missing}"
+        );
         gate.report(&Ok(()), &readiness);
         assert!(readiness.missing().is_empty());
         gate.wait_open().await;

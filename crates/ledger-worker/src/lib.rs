@@ -66,17 +66,31 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
 }
 
 /// Both queues, until both have finished what they hold.
-async fn work(settings: &Settings, context: &Context, ledger: &Ledger, broker: &Broker, gate: &Gate) {
+async fn work(
+    settings: &Settings,
+    context: &Context,
+    ledger: &Ledger,
+    broker: &Broker,
+    gate: &Gate,
+) {
     let metrics = Metrics::register(&context.metrics);
     let publish_timeout = settings.amqp.publish_timeout;
-    let recorder = Recorder { ledger: ledger.clone(), metrics: metrics.clone() };
+    let recorder = Recorder {
+        ledger: ledger.clone(),
+        metrics: metrics.clone(),
+    };
     let waker = Waker {
         ledger: ledger.clone(),
         publisher: broker.publisher(),
         publish_timeout,
         metrics: metrics.clone(),
     };
-    let pile = Pile { ledger: ledger.clone(), publisher: broker.publisher(), publish_timeout, metrics };
+    let pile = Pile {
+        ledger: ledger.clone(),
+        publisher: broker.publisher(),
+        publish_timeout,
+        metrics,
+    };
     let batches = Batches {
         settings: &settings.batches,
         gate,
@@ -85,8 +99,14 @@ async fn work(settings: &Settings, context: &Context, ledger: &Ledger, broker: &
         pile: &pile,
         stop: &context.shutdown,
     };
-    let suspects =
-        Suspects { ledger, gate, recorder: &recorder, waker: &waker, pile: &pile, stop: &context.shutdown };
+    let suspects = Suspects {
+        ledger,
+        gate,
+        recorder: &recorder,
+        waker: &waker,
+        pile: &pile,
+        stop: &context.shutdown,
+    };
     tokio::join!(
         batches.run(broker.consumer(Target::Payments, settings.batches.prefetch)),
         suspects.run(broker.consumer(Target::Suspects, 1)),

@@ -8,6 +8,8 @@ fn main() -> ExitCode {
         Ok(settings) => settings,
         Err(code) => return code,
     };
-    let boot = Boot::new("risiti-ledger-worker", &settings.log).ops(&settings.ops).grace(&settings.grace);
+    let boot = Boot::new("risiti-ledger-worker", &settings.log)
+        .ops(&settings.ops)
+        .grace(&settings.grace);
     risiti_service::run(boot, |context| run(settings, context))
 }

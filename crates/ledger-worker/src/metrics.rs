@@ -67,8 +67,14 @@ fn kinds(provider: Provider) -> &'static [&'static str] {
 
 impl Metrics {
     pub(crate) fn register(registry: &Registry) -> Self {
-        let providers: Vec<&str> = Provider::ALL.iter().map(|provider| provider.as_str()).collect();
-        let states: Vec<&str> = PaymentState::ALL.iter().map(|state| state.as_str()).collect();
+        let providers: Vec<&str> = Provider::ALL
+            .iter()
+            .map(|provider| provider.as_str())
+            .collect();
+        let states: Vec<&str> = PaymentState::ALL
+            .iter()
+            .map(|state| state.as_str())
+            .collect();
         let by_provider = |name, help| counters(registry, name, help, &["provider"], &[&providers]);
         let metrics = Self {
             events: counters(
@@ -78,7 +84,10 @@ impl Metrics {
                 &["provider", "kind"],
                 &[],
             ),
-            deliveries: by_provider("risiti_events_duplicate_total", "Events that were told again."),
+            deliveries: by_provider(
+                "risiti_events_duplicate_total",
+                "Events that were told again.",
+            ),
             flagged: by_provider(
                 "risiti_events_flagged_total",
                 "Events that contradict what is known: a person looks.",
@@ -119,7 +128,9 @@ impl Metrics {
         };
         for provider in Provider::ALL {
             for kind in kinds(*provider) {
-                metrics.events.with_label_values(&[provider.as_str(), *kind]);
+                metrics
+                    .events
+                    .with_label_values(&[provider.as_str(), *kind]);
             }
         }
         metrics
@@ -129,7 +140,11 @@ impl Metrics {
         let provider_name = provider.as_str();
         match recorded.delivery {
             Delivery::New => {
-                let kind = kinds(provider).iter().find(|known| **known == kind).copied().unwrap_or(OTHER);
+                let kind = kinds(provider)
+                    .iter()
+                    .find(|known| **known == kind)
+                    .copied()
+                    .unwrap_or(OTHER);
                 self.events.with_label_values(&[provider_name, kind]).inc();
             }
             Delivery::Duplicate => self.deliveries.with_label_values(&[provider_name]).inc(),
@@ -139,7 +154,9 @@ impl Metrics {
             self.flagged.with_label_values(&[provider_name]).inc();
         }
         for (_, state) in &recorded.moves {
-            self.payments.with_label_values(&[provider_name, state.as_str()]).inc();
+            self.payments
+                .with_label_values(&[provider_name, state.as_str()])
+                .inc();
         }
     }
 
@@ -148,7 +165,9 @@ impl Metrics {
     }
 
     pub(crate) fn token(&self, published: bool) {
-        self.tokens.with_label_values(&[if published { "published" } else { "failed" }]).inc();
+        self.tokens
+            .with_label_values(&[if published { "published" } else { "failed" }])
+            .inc();
     }
 }
 
@@ -159,7 +178,9 @@ mod tests {
     use uuid::Uuid;
 
     fn text(registry: &Registry) -> String {
-        prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap()
+        prometheus::TextEncoder::new()
+            .encode_to_string(&registry.gather())
+            .unwrap()
     }
 
     #[test]
@@ -191,6 +212,8 @@ mod tests {
         metrics.recorded(Provider::Gumroad, "made-up-4711", &recorded);
         let text = text(&registry);
         assert!(!text.contains("4711"));
-        assert!(text.contains("risiti_events_recorded_total{kind=\"other\",provider=\"gumroad\"} 1"));
+        assert!(
+            text.contains("risiti_events_recorded_total{kind=\"other\",provider=\"gumroad\"} 1")
+        );
     }
 }

@@ -24,7 +24,11 @@ pub(crate) struct Patience {
 impl Patience {
     /// At shutdown nothing is tried again: what is held goes back to the queue.
     pub(crate) fn new(stop: CancellationToken) -> Self {
-        Self { until: Instant::now() + HOLD_MAX, pause: PAUSE_FIRST, stop }
+        Self {
+            until: Instant::now() + HOLD_MAX,
+            pause: PAUSE_FIRST,
+            stop,
+        }
     }
 
     /// Pauses, and says whether to try again.
@@ -55,7 +59,11 @@ mod tests {
             tries += 1;
         }
         assert!(tries > 5);
-        assert!(begun.elapsed() < HOLD_MAX + PAUSE_MAX, "{:?}", begun.elapsed());
+        assert!(
+            begun.elapsed() < HOLD_MAX + PAUSE_MAX,
+            "{:?}",
+            begun.elapsed()
+        );
     }
 
     #[tokio::test]

@@ -18,10 +18,22 @@ pub(crate) enum Reading {
 pub(crate) fn read(message: &Message) -> Reading {
     let envelope = match Envelope::from_headers(&message.headers) {
         Ok(envelope) => envelope,
-        Err(error) => return aside(message, None, DeadCause::Poison, format!("not our message: {error}")),
+        Err(error) => {
+            return aside(
+                message,
+                None,
+                DeadCause::Poison,
+                format!("not our message: {error}"),
+            );
+        }
     };
     // What the ingress could not read may be readable by now: a replay comes here with a newer parser.
-    match parse(envelope.channel, envelope.format, &message.body, &envelope.account) {
+    match parse(
+        envelope.channel,
+        envelope.format,
+        &message.body,
+        &envelope.account,
+    ) {
         Ok(event) => Reading::Event(Box::new(IncomingEvent {
             id: envelope.event_id,
             merchant: envelope.merchant_id,
@@ -32,7 +44,12 @@ pub(crate) fn read(message: &Message) -> Reading {
             body: message.body.clone(),
             event,
         })),
-        Err(why) => aside(message, Some(&envelope), DeadCause::Unreadable, why.to_string()),
+        Err(why) => aside(
+            message,
+            Some(&envelope),
+            DeadCause::Unreadable,
+            why.to_string(),
+        ),
     }
 }
 
@@ -70,15 +87,24 @@ pub(crate) fn follow_id(message: &Message) -> Uuid {
 
 /// The trace a webhook belongs to, from its W3C traceparent; empty where there is none.
 pub(crate) fn trace_id(headers: &BTreeMap<String, String>) -> &str {
-    let trace = headers.get("traceparent").and_then(|parent| parent.split('-').nth(1));
-    trace.filter(|id| id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit())).unwrap_or_default()
+    let trace = headers
+        .get("traceparent")
+        .and_then(|parent| parent.split('-').nth(1));
+    trace
+        .filter(|id| id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()))
+        .unwrap_or_default()
 }
 
 /// Trace ids of a batch's events.
 pub(crate) fn traces(messages: &[&Message]) -> BTreeMap<EventId, String> {
     messages
         .iter()
-        .map(|message| (EventId::from_uuid(follow_id(message)), trace_id(&message.headers).to_owned()))
+        .map(|message| {
+            (
+                EventId::from_uuid(follow_id(message)),
+                trace_id(&message.headers).to_owned(),
+            )
+        })
         .collect()
 }
 
@@ -94,17 +120,27 @@ mod tests {
             headers: BTreeMap::from([("x".to_owned(), "y".to_owned())]),
             body: Bytes::from_static(b"hello"),
         };
-        let Reading::Aside(letter) = read(&message) else { panic!("read as an event") };
+        let Reading::Aside(letter) = read(&message) else {
+            panic!("read as an event")
+        };
         assert_eq!(letter.cause, DeadCause::Poison);
-        assert_eq!((&letter.body[..], letter.merchant_id), (&b"hello"[..], None));
+        assert_eq!(
+            (&letter.body[..], letter.merchant_id),
+            (&b"hello"[..], None)
+        );
         assert_eq!(letter.headers, message.headers);
         assert_eq!(follow_id(&message), message.id);
     }
 
     #[test]
     fn only_a_trace_id_is_taken_from_a_traceparent() {
-        let of =
-            |text: &str| trace_id(&BTreeMap::from([("traceparent".to_owned(), text.to_owned())])).to_owned();
+        let of = |text: &str| {
+            trace_id(&BTreeMap::from([(
+                "traceparent".to_owned(),
+                text.to_owned(),
+            )]))
+            .to_owned()
+        };
         assert_eq!(
             of("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
             "4bf92f3577b34da6a3ce929d0e0e4736"

@@ -43,7 +43,8 @@ impl Recorder {
             }
         }
         if !events.is_empty() {
-            self.record_events(&events, &origins, &mut outcome, patience).await?;
+            self.record_events(&events, &origins, &mut outcome, patience)
+                .await?;
         }
         self.tell(messages, &events, &outcome);
         Ok(outcome)
@@ -64,10 +65,16 @@ impl Recorder {
             Err(error) => error,
         };
         if events.len() > 1 {
-            tracing::warn!(size = events.len(), "failed to record a batch, recording it one by one: {error}");
+            tracing::warn!(
+                size = events.len(),
+                "failed to record a batch, recording it one by one: {error}"
+            );
         }
         for (event, message) in events.iter().zip(origins) {
-            match self.patiently(std::slice::from_ref(event), patience).await? {
+            match self
+                .patiently(std::slice::from_ref(event), patience)
+                .await?
+            {
                 Ok(recorded) => outcome.recorded.extend(recorded),
                 Err(error) => {
                     tracing::error!(event_id = %event.id, "failed to record an event, setting it aside: {error}");
@@ -100,8 +107,11 @@ impl Recorder {
     fn tell(&self, messages: &[&Message], events: &[IncomingEvent], outcome: &Outcome) {
         let traces = traces(messages);
         for recorded in &outcome.recorded {
-            let Some(event) = events.iter().find(|event| event.id == recorded.event) else { continue };
-            self.metrics.recorded(event.provider, &event.event.kind, recorded);
+            let Some(event) = events.iter().find(|event| event.id == recorded.event) else {
+                continue;
+            };
+            self.metrics
+                .recorded(event.provider, &event.event.kind, recorded);
             let trace_id = traces.get(&recorded.event).map_or("", String::as_str);
             if recorded.flagged {
                 tracing::warn!(event_id = %recorded.event, trace_id, kind = event.event.kind, "event contradicts what is known, a person has to look");
@@ -111,6 +121,10 @@ impl Recorder {
             }
         }
         self.metrics.batch_size.observe(messages.len() as f64);
-        tracing::debug!(size = messages.len(), aside = outcome.aside.len(), "batch recorded");
+        tracing::debug!(
+            size = messages.len(),
+            aside = outcome.aside.len(),
+            "batch recorded"
+        );
     }
 }

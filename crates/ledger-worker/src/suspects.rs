@@ -52,7 +52,9 @@ impl Suspects<'_> {
         tracing::info!(event_id = %id, tries, "trying a suspect alone");
         if tries >= TRIES_MAX {
             let why = format!("its worker did not survive {} tries", TRIES_MAX - 1);
-            self.pile.put(&poison(&delivery.message, why), &mut self.patience()).await?;
+            self.pile
+                .put(&poison(&delivery.message, why), &mut self.patience())
+                .await?;
         } else if let Err(GivenUp) = self.record(&delivery).await {
             // We are alive: the trouble was not the message's, and this try does not count.
             if let Err(error) = self.ledger.forget_suspect_try(id).await {
@@ -67,7 +69,10 @@ impl Suspects<'_> {
 
     async fn record(&self, delivery: &Delivery) -> Result<(), GivenUp> {
         let mut patience = self.patience();
-        let outcome = self.recorder.record(&[&delivery.message], &mut patience).await?;
+        let outcome = self
+            .recorder
+            .record(&[&delivery.message], &mut patience)
+            .await?;
         self.waker.wake(&outcome.recorded).await;
         for letter in &outcome.aside {
             self.pile.put(letter, &mut patience).await?;

@@ -19,7 +19,10 @@ pub(crate) struct Waker {
 impl Waker {
     /// One token for each lane that has something new and no token yet.
     pub(crate) async fn wake(&self, recorded: &[Recorded]) {
-        let lanes: BTreeSet<DeviceId> = recorded.iter().flat_map(|recorded| recorded.wake.clone()).collect();
+        let lanes: BTreeSet<DeviceId> = recorded
+            .iter()
+            .flat_map(|recorded| recorded.wake.clone())
+            .collect();
         if lanes.is_empty() {
             return;
         }
@@ -27,7 +30,10 @@ impl Waker {
         match self.ledger.mark_tokens(&lanes).await {
             Ok(marked) => self.publish(&marked).await,
             Err(error) => {
-                tracing::warn!(lanes = lanes.len(), "failed to wake lanes, the wake loop will: {error}")
+                tracing::warn!(
+                    lanes = lanes.len(),
+                    "failed to wake lanes, the wake loop will: {error}"
+                )
             }
         }
     }
@@ -36,7 +42,11 @@ impl Waker {
         let publishes = lanes.iter().map(|lane| async move {
             let published = self
                 .publisher
-                .publish(Target::Lanes, Message::lane_token(lane.uuid()), self.publish_timeout)
+                .publish(
+                    Target::Lanes,
+                    Message::lane_token(lane.uuid()),
+                    self.publish_timeout,
+                )
                 .await;
             self.metrics.token(published.is_ok());
             published.err().map(|error| {
@@ -44,12 +54,18 @@ impl Waker {
                 *lane
             })
         });
-        let failed: Vec<DeviceId> =
-            futures_util::future::join_all(publishes).await.into_iter().flatten().collect();
+        let failed: Vec<DeviceId> = futures_util::future::join_all(publishes)
+            .await
+            .into_iter()
+            .flatten()
+            .collect();
         if !failed.is_empty()
             && let Err(error) = self.ledger.unmark_tokens(&failed).await
         {
-            tracing::warn!(lanes = failed.len(), "failed to take back token marks: {error}");
+            tracing::warn!(
+                lanes = failed.len(),
+                "failed to take back token marks: {error}"
+            );
         }
     }
 }

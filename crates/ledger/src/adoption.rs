@@ -78,7 +78,11 @@ impl Ledger {
         if row.try_get::<_, &str>(0)? == "success" {
             let accepted_as: Option<i64> = row.try_get(1)?;
             let known = accepted_as == Some(invoice_no);
-            return Ok(if known { Adoption::Known } else { Adoption::Conflict { accepted_as } });
+            return Ok(if known {
+                Adoption::Known
+            } else {
+                Adoption::Conflict { accepted_as }
+            });
         }
         if !make_way(&transaction, device, invoice_no, owner).await? {
             return Ok(Adoption::Conflict { accepted_as: None });
@@ -99,7 +103,10 @@ async fn make_way(
     invoice_no: i64,
     owner: Uuid,
 ) -> Result<bool, LedgerError> {
-    let Some(row) = transaction.query_opt(HOLDER, &[&device, &invoice_no, &owner]).await? else {
+    let Some(row) = transaction
+        .query_opt(HOLDER, &[&device, &invoice_no, &owner])
+        .await?
+    else {
         return Ok(true);
     };
     let holder: Uuid = row.try_get(0)?;

@@ -56,8 +56,12 @@ pub(crate) struct Told {
 
 impl Books {
     pub(crate) fn new(payments: Vec<Payment>) -> Self {
-        let mut books =
-            Self { payments: Vec::new(), keys: HashMap::new(), steps: Vec::new(), folds: Vec::new() };
+        let mut books = Self {
+            payments: Vec::new(),
+            keys: HashMap::new(),
+            steps: Vec::new(),
+            folds: Vec::new(),
+        };
         for payment in payments {
             books.payments.push(payment);
             books.index(books.payments.len() - 1);
@@ -81,7 +85,9 @@ impl Books {
 
     /// All that were not folded away.
     pub(crate) fn standing(&self) -> impl Iterator<Item = &Payment> {
-        self.payments.iter().filter(|payment| payment.folded_into.is_none())
+        self.payments
+            .iter()
+            .filter(|payment| payment.folded_into.is_none())
     }
 
     /// Finds or makes the payment and moves it (protocol C5–C7). `fresh` is the id of a new one.
@@ -93,13 +99,18 @@ impl Books {
         let at = match found.split_first() {
             None => self.open(telling, fresh),
             Some((keep, others)) => {
-                others.iter().for_each(|other| self.fold(*other, *keep, telling.event));
+                others
+                    .iter()
+                    .for_each(|other| self.fold(*other, *keep, telling.event));
                 *keep
             }
         };
         let flagged = self.settle(at, telling);
         self.index(at);
-        Told { payment: self.payments[at].id, flagged }
+        Told {
+            payment: self.payments[at].id,
+            flagged,
+        }
     }
 
     /// Flags a payment for a person to look at.
@@ -129,7 +140,11 @@ impl Books {
         let mut found: Vec<usize> = keys
             .into_iter()
             .flatten()
-            .filter_map(|key| self.keys.get(&(telling.merchant, telling.provider, key)).copied())
+            .filter_map(|key| {
+                self.keys
+                    .get(&(telling.merchant, telling.provider, key))
+                    .copied()
+            })
             .collect();
         found.sort_unstable_by_key(|at| (!self.payments[*at].holds_money(), self.payments[*at].id));
         found.dedup();
@@ -138,11 +153,16 @@ impl Books {
 
     /// Nothing moves where keys or money contradict each other: flagged, a person looks.
     fn contradicted(&mut self, found: &[usize], telling: &Telling<'_>) -> Option<Told> {
-        let with_report = found.iter().find_map(|at| self.payments[*at].contradiction(telling.report));
+        let with_report = found
+            .iter()
+            .find_map(|at| self.payments[*at].contradiction(telling.report));
         let reason = with_report.or_else(|| self.unfoldable(found))?;
         let id = self.payments[*found.first()?].id;
         self.flag(id, reason, telling.event);
-        Some(Told { payment: id, flagged: true })
+        Some(Told {
+            payment: id,
+            flagged: true,
+        })
     }
 
     fn unfoldable(&self, found: &[usize]) -> Option<&'static str> {
@@ -152,13 +172,25 @@ impl Books {
         }
         let mut amounts = payments().filter_map(|payment| payment.amount);
         let first = amounts.next()?;
-        amounts.any(|amount| amount != first).then_some("one message names two payments of unlike amounts")
+        amounts
+            .any(|amount| amount != first)
+            .then_some("one message names two payments of unlike amounts")
     }
 
     fn open(&mut self, telling: &Telling<'_>, fresh: PaymentId) -> usize {
-        let mut payment = Payment::new(fresh, telling.merchant, telling.provider, telling.report.method);
+        let mut payment = Payment::new(
+            fresh,
+            telling.merchant,
+            telling.provider,
+            telling.report.method,
+        );
         payment.learn(telling.report, telling.authenticated_by);
-        self.steps.push(Step { payment: payment.clone(), from: None, because: None, event: telling.event });
+        self.steps.push(Step {
+            payment: payment.clone(),
+            from: None,
+            because: None,
+            event: telling.event,
+        });
         self.payments.push(payment);
         self.payments.len() - 1
     }
@@ -173,11 +205,21 @@ impl Books {
         self.payments[keep].swallow(&payment);
         self.folds.push((payment.id, keep_id));
         let because = Some("receipt and checkout are one payment".to_owned());
-        self.steps.push(Step { payment, from: Some(from), because, event });
+        self.steps.push(Step {
+            payment,
+            from: Some(from),
+            because,
+            event,
+        });
         // What it swallowed is written even where the report adds nothing.
         let payment = self.payments[keep].clone();
         let from = Some(payment.state);
-        self.steps.push(Step { payment, from, because: None, event });
+        self.steps.push(Step {
+            payment,
+            from,
+            because: None,
+            event,
+        });
     }
 
     /// Learns and moves; true when flagged.
@@ -193,13 +235,25 @@ impl Books {
     }
 
     /// Changes a payment and notes the step, if there is a difference.
-    fn change(&mut self, id: PaymentId, event: EventId, change: impl FnOnce(&mut Payment) -> Option<String>) {
-        let Some(payment) = self.payments.iter_mut().find(|payment| payment.id == id) else { return };
+    fn change(
+        &mut self,
+        id: PaymentId,
+        event: EventId,
+        change: impl FnOnce(&mut Payment) -> Option<String>,
+    ) {
+        let Some(payment) = self.payments.iter_mut().find(|payment| payment.id == id) else {
+            return;
+        };
         let before = payment.clone();
         let because = change(payment);
         if *payment != before {
             let payment = payment.clone();
-            self.steps.push(Step { payment, from: Some(before.state), because, event });
+            self.steps.push(Step {
+                payment,
+                from: Some(before.state),
+                because,
+                event,
+            });
         }
     }
 
@@ -212,7 +266,8 @@ impl Books {
             payment.reference.clone().map(Key::Reference),
         ];
         for key in keys.into_iter().flatten() {
-            self.keys.insert((payment.merchant, payment.provider, key), at);
+            self.keys
+                .insert((payment.merchant, payment.provider, key), at);
         }
     }
 }

@@ -26,6 +26,17 @@ impl Transaction<'_> {
         by: &ByHand,
         subject: serde_json::Value,
     ) -> Result<(), LedgerError> {
-        self.execute(ACTION, &[&Uuid::now_v7(), &by.operator, &command, &by.reason, &subject]).await.map(drop)
+        self.execute(
+            ACTION,
+            &[
+                &Uuid::now_v7(),
+                &by.operator,
+                &command,
+                &by.reason,
+                &subject,
+            ],
+        )
+        .await
+        .map(drop)
     }
 }

@@ -26,11 +26,17 @@ pub(crate) struct Connection {
 
 impl Connection {
     pub(crate) fn new(client: deadpool_postgres::Object) -> Self {
-        Self { client: Some(client), spoiled: AtomicBool::new(false) }
+        Self {
+            client: Some(client),
+            spoiled: AtomicBool::new(false),
+        }
     }
 
     fn parts(&self) -> (&deadpool_postgres::Object, &AtomicBool) {
-        (self.client.as_ref().expect("taken only in drop"), &self.spoiled)
+        (
+            self.client.as_ref().expect("taken only in drop"),
+            &self.spoiled,
+        )
     }
 
     /// Closes it instead of giving it back.
@@ -41,7 +47,10 @@ impl Connection {
     pub(crate) async fn transaction(&mut self) -> Result<Transaction<'_>, LedgerError> {
         let client = self.client.as_mut().expect("taken only in drop");
         let inner = bounded("BEGIN", &self.spoiled, client.transaction()).await?;
-        Ok(Transaction { inner, spoiled: &self.spoiled })
+        Ok(Transaction {
+            inner,
+            spoiled: &self.spoiled,
+        })
     }
 }
 
@@ -115,7 +124,10 @@ async fn bounded<T>(
             }
         }),
         Err(_) => {
-            tracing::warn!(statement = what, "postgres did not answer in time, dropping the connection");
+            tracing::warn!(
+                statement = what,
+                "postgres did not answer in time, dropping the connection"
+            );
             spoiled.store(true, Ordering::Relaxed);
             Err(LedgerError::Deadline(STATEMENT_DEADLINE))
         }

@@ -24,7 +24,10 @@ statements! {
         WHERE id = $1";
 }
 
-const PLACE: Place = Place { column: "credentials_canary.ciphertext", row: Uuid::nil() };
+const PLACE: Place = Place {
+    column: "credentials_canary.ciphertext",
+    row: Uuid::nil(),
+};
 const TEXT: &str = "risiti";
 
 /// What the canary says about a key.
@@ -84,18 +87,31 @@ impl Ledger {
         };
         let sealed: Vec<u8> = row.try_get(0)?;
         let text = vault.open(PLACE, &sealed)?;
-        transaction.execute(CANARY_REPLACE, &[&vault.seal(PLACE, &text)?]).await?;
+        transaction
+            .execute(CANARY_REPLACE, &[&vault.seal(PLACE, &text)?])
+            .await?;
         for row in transaction.query(PROVIDER_KEYS, &[]).await? {
             let id: Uuid = row.try_get(0)?;
-            let sealed = anew(vault, crate::directory::provider_key_place(id), row.try_get(1)?)?;
-            done.provider_keys += transaction.execute(PROVIDER_KEY_REPLACE, &[&id, &sealed]).await?;
+            let sealed = anew(
+                vault,
+                crate::directory::provider_key_place(id),
+                row.try_get(1)?,
+            )?;
+            done.provider_keys += transaction
+                .execute(PROVIDER_KEY_REPLACE, &[&id, &sealed])
+                .await?;
         }
         for row in transaction.query(DEVICE_SECRETS, &[]).await? {
             let id: Uuid = row.try_get(0)?;
-            let consumer_secret = anew(vault, crate::devices::consumer_secret_place(id), row.try_get(1)?)?;
+            let consumer_secret = anew(
+                vault,
+                crate::devices::consumer_secret_place(id),
+                row.try_get(1)?,
+            )?;
             let cmc_key = anew(vault, crate::devices::cmc_key_place(id), row.try_get(2)?)?;
-            done.devices +=
-                transaction.execute(DEVICE_SECRETS_REPLACE, &[&id, &consumer_secret, &cmc_key]).await?;
+            done.devices += transaction
+                .execute(DEVICE_SECRETS_REPLACE, &[&id, &consumer_secret, &cmc_key])
+                .await?;
         }
         transaction.commit().await?;
         Ok(done)
@@ -113,7 +129,13 @@ impl Transaction<'_> {
     }
 }
 
-fn anew(vault: &Vault, place: Place, sealed: Option<Vec<u8>>) -> Result<Option<Vec<u8>>, LedgerError> {
-    let Some(sealed) = sealed else { return Ok(None) };
+fn anew(
+    vault: &Vault,
+    place: Place,
+    sealed: Option<Vec<u8>>,
+) -> Result<Option<Vec<u8>>, LedgerError> {
+    let Some(sealed) = sealed else {
+        return Ok(None);
+    };
     Ok(Some(vault.seal(place, &vault.open(place, &sealed)?)?))
 }

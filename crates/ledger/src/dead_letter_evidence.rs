@@ -49,12 +49,24 @@ pub struct Evidence {
 
 impl Ledger {
     /// `None` when there is no such dead letter.
-    pub async fn dead_letter_evidence(&self, id: Uuid, whole: bool) -> Result<Option<Evidence>, LedgerError> {
-        let row = self.connection().await?.query_opt(EVIDENCE, &[&id, &whole]).await?;
+    pub async fn dead_letter_evidence(
+        &self,
+        id: Uuid,
+        whole: bool,
+    ) -> Result<Option<Evidence>, LedgerError> {
+        let row = self
+            .connection()
+            .await?
+            .query_opt(EVIDENCE, &[&id, &whole])
+            .await?;
         row.map(|row| {
             let headers: Option<Json<BTreeMap<String, String>>> = row.try_get(2)?;
             let headers = headers.map(|Json(headers)| headers).unwrap_or_default();
-            Ok(Evidence { record: row.try_get(0)?, body: row.try_get(1)?, headers })
+            Ok(Evidence {
+                record: row.try_get(0)?,
+                body: row.try_get(1)?,
+                headers,
+            })
         })
         .transpose()
     }

@@ -93,15 +93,28 @@ impl DeadLetterFilter {
             PilePart::Discarded => "discarded",
             PilePart::All => "all",
         };
-        FilterParams { cause: self.cause.map(DeadCause::as_str), part, filter: self }
+        FilterParams {
+            cause: self.cause.map(DeadCause::as_str),
+            part,
+            filter: self,
+        }
     }
 }
 
 impl FilterParams<'_> {
-    pub(crate) fn with<'a>(&'a self, more: &[&'a (dyn ToSql + Sync)]) -> Vec<&'a (dyn ToSql + Sync)> {
+    pub(crate) fn with<'a>(
+        &'a self,
+        more: &[&'a (dyn ToSql + Sync)],
+    ) -> Vec<&'a (dyn ToSql + Sync)> {
         let filter = self.filter;
-        let mut params: Vec<&(dyn ToSql + Sync)> =
-            vec![&filter.merchant, &self.cause, &filter.code, &filter.since, &filter.ids, &self.part];
+        let mut params: Vec<&(dyn ToSql + Sync)> = vec![
+            &filter.merchant,
+            &self.cause,
+            &filter.code,
+            &filter.since,
+            &filter.ids,
+            &self.part,
+        ];
         params.extend_from_slice(more);
         params
     }
@@ -144,11 +157,16 @@ impl Ledger {
         after: Option<&DeadLetter>,
         limit: u32,
     ) -> Result<Vec<DeadLetter>, LedgerError> {
-        let (at, id) =
-            after.map_or((Timestamp::UNIX_EPOCH, Uuid::nil()), |last| (last.dead_at, last.dead_letter_id));
+        let (at, id) = after.map_or((Timestamp::UNIX_EPOCH, Uuid::nil()), |last| {
+            (last.dead_at, last.dead_letter_id)
+        });
         let limit = i64::from(limit);
         let params = filter.params();
-        let rows = self.connection().await?.query(PAGE, &params.with(&[&at, &id, &limit])).await?;
+        let rows = self
+            .connection()
+            .await?
+            .query(PAGE, &params.with(&[&at, &id, &limit]))
+            .await?;
         rows.iter().map(read).collect()
     }
 
@@ -158,18 +176,32 @@ impl Ledger {
         filter: &DeadLetterFilter,
     ) -> Result<Vec<CauseCount>, LedgerError> {
         let params = filter.params();
-        let rows = self.connection().await?.query(COUNTS, &params.with(&[])).await?;
+        let rows = self
+            .connection()
+            .await?
+            .query(COUNTS, &params.with(&[]))
+            .await?;
         rows.iter()
             .map(|row| {
                 let code: Option<String> = row.try_get(1)?;
                 let cause = cause(row.try_get(0)?, &code.clone().unwrap_or_default())?;
-                Ok(CauseCount { cause, code, count: row.try_get(2)?, oldest: row.try_get(3)? })
+                Ok(CauseCount {
+                    cause,
+                    code,
+                    count: row.try_get(2)?,
+                    oldest: row.try_get(3)?,
+                })
             })
             .collect()
     }
 
     pub async fn merchant_exists(&self, slug: &str) -> Result<bool, LedgerError> {
-        Ok(self.connection().await?.query_one(MERCHANT, &[&slug]).await?.try_get(0)?)
+        Ok(self
+            .connection()
+            .await?
+            .query_one(MERCHANT, &[&slug])
+            .await?
+            .try_get(0)?)
     }
 }
 
@@ -193,6 +225,10 @@ fn read(row: &Row) -> Result<DeadLetter, LedgerError> {
 }
 
 fn cause(text: &str, row: &str) -> Result<DeadCause, LedgerError> {
-    let unreadable = |_| LedgerError::Stored { table: "dead_letters", column: "cause", row: row.to_owned() };
+    let unreadable = |_| LedgerError::Stored {
+        table: "dead_letters",
+        column: "cause",
+        row: row.to_owned(),
+    };
     text.parse().map_err(unreadable)
 }

@@ -75,41 +75,76 @@ pub struct KeptMessage {
 
 impl Ledger {
     /// `dead → pending`, or `discarded → pending` where the run asked for discarded ones.
-    pub async fn replay_invoice(&self, invoice: InvoiceId, by: &ByHand) -> Result<PileMove, LedgerError> {
+    pub async fn replay_invoice(
+        &self,
+        invoice: InvoiceId,
+        by: &ByHand,
+    ) -> Result<PileMove, LedgerError> {
         let id = invoice.uuid();
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
-        let moved = transaction.query_opt(REPLAY_INVOICE, &[&id, &by.operator, &by.reason]).await?;
-        let Some(row) = moved else { return Ok(PileMove::Gone) };
-        transaction.execute(CREDIT_NOTES_BACK, &[&id, &by.operator]).await?;
-        transaction.execute(SOLVE, &[&id, &"replayed", &by.operator, &by.reason]).await?;
+        let moved = transaction
+            .query_opt(REPLAY_INVOICE, &[&id, &by.operator, &by.reason])
+            .await?;
+        let Some(row) = moved else {
+            return Ok(PileMove::Gone);
+        };
+        transaction
+            .execute(CREDIT_NOTES_BACK, &[&id, &by.operator])
+            .await?;
+        transaction
+            .execute(SOLVE, &[&id, &"replayed", &by.operator, &by.reason])
+            .await?;
         transaction.commit().await?;
         Ok(PileMove::Done(Some(DeviceId::from_uuid(row.try_get(0)?))))
     }
 
     pub async fn kept_message(&self, item: &PileItem) -> Result<Option<KeptMessage>, LedgerError> {
-        let row = self.connection().await?.query_opt(MESSAGE, &[&item.id]).await?;
+        let row = self
+            .connection()
+            .await?
+            .query_opt(MESSAGE, &[&item.id])
+            .await?;
         row.map(|row| {
             let headers: Option<Json<BTreeMap<String, String>>> = row.try_get(1)?;
             let headers = headers.map(|Json(headers)| headers).unwrap_or_default();
-            Ok(KeptMessage { body: row.try_get(0)?, headers, replays: row.try_get(2)? })
+            Ok(KeptMessage {
+                body: row.try_get(0)?,
+                headers,
+                replays: row.try_get(2)?,
+            })
         })
         .transpose()
     }
 
     /// Call it once `[payments]` has confirmed the message: killed between, it is published again, and the
     /// ledger knows its delivery key. [`PileMove::Gone`]: it came back to the pile already.
-    pub async fn message_replayed(&self, item: &PileItem, by: &ByHand) -> Result<PileMove, LedgerError> {
+    pub async fn message_replayed(
+        &self,
+        item: &PileItem,
+        by: &ByHand,
+    ) -> Result<PileMove, LedgerError> {
         let connection = self.connection().await?;
         let solved = connection
-            .execute(SOLVE_MESSAGE, &[&item.id, &by.operator, &by.reason, &item.deliveries])
+            .execute(
+                SOLVE_MESSAGE,
+                &[&item.id, &by.operator, &by.reason, &item.deliveries],
+            )
             .await?;
-        Ok(if solved == 1 { PileMove::Done(None) } else { PileMove::Gone })
+        Ok(if solved == 1 {
+            PileMove::Done(None)
+        } else {
+            PileMove::Gone
+        })
     }
 
     /// Gives an item up for good, or has its lane look it up first (protocol E4). A sale takes its unfiled
     /// credit notes with it (protocol C9).
-    pub async fn discard_dead_letter(&self, item: &PileItem, by: &ByHand) -> Result<PileMove, LedgerError> {
+    pub async fn discard_dead_letter(
+        &self,
+        item: &PileItem,
+        by: &ByHand,
+    ) -> Result<PileMove, LedgerError> {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
         if let Some(invoice) = item.invoice {
@@ -120,13 +155,25 @@ impl Ledger {
                 transaction.commit().await?;
                 return Ok(PileMove::Wished(lane));
             }
-            if transaction.execute(DISCARD_INVOICE, &[&id, &by.operator, &by.reason]).await? == 0 {
+            if transaction
+                .execute(DISCARD_INVOICE, &[&id, &by.operator, &by.reason])
+                .await?
+                == 0
+            {
                 return Ok(PileMove::Gone);
             }
-            transaction.execute(DISCARD_CREDIT_NOTES, &[&id, &by.operator]).await?;
+            transaction
+                .execute(DISCARD_CREDIT_NOTES, &[&id, &by.operator])
+                .await?;
         }
-        let solved = transaction.execute(SOLVE, &[&item.id, &"discarded", &by.operator, &by.reason]).await?;
+        let solved = transaction
+            .execute(SOLVE, &[&item.id, &"discarded", &by.operator, &by.reason])
+            .await?;
         transaction.commit().await?;
-        Ok(if solved == 1 { PileMove::Done(None) } else { PileMove::Gone })
+        Ok(if solved == 1 {
+            PileMove::Done(None)
+        } else {
+            PileMove::Gone
+        })
     }
 }

@@ -107,19 +107,39 @@ pub(crate) async fn insert_invoice_dead_letter(
 ) -> Result<(), LedgerError> {
     let message = storable(message);
     let code = code.map(storable);
-    transaction.execute(INSERT_INVOICE, &[&invoice.uuid(), &cause.as_str(), &code, &message]).await.map(drop)
+    transaction
+        .execute(
+            INSERT_INVOICE,
+            &[&invoice.uuid(), &cause.as_str(), &code, &message],
+        )
+        .await
+        .map(drop)
 }
 
 impl Ledger {
     /// True when these bytes lie on the pile already, or were discarded from it: they were counted, and need no second message.
-    pub async fn count_dead_letter_again(&self, letter: &MessageDeadLetter) -> Result<bool, LedgerError> {
-        Ok(self.connection().await?.execute(COUNT_AGAIN, &[&letter.id()]).await? == 1)
+    pub async fn count_dead_letter_again(
+        &self,
+        letter: &MessageDeadLetter,
+    ) -> Result<bool, LedgerError> {
+        Ok(self
+            .connection()
+            .await?
+            .execute(COUNT_AGAIN, &[&letter.id()])
+            .await?
+            == 1)
     }
 
     /// Call it after the message was confirmed by `[dead]`, and acknowledge the source after it (protocol E1).
-    pub async fn insert_message_dead_letter(&self, letter: &MessageDeadLetter) -> Result<(), LedgerError> {
-        let headers: BTreeMap<String, String> =
-            letter.headers.iter().map(|(name, value)| (storable(name), storable(value))).collect();
+    pub async fn insert_message_dead_letter(
+        &self,
+        letter: &MessageDeadLetter,
+    ) -> Result<(), LedgerError> {
+        let headers: BTreeMap<String, String> = letter
+            .headers
+            .iter()
+            .map(|(name, value)| (storable(name), storable(value)))
+            .collect();
         let connection = self.connection().await?;
         connection
             .execute(
@@ -143,7 +163,10 @@ impl Ledger {
 
 /// Postgres' text holds no NUL, and a reason needs no page.
 fn storable(text: &str) -> String {
-    text.chars().filter(|c| *c != '\0').take(MESSAGE_CHARS_MAX).collect()
+    text.chars()
+        .filter(|c| *c != '\0')
+        .take(MESSAGE_CHARS_MAX)
+        .collect()
 }
 
 #[cfg(test)]
@@ -166,16 +189,25 @@ mod tests {
     fn the_same_bytes_have_the_same_id_and_only_they() {
         assert_eq!(letter(b"x").id(), letter(b"x").id());
         assert_ne!(letter(b"x").id(), letter(b"y").id());
-        let elsewhere = MessageDeadLetter { provider: Some(Provider::Gumroad), ..letter(b"x") };
+        let elsewhere = MessageDeadLetter {
+            provider: Some(Provider::Gumroad),
+            ..letter(b"x")
+        };
         assert_ne!(letter(b"x").id(), elsewhere.id());
-        let of_nobody = MessageDeadLetter { merchant_id: None, ..letter(b"x") };
+        let of_nobody = MessageDeadLetter {
+            merchant_id: None,
+            ..letter(b"x")
+        };
         assert_ne!(letter(b"x").id(), of_nobody.id());
     }
 
     #[test]
     fn texts_are_made_fit_for_a_column() {
         assert_eq!(storable("a\0b"), "ab");
-        assert_eq!(storable(&"é".repeat(2_000)).chars().count(), MESSAGE_CHARS_MAX);
+        assert_eq!(
+            storable(&"é".repeat(2_000)).chars().count(),
+            MESSAGE_CHARS_MAX
+        );
     }
 
     #[test]

@@ -104,7 +104,10 @@ impl Ledger {
     ) -> Result<(), ManageError> {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
-        transaction.add_device(device, vault, operator).await.map(drop)
+        transaction
+            .add_device(device, vault, operator)
+            .await
+            .map(drop)
     }
 
     /// Adds a device and its lane.
@@ -154,7 +157,11 @@ impl Transaction<'_> {
                 &more.token_url.as_ref().map(Url::as_str),
                 &more.app_id,
                 &more.consumer_key,
-                &seal(vault, consumer_secret_place(id), more.consumer_secret.as_ref())?,
+                &seal(
+                    vault,
+                    consumer_secret_place(id),
+                    more.consumer_secret.as_ref(),
+                )?,
                 &device.pin,
                 &device.branch,
                 &device.serial,
@@ -169,16 +176,20 @@ impl Transaction<'_> {
         )
         .await
         .map_err(|error| {
-            refused_by(error, "device_per_branch_unique", || ManageError::BranchTaken {
-                environment: device.environment,
-                pin: device.pin.clone(),
-                branch: device.branch.clone(),
+            refused_by(error, "device_per_branch_unique", || {
+                ManageError::BranchTaken {
+                    environment: device.environment,
+                    pin: device.pin.clone(),
+                    branch: device.branch.clone(),
+                }
             })
         })?;
         self.add_host(&host).await?;
-        self.execute(LANE_ADD, &[&id, &host, &device.next_invoice_no, &operator]).await?;
+        self.execute(LANE_ADD, &[&id, &host, &device.next_invoice_no, &operator])
+            .await?;
         self.settle_default(merchant, id, more.make_default).await?;
-        self.bind_short_codes(&device.merchant, merchant, id, &more.short_codes).await?;
+        self.bind_short_codes(&device.merchant, merchant, id, &more.short_codes)
+            .await?;
         Ok(id)
     }
 
@@ -194,7 +205,10 @@ impl Transaction<'_> {
         device: Uuid,
         asked: bool,
     ) -> Result<(), LedgerError> {
-        let has_default: bool = self.query_one(HAS_DEFAULT, &[&merchant]).await?.try_get(0)?;
+        let has_default: bool = self
+            .query_one(HAS_DEFAULT, &[&merchant])
+            .await?
+            .try_get(0)?;
         if asked || !has_default {
             self.execute(DEFAULT_CLEAR, &[&merchant, &device]).await?;
             self.execute(DEFAULT_SET, &[&device]).await?;
@@ -210,14 +224,21 @@ impl Transaction<'_> {
         short_codes: &[String],
     ) -> Result<(), ManageError> {
         for short_code in short_codes {
-            if self.execute(SHORT_CODE_BIND, &[short_code, &merchant, &device]).await? == 1 {
+            if self
+                .execute(SHORT_CODE_BIND, &[short_code, &merchant, &device])
+                .await?
+                == 1
+            {
                 continue;
             }
             let row = self.query_one(SHORT_CODE_KNOWN, &[short_code]).await?;
             return Err(if row.try_get(0).map_err(LedgerError::from)? {
                 ManageError::ShortCodeTaken(short_code.clone())
             } else {
-                ManageError::ShortCodeUnknown { merchant: slug.to_owned(), short_code: short_code.clone() }
+                ManageError::ShortCodeUnknown {
+                    merchant: slug.to_owned(),
+                    short_code: short_code.clone(),
+                }
             });
         }
         Ok(())
@@ -247,8 +268,14 @@ mod tests {
     #[test]
     fn one_host_is_written_one_way() {
         for (url, expected) in [
-            ("https://etims-api.kra.go.ke/etims-api/", "https://etims-api.kra.go.ke:443"),
-            ("https://ETIMS-API.kra.go.ke:443", "https://etims-api.kra.go.ke:443"),
+            (
+                "https://etims-api.kra.go.ke/etims-api/",
+                "https://etims-api.kra.go.ke:443",
+            ),
+            (
+                "https://ETIMS-API.kra.go.ke:443",
+                "https://etims-api.kra.go.ke:443",
+            ),
             ("http://127.0.0.1:8088/", "http://127.0.0.1:8088"),
             ("http://[::1]/x", "http://[::1]:80"),
         ] {

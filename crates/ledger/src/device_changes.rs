@@ -124,19 +124,29 @@ impl Transaction<'_> {
     ) -> Result<Updated, ManageError> {
         self.settle_key(vault).await?;
         let id = device.uuid();
-        let row = self.query_opt(DEVICE_LOCK, &[&id]).await?.ok_or(ManageError::NoDevice(device))?;
+        let row = self
+            .query_opt(DEVICE_LOCK, &[&id])
+            .await?
+            .ok_or(ManageError::NoDevice(device))?;
         let known = Known::read(&row)?;
         let merchant = match &changes.merchant {
-            Some(slug) if *slug != known.merchant_slug => Some(self.merchant_for_update(slug).await?),
+            Some(slug) if *slug != known.merchant_slug => {
+                Some(self.merchant_for_update(slug).await?)
+            }
             _ => None,
         };
         if known.has_invoices && merchant.is_some() {
             return Err(ManageError::HasInvoices("the merchant"));
         }
-        if known.has_invoices && changes.environment.is_some_and(|new| new != known.environment) {
+        if known.has_invoices
+            && changes
+                .environment
+                .is_some_and(|new| new != known.environment)
+        {
             return Err(ManageError::HasInvoices("the environment"));
         }
-        self.change_row(id, merchant, changes, vault, &known).await?;
+        self.change_row(id, merchant, changes, vault, &known)
+            .await?;
         if let Some(base_url) = &changes.base_url {
             let host = host(base_url)?;
             self.add_host(&host).await?;
@@ -149,11 +159,17 @@ impl Transaction<'_> {
         if merchant.is_some() {
             self.execute(SHORT_CODES_UNBIND, &[&id, &owner]).await?;
         }
-        self.settle_default(owner, id, changes.more.make_default).await?;
+        self.settle_default(owner, id, changes.more.make_default)
+            .await?;
         let slug = changes.merchant.as_deref().unwrap_or(&known.merchant_slug);
-        self.bind_short_codes(slug, owner, id, &changes.more.short_codes).await?;
-        let resumed = self.execute(HALT_END, &[&id, &by.operator, &by.reason]).await? == 1;
-        self.record_action("device update", by, serde_json::json!({ "device_id": id })).await?;
+        self.bind_short_codes(slug, owner, id, &changes.more.short_codes)
+            .await?;
+        let resumed = self
+            .execute(HALT_END, &[&id, &by.operator, &by.reason])
+            .await?
+            == 1;
+        self.record_action("device update", by, serde_json::json!({ "device_id": id }))
+            .await?;
         Ok(Updated { resumed })
     }
 
@@ -179,7 +195,11 @@ impl Transaction<'_> {
                     &more.token_url.as_ref().map(Url::as_str),
                     &more.app_id,
                     &more.consumer_key,
-                    &seal(vault, consumer_secret_place(id), more.consumer_secret.as_ref())?,
+                    &seal(
+                        vault,
+                        consumer_secret_place(id),
+                        more.consumer_secret.as_ref(),
+                    )?,
                     &changes.serial,
                     &seal(vault, cmc_key_place(id), more.cmc_key.as_ref())?,
                     &more.sdc_id,
@@ -230,8 +250,11 @@ struct Known {
 impl Known {
     fn read(row: &tokio_postgres::Row) -> Result<Self, LedgerError> {
         let environment: &str = row.try_get(2)?;
-        let unreadable =
-            |_| LedgerError::Stored { table: "devices", column: "environment", row: environment.to_owned() };
+        let unreadable = |_| LedgerError::Stored {
+            table: "devices",
+            column: "environment",
+            row: environment.to_owned(),
+        };
         Ok(Self {
             merchant: row.try_get(0)?,
             merchant_slug: row.try_get(1)?,

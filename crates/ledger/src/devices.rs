@@ -65,28 +65,50 @@ impl Ledger {
     /// # Errors
     /// [`LedgerError::Vault`] when the vault does not open the device's secrets.
     pub async fn device(&self, id: DeviceId, vault: &Vault) -> Result<Option<Device>, LedgerError> {
-        let row = self.connection().await?.query_opt(DEVICE, &[&id.uuid()]).await?;
+        let row = self
+            .connection()
+            .await?
+            .query_opt(DEVICE, &[&id.uuid()])
+            .await?;
         row.map(|row| read(&row, vault)).transpose()
     }
 }
 
 pub(crate) fn consumer_secret_place(device: Uuid) -> Place {
-    Place { column: "devices.consumer_secret_ciphertext", row: device }
+    Place {
+        column: "devices.consumer_secret_ciphertext",
+        row: device,
+    }
 }
 
 pub(crate) fn cmc_key_place(device: Uuid) -> Place {
-    Place { column: "devices.cmc_key_ciphertext", row: device }
+    Place {
+        column: "devices.cmc_key_ciphertext",
+        row: device,
+    }
 }
 
 fn read(row: &Row, vault: &Vault) -> Result<Device, LedgerError> {
     let id: Uuid = row.try_get(0)?;
-    let stored = |column| LedgerError::Stored { table: "devices", column, row: id.to_string() };
+    let stored = |column| LedgerError::Stored {
+        table: "devices",
+        column,
+        row: id.to_string(),
+    };
     let sealed = |index, place| open(row, index, place, vault);
     let consumer_secret = sealed(11, consumer_secret_place(id))?;
-    let token = match (row.try_get(8)?, row.try_get(9)?, row.try_get(10)?, consumer_secret) {
-        (Some(url), Some(app_id), Some(consumer_key), Some(consumer_secret)) => {
-            Some(DeviceToken { url, app_id, consumer_key, consumer_secret })
-        }
+    let token = match (
+        row.try_get(8)?,
+        row.try_get(9)?,
+        row.try_get(10)?,
+        consumer_secret,
+    ) {
+        (Some(url), Some(app_id), Some(consumer_key), Some(consumer_secret)) => Some(DeviceToken {
+            url,
+            app_id,
+            consumer_key,
+            consumer_secret,
+        }),
         _ => None,
     };
     let tax_rates: serde_json::Value = row.try_get(21)?;
@@ -114,7 +136,12 @@ fn read(row: &Row, vault: &Vault) -> Result<Device, LedgerError> {
     })
 }
 
-fn open(row: &Row, index: usize, place: Place, vault: &Vault) -> Result<Option<SecretString>, LedgerError> {
+fn open(
+    row: &Row,
+    index: usize,
+    place: Place,
+    vault: &Vault,
+) -> Result<Option<SecretString>, LedgerError> {
     let sealed: Option<&[u8]> = row.try_get(index)?;
     Ok(sealed.map(|sealed| vault.open(place, sealed)).transpose()?)
 }
@@ -125,7 +152,11 @@ where
     &'r str: FromSql<'r>,
 {
     let text: &str = row.try_get(index)?;
-    text.parse().map_err(|_| LedgerError::Stored { table: "devices", column: "name", row: text.to_owned() })
+    text.parse().map_err(|_| LedgerError::Stored {
+        table: "devices",
+        column: "name",
+        row: text.to_owned(),
+    })
 }
 
 /// `{"E": "8"}`, rates as decimal text.
@@ -137,9 +168,12 @@ fn read_tax_rates(json: &serde_json::Value) -> Option<BTreeMap<TaxType, Decimal>
 }
 
 pub(crate) fn tax_rates_json(rates: &BTreeMap<TaxType, Decimal>) -> serde_json::Value {
-    let rates = rates
-        .iter()
-        .map(|(tax_type, rate)| (tax_type.as_str().to_owned(), serde_json::Value::String(rate.to_string())));
+    let rates = rates.iter().map(|(tax_type, rate)| {
+        (
+            tax_type.as_str().to_owned(),
+            serde_json::Value::String(rate.to_string()),
+        )
+    });
     serde_json::Value::Object(rates.collect())
 }
 
@@ -158,7 +192,11 @@ mod tests {
     #[test]
     fn a_rate_that_is_no_decimal_text_is_noticed() {
         for bad in [r#"{"E": 8.5}"#, r#"{"Z": "8"}"#, r#"{"E": "eight"}"#, "[]"] {
-            assert_eq!(read_tax_rates(&serde_json::from_str(bad).unwrap()), None, "{bad}");
+            assert_eq!(
+                read_tax_rates(&serde_json::from_str(bad).unwrap()),
+                None,
+                "{bad}"
+            );
         }
     }
 }

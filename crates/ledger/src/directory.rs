@@ -103,7 +103,13 @@ impl Directory {
 
     /// Whether the vault holds the key that this directory's secrets are encrypted under (protocol A6).
     pub fn prove_key(&self, vault: &Vault) -> KeyCheck {
-        check_canary(vault, self.snapshot.canary.as_ref().map(|bytes| bytes.0.as_slice()))
+        check_canary(
+            vault,
+            self.snapshot
+                .canary
+                .as_ref()
+                .map(|bytes| bytes.0.as_slice()),
+        )
     }
 }
 
@@ -119,7 +125,10 @@ pub fn hash_path_secret(secret: &str) -> [u8; 32] {
 }
 
 pub(crate) fn provider_key_place(id: Uuid) -> Place {
-    Place { column: "provider_keys.ciphertext", row: id }
+    Place {
+        column: "provider_keys.ciphertext",
+        row: id,
+    }
 }
 
 impl From<Snapshot> for Directory {
@@ -132,7 +141,11 @@ impl From<Snapshot> for Directory {
                 by_secret.insert(secret.sha256, (index, secret.expires_at));
             }
         }
-        Self { snapshot, by_secret, by_slug }
+        Self {
+            snapshot,
+            by_secret,
+            by_slug,
+        }
     }
 }
 
@@ -179,14 +192,22 @@ mod tests {
             }),
             gumroad: None,
         };
-        Snapshot { canary: None, merchants: vec![merchant] }.into()
+        Snapshot {
+            canary: None,
+            merchants: vec![merchant],
+        }
+        .into()
     }
 
     #[test]
     fn a_merchant_is_found_by_secret_and_by_slug() {
         let directory = directory(None);
         assert_eq!(directory.by_secret(SECRET).unwrap().slug, "acme");
-        assert!(directory.by_secret("0123456789abcdef0123456789abcdee").is_none());
+        assert!(
+            directory
+                .by_secret("0123456789abcdef0123456789abcdee")
+                .is_none()
+        );
         assert!(directory.by_slug("acme").is_some());
         assert!(directory.by_slug("Acme").is_none());
     }
@@ -194,8 +215,16 @@ mod tests {
     #[test]
     fn a_replaced_secret_works_until_its_overlap_ends() {
         let directory = directory(Some("2026-01-02T00:00:00Z"));
-        assert!(directory.by_secret_at(SECRET, "2026-01-01T23:59:59Z".parse().unwrap()).is_some());
-        assert!(directory.by_secret_at(SECRET, "2026-01-02T00:00:00Z".parse().unwrap()).is_none());
+        assert!(
+            directory
+                .by_secret_at(SECRET, "2026-01-01T23:59:59Z".parse().unwrap())
+                .is_some()
+        );
+        assert!(
+            directory
+                .by_secret_at(SECRET, "2026-01-02T00:00:00Z".parse().unwrap())
+                .is_none()
+        );
     }
 
     #[test]
@@ -210,7 +239,11 @@ mod tests {
 
     #[test]
     fn without_a_canary_no_key_is_proven() {
-        let vault = Vault::new(&"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=".into(), None).unwrap();
-        assert_eq!(directory(None).prove_key(&vault), KeyCheck::NothingSealedYet);
+        let vault =
+            Vault::new(&"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=".into(), None).unwrap();
+        assert_eq!(
+            directory(None).prove_key(&vault),
+            KeyCheck::NothingSealedYet
+        );
     }
 }

@@ -33,7 +33,11 @@ pub enum LedgerError {
     Value(#[source] tokio_postgres::Error),
     /// A stored value that the code cannot read.
     #[error("{table}.{column} of {row} holds a value that cannot be read")]
-    Stored { table: &'static str, column: &'static str, row: String },
+    Stored {
+        table: &'static str,
+        column: &'static str,
+        row: String,
+    },
     /// A guarded statement found the row in another state than it was read in.
     #[error("{table} {row} was moved by somebody else")]
     Moved { table: &'static str, row: String },
@@ -120,7 +124,10 @@ impl From<tokio_postgres::Error> for LedgerError {
             return Self::Refused(refusal);
         }
         let text = error.to_string();
-        if error.is_closed() || text.starts_with("error communicating") || text.starts_with("unexpected") {
+        if error.is_closed()
+            || text.starts_with("error communicating")
+            || text.starts_with("unexpected")
+        {
             Self::Broken(error)
         } else {
             Self::Value(error)
@@ -161,13 +168,18 @@ mod tests {
     use super::*;
 
     fn refused(code: &str) -> LedgerError {
-        LedgerError::Refused(Refusal { code: code.to_owned(), message: "no".to_owned(), constraint: None })
+        LedgerError::Refused(Refusal {
+            code: code.to_owned(),
+            message: "no".to_owned(),
+            constraint: None,
+        })
     }
 
     #[test]
     fn trouble_of_the_server_is_transient() {
         for code in [
-            "08006", "40001", "40P01", "53300", "55P03", "57P01", "57014", "25006", "25P03", "28P01", "42501",
+            "08006", "40001", "40P01", "53300", "55P03", "57P01", "57014", "25006", "25P03",
+            "28P01", "42501",
         ] {
             assert!(refused(code).is_transient(), "{code}");
         }
@@ -177,7 +189,9 @@ mod tests {
 
     #[test]
     fn trouble_of_a_row_is_not() {
-        for code in ["22001", "22P02", "23505", "23514", "23001", "P0001", "XX000"] {
+        for code in [
+            "22001", "22P02", "23505", "23514", "23001", "P0001", "XX000",
+        ] {
             assert!(!refused(code).is_transient(), "{code}");
         }
     }

@@ -86,7 +86,10 @@ impl IncomingEvent {
     }
 
     fn head(&self) -> Head {
-        Head { id: self.id, facts: self.event.facts.digest() }
+        Head {
+            id: self.id,
+            facts: self.event.facts.digest(),
+        }
     }
 }
 
@@ -97,12 +100,20 @@ pub(crate) async fn store(
 ) -> Result<Vec<Delivery>, LedgerError> {
     let firsts = firsts(batch);
     let inserted = insert(transaction, &firsts).await?;
-    let known: Vec<_> = firsts.iter().copied().filter(|event| !inserted.contains(&event.id)).collect();
+    let known: Vec<_> = firsts
+        .iter()
+        .copied()
+        .filter(|event| !inserted.contains(&event.id))
+        .collect();
     let stored = lock_known(transaction, &known).await?;
-    let mut heads: HashMap<DeliveryKey<'_>, Head> =
-        firsts.iter().map(|event| (event.key(), event.head())).collect();
+    let mut heads: HashMap<DeliveryKey<'_>, Head> = firsts
+        .iter()
+        .map(|event| (event.key(), event.head()))
+        .collect();
     heads.extend(
-        stored.iter().map(|((merchant, provider, key), head)| ((*merchant, *provider, key.as_str()), *head)),
+        stored
+            .iter()
+            .map(|((merchant, provider, key), head)| ((*merchant, *provider, key.as_str()), *head)),
     );
 
     let mut seen = HashSet::new();
@@ -111,7 +122,9 @@ pub(crate) async fn store(
         let head = heads[&event.key()];
         let first_time = seen.insert(event.id);
         deliveries.push(match event.head() {
-            same if same.id == head.id && first_time && inserted.contains(&same.id) => Delivery::New,
+            same if same.id == head.id && first_time && inserted.contains(&same.id) => {
+                Delivery::New
+            }
             same if same.id == head.id || !first_time => Delivery::Again,
             told if told.facts == head.facts => Delivery::Duplicate,
             _ => Delivery::Conflict,
@@ -144,13 +157,28 @@ async fn insert(
     let ids: Vec<Uuid> = events.iter().map(|event| event.id.uuid()).collect();
     let merchants: Vec<Uuid> = events.iter().map(|event| event.merchant.uuid()).collect();
     let providers: Vec<&str> = events.iter().map(|event| event.provider.as_str()).collect();
-    let kinds: Vec<&str> = events.iter().map(|event| event.event.kind.as_str()).collect();
-    let keys: Vec<&str> = events.iter().map(|event| event.event.delivery_key.as_str()).collect();
-    let facts: Vec<Vec<u8>> = events.iter().map(|event| event.event.facts.digest().to_vec()).collect();
-    let authenticated_by: Vec<&str> = events.iter().map(|event| event.authenticated_by.as_str()).collect();
+    let kinds: Vec<&str> = events
+        .iter()
+        .map(|event| event.event.kind.as_str())
+        .collect();
+    let keys: Vec<&str> = events
+        .iter()
+        .map(|event| event.event.delivery_key.as_str())
+        .collect();
+    let facts: Vec<Vec<u8>> = events
+        .iter()
+        .map(|event| event.event.facts.digest().to_vec())
+        .collect();
+    let authenticated_by: Vec<&str> = events
+        .iter()
+        .map(|event| event.authenticated_by.as_str())
+        .collect();
     let received_at: Vec<Timestamp> = events.iter().map(|event| event.received_at).collect();
     let bodies: Vec<&[u8]> = events.iter().map(|event| event.body.as_ref()).collect();
-    let traces: Vec<Option<&str>> = events.iter().map(|event| event.trace_id.as_deref()).collect();
+    let traces: Vec<Option<&str>> = events
+        .iter()
+        .map(|event| event.trace_id.as_deref())
+        .collect();
     let rows = transaction
         .query(
             INSERT,
@@ -168,7 +196,9 @@ async fn insert(
             ],
         )
         .await?;
-    rows.iter().map(|row| Ok(EventId::from_uuid(row.try_get(0)?))).collect()
+    rows.iter()
+        .map(|row| Ok(EventId::from_uuid(row.try_get(0)?)))
+        .collect()
 }
 
 async fn lock_known(
@@ -180,16 +210,37 @@ async fn lock_known(
     }
     let merchants: Vec<Uuid> = events.iter().map(|event| event.merchant.uuid()).collect();
     let providers: Vec<&str> = events.iter().map(|event| event.provider.as_str()).collect();
-    let keys: Vec<&str> = events.iter().map(|event| event.event.delivery_key.as_str()).collect();
-    let rows = transaction.query(LOCK_KNOWN, &[&merchants, &providers, &keys]).await?;
+    let keys: Vec<&str> = events
+        .iter()
+        .map(|event| event.event.delivery_key.as_str())
+        .collect();
+    let rows = transaction
+        .query(LOCK_KNOWN, &[&merchants, &providers, &keys])
+        .await?;
     let mut known = Vec::with_capacity(rows.len());
     for row in rows {
         let id: Uuid = row.try_get(0)?;
-        let unreadable = |column| LedgerError::Stored { table: "events", column, row: id.to_string() };
+        let unreadable = |column| LedgerError::Stored {
+            table: "events",
+            column,
+            row: id.to_string(),
+        };
         let merchant = MerchantId::from_uuid(row.try_get(1)?);
-        let provider = row.try_get::<_, &str>(2)?.parse().map_err(|_| unreadable("provider"))?;
-        let facts = row.try_get::<_, &[u8]>(4)?.try_into().map_err(|_| unreadable("facts_sha256"))?;
-        known.push(((merchant, provider, row.try_get(3)?), Head { id: EventId::from_uuid(id), facts }));
+        let provider = row
+            .try_get::<_, &str>(2)?
+            .parse()
+            .map_err(|_| unreadable("provider"))?;
+        let facts = row
+            .try_get::<_, &[u8]>(4)?
+            .try_into()
+            .map_err(|_| unreadable("facts_sha256"))?;
+        known.push((
+            (merchant, provider, row.try_get(3)?),
+            Head {
+                id: EventId::from_uuid(id),
+                facts,
+            },
+        ));
     }
     Ok(known)
 }
@@ -210,7 +261,10 @@ async fn count_duplicates(
         return Ok(());
     }
     let (ids, counts): (Vec<Uuid>, Vec<i64>) = duplicates.into_iter().unzip();
-    transaction.execute(COUNT_DUPLICATES, &[&ids, &counts]).await.map(drop)
+    transaction
+        .execute(COUNT_DUPLICATES, &[&ids, &counts])
+        .await
+        .map(drop)
 }
 
 async fn keep_conflicts(
@@ -224,7 +278,11 @@ async fn keep_conflicts(
         if *delivery == Delivery::Conflict {
             let head = heads[&event.key()].id;
             insert_conflict(transaction, head, event).await?;
-            flagged.push(Settled { event: head, payment: None, flagged: true });
+            flagged.push(Settled {
+                event: head,
+                payment: None,
+                flagged: true,
+            });
         }
     }
     settle(transaction, &flagged).await
@@ -239,7 +297,13 @@ async fn insert_conflict(
     transaction
         .execute(
             INSERT_CONFLICT,
-            &[&head.uuid(), &facts.as_slice(), &event.id.uuid(), &event.received_at, &event.body.as_ref()],
+            &[
+                &head.uuid(),
+                &facts.as_slice(),
+                &event.id.uuid(),
+                &event.received_at,
+                &event.body.as_ref(),
+            ],
         )
         .await
         .map(drop)
@@ -253,15 +317,23 @@ pub(crate) struct Settled {
     pub(crate) flagged: bool,
 }
 
-pub(crate) async fn settle(transaction: &Transaction<'_>, settled: &[Settled]) -> Result<(), LedgerError> {
+pub(crate) async fn settle(
+    transaction: &Transaction<'_>,
+    settled: &[Settled],
+) -> Result<(), LedgerError> {
     if settled.is_empty() {
         return Ok(());
     }
     let ids: Vec<Uuid> = settled.iter().map(|settled| settled.event.uuid()).collect();
-    let payments: Vec<Option<Uuid>> =
-        settled.iter().map(|settled| settled.payment.map(PaymentId::uuid)).collect();
+    let payments: Vec<Option<Uuid>> = settled
+        .iter()
+        .map(|settled| settled.payment.map(PaymentId::uuid))
+        .collect();
     let flagged: Vec<bool> = settled.iter().map(|settled| settled.flagged).collect();
-    transaction.execute(SETTLE, &[&ids, &payments, &flagged]).await.map(drop)
+    transaction
+        .execute(SETTLE, &[&ids, &payments, &flagged])
+        .await
+        .map(drop)
 }
 
 /// Lanes with something unfiled from these events.
@@ -275,6 +347,11 @@ pub(crate) async fn unfiled_lanes(
     let ids: Vec<Uuid> = events.iter().map(|id| id.uuid()).collect();
     let rows = transaction.query(UNFILED_LANES, &[&ids]).await?;
     rows.iter()
-        .map(|row| Ok((EventId::from_uuid(row.try_get(0)?), DeviceId::from_uuid(row.try_get(1)?))))
+        .map(|row| {
+            Ok((
+                EventId::from_uuid(row.try_get(0)?),
+                DeviceId::from_uuid(row.try_get(1)?),
+            ))
+        })
         .collect()
 }

@@ -89,23 +89,47 @@ impl Ledger {
                     "trying" if trial_lives == Some(true) => Breaker::Trying,
                     _ => Breaker::Open,
                 };
-                let retry_in = row.try_get::<_, Option<i64>>(2)?.unwrap_or(0).unsigned_abs();
+                let retry_in = row
+                    .try_get::<_, Option<i64>>(2)?
+                    .unwrap_or(0)
+                    .unsigned_abs();
                 let retry_step = row.try_get::<_, i32>(3)?.unsigned_abs();
-                Ok(HostState { host, breaker, retry_in: Duration::from_millis(retry_in), retry_step })
+                Ok(HostState {
+                    host,
+                    breaker,
+                    retry_in: Duration::from_millis(retry_in),
+                    retry_step,
+                })
             })
             .collect()
     }
 
     /// Opens a closed breaker, or opens it again after this worker's trial failed. False if neither was so.
-    pub async fn open_breaker(&self, host: &str, worker: Uuid, pause: Duration) -> Result<bool, LedgerError> {
+    pub async fn open_breaker(
+        &self,
+        host: &str,
+        worker: Uuid,
+        pause: Duration,
+    ) -> Result<bool, LedgerError> {
         let connection = self.connection().await?;
-        Ok(connection.execute(OPEN, &[&host, &millis(pause), &worker]).await? == 1)
+        Ok(connection
+            .execute(OPEN, &[&host, &millis(pause), &worker])
+            .await?
+            == 1)
     }
 
     /// True for the one worker that may try one call now; the right lapses after `limit`.
-    pub async fn begin_trial(&self, host: &str, worker: Uuid, limit: Duration) -> Result<bool, LedgerError> {
+    pub async fn begin_trial(
+        &self,
+        host: &str,
+        worker: Uuid,
+        limit: Duration,
+    ) -> Result<bool, LedgerError> {
         let connection = self.connection().await?;
-        Ok(connection.execute(TRY, &[&host, &worker, &millis(limit)]).await? == 1)
+        Ok(connection
+            .execute(TRY, &[&host, &worker, &millis(limit)])
+            .await?
+            == 1)
     }
 
     /// This worker's trial went well. The host's other lanes come back spread out, `lane` goes on at once.
@@ -116,13 +140,19 @@ impl Ledger {
         lane: risiti_domain::DeviceId,
     ) -> Result<bool, LedgerError> {
         let connection = self.connection().await?;
-        let row = connection.query_one(CLOSE, &[&host, &worker, &lane.uuid()]).await?;
+        let row = connection
+            .query_one(CLOSE, &[&host, &worker, &lane.uuid()])
+            .await?;
         Ok(row.try_get::<_, i64>(0)? == 1)
     }
 
     /// These hosts answered since the last time.
     pub async fn hosts_answered(&self, hosts: &[String]) -> Result<(), LedgerError> {
-        self.connection().await?.execute(ANSWERED, &[&hosts]).await.map(drop)
+        self.connection()
+            .await?
+            .execute(ANSWERED, &[&hosts])
+            .await
+            .map(drop)
     }
 
     pub async fn host_proof(
@@ -132,7 +162,12 @@ impl Ledger {
         invoice: InvoiceId,
     ) -> Result<HostProof, LedgerError> {
         let connection = self.connection().await?;
-        let row = connection.query_one(TOOK_ANOTHER, &[&host, &mark, &invoice.uuid()]).await?;
-        Ok(HostProof { took_another: row.try_get(0)?, answers: row.try_get(1)? })
+        let row = connection
+            .query_one(TOOK_ANOTHER, &[&host, &mark, &invoice.uuid()])
+            .await?;
+        Ok(HostProof {
+            took_another: row.try_get(0)?,
+            answers: row.try_get(1)?,
+        })
     }
 }

@@ -52,15 +52,26 @@ pub(crate) struct LockedLane {
 
 impl Ledger {
     /// No call is begun on the lane any more; one that is under way ends first.
-    pub async fn halt_lane_by_hand(&self, device: DeviceId, by: &ByHand) -> Result<(), LaneRefusal> {
+    pub async fn halt_lane_by_hand(
+        &self,
+        device: DeviceId,
+        by: &ByHand,
+    ) -> Result<(), LaneRefusal> {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
         if let Some(reason) = transaction.lock_lane(device).await?.halt_reason {
             return Err(LaneRefusal::HaltedAlready(reason));
         }
-        let reason = format!("{} (by {}; ends with: risiti-replay lanes resume)", by.reason, by.operator);
-        transaction.execute(HALT, &[&device.uuid(), &reason, &by.operator]).await?;
-        transaction.record_action("lanes halt", by, json!({ "device_id": device })).await?;
+        let reason = format!(
+            "{} (by {}; ends with: risiti-replay lanes resume)",
+            by.reason, by.operator
+        );
+        transaction
+            .execute(HALT, &[&device.uuid(), &reason, &by.operator])
+            .await?;
+        transaction
+            .record_action("lanes halt", by, json!({ "device_id": device }))
+            .await?;
         Ok(transaction.commit().await?)
     }
 
@@ -73,20 +84,31 @@ impl Ledger {
         };
         transaction.end_halt(device, by).await?;
         let subject = json!({ "device_id": device, "halted_for": halted_for });
-        transaction.record_action("lanes resume", by, subject).await?;
+        transaction
+            .record_action("lanes resume", by, subject)
+            .await?;
         Ok(transaction.commit().await?)
     }
 }
 
 impl Transaction<'_> {
     pub(crate) async fn lock_lane(&self, device: DeviceId) -> Result<LockedLane, LaneRefusal> {
-        let row = self.query_opt(LANE, &[&device.uuid()]).await?.ok_or(LaneRefusal::NoSuchDevice)?;
-        let read = || Ok(LockedLane { halt_reason: row.try_get(0)?, next_invoice_no: row.try_get(1)? });
+        let row = self
+            .query_opt(LANE, &[&device.uuid()])
+            .await?
+            .ok_or(LaneRefusal::NoSuchDevice)?;
+        let read = || {
+            Ok(LockedLane {
+                halt_reason: row.try_get(0)?,
+                next_invoice_no: row.try_get(1)?,
+            })
+        };
         read().map_err(|error: tokio_postgres::Error| LedgerError::from(error).into())
     }
 
     pub(crate) async fn end_halt(&self, device: DeviceId, by: &ByHand) -> Result<(), LedgerError> {
-        self.execute(RESUME, &[&device.uuid(), &by.operator, &by.reason]).await?;
+        self.execute(RESUME, &[&device.uuid(), &by.operator, &by.reason])
+            .await?;
         self.execute(SEEN_AFRESH, &[&device.uuid()]).await.map(drop)
     }
 }

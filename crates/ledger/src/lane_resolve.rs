@@ -100,35 +100,56 @@ impl Ledger {
                 let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
                     [&device.uuid(), &invoice_no, &by.operator, &by.reason];
                 transaction.execute(FOREIGN, &params).await?;
-                transaction.number_back(out, "its number is another sale's", by).await?;
+                transaction
+                    .number_back(out, "its number is another sale's", by)
+                    .await?;
                 out
             }
             Ownership::NotAccepted => {
-                transaction.number_back(out, "its number was not accepted", by).await?;
+                transaction
+                    .number_back(out, "its number was not accepted", by)
+                    .await?;
                 out
             }
-            Ownership::Accepted(receipt) => {
-                Some(transaction.accept_by_hand(device, invoice_no, receipt, by).await?)
-            }
+            Ownership::Accepted(receipt) => Some(
+                transaction
+                    .accept_by_hand(device, invoice_no, receipt, by)
+                    .await?,
+            ),
         };
         if !matches!(ownership, Ownership::NotAccepted) {
-            transaction.execute(PASS, &[&device.uuid(), &invoice_no, &by.operator]).await?;
+            transaction
+                .execute(PASS, &[&device.uuid(), &invoice_no, &by.operator])
+                .await?;
         }
         transaction.end_halt(device, by).await?;
         let subject = json!({ "device_id": device, "invoice_no": invoice_no, "as": ownership.as_str(), "invoice_id": invoice });
-        transaction.record_action("lanes resolve", by, subject).await?;
+        transaction
+            .record_action("lanes resolve", by, subject)
+            .await?;
         let next_invoice_no = transaction.lock_lane(device).await?.next_invoice_no;
         transaction.commit().await?;
-        Ok(Resolved { invoice: invoice.map(InvoiceId::from_uuid), next_invoice_no })
+        Ok(Resolved {
+            invoice: invoice.map(InvoiceId::from_uuid),
+            next_invoice_no,
+        })
     }
 }
 
 impl Transaction<'_> {
     /// Refuses all but the number that stopped the lane; gives the invoice that holds it, if one does.
-    async fn number_in_question(&self, device: DeviceId, asked: i64) -> Result<Option<Uuid>, LaneRefusal> {
+    async fn number_in_question(
+        &self,
+        device: DeviceId,
+        asked: i64,
+    ) -> Result<Option<Uuid>, LaneRefusal> {
         let id = device.uuid();
         self.execute(DROP_CLAIM, &[&id]).await?;
-        let claimed = self.query_one(CLAIMED, &[&id]).await?.try_get(0).map_err(LedgerError::from)?;
+        let claimed = self
+            .query_one(CLAIMED, &[&id])
+            .await?
+            .try_get(0)
+            .map_err(LedgerError::from)?;
         let lane = self.lock_lane(device).await?;
         if lane.halt_reason.is_none() {
             return Err(LaneRefusal::NotHalted);
@@ -137,20 +158,36 @@ impl Transaction<'_> {
             return Err(LaneRefusal::Held);
         }
         let out = self.query_opt(OUT, &[&id]).await?;
-        let out = out.map(|row| Ok((row.try_get(0)?, row.try_get(1)?))).transpose();
+        let out = out
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+            .transpose();
         let out: Option<(Uuid, i64)> =
             out.map_err(|error: tokio_postgres::Error| LedgerError::from(error))?;
-        let held = out.filter(|(_, number)| *number == asked).map(|(invoice, _)| invoice);
+        let held = out
+            .filter(|(_, number)| *number == asked)
+            .map(|(invoice, _)| invoice);
         if held.is_none() && asked != lane.next_invoice_no {
-            return Err(LaneRefusal::NotInQuestion { asked, next: lane.next_invoice_no });
+            return Err(LaneRefusal::NotInQuestion {
+                asked,
+                next: lane.next_invoice_no,
+            });
         }
         Ok(held)
     }
 
-    async fn number_back(&self, invoice: Option<Uuid>, why: &str, by: &ByHand) -> Result<(), LedgerError> {
-        let Some(invoice) = invoice else { return Ok(()) };
+    async fn number_back(
+        &self,
+        invoice: Option<Uuid>,
+        why: &str,
+        by: &ByHand,
+    ) -> Result<(), LedgerError> {
+        let Some(invoice) = invoice else {
+            return Ok(());
+        };
         let because = format!("{why}: {}", by.reason);
-        self.execute(NUMBER_BACK, &[&invoice, &by.operator, &because]).await.map(drop)
+        self.execute(NUMBER_BACK, &[&invoice, &by.operator, &because])
+            .await
+            .map(drop)
     }
 
     async fn accept_by_hand(
@@ -164,14 +201,27 @@ impl Transaction<'_> {
         let row = sent.ok_or(LaneRefusal::NothingSent(invoice_no))?;
         let invoice: Uuid = row.try_get(0).map_err(LedgerError::from)?;
         let because = format!("accepted, a person found: {}", by.reason);
-        let HandReceipt { receipt_no, signature, internal_data } = receipt;
-        let params: [&(dyn tokio_postgres::types::ToSql + Sync); 7] =
-            [&invoice, &invoice_no, receipt_no, signature, internal_data, &by.operator, &because];
+        let HandReceipt {
+            receipt_no,
+            signature,
+            internal_data,
+        } = receipt;
+        let params: [&(dyn tokio_postgres::types::ToSql + Sync); 7] = [
+            &invoice,
+            &invoice_no,
+            receipt_no,
+            signature,
+            internal_data,
+            &by.operator,
+            &because,
+        ];
         if self.execute(ACCEPTED, &params).await? == 0 {
             return Err(LaneRefusal::HasReceipt(invoice_no));
         }
-        self.execute(SOLVE, &[&invoice, &by.operator, &by.reason]).await?;
-        self.execute(CREDIT_NOTES_BACK, &[&invoice, &by.operator]).await?;
+        self.execute(SOLVE, &[&invoice, &by.operator, &by.reason])
+            .await?;
+        self.execute(CREDIT_NOTES_BACK, &[&invoice, &by.operator])
+            .await?;
         Ok(invoice)
     }
 }

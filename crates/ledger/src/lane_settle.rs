@@ -97,7 +97,17 @@ impl Ledger {
         let (device, id) = (claim.device.uuid(), invoice.uuid());
         let connection = self.connection().await?;
         let lanes = connection
-            .execute(ABSENT, &[&device, &claim.claim_id, &id, &strikes, &rounds, &tally.mark])
+            .execute(
+                ABSENT,
+                &[
+                    &device,
+                    &claim.claim_id,
+                    &id,
+                    &strikes,
+                    &rounds,
+                    &tally.mark,
+                ],
+            )
             .await?;
         Ok(lanes == 1)
     }
@@ -113,8 +123,12 @@ impl Ledger {
         let (device, id) = (claim.device.uuid(), invoice.uuid());
         let pause = pause.map(millis);
         let connection = self.connection().await?;
-        let lanes =
-            connection.execute(WAIT, &[&device, &claim.claim_id, &id, &nothing_learnt, &pause]).await?;
+        let lanes = connection
+            .execute(
+                WAIT,
+                &[&device, &claim.claim_id, &id, &nothing_learnt, &pause],
+            )
+            .await?;
         Ok(lanes == 1)
     }
 
@@ -128,8 +142,12 @@ impl Ledger {
         let (device, id) = (claim.device.uuid(), invoice.uuid());
         let strikes = int(tally.strikes);
         let connection = self.connection().await?;
-        let lanes =
-            connection.execute(ASIDE, &[&device, &claim.claim_id, &id, &strikes, &tally.mark]).await?;
+        let lanes = connection
+            .execute(
+                ASIDE,
+                &[&device, &claim.claim_id, &id, &strikes, &tally.mark],
+            )
+            .await?;
         Ok(lanes == 1)
     }
 
@@ -150,9 +168,15 @@ impl Ledger {
             return Ok(false);
         }
         let because = format!("{cause}: {message}");
-        if transaction.execute(DEAD, &[&invoice.uuid(), &device, &int(strikes), &because]).await? == 1 {
+        if transaction
+            .execute(DEAD, &[&invoice.uuid(), &device, &int(strikes), &because])
+            .await?
+            == 1
+        {
             insert_invoice_dead_letter(&transaction, invoice, cause, code, message).await?;
-            transaction.execute(NUMBER_BACK, &[&device, &cause.as_str()]).await?;
+            transaction
+                .execute(NUMBER_BACK, &[&device, &cause.as_str()])
+                .await?;
         }
         transaction.commit().await?;
         Ok(true)
@@ -161,7 +185,9 @@ impl Ledger {
     /// Stops the lane until somebody does what the reason says (protocol D15). False when the claim is gone.
     pub async fn halt_lane(&self, claim: &Claim, reason: &str) -> Result<bool, LedgerError> {
         let connection = self.connection().await?;
-        let lanes = connection.execute(HALT, &[&claim.device.uuid(), &claim.claim_id, &reason]).await?;
+        let lanes = connection
+            .execute(HALT, &[&claim.device.uuid(), &claim.claim_id, &reason])
+            .await?;
         Ok(lanes == 1)
     }
 }

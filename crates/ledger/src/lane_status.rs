@@ -64,13 +64,21 @@ pub struct LaneStatus {
 impl Ledger {
     /// Every lane, by merchant.
     pub async fn lane_statuses(&self) -> Result<Vec<LaneStatus>, LedgerError> {
-        let rows = self.connection().await?.query(LANE_STATUS, &[&None::<Uuid>]).await?;
+        let rows = self
+            .connection()
+            .await?
+            .query(LANE_STATUS, &[&None::<Uuid>])
+            .await?;
         rows.iter().map(read).collect()
     }
 
     /// `None` when there is no such device.
     pub async fn lane_status(&self, device: DeviceId) -> Result<Option<LaneStatus>, LedgerError> {
-        let row = self.connection().await?.query_opt(LANE_STATUS, &[&Some(device.uuid())]).await?;
+        let row = self
+            .connection()
+            .await?
+            .query_opt(LANE_STATUS, &[&Some(device.uuid())])
+            .await?;
         row.as_ref().map(read).transpose()
     }
 }

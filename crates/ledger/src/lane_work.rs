@@ -130,7 +130,9 @@ pub struct History {
 impl Ledger {
     pub async fn lane_work(&self, claim: &Claim) -> Result<LaneWork, LedgerError> {
         let connection = self.connection().await?;
-        let row = connection.query_opt(NEXT, &[&claim.device.uuid(), &claim.claim_id]).await?;
+        let row = connection
+            .query_opt(NEXT, &[&claim.device.uuid(), &claim.claim_id])
+            .await?;
         match row {
             None => Ok(LaneWork::ClaimGone),
             Some(row) => read(claim.device, &row),
@@ -152,15 +154,24 @@ fn read(device: DeviceId, row: &Row) -> Result<LaneWork, LedgerError> {
 }
 
 fn late_look_up(row: &Row) -> Result<Option<LateLookUp>, LedgerError> {
-    let (Some(invoice), Some(invoice_no)) = (row.try_get("late_id")?, row.try_get("late_no")?) else {
+    let (Some(invoice), Some(invoice_no)) = (row.try_get("late_id")?, row.try_get("late_no")?)
+    else {
         return Ok(None);
     };
     let wish: Option<&str> = row.try_get("late_wish")?;
-    Ok(Some(LateLookUp { invoice: InvoiceId::from_uuid(invoice), invoice_no, discard: wish.is_some() }))
+    Ok(Some(LateLookUp {
+        invoice: InvoiceId::from_uuid(invoice),
+        invoice_no,
+        discard: wish.is_some(),
+    }))
 }
 
 fn invoice(device: DeviceId, id: Uuid, row: &Row) -> Result<LaneInvoice, LedgerError> {
-    let unreadable = |table, column| LedgerError::Stored { table, column, row: id.to_string() };
+    let unreadable = |table, column| LedgerError::Stored {
+        table,
+        column,
+        row: id.to_string(),
+    };
     let kind: &str = row.try_get("kind")?;
     let method: &str = row.try_get("method")?;
     let receipt: Option<String> = row.try_get("receipt")?;
@@ -178,9 +189,15 @@ fn invoice(device: DeviceId, id: Uuid, row: &Row) -> Result<LaneInvoice, LedgerE
         event_id: row.try_get("event_id")?,
         trace_id: row.try_get("trace_id")?,
         original_invoice_no: row.try_get("original_no")?,
-        trader_invoice_no: receipt.or(money_key).ok_or_else(|| unreadable("payments", "receipt"))?,
-        phone: row.try_get::<_, Option<&str>>("phone")?.and_then(Phone::parse),
-        method: method.parse().map_err(|_| unreadable("payments", "method"))?,
+        trader_invoice_no: receipt
+            .or(money_key)
+            .ok_or_else(|| unreadable("payments", "receipt"))?,
+        phone: row
+            .try_get::<_, Option<&str>>("phone")?
+            .and_then(Phone::parse),
+        method: method
+            .parse()
+            .map_err(|_| unreadable("payments", "method"))?,
         occurred_at: row.try_get("occurred_at")?,
         refunded_at: row.try_get("refunded_at")?,
         first_sent_at: row.try_get("first_sent_at")?,

@@ -76,38 +76,67 @@ pub struct Claim {
 impl Claim {
     /// Locks and renews the lease for the rest of the transaction. False when the lane is no longer ours.
     pub(crate) async fn hold(&self, transaction: &Transaction<'_>) -> Result<bool, LedgerError> {
-        Ok(transaction.execute(HOLD, &[&self.device.uuid(), &self.claim_id]).await? == 1)
+        Ok(transaction
+            .execute(HOLD, &[&self.device.uuid(), &self.claim_id])
+            .await?
+            == 1)
     }
 }
 
 impl Ledger {
     /// Takes a lane that is due, not halted, and nobody's; `None` otherwise. Either way the lane's token
     /// counts as spent (protocol D3).
-    pub async fn claim_lane(&self, device: DeviceId, worker: Uuid) -> Result<Option<Claim>, LedgerError> {
+    pub async fn claim_lane(
+        &self,
+        device: DeviceId,
+        worker: Uuid,
+    ) -> Result<Option<Claim>, LedgerError> {
         let claim_id = Uuid::now_v7();
         let connection = self.connection().await?;
-        let row = connection.query_opt(CLAIM, &[&device.uuid(), &claim_id, &worker]).await?;
-        row.map(|row| Ok(Claim { device, claim_id, host: row.try_get(0)? })).transpose()
+        let row = connection
+            .query_opt(CLAIM, &[&device.uuid(), &claim_id, &worker])
+            .await?;
+        row.map(|row| {
+            Ok(Claim {
+                device,
+                claim_id,
+                host: row.try_get(0)?,
+            })
+        })
+        .transpose()
     }
 
     /// Renews leases and returns the claims that still hold.
-    pub async fn renew_leases(&self, claims: &[(DeviceId, Uuid)]) -> Result<Vec<Uuid>, LedgerError> {
+    pub async fn renew_leases(
+        &self,
+        claims: &[(DeviceId, Uuid)],
+    ) -> Result<Vec<Uuid>, LedgerError> {
         let devices: Vec<Uuid> = claims.iter().map(|(device, _)| device.uuid()).collect();
         let ids: Vec<Uuid> = claims.iter().map(|(_, claim)| *claim).collect();
-        let rows = self.connection().await?.query(RENEW, &[&devices, &ids]).await?;
+        let rows = self
+            .connection()
+            .await?
+            .query(RENEW, &[&devices, &ids])
+            .await?;
         rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 
     /// Lets go of a lane. True when it has more work now: it is marked as having a token, so publish one.
     pub async fn release_lane(&self, claim: &Claim) -> Result<bool, LedgerError> {
         let connection = self.connection().await?;
-        Ok(connection.execute(RELEASE, &[&claim.device.uuid(), &claim.claim_id]).await? == 1)
+        Ok(connection
+            .execute(RELEASE, &[&claim.device.uuid(), &claim.claim_id])
+            .await?
+            == 1)
     }
 
     /// Lets go of a lane that could not be worked, for this long at least: trouble of our own must not spin.
     pub async fn abandon_lane(&self, claim: &Claim, pause: Duration) -> Result<(), LedgerError> {
         let connection = self.connection().await?;
         let (device, pause) = (claim.device.uuid(), millis(pause));
-        connection.execute(ABANDON, &[&device, &claim.claim_id, &pause]).await.map(drop)
+        connection
+            .execute(ABANDON, &[&device, &claim.claim_id, &pause])
+            .await
+            .map(drop)
     }
 }

@@ -64,7 +64,8 @@ pub use device_admin::{DeviceOptions, NewDevice};
 pub use device_changes::{DeviceChanges, Updated};
 pub use devices::{Device, DeviceToken};
 pub use directory::{
-    Bytes, DarajaAccount, Directory, GumroadAccount, Merchant, PaystackAccount, PaystackKey, hash_path_secret,
+    Bytes, DarajaAccount, Directory, GumroadAccount, Merchant, PaystackAccount, PaystackKey,
+    hash_path_secret,
 };
 pub use error::{LedgerError, Refusal};
 pub use events::{Delivery, IncomingEvent};

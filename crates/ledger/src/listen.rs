@@ -75,7 +75,9 @@ pub fn watch_directory(
 ) -> watch::Receiver<DirectoryView> {
     let (sender, receiver) = watch::channel(DirectoryView::default());
     tokio::spawn(async move {
-        cancel.run_until_cancelled(follow(ledger, refresh, sender)).await;
+        cancel
+            .run_until_cancelled(follow(ledger, refresh, sender))
+            .await;
     });
     receiver
 }
@@ -115,7 +117,10 @@ async fn listen(
         let directory = Arc::new(load(&client).await?);
         sender.send_if_modified(|view| {
             let new = !view.fresh || view.directory.as_ref() != Some(&directory);
-            *view = DirectoryView { directory: Some(directory), fresh: true };
+            *view = DirectoryView {
+                directory: Some(directory),
+                fresh: true,
+            };
             new
         });
         // A timer that ends the wait early or late changes nothing but the delay.

@@ -43,7 +43,11 @@ statements! {
 
 impl Ledger {
     /// The number is not this invoice's, as far as KRA shows now. False when the claim is gone.
-    pub async fn late_look_up_absent(&self, claim: &Claim, late: &LateLookUp) -> Result<bool, LedgerError> {
+    pub async fn late_look_up_absent(
+        &self,
+        claim: &Claim,
+        late: &LateLookUp,
+    ) -> Result<bool, LedgerError> {
         let invoice = late.invoice.uuid();
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
@@ -51,10 +55,14 @@ impl Ledger {
             return Ok(false);
         }
         if late.discard && transaction.execute(DISCARD, &[&invoice]).await? == 1 {
-            transaction.execute(DISCARD_CREDIT_NOTES, &[&invoice]).await?;
+            transaction
+                .execute(DISCARD_CREDIT_NOTES, &[&invoice])
+                .await?;
             transaction.execute(SOLVE, &[&invoice]).await?;
         }
-        transaction.execute(NEXT_DUE, &[&invoice, &late.invoice_no]).await?;
+        transaction
+            .execute(NEXT_DUE, &[&invoice, &late.invoice_no])
+            .await?;
         transaction.commit().await?;
         Ok(true)
     }
@@ -70,7 +78,10 @@ impl Ledger {
         let (device, id) = (claim.device.uuid(), invoice.uuid());
         let connection = self.connection().await?;
         connection
-            .execute(POSTPONE, &[&id, &device, &claim.claim_id, &millis(pause), &invoice_no])
+            .execute(
+                POSTPONE,
+                &[&id, &device, &claim.claim_id, &millis(pause), &invoice_no],
+            )
             .await
             .map(drop)
     }

@@ -11,22 +11,32 @@ pub enum ManageError {
     MerchantExists(String),
     #[error("there is no merchant {0}: make it with `risiti-admin merchant create`")]
     NoMerchant(String),
-    #[error("merchant {merchant} has no {provider} account: add it with `risiti-admin provider add`")]
-    NoAccount { merchant: String, provider: &'static str },
+    #[error(
+        "merchant {merchant} has no {provider} account: add it with `risiti-admin provider add`"
+    )]
+    NoAccount {
+        merchant: String,
+        provider: &'static str,
+    },
     #[error("short code {0} belongs to another merchant")]
     ShortCodeTaken(String),
     #[error(
         "short code {short_code} is not registered: first run `risiti-admin provider add --merchant \
          {merchant} --provider daraja --shortcode {short_code}`"
     )]
-    ShortCodeUnknown { merchant: String, short_code: String },
+    ShortCodeUnknown {
+        merchant: String,
+        short_code: String,
+    },
     #[error("a new daraja account needs a --shortcode")]
     ShortCodeMissing,
     #[error("--enforce-cidr without any --allow-cidr would refuse every webhook")]
     NothingAllowed,
     #[error("this key is active already, as {0}")]
     KeyKnown(uuid::Uuid),
-    #[error("two keys are active already: remove one with `risiti-admin provider remove-key` first")]
+    #[error(
+        "two keys are active already: remove one with `risiti-admin provider remove-key` first"
+    )]
     KeysFull,
     #[error("there is no such key: `risiti-admin provider list` shows the active ones")]
     NoKey,
@@ -37,10 +47,16 @@ pub enum ManageError {
     #[error(
         "there is a device for {environment} {pin} {branch} already: KRA counts invoices per branch, so there is one lane for it"
     )]
-    BranchTaken { environment: Environment, pin: String, branch: String },
+    BranchTaken {
+        environment: Environment,
+        pin: String,
+        branch: String,
+    },
     #[error("there is no device {0}: `risiti-admin device list` shows them")]
     NoDevice(risiti_domain::DeviceId),
-    #[error("the gateway dialect needs --token-url, --consumer-key, --consumer-secret-file and --app-id")]
+    #[error(
+        "the gateway dialect needs --token-url, --consumer-key, --consumer-secret-file and --app-id"
+    )]
     TokenMissing,
     #[error(
         "{0} cannot change once the device has invoices: they stay with the merchant and environment they were made for"
@@ -56,7 +72,9 @@ pub enum ManageError {
          show` tells which"
     )]
     LaneBusy,
-    #[error("the lane has an invoice under way whose outcome is not known yet: try again when it is settled")]
+    #[error(
+        "the lane has an invoice under way whose outcome is not known yet: try again when it is settled"
+    )]
     LaneUnsettled,
     #[error("base URL {0:?} has no host")]
     NoHost(String),
@@ -76,5 +94,9 @@ pub(crate) fn refused_by(
     constraint: &str,
     meaning: impl FnOnce() -> ManageError,
 ) -> ManageError {
-    if error.constraint() == Some(constraint) { meaning() } else { error.into() }
+    if error.constraint() == Some(constraint) {
+        meaning()
+    } else {
+        error.into()
+    }
 }

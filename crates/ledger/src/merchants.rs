@@ -55,9 +55,14 @@ impl Ledger {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
         let id = Uuid::now_v7();
-        transaction.execute(MERCHANT_CREATE, &[&id, &slug, &name]).await.map_err(|error| {
-            refused_by(error, "merchant_slug_unique", || ManageError::MerchantExists(slug.to_owned()))
-        })?;
+        transaction
+            .execute(MERCHANT_CREATE, &[&id, &slug, &name])
+            .await
+            .map_err(|error| {
+                refused_by(error, "merchant_slug_unique", || {
+                    ManageError::MerchantExists(slug.to_owned())
+                })
+            })?;
         let secret = transaction.add_path_secret(id).await?;
         transaction.commit().await?;
         Ok((MerchantId::from_uuid(id), secret))
@@ -89,10 +94,15 @@ impl Ledger {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
         let merchant = transaction.merchant_for_update(slug).await?;
-        let expired = transaction.query(SECRETS_EXPIRE, &[&merchant, &overlap.as_secs_f64()]).await?;
+        let expired = transaction
+            .query(SECRETS_EXPIRE, &[&merchant, &overlap.as_secs_f64()])
+            .await?;
         let mut until = None;
         for row in expired {
-            until = until.max(row.try_get::<_, Option<Timestamp>>(0).map_err(LedgerError::from)?);
+            until = until.max(
+                row.try_get::<_, Option<Timestamp>>(0)
+                    .map_err(LedgerError::from)?,
+            );
         }
         let secret = transaction.add_path_secret(merchant).await?;
         transaction.commit().await?;
@@ -110,10 +120,16 @@ impl Transaction<'_> {
 
     async fn add_path_secret(&self, merchant: Uuid) -> Result<SecretString, ManageError> {
         let mut bytes = [0; SECRET_BYTES];
-        OsRng.try_fill_bytes(&mut bytes).map_err(|_| VaultError::Random)?;
+        OsRng
+            .try_fill_bytes(&mut bytes)
+            .map_err(|_| VaultError::Random)?;
         let secret = hex::encode(bytes);
         let digest = hash_path_secret(&secret);
-        self.execute(SECRET_ADD, &[&Uuid::now_v7(), &merchant, &digest.as_slice()]).await?;
+        self.execute(
+            SECRET_ADD,
+            &[&Uuid::now_v7(), &merchant, &digest.as_slice()],
+        )
+        .await?;
         Ok(secret.into())
     }
 }

@@ -36,8 +36,12 @@ pub async fn migrate(url: &SecretString) -> Result<Report, LedgerError> {
     let (mut client, connection) = pool::connect(url, "risiti-admin").await?;
     let driver = tokio::spawn(drive(connection));
     // A waiter must not give up while the first one works, and a migration may take its time.
-    client.batch_execute("SET statement_timeout = 0; SET lock_timeout = 0").await?;
-    client.execute("SELECT pg_advisory_lock($1)", &[&LOCK]).await?;
+    client
+        .batch_execute("SET statement_timeout = 0; SET lock_timeout = 0")
+        .await?;
+    client
+        .execute("SELECT pg_advisory_lock($1)", &[&LOCK])
+        .await?;
     let applied = embedded::migrations::runner().run_async(&mut client).await;
     let applied = applied.map_err(|error| LedgerError::Migration(chain(&error)))?;
     client.batch_execute("SELECT set_up_roles()").await?;
@@ -46,8 +50,16 @@ pub async fn migrate(url: &SecretString) -> Result<Report, LedgerError> {
     let mut warnings = driver.await.unwrap_or_default();
     warnings.sort();
     warnings.dedup();
-    let applied = applied.applied_migrations().iter().map(|migration| migration.to_string()).collect();
-    Ok(Report { applied, version: newest(), warnings })
+    let applied = applied
+        .applied_migrations()
+        .iter()
+        .map(|migration| migration.to_string())
+        .collect();
+    Ok(Report {
+        applied,
+        version: newest(),
+        warnings,
+    })
 }
 
 /// Drives the connection to its end and returns the server's warnings.
@@ -64,7 +76,9 @@ async fn drive(mut connection: pool::Driver) -> Vec<String> {
 }
 
 fn newest() -> i32 {
-    embedded_migrations().last().map_or(0, |migration| migration.version())
+    embedded_migrations()
+        .last()
+        .map_or(0, |migration| migration.version())
 }
 
 fn embedded_migrations() -> Vec<Migration> {
@@ -85,15 +99,20 @@ pub(crate) fn compare(applied: &[(i32, String, String)]) -> Result<(), LedgerErr
                 )));
             }
             Some((_, _, checksum)) if *checksum != migration.checksum().to_string() => {
-                return Err(LedgerError::Schema(format!("{migration} was applied with other contents")));
+                return Err(LedgerError::Schema(format!(
+                    "{migration} was applied with other contents"
+                )));
             }
             Some(_) => {}
         }
     }
-    match applied.iter().find(|row| !embedded.iter().any(|m| m.version() == row.0)) {
-        Some((version, name, _)) => {
-            Err(LedgerError::Schema(format!("V{version}__{name} is newer than this program: upgrade it")))
-        }
+    match applied
+        .iter()
+        .find(|row| !embedded.iter().any(|m| m.version() == row.0))
+    {
+        Some((version, name, _)) => Err(LedgerError::Schema(format!(
+            "V{version}__{name} is newer than this program: upgrade it"
+        ))),
         None => Ok(()),
     }
 }
@@ -130,14 +149,29 @@ mod tests {
     fn a_missing_a_changed_and_an_unknown_migration_are_told_apart() {
         let mut missing = rows();
         missing.pop();
-        assert!(compare(&missing).unwrap_err().to_string().contains("is missing"));
+        assert!(
+            compare(&missing)
+                .unwrap_err()
+                .to_string()
+                .contains("is missing")
+        );
 
         let mut changed = rows();
         changed[0].2 = "1".to_owned();
-        assert!(compare(&changed).unwrap_err().to_string().contains("other contents"));
+        assert!(
+            compare(&changed)
+                .unwrap_err()
+                .to_string()
+                .contains("other contents")
+        );
 
         let mut newer = rows();
         newer.push((9999, "later".to_owned(), "1".to_owned()));
-        assert!(compare(&newer).unwrap_err().to_string().contains("newer than this program"));
+        assert!(
+            compare(&newer)
+                .unwrap_err()
+                .to_string()
+                .contains("newer than this program")
+        );
     }
 }

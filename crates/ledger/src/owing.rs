@@ -42,31 +42,49 @@ struct Merchant {
 }
 
 impl Merchants {
-    pub(crate) async fn load(transaction: &Transaction<'_>, ids: &[MerchantId]) -> Result<Self, LedgerError> {
+    pub(crate) async fn load(
+        transaction: &Transaction<'_>,
+        ids: &[MerchantId],
+    ) -> Result<Self, LedgerError> {
         let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
         let mut merchants: HashMap<MerchantId, Merchant> = HashMap::new();
         for row in transaction.query(SHORT_CODES, &[&ids]).await? {
             let device: Option<Uuid> = row.try_get(2)?;
-            let merchant = merchants.entry(MerchantId::from_uuid(row.try_get(0)?)).or_default();
-            merchant.short_codes.insert(row.try_get(1)?, device.map(DeviceId::from_uuid));
+            let merchant = merchants
+                .entry(MerchantId::from_uuid(row.try_get(0)?))
+                .or_default();
+            merchant
+                .short_codes
+                .insert(row.try_get(1)?, device.map(DeviceId::from_uuid));
         }
         for row in transaction.query(DEVICES, &[&ids]).await? {
-            let merchant = merchants.entry(MerchantId::from_uuid(row.try_get(0)?)).or_default();
+            let merchant = merchants
+                .entry(MerchantId::from_uuid(row.try_get(0)?))
+                .or_default();
             merchant.devices.push(DeviceId::from_uuid(row.try_get(1)?));
         }
         Ok(Self(merchants))
     }
 
     pub(crate) fn knows_short_code(&self, merchant: MerchantId, short_code: &str) -> bool {
-        self.0.get(&merchant).is_some_and(|merchant| merchant.short_codes.contains_key(short_code))
+        self.0
+            .get(&merchant)
+            .is_some_and(|merchant| merchant.short_codes.contains_key(short_code))
     }
 
     /// Why a payment of this amount would owe no tax invoice, if it would owe none.
-    pub(crate) fn owes_nothing(&self, merchant: MerchantId, amount: Option<Money>) -> Option<&'static str> {
+    pub(crate) fn owes_nothing(
+        &self,
+        merchant: MerchantId,
+        amount: Option<Money>,
+    ) -> Option<&'static str> {
         if amount.is_some_and(|amount| amount.currency() != Currency::KES) {
             return Some(NOT_IN_KES);
         }
-        let has_device = self.0.get(&merchant).is_some_and(|merchant| !merchant.devices.is_empty());
+        let has_device = self
+            .0
+            .get(&merchant)
+            .is_some_and(|merchant| !merchant.devices.is_empty());
         (!has_device).then_some(NO_DEVICE)
     }
 
@@ -74,7 +92,9 @@ impl Merchants {
     /// has a device owes a receipt, whatever nobody configured.
     pub(crate) fn device(&self, payment: &Payment) -> Option<DeviceId> {
         let merchant = self.0.get(&payment.merchant)?;
-        merchant.bound(payment).or_else(|| merchant.devices.first().copied())
+        merchant
+            .bound(payment)
+            .or_else(|| merchant.devices.first().copied())
     }
 }
 
@@ -85,8 +105,16 @@ impl Merchant {
         if payment.provider != Provider::Daraja {
             return None;
         }
-        let named = payment.short_code.as_ref().and_then(|code| self.short_codes.get(code));
-        let only = || self.short_codes.values().next().filter(|_| self.short_codes.len() == 1);
+        let named = payment
+            .short_code
+            .as_ref()
+            .and_then(|code| self.short_codes.get(code));
+        let only = || {
+            self.short_codes
+                .values()
+                .next()
+                .filter(|_| self.short_codes.len() == 1)
+        };
         *named.or_else(only)?
     }
 }
@@ -134,5 +162,8 @@ pub(crate) async fn move_unsent(
     payment: PaymentId,
     device: DeviceId,
 ) -> Result<bool, LedgerError> {
-    Ok(transaction.execute(MOVE_UNSENT, &[&payment.uuid(), &device.uuid()]).await? > 0)
+    Ok(transaction
+        .execute(MOVE_UNSENT, &[&payment.uuid(), &device.uuid()])
+        .await?
+        > 0)
 }

@@ -104,7 +104,10 @@ pub(crate) async fn lock_by_keys(
 }
 
 /// Writes steps in their order, many to a round trip.
-pub(crate) async fn write(transaction: &Transaction<'_>, steps: &[Step]) -> Result<(), LedgerError> {
+pub(crate) async fn write(
+    transaction: &Transaction<'_>,
+    steps: &[Step],
+) -> Result<(), LedgerError> {
     for steps in runs(steps) {
         all(steps.iter().map(|step| write_one(transaction, step))).await?;
     }
@@ -117,8 +120,12 @@ pub(crate) async fn move_followers(
     folds: &[(PaymentId, PaymentId)],
 ) -> Result<(), LedgerError> {
     for (empty, keep) in folds {
-        transaction.execute(MOVE_EVENTS, &[&empty.uuid(), &keep.uuid()]).await?;
-        transaction.execute(MOVE_REVERSALS, &[&empty.uuid(), &keep.uuid()]).await?;
+        transaction
+            .execute(MOVE_EVENTS, &[&empty.uuid(), &keep.uuid()])
+            .await?;
+        transaction
+            .execute(MOVE_REVERSALS, &[&empty.uuid(), &keep.uuid()])
+            .await?;
     }
     Ok(())
 }
@@ -155,7 +162,9 @@ async fn write_one(transaction: &Transaction<'_>, step: &Step) -> Result<(), Led
     let payment = &step.payment;
     let id = payment.id.uuid();
     let amount = payment.amount.map(|money| money.amount());
-    let currency = payment.amount.map(|money| money.currency().as_str().to_owned());
+    let currency = payment
+        .amount
+        .map(|money| money.currency().as_str().to_owned());
     let authenticated_by = payment.authenticated_by.map(|by| by.as_str());
     let (method, state) = (payment.method.as_str(), payment.state.as_str());
     let event = step.event.uuid();
@@ -220,12 +229,23 @@ async fn write_one(transaction: &Transaction<'_>, step: &Step) -> Result<(), Led
                 .await?
         }
     };
-    if changed == 1 { Ok(()) } else { Err(LedgerError::Moved { table: "payments", row: id.to_string() }) }
+    if changed == 1 {
+        Ok(())
+    } else {
+        Err(LedgerError::Moved {
+            table: "payments",
+            row: id.to_string(),
+        })
+    }
 }
 
 fn payment(row: &Row) -> Result<Payment, LedgerError> {
     let id: Uuid = row.try_get("id")?;
-    let unreadable = |column| LedgerError::Stored { table: "payments", column, row: id.to_string() };
+    let unreadable = |column| LedgerError::Stored {
+        table: "payments",
+        column,
+        row: id.to_string(),
+    };
     Ok(Payment {
         id: PaymentId::from_uuid(id),
         merchant: MerchantId::from_uuid(row.try_get("merchant_id")?),
@@ -263,7 +283,11 @@ fn read<'a, T: FromSql<'a>>(row: &'a Row, column: &str) -> Option<T> {
 pub(crate) fn money(row: &Row, column: &str) -> Result<Result<Option<Money>, ()>, LedgerError> {
     let amount: Option<Decimal> = row.try_get(column)?;
     let currency: Option<&str> = row.try_get("currency")?;
-    let (Some(amount), Some(currency)) = (amount, currency) else { return Ok(Ok(None)) };
-    let money = currency.parse::<Currency>().and_then(|currency| Money::new(amount, currency));
+    let (Some(amount), Some(currency)) = (amount, currency) else {
+        return Ok(Ok(None));
+    };
+    let money = currency
+        .parse::<Currency>()
+        .and_then(|currency| Money::new(amount, currency));
     Ok(money.map(Some).map_err(|_| ()))
 }

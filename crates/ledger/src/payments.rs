@@ -1,7 +1,9 @@
 //! One payment, and how what gateways say of it adds up: pure, and the same whatever order they say it in.
 
 use jiff::Timestamp;
-use risiti_domain::{AuthenticatedBy, MerchantId, Money, PaymentId, PaymentMethod, PaymentState, Provider};
+use risiti_domain::{
+    AuthenticatedBy, MerchantId, Money, PaymentId, PaymentMethod, PaymentState, Provider,
+};
 use risiti_providers::{Outcome, PaymentReport};
 
 /// A row of `payments`. No `Debug`: it holds a phone and a checkout id.
@@ -49,7 +51,9 @@ impl Verdict {
         match &report.outcome {
             Outcome::Failed { reason } => Self::Failed(reason.clone()),
             Outcome::Unknown { reason } => Self::Unsettled(reason.clone()),
-            Outcome::Succeeded if report.money_key.is_none() => Self::Unsettled(NO_RECEIPT.to_owned()),
+            Outcome::Succeeded if report.money_key.is_none() => {
+                Self::Unsettled(NO_RECEIPT.to_owned())
+            }
             Outcome::Succeeded => match report.amount {
                 None => Self::Unsettled(NO_AMOUNT.to_owned()),
                 Some(amount) if amount.is_zero() => Self::Unsettled(ZERO.to_owned()),
@@ -110,7 +114,8 @@ impl Payment {
         if differs(&self.money_key, &report.money_key) {
             return Some("another message names another receipt");
         }
-        differs(&self.checkout_id, &report.checkout_id).then_some("another message names another checkout")
+        differs(&self.checkout_id, &report.checkout_id)
+            .then_some("another message names another checkout")
     }
 
     /// Adds what was missing. What is known already stays, or the choice does not depend on order.
@@ -239,18 +244,36 @@ mod tests {
     fn payment() -> Payment {
         let nil = Uuid::nil();
         let method = PaymentMethod::Other;
-        Payment::new(PaymentId::from_uuid(nil), MerchantId::from_uuid(nil), Provider::Daraja, method)
+        Payment::new(
+            PaymentId::from_uuid(nil),
+            MerchantId::from_uuid(nil),
+            Provider::Daraja,
+            method,
+        )
     }
 
     #[test]
     fn only_a_receipt_an_amount_and_a_known_short_code_make_it_paid() {
         use Verdict::{Flagged, Paid, Unsettled};
-        let verdict = |receipt, cents, known| Verdict::of(&report(Outcome::Succeeded, receipt, cents), known);
+        let verdict =
+            |receipt, cents, known| Verdict::of(&report(Outcome::Succeeded, receipt, cents), known);
         assert_eq!(verdict(Some("R"), Some(1), true), Paid);
-        assert_eq!(verdict(None, Some(1), true), Unsettled(NO_RECEIPT.to_owned()));
-        assert_eq!(verdict(Some("R"), None, true), Unsettled(NO_AMOUNT.to_owned()));
-        assert_eq!(verdict(Some("R"), Some(0), true), Unsettled(ZERO.to_owned()));
-        assert_eq!(verdict(Some("R"), Some(1), false), Flagged(SHORT_CODE_UNKNOWN.to_owned()));
+        assert_eq!(
+            verdict(None, Some(1), true),
+            Unsettled(NO_RECEIPT.to_owned())
+        );
+        assert_eq!(
+            verdict(Some("R"), None, true),
+            Unsettled(NO_AMOUNT.to_owned())
+        );
+        assert_eq!(
+            verdict(Some("R"), Some(0), true),
+            Unsettled(ZERO.to_owned())
+        );
+        assert_eq!(
+            verdict(Some("R"), Some(1), false),
+            Flagged(SHORT_CODE_UNKNOWN.to_owned())
+        );
     }
 
     #[test]
@@ -260,17 +283,37 @@ mod tests {
         assert_eq!(payment.contradiction(&full), None);
         payment.learn(&full, AuthenticatedBy::Path);
         assert_eq!(payment.contradiction(&full), None);
-        assert_eq!(payment.contradiction(&report(Outcome::Succeeded, None, None)), None);
-        assert!(payment.contradiction(&report(Outcome::Succeeded, Some("R"), Some(501))).is_some());
-        assert!(payment.contradiction(&report(Outcome::Succeeded, Some("S"), Some(500))).is_some());
+        assert_eq!(
+            payment.contradiction(&report(Outcome::Succeeded, None, None)),
+            None
+        );
+        assert!(
+            payment
+                .contradiction(&report(Outcome::Succeeded, Some("R"), Some(501)))
+                .is_some()
+        );
+        assert!(
+            payment
+                .contradiction(&report(Outcome::Succeeded, Some("S"), Some(500)))
+                .is_some()
+        );
     }
 
     fn reports() -> impl Strategy<Value = (PaymentReport, AuthenticatedBy)> {
-        let phones =
-            prop::option::of(prop::sample::select(vec!["0712345678", "2547 ***** 678", "25471****678"]));
+        let phones = prop::option::of(prop::sample::select(vec![
+            "0712345678",
+            "2547 ***** 678",
+            "25471****678",
+        ]));
         let by = prop::sample::select(AuthenticatedBy::ALL);
         (phones, 0i64..3, by, any::<bool>()).prop_map(|(phone, second, by, paid)| {
-            let outcome = if paid { Outcome::Succeeded } else { Outcome::Unknown { reason: String::new() } };
+            let outcome = if paid {
+                Outcome::Succeeded
+            } else {
+                Outcome::Unknown {
+                    reason: String::new(),
+                }
+            };
             let report = PaymentReport {
                 phone: phone.and_then(Phone::parse),
                 occurred_at: Some(Timestamp::from_second(second).unwrap()),

@@ -6,7 +6,14 @@ use tokio_postgres::{Client, SimpleQueryMessage};
 use crate::statements::{ALL, Statement};
 
 /// What grows with every payment.
-const LARGE: [&str; 6] = ["events", "payments", "invoices", "submissions", "dead_letters", "transitions"];
+const LARGE: [&str; 6] = [
+    "events",
+    "payments",
+    "invoices",
+    "submissions",
+    "dead_letters",
+    "transitions",
+];
 
 /// Those that count. The gauges may use a fiftieth of the time, and a replay counts its pile once.
 const COUNTS: [&str; 3] = [
@@ -52,11 +59,21 @@ const FILL: &str = "
 
 /// The lines of its plan, as it is for any parameters; `None` for what is no query.
 async fn plan(client: &Client, statement: Statement) -> Option<Vec<String>> {
-    client.batch_execute(&format!("PREPARE looked_at AS {}", statement.sql)).await.ok()?;
+    client
+        .batch_execute(&format!("PREPARE looked_at AS {}", statement.sql))
+        .await
+        .ok()?;
     let params = client.prepare(statement.sql).await.unwrap().params().len();
     let nulls = vec!["NULL"; params].join(", ");
-    let call = if params == 0 { String::new() } else { format!("({nulls})") };
-    let rows = client.simple_query(&format!("EXPLAIN EXECUTE looked_at{call}")).await.unwrap();
+    let call = if params == 0 {
+        String::new()
+    } else {
+        format!("({nulls})")
+    };
+    let rows = client
+        .simple_query(&format!("EXPLAIN EXECUTE looked_at{call}"))
+        .await
+        .unwrap();
     client.batch_execute("DEALLOCATE looked_at").await.unwrap();
     let text = |message| match message {
         SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
@@ -73,9 +90,15 @@ async fn no_statement_reads_a_large_table_whole_but_those_that_count() {
     client.batch_execute(FILL).await.unwrap();
     let (mut looked_at, mut whole) = (0, Vec::new());
     for statement in ALL.iter().copied().flatten() {
-        let Some(lines) = plan(&client, *statement).await else { continue };
+        let Some(lines) = plan(&client, *statement).await else {
+            continue;
+        };
         looked_at += 1;
-        let reads = |line: &&String| LARGE.iter().any(|table| line.contains(&format!("Seq Scan on {table}")));
+        let reads = |line: &&String| {
+            LARGE
+                .iter()
+                .any(|table| line.contains(&format!("Seq Scan on {table}")))
+        };
         if let Some(line) = lines.iter().find(reads)
             && !COUNTS.contains(&statement.name)
         {

@@ -49,7 +49,9 @@ pub struct Ledger {
 
 impl std::fmt::Debug for Ledger {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Ledger").field("application_name", &self.settings.application_name).finish()
+        f.debug_struct("Ledger")
+            .field("application_name", &self.settings.application_name)
+            .finish()
     }
 }
 
@@ -61,7 +63,9 @@ impl Ledger {
     pub fn open(settings: DatabaseSettings) -> Result<Self, LedgerError> {
         let (mut config, tls) = config(&settings.url, settings.application_name)?;
         with_session_options(&mut config);
-        let recycling = ManagerConfig { recycling_method: RecyclingMethod::Fast };
+        let recycling = ManagerConfig {
+            recycling_method: RecyclingMethod::Fast,
+        };
         let manager = Manager::from_config(config, tls, recycling);
         let mut builder = Pool::builder(manager)
             .max_size(settings.pool_size.max(1))
@@ -71,19 +75,28 @@ impl Ledger {
             .runtime(Runtime::Tokio1);
         if let Some(role) = settings.role {
             builder = builder.post_create(Hook::async_fn(move |client, _| {
-                Box::pin(
-                    async move { client.batch_execute(&take_role(role)).await.map_err(HookError::Backend) },
-                )
+                Box::pin(async move {
+                    client
+                        .batch_execute(&take_role(role))
+                        .await
+                        .map_err(HookError::Backend)
+                })
             }));
         }
-        let pool = builder.build().map_err(|error| LedgerError::Setting(error.to_string()))?;
+        let pool = builder
+            .build()
+            .map_err(|error| LedgerError::Setting(error.to_string()))?;
         Ok(Self { pool, settings })
     }
 
     /// One round trip: somebody is there and takes writes, which a standby after a fail-over does not.
     pub async fn check_writable(&self) -> Result<(), LedgerError> {
         let connection = self.connection().await?;
-        if connection.query_one(TAKES_NO_WRITES, &[]).await?.try_get(0)? {
+        if connection
+            .query_one(TAKES_NO_WRITES, &[])
+            .await?
+            .try_get(0)?
+        {
             connection.spoil();
             return Err(LedgerError::ReadOnly);
         }
@@ -148,7 +161,9 @@ pub(crate) fn config(
 ) -> Result<(Config, MakeRustlsConnect), LedgerError> {
     let wish = Wish::read(url.expose_secret());
     let mut config: Config = wish.url.parse().map_err(|_| {
-        LedgerError::Setting("not a postgres connection string (postgres://user:password@host/db)".into())
+        LedgerError::Setting(
+            "not a postgres connection string (postgres://user:password@host/db)".into(),
+        )
     })?;
     config
         .application_name(application_name)

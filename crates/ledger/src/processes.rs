@@ -66,7 +66,9 @@ impl Ledger {
         let (mut hosts, mut shares) = (Vec::new(), Vec::new());
         for row in transaction.query(OTHERS, &[&worker]).await? {
             let number = |index| {
-                Ok::<u32, LedgerError>(u32::try_from(row.try_get::<_, i64>(index)?).unwrap_or(u32::MAX))
+                Ok::<u32, LedgerError>(
+                    u32::try_from(row.try_get::<_, i64>(index)?).unwrap_or(u32::MAX),
+                )
             };
             let others = HostShares {
                 host: row.try_get(0)?,
@@ -77,13 +79,19 @@ impl Ledger {
             shares.push(i32::try_from(settle(&others)).unwrap_or(i32::MAX));
             hosts.push(others.host);
         }
-        transaction.execute(BEAT, &[&worker, &hosts, &shares]).await?;
+        transaction
+            .execute(BEAT, &[&worker, &hosts, &shares])
+            .await?;
         transaction.commit().await
     }
 
     /// Gives this worker's shares back.
     pub async fn leave(&self, worker: Uuid) -> Result<(), LedgerError> {
-        self.connection().await?.execute(LEAVE, &[&worker]).await.map(drop)
+        self.connection()
+            .await?
+            .execute(LEAVE, &[&worker])
+            .await
+            .map(drop)
     }
 }
 
@@ -92,13 +100,20 @@ mod tests {
     use super::*;
 
     fn shares(others: u32, taken: u32, before: u32) -> HostShares {
-        HostShares { host: "kra:443".to_owned(), others, taken, before }
+        HostShares {
+            host: "kra:443".to_owned(),
+            others,
+            taken,
+            before,
+        }
     }
 
     #[test]
     fn the_cap_is_shared_out_whole() {
         for workers in 1..=60 {
-            let sum: u32 = (0..workers).map(|before| shares(workers - 1, 0, before).share(50)).sum();
+            let sum: u32 = (0..workers)
+                .map(|before| shares(workers - 1, 0, before).share(50))
+                .sum();
             assert_eq!(sum, 50, "{workers} workers");
         }
     }
@@ -108,6 +123,10 @@ mod tests {
         assert_eq!(shares(1, 50, 0).share(50), 0);
         assert_eq!(shares(1, 40, 0).share(50), 10);
         assert_eq!(shares(1, 25, 0).share(50), 25);
-        assert_eq!(shares(2, 70, 0).share(50), 0, "shares above the cap leave nothing");
+        assert_eq!(
+            shares(2, 70, 0).share(50),
+            0,
+            "shares above the cap leave nothing"
+        );
     }
 }

@@ -45,7 +45,11 @@ statements! {
 #[derive(Clone, Debug)]
 pub enum NewAccount {
     /// Adds short codes; a list of ranges that is not empty takes the place of the one before.
-    Daraja { short_codes: Vec<String>, allow_cidrs: Vec<String>, enforce: bool },
+    Daraja {
+        short_codes: Vec<String>,
+        allow_cidrs: Vec<String>,
+        enforce: bool,
+    },
     /// Adds a signing key.
     Paystack { key: SecretString },
     /// Sets the seller.
@@ -106,28 +110,46 @@ impl Ledger {
         let transaction = connection.transaction().await?;
         let merchant_id = transaction.merchant_for_update(merchant).await?;
         let provider = account.provider().as_str();
-        let known = transaction.query_opt(ACCOUNT_LOCK, &[&merchant_id, &provider]).await?;
+        let known = transaction
+            .query_opt(ACCOUNT_LOCK, &[&merchant_id, &provider])
+            .await?;
         let (account_id, cidrs) = match &known {
             Some(row) => (column(row, 0)?, column::<Vec<String>>(row, 1)?),
-            None => (transaction.add_account_row(merchant_id, account).await?, Vec::new()),
+            None => (
+                transaction.add_account_row(merchant_id, account).await?,
+                Vec::new(),
+            ),
         };
-        let mut added = AddedAccount { account_id, key_id: None };
+        let mut added = AddedAccount {
+            account_id,
+            key_id: None,
+        };
         match account {
-            NewAccount::Daraja { short_codes, allow_cidrs, enforce } => {
+            NewAccount::Daraja {
+                short_codes,
+                allow_cidrs,
+                enforce,
+            } => {
                 if known.is_none() && short_codes.is_empty() {
                     return Err(ManageError::ShortCodeMissing);
                 }
                 for short_code in short_codes {
-                    transaction.add_short_code(short_code, account_id, merchant_id).await?;
+                    transaction
+                        .add_short_code(short_code, account_id, merchant_id)
+                        .await?;
                 }
-                transaction.set_sources(account_id, cidrs, allow_cidrs, *enforce).await?;
+                transaction
+                    .set_sources(account_id, cidrs, allow_cidrs, *enforce)
+                    .await?;
             }
             NewAccount::Paystack { key } => {
                 let vault = vault.ok_or(LedgerError::KeyMissing)?;
                 added.key_id = Some(transaction.add_key(account_id, key, vault).await?);
             }
             NewAccount::Gumroad { seller_id } => {
-                transaction.execute(SELLER_SET, &[&account_id, seller_id]).await?;
+                transaction
+                    .execute(SELLER_SET, &[&account_id, seller_id])
+                    .await?;
             }
         }
         transaction.commit().await?;
@@ -135,20 +157,36 @@ impl Ledger {
     }
 
     /// By merchant and provider; `None` lists all merchants.
-    pub async fn accounts(&self, merchant: Option<&str>) -> Result<Vec<AccountSummary>, LedgerError> {
-        let rows = self.connection().await?.query(ACCOUNT_LIST, &[&merchant]).await?;
+    pub async fn accounts(
+        &self,
+        merchant: Option<&str>,
+    ) -> Result<Vec<AccountSummary>, LedgerError> {
+        let rows = self
+            .connection()
+            .await?
+            .query(ACCOUNT_LIST, &[&merchant])
+            .await?;
         rows.iter().map(summary).collect()
     }
 
     /// Without `force` the last active key stays: every webhook would be refused.
-    pub async fn remove_key(&self, merchant: &str, key: Uuid, force: bool) -> Result<(), ManageError> {
+    pub async fn remove_key(
+        &self,
+        merchant: &str,
+        key: Uuid,
+        force: bool,
+    ) -> Result<(), ManageError> {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
         let merchant_id = transaction.merchant_for_update(merchant).await?;
         let provider = Provider::Paystack.as_str();
-        let account = transaction.query_opt(ACCOUNT_LOCK, &[&merchant_id, &provider]).await?;
-        let account =
-            account.ok_or_else(|| ManageError::NoAccount { merchant: merchant.to_owned(), provider })?;
+        let account = transaction
+            .query_opt(ACCOUNT_LOCK, &[&merchant_id, &provider])
+            .await?;
+        let account = account.ok_or_else(|| ManageError::NoAccount {
+            merchant: merchant.to_owned(),
+            provider,
+        })?;
         let account: Uuid = column(&account, 0)?;
         let active = transaction.query(KEYS, &[&account]).await?.len();
         if transaction.execute(KEY_REMOVE, &[&key, &account]).await? == 0 {
@@ -162,18 +200,33 @@ impl Ledger {
 }
 
 impl Transaction<'_> {
-    async fn add_account_row(&self, merchant: Uuid, account: &NewAccount) -> Result<Uuid, LedgerError> {
+    async fn add_account_row(
+        &self,
+        merchant: Uuid,
+        account: &NewAccount,
+    ) -> Result<Uuid, LedgerError> {
         let id = Uuid::now_v7();
         let seller_id = match account {
             NewAccount::Gumroad { seller_id } => Some(seller_id),
             NewAccount::Daraja { .. } | NewAccount::Paystack { .. } => None,
         };
-        self.execute(ACCOUNT_ADD, &[&id, &merchant, &account.provider().as_str(), &seller_id]).await?;
+        self.execute(
+            ACCOUNT_ADD,
+            &[&id, &merchant, &account.provider().as_str(), &seller_id],
+        )
+        .await?;
         Ok(id)
     }
 
-    async fn add_short_code(&self, code: &str, account: Uuid, merchant: Uuid) -> Result<(), ManageError> {
-        let row = self.query_one(SHORT_CODE_ADD, &[&code, &account, &merchant]).await?;
+    async fn add_short_code(
+        &self,
+        code: &str,
+        account: Uuid,
+        merchant: Uuid,
+    ) -> Result<(), ManageError> {
+        let row = self
+            .query_one(SHORT_CODE_ADD, &[&code, &account, &merchant])
+            .await?;
         if column::<Uuid>(&row, 0)? != merchant {
             return Err(ManageError::ShortCodeTaken(code.to_owned()));
         }
@@ -190,15 +243,25 @@ impl Transaction<'_> {
         if given.is_empty() && !enforce {
             return Ok(());
         }
-        let cidrs = if given.is_empty() { known.as_slice() } else { given };
+        let cidrs = if given.is_empty() {
+            known.as_slice()
+        } else {
+            given
+        };
         if enforce && cidrs.is_empty() {
             return Err(ManageError::NothingAllowed);
         }
-        self.execute(SOURCES_SET, &[&account, &cidrs, &enforce]).await?;
+        self.execute(SOURCES_SET, &[&account, &cidrs, &enforce])
+            .await?;
         Ok(())
     }
 
-    async fn add_key(&self, account: Uuid, key: &SecretString, vault: &Vault) -> Result<Uuid, ManageError> {
+    async fn add_key(
+        &self,
+        account: Uuid,
+        key: &SecretString,
+        vault: &Vault,
+    ) -> Result<Uuid, ManageError> {
         self.settle_key(vault).await?;
         let active = self.query(KEYS, &[&account]).await?;
         for row in &active {
@@ -213,7 +276,8 @@ impl Transaction<'_> {
         }
         let id = Uuid::now_v7();
         let sealed = vault.seal(provider_key_place(id), key)?;
-        self.execute(KEY_ADD, &[&id, &account, &sealed, &is_live(key)]).await?;
+        self.execute(KEY_ADD, &[&id, &account, &sealed, &is_live(key)])
+            .await?;
         Ok(id)
     }
 }
@@ -245,11 +309,20 @@ fn summary(row: &Row) -> Result<AccountSummary, LedgerError> {
         enforce_cidr: row.try_get(6)?,
         created_at: row.try_get(7)?,
         short_codes: row.try_get(8)?,
-        keys: keys.map(|((id, live), created_at)| KeySummary { id, live, created_at }).collect(),
+        keys: keys
+            .map(|((id, live), created_at)| KeySummary {
+                id,
+                live,
+                created_at,
+            })
+            .collect(),
     })
 }
 
-fn column<'r, T: tokio_postgres::types::FromSql<'r>>(row: &'r Row, index: usize) -> Result<T, LedgerError> {
+fn column<'r, T: tokio_postgres::types::FromSql<'r>>(
+    row: &'r Row,
+    index: usize,
+) -> Result<T, LedgerError> {
     Ok(row.try_get(index)?)
 }
 

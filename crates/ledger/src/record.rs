@@ -24,7 +24,11 @@ use crate::stripes::Stripes;
 const REPEATS_MAX: u32 = 8;
 
 /// Two workers made the same payment at the same instant: the loser finds it when it looks again.
-const RACES: [&str; 3] = ["payment_money_key_unique", "payment_checkout_id_unique", "reversal_told_once"];
+const RACES: [&str; 3] = [
+    "payment_money_key_unique",
+    "payment_checkout_id_unique",
+    "reversal_told_once",
+];
 
 impl Ledger {
     /// Stores the events, moves their payments, and makes the invoices that are owed, all or none of it.
@@ -34,7 +38,10 @@ impl Ledger {
     /// A transient one says nothing against any event. Any other is about one of them, and the batch has to
     /// be recorded event by event to find out which (protocol C3). After an unanswered COMMIT it may have
     /// been recorded all the same.
-    pub async fn record_batch(&self, batch: &[IncomingEvent]) -> Result<Vec<Recorded>, LedgerError> {
+    pub async fn record_batch(
+        &self,
+        batch: &[IncomingEvent],
+    ) -> Result<Vec<Recorded>, LedgerError> {
         let mut repeats = 0;
         loop {
             match self.record_once(batch).await {
@@ -67,13 +74,16 @@ impl Ledger {
 fn somebody_got_through(error: &LedgerError) -> bool {
     error.is_deadlock()
         || matches!(error, LedgerError::Moved { .. })
-        || error.constraint().is_some_and(|constraint| RACES.contains(&constraint))
+        || error
+            .constraint()
+            .is_some_and(|constraint| RACES.contains(&constraint))
 }
 
 /// New events, oldest first.
 fn news<'a>(batch: &'a [IncomingEvent], deliveries: &[Delivery]) -> Vec<&'a IncomingEvent> {
-    let is_new =
-        |(event, delivery): (&'a IncomingEvent, &Delivery)| (*delivery == Delivery::New).then_some(event);
+    let is_new = |(event, delivery): (&'a IncomingEvent, &Delivery)| {
+        (*delivery == Delivery::New).then_some(event)
+    };
     let mut news: Vec<_> = batch.iter().zip(deliveries).filter_map(is_new).collect();
     news.sort_by_key(|event| event.id);
     news
@@ -126,32 +136,59 @@ async fn record_news(
     events::settle(transaction, &merged(&settled)).await
 }
 
-async fn lock_books(transaction: &Transaction<'_>, news: &[&IncomingEvent]) -> Result<Books, LedgerError> {
-    let (mut money, mut checkouts, mut references) = (Keys::default(), Keys::default(), Keys::default());
+async fn lock_books(
+    transaction: &Transaction<'_>,
+    news: &[&IncomingEvent],
+) -> Result<Books, LedgerError> {
+    let (mut money, mut checkouts, mut references) =
+        (Keys::default(), Keys::default(), Keys::default());
     for event in news {
         let (merchant, provider) = (event.merchant, event.provider);
         match &event.event.body {
             EventBody::Payment(report) => {
-                report.money_key.iter().for_each(|key| money.push(merchant, provider, key));
-                report.checkout_id.iter().for_each(|key| checkouts.push(merchant, provider, key));
-                report.reference.iter().for_each(|key| references.push(merchant, provider, key));
+                report
+                    .money_key
+                    .iter()
+                    .for_each(|key| money.push(merchant, provider, key));
+                report
+                    .checkout_id
+                    .iter()
+                    .for_each(|key| checkouts.push(merchant, provider, key));
+                report
+                    .reference
+                    .iter()
+                    .for_each(|key| references.push(merchant, provider, key));
             }
             EventBody::Reversal(report) => money.push(merchant, provider, &report.of_money_key),
             EventBody::Other { .. } => {}
         }
     }
-    Ok(Books::new(payment_rows::lock_by_keys(transaction, &money, &checkouts, &references).await?))
+    Ok(Books::new(
+        payment_rows::lock_by_keys(transaction, &money, &checkouts, &references).await?,
+    ))
 }
 
 /// Where each payment's invoice would go by what was known before this batch.
-fn lanes_by_short_code(books: &Books, merchants: &Merchants) -> HashMap<PaymentId, Option<DeviceId>> {
-    books.standing().map(|payment| (payment.id, merchants.device(payment))).collect()
+fn lanes_by_short_code(
+    books: &Books,
+    merchants: &Merchants,
+) -> HashMap<PaymentId, Option<DeviceId>> {
+    books
+        .standing()
+        .map(|payment| (payment.id, merchants.device(payment)))
+        .collect()
 }
 
-fn tell_payments(news: &[&IncomingEvent], merchants: &Merchants, books: &mut Books) -> Vec<Settled> {
+fn tell_payments(
+    news: &[&IncomingEvent],
+    merchants: &Merchants,
+    books: &mut Books,
+) -> Vec<Settled> {
     let mut settled = Vec::with_capacity(news.len());
     for event in news {
-        let EventBody::Payment(report) = &event.event.body else { continue };
+        let EventBody::Payment(report) = &event.event.body else {
+            continue;
+        };
         let known = |code: &String| merchants.knows_short_code(event.merchant, code);
         let telling = Telling {
             event: event.id,
@@ -163,7 +200,11 @@ fn tell_payments(news: &[&IncomingEvent], merchants: &Merchants, books: &mut Boo
             owes_nothing: merchants.owes_nothing(event.merchant, report.amount),
         };
         let told = books.tell(&telling, PaymentId::from_uuid(Uuid::now_v7()));
-        settled.push(Settled { event: event.id, payment: Some(told.payment), flagged: told.flagged });
+        settled.push(Settled {
+            event: event.id,
+            payment: Some(told.payment),
+            flagged: told.flagged,
+        });
     }
     settled
 }
@@ -175,7 +216,10 @@ async fn tell_reversals(
 ) -> Result<Reversals, LedgerError> {
     let (mut of, mut keys) = (Keys::default(), Keys::default());
     for payment in books.standing().filter(|payment| payment.holds_money()) {
-        payment.money_key.iter().for_each(|key| of.push(payment.merchant, payment.provider, key));
+        payment
+            .money_key
+            .iter()
+            .for_each(|key| of.push(payment.merchant, payment.provider, key));
     }
     for event in news {
         if let EventBody::Reversal(report) = &event.event.body {
@@ -184,7 +228,10 @@ async fn tell_reversals(
         }
     }
     let rows = reversal_rows::lock(transaction, &of, &keys).await?;
-    let mut reversals = Reversals { rows, ..Reversals::default() };
+    let mut reversals = Reversals {
+        rows,
+        ..Reversals::default()
+    };
     for event in news {
         if let EventBody::Reversal(report) = &event.event.body {
             reversals.tell(event.id, event.merchant, event.provider, report, books);
@@ -195,16 +242,36 @@ async fn tell_reversals(
 }
 
 /// Reversals of this batch, and those of earlier ones whose payment came only now.
-fn settled_reversals(news: &[&IncomingEvent], reversals: &Reversals, books: &Books) -> Vec<Settled> {
+fn settled_reversals(
+    news: &[&IncomingEvent],
+    reversals: &Reversals,
+    books: &Books,
+) -> Vec<Settled> {
     let told = news.iter().filter_map(|event| {
-        let EventBody::Reversal(report) = &event.event.body else { return None };
+        let EventBody::Reversal(report) = &event.event.body else {
+            return None;
+        };
         let sale = books.by_money_key(event.merchant, event.provider, &report.of_money_key)?;
-        Some(Settled { event: event.id, payment: Some(sale.id), flagged: false })
+        Some(Settled {
+            event: event.id,
+            payment: Some(sale.id),
+            flagged: false,
+        })
     });
-    let changed = reversals.rows.iter().filter(|row| row.stored != Stored::AsItIs);
-    let linked = changed.map(|row| Settled { event: row.event, payment: row.payment, flagged: false });
-    let flagged =
-        reversals.flagged.iter().map(|event| Settled { event: *event, payment: None, flagged: true });
+    let changed = reversals
+        .rows
+        .iter()
+        .filter(|row| row.stored != Stored::AsItIs);
+    let linked = changed.map(|row| Settled {
+        event: row.event,
+        payment: row.payment,
+        flagged: false,
+    });
+    let flagged = reversals.flagged.iter().map(|event| Settled {
+        event: *event,
+        payment: None,
+        flagged: true,
+    });
     told.chain(linked).chain(flagged).collect()
 }
 
@@ -227,10 +294,17 @@ async fn make_invoices(
         .filter_map(|step| {
             // As it stands at the end of the batch: its twin may have named the short code meanwhile.
             let payment = books.get(step.payment.id)?;
-            if merchants.owes_nothing(payment.merchant, payment.amount).is_some() {
+            if merchants
+                .owes_nothing(payment.merchant, payment.amount)
+                .is_some()
+            {
                 return None;
             }
-            Some(Owing { payment, device: merchants.device(payment)?, event: step.event })
+            Some(Owing {
+                payment,
+                device: merchants.device(payment)?,
+                event: step.event,
+            })
         })
         .collect();
     owing::insert_sales(transaction, &owing).await?;
@@ -250,10 +324,16 @@ async fn move_invoices(
     records: &mut Records,
 ) -> Result<(), LedgerError> {
     for payment in books.standing().filter(|payment| payment.holds_money()) {
-        let Some(device) = merchants.device(payment) else { continue };
-        let named_another = before.get(&payment.id).is_some_and(|before| *before != Some(device));
+        let Some(device) = merchants.device(payment) else {
+            continue;
+        };
+        let named_another = before
+            .get(&payment.id)
+            .is_some_and(|before| *before != Some(device));
         if named_another && owing::move_unsent(transaction, payment.id, device).await? {
-            let event = settled.iter().find(|settled| settled.payment == Some(payment.id));
+            let event = settled
+                .iter()
+                .find(|settled| settled.payment == Some(payment.id));
             if let Some(settled) = event {
                 records.wake(settled.event, device);
             }
@@ -273,7 +353,11 @@ async fn follow(
         Followed::Wake(lane) => records.wake(consequence.event(), lane),
         Followed::Flagged(payment) => {
             reversal_rows::flag_payment(transaction, payment, CAME_BACK).await?;
-            settled.push(Settled { event: consequence.event(), payment: Some(payment), flagged: true });
+            settled.push(Settled {
+                event: consequence.event(),
+                payment: Some(payment),
+                flagged: true,
+            });
         }
     }
     Ok(())

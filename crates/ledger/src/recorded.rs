@@ -46,7 +46,11 @@ impl Records {
     /// Whose acknowledgement was lost, and with it perhaps the lane's token.
     pub(crate) fn told_again(&self) -> Vec<EventId> {
         let again = |record: &&Recorded| record.delivery == Delivery::Again;
-        self.list.iter().filter(again).map(|record| record.event).collect()
+        self.list
+            .iter()
+            .filter(again)
+            .map(|record| record.event)
+            .collect()
     }
 
     /// An event of an earlier batch has no record here: the later event of its payment speaks for it.
@@ -56,7 +60,10 @@ impl Records {
     }
 
     pub(crate) fn moved(&mut self, steps: &[Step]) {
-        for step in steps.iter().filter(|step| step.from != Some(step.payment.state)) {
+        for step in steps
+            .iter()
+            .filter(|step| step.from != Some(step.payment.state))
+        {
             if let Some(record) = self.of(step.event) {
                 record.moves.push((step.payment.id, step.payment.state));
             }

@@ -130,7 +130,10 @@ impl Ledger {
                 }
             }
         });
-        Ok(Some(ReplayLock { lost, _keeper: AbortOnDropHandle::new(keeper) }))
+        Ok(Some(ReplayLock {
+            lost,
+            _keeper: AbortOnDropHandle::new(keeper),
+        }))
     }
 
     /// Writes down who begins what, and why.
@@ -142,16 +145,27 @@ impl Ledger {
     ) -> Result<ReplayRun, LedgerError> {
         let id = Uuid::now_v7();
         let connection = self.connection().await?;
-        let row =
-            connection.query_one(OPEN, &[&id, &by.operator, &command, &by.reason, &Json(filter)]).await?;
-        Ok(ReplayRun { id, began: row.try_get(0)? })
+        let row = connection
+            .query_one(
+                OPEN,
+                &[&id, &by.operator, &command, &by.reason, &Json(filter)],
+            )
+            .await?;
+        Ok(ReplayRun {
+            id,
+            began: row.try_get(0)?,
+        })
     }
 
     pub async fn end_run(&self, run: &ReplayRun, tally: RunTally) -> Result<(), LedgerError> {
-        let [matched, done, skipped, failed] = [tally.matched, tally.done, tally.skipped, tally.failed]
-            .map(|n| i64::try_from(n).unwrap_or(i64::MAX));
+        let [matched, done, skipped, failed] =
+            [tally.matched, tally.done, tally.skipped, tally.failed]
+                .map(|n| i64::try_from(n).unwrap_or(i64::MAX));
         let connection = self.connection().await?;
-        connection.execute(CLOSE, &[&run.id, &matched, &done, &skipped, &failed]).await.map(drop)
+        connection
+            .execute(CLOSE, &[&run.id, &matched, &done, &skipped, &failed])
+            .await
+            .map(drop)
     }
 
     /// The dead letter a message stands for. `None`: it has no row (yet).
@@ -163,12 +177,16 @@ impl Ledger {
     ) -> Result<Option<PileItem>, LedgerError> {
         let params = filter.params();
         let connection = self.connection().await?;
-        let row = connection.query_opt(LETTER, &params.with(&[&run.began, &run.id, &id])).await?;
+        let row = connection
+            .query_opt(LETTER, &params.with(&[&run.began, &run.id, &id]))
+            .await?;
         row.map(|row| {
             let wanted: bool = row.try_get("wanted")?;
             let standing = match (row.try_get("lies_there")?, wanted) {
                 (false, _) if row.try_get("open")? => Standing::Left,
-                (false, wanted) => Standing::Solved { wanted: wanted && filter.part == PilePart::Waiting },
+                (false, wanted) => Standing::Solved {
+                    wanted: wanted && filter.part == PilePart::Waiting,
+                },
                 (true, false) => Standing::Left,
                 (true, true) if !row.try_get::<_, bool>("old_enough")? => Standing::Left,
                 (true, true) if row.try_get("tried")? => Standing::Tried,
@@ -189,20 +207,29 @@ impl Ledger {
         let (at, id) = after.unwrap_or((Timestamp::UNIX_EPOCH, Uuid::nil()));
         let params = filter.params();
         let connection = self.connection().await?;
-        let row = connection.query_opt(NEXT, &params.with(&[&run.began, &run.id, &at, &id])).await?;
-        row.map(|row| Ok((row.try_get("dead_at")?, item(&row, Standing::Wanted)?))).transpose()
+        let row = connection
+            .query_opt(NEXT, &params.with(&[&run.began, &run.id, &at, &id]))
+            .await?;
+        row.map(|row| Ok((row.try_get("dead_at")?, item(&row, Standing::Wanted)?)))
+            .transpose()
     }
 
     /// The run took it up and leaves it where it is.
     pub async fn mark_tried(&self, id: Uuid, run: &ReplayRun) -> Result<(), LedgerError> {
-        self.connection().await?.execute(TRIED, &[&id, &run.id]).await.map(drop)
+        self.connection()
+            .await?
+            .execute(TRIED, &[&id, &run.id])
+            .await
+            .map(drop)
     }
 }
 
 fn item(row: &tokio_postgres::Row, standing: Standing) -> Result<PileItem, LedgerError> {
     Ok(PileItem {
         id: row.try_get("id")?,
-        invoice: row.try_get::<_, Option<Uuid>>("invoice_id")?.map(InvoiceId::from_uuid),
+        invoice: row
+            .try_get::<_, Option<Uuid>>("invoice_id")?
+            .map(InvoiceId::from_uuid),
         deliveries: row.try_get("deliveries")?,
         standing,
     })

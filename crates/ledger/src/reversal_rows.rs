@@ -81,7 +81,10 @@ pub(crate) async fn lock(
     rows.iter().map(reversal).collect()
 }
 
-pub(crate) async fn write(transaction: &Transaction<'_>, rows: &[Reversal]) -> Result<(), LedgerError> {
+pub(crate) async fn write(
+    transaction: &Transaction<'_>,
+    rows: &[Reversal],
+) -> Result<(), LedgerError> {
     for row in rows {
         let amount = row.amount.map(|money| money.amount());
         let currency = row.amount.map(|money| money.currency().as_str().to_owned());
@@ -148,19 +151,49 @@ pub(crate) async fn follow(
     consequence: &Consequence,
 ) -> Result<Followed, LedgerError> {
     match consequence {
-        Consequence::CreditNote { payment, reversal, amount, event } => {
+        Consequence::CreditNote {
+            payment,
+            reversal,
+            amount,
+            event,
+        } => {
             let row = transaction
-                .query_opt(CREDIT, &[&Uuid::now_v7(), &payment.uuid(), amount, reversal, &event.uuid()])
+                .query_opt(
+                    CREDIT,
+                    &[
+                        &Uuid::now_v7(),
+                        &payment.uuid(),
+                        amount,
+                        reversal,
+                        &event.uuid(),
+                    ],
+                )
                 .await?;
-            let Some(row) = row else { return Ok(Followed::Quietly) };
+            let Some(row) = row else {
+                return Ok(Followed::Quietly);
+            };
             let sale_is_filed: bool = row.try_get(1)?;
             let device = DeviceId::from_uuid(row.try_get(0)?);
-            Ok(if sale_is_filed { Followed::Wake(device) } else { Followed::Quietly })
+            Ok(if sale_is_filed {
+                Followed::Wake(device)
+            } else {
+                Followed::Quietly
+            })
         }
-        Consequence::Withdraw { payment, reversal, event } => {
-            transaction.execute(WITHDRAW, &[reversal, &event.uuid()]).await?;
+        Consequence::Withdraw {
+            payment,
+            reversal,
+            event,
+        } => {
+            transaction
+                .execute(WITHDRAW, &[reversal, &event.uuid()])
+                .await?;
             let row = transaction.query_one(STILL_CREDITED, &[reversal]).await?;
-            Ok(if row.try_get(0)? { Followed::Flagged(*payment) } else { Followed::Quietly })
+            Ok(if row.try_get(0)? {
+                Followed::Flagged(*payment)
+            } else {
+                Followed::Quietly
+            })
         }
     }
 }
@@ -170,12 +203,19 @@ pub(crate) async fn flag_payment(
     payment: PaymentId,
     reason: &str,
 ) -> Result<(), LedgerError> {
-    transaction.execute(FLAG_PAYMENT, &[&payment.uuid(), &reason]).await.map(drop)
+    transaction
+        .execute(FLAG_PAYMENT, &[&payment.uuid(), &reason])
+        .await
+        .map(drop)
 }
 
 fn reversal(row: &Row) -> Result<Reversal, LedgerError> {
     let id: Uuid = row.try_get("id")?;
-    let unreadable = |column| LedgerError::Stored { table: "reversals", column, row: id.to_string() };
+    let unreadable = |column| LedgerError::Stored {
+        table: "reversals",
+        column,
+        row: id.to_string(),
+    };
     let state: &str = row.try_get("state")?;
     let provider: &str = row.try_get("provider")?;
     Ok(Reversal {
@@ -190,7 +230,9 @@ fn reversal(row: &Row) -> Result<Reversal, LedgerError> {
             .find(|known| known.as_str() == state)
             .ok_or_else(|| unreadable("state"))?,
         credited: row.try_get("credited")?,
-        payment: row.try_get::<_, Option<Uuid>>("payment_id")?.map(PaymentId::from_uuid),
+        payment: row
+            .try_get::<_, Option<Uuid>>("payment_id")?
+            .map(PaymentId::from_uuid),
         event: EventId::from_uuid(row.try_get("event_id")?),
         occurred_at: row.try_get("occurred_at")?,
         stored: Stored::AsItIs,

@@ -48,8 +48,17 @@ pub(crate) enum ReversalState {
 /// What has to follow in the invoices.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Consequence {
-    CreditNote { payment: PaymentId, reversal: Uuid, amount: Decimal, event: EventId },
-    Withdraw { payment: PaymentId, reversal: Uuid, event: EventId },
+    CreditNote {
+        payment: PaymentId,
+        reversal: Uuid,
+        amount: Decimal,
+        event: EventId,
+    },
+    Withdraw {
+        payment: PaymentId,
+        reversal: Uuid,
+        event: EventId,
+    },
 }
 
 impl Consequence {
@@ -76,8 +85,14 @@ const OTHER_SALE: &str = "another message names another sale for one reversal";
 pub(crate) const CAME_BACK: &str = "money that had gone back came back after it was credited";
 
 impl ReversalState {
-    pub(crate) const ALL: [Self; 6] =
-        [Self::Announced, Self::Failed, Self::Waiting, Self::Applied, Self::Excess, Self::Undone];
+    pub(crate) const ALL: [Self; 6] = [
+        Self::Announced,
+        Self::Failed,
+        Self::Waiting,
+        Self::Applied,
+        Self::Excess,
+        Self::Undone,
+    ];
 
     pub(crate) fn as_str(self) -> &'static str {
         match self {
@@ -157,7 +172,10 @@ impl Reversals {
         };
         let contradiction = if row.of_money_key != report.of_money_key {
             Some(OTHER_SALE)
-        } else if told.money_went_back() && row.state.money_went_back() && row.amount != report.amount {
+        } else if told.money_went_back()
+            && row.state.money_went_back()
+            && row.amount != report.amount
+        {
             Some(OTHER_AMOUNT)
         } else {
             None
@@ -175,8 +193,15 @@ impl Reversals {
         if row.state == ReversalState::Applied
             && let Some(payment) = row.payment
         {
-            self.consequences.push(Consequence::Withdraw { payment, reversal: row.id, event });
-            if books.get(payment).is_some_and(|payment| payment.state == PaymentState::Reversed) {
+            self.consequences.push(Consequence::Withdraw {
+                payment,
+                reversal: row.id,
+                event,
+            });
+            if books
+                .get(payment)
+                .is_some_and(|payment| payment.state == PaymentState::Reversed)
+            {
                 // Nothing un-reverses a payment (protocol C7).
                 self.flagged.push(event);
                 books.flag(payment, CAME_BACK, event);
@@ -194,7 +219,8 @@ impl Reversals {
     pub(crate) fn apply(&mut self, books: &mut Books) {
         for at in 0..self.rows.len() {
             let row = &self.rows[at];
-            let Some(sale) = books.by_money_key(row.merchant, row.provider, &row.of_money_key) else {
+            let Some(sale) = books.by_money_key(row.merchant, row.provider, &row.of_money_key)
+            else {
                 continue;
             };
             let sale = sale.clone();
@@ -212,22 +238,38 @@ impl Reversals {
     fn apply_one(&mut self, at: usize, sale: &Payment, books: &mut Books) {
         let Some(total) = sale.amount else { return };
         let (event, reversal) = (self.rows[at].event, self.rows[at].id);
-        if self.rows[at].amount.is_some_and(|amount| amount.currency() != total.currency()) {
+        if self.rows[at]
+            .amount
+            .is_some_and(|amount| amount.currency() != total.currency())
+        {
             return self.set_aside(at, sale, OTHER_CURRENCY, books);
         }
-        let left = total.amount() - self.of(sale).filter_map(|row| row.credited).sum::<Decimal>();
+        let left = total.amount()
+            - self
+                .of(sale)
+                .filter_map(|row| row.credited)
+                .sum::<Decimal>();
         let wanted = self.rows[at].amount.map_or(left, |amount| amount.amount());
         if wanted > left || left.is_zero() {
             // What was named in parts, whatever fitted: a whole reversal beside parts of it is no excess.
             let parts = |row: &Reversal| row.amount.filter(|_| row.state.money_went_back());
-            let named: Decimal = self.of(sale).filter_map(parts).map(|amount| amount.amount()).sum();
+            let named: Decimal = self
+                .of(sale)
+                .filter_map(parts)
+                .map(|amount| amount.amount())
+                .sum();
             if named > total.amount() {
                 return self.set_aside(at, sale, TOO_MUCH, books);
             }
             return self.rows[at].change(ReversalState::Excess, None);
         }
         self.rows[at].change(ReversalState::Applied, Some(wanted));
-        self.consequences.push(Consequence::CreditNote { payment: sale.id, reversal, amount: wanted, event });
+        self.consequences.push(Consequence::CreditNote {
+            payment: sale.id,
+            reversal,
+            amount: wanted,
+            event,
+        });
         if wanted == left && sale.state == PaymentState::Success {
             books.reverse(sale.id, "all of the money went back", event);
         }

@@ -67,7 +67,10 @@ fn every_module_is_some_programs() {
     let listed = [INGRESS, LEDGER_WORKER, ETIMS_WORKER, REPLAY, ADMIN].concat();
     for module in ALL {
         let name = module[0].name;
-        assert!(listed.iter().any(|listed| listed[0].name == name), "no program runs the module of {name}");
+        assert!(
+            listed.iter().any(|listed| listed[0].name == name),
+            "no program runs the module of {name}"
+        );
     }
 }
 
@@ -85,13 +88,26 @@ async fn every_role_may_run_its_programs_statements() {
         ("risiti_replay", REPLAY),
         ("risiti_admin", ADMIN),
     ] {
-        client.batch_execute(&format!("SET ROLE {role}")).await.unwrap();
+        client
+            .batch_execute(&format!("SET ROLE {role}"))
+            .await
+            .unwrap();
         for statement in modules.iter().copied().flatten() {
-            let nulls = vec!["NULL"; client.prepare(statement.sql).await.unwrap().params().len()].join(", ");
-            let call = if nulls.is_empty() { String::new() } else { format!("({nulls})") };
-            let explain = format!("PREPARE s AS {}; EXPLAIN EXECUTE s{call}; DEALLOCATE s", statement.sql);
+            let nulls = vec!["NULL"; client.prepare(statement.sql).await.unwrap().params().len()]
+                .join(", ");
+            let call = if nulls.is_empty() {
+                String::new()
+            } else {
+                format!("({nulls})")
+            };
+            let explain = format!(
+                "PREPARE s AS {}; EXPLAIN EXECUTE s{call}; DEALLOCATE s",
+                statement.sql
+            );
             if let Err(error) = client.batch_execute(&explain).await {
-                let why = error.as_db_error().map_or("no answer", |error| error.message());
+                let why = error
+                    .as_db_error()
+                    .map_or("no answer", |error| error.message());
                 refused.push(format!("{role}: {}: {why}", statement.name));
                 client.batch_execute("DEALLOCATE ALL").await.unwrap();
             }
@@ -115,29 +131,64 @@ async fn no_role_may_rewrite_history_or_reach_what_it_does_not_need() {
             "INSERT INTO transitions (subject, subject_id, to_state, actor)
             VALUES ('payment', gen_random_uuid(), 'success', 'x')",
         ),
-        ("risiti_ledger_worker", "SELECT cmc_key_ciphertext FROM devices"),
-        ("risiti_ledger_worker", "SELECT ciphertext FROM provider_keys"),
-        ("risiti_etims_worker", "UPDATE payments SET state = 'success'"),
+        (
+            "risiti_ledger_worker",
+            "SELECT cmc_key_ciphertext FROM devices",
+        ),
+        (
+            "risiti_ledger_worker",
+            "SELECT ciphertext FROM provider_keys",
+        ),
+        (
+            "risiti_etims_worker",
+            "UPDATE payments SET state = 'success'",
+        ),
         ("risiti_etims_worker", "DELETE FROM transitions"),
         ("risiti_replay", "SELECT cmc_key_ciphertext FROM devices"),
         ("risiti_replay", "DELETE FROM dead_letters"),
         ("risiti_admin", "UPDATE invoices SET state = 'success'"),
         ("risiti_admin", "UPDATE payments SET state = 'success'"),
     ] {
-        client.batch_execute(&format!("SET ROLE {role}")).await.unwrap();
+        client
+            .batch_execute(&format!("SET ROLE {role}"))
+            .await
+            .unwrap();
         let error = client.batch_execute(statement).await.expect_err(statement);
-        assert_eq!(error.code().map(|code| code.code()), Some("42501"), "{role}: {statement}");
-        for view in ["report_events", "report_payments", "report_invoices", "report_transitions"] {
-            client.batch_execute(&format!("SELECT FROM {view}")).await.unwrap();
+        assert_eq!(
+            error.code().map(|code| code.code()),
+            Some("42501"),
+            "{role}: {statement}"
+        );
+        for view in [
+            "report_events",
+            "report_payments",
+            "report_invoices",
+            "report_transitions",
+        ] {
+            client
+                .batch_execute(&format!("SELECT FROM {view}"))
+                .await
+                .unwrap();
         }
     }
 }
 
-const ROLES: [&str; 5] =
-    ["risiti_ingress", "risiti_ledger_worker", "risiti_etims_worker", "risiti_replay", "risiti_admin"];
+const ROLES: [&str; 5] = [
+    "risiti_ingress",
+    "risiti_ledger_worker",
+    "risiti_etims_worker",
+    "risiti_replay",
+    "risiti_admin",
+];
 
 async fn lines(client: &tokio_postgres::Client, question: &str) -> Vec<String> {
-    client.query(question, &[]).await.unwrap().iter().map(|row| row.get(0)).collect()
+    client
+        .query(question, &[])
+        .await
+        .unwrap()
+        .iter()
+        .map(|row| row.get(0))
+        .collect()
 }
 
 /// Asked of the catalogue, so that a table added later is asked about as well.
@@ -165,13 +216,17 @@ async fn roles_own_nothing_truncate_nothing_and_leave_transitions_alone() {
         ),
     ] {
         let found = client
-            .query(&format!("SELECT r || ' ' || t.relname {tables} AND {condition}"), &[&roles])
+            .query(
+                &format!("SELECT r || ' ' || t.relname {tables} AND {condition}"),
+                &[&roles],
+            )
             .await
             .unwrap();
         let found: Vec<String> = found.iter().map(|row| row.get(0)).collect();
         assert!(found.is_empty(), "a role {what}: {found:?}");
     }
-    let reads = "SELECT relname::text FROM pg_class t WHERE relnamespace = current_schema()::regnamespace
+    let reads =
+        "SELECT relname::text FROM pg_class t WHERE relnamespace = current_schema()::regnamespace
         AND relkind = 'r' AND has_table_privilege('risiti_ingress', t.oid, 'SELECT') ORDER BY 1";
     let directory = [
         "credentials_canary",
@@ -182,7 +237,11 @@ async fn roles_own_nothing_truncate_nothing_and_leave_transitions_alone() {
         "short_codes",
         "webhook_secrets",
     ];
-    assert_eq!(lines(&client, reads).await, directory, "ingress reads the directory only");
+    assert_eq!(
+        lines(&client, reads).await,
+        directory,
+        "ingress reads the directory only"
+    );
     let makes = "SELECT r FROM unnest(ARRAY['risiti_ingress', 'risiti_ledger_worker', 'risiti_etims_worker',
         'risiti_replay', 'risiti_admin']) r WHERE has_schema_privilege(r, current_schema(), 'CREATE')";
     assert_eq!(lines(&client, makes).await, [""; 0]);
@@ -197,7 +256,9 @@ async fn a_login_of_its_own_cannot_step_out_of_its_role() {
     // Logins belong to the whole cluster: one of this test's own.
     let login = format!("login_{}", database.name());
     client
-        .batch_execute(&format!("CREATE ROLE {login} LOGIN PASSWORD 'x' IN ROLE risiti_ingress"))
+        .batch_execute(&format!(
+            "CREATE ROLE {login} LOGIN PASSWORD 'x' IN ROLE risiti_ingress"
+        ))
         .await
         .unwrap();
     let mut url: url::Url = database.url().parse().unwrap();
@@ -211,9 +272,13 @@ async fn a_login_of_its_own_cannot_step_out_of_its_role() {
     };
     let ledger = crate::Ledger::open(settings).unwrap();
     let loaded = ledger.directory().await;
-    let (own, driver) = crate::pool::connect(&url.as_str().into(), "risiti-test").await.unwrap();
+    let (own, driver) = crate::pool::connect(&url.as_str().into(), "risiti-test")
+        .await
+        .unwrap();
     let driver = tokio::spawn(driver);
-    own.batch_execute("SET ROLE risiti_ingress; RESET ROLE").await.unwrap();
+    own.batch_execute("SET ROLE risiti_ingress; RESET ROLE")
+        .await
+        .unwrap();
     let mut refused = Vec::new();
     for statement in [
         "SELECT FROM payments",
@@ -221,16 +286,31 @@ async fn a_login_of_its_own_cannot_step_out_of_its_role() {
         "UPDATE merchants SET name = 'x'",
         "DROP TABLE merchants",
     ] {
-        refused.push(own.batch_execute(statement).await.err().and_then(|error| error.code().cloned()));
+        refused.push(
+            own.batch_execute(statement)
+                .await
+                .err()
+                .and_then(|error| error.code().cloned()),
+        );
     }
     drop((own, ledger));
     driver.await.unwrap().ok();
-    risiti_testkit::eventually("the login is gone", std::time::Duration::from_secs(30), async || {
-        client.batch_execute(&format!("DROP ROLE {login}")).await.ok()
-    })
+    risiti_testkit::eventually(
+        "the login is gone",
+        std::time::Duration::from_secs(30),
+        async || {
+            client
+                .batch_execute(&format!("DROP ROLE {login}"))
+                .await
+                .ok()
+        },
+    )
     .await;
     loaded.unwrap();
-    let codes: Vec<_> = refused.iter().map(|code| code.as_ref().map(|code| code.code())).collect();
+    let codes: Vec<_> = refused
+        .iter()
+        .map(|code| code.as_ref().map(|code| code.code()))
+        .collect();
     assert_eq!(codes, [Some("42501"); 4]);
 }
 
@@ -248,7 +328,10 @@ async fn programs_work_under_their_role() {
         };
         let ledger = crate::Ledger::open(settings).unwrap();
         let connection = ledger.connection().await.unwrap();
-        let statement = Statement { name: "CURRENT_ROLE", sql: "SELECT current_user::text" };
+        let statement = Statement {
+            name: "CURRENT_ROLE",
+            sql: "SELECT current_user::text",
+        };
         let row = connection.query_one(statement, &[]).await.unwrap();
         assert_eq!(row.get::<_, &str>(0), role);
     }

@@ -84,7 +84,11 @@ mod tests {
         let client = database.connect().await;
         for statement in ALL.iter().copied().flatten() {
             if let Err(error) = client.prepare(statement.sql).await {
-                panic!("{}: {}", statement.name, error.as_db_error().map_or("no answer", |e| e.message()));
+                panic!(
+                    "{}: {}",
+                    statement.name,
+                    error.as_db_error().map_or("no answer", |e| e.message())
+                );
             }
         }
     }
@@ -98,12 +102,16 @@ mod tests {
             let path = entry.unwrap().path();
             let text = std::fs::read_to_string(&path).unwrap_or_default();
             if text.lines().any(|line| line.starts_with("statements! {")) {
-                declaring.push(format!("risiti_ledger::{}::", path.file_stem().unwrap().to_str().unwrap()));
+                declaring.push(format!(
+                    "risiti_ledger::{}::",
+                    path.file_stem().unwrap().to_str().unwrap()
+                ));
             }
         }
         for module in &declaring {
             assert!(
-                ALL.iter().any(|list| list[0].name.starts_with(module.as_str())),
+                ALL.iter()
+                    .any(|list| list[0].name.starts_with(module.as_str())),
                 "{module} is not in statements::ALL"
             );
         }

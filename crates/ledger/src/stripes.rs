@@ -33,7 +33,9 @@ pub(crate) struct Stripes(BTreeMap<i32, bool>);
 
 impl Stripes {
     pub(crate) fn share(&mut self, merchant: MerchantId, provider: Provider, key: &str) {
-        self.0.entry(stripe(merchant, provider, key)).or_insert(false);
+        self.0
+            .entry(stripe(merchant, provider, key))
+            .or_insert(false);
     }
 
     pub(crate) fn take(&mut self, merchant: MerchantId, provider: Provider, key: &str) {
@@ -47,7 +49,10 @@ impl Stripes {
         }
         let stripes: Vec<i32> = self.0.keys().copied().collect();
         let alone: Vec<bool> = self.0.values().copied().collect();
-        transaction.query(LOCK, &[&SPACE, &stripes, &alone]).await.map(drop)
+        transaction
+            .query(LOCK, &[&SPACE, &stripes, &alone])
+            .await
+            .map(drop)
     }
 }
 

@@ -134,13 +134,27 @@ impl Ledger {
         let (device, id) = (claim.device.uuid(), invoice.uuid());
         let connection = self.connection().await?;
         let row = connection
-            .query_opt(BEGIN, &[&device, &claim.claim_id, &id, &invoice_no, &body, &first_sent_at])
+            .query_opt(
+                BEGIN,
+                &[
+                    &device,
+                    &claim.claim_id,
+                    &id,
+                    &invoice_no,
+                    &body,
+                    &first_sent_at,
+                ],
+            )
             .await?;
         row.map(|row| Ok(row.try_get(0)?)).transpose()
     }
 
     /// False when the claim is gone and nothing was written.
-    pub async fn send_answered(&self, claim: &Claim, answer: &AnsweredSend<'_>) -> Result<bool, LedgerError> {
+    pub async fn send_answered(
+        &self,
+        claim: &Claim,
+        answer: &AnsweredSend<'_>,
+    ) -> Result<bool, LedgerError> {
         let connection = self.connection().await?;
         let lanes = connection
             .execute(
@@ -174,7 +188,11 @@ impl Ledger {
         submission: Option<i64>,
         receipt: &StoredReceipt,
     ) -> Result<bool, LedgerError> {
-        let because = if submission.is_some() { "accepted by KRA" } else { "found at KRA by its number" };
+        let because = if submission.is_some() {
+            "accepted by KRA"
+        } else {
+            "found at KRA by its number"
+        };
         let connection = self.connection().await?;
         let lanes = connection
             .execute(

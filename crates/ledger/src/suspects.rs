@@ -22,17 +22,29 @@ impl Ledger {
     /// Writes a try down, for good, and says the how manieth it is. `id` is the event's, or the message's
     /// where its headers cannot be read.
     pub async fn begin_suspect_try(&self, id: Uuid) -> Result<u32, LedgerError> {
-        let row = self.connection().await?.query_one(BEGIN_TRY, &[&id]).await?;
+        let row = self
+            .connection()
+            .await?
+            .query_one(BEGIN_TRY, &[&id])
+            .await?;
         Ok(row.try_get::<_, i32>(0)?.unsigned_abs())
     }
 
     /// For a try that ended through no fault of the message.
     pub async fn forget_suspect_try(&self, id: Uuid) -> Result<(), LedgerError> {
-        self.connection().await?.execute(FORGET_TRY, &[&id]).await.map(drop)
+        self.connection()
+            .await?
+            .execute(FORGET_TRY, &[&id])
+            .await
+            .map(drop)
     }
 
     /// The message was recorded, or set aside as poison.
     pub async fn close_suspect(&self, id: Uuid) -> Result<(), LedgerError> {
-        self.connection().await?.execute(CLOSE, &[&id]).await.map(drop)
+        self.connection()
+            .await?
+            .execute(CLOSE, &[&id])
+            .await
+            .map(drop)
     }
 }

@@ -30,10 +30,16 @@ impl Wish {
     /// would verify nobody, or fail where a server has the certificate its package made up.
     pub(crate) fn read(url: &str) -> Self {
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
-        let mut wish = Self { url: String::new(), demanded: false, root: None };
+        let mut wish = Self {
+            url: String::new(),
+            demanded: false,
+            root: None,
+        };
         let mut rest = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
-            let (key, value) = url::form_urlencoded::parse(pair.as_bytes()).next().unwrap_or_default();
+            let (key, value) = url::form_urlencoded::parse(pair.as_bytes())
+                .next()
+                .unwrap_or_default();
             match (&*key, &*value) {
                 ("sslmode", "require" | "verify-ca" | "verify-full") => wish.demanded = true,
                 ("sslmode", "prefer" | "disable") => {}
@@ -42,7 +48,11 @@ impl Wish {
                 _ => rest.push(pair),
             }
         }
-        rest.push(if wish.demanded { "sslmode=require" } else { "sslmode=disable" });
+        rest.push(if wish.demanded {
+            "sslmode=require"
+        } else {
+            "sslmode=disable"
+        });
         wish.url = format!("{base}?{}", rest.join("&"));
         wish
     }
@@ -57,14 +67,19 @@ impl Wish {
         let config = ClientConfig::builder_with_provider(provider)
             .with_safe_default_protocol_versions()
             .map_err(|error| LedgerError::Setting(error.to_string()))?;
-        Ok(MakeRustlsConnect::new(config.with_root_certificates(roots).with_no_client_auth()))
+        Ok(MakeRustlsConnect::new(
+            config.with_root_certificates(roots).with_no_client_auth(),
+        ))
     }
 }
 
 fn from_file(file: &Path) -> Result<RootCertStore, LedgerError> {
-    let certificates = CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
-    let certificates = certificates.map_err(|error| bad_root(&format!("{}: {error}", file.display())))?;
-    trusted(certificates).ok_or_else(|| bad_root(&format!("{}: holds no certificate in PEM", file.display())))
+    let certificates =
+        CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
+    let certificates =
+        certificates.map_err(|error| bad_root(&format!("{}: {error}", file.display())))?;
+    trusted(certificates)
+        .ok_or_else(|| bad_root(&format!("{}: holds no certificate in PEM", file.display())))
 }
 
 fn bad_root(problem: &str) -> LedgerError {
@@ -75,7 +90,8 @@ fn bad_root(problem: &str) -> LedgerError {
 fn from_platform() -> Result<RootCertStore, LedgerError> {
     trusted(rustls_native_certs::load_native_certs().certs).ok_or_else(|| {
         LedgerError::Setting(
-            "TLS is demanded and no trusted roots are installed: see sslrootcert, SSL_CERT_FILE".into(),
+            "TLS is demanded and no trusted roots are installed: see sslrootcert, SSL_CERT_FILE"
+                .into(),
         )
     })
 }
@@ -97,8 +113,16 @@ mod tests {
             ("?sslmode=disable", false, "?sslmode=disable"),
             ("?sslmode=prefer", false, "?sslmode=disable"),
             ("?sslmode=require", true, "?sslmode=require"),
-            ("?sslmode=verify-ca&connect_timeout=3", true, "?connect_timeout=3&sslmode=require"),
-            ("?options=-c%20a%3Db&sslmode=verify-full", true, "?options=-c%20a%3Db&sslmode=require"),
+            (
+                "?sslmode=verify-ca&connect_timeout=3",
+                true,
+                "?connect_timeout=3&sslmode=require",
+            ),
+            (
+                "?options=-c%20a%3Db&sslmode=verify-full",
+                true,
+                "?options=-c%20a%3Db&sslmode=require",
+            ),
             ("?%73slmode=verify-full", true, "?sslmode=require"),
         ] {
             let wish = Wish::read(&format!("postgres://u:p@h/db{query}"));
@@ -123,11 +147,18 @@ mod tests {
         let empty = folder.path().join("empty.pem");
         std::fs::write(&empty, "").unwrap();
         for file in [folder.path().join("nowhere.pem"), empty] {
-            let url = format!("postgres://u:hunter2@h/db?sslmode=require&sslrootcert={}", file.display());
+            let url = format!(
+                "postgres://u:hunter2@h/db?sslmode=require&sslrootcert={}",
+                file.display()
+            );
             let error = Wish::read(&url).connector().err().unwrap();
             assert!(error.to_string().contains("sslrootcert"), "{error}");
             assert!(!format!("{error} {error:?}").contains("hunter2"));
         }
-        assert!(Wish::read("postgres://h/db?sslmode=require&sslrootcert=system").root.is_none());
+        assert!(
+            Wish::read("postgres://h/db?sslmode=require&sslrootcert=system")
+                .root
+                .is_none()
+        );
     }
 }

@@ -26,13 +26,23 @@ impl Ledger {
     /// Of these lanes, those that need a token now; each is marked as having one, so publish it. A lane
     /// that another transaction is writing to is left to the wake loop.
     pub async fn mark_tokens(&self, lanes: &[DeviceId]) -> Result<Vec<DeviceId>, LedgerError> {
-        let rows = self.connection().await?.query(MARK, &[&uuids(lanes)]).await?;
-        rows.iter().map(|row| Ok(DeviceId::from_uuid(row.try_get(0)?))).collect()
+        let rows = self
+            .connection()
+            .await?
+            .query(MARK, &[&uuids(lanes)])
+            .await?;
+        rows.iter()
+            .map(|row| Ok(DeviceId::from_uuid(row.try_get(0)?)))
+            .collect()
     }
 
     /// Takes the mark back where publishing failed, so that the wake loop publishes within a second.
     pub async fn unmark_tokens(&self, lanes: &[DeviceId]) -> Result<(), LedgerError> {
-        self.connection().await?.execute(UNMARK, &[&uuids(lanes)]).await.map(drop)
+        self.connection()
+            .await?
+            .execute(UNMARK, &[&uuids(lanes)])
+            .await
+            .map(drop)
     }
 }
 

@@ -42,13 +42,21 @@ pub enum VaultError {
 impl Vault {
     /// Both keys are 32 bytes in base64.
     pub fn new(key: &SecretString, old: Option<&SecretString>) -> Result<Self, VaultError> {
-        Ok(Self { current: cipher(key)?, old: old.map(cipher).transpose()? })
+        Ok(Self {
+            current: cipher(key)?,
+            old: old.map(cipher).transpose()?,
+        })
     }
 
     pub fn seal(&self, place: Place, secret: &SecretString) -> Result<Vec<u8>, VaultError> {
         let mut nonce = [0; NONCE_BYTES];
-        OsRng.try_fill_bytes(&mut nonce).map_err(|_| VaultError::Random)?;
-        let payload = Payload { msg: secret.expose_secret().as_bytes(), aad: &place.bytes() };
+        OsRng
+            .try_fill_bytes(&mut nonce)
+            .map_err(|_| VaultError::Random)?;
+        let payload = Payload {
+            msg: secret.expose_secret().as_bytes(),
+            aad: &place.bytes(),
+        };
         let sealed = self.current.encrypt(XNonce::from_slice(&nonce), payload);
         let sealed = sealed.map_err(|_| VaultError::Sealed(place.column))?;
         Ok([&[FORMAT], &nonce[..], &sealed[..]].concat())
@@ -65,7 +73,9 @@ impl Vault {
 
 impl std::fmt::Debug for Vault {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Vault").field("old", &self.old.is_some()).finish_non_exhaustive()
+        f.debug_struct("Vault")
+            .field("old", &self.old.is_some())
+            .finish_non_exhaustive()
     }
 }
 
@@ -77,7 +87,9 @@ impl Place {
 }
 
 fn cipher(key: &SecretString) -> Result<XChaCha20Poly1305, VaultError> {
-    let bytes = BASE64_STANDARD.decode(key.expose_secret().trim()).map_err(|_| VaultError::Key)?;
+    let bytes = BASE64_STANDARD
+        .decode(key.expose_secret().trim())
+        .map_err(|_| VaultError::Key)?;
     XChaCha20Poly1305::new_from_slice(&bytes).map_err(|_| VaultError::Key)
 }
 
@@ -87,7 +99,10 @@ fn open(key: &XChaCha20Poly1305, place: Place, ciphertext: &[u8]) -> Option<Secr
         return None;
     }
     let (nonce, sealed) = rest.split_at(NONCE_BYTES);
-    let payload = Payload { msg: sealed, aad: &place.bytes() };
+    let payload = Payload {
+        msg: sealed,
+        aad: &place.bytes(),
+    };
     let plain = key.decrypt(XNonce::from_slice(nonce), payload).ok()?;
     String::from_utf8(plain).ok().map(SecretString::from)
 }
@@ -97,7 +112,10 @@ mod tests {
     use super::*;
     use proptest::prelude::*;
 
-    const HERE: Place = Place { column: "provider_keys.ciphertext", row: Uuid::from_u128(1) };
+    const HERE: Place = Place {
+        column: "provider_keys.ciphertext",
+        row: Uuid::from_u128(1),
+    };
 
     fn key(byte: u8) -> SecretString {
         BASE64_STANDARD.encode([byte; 32]).into()
@@ -110,8 +128,14 @@ mod tests {
     #[test]
     fn what_was_sealed_opens_with_the_same_key_only() {
         let sealed = vault(1).seal(HERE, &"sk_live_1".into()).unwrap();
-        assert_eq!(vault(1).open(HERE, &sealed).unwrap().expose_secret(), "sk_live_1");
-        assert_eq!(vault(2).open(HERE, &sealed).unwrap_err(), VaultError::Sealed(HERE.column));
+        assert_eq!(
+            vault(1).open(HERE, &sealed).unwrap().expose_secret(),
+            "sk_live_1"
+        );
+        assert_eq!(
+            vault(2).open(HERE, &sealed).unwrap_err(),
+            VaultError::Sealed(HERE.column)
+        );
     }
 
     #[test]
@@ -128,8 +152,14 @@ mod tests {
     fn a_ciphertext_moved_elsewhere_does_not_open() {
         let sealed = vault(1).seal(HERE, &"s".into()).unwrap();
         for place in [
-            Place { row: Uuid::from_u128(2), ..HERE },
-            Place { column: "devices.cmc_key_ciphertext", ..HERE },
+            Place {
+                row: Uuid::from_u128(2),
+                ..HERE
+            },
+            Place {
+                column: "devices.cmc_key_ciphertext",
+                ..HERE
+            },
         ] {
             assert!(vault(1).open(place, &sealed).is_err());
         }
@@ -138,7 +168,10 @@ mod tests {
     #[test]
     fn the_same_secret_never_looks_the_same() {
         let vault = vault(1);
-        assert_ne!(vault.seal(HERE, &"s".into()).unwrap(), vault.seal(HERE, &"s".into()).unwrap());
+        assert_ne!(
+            vault.seal(HERE, &"s".into()).unwrap(),
+            vault.seal(HERE, &"s".into()).unwrap()
+        );
     }
 
     #[test]

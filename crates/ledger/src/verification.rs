@@ -35,7 +35,11 @@ impl Ledger {
 
     /// The number KRA expects next, while the lane has nothing under way.
     pub async fn next_number(&self, claim: &Claim) -> Result<i64, ManageError> {
-        let row = self.connection().await?.query_opt(NEXT_NUMBER, &[&claim.device.uuid()]).await?;
+        let row = self
+            .connection()
+            .await?
+            .query_opt(NEXT_NUMBER, &[&claim.device.uuid()])
+            .await?;
         let row = row.ok_or(ManageError::LaneUnsettled)?;
         Ok(row.try_get(0).map_err(LedgerError::from)?)
     }
@@ -44,23 +48,42 @@ impl Ledger {
     ///
     /// # Errors
     /// [`ManageError::LaneBusy`] when the claim is gone or the number is not the next one; nothing is written.
-    pub async fn number_used(&self, claim: &Claim, number: i64, by: &ByHand) -> Result<(), ManageError> {
+    pub async fn number_used(
+        &self,
+        claim: &Claim,
+        number: i64,
+        by: &ByHand,
+    ) -> Result<(), ManageError> {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
         let device = claim.device.uuid();
-        let held = transaction.execute(HOLD, &[&device, &claim.claim_id]).await?;
-        let passed = transaction.execute(NUMBER_PASS, &[&device, &number, &by.operator]).await?;
+        let held = transaction
+            .execute(HOLD, &[&device, &claim.claim_id])
+            .await?;
+        let passed = transaction
+            .execute(NUMBER_PASS, &[&device, &number, &by.operator])
+            .await?;
         if held != 1 || passed != 1 {
             return Err(ManageError::LaneBusy);
         }
-        transaction.execute(NUMBER_FOREIGN, &[&device, &number, &by.operator, &by.reason]).await?;
+        transaction
+            .execute(
+                NUMBER_FOREIGN,
+                &[&device, &number, &by.operator, &by.reason],
+            )
+            .await?;
         let subject = serde_json::json!({ "device_id": device, "invoice_no": number });
-        transaction.record_action("device verify", by, subject).await?;
+        transaction
+            .record_action("device verify", by, subject)
+            .await?;
         Ok(transaction.commit().await?)
     }
 
     pub async fn end_verification(&self, claim: &Claim) -> Result<(), LedgerError> {
         let connection = self.connection().await?;
-        connection.execute(LET_GO, &[&claim.device.uuid(), &claim.claim_id]).await.map(drop)
+        connection
+            .execute(LET_GO, &[&claim.device.uuid(), &claim.claim_id])
+            .await
+            .map(drop)
     }
 }

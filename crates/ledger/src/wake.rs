@@ -46,8 +46,14 @@ statements! {
 impl Ledger {
     /// Lanes that need a token, at most a thousand. Each is marked as having one, so publish it.
     pub async fn wake_lanes(&self, queue_is_empty: bool) -> Result<Vec<DeviceId>, LedgerError> {
-        let rows = self.connection().await?.query(WAKE, &[&queue_is_empty]).await?;
-        rows.iter().map(|row| Ok(DeviceId::from_uuid(row.try_get(0)?))).collect()
+        let rows = self
+            .connection()
+            .await?
+            .query(WAKE, &[&queue_is_empty])
+            .await?;
+        rows.iter()
+            .map(|row| Ok(DeviceId::from_uuid(row.try_get(0)?)))
+            .collect()
     }
 }
 
@@ -81,7 +87,12 @@ mod tests {
         let url = secrecy::SecretString::from(database.url());
         crate::migrate(&url).await.unwrap();
         database.connect().await.batch_execute(LANES).await.unwrap();
-        let settings = DatabaseSettings { url, pool_size: 1, role: None, application_name: "test" };
+        let settings = DatabaseSettings {
+            url,
+            pool_size: 1,
+            role: None,
+            application_name: "test",
+        };
         let ledger = Ledger::open(settings).unwrap();
         assert_eq!(ledger.wake_lanes(false).await.unwrap().len(), 1_000);
         assert_eq!(ledger.wake_lanes(false).await.unwrap().len(), 1);

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use risiti_ledger::{DatabaseSettings, DirectoryView, KeyCheck, Ledger, NewAccount, Vault, watch_directory};
+use risiti_ledger::{
+    DatabaseSettings, DirectoryView, KeyCheck, Ledger, NewAccount, Vault, watch_directory,
+};
 use risiti_testkit::{Link, TestDatabase};
 use secrecy::ExposeSecret as _;
 use tokio::sync::watch;
@@ -14,12 +16,22 @@ const NEVER: Duration = Duration::from_secs(3600);
 
 fn ledger(url: &str) -> Ledger {
     let role = Some("risiti_ingress");
-    let settings = DatabaseSettings { url: url.into(), pool_size: 2, role, application_name: "test" };
+    let settings = DatabaseSettings {
+        url: url.into(),
+        pool_size: 2,
+        role,
+        application_name: "test",
+    };
     Ledger::open(settings).expect("a test's settings")
 }
 
 fn admin(url: &str) -> Ledger {
-    let settings = DatabaseSettings { url: url.into(), pool_size: 2, role: None, application_name: "test" };
+    let settings = DatabaseSettings {
+        url: url.into(),
+        pool_size: 2,
+        role: None,
+        application_name: "test",
+    };
     Ledger::open(settings).expect("a test's settings")
 }
 
@@ -30,7 +42,9 @@ fn vault(byte: char) -> Vault {
 
 async fn migrated() -> TestDatabase {
     let database = TestDatabase::create().await;
-    risiti_ledger::migrate(&database.url().into()).await.expect("the schema");
+    risiti_ledger::migrate(&database.url().into())
+        .await
+        .expect("the schema");
     database
 }
 
@@ -40,11 +54,16 @@ async fn seen(
     condition: impl FnMut(&DirectoryView) -> bool,
 ) -> DirectoryView {
     let found = tokio::time::timeout(BOUND, view.wait_for(condition)).await;
-    found.unwrap_or_else(|_| panic!("never saw {what}")).expect("the watcher lives").clone()
+    found
+        .unwrap_or_else(|_| panic!("never saw {what}"))
+        .expect("the watcher lives")
+        .clone()
 }
 
 fn has(view: &DirectoryView, slug: &str) -> bool {
-    view.directory.as_ref().is_some_and(|directory| directory.by_slug(slug).is_some())
+    view.directory
+        .as_ref()
+        .is_some_and(|directory| directory.by_slug(slug).is_some())
 }
 
 #[tokio::test]
@@ -52,25 +71,45 @@ async fn changes_arrive_by_notification() {
     let database = migrated().await;
     let admin = admin(database.url());
     let mut view = watch_directory(ledger(database.url()), NEVER, CancellationToken::new());
-    seen(&mut view, "the empty directory", |view| view.fresh && view.directory.is_some()).await;
+    seen(&mut view, "the empty directory", |view| {
+        view.fresh && view.directory.is_some()
+    })
+    .await;
 
     let (_, secret) = admin.create_merchant("acme", "Acme").await.unwrap();
     let now = seen(&mut view, "the merchant", |view| has(view, "acme")).await;
     let directory = now.directory.unwrap();
-    assert_eq!(directory.by_secret(secret.expose_secret()).unwrap().slug, "acme");
+    assert_eq!(
+        directory.by_secret(secret.expose_secret()).unwrap().slug,
+        "acme"
+    );
     assert_eq!(directory.prove_key(&vault('A')), KeyCheck::NothingSealedYet);
 
-    let paystack = NewAccount::Paystack { key: "sk_live_1".into() };
-    admin.add_account("acme", &paystack, Some(&vault('A'))).await.unwrap();
+    let paystack = NewAccount::Paystack {
+        key: "sk_live_1".into(),
+    };
+    admin
+        .add_account("acme", &paystack, Some(&vault('A')))
+        .await
+        .unwrap();
     let with_key = |view: &DirectoryView| {
-        let merchant = view.directory.as_ref().and_then(|directory| directory.by_slug("acme"));
+        let merchant = view
+            .directory
+            .as_ref()
+            .and_then(|directory| directory.by_slug("acme"));
         merchant.is_some_and(|merchant| merchant.paystack.is_some())
     };
     let now = seen(&mut view, "the signing key", with_key).await;
     let directory = now.directory.unwrap();
     assert_eq!(directory.prove_key(&vault('A')), KeyCheck::Right);
     assert_eq!(directory.prove_key(&vault('E')), KeyCheck::Wrong);
-    let key = &directory.by_slug("acme").unwrap().paystack.as_ref().unwrap().keys[0];
+    let key = &directory
+        .by_slug("acme")
+        .unwrap()
+        .paystack
+        .as_ref()
+        .unwrap()
+        .keys[0];
     assert_eq!(key.open(&vault('A')).unwrap().expose_secret(), "sk_live_1");
     assert_eq!(key.live, Some(true));
 
@@ -81,8 +120,13 @@ async fn changes_arrive_by_notification() {
     };
     admin.add_account("acme", &daraja, None).await.unwrap();
     let enforced = |view: &DirectoryView| {
-        let merchant = view.directory.as_ref().and_then(|directory| directory.by_slug("acme"));
-        merchant.and_then(|merchant| merchant.daraja.as_ref()).is_some_and(|daraja| daraja.enforce)
+        let merchant = view
+            .directory
+            .as_ref()
+            .and_then(|directory| directory.by_slug("acme"));
+        merchant
+            .and_then(|merchant| merchant.daraja.as_ref())
+            .is_some_and(|daraja| daraja.enforce)
     };
     let now = seen(&mut view, "the ranges", enforced).await;
     let directory = now.directory.unwrap();
@@ -91,7 +135,11 @@ async fn changes_arrive_by_notification() {
         (daraja.short_codes, daraja.allow_cidrs),
         (vec!["174379".to_owned()], vec!["196.201.0.0/16".to_owned()])
     );
-    assert!(!serde_json::to_string(&*directory).unwrap().contains("sk_live_1"));
+    assert!(
+        !serde_json::to_string(&*directory)
+            .unwrap()
+            .contains("sk_live_1")
+    );
 }
 
 #[tokio::test]
@@ -99,7 +147,10 @@ async fn a_rotated_secret_is_known_beside_the_old_one_until_the_overlap_ends() {
     let database = migrated().await;
     let admin = admin(database.url());
     let (_, old) = admin.create_merchant("acme", "Acme").await.unwrap();
-    let (new, until) = admin.rotate_path_secret("acme", Duration::from_secs(3600)).await.unwrap();
+    let (new, until) = admin
+        .rotate_path_secret("acme", Duration::from_secs(3600))
+        .await
+        .unwrap();
     let directory = ledger(database.url()).directory().await.unwrap();
     assert!(directory.by_secret(old.expose_secret()).is_some());
     assert!(directory.by_secret(new.expose_secret()).is_some());
@@ -115,7 +166,10 @@ async fn without_the_database_the_last_view_stays_and_says_that_it_is_not_fresh(
     admin.create_merchant("acme", "Acme").await.unwrap();
     let link = Link::to(database.url()).await;
     let mut view = watch_directory(ledger(link.url()), NEVER, CancellationToken::new());
-    seen(&mut view, "the merchant", |view| view.fresh && has(view, "acme")).await;
+    seen(&mut view, "the merchant", |view| {
+        view.fresh && has(view, "acme")
+    })
+    .await;
 
     link.cut();
     let stale = seen(&mut view, "the loss", |view| !view.fresh).await;
@@ -123,7 +177,10 @@ async fn without_the_database_the_last_view_stays_and_says_that_it_is_not_fresh(
     admin.create_merchant("later", "Later").await.unwrap();
 
     link.restore();
-    seen(&mut view, "what changed meanwhile", |view| view.fresh && has(view, "later")).await;
+    seen(&mut view, "what changed meanwhile", |view| {
+        view.fresh && has(view, "later")
+    })
+    .await;
 }
 
 #[tokio::test]
@@ -141,10 +198,16 @@ async fn a_notification_that_was_lost_is_made_up_for_by_the_timer() {
         .batch_execute("ALTER TABLE webhook_secrets DISABLE TRIGGER directory_changed")
         .await
         .unwrap();
-    let mut view =
-        watch_directory(ledger(database.url()), Duration::from_millis(50), CancellationToken::new());
+    let mut view = watch_directory(
+        ledger(database.url()),
+        Duration::from_millis(50),
+        CancellationToken::new(),
+    );
     seen(&mut view, "the empty directory", |view| view.fresh).await;
-    admin(database.url()).create_merchant("acme", "Acme").await.unwrap();
+    admin(database.url())
+        .create_merchant("acme", "Acme")
+        .await
+        .unwrap();
     seen(&mut view, "the merchant", |view| has(view, "acme")).await;
 }
 

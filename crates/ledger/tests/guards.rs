@@ -21,7 +21,9 @@ const BOOKS: &str = "
 
 async fn books() -> (TestDatabase, Client) {
     let database = TestDatabase::create().await;
-    risiti_ledger::migrate(&database.url().into()).await.expect("the schema");
+    risiti_ledger::migrate(&database.url().into())
+        .await
+        .expect("the schema");
     let client = database.connect().await;
     client.batch_execute(BOOKS).await.expect("the books");
     (database, client)
@@ -30,28 +32,48 @@ async fn books() -> (TestDatabase, Client) {
 /// Runs it in a transaction that is rolled back, and returns the SQLSTATE and constraint that refused it.
 async fn refusal(client: &Client, statements: &str) -> (String, String) {
     client.batch_execute("BEGIN").await.expect("a transaction");
-    let error = client.batch_execute(statements).await.expect_err(statements);
+    let error = client
+        .batch_execute(statements)
+        .await
+        .expect_err(statements);
     client.batch_execute("ROLLBACK").await.expect("a rollback");
     let error = error.as_db_error().expect("an answer of the server");
-    (error.code().code().to_owned(), error.constraint().unwrap_or_default().to_owned())
+    (
+        error.code().code().to_owned(),
+        error.constraint().unwrap_or_default().to_owned(),
+    )
 }
 
 async fn refused_by(client: &Client, constraint: &str, statements: &str) {
-    assert_eq!(refusal(client, statements).await.1, constraint, "{statements}");
+    assert_eq!(
+        refusal(client, statements).await.1,
+        constraint,
+        "{statements}"
+    );
 }
 
 #[tokio::test]
 async fn a_payment_moves_only_where_it_may() {
     let (_database, client) = books().await;
     for state in ["pending", "failed", "folded"] {
-        refused_by(&client, "payment_move_legal", &format!("UPDATE payments SET state = '{state}'")).await;
+        refused_by(
+            &client,
+            "payment_move_legal",
+            &format!("UPDATE payments SET state = '{state}'"),
+        )
+        .await;
     }
     let reversed = "UPDATE payments SET state = 'reversed';";
     for state in ["pending", "success", "failed", "folded"] {
         let back = format!("{reversed} UPDATE payments SET state = '{state}'");
         refused_by(&client, "payment_move_legal", &back).await;
     }
-    refused_by(&client, "money_key_set_once", "UPDATE payments SET money_key = 'QK2'").await;
+    refused_by(
+        &client,
+        "money_key_set_once",
+        "UPDATE payments SET money_key = 'QK2'",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -72,7 +94,12 @@ async fn no_payment_is_success_without_its_proof() {
         );
         refused_by(&client, "success_has_money_key", &insert).await;
     }
-    refused_by(&client, "settled_iff_money_moved", "UPDATE payments SET settled_at = NULL").await;
+    refused_by(
+        &client,
+        "settled_iff_money_moved",
+        "UPDATE payments SET settled_at = NULL",
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -86,7 +113,12 @@ async fn one_money_key_is_one_payment() {
 #[tokio::test]
 async fn an_invoice_moves_only_where_it_may() {
     let (_database, client) = books().await;
-    refused_by(&client, "invoice_move_legal", "UPDATE invoices SET state = 'dead'").await;
+    refused_by(
+        &client,
+        "invoice_move_legal",
+        "UPDATE invoices SET state = 'dead'",
+    )
+    .await;
     let sent = "UPDATE invoices SET state = 'submitting', invoice_no = 1;";
     refused_by(
         &client,
@@ -95,24 +127,47 @@ async fn an_invoice_moves_only_where_it_may() {
     )
     .await;
     let filed = format!("{sent} UPDATE invoices SET state = 'success', receipt_no = 7;");
-    for (state, number) in [("pending", "NULL"), ("submitting", "1"), ("dead", "NULL"), ("discarded", "NULL")]
-    {
+    for (state, number) in [
+        ("pending", "NULL"),
+        ("submitting", "1"),
+        ("dead", "NULL"),
+        ("discarded", "NULL"),
+    ] {
         let back = format!(
             "{filed} UPDATE invoices SET state = '{state}', invoice_no = {number}, receipt_no = NULL"
         );
         refused_by(&client, "invoice_move_legal", &back).await;
     }
-    refused_by(&client, "receipt_issued_once", &format!("{filed} UPDATE invoices SET receipt_no = 8")).await;
+    refused_by(
+        &client,
+        "receipt_issued_once",
+        &format!("{filed} UPDATE invoices SET receipt_no = 8"),
+    )
+    .await;
 }
 
 #[tokio::test]
 async fn a_number_and_a_receipt_are_there_exactly_when_they_should() {
     let (_database, client) = books().await;
-    refused_by(&client, "number_held_iff_out", "UPDATE invoices SET state = 'submitting'").await;
-    refused_by(&client, "number_held_iff_out", "UPDATE invoices SET invoice_no = 1").await;
+    refused_by(
+        &client,
+        "number_held_iff_out",
+        "UPDATE invoices SET state = 'submitting'",
+    )
+    .await;
+    refused_by(
+        &client,
+        "number_held_iff_out",
+        "UPDATE invoices SET invoice_no = 1",
+    )
+    .await;
     let sent = "UPDATE invoices SET state = 'submitting', invoice_no = 1;";
-    refused_by(&client, "success_has_receipt", &format!("{sent} UPDATE invoices SET state = 'success'"))
-        .await;
+    refused_by(
+        &client,
+        "success_has_receipt",
+        &format!("{sent} UPDATE invoices SET state = 'success'"),
+    )
+    .await;
     let second = "INSERT INTO invoices (id, payment_id, merchant_id, device_id, kind, amount, moved_by)
         SELECT gen_random_uuid(), payment_id, merchant_id, device_id, 'sale', 10, 'test' FROM invoices";
     refused_by(&client, "one_sale_per_payment", second).await;
@@ -132,8 +187,12 @@ async fn a_lane_sends_one_at_a_time_and_never_counts_back() {
     let used = "UPDATE lanes SET next_invoice_no = 5;
         INSERT INTO submissions (invoice_id, device_id, invoice_no, claim_id, body)
             SELECT id, device_id, 4, gen_random_uuid(), '' FROM invoices;";
-    refused_by(&client, "invoice_no_never_back", &format!("{used} UPDATE lanes SET next_invoice_no = 4"))
-        .await;
+    refused_by(
+        &client,
+        "invoice_no_never_back",
+        &format!("{used} UPDATE lanes SET next_invoice_no = 4"),
+    )
+    .await;
 }
 
 #[tokio::test]
@@ -155,8 +214,11 @@ async fn every_move_leaves_a_row_that_stays() {
     let texts: Vec<&str> = (0..4).map(|column| row.get(column)).collect();
     assert_eq!(texts, ["success", "reversed", "wanjiru", "refund"]);
 
-    for statement in ["UPDATE transitions SET actor = 'x'", "DELETE FROM transitions", "TRUNCATE transitions"]
-    {
+    for statement in [
+        "UPDATE transitions SET actor = 'x'",
+        "DELETE FROM transitions",
+        "TRUNCATE transitions",
+    ] {
         assert_eq!(refusal(&client, statement).await.0, "23001", "{statement}");
     }
 }
@@ -172,10 +234,22 @@ async fn an_event_is_evidence() {
         )
         .await
         .unwrap();
-    for change in ["body = 'others'", "delivery_key = 'l'", "provider = 'paystack'"] {
-        refused_by(&client, "event_is_evidence", &format!("UPDATE events SET {change}")).await;
+    for change in [
+        "body = 'others'",
+        "delivery_key = 'l'",
+        "provider = 'paystack'",
+    ] {
+        refused_by(
+            &client,
+            "event_is_evidence",
+            &format!("UPDATE events SET {change}"),
+        )
+        .await;
     }
-    client.batch_execute("UPDATE events SET duplicates = duplicates + 1").await.unwrap();
+    client
+        .batch_execute("UPDATE events SET duplicates = duplicates + 1")
+        .await
+        .unwrap();
 }
 
 #[tokio::test]

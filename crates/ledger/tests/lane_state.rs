@@ -1,5 +1,8 @@
 //! What the database says a lane is doing, and the transitions a halt leaves.
-#![expect(clippy::unwrap_used, reason = "a stage that cannot be set fails its test")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a stage that cannot be set fails its test"
+)]
 
 use risiti_testkit::TestDatabase;
 use tokio_postgres::Client;
@@ -8,7 +11,9 @@ const DEVICE: &str = "00000000-0000-7000-8000-000000000002";
 
 async fn lane() -> (TestDatabase, Client) {
     let database = TestDatabase::create().await;
-    risiti_ledger::migrate(&database.url().into()).await.unwrap();
+    risiti_ledger::migrate(&database.url().into())
+        .await
+        .unwrap();
     let client = database.connect().await;
     client
         .batch_execute(&format!(
@@ -25,7 +30,11 @@ async fn lane() -> (TestDatabase, Client) {
 }
 
 async fn state(client: &Client, halted: bool) -> String {
-    client.query_one(&format!("SELECT lane_state('{DEVICE}', {halted})"), &[]).await.unwrap().get(0)
+    client
+        .query_one(&format!("SELECT lane_state('{DEVICE}', {halted})"), &[])
+        .await
+        .unwrap()
+        .get(0)
 }
 
 #[tokio::test]
@@ -55,9 +64,15 @@ async fn a_halt_and_its_end_leave_who_why_and_the_states() {
         .unwrap();
     let question = "SELECT from_state, to_state, actor, reason FROM report_transitions WHERE subject = 'device' ORDER BY at";
     let rows = client.query(question, &[]).await.unwrap();
-    let told: Vec<[String; 4]> = rows.iter().map(|row| std::array::from_fn(|at| row.get(at))).collect();
+    let told: Vec<[String; 4]> = rows
+        .iter()
+        .map(|row| std::array::from_fn(|at| row.get(at)))
+        .collect();
     assert_eq!(
         told,
-        [["idle", "halted", "etims-worker", "key refused"], ["halted", "idle", "ops", "new key"]]
+        [
+            ["idle", "halted", "etims-worker", "key refused"],
+            ["halted", "idle", "ops", "new key"]
+        ]
     );
 }

@@ -4,7 +4,12 @@ use risiti_ledger::{DatabaseSettings, Ledger, LedgerError, migrate};
 use risiti_testkit::TestDatabase;
 
 fn ledger(url: &str) -> Ledger {
-    let settings = DatabaseSettings { url: url.into(), pool_size: 2, role: None, application_name: "test" };
+    let settings = DatabaseSettings {
+        url: url.into(),
+        pool_size: 2,
+        role: None,
+        application_name: "test",
+    };
     Ledger::open(settings).expect("a test's settings")
 }
 
@@ -13,7 +18,10 @@ async fn the_schema_is_missing_then_complete_then_left_alone() {
     let database = TestDatabase::create().await;
     let ledger = ledger(database.url());
     let error = ledger.check_schema().await.unwrap_err();
-    assert!(matches!(&error, LedgerError::Schema(text) if text.contains("risiti-admin migrate")), "{error}");
+    assert!(
+        matches!(&error, LedgerError::Schema(text) if text.contains("risiti-admin migrate")),
+        "{error}"
+    );
 
     let first = migrate(&database.url().into()).await.unwrap();
     assert_eq!(first.applied[0], "V1__directory");
@@ -74,7 +82,10 @@ async fn a_changed_or_unknown_migration_is_refused() {
         .unwrap();
     let error = ledger(database.url()).check_schema().await.unwrap_err();
     assert!(error.to_string().contains("other contents"), "{error}");
-    assert!(matches!(migrate(&database.url().into()).await, Err(LedgerError::Migration(_))));
+    assert!(matches!(
+        migrate(&database.url().into()).await,
+        Err(LedgerError::Migration(_))
+    ));
 }
 
 /// The roles may exist by now, made for another database: then this login may not take them.
@@ -94,9 +105,16 @@ async fn a_login_that_may_make_no_roles_migrates_with_a_warning() {
     url.set_password(Some("x")).unwrap();
     let report = migrate(&url.to_string().into()).await;
 
-    let removed =
-        format!("REASSIGN OWNED BY {login} TO CURRENT_USER; DROP OWNED BY {login}; DROP ROLE {login}");
+    let removed = format!(
+        "REASSIGN OWNED BY {login} TO CURRENT_USER; DROP OWNED BY {login}; DROP ROLE {login}"
+    );
     client.batch_execute(&removed).await.unwrap();
     let report = report.unwrap();
-    assert!(report.warnings.iter().any(|warning| warning.contains("risiti_ingress")), "{report:?}");
+    assert!(
+        report
+            .warnings
+            .iter()
+            .any(|warning| warning.contains("risiti_ingress")),
+        "{report:?}"
+    );
 }

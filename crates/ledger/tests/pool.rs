@@ -6,13 +6,21 @@ use risiti_ledger::{DatabaseSettings, Ledger};
 use risiti_testkit::{Link, TestDatabase, eventually};
 
 fn ledger(url: &str, role: Option<&'static str>) -> Ledger {
-    let settings = DatabaseSettings { url: url.into(), pool_size: 1, role, application_name: "risiti-test" };
+    let settings = DatabaseSettings {
+        url: url.into(),
+        pool_size: 1,
+        role,
+        application_name: "risiti-test",
+    };
     Ledger::open(settings).expect("a test's settings")
 }
 
 #[tokio::test]
 async fn a_server_that_is_not_there_is_transient_trouble() {
-    let error = ledger("postgres://u:p@127.0.0.1:1/d", None).check_writable().await.unwrap_err();
+    let error = ledger("postgres://u:p@127.0.0.1:1/d", None)
+        .check_writable()
+        .await
+        .unwrap_err();
     assert!(error.is_transient(), "{error}");
 }
 
@@ -21,7 +29,10 @@ async fn a_login_that_is_refused_is_transient_trouble_and_not_quoted() {
     let database = TestDatabase::create().await;
     let mut url: url::Url = database.url().parse().unwrap();
     url.set_path("/no_such_database_hunter2");
-    let error = ledger(url.as_ref(), None).check_writable().await.unwrap_err();
+    let error = ledger(url.as_ref(), None)
+        .check_writable()
+        .await
+        .unwrap_err();
     assert!(error.is_transient(), "{error:?}");
 }
 
@@ -32,18 +43,25 @@ async fn a_frozen_network_costs_one_deadline_and_the_connection() {
     let ledger = ledger(link.url(), None);
     ledger.check_writable().await.unwrap();
     link.freeze();
-    let error =
-        tokio::time::timeout(Duration::from_secs(60), ledger.check_writable()).await.unwrap().unwrap_err();
+    let error = tokio::time::timeout(Duration::from_secs(60), ledger.check_writable())
+        .await
+        .unwrap()
+        .unwrap_err();
     assert!(error.is_transient(), "{error}");
     link.restore();
     // The frozen connection was thrown away, so the only place in the pool is free for a new one.
-    eventually("an answer", Duration::from_secs(60), async || ledger.check_writable().await.ok()).await;
+    eventually("an answer", Duration::from_secs(60), async || {
+        ledger.check_writable().await.ok()
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn sessions_have_limits_a_name_and_the_programs_role() {
     let database = TestDatabase::create().await;
-    risiti_ledger::migrate(&database.url().into()).await.unwrap();
+    risiti_ledger::migrate(&database.url().into())
+        .await
+        .unwrap();
     let ledger = ledger(database.url(), Some("risiti_ingress"));
     ledger.check_schema().await.unwrap();
     let look = "SELECT application_name, pid FROM pg_stat_activity
@@ -61,25 +79,38 @@ async fn connections_that_the_server_cut_are_replaced() {
     let ledger = ledger(database.url(), None);
     ledger.check_writable().await.unwrap();
     database.cut_connections().await;
-    eventually("an answer", Duration::from_secs(30), async || ledger.check_writable().await.ok()).await;
+    eventually("an answer", Duration::from_secs(30), async || {
+        ledger.check_writable().await.ok()
+    })
+    .await;
 }
 
 #[tokio::test]
 async fn a_server_that_takes_no_writes_is_left() {
     let database = TestDatabase::create().await;
-    risiti_ledger::migrate(&database.url().into()).await.unwrap();
+    risiti_ledger::migrate(&database.url().into())
+        .await
+        .unwrap();
     let admin = database.connect().await;
     let read_only = async |on: bool| {
-        let statement =
-            format!("ALTER DATABASE {} SET default_transaction_read_only = {on}", database.name());
+        let statement = format!(
+            "ALTER DATABASE {} SET default_transaction_read_only = {on}",
+            database.name()
+        );
         // A session that was there before goes on as it was; whoever sets this back may write to do so.
         admin.batch_execute(&statement).await.unwrap();
     };
     let ledger = ledger(database.url(), None);
     read_only(true).await;
     let error = ledger.check_writable().await.unwrap_err();
-    assert!(error.is_transient() && error.to_string().contains("takes no writes"), "{error}");
-    ledger.create_merchant("acme", "Acme Ltd").await.unwrap_err();
+    assert!(
+        error.is_transient() && error.to_string().contains("takes no writes"),
+        "{error}"
+    );
+    ledger
+        .create_merchant("acme", "Acme Ltd")
+        .await
+        .unwrap_err();
     // Sessions keep what they began with, so only a new connection can write: as after a fail-over.
     read_only(false).await;
     ledger.create_merchant("acme", "Acme Ltd").await.unwrap();

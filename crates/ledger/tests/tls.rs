@@ -7,19 +7,30 @@ use risiti_testkit::{Authority, TestDatabase, TlsFront, eventually};
 use tokio_util::sync::CancellationToken;
 
 fn ledger(url: &str) -> Ledger {
-    let settings =
-        DatabaseSettings { url: url.into(), pool_size: 2, role: None, application_name: "risiti-test" };
+    let settings = DatabaseSettings {
+        url: url.into(),
+        pool_size: 2,
+        role: None,
+        application_name: "risiti-test",
+    };
     Ledger::open(settings).expect("a test's settings")
 }
 
 /// Of the front, demanded in that mode, with that root.
 fn url(front: &TlsFront, mode: &str, authority: &Authority) -> String {
-    format!("{}?sslmode={mode}&sslrootcert={}", front.url("postgres"), authority.root().display())
+    format!(
+        "{}?sslmode={mode}&sslrootcert={}",
+        front.url("postgres"),
+        authority.root().display()
+    )
 }
 
 fn chain(error: &dyn std::error::Error) -> String {
     let sources = std::iter::successors(Some(error), |error| error.source());
-    sources.map(ToString::to_string).collect::<Vec<_>>().join(": ")
+    sources
+        .map(ToString::to_string)
+        .collect::<Vec<_>>()
+        .join(": ")
 }
 
 #[tokio::test]
@@ -27,9 +38,14 @@ async fn pool_migrations_listener_and_lock_go_through_tls() {
     let (database, authority) = (TestDatabase::create().await, Authority::new());
     // The front hangs up on whoever does not ask for TLS first.
     let front = TlsFront::to(database.url(), &authority, "localhost").await;
-    risiti_ledger::migrate(&url(&front, "verify-full", &authority).as_str().into()).await.unwrap();
+    risiti_ledger::migrate(&url(&front, "verify-full", &authority).as_str().into())
+        .await
+        .unwrap();
     for mode in ["require", "verify-ca", "verify-full"] {
-        ledger(&url(&front, mode, &authority)).check_schema().await.unwrap();
+        ledger(&url(&front, mode, &authority))
+            .check_schema()
+            .await
+            .unwrap();
     }
     let ledger = ledger(&url(&front, "require", &authority));
     assert!(ledger.lock_replay().await.unwrap().is_some());
@@ -38,7 +54,11 @@ async fn pool_migrations_listener_and_lock_go_through_tls() {
     let mut views = watch_directory(ledger.clone(), Duration::from_secs(600), cancel.clone());
     views.wait_for(|view| view.fresh).await.unwrap();
     ledger.create_merchant("acme", "Acme Ltd").await.unwrap();
-    let told = views.wait_for(|view| view.directory.as_ref().is_some_and(|all| all.merchants().len() == 1));
+    let told = views.wait_for(|view| {
+        view.directory
+            .as_ref()
+            .is_some_and(|all| all.merchants().len() == 1)
+    });
     tokio::time::timeout(Duration::from_secs(30), told)
         .await
         .expect("notified, long before the timer")
@@ -58,15 +78,24 @@ async fn a_server_that_cannot_prove_itself_gets_no_password() {
         ("another name", url(&elsewhere, "verify-ca", &authority)),
         ("another authority", url(&front, "require", &stranger)),
         ("the platform's roots", no_roots),
-        ("no TLS there", format!("{}?sslmode=require", database.url())),
+        (
+            "no TLS there",
+            format!("{}?sslmode=require", database.url()),
+        ),
     ] {
         let error = ledger(&url).check_writable().await.expect_err(mode);
-        assert!(error.is_transient(), "{mode}: a certificate may be renewed: {error:?}");
+        assert!(
+            error.is_transient(),
+            "{mode}: a certificate may be renewed: {error:?}"
+        );
         let told = chain(&error);
         assert!(told.contains("TLS"), "{mode}: {told}");
         let password = url::Url::parse(&url).unwrap();
         if let Some(password) = password.password() {
-            assert!(!format!("{told} {error:?}").contains(password), "{mode}: {told}");
+            assert!(
+                !format!("{told} {error:?}").contains(password),
+                "{mode}: {told}"
+            );
         }
     }
 }
@@ -74,7 +103,10 @@ async fn a_server_that_cannot_prove_itself_gets_no_password() {
 #[tokio::test]
 async fn a_server_that_says_nothing_after_the_first_byte_holds_nobody() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let silent = format!("postgres://u:p@{}/d?sslmode=require", listener.local_addr().unwrap());
+    let silent = format!(
+        "postgres://u:p@{}/d?sslmode=require",
+        listener.local_addr().unwrap()
+    );
     let ledger = ledger(&silent);
     for connecting in [
         eventually("the pool gives up", Duration::from_secs(60), async || {

@@ -18,17 +18,39 @@ pub(crate) async fn run(
     args: &[&str],
     variables: &[(&str, &str)],
 ) -> anyhow::Result<Vec<Value>> {
-    let name = program.file_name().unwrap_or_default().to_string_lossy().into_owned();
+    let name = program
+        .file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned();
     let mut command = Command::new(program);
-    command.args(args).arg("--json").envs(variables.iter().copied());
-    command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped()).kill_on_drop(true);
+    command
+        .args(args)
+        .arg("--json")
+        .envs(variables.iter().copied());
+    command
+        .stdin(Stdio::null())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .kill_on_drop(true);
     let output = tokio::time::timeout(PATIENCE, command.output())
         .await
-        .with_context(|| format!("{name} {} took over {} s", args.join(" "), PATIENCE.as_secs()))?
+        .with_context(|| {
+            format!(
+                "{name} {} took over {} s",
+                args.join(" "),
+                PATIENCE.as_secs()
+            )
+        })?
         .with_context(|| format!("failed to run {}", program.display()))?;
     if !output.status.success() {
         let why = String::from_utf8_lossy(&output.stderr);
-        bail!("{name} {} failed with {}: {}", args.join(" "), output.status, why.trim());
+        bail!(
+            "{name} {} failed with {}: {}",
+            args.join(" "),
+            output.status,
+            why.trim()
+        );
     }
     let printed = String::from_utf8(output.stdout).context("its output is no text")?;
     printed
@@ -41,7 +63,9 @@ pub(crate) async fn run(
 /// A field of the first object printed.
 pub(crate) fn field(printed: &[Value], name: &str) -> anyhow::Result<String> {
     let found = printed.first().and_then(|object| object[name].as_str());
-    found.map(str::to_owned).with_context(|| format!("the answer has no {name}"))
+    found
+        .map(str::to_owned)
+        .with_context(|| format!("the answer has no {name}"))
 }
 
 #[cfg(test)]
@@ -50,10 +74,20 @@ mod tests {
 
     #[tokio::test]
     async fn objects_are_read_line_by_line() {
-        let printed = run(Path::new("/bin/echo"), &["{\"a\":\"b\"}\n{}\n{\"unused\":"], &[]).await;
+        let printed = run(
+            Path::new("/bin/echo"),
+            &["{\"a\":\"b\"}\n{}\n{\"unused\":"],
+            &[],
+        )
+        .await;
         assert!(printed.is_err());
-        let shell = ["-c", "echo \"{\\\"a\\\":\\\"$HIDDEN\\\"}\"; echo; echo '{}'"];
-        let printed = run(Path::new("/bin/sh"), &shell, &[("HIDDEN", "b")]).await.unwrap();
+        let shell = [
+            "-c",
+            "echo \"{\\\"a\\\":\\\"$HIDDEN\\\"}\"; echo; echo '{}'",
+        ];
+        let printed = run(Path::new("/bin/sh"), &shell, &[("HIDDEN", "b")])
+            .await
+            .unwrap();
         assert_eq!(printed.len(), 2);
         assert_eq!(field(&printed, "a").unwrap(), "b");
         assert!(field(&printed, "c").is_err());
@@ -61,7 +95,12 @@ mod tests {
 
     #[tokio::test]
     async fn a_failure_says_what_the_program_said() {
-        let failed = run(Path::new("/bin/sh"), &["-c", "echo no such merchant >&2; exit 1"], &[]).await;
+        let failed = run(
+            Path::new("/bin/sh"),
+            &["-c", "echo no such merchant >&2; exit 1"],
+            &[],
+        )
+        .await;
         assert!(failed.unwrap_err().to_string().contains("no such merchant"));
     }
 }

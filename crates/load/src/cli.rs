@@ -128,8 +128,13 @@ pub(crate) struct AuditArgs {
 }
 
 fn seconds(text: &str) -> Result<Duration, String> {
-    let (number, unit) = text.split_at(text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len()));
-    let number: u64 = number.parse().map_err(|_| "is written like 120s or 2m".to_owned())?;
+    let (number, unit) = text.split_at(
+        text.find(|c: char| !c.is_ascii_digit())
+            .unwrap_or(text.len()),
+    );
+    let number: u64 = number
+        .parse()
+        .map_err(|_| "is written like 120s or 2m".to_owned())?;
     match unit {
         "s" => Ok(Duration::from_secs(number)),
         "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
@@ -138,7 +143,9 @@ fn seconds(text: &str) -> Result<Duration, String> {
 }
 
 fn per_second(text: &str) -> Result<NonZeroU32, String> {
-    let number = text.strip_suffix("/s").and_then(|number| number.parse().ok());
+    let number = text
+        .strip_suffix("/s")
+        .and_then(|number| number.parse().ok());
     number.ok_or_else(|| "is written like 100/s".to_owned())
 }
 
@@ -171,11 +178,31 @@ mod tests {
     #[test]
     fn a_rate_and_a_duration_come_together_and_without_a_number_of_payments() {
         let storm = |more: &[&str]| {
-            let line = ["risiti-load", "storm", "--fleet", "f", "--ingress", "http://a", "--record", "r"];
+            let line = [
+                "risiti-load",
+                "storm",
+                "--fleet",
+                "f",
+                "--ingress",
+                "http://a",
+                "--record",
+                "r",
+            ];
             Cli::try_parse_from(line.iter().chain(more)).is_ok()
         };
-        assert!(storm(&[]) && storm(&["--payments", "9"]) && storm(&["--rate", "9/s", "--duration", "1s"]));
+        assert!(
+            storm(&[])
+                && storm(&["--payments", "9"])
+                && storm(&["--rate", "9/s", "--duration", "1s"])
+        );
         assert!(!storm(&["--rate", "9/s"]) && !storm(&["--duration", "1s"]));
-        assert!(!storm(&["--rate", "9/s", "--duration", "1s", "--payments", "9"]));
+        assert!(!storm(&[
+            "--rate",
+            "9/s",
+            "--duration",
+            "1s",
+            "--payments",
+            "9"
+        ]));
     }
 }

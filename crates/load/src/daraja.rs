@@ -32,9 +32,21 @@ pub(crate) const FAILURES: [(&str, &str); 8] = [
 ];
 
 impl Mpesa<'_> {
-    fn message(&self, route: &str, body: String, kind: &str, delivery_key: String, tells: Tells) -> Message {
+    fn message(
+        &self,
+        route: &str,
+        body: String,
+        kind: &str,
+        delivery_key: String,
+        tells: Tells,
+    ) -> Message {
         let path = format!("webhooks/daraja/{}/{route}", self.merchant.webhook_secret);
-        let request = Request { path, content_type: JSON, signature: None, body: body.into_bytes() };
+        let request = Request {
+            path,
+            content_type: JSON,
+            signature: None,
+            body: body.into_bytes(),
+        };
         Message::new(Provider::Daraja, request, kind, delivery_key, tells)
     }
 
@@ -52,10 +64,17 @@ impl Mpesa<'_> {
     pub(crate) fn stk_success(&self, draw: &mut Draw, phone: &Phone) -> Message {
         let amount = spelling::json_amount(draw, self.amount);
         let date = spelling::nairobi(self.at);
-        let date = if draw.percent(8) { format!("\"{date}\"") } else { date };
+        let date = if draw.percent(8) {
+            format!("\"{date}\"")
+        } else {
+            date
+        };
         let mut items = vec![
             format!(r#"{{"Name":"Amount","Value":{amount}}}"#),
-            format!(r#"{{"Name":"MpesaReceiptNumber","Value":"{}"}}"#, self.receipt),
+            format!(
+                r#"{{"Name":"MpesaReceiptNumber","Value":"{}"}}"#,
+                self.receipt
+            ),
             format!(r#"{{"Name":"TransactionDate","Value":{date}}}"#),
         ];
         if draw.percent(70) {
@@ -69,12 +88,22 @@ impl Mpesa<'_> {
         }
         let code = if draw.percent(8) { "\"0\"" } else { "0" };
         let metadata = format!(r#","CallbackMetadata":{{"Item":[{}]}}"#, items.join(","));
-        self.stk(code, "The service request is processed successfully.", &metadata, Tells::Paid)
+        self.stk(
+            code,
+            "The service request is processed successfully.",
+            &metadata,
+            Tells::Paid,
+        )
     }
 
     /// Paid, it says, and not what: a person or a query has to find out.
     pub(crate) fn stk_without_metadata(&self) -> Message {
-        self.stk("0", "The service request is processed successfully.", "", Tells::Unclear)
+        self.stk(
+            "0",
+            "The service request is processed successfully.",
+            "",
+            Tells::Unclear,
+        )
     }
 
     pub(crate) fn stk_failure(&self, draw: &mut Draw) -> Message {
@@ -83,11 +112,21 @@ impl Mpesa<'_> {
     }
 
     pub(crate) fn stk_timeout(&self) -> Message {
-        self.stk("1037", "DS timeout user cannot be reached", "", Tells::Failed)
+        self.stk(
+            "1037",
+            "DS timeout user cannot be reached",
+            "",
+            Tells::Failed,
+        )
     }
 
     pub(crate) fn stk_system_error(&self) -> Message {
-        self.stk("9999", "An error occurred while sending a push request.", "", Tells::Unclear)
+        self.stk(
+            "9999",
+            "An error occurred while sending a push request.",
+            "",
+            Tells::Unclear,
+        )
     }
 
     fn c2b(&self, draw: &mut Draw, short_code: &str, phone: &Phone, balance: &str) -> String {
@@ -106,7 +145,10 @@ impl Mpesa<'_> {
             "MSISDN": "",
             "FirstName": "TEST",
         });
-        let phone = phone.sent.as_deref().and_then(|text| serde_json::from_str(text).ok());
+        let phone = phone
+            .sent
+            .as_deref()
+            .and_then(|text| serde_json::from_str(text).ok());
         body["MSISDN"] = phone.unwrap_or(Value::Null);
         if draw.percent(30) {
             body["MiddleName"] = Value::Null;
@@ -124,18 +166,38 @@ impl Mpesa<'_> {
     ) -> Message {
         let body = self.c2b(draw, short_code, phone, "49198.00");
         let delivery_key = key(&["confirmation", &self.receipt]);
-        self.message("c2b/confirmation", body, "c2b_confirmation", delivery_key, tells)
+        self.message(
+            "c2b/confirmation",
+            body,
+            "c2b_confirmation",
+            delivery_key,
+            tells,
+        )
     }
 
-    pub(crate) fn c2b_validation(&self, draw: &mut Draw, short_code: &str, phone: &Phone) -> Message {
+    pub(crate) fn c2b_validation(
+        &self,
+        draw: &mut Draw,
+        short_code: &str,
+        phone: &Phone,
+    ) -> Message {
         let body = self.c2b(draw, short_code, phone, "");
         let delivery_key = key(&["validation", &self.receipt]);
-        self.message("c2b/validation", body, "c2b_validation", delivery_key, Tells::Nothing)
+        self.message(
+            "c2b/validation",
+            body,
+            "c2b_validation",
+            delivery_key,
+            Tells::Nothing,
+        )
     }
 
     pub(crate) fn reversal(&self, draw: &mut Draw, amount: Decimal) -> Message {
-        let conversation =
-            format!("AG_{}_2010{:0>16}", &spelling::nairobi(self.at)[..8], self.receipt.to_lowercase());
+        let conversation = format!(
+            "AG_{}_2010{:0>16}",
+            &spelling::nairobi(self.at)[..8],
+            self.receipt.to_lowercase()
+        );
         let body = format!(
             r#"{{"Result":{{"ResultType":0,"ResultCode":0,"ResultDesc":"The service request is processed successfully.","OriginatorConversationID":"71840-{conversation}","ConversationID":"{conversation}","TransactionID":"UIS7{:06}","ResultParameters":{{"ResultParameter":[{{"Key":"DebitAccountBalance","Value":"Utility Account|KES|51661.00|51661.00|0.00|0.00"}},{{"Key":"Amount","Value":{}}},{{"Key":"TransCompletedTime","Value":{}}},{{"Key":"OriginalTransactionID","Value":"{}"}},{{"Key":"Charge","Value":0.00}}]}},"ReferenceData":{{"ReferenceItem":{{"Key":"QueueTimeoutURL","Value":"https://internalapi.example.com/queue/v1/submit"}}}}}}}}"#,
             draw.number(0..=999_999),
@@ -144,14 +206,24 @@ impl Mpesa<'_> {
             self.receipt,
         );
         let delivery_key = key(&["reversal_result", &conversation]);
-        self.message("result", body, "reversal_result", delivery_key, Tells::Returned(amount))
+        self.message(
+            "result",
+            body,
+            "reversal_result",
+            delivery_key,
+            Tells::Returned(amount),
+        )
     }
 }
 
 /// Money that a merchant pays out is no sale, however it ends.
 impl Mpesa<'_> {
     fn conversation(&self) -> String {
-        format!("AG_{}_2020{:0>16}", &spelling::nairobi(self.at)[..8], self.receipt.to_lowercase())
+        format!(
+            "AG_{}_2020{:0>16}",
+            &spelling::nairobi(self.at)[..8],
+            self.receipt.to_lowercase()
+        )
     }
 
     pub(crate) fn payout(&self, draw: &mut Draw) -> Message {
@@ -162,7 +234,13 @@ impl Mpesa<'_> {
             self.phone,
             receipt = self.receipt,
         );
-        self.message("result", body, "b2c_result", key(&["b2c_result", &conversation]), Tells::Nothing)
+        self.message(
+            "result",
+            body,
+            "b2c_result",
+            key(&["b2c_result", &conversation]),
+            Tells::Nothing,
+        )
     }
 
     pub(crate) fn payout_failure(&self) -> Message {
@@ -170,7 +248,13 @@ impl Mpesa<'_> {
         let body = format!(
             r#"{{"Result":{{"ResultType":0,"ResultCode":2001,"ResultDesc":"The initiator information is invalid.","OriginatorConversationID":"{conversation}-o","ConversationID":"{conversation}","TransactionID":"SKE0000000"}}}}"#
         );
-        self.message("result", body, "other_result", key(&["other_result", &conversation]), Tells::Nothing)
+        self.message(
+            "result",
+            body,
+            "other_result",
+            key(&["other_result", &conversation]),
+            Tells::Nothing,
+        )
     }
 
     /// The request comes back as it was, credentials and all.
@@ -187,7 +271,13 @@ impl Mpesa<'_> {
             "Remarks": "payout",
         });
         let delivery_key = key(&["timeout", &originator]);
-        self.message("timeout", body.to_string(), "queue_timeout", delivery_key, Tells::Nothing)
+        self.message(
+            "timeout",
+            body.to_string(),
+            "queue_timeout",
+            delivery_key,
+            Tells::Nothing,
+        )
     }
 }
 
@@ -207,7 +297,13 @@ pub(crate) fn receipt(seed: u64, story: u64) -> String {
 /// As recent ids are made: a moment to the millisecond and the payer's last nine digits.
 pub(crate) fn checkout_id(draw: &mut Draw, story: u64, at: Timestamp, phone: &str) -> String {
     let local = spelling::nairobi(at);
-    let day = format!("{}{}{}{}", &local[6..8], &local[4..6], &local[..4], &local[8..]);
+    let day = format!(
+        "{}{}{}{}",
+        &local[6..8],
+        &local[4..6],
+        &local[..4],
+        &local[8..]
+    );
     if draw.percent(10) {
         return format!("ws_CO_DMZ_{story:08}_{day}{:03}", draw.number(0..=999));
     }
@@ -248,7 +344,10 @@ mod tests {
             let phone = spelling::stk_phone(&mut draw, &payment.phone);
             let paid = payment.stk_success(&mut draw, &phone);
             assert_eq!(paid.meaning.delivery_key, "ws_CO_1:0");
-            assert_eq!(body(&paid)["Body"]["stkCallback"]["CheckoutRequestID"], "ws_CO_1");
+            assert_eq!(
+                body(&paid)["Body"]["stkCallback"]["CheckoutRequestID"],
+                "ws_CO_1"
+            );
             let failed = payment.stk_failure(&mut draw);
             assert!(!failed.meaning.delivery_key.contains('"'));
             body(&failed);

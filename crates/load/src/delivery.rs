@@ -48,8 +48,11 @@ impl Post {
 const PAYSTACK_TRIES: u32 = 40;
 const PAYSTACK_PAUSE: Duration = Duration::from_millis(500);
 /// 60, 180 and 600 s in life.
-const GUMROAD_PAUSES: [Duration; 3] =
-    [Duration::from_millis(600), Duration::from_millis(1800), Duration::from_millis(6000)];
+const GUMROAD_PAUSES: [Duration; 3] = [
+    Duration::from_millis(600),
+    Duration::from_millis(1800),
+    Duration::from_millis(6000),
+];
 
 /// Whether and when the gateway tries once more after this answer.
 ///
@@ -93,7 +96,8 @@ impl Delivery {
             to = (to + 1) % post.ingress.len();
             answer = self.request(post, to, attempt).await;
         }
-        let (status, text) = answer.map_or((None, String::new()), |(status, text)| (Some(status), text));
+        let (status, text) =
+            answer.map_or((None, String::new()), |(status, text)| (Some(status), text));
         Sent {
             story: self.story,
             message: self.message,
@@ -109,14 +113,25 @@ impl Delivery {
         }
     }
 
-    async fn request(&self, post: &Post, to: usize, attempt: u32) -> reqwest::Result<(u16, String)> {
-        let url = format!("{}/{}", post.ingress[to].as_str().trim_end_matches('/'), self.request.path);
+    async fn request(
+        &self,
+        post: &Post,
+        to: usize,
+        attempt: u32,
+    ) -> reqwest::Result<(u16, String)> {
+        let url = format!(
+            "{}/{}",
+            post.ingress[to].as_str().trim_end_matches('/'),
+            self.request.path
+        );
         let mut body = self.request.body.clone();
         if self.provider == Provider::Gumroad && attempt > 1 {
             body.extend_from_slice(format!("&retry_count={}", attempt - 1).as_bytes());
         }
-        let mut request =
-            post.client.request(self.method.clone(), url).header("content-type", self.request.content_type);
+        let mut request = post
+            .client
+            .request(self.method.clone(), url)
+            .header("content-type", self.request.content_type);
         if let Some(signature) = &self.request.signature {
             request = request.header("x-paystack-signature", signature);
         }

@@ -8,7 +8,9 @@ pub(crate) struct Draw(StdRng);
 impl Draw {
     /// `stream` keeps the draws for different purposes apart.
     pub(crate) fn new(seed: u64, stream: u64) -> Self {
-        Self(StdRng::seed_from_u64(seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ stream.rotate_left(17)))
+        Self(StdRng::seed_from_u64(
+            seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ stream.rotate_left(17),
+        ))
     }
 
     /// True `percent` times of a hundred.
@@ -48,7 +50,9 @@ impl Draw {
     }
 
     pub(crate) fn hex(&mut self, digits: usize) -> String {
-        (0..digits).map(|_| char::from(b"0123456789abcdef"[self.below(16)])).collect()
+        (0..digits)
+            .map(|_| char::from(b"0123456789abcdef"[self.below(16)]))
+            .collect()
     }
 }
 

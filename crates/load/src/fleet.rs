@@ -43,9 +43,14 @@ impl Device {
 
 impl Fleet {
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
-        let file = File::open(path).with_context(|| format!("failed to open {}", path.display()))?;
-        serde_json::from_reader(std::io::BufReader::new(file))
-            .with_context(|| format!("{} is no fleet that `risiti-load seed` wrote", path.display()))
+        let file =
+            File::open(path).with_context(|| format!("failed to open {}", path.display()))?;
+        serde_json::from_reader(std::io::BufReader::new(file)).with_context(|| {
+            format!(
+                "{} is no fleet that `risiti-load seed` wrote",
+                path.display()
+            )
+        })
     }
 
     /// Replaces what was there.
@@ -53,7 +58,11 @@ impl Fleet {
         let write = || -> anyhow::Result<()> {
             let beside = path.with_extension("new");
             let _ = std::fs::remove_file(&beside);
-            let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&beside)?;
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(&beside)?;
             serde_json::to_writer_pretty(&mut file, self)?;
             file.flush()?;
             std::fs::rename(&beside, path)?;
@@ -63,7 +72,10 @@ impl Fleet {
     }
 
     pub(crate) fn slugs(&self) -> Vec<String> {
-        self.merchants.iter().map(|merchant| merchant.slug.clone()).collect()
+        self.merchants
+            .iter()
+            .map(|merchant| merchant.slug.clone())
+            .collect()
     }
 }
 
@@ -106,6 +118,9 @@ pub(crate) mod tests {
         assert_eq!(mode & 0o777, 0o600);
         let read = Fleet::read(&path).unwrap();
         assert_eq!(read.slugs(), ["duka", "soko"]);
-        assert_eq!(read.merchants[0].devices[1].branch_of_taxpayer(), "P051000001X/01");
+        assert_eq!(
+            read.merchants[0].devices[1].branch_of_taxpayer(),
+            "P051000001X/01"
+        );
     }
 }

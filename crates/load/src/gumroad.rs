@@ -19,13 +19,27 @@ pub(crate) struct Sale<'a> {
 /// Percent-encodes as Gumroad does: spaces too.
 fn encoded(text: &str) -> String {
     let plain = |b: u8| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b'~');
-    text.bytes().map(|b| if plain(b) { char::from(b).to_string() } else { format!("%{b:02X}") }).collect()
+    text.bytes()
+        .map(|b| {
+            if plain(b) {
+                char::from(b).to_string()
+            } else {
+                format!("%{b:02X}")
+            }
+        })
+        .collect()
 }
 
 impl Sale<'_> {
     /// `resource` is none for the dashboard's test ping.
     fn body(&self, draw: &mut Draw, seller: &str, resource: Option<&str>) -> String {
-        let is = |name: &str| if resource == Some(name) { "true" } else { "false" };
+        let is = |name: &str| {
+            if resource == Some(name) {
+                "true"
+            } else {
+                "false"
+            }
+        };
         let bracket = |name: &str, key: &str| {
             if self.order_number.ends_with('7') {
                 format!("{name}[{key}]")
@@ -44,7 +58,10 @@ impl Sale<'_> {
             format!("{}=visa", bracket("card", "type")),
             format!("order_number={}", self.order_number),
             format!("sale_id={}", encoded(&self.sale_id)),
-            format!("sale_timestamp={}", encoded(&self.at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())),
+            format!(
+                "sale_timestamp={}",
+                encoded(&self.at.strftime("%Y-%m-%dT%H:%M:%SZ").to_string())
+            ),
             format!("{}=INV-1001", bracket("custom_fields", "Order%20Ref")),
             "is_gift_receiver_purchase=false".to_owned(),
             format!("refunded={}", is("refund")),
@@ -61,7 +78,12 @@ impl Sale<'_> {
 
     fn message(&self, body: String, kind: &str, delivery_key: String, tells: Tells) -> Message {
         let path = format!("webhooks/gumroad/{}", self.merchant.webhook_secret);
-        let request = Request { path, content_type: FORM, signature: None, body: body.into_bytes() };
+        let request = Request {
+            path,
+            content_type: FORM,
+            signature: None,
+            body: body.into_bytes(),
+        };
         Message::new(Provider::Gumroad, request, kind, delivery_key, tells)
     }
 
@@ -83,13 +105,23 @@ impl Sale<'_> {
     /// The dashboard repeats the last real sale as a test.
     pub(crate) fn test_ping(&self, draw: &mut Draw) -> Message {
         let body = format!("{}&test=true", self.body(draw, self.seller(), None));
-        self.message(body, "ping", key(&["ping", &self.sale_id, "test"]), Tells::Nothing)
+        self.message(
+            body,
+            "ping",
+            key(&["ping", &self.sale_id, "test"]),
+            Tells::Nothing,
+        )
     }
 
     /// Somebody who knows the address claims a sale of a shop that is not ours.
     pub(crate) fn foreign(&self, draw: &mut Draw) -> Message {
         let body = self.body(draw, "somebody-else==", Some("sale"));
-        self.message(body, "sale", key(&["sale", &self.sale_id, "foreign"]), Tells::Nothing)
+        self.message(
+            body,
+            "sale",
+            key(&["sale", &self.sale_id, "foreign"]),
+            Tells::Nothing,
+        )
     }
 }
 
@@ -110,13 +142,22 @@ mod tests {
         let mut draw = Draw::new(1, 1);
         let message = sale.sale(&mut draw);
         let body = String::from_utf8(message.request.body).unwrap();
-        let fields: Vec<(String, String)> =
-            url::form_urlencoded::parse(body.as_bytes()).into_owned().collect();
-        let first = |name: &str| fields.iter().find(|(key, _)| key == name).map(|(_, value)| value.as_str());
+        let fields: Vec<(String, String)> = url::form_urlencoded::parse(body.as_bytes())
+            .into_owned()
+            .collect();
+        let first = |name: &str| {
+            fields
+                .iter()
+                .find(|(key, _)| key == name)
+                .map(|(_, value)| value.as_str())
+        };
         assert_eq!(first("sale_id"), Some("FO8TXN-dbxYaBdahG97Y-Q=="));
         assert_eq!(first("price"), Some("2500"));
         assert_eq!(first("seller_id"), Some("duka=="));
         assert_eq!(first("custom_fields[Order Ref]"), Some("INV-1001"));
-        assert_eq!(sale.test_ping(&mut draw).meaning.delivery_key, "ping:FO8TXN-dbxYaBdahG97Y-Q==:test");
+        assert_eq!(
+            sale.test_ping(&mut draw).meaning.delivery_key,
+            "ping:FO8TXN-dbxYaBdahG97Y-Q==:test"
+        );
     }
 }

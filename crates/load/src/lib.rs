@@ -32,11 +32,16 @@ use cli::Command;
 pub fn main_entry(cli: Cli) -> ExitCode {
     // An error here only says that somebody installed one before.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let runtime = match tokio::runtime::Builder::new_multi_thread().enable_all().build() {
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+    {
         Ok(runtime) => runtime,
         Err(error) => return complain(&error.into()),
     };
-    runtime.block_on(run(cli.command)).unwrap_or_else(|error| complain(&error))
+    runtime
+        .block_on(run(cli.command))
+        .unwrap_or_else(|error| complain(&error))
 }
 
 async fn run(command: Command) -> anyhow::Result<ExitCode> {

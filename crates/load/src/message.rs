@@ -72,14 +72,26 @@ impl Message {
         delivery_key: String,
         tells: Tells,
     ) -> Self {
-        let meaning = Meaning { kind: kind.to_owned(), delivery_key, tells };
-        Self { provider, request, meaning, copies: 1 }
+        let meaning = Meaning {
+            kind: kind.to_owned(),
+            delivery_key,
+            tells,
+        };
+        Self {
+            provider,
+            request,
+            meaning,
+            copies: 1,
+        }
     }
 }
 
 /// Parts joined by colons as the ledger joins them: a colon within a part is escaped.
 pub(crate) fn key(parts: &[&str]) -> String {
-    let parts: Vec<String> = parts.iter().map(|part| part.replace('%', "%25").replace(':', "%3A")).collect();
+    let parts: Vec<String> = parts
+        .iter()
+        .map(|part| part.replace('%', "%25").replace(':', "%3A"))
+        .collect();
     parts.join(":")
 }
 
@@ -94,7 +106,11 @@ mod tests {
     fn what_a_message_tells_survives_the_record() {
         for tells in [Tells::Paid, Tells::Returned(Decimal::new(1001, 2))] {
             let text = serde_json::to_string(&tells).unwrap();
-            assert_eq!(serde_json::from_str::<Tells>(&text).unwrap(), tells, "{text}");
+            assert_eq!(
+                serde_json::from_str::<Tells>(&text).unwrap(),
+                tells,
+                "{text}"
+            );
         }
     }
 }

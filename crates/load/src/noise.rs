@@ -60,7 +60,11 @@ pub(crate) fn noise(fleet: &Fleet, seed: u64, number: u64) -> Noise {
             status: sketch.status,
             kept,
         },
-        method: if sketch.status == 405 { Method::GET } else { Method::POST },
+        method: if sketch.status == 405 {
+            Method::GET
+        } else {
+            Method::POST
+        },
         request: Request {
             path: sketch.path,
             content_type: sketch.content_type,
@@ -100,7 +104,10 @@ fn forged<'a>(draw: &mut Draw, fleet: &'a Fleet, number: u64) -> Sketch<'a> {
         1 => ("a Paystack event without a signature", None),
         2 => ("a Paystack event changed after it was signed", {
             let honest = body.replace("7000000", "70000");
-            Some(paystack::sign(&merchant.paystack_keys[0], honest.as_bytes()))
+            Some(paystack::sign(
+                &merchant.paystack_keys[0],
+                honest.as_bytes(),
+            ))
         }),
         _ => {
             return Sketch {
@@ -111,7 +118,10 @@ fn forged<'a>(draw: &mut Draw, fleet: &'a Fleet, number: u64) -> Sketch<'a> {
                 path: format!("webhooks/daraja/{}/stk", draw.hex(40)),
                 content_type: JSON,
                 signature: None,
-                body: stk(&format!("ws_CO_forged_{number}"), &format!("FORGED{number:04}")),
+                body: stk(
+                    &format!("ws_CO_forged_{number}"),
+                    &format!("FORGED{number:04}"),
+                ),
             };
         }
     };
@@ -158,7 +168,11 @@ fn unreadable<'a>(draw: &mut Draw, fleet: &'a Fleet, number: u64) -> Sketch<'a> 
                 r#"{{"TransID":"NUL\u0000{number}","TransTime":"20261123101010","TransAmount":"10","BusinessShortCode":"600000"}}"#
             ),
         ),
-        _ => ("something that is not JSON", "result", format!("<html>{number}</html>")),
+        _ => (
+            "something that is not JSON",
+            "result",
+            format!("<html>{number}</html>"),
+        ),
     };
     Sketch {
         what,
@@ -178,8 +192,20 @@ fn misdirected<'a>(draw: &mut Draw, fleet: &'a Fleet, number: u64) -> Sketch<'a>
     let body = stk(&format!("ws_CO_lost_{number}"), &format!("LOST{number:06}"));
     let door = format!("webhooks/daraja/{}/stk", merchant.webhook_secret);
     let (what, status, path, content_type, body) = match draw.below(5) {
-        0 => ("a callback that calls itself plain text", 415, door, "text/plain", body),
-        1 => ("a callback of 300 KiB", 413, door, JSON, format!("{body}{}", " ".repeat(TOO_LARGE))),
+        0 => (
+            "a callback that calls itself plain text",
+            415,
+            door,
+            "text/plain",
+            body,
+        ),
+        1 => (
+            "a callback of 300 KiB",
+            413,
+            door,
+            JSON,
+            format!("{body}{}", " ".repeat(TOO_LARGE)),
+        ),
         2 => ("somebody's browser", 405, door, JSON, String::new()),
         3 => (
             "a Paystack event for a merchant nobody knows",
@@ -189,7 +215,10 @@ fn misdirected<'a>(draw: &mut Draw, fleet: &'a Fleet, number: u64) -> Sketch<'a>
             body,
         ),
         _ => {
-            let other = fleet.merchants.iter().find(|merchant| merchant.gumroad_seller.is_none());
+            let other = fleet
+                .merchants
+                .iter()
+                .find(|merchant| merchant.gumroad_seller.is_none());
             let secret = other.map_or("0", |merchant| merchant.webhook_secret.as_str());
             let path = format!("webhooks/gumroad/{secret}");
             (
@@ -201,7 +230,16 @@ fn misdirected<'a>(draw: &mut Draw, fleet: &'a Fleet, number: u64) -> Sketch<'a>
             )
         }
     };
-    Sketch { what, status, merchant, provider: Provider::Daraja, path, content_type, signature: None, body }
+    Sketch {
+        what,
+        status,
+        merchant,
+        provider: Provider::Daraja,
+        path,
+        content_type,
+        signature: None,
+        body,
+    }
 }
 
 #[cfg(test)]
@@ -214,8 +252,15 @@ mod tests {
         let fleet = crate::fleet::tests::sample();
         let noises: Vec<Noise> = (0..1000).map(|number| noise(&fleet, 1, number)).collect();
         let statuses: BTreeSet<u16> = noises.iter().map(|noise| noise.stray.status).collect();
-        assert_eq!(statuses.into_iter().collect::<Vec<_>>(), [401, 404, 405, 413, 415, 422]);
-        assert!(noises.iter().all(|noise| noise.stray.kept == (noise.stray.status == 422)));
+        assert_eq!(
+            statuses.into_iter().collect::<Vec<_>>(),
+            [401, 404, 405, 413, 415, 422]
+        );
+        assert!(
+            noises
+                .iter()
+                .all(|noise| noise.stray.kept == (noise.stray.status == 422))
+        );
     }
 
     #[test]

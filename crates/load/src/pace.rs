@@ -20,7 +20,10 @@ pub(crate) struct Pace {
 
 impl StormArgs {
     pub(crate) fn pace(&self) -> Option<Pace> {
-        Some(Pace { per_second: self.rate?, duration: self.duration? })
+        Some(Pace {
+            per_second: self.rate?,
+            duration: self.duration?,
+        })
     }
 }
 
@@ -45,13 +48,28 @@ impl Pace {
     ) -> anyhow::Result<()> {
         for due in self.due() {
             tokio::time::sleep_until((under_way.post.began + due).into()).await;
-            let Some(delivery) = deliveries.next().await? else { break };
+            let Some(delivery) = deliveries.next().await? else {
+                break;
+            };
             if under_way.has_room() {
-                under_way.start(Delivery { due: Some(due), ..delivery });
+                under_way.start(Delivery {
+                    due: Some(due),
+                    ..delivery
+                });
             } else {
-                let Delivery { story, message, copy, .. } = delivery;
+                let Delivery {
+                    story,
+                    message,
+                    copy,
+                    ..
+                } = delivery;
                 let at_ms = under_way.post.now_ms();
-                let skipped = Skipped { story, message, copy, at_ms };
+                let skipped = Skipped {
+                    story,
+                    message,
+                    copy,
+                    at_ms,
+                };
                 under_way.post.lines.send(Line::Skipped(skipped)).await?;
             }
         }
@@ -65,14 +83,27 @@ mod tests {
 
     fn pace(per_second: u32, seconds: u64) -> Pace {
         let per_second = NonZeroU32::new(per_second).unwrap();
-        Pace { per_second, duration: Duration::from_secs(seconds) }
+        Pace {
+            per_second,
+            duration: Duration::from_secs(seconds),
+        }
     }
 
     #[test]
     fn requests_are_due_evenly_until_the_end() {
         let due: Vec<Duration> = pace(3, 2).due().collect();
         let nanos: Vec<u128> = due.iter().map(Duration::as_nanos).collect();
-        assert_eq!(nanos, [0, 333_333_333, 666_666_666, 1_000_000_000, 1_333_333_333, 1_666_666_666]);
+        assert_eq!(
+            nanos,
+            [
+                0,
+                333_333_333,
+                666_666_666,
+                1_000_000_000,
+                1_333_333_333,
+                1_666_666_666
+            ]
+        );
         assert_eq!(pace(100, 60).due().count(), 6000);
     }
 }

@@ -21,8 +21,8 @@ pub(crate) struct Charge<'a> {
 
 /// Hex HMAC-SHA512 of the body.
 pub(crate) fn sign(secret_key: &str, body: &[u8]) -> String {
-    let mut mac =
-        Hmac::<Sha512>::new_from_slice(secret_key.as_bytes()).expect("HMAC takes a key of any length");
+    let mut mac = Hmac::<Sha512>::new_from_slice(secret_key.as_bytes())
+        .expect("HMAC takes a key of any length");
     mac.update(body);
     hex::encode(mac.finalize().into_bytes())
 }
@@ -52,9 +52,18 @@ impl Charge<'_> {
     }
 
     fn charge_body(&self, draw: &mut Draw, domain: &str) -> String {
-        let (amount, reference, currency) = (spelling::subunits(self.amount), &self.reference, self.currency);
+        let (amount, reference, currency) = (
+            spelling::subunits(self.amount),
+            &self.reference,
+            self.currency,
+        );
         let at = spelling::utc(self.at);
-        let metadata = draw.one(&["0", "\"\"", "null", r#"{"order_id":"123","cart":"{\"items\":1}"}"#]);
+        let metadata = draw.one(&[
+            "0",
+            "\"\"",
+            "null",
+            r#"{"order_id":"123","cart":"{\"items\":1}"}"#,
+        ]);
         let plan = draw.one(&["{}", "null", "[]"]);
         let name = draw.one(&["null", "\"Zo\u{eb}\"", "\"Wanjik\\u0169\""]);
         format!(
@@ -80,19 +89,33 @@ impl Charge<'_> {
     /// First as pending, without a reference of its own, then as done. Amounts are text here.
     pub(crate) fn refund(&self, draw: &mut Draw, part: u32, amount: Decimal) -> [Message; 2] {
         let subunits = spelling::subunits(amount);
-        let own = format!("1320{:0>8}{part:02}", &self.reference[self.reference.len() - 8..]);
+        let own = format!(
+            "1320{:0>8}{part:02}",
+            &self.reference[self.reference.len() - 8..]
+        );
         let mut tell = |event: &str, own: &str, quoted_own: String, tells: Tells| {
             let state = event.trim_start_matches("refund.");
             let body = format!(
                 r#"{{"event":"{event}","data":{{"status":"{state}","transaction_reference":"{}","refund_reference":{quoted_own},"amount":"{subunits}","currency":"{}","processor":"mpesa","customer":{{"first_name":null,"last_name":null,"email":"buyer@example.com"}},"integration":412829,"domain":"live"}}}}"#,
                 self.reference, self.currency
             );
-            let delivery_key = key(&["paystack", event, &self.reference, own, &format!("{amount:.2}")]);
+            let delivery_key = key(&[
+                "paystack",
+                event,
+                &self.reference,
+                own,
+                &format!("{amount:.2}"),
+            ]);
             self.message(draw, body, event, delivery_key, tells)
         };
         [
             tell("refund.pending", "", "null".to_owned(), Tells::Nothing),
-            tell("refund.processed", &own, format!("\"{own}\""), Tells::Returned(amount)),
+            tell(
+                "refund.processed",
+                &own,
+                format!("\"{own}\""),
+                Tells::Returned(amount),
+            ),
         ]
     }
 }

@@ -30,8 +30,10 @@ impl Teller<'_> {
             at,
             phone,
         };
-        let (stk, c2b) =
-            (spelling::stk_phone(draw, &payment.phone), spelling::c2b_phone(draw, &payment.phone));
+        let (stk, c2b) = (
+            spelling::stk_phone(draw, &payment.phone),
+            spelling::c2b_phone(draw, &payment.phone),
+        );
         let messages = mpesa_messages(draw, &payment, (&stk, &c2b), plot);
         let has_checkout = messages.iter().any(|message| message.meaning.kind == "stk");
         let mut phones = Vec::new();
@@ -45,7 +47,13 @@ impl Teller<'_> {
         let expected = Expected {
             checkout_id: has_checkout.then_some(payment.checkout_id),
             phones,
-            ..expected(number, merchant, Provider::Daraja, payment.receipt, payment.amount)
+            ..expected(
+                number,
+                merchant,
+                Provider::Daraja,
+                payment.receipt,
+                payment.amount,
+            )
         };
         Story { expected, messages }
     }
@@ -77,8 +85,13 @@ impl Teller<'_> {
         if draw.percent(5) {
             messages.push(charge.test_mode(draw));
         }
-        let mut expected =
-            expected(number, merchant, Provider::Paystack, charge.reference.clone(), charge.amount);
+        let mut expected = expected(
+            number,
+            merchant,
+            Provider::Paystack,
+            charge.reference.clone(),
+            charge.amount,
+        );
         expected.currency = charge.currency.to_owned();
         expected.owes &= charge.currency == "KES";
         expected.phones = vec![Some(charge.phone)];
@@ -110,7 +123,13 @@ impl Teller<'_> {
         if draw.percent(5) {
             messages.push(sale.foreign(draw));
         }
-        let mut expected = expected(number, merchant, Provider::Gumroad, sale.sale_id, sale.amount);
+        let mut expected = expected(
+            number,
+            merchant,
+            Provider::Gumroad,
+            sale.sale_id,
+            sale.amount,
+        );
         expected.receipt = sale.order_number;
         expected.currency = "USD".to_owned();
         expected.owes = false;
@@ -166,7 +185,13 @@ fn mpesa_messages(
 }
 
 /// A payment in shillings whose receipt is its key.
-fn expected(story: u64, merchant: &Merchant, provider: Provider, key: String, amount: Decimal) -> Expected {
+fn expected(
+    story: u64,
+    merchant: &Merchant,
+    provider: Provider,
+    key: String,
+    amount: Decimal,
+) -> Expected {
     Expected {
         story,
         merchant: merchant.slug.clone(),
@@ -184,7 +209,11 @@ fn expected(story: u64, merchant: &Merchant, provider: Provider, key: String, am
 
 /// All of it, or a part.
 fn whole_or_part(draw: &mut Draw, total: Decimal) -> Decimal {
-    if draw.percent(60) { total } else { third(total) }
+    if draw.percent(60) {
+        total
+    } else {
+        third(total)
+    }
 }
 
 /// Not half: two pending refunds of one amount are one message to whoever reads them.

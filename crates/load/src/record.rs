@@ -71,7 +71,8 @@ const LINES_HELD: usize = 1024;
 impl Recorder {
     /// Replaces what was there.
     pub(crate) fn create(path: &Path) -> anyhow::Result<Self> {
-        let file = File::create(path).with_context(|| format!("failed to write {}", path.display()))?;
+        let file =
+            File::create(path).with_context(|| format!("failed to write {}", path.display()))?;
         let (lines, mut incoming) = mpsc::channel::<Line>(LINES_HELD);
         let writer = tokio::task::spawn_blocking(move || {
             let mut out = BufWriter::new(file);
@@ -100,7 +101,9 @@ pub(crate) fn read(path: &Path, mut take: impl FnMut(Line)) -> anyhow::Result<()
     let file = File::open(path).with_context(|| format!("failed to open {}", path.display()))?;
     for (at, line) in BufReader::new(file).lines().enumerate() {
         let line = serde_json::from_str(&line?);
-        take(line.with_context(|| format!("line {} of {} cannot be read", at + 1, path.display()))?);
+        take(
+            line.with_context(|| format!("line {} of {} cannot be read", at + 1, path.display()))?,
+        );
     }
     Ok(())
 }
@@ -128,11 +131,17 @@ pub(crate) mod tests {
     #[test]
     fn every_story_can_be_read_again() {
         let fleet = crate::fleet::tests::sample();
-        let teller = crate::story::Teller { fleet: &fleet, seed: 1, now: jiff::Timestamp::UNIX_EPOCH };
+        let teller = crate::story::Teller {
+            fleet: &fleet,
+            seed: 1,
+            now: jiff::Timestamp::UNIX_EPOCH,
+        };
         for number in 0..500 {
             let told = teller.story(number).expected;
             let text = serde_json::to_string(&Line::Payment(told.clone())).unwrap();
-            let Line::Payment(read) = serde_json::from_str(&text).unwrap() else { panic!("{text}") };
+            let Line::Payment(read) = serde_json::from_str(&text).unwrap() else {
+                panic!("{text}")
+            };
             assert_eq!(read, told);
         }
     }
@@ -144,13 +153,21 @@ pub(crate) mod tests {
         let recorder = Recorder::create(&path).unwrap();
         let lines = recorder.lines();
         for copy in 0..3000 {
-            lines.send(Line::Sent(Sent { copy, ..sent(7, None, false) })).await.unwrap();
+            lines
+                .send(Line::Sent(Sent {
+                    copy,
+                    ..sent(7, None, false)
+                }))
+                .await
+                .unwrap();
         }
         drop(lines);
         recorder.finish().await.unwrap();
         let mut copies = 0;
         read(&path, |line| {
-            assert!(matches!(line, Line::Sent(sent) if sent.copy == copies && sent.status.is_none()));
+            assert!(
+                matches!(line, Line::Sent(sent) if sent.copy == copies && sent.status.is_none())
+            );
             copies += 1;
         })
         .unwrap();

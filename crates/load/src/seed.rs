@@ -16,20 +16,36 @@ use crate::fleet::{Device, Fleet, Merchant};
 use crate::sim::Simulator;
 
 const NAMES: [&str; 12] = [
-    "duka", "hoteli", "soko", "shamba", "kahawa", "dawa", "vitabu", "samaki", "boda", "mkate", "nguo",
-    "maziwa",
+    "duka", "hoteli", "soko", "shamba", "kahawa", "dawa", "vitabu", "samaki", "boda", "mkate",
+    "nguo", "maziwa",
 ];
 
 pub(crate) async fn run(args: SeedArgs) -> anyhow::Result<()> {
-    let seeder = Seeder { admin: &args.admin, sims: &args.sims, out: &args.out };
-    let mut fleet = Fleet { merchants: Vec::new() };
+    let seeder = Seeder {
+        admin: &args.admin,
+        sims: &args.sims,
+        out: &args.out,
+    };
+    let mut fleet = Fleet {
+        merchants: Vec::new(),
+    };
     for plan in (0..args.merchants).map(Plan::of) {
-        let merchant = seeder.make(&plan).await.with_context(|| format!("failed to make {}", plan.slug))?;
+        let merchant = seeder
+            .make(&plan)
+            .await
+            .with_context(|| format!("failed to make {}", plan.slug))?;
         fleet.merchants.push(merchant);
     }
     fleet.write(&args.out)?;
-    let devices: usize = fleet.merchants.iter().map(|merchant| merchant.devices.len()).sum();
-    eprintln!("{} merchants with {devices} tax devices", fleet.merchants.len());
+    let devices: usize = fleet
+        .merchants
+        .iter()
+        .map(|merchant| merchant.devices.len())
+        .sum();
+    eprintln!(
+        "{} merchants with {devices} tax devices",
+        fleet.merchants.len()
+    );
     Ok(())
 }
 
@@ -53,7 +69,11 @@ impl Plan {
         let round = number as usize / NAMES.len();
         Self {
             number,
-            slug: if round == 0 { name.to_owned() } else { format!("{name}-{}", round + 1) },
+            slug: if round == 0 {
+                name.to_owned()
+            } else {
+                format!("{name}-{}", round + 1)
+            },
             short_codes: if number == 1 { 2 } else { 1 },
             has_devices: number != 2,
             paystack_keys: match number {
@@ -79,13 +99,18 @@ struct Seeder<'a> {
 impl Seeder<'_> {
     async fn make(&self, plan: &Plan) -> anyhow::Result<Merchant> {
         let name = format!("{} Ltd", plan.slug);
-        let created =
-            admin::run(self.admin, &["merchant", "create", "--slug", &plan.slug, "--name", &name], &[])
-                .await?;
+        let created = admin::run(
+            self.admin,
+            &["merchant", "create", "--slug", &plan.slug, "--name", &name],
+            &[],
+        )
+        .await?;
         let mut merchant = Merchant {
             slug: plan.slug.clone(),
             webhook_secret: field(&created, "webhook_secret")?,
-            short_codes: (0..plan.short_codes).map(|at| plan.short_code(at)).collect(),
+            short_codes: (0..plan.short_codes)
+                .map(|at| plan.short_code(at))
+                .collect(),
             paystack_keys: Vec::new(),
             gumroad_seller: None,
             devices: Vec::new(),
@@ -101,7 +126,14 @@ impl Seeder<'_> {
 
     async fn add_providers(&self, plan: &Plan, merchant: &mut Merchant) -> anyhow::Result<()> {
         let add = |provider: &'static str| {
-            ["provider", "add", "--merchant", plan.slug.as_str(), "--provider", provider]
+            [
+                "provider",
+                "add",
+                "--merchant",
+                plan.slug.as_str(),
+                "--provider",
+                provider,
+            ]
         };
         let mut daraja = add("daraja").to_vec();
         for code in &merchant.short_codes {
@@ -136,22 +168,45 @@ impl Seeder<'_> {
         let cmc_key = random.hex(40).to_uppercase();
         let (consumer_key, consumer_secret) = (random.hex(32), random.hex(16));
         let app_id = random.hex(32);
-        let gateway = self.sims.gateway_sim.as_ref().filter(|_| plan.prefers_gateway);
+        let gateway = self
+            .sims
+            .gateway_sim
+            .as_ref()
+            .filter(|_| plan.prefers_gateway);
         let base_url = gateway.unwrap_or(&self.sims.sim);
         let registration = json!({
             "tin": pin, "bhfId": branch, "dvcSrlNo": serial, "cmcKey": cmc_key,
             "consumer_key": consumer_key, "consumer_secret": consumer_secret, "app_id": app_id,
         });
-        Simulator::new(base_url)?.register_device(&registration).await?;
+        Simulator::new(base_url)?
+            .register_device(&registration)
+            .await?;
 
         let cmc_key_file = SecretFile::write(self.out, "cmc-key", &cmc_key)?;
-        let consumer_secret_file = SecretFile::write(self.out, "consumer-secret", &consumer_secret)?;
+        let consumer_secret_file =
+            SecretFile::write(self.out, "consumer-secret", &consumer_secret)?;
         let base_url = base_url.as_str().trim_end_matches('/');
         let token_url = format!("{base_url}/v1/token/generate?grant_type=client_credentials");
         let sdc_id = format!("KRACU04{:08}", plan.number * 10 + at + 1);
         let short_code = plan.short_code(at);
-        let mut add = vec!["device", "add", "--merchant", &plan.slug, "--environment", "sandbox"];
-        add.extend(["--base-url", base_url, "--pin", &pin, "--branch", &branch, "--serial", &serial]);
+        let mut add = vec![
+            "device",
+            "add",
+            "--merchant",
+            &plan.slug,
+            "--environment",
+            "sandbox",
+        ];
+        add.extend([
+            "--base-url",
+            base_url,
+            "--pin",
+            &pin,
+            "--branch",
+            &branch,
+            "--serial",
+            &serial,
+        ]);
         add.extend(["--cmc-key-file", cmc_key_file.path(), "--sdc-id", &sdc_id]);
         add.extend([
             "--item-code",
@@ -163,8 +218,20 @@ impl Seeder<'_> {
         ]);
         add.extend(["--tax-type", "B", "--shortcode", &short_code]);
         if gateway.is_some() {
-            add.extend(["--dialect", "gateway", "--token-url", &token_url, "--consumer-key", &consumer_key]);
-            add.extend(["--consumer-secret-file", consumer_secret_file.path(), "--app-id", &app_id]);
+            add.extend([
+                "--dialect",
+                "gateway",
+                "--token-url",
+                &token_url,
+                "--consumer-key",
+                &consumer_key,
+            ]);
+            add.extend([
+                "--consumer-secret-file",
+                consumer_secret_file.path(),
+                "--app-id",
+                &app_id,
+            ]);
         } else {
             add.extend(["--dialect", "legacy"]);
         }
@@ -172,7 +239,11 @@ impl Seeder<'_> {
             add.push("--default");
         }
         let added = admin::run(self.admin, &add, &[]).await?;
-        Ok(Device { device_id: field(&added, "device_id")?, pin, branch })
+        Ok(Device {
+            device_id: field(&added, "device_id")?,
+            pin,
+            branch,
+        })
     }
 }
 
@@ -183,7 +254,11 @@ impl SecretFile {
     fn write(beside: &Path, name: &str, secret: &str) -> anyhow::Result<Self> {
         let path = beside.with_extension(name);
         let _ = std::fs::remove_file(&path);
-        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&path)?;
+        let mut file = OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(0o600)
+            .open(&path)?;
         let written = Self(path.to_string_lossy().into_owned());
         file.write_all(secret.as_bytes())?;
         Ok(written)
@@ -210,11 +285,17 @@ mod tests {
         let plans: Vec<Plan> = (0..90).map(Plan::of).collect();
         let slugs: BTreeSet<&str> = plans.iter().map(|plan| plan.slug.as_str()).collect();
         assert_eq!(slugs.len(), 90);
-        let codes: BTreeSet<String> =
-            plans.iter().flat_map(|plan| (0..plan.short_codes).map(|at| plan.short_code(at))).collect();
+        let codes: BTreeSet<String> = plans
+            .iter()
+            .flat_map(|plan| (0..plan.short_codes).map(|at| plan.short_code(at)))
+            .collect();
         assert_eq!(codes.len(), 91);
         let first = &plans[..4];
-        assert!(first.iter().any(|plan| !plan.has_devices && plan.has_gumroad && plan.paystack_keys > 0));
+        assert!(
+            first
+                .iter()
+                .any(|plan| !plan.has_devices && plan.has_gumroad && plan.paystack_keys > 0)
+        );
         assert!(first.iter().any(|plan| plan.short_codes == 2));
         assert!(first.iter().any(|plan| plan.paystack_keys == 2));
     }

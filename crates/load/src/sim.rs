@@ -97,7 +97,8 @@ impl Stats {
         self.doubled.extend(other.doubled);
         self.resends_without_look_up += other.resends_without_look_up;
         self.in_flight_max = self.in_flight_max.max(other.in_flight_max);
-        self.in_flight_max_per_device.extend(other.in_flight_max_per_device);
+        self.in_flight_max_per_device
+            .extend(other.in_flight_max_per_device);
         for (fault, hits) in other.faults {
             *self.faults.entry(fault).or_default() += hits;
         }
@@ -111,7 +112,10 @@ impl Stats {
 /// What all simulators have in their books, and what they counted.
 pub(crate) async fn read_all(sims: &SimArgs) -> anyhow::Result<(Vec<Filed>, Stats)> {
     let (mut filed, mut stats) = (Vec::new(), Stats::default());
-    for url in [Some(&sims.sim), sims.gateway_sim.as_ref()].into_iter().flatten() {
+    for url in [Some(&sims.sim), sims.gateway_sim.as_ref()]
+        .into_iter()
+        .flatten()
+    {
         let simulator = Simulator::new(url)?;
         filed.extend(simulator.filed().await?);
         stats = stats.and(simulator.stats().await?);
@@ -128,19 +132,28 @@ const PAGE: usize = 2000;
 
 impl Simulator {
     pub(crate) fn new(base: &Url) -> anyhow::Result<Self> {
-        Ok(Self { base: base.clone(), client: http::client(Duration::from_secs(30))? })
+        Ok(Self {
+            base: base.clone(),
+            client: http::client(Duration::from_secs(30))?,
+        })
     }
 
     pub(crate) async fn register_device(&self, device: &Value) -> anyhow::Result<()> {
-        self.call(Method::POST, "_sim/devices", Some(device)).await.map(drop)
+        self.call(Method::POST, "_sim/devices", Some(device))
+            .await
+            .map(drop)
     }
 
     pub(crate) async fn add_fault(&self, rule: &Value) -> anyhow::Result<()> {
-        self.call(Method::POST, "_sim/faults", Some(rule)).await.map(drop)
+        self.call(Method::POST, "_sim/faults", Some(rule))
+            .await
+            .map(drop)
     }
 
     pub(crate) async fn clear_faults(&self) -> anyhow::Result<()> {
-        self.call(Method::DELETE, "_sim/faults", None).await.map(drop)
+        self.call(Method::DELETE, "_sim/faults", None)
+            .await
+            .map(drop)
     }
 
     async fn stats(&self) -> anyhow::Result<Stats> {
@@ -164,16 +177,32 @@ impl Simulator {
         }
     }
 
-    async fn call(&self, method: Method, path: &str, body: Option<&Value>) -> anyhow::Result<Vec<u8>> {
+    async fn call(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<&Value>,
+    ) -> anyhow::Result<Vec<u8>> {
         let mut request = self.client.request(method, self.base.join(path)?);
         if let Some(body) = body {
-            request = request.header("content-type", "application/json").body(body.to_string());
+            request = request
+                .header("content-type", "application/json")
+                .body(body.to_string());
         }
-        let answer = request.send().await.context("the simulator does not answer")?;
+        let answer = request
+            .send()
+            .await
+            .context("the simulator does not answer")?;
         let status = answer.status();
-        let bytes = answer.bytes().await.context("the simulator's answer broke off")?;
+        let bytes = answer
+            .bytes()
+            .await
+            .context("the simulator's answer broke off")?;
         if !status.is_success() {
-            bail!("the simulator answered {status} to {path}: {}", String::from_utf8_lossy(&bytes));
+            bail!(
+                "the simulator answered {status} to {path}: {}",
+                String::from_utf8_lossy(&bytes)
+            );
         }
         Ok(bytes.to_vec())
     }
@@ -192,7 +221,14 @@ mod tests {
             ..Stats::default()
         };
         let both = stats(1, 40).and(stats(2, 30));
-        assert_eq!((both.protocol_errors, both.in_flight_max, both.faults["slow"]), (3, 40, 4));
+        assert_eq!(
+            (
+                both.protocol_errors,
+                both.in_flight_max,
+                both.faults["slow"]
+            ),
+            (3, 40, 4)
+        );
     }
 
     #[test]

@@ -34,22 +34,44 @@ pub(crate) fn stk_phone(draw: &mut Draw, full: &str) -> Phone {
             0 => (quoted(full), true),
             1 => (quoted(&format!("0{national}")), true),
             2 => (quoted(&format!("+{full}")), true),
-            3 => (quoted(&format!("+254 {} {}", &national[..3], &national[3..])), true),
-            4 => (quoted(&format!("0{}-{}-{}", &national[..3], &national[3..6], &national[6..])), true),
+            3 => (
+                quoted(&format!("+254 {} {}", &national[..3], &national[3..])),
+                true,
+            ),
+            4 => (
+                quoted(&format!(
+                    "0{}-{}-{}",
+                    &national[..3],
+                    &national[3..6],
+                    &national[6..]
+                )),
+                true,
+            ),
             5 => (format!("{full}.0"), true),
             6 => (format!("{}.{}E11", &full[..1], &full[1..]), true),
             7 => (national.to_owned(), true),
             8 => (quoted(&format!("  {full} ")), true),
             9 => {
                 let masked = format!("0{}XXXX{}", &national[..3], &national[7..]);
-                return Phone { sent: Some(quoted(&masked)), stored: Some(masked) };
+                return Phone {
+                    sent: Some(quoted(&masked)),
+                    stored: Some(masked),
+                };
             }
             10 => (quoted(&full[..9]), false),
             11 => (quoted("unknown"), false),
-            _ => return Phone { sent: None, stored: None },
+            _ => {
+                return Phone {
+                    sent: None,
+                    stored: None,
+                };
+            }
         },
     };
-    Phone { sent: Some(sent), stored: whole.then(|| full.to_owned()) }
+    Phone {
+        sent: Some(sent),
+        stored: whole.then(|| full.to_owned()),
+    }
 }
 
 /// Of a C2B confirmation: hashed (v1), masked (v2) or plain (old traffic), always text.
@@ -60,7 +82,10 @@ pub(crate) fn c2b_phone(draw: &mut Draw, full: &str) -> Phone {
         3 => format!("{} ***** {}", &full[..4], &full[9..]),
         _ => String::new(),
     };
-    Phone { sent: Some(quoted(&text)), stored: Some(text).filter(|text| !text.is_empty()) }
+    Phone {
+        sent: Some(quoted(&text)),
+        stored: Some(text).filter(|text| !text.is_empty()),
+    }
 }
 
 fn sha256(text: &str) -> String {
@@ -98,7 +123,9 @@ pub(crate) fn subunits(amount: Decimal) -> String {
 
 /// yyyyMMddHHmmss in Nairobi, as Daraja writes it.
 pub(crate) fn nairobi(at: Timestamp) -> String {
-    at.to_zoned(TimeZone::fixed(Offset::constant(3))).strftime("%Y%m%d%H%M%S").to_string()
+    at.to_zoned(TimeZone::fixed(Offset::constant(3)))
+        .strftime("%Y%m%d%H%M%S")
+        .to_string()
 }
 
 /// ISO 8601 in UTC with milliseconds, as Paystack writes it.
@@ -118,7 +145,10 @@ mod tests {
             assert!(value > Decimal::ZERO && value.scale() <= 2, "{value}");
             let text = amount(&mut draw, value);
             assert_eq!(text.parse::<Decimal>().unwrap(), value, "{text}");
-            assert!(text.bytes().all(|b| b.is_ascii_digit() || b == b'.'), "{text}");
+            assert!(
+                text.bytes().all(|b| b.is_ascii_digit() || b == b'.'),
+                "{text}"
+            );
         }
         assert_eq!(subunits("1160.50".parse().unwrap()), "116050");
         assert_eq!(subunits("10".parse().unwrap()), "1000");
@@ -134,7 +164,11 @@ mod tests {
                 serde_json::from_str::<Value>(sent).unwrap();
                 spellings.insert(sent.clone());
             }
-            assert!(phone.stored.is_none_or(|stored| stored == "254712345678" || stored == "0712XXXX78"));
+            assert!(
+                phone
+                    .stored
+                    .is_none_or(|stored| stored == "254712345678" || stored == "0712XXXX78")
+            );
         }
         assert_eq!(spellings.len(), 13);
         assert_eq!(phone_number(&mut draw).len(), 12);

@@ -43,7 +43,10 @@ pub(crate) async fn run(args: StormArgs) -> anyhow::Result<()> {
     });
     know_the_fleet(&post, &fleet).await?;
     let began = Instant::now();
-    let post = Arc::new(Post { began, ..Arc::into_inner(post).context("nobody else posts yet")? });
+    let post = Arc::new(Post {
+        began,
+        ..Arc::into_inner(post).context("nobody else posts yet")?
+    });
     let mut deliveries = Deliveries::new(&fleet, &args, post.lines.clone());
     let mut under_way = UnderWay::new(post.clone(), args.concurrency);
     match args.pace() {
@@ -53,7 +56,10 @@ pub(crate) async fn run(args: StormArgs) -> anyhow::Result<()> {
     let (sent, told) = (under_way.finish().await, deliveries.told());
     drop((deliveries, post));
     recorder.finish().await?;
-    eprintln!("{sent} webhooks about {told} payments in {:.1} s", began.elapsed().as_secs_f32());
+    eprintln!(
+        "{sent} webhooks about {told} payments in {:.1} s",
+        began.elapsed().as_secs_f32()
+    );
     Ok(())
 }
 
@@ -83,7 +89,12 @@ pub(crate) struct UnderWay {
 impl UnderWay {
     fn new(post: Arc<Post>, concurrency: u32) -> Self {
         // Those that wait for their next try take no permit, yet count here: memory stays bounded.
-        Self { post, tasks: JoinSet::new(), tasks_max: concurrency as usize * 8, sent: 0 }
+        Self {
+            post,
+            tasks: JoinSet::new(),
+            tasks_max: concurrency as usize * 8,
+            sent: 0,
+        }
     }
 
     /// Waits until there is room.
@@ -127,7 +138,11 @@ pub(crate) struct Deliveries<'a> {
 impl<'a> Deliveries<'a> {
     fn new(fleet: &'a Fleet, args: &StormArgs, lines: mpsc::Sender<Line>) -> Self {
         Self {
-            teller: Teller { fleet, seed: args.seed, now: Timestamp::now() },
+            teller: Teller {
+                fleet,
+                seed: args.seed,
+                now: Timestamp::now(),
+            },
             payments: args.pace().map_or(args.payments, |_| WITHOUT_END),
             window_max: args.pace().map_or(WINDOW, |pace| pace.window().min(WINDOW)),
             replicas: args.ingress.len(),
@@ -150,8 +165,11 @@ impl<'a> Deliveries<'a> {
             return Ok(None);
         }
         // The last of the window is now and then the copy of the one before: duplicates in parallel.
-        let at =
-            if self.draw.percent(30) { self.window.len() - 1 } else { self.draw.below(self.window.len()) };
+        let at = if self.draw.percent(30) {
+            self.window.len() - 1
+        } else {
+            self.draw.below(self.window.len())
+        };
         Ok(Some(self.window.swap_remove(at)))
     }
 
@@ -177,7 +195,8 @@ impl<'a> Deliveries<'a> {
             }
         }
         if number % PAYMENTS_PER_STRAY == PAYMENTS_PER_STRAY - 1 {
-            self.make_noise(self.payments + number / PAYMENTS_PER_STRAY).await?;
+            self.make_noise(self.payments + number / PAYMENTS_PER_STRAY)
+                .await?;
         }
         Ok(())
     }
@@ -203,7 +222,11 @@ impl<'a> Deliveries<'a> {
     }
 
     async fn note(&self, line: Line) -> anyhow::Result<()> {
-        self.lines.send(line).await.ok().context("the record can no longer be written")
+        self.lines
+            .send(line)
+            .await
+            .ok()
+            .context("the record can no longer be written")
     }
 }
 
@@ -215,7 +238,11 @@ async fn know_the_fleet(post: &Post, fleet: &Fleet) -> anyhow::Result<()> {
         for merchant in &fleet.merchants {
             let url = base.join(&format!("webhooks/daraja/{}/stk", merchant.webhook_secret))?;
             loop {
-                let probe = post.client.post(url.clone()).header("content-type", "text/plain").body("?");
+                let probe = post
+                    .client
+                    .post(url.clone())
+                    .header("content-type", "text/plain")
+                    .body("?");
                 let status = probe.send().await.map(|answer| answer.status().as_u16());
                 if matches!(status, Ok(415)) {
                     break;
@@ -224,7 +251,9 @@ async fn know_the_fleet(post: &Post, fleet: &Fleet) -> anyhow::Result<()> {
                     Instant::now() < deadline,
                     "the ingress at {base} does not know {}: {}",
                     merchant.slug,
-                    status.map_or("no answer".to_owned(), |status| format!("it answers {status}")),
+                    status.map_or("no answer".to_owned(), |status| format!(
+                        "it answers {status}"
+                    )),
                 );
                 tokio::time::sleep(Duration::from_millis(100)).await;
             }
@@ -282,7 +311,10 @@ mod tests {
         let (once, again, other) = (order(3).await, order(3).await, order(4).await);
         assert_eq!(once, again);
         assert_ne!(once, other);
-        assert!(once.iter().any(|delivery| delivery.3 == 0) && once.iter().any(|delivery| delivery.3 == 1));
+        assert!(
+            once.iter().any(|delivery| delivery.3 == 0)
+                && once.iter().any(|delivery| delivery.3 == 1)
+        );
         assert!(!once.is_sorted());
     }
 }

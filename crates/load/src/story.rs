@@ -89,13 +89,19 @@ impl Teller<'_> {
             Plot::Paystack | Plot::PaystackAbroad | Plot::PaystackReturned => {
                 self.paystack(&mut draw, number, merchant, at, plot)
             }
-            Plot::Gumroad | Plot::GumroadReturned => self.gumroad(&mut draw, number, merchant, at, plot),
+            Plot::Gumroad | Plot::GumroadReturned => {
+                self.gumroad(&mut draw, number, merchant, at, plot)
+            }
             _ => self.mpesa(&mut draw, number, merchant, at, plot),
         };
         for message in &mut story.messages {
             message.copies = draw.copies();
         }
-        story.expected.messages = story.messages.iter().map(|message| message.meaning.clone()).collect();
+        story.expected.messages = story
+            .messages
+            .iter()
+            .map(|message| message.meaning.clone())
+            .collect();
         story
     }
 
@@ -124,7 +130,11 @@ mod tests {
     use std::collections::BTreeSet;
 
     fn teller(fleet: &Fleet) -> Teller<'_> {
-        Teller { fleet, seed: 11, now: "2026-11-23T12:00:00Z".parse().unwrap() }
+        Teller {
+            fleet,
+            seed: 11,
+            now: "2026-11-23T12:00:00Z".parse().unwrap(),
+        }
     }
 
     #[test]
@@ -134,7 +144,11 @@ mod tests {
             let (once, again) = (teller(&fleet).story(number), teller(&fleet).story(number));
             assert_eq!(once.expected, again.expected);
             let bodies = |story: &Story| -> Vec<Vec<u8>> {
-                story.messages.iter().map(|message| message.request.body.clone()).collect()
+                story
+                    .messages
+                    .iter()
+                    .map(|message| message.request.body.clone())
+                    .collect()
             };
             assert_eq!(bodies(&once), bodies(&again));
         }
@@ -147,8 +161,14 @@ mod tests {
         for number in 0..3000 {
             let story = teller(&fleet).story(number);
             for meaning in &story.expected.messages {
-                let key = (story.expected.merchant.clone(), meaning.delivery_key.clone());
-                assert!(seen.insert(key), "{meaning:?} of story {number} is not the only one");
+                let key = (
+                    story.expected.merchant.clone(),
+                    meaning.delivery_key.clone(),
+                );
+                assert!(
+                    seen.insert(key),
+                    "{meaning:?} of story {number} is not the only one"
+                );
             }
         }
     }

@@ -14,8 +14,15 @@ pub(crate) fn refused_amount() -> Decimal {
 
 pub(crate) async fn run(args: TroubleArgs) -> anyhow::Result<()> {
     let fleet = Fleet::read(&args.fleet)?;
-    let gateway = args.sims.gateway_sim.as_ref().map(|url| (url, Dialect::Gateway));
-    for (url, dialect) in [Some((&args.sims.sim, Dialect::Legacy)), gateway].into_iter().flatten() {
+    let gateway = args
+        .sims
+        .gateway_sim
+        .as_ref()
+        .map(|url| (url, Dialect::Gateway));
+    for (url, dialect) in [Some((&args.sims.sim, Dialect::Legacy)), gateway]
+        .into_iter()
+        .flatten()
+    {
         let simulator = Simulator::new(url)?;
         simulator.clear_faults().await?;
         if !args.clear {
@@ -42,17 +49,28 @@ fn afternoon(fleet: &Fleet, dialect: Dialect, seed: u64) -> Vec<Value> {
 
 fn refusals(fleet: &Fleet, dialect: Dialect) -> Vec<Value> {
     let refusal = match dialect {
-        Dialect::Legacy => json!({"envelope": {"code": "910", "message": "Request parameter error"}}),
+        Dialect::Legacy => {
+            json!({"envelope": {"code": "910", "message": "Request parameter error"}})
+        }
         Dialect::Gateway => {
             json!({"envelope": {"message": "required: <itemClsCd> and <itemCd>", "status": 400}})
         }
     };
     let mut matches = vec![json!({"call": "sale", "amount": refused_amount().to_string()})];
     // The fourth device is one merchant's only one.
-    if let Some(device) = fleet.merchants.iter().flat_map(|merchant| &merchant.devices).nth(3) {
-        matches.push(json!({"call": "sale", "device": device.branch_of_taxpayer(), "every_nth": 12}));
+    if let Some(device) = fleet
+        .merchants
+        .iter()
+        .flat_map(|merchant| &merchant.devices)
+        .nth(3)
+    {
+        matches
+            .push(json!({"call": "sale", "device": device.branch_of_taxpayer(), "every_nth": 12}));
     }
-    matches.into_iter().map(|wanted| json!({"match": wanted, "fault": refusal})).collect()
+    matches
+        .into_iter()
+        .map(|wanted| json!({"match": wanted, "fault": refusal}))
+        .collect()
 }
 
 /// Each rule draws for itself.
@@ -64,18 +82,24 @@ fn weather(dialect: Dialect, seed: u64) -> Vec<Value> {
         (0.1, json!({"slow": {"ms": 7000}})),
         (4.0, json!({"slow": {"ms": 300}})),
         (1.0, json!({"lookup_lag": {"count": 2}})),
-        (0.5, json!({"status": {"code": 503, "retry_after": 1, "accept": true}})),
+        (
+            0.5,
+            json!({"status": {"code": 503, "retry_after": 1, "accept": true}}),
+        ),
         (0.3, json!({"html": {"status": 200, "accept": true}})),
         (10.0, json!("blank_padded_keys")),
     ];
     match dialect {
-        Dialect::Legacy => sometimes
-            .push((0.3, json!({"envelope": {"code": "999", "message": "An unknown error occurred"}}))),
+        Dialect::Legacy => sometimes.push((
+            0.3,
+            json!({"envelope": {"code": "999", "message": "An unknown error occurred"}}),
+        )),
         Dialect::Gateway => sometimes.push((1.0, json!("expired_token"))),
     }
     let mut rules = Vec::new();
     for (at, (percent, fault)) in (0..).zip(sometimes) {
-        let wanted = json!({"call": "sale", "probability": percent / 100.0, "seed": seed.wrapping_add(at)});
+        let wanted =
+            json!({"call": "sale", "probability": percent / 100.0, "seed": seed.wrapping_add(at)});
         rules.push(json!({"match": wanted, "fault": fault}));
     }
     let lost_look_ups = json!({"call": "lookup", "probability": 0.05, "seed": seed});
@@ -100,6 +124,9 @@ mod tests {
         let fleet = crate::fleet::tests::sample();
         let rules = afternoon(&fleet, Dialect::Legacy, 5);
         assert_eq!(rules[0]["match"]["amount"], "777");
-        assert!(rules.iter().all(|rule| rule["match"]["call"].is_string()), "{rules:?}");
+        assert!(
+            rules.iter().all(|rule| rule["match"]["call"].is_string()),
+            "{rules:?}"
+        );
     }
 }

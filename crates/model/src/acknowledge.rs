@@ -74,7 +74,11 @@ pub struct Acknowledge {
 
 impl Acknowledge {
     pub fn new(sends: u8, mutation: Option<Mutation>) -> Self {
-        Self { sends, mutation, settling: Settling::default() }
+        Self {
+            sends,
+            mutation,
+            settling: Settling::default(),
+        }
     }
 
     fn is(&self, mutation: Mutation) -> bool {
@@ -216,7 +220,11 @@ impl State {
 
     /// Messages that no worker has in hand.
     fn free(&self) -> usize {
-        let held = self.workers.iter().filter(|worker| **worker != Worker::Idle).count();
+        let held = self
+            .workers
+            .iter()
+            .filter(|worker| **worker != Worker::Idle)
+            .count();
         usize::from(self.queued).saturating_sub(held)
     }
 
@@ -267,7 +275,9 @@ impl Model for Acknowledge {
             Property::always(KEPT, |_: &Self, state: &State| {
                 !state.answered || state.queued > 0 || state.spooled > 0 || state.events > 0
             }),
-            Property::always(ONCE, |_, state: &State| state.events <= 1 && state.invoices <= 1),
+            Property::always(ONCE, |_, state: &State| {
+                state.events <= 1 && state.invoices <= 1
+            }),
             Property::always(SETTLES, |model: &Self, state: &State| {
                 model.settling.always_settles(model, state)
             }),
@@ -292,7 +302,10 @@ impl Calm for Acknowledge {
         self.possible(state, true, &mut actions);
         let free = self.is(Mutation::AckBeforeCommit) || state.free() > 0;
         actions.retain(|action| free || !matches!(action, Action::Take(_)));
-        actions.into_iter().map(|action| self.after(state, action)).collect()
+        actions
+            .into_iter()
+            .map(|action| self.after(state, action))
+            .collect()
     }
 
     fn settled(&self, state: &State) -> bool {

@@ -45,13 +45,19 @@ impl Settling {
         };
         path.remove(&print);
         if good {
-            self.0.lock().unwrap_or_else(PoisonError::into_inner).insert(print);
+            self.0
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .insert(print);
         }
         good
     }
 
     fn known(&self, print: u64) -> bool {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).contains(&print)
+        self.0
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .contains(&print)
     }
 }
 

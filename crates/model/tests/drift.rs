@@ -14,7 +14,10 @@ fn read(path: &str) -> String {
 /// Each variant of `Action` with the text above it.
 fn steps(source: &str) -> Vec<(String, String)> {
     let (mut steps, mut text) = (Vec::new(), String::new());
-    let body = source.split_once("pub enum Action {").expect("there are actions").1;
+    let body = source
+        .split_once("pub enum Action {")
+        .expect("there are actions")
+        .1;
     for line in body.lines().map(str::trim).take_while(|line| *line != "}") {
         match line.strip_prefix("///") {
             Some(more) => text.push_str(more),
@@ -28,7 +31,9 @@ fn steps(source: &str) -> Vec<(String, String)> {
 /// `D6` and the like.
 fn is_rule(word: &str) -> bool {
     let mut letters = word.chars();
-    letters.next().is_some_and(|letter| ('A'..='E').contains(&letter))
+    letters
+        .next()
+        .is_some_and(|letter| ('A'..='E').contains(&letter))
         && !letters.as_str().is_empty()
         && letters.all(|digit| digit.is_ascii_digit())
 }
@@ -53,7 +58,9 @@ fn wrong(text: &str, protocol: &str) -> Vec<String> {
             wrong.push(format!("{path} has no function {quoted}"));
         }
     }
-    let of_the_world = ["Fault:", "The world:"].iter().any(|start| text.trim().starts_with(start));
+    let of_the_world = ["Fault:", "The world:"]
+        .iter()
+        .any(|start| text.trim().starts_with(start));
     if file.is_none() && !of_the_world {
         wrong.push("names no code".to_owned());
     }
@@ -78,7 +85,13 @@ fn every_step_names_rules_and_functions_that_are_there() {
 fn what_is_gone_is_noticed() {
     let protocol = read("docs/protocol.md");
     let wrong = |text| wrong(text, &protocol);
-    assert_eq!(wrong("D6: `crates/ledger/src/submissions.rs` `begin_send`"), Vec::<String>::new());
-    assert_eq!(wrong("D99: `crates/ledger/src/submissions.rs` `began_send`").len(), 2);
+    assert_eq!(
+        wrong("D6: `crates/ledger/src/submissions.rs` `begin_send`"),
+        Vec::<String>::new()
+    );
+    assert_eq!(
+        wrong("D99: `crates/ledger/src/submissions.rs` `began_send`").len(),
+        2
+    );
     assert_eq!(wrong("D6, somewhere"), ["names no code"]);
 }

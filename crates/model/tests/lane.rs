@@ -3,7 +3,9 @@
 
 use std::time::Instant;
 
-use risiti_model::lane::laws::{DEATH_TOLD, NOT_WITHDRAWN, SALE_FIRST, SAME_BOOKS, SETTLES, WITH_SALE};
+use risiti_model::lane::laws::{
+    DEATH_TOLD, NOT_WITHDRAWN, SALE_FIRST, SAME_BOOKS, SETTLES, WITH_SALE,
+};
 use risiti_model::lane::{Lane, Mutation};
 use stateright::{Checker, HasDiscoveries, Model as _};
 
@@ -11,10 +13,25 @@ use stateright::{Checker, HasDiscoveries, Model as _};
 const ALWAYS: u8 = u8::MAX;
 
 fn holds(lane: Lane) {
-    let Lane { sales, workers, takeovers, credit_note, .. } = lane;
+    let Lane {
+        sales,
+        workers,
+        takeovers,
+        credit_note,
+        ..
+    } = lane;
     let began = Instant::now();
-    let checker = lane.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
-    let note = if credit_note { ", the last a credit note" } else { "" };
+    let checker = lane
+        .checker()
+        .threads(2)
+        .finish_when(HasDiscoveries::AnyFailures)
+        .spawn_bfs()
+        .join();
+    let note = if credit_note {
+        ", the last a credit note"
+    } else {
+        ""
+    };
     println!(
         "{sales} sales{note}, {workers} workers, {takeovers} thaws: {} states, {} steps deep, {:.1} s",
         checker.unique_state_count(),
@@ -58,8 +75,15 @@ fn breaks(mutation: Mutation, sales: u8, workers: u8, law: &'static str) {
 fn breaks_of(lane: Lane, mutation: Mutation, law: &'static str) {
     let lane = lane.broken(mutation);
     let only = HasDiscoveries::AnyOf([law].into());
-    let checker = lane.checker().threads(2).finish_when(only).spawn_bfs().join();
-    let trace = checker.discovery(law).unwrap_or_else(|| panic!("{mutation:?} breaks nothing"));
+    let checker = lane
+        .checker()
+        .threads(2)
+        .finish_when(only)
+        .spawn_bfs()
+        .join();
+    let trace = checker
+        .discovery(law)
+        .unwrap_or_else(|| panic!("{mutation:?} breaks nothing"));
     println!("{mutation:?} breaks: {law}\n  {:?}", trace.into_actions());
 }
 

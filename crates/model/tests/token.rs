@@ -8,7 +8,15 @@ use risiti_model::token::{ALWAYS, Mutation, Token};
 use stateright::{Checker, HasDiscoveries, Model as _};
 
 fn size(token: &Token) -> String {
-    let Token { lanes, payments, recorders, tasks, wakers, faults, .. } = token;
+    let Token {
+        lanes,
+        payments,
+        recorders,
+        tasks,
+        wakers,
+        faults,
+        ..
+    } = token;
     format!(
         "{lanes} lanes, {payments} sales each, {recorders} ledger workers, {tasks} tokens in hand, {wakers} wake loops, {faults} faults"
     )
@@ -16,7 +24,12 @@ fn size(token: &Token) -> String {
 
 fn holds(token: Token) {
     let (size, began) = (size(&token), Instant::now());
-    let checker = token.checker().threads(2).finish_when(HasDiscoveries::AnyFailures).spawn_bfs().join();
+    let checker = token
+        .checker()
+        .threads(2)
+        .finish_when(HasDiscoveries::AnyFailures)
+        .spawn_bfs()
+        .join();
     println!(
         "{size}: {} states, {} steps deep, {:.1} s",
         checker.unique_state_count(),
@@ -54,8 +67,16 @@ fn tokens_alone_do_while_nothing_fails() {
 /// Which law breaks first.
 fn breaks(token: Token, mutation: Mutation, law: &'static str) {
     let only = HasDiscoveries::AnyOf([law].into());
-    let checker = token.broken(mutation).checker().threads(2).finish_when(only).spawn_bfs().join();
-    let trace = checker.discovery(law).unwrap_or_else(|| panic!("{mutation:?} breaks nothing"));
+    let checker = token
+        .broken(mutation)
+        .checker()
+        .threads(2)
+        .finish_when(only)
+        .spawn_bfs()
+        .join();
+    let trace = checker
+        .discovery(law)
+        .unwrap_or_else(|| panic!("{mutation:?} breaks nothing"));
     println!("{mutation:?} breaks: {law}\n  {:?}", trace.into_actions());
 }
 

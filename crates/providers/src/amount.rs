@@ -15,7 +15,11 @@ pub(crate) fn subunits(field: &str, text: &str, currency: Currency) -> Result<Mo
     money(field, parse_subunits(text), currency)
 }
 
-fn money(field: &str, amount: Result<Decimal, AmountError>, currency: Currency) -> Result<Money, Unreadable> {
+fn money(
+    field: &str,
+    amount: Result<Decimal, AmountError>,
+    currency: Currency,
+) -> Result<Money, Unreadable> {
     amount
         .and_then(|amount| Money::new(amount, currency))
         .map_err(|why| Unreadable::new(field, format!("is no amount: {why}")))

@@ -64,8 +64,14 @@ impl FromStr for Channel {
     type Err = UnknownName;
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
-        let found = Self::ALL.iter().copied().find(|channel| channel.as_str() == text);
-        found.ok_or_else(|| UnknownName { what: "channel", name: text.to_owned() })
+        let found = Self::ALL
+            .iter()
+            .copied()
+            .find(|channel| channel.as_str() == text);
+        found.ok_or_else(|| UnknownName {
+            what: "channel",
+            name: text.to_owned(),
+        })
     }
 }
 
@@ -92,7 +98,10 @@ impl FromStr for BodyFormat {
         match text {
             "json" => Ok(Self::Json),
             "form" => Ok(Self::Form),
-            other => Err(UnknownName { what: "body format", name: other.to_owned() }),
+            other => Err(UnknownName {
+                what: "body format",
+                name: other.to_owned(),
+            }),
         }
     }
 }

@@ -58,9 +58,18 @@ impl Envelope {
             (DELIVERY_KEY, self.delivery_key.clone()),
             (TRACEPARENT, self.traceparent.clone()),
             (GUMROAD_SELLER_ID, self.account.gumroad_seller_id.clone()),
-            (PAYSTACK_LIVE, self.account.paystack_live.map(|live| live.to_string())),
-            (UNREADABLE_FIELD, self.unreadable.as_ref().map(|why| why.field.clone())),
-            (UNREADABLE_PROBLEM, self.unreadable.as_ref().map(|why| why.problem.clone())),
+            (
+                PAYSTACK_LIVE,
+                self.account.paystack_live.map(|live| live.to_string()),
+            ),
+            (
+                UNREADABLE_FIELD,
+                self.unreadable.as_ref().map(|why| why.field.clone()),
+            ),
+            (
+                UNREADABLE_PROBLEM,
+                self.unreadable.as_ref().map(|why| why.problem.clone()),
+            ),
         ];
         let required = [
             (EVENT_ID, self.event_id.to_string()),
@@ -70,8 +79,14 @@ impl Envelope {
             (AUTHENTICATED_BY, self.authenticated_by.to_string()),
             (RECEIVED_AT, self.received_at.to_string()),
         ];
-        let present = optional.into_iter().filter_map(|(name, value)| Some((name, value?)));
-        required.into_iter().chain(present).map(|(name, value)| (name.to_owned(), value)).collect()
+        let present = optional
+            .into_iter()
+            .filter_map(|(name, value)| Some((name, value?)));
+        required
+            .into_iter()
+            .chain(present)
+            .map(|(name, value)| (name.to_owned(), value))
+            .collect()
     }
 
     /// Headers of other names are left alone.
@@ -103,10 +118,17 @@ fn optional<T: FromStr>(
     headers: &BTreeMap<String, String>,
     name: &'static str,
 ) -> Result<Option<T>, EnvelopeError> {
-    headers.get(name).map(|text| text.parse()).transpose().map_err(|_| EnvelopeError::Invalid(name))
+    headers
+        .get(name)
+        .map(|text| text.parse())
+        .transpose()
+        .map_err(|_| EnvelopeError::Invalid(name))
 }
 
-fn required<T: FromStr>(headers: &BTreeMap<String, String>, name: &'static str) -> Result<T, EnvelopeError> {
+fn required<T: FromStr>(
+    headers: &BTreeMap<String, String>,
+    name: &'static str,
+) -> Result<T, EnvelopeError> {
     optional(headers, name)?.ok_or(EnvelopeError::Missing(name))
 }
 
@@ -140,7 +162,10 @@ mod tests {
             authenticated_by: AuthenticatedBy::PathFromUnlistedSource,
             received_at: "2026-09-28T07:15:31.123456Z".parse().unwrap(),
             traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
-            account: Account { gumroad_seller_id: Some("kL0p==".to_owned()), paystack_live: Some(false) },
+            account: Account {
+                gumroad_seller_id: Some("kL0p==".to_owned()),
+                paystack_live: Some(false),
+            },
             unreadable: Some(Unreadable::new("price", "is missing, null or blank")),
         }
     }
@@ -164,12 +189,25 @@ mod tests {
 
     #[test]
     fn a_missing_or_broken_header_is_named() {
-        for name in [EVENT_ID, MERCHANT_ID, CHANNEL, FORMAT, AUTHENTICATED_BY, RECEIVED_AT] {
+        for name in [
+            EVENT_ID,
+            MERCHANT_ID,
+            CHANNEL,
+            FORMAT,
+            AUTHENTICATED_BY,
+            RECEIVED_AT,
+        ] {
             let mut headers = full().to_headers();
             headers.insert(name.to_owned(), "?".to_owned());
-            assert_eq!(Envelope::from_headers(&headers).unwrap_err(), EnvelopeError::Invalid(name));
+            assert_eq!(
+                Envelope::from_headers(&headers).unwrap_err(),
+                EnvelopeError::Invalid(name)
+            );
             headers.remove(name);
-            assert_eq!(Envelope::from_headers(&headers).unwrap_err(), EnvelopeError::Missing(name));
+            assert_eq!(
+                Envelope::from_headers(&headers).unwrap_err(),
+                EnvelopeError::Missing(name)
+            );
         }
     }
 

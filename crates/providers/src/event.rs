@@ -90,7 +90,11 @@ pub enum ReversalOutcome {
 }
 
 impl Event {
-    pub(crate) fn payment(kind: impl Into<String>, delivery_key: String, report: PaymentReport) -> Self {
+    pub(crate) fn payment(
+        kind: impl Into<String>,
+        delivery_key: String,
+        report: PaymentReport,
+    ) -> Self {
         let facts = MoneyFacts {
             amount: report.amount,
             outcome: match report.outcome {
@@ -100,10 +104,19 @@ impl Event {
             },
             receipt: report.receipt.clone(),
         };
-        Self { kind: kind.into(), delivery_key, facts, body: EventBody::Payment(report) }
+        Self {
+            kind: kind.into(),
+            delivery_key,
+            facts,
+            body: EventBody::Payment(report),
+        }
     }
 
-    pub(crate) fn reversal(kind: impl Into<String>, delivery_key: String, report: ReversalReport) -> Self {
+    pub(crate) fn reversal(
+        kind: impl Into<String>,
+        delivery_key: String,
+        report: ReversalReport,
+    ) -> Self {
         let facts = MoneyFacts {
             amount: report.amount,
             outcome: match report.outcome {
@@ -114,12 +127,30 @@ impl Event {
             },
             receipt: Some(report.of_money_key.clone()),
         };
-        Self { kind: kind.into(), delivery_key, facts, body: EventBody::Reversal(report) }
+        Self {
+            kind: kind.into(),
+            delivery_key,
+            facts,
+            body: EventBody::Reversal(report),
+        }
     }
 
-    pub(crate) fn other(kind: impl Into<String>, delivery_key: String, reason: &'static str) -> Self {
-        let facts = MoneyFacts { amount: None, outcome: "none", receipt: None };
-        Self { kind: kind.into(), delivery_key, facts, body: EventBody::Other { reason } }
+    pub(crate) fn other(
+        kind: impl Into<String>,
+        delivery_key: String,
+        reason: &'static str,
+    ) -> Self {
+        let facts = MoneyFacts {
+            amount: None,
+            outcome: "none",
+            receipt: None,
+        };
+        Self {
+            kind: kind.into(),
+            delivery_key,
+            facts,
+            body: EventBody::Other { reason },
+        }
     }
 }
 
@@ -130,19 +161,26 @@ impl Outcome {
         match (money_key, amount) {
             (None, _) => Self::unknown("paid, but the message has no receipt"),
             (_, None) => Self::unknown("paid, but the message has no amount"),
-            (_, Some(amount)) if amount.is_zero() => Self::unknown("paid, but the amount rounds to 0.00"),
+            (_, Some(amount)) if amount.is_zero() => {
+                Self::unknown("paid, but the amount rounds to 0.00")
+            }
             (Some(_), Some(_)) => Self::Succeeded,
         }
     }
 
     pub(crate) fn unknown(reason: impl Into<String>) -> Self {
-        Self::Unknown { reason: reason.into() }
+        Self::Unknown {
+            reason: reason.into(),
+        }
     }
 }
 
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Event").field("kind", &self.kind).field("body", &self.body).finish_non_exhaustive()
+        f.debug_struct("Event")
+            .field("kind", &self.kind)
+            .field("body", &self.body)
+            .finish_non_exhaustive()
     }
 }
 
@@ -177,14 +215,20 @@ mod tests {
     #[test]
     fn paid_is_success_only_with_a_key_and_money() {
         let money = |text| Money::new(parse_amount(text).unwrap(), Currency::KES).unwrap();
-        assert_eq!(Outcome::of_paid(Some("UIS4000001"), Some(money("0.005"))), Outcome::Succeeded);
+        assert_eq!(
+            Outcome::of_paid(Some("UIS4000001"), Some(money("0.005"))),
+            Outcome::Succeeded
+        );
         for (key, amount) in [
             (None, Some(money("1"))),
             (Some("UIS4000001"), None),
             (Some("UIS4000001"), Some(money("0.004"))),
             (None, None),
         ] {
-            assert!(matches!(Outcome::of_paid(key, amount), Outcome::Unknown { .. }));
+            assert!(matches!(
+                Outcome::of_paid(key, amount),
+                Outcome::Unknown { .. }
+            ));
         }
     }
 
@@ -202,7 +246,10 @@ mod tests {
             short_code: None,
             method: PaymentMethod::MobileMoney,
         };
-        let shown = format!("{:?}", Event::payment("stk", "ws_CO_708374149:4999".to_owned(), report));
+        let shown = format!(
+            "{:?}",
+            Event::payment("stk", "ws_CO_708374149:4999".to_owned(), report)
+        );
         assert!(shown.contains("because"));
         assert!(!shown.contains("708374149"), "{shown}");
     }

@@ -43,7 +43,11 @@ mod tests {
 
     fn facts() -> MoneyFacts {
         let amount = Money::new(parse_amount("1500").unwrap(), Currency::KES).unwrap();
-        MoneyFacts { amount: Some(amount), outcome: "succeeded", receipt: Some("UIS4000001".to_owned()) }
+        MoneyFacts {
+            amount: Some(amount),
+            outcome: "succeeded",
+            receipt: Some("UIS4000001".to_owned()),
+        }
     }
 
     #[test]
@@ -52,12 +56,36 @@ mod tests {
         let more = Money::new(parse_amount("1500.01").unwrap(), Currency::KES).unwrap();
         let mut digests = vec![
             facts().digest(),
-            MoneyFacts { amount: None, ..facts() }.digest(),
-            MoneyFacts { amount: Some(dollars), ..facts() }.digest(),
-            MoneyFacts { amount: Some(more), ..facts() }.digest(),
-            MoneyFacts { outcome: "failed", ..facts() }.digest(),
-            MoneyFacts { receipt: None, ..facts() }.digest(),
-            MoneyFacts { receipt: Some("-".to_owned()), ..facts() }.digest(),
+            MoneyFacts {
+                amount: None,
+                ..facts()
+            }
+            .digest(),
+            MoneyFacts {
+                amount: Some(dollars),
+                ..facts()
+            }
+            .digest(),
+            MoneyFacts {
+                amount: Some(more),
+                ..facts()
+            }
+            .digest(),
+            MoneyFacts {
+                outcome: "failed",
+                ..facts()
+            }
+            .digest(),
+            MoneyFacts {
+                receipt: None,
+                ..facts()
+            }
+            .digest(),
+            MoneyFacts {
+                receipt: Some("-".to_owned()),
+                ..facts()
+            }
+            .digest(),
         ];
         digests.sort_unstable();
         digests.dedup();

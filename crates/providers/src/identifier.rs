@@ -13,7 +13,10 @@ pub(crate) fn identifier(field: &str, text: String) -> Result<String, Unreadable
     if text.chars().all(is_printable) {
         Ok(text)
     } else {
-        Err(Unreadable::new(field, "holds characters that cannot be printed"))
+        Err(Unreadable::new(
+            field,
+            "holds characters that cannot be printed",
+        ))
     }
 }
 
@@ -28,7 +31,10 @@ fn is_printable(c: char) -> bool {
 /// Joins the parts of a key by colons. A colon within a part is escaped, so that two lists of parts never
 /// make one key.
 pub(crate) fn key(parts: &[&str]) -> String {
-    let parts: Vec<String> = parts.iter().map(|part| part.replace('%', "%25").replace(':', "%3A")).collect();
+    let parts: Vec<String> = parts
+        .iter()
+        .map(|part| part.replace('%', "%25").replace(':', "%3A"))
+        .collect();
     parts.join(":")
 }
 
@@ -39,20 +45,40 @@ mod tests {
 
     #[test]
     fn bounds() {
-        for good in ["UIS4000001", "ref-with=odd.chars-01", "FO8TXN-dbxYaBdahG97Y-Q==", "INV 1003", "café"] {
+        for good in [
+            "UIS4000001",
+            "ref-with=odd.chars-01",
+            "FO8TXN-dbxYaBdahG97Y-Q==",
+            "INV 1003",
+            "café",
+        ] {
             assert_eq!(identifier("f", good.to_owned()), Ok(good.to_owned()));
         }
         assert!(identifier("f", "é".repeat(128)).is_ok());
         assert!(identifier("f", "é".repeat(129)).is_err());
-        for bad in ["a\0b", "a\nb", "a\u{7f}", "a\u{200b}", "a\u{202e}b", "a\u{fffd}", "a\u{feff}"] {
+        for bad in [
+            "a\0b",
+            "a\nb",
+            "a\u{7f}",
+            "a\u{200b}",
+            "a\u{202e}b",
+            "a\u{fffd}",
+            "a\u{feff}",
+        ] {
             let why = identifier("f", bad.to_owned()).unwrap_err();
-            assert_eq!(why.to_string(), "f: holds characters that cannot be printed");
+            assert_eq!(
+                why.to_string(),
+                "f: holds characters that cannot be printed"
+            );
         }
     }
 
     #[test]
     fn usual_identifiers_stand_in_a_key_as_they_are() {
-        assert_eq!(key(&["confirmation", "UIS4000001"]), "confirmation:UIS4000001");
+        assert_eq!(
+            key(&["confirmation", "UIS4000001"]),
+            "confirmation:UIS4000001"
+        );
         assert_eq!(key(&["a:b", "c%"]), "a%3Ab:c%25");
     }
 

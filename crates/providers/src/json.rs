@@ -30,20 +30,31 @@ pub(crate) struct Members<'a>(pub(crate) Vec<(String, &'a RawValue)>);
 
 impl<'a> Node<'a> {
     pub(crate) fn root(body: &'a [u8]) -> Result<Self, Unreadable> {
-        let text = std::str::from_utf8(body).map_err(|_| Unreadable::new("body", "is not UTF-8"))?;
+        let text =
+            std::str::from_utf8(body).map_err(|_| Unreadable::new("body", "is not UTF-8"))?;
         let raw = serde_json::from_str(text).map_err(|_| Unreadable::new("body", "is not JSON"))?;
-        Ok(Self { raw, path: String::new() })
+        Ok(Self {
+            raw,
+            path: String::new(),
+        })
     }
 
     pub(crate) fn unreadable(&self, problem: &str) -> Unreadable {
-        let field = if self.path.is_empty() { "body" } else { &self.path };
+        let field = if self.path.is_empty() {
+            "body"
+        } else {
+            &self.path
+        };
         Unreadable::new(field, problem)
     }
 
     pub(crate) fn object(&self) -> Result<Object<'a>, Unreadable> {
-        let members =
-            serde_json::from_str(self.raw.get()).map_err(|_| self.unreadable("is not an object"))?;
-        Ok(Object { members, path: self.path.clone() })
+        let members = serde_json::from_str(self.raw.get())
+            .map_err(|_| self.unreadable("is not an object"))?;
+        Ok(Object {
+            members,
+            path: self.path.clone(),
+        })
     }
 
     /// The elements of an array; one object counts as an array of one, as Daraja writes some lists.
@@ -53,7 +64,13 @@ impl<'a> Node<'a> {
         }
         let elements: Vec<&RawValue> =
             serde_json::from_str(self.raw.get()).map_err(|_| self.unreadable("is not a list"))?;
-        Ok(elements.into_iter().map(|raw| Self { raw, path: self.path.clone() }).collect())
+        Ok(elements
+            .into_iter()
+            .map(|raw| Self {
+                raw,
+                path: self.path.clone(),
+            })
+            .collect())
     }
 
     /// A string, or a number as it is written, without blanks around it.
@@ -74,9 +91,19 @@ impl<'a> Node<'a> {
 impl<'a> Object<'a> {
     /// `None` when missing or null. Repeated with another value, it could mean either: unreadable.
     pub(crate) fn get(&self, name: &str) -> Result<Option<Node<'a>>, Unreadable> {
-        let mut found = self.members.0.iter().filter(|(key, _)| key == name).map(|(_, raw)| *raw);
-        let Some(raw) = found.next() else { return Ok(None) };
-        let node = Node { raw, path: self.path_of(name) };
+        let mut found = self
+            .members
+            .0
+            .iter()
+            .filter(|(key, _)| key == name)
+            .map(|(_, raw)| *raw);
+        let Some(raw) = found.next() else {
+            return Ok(None);
+        };
+        let node = Node {
+            raw,
+            path: self.path_of(name),
+        };
         if found.any(|other| other.get() != raw.get()) {
             return Err(node.unreadable("appears twice with different values"));
         }
@@ -89,7 +116,9 @@ impl<'a> Object<'a> {
 
     /// `None` when missing, null or blank.
     pub(crate) fn text(&self, name: &str) -> Result<Option<String>, Unreadable> {
-        let Some(node) = self.get(name)? else { return Ok(None) };
+        let Some(node) = self.get(name)? else {
+            return Ok(None);
+        };
         Ok(Some(node.text()?).filter(|text| !text.is_empty()))
     }
 
@@ -100,7 +129,9 @@ impl<'a> Object<'a> {
 
     /// `None` when missing, null or blank; unreadable outside the bounds of protocol A8.
     pub(crate) fn identifier(&self, name: &str) -> Result<Option<String>, Unreadable> {
-        let Some(text) = self.text(name)? else { return Ok(None) };
+        let Some(text) = self.text(name)? else {
+            return Ok(None);
+        };
         identifier(&self.path_of(name), text).map(Some)
     }
 
@@ -117,7 +148,11 @@ impl<'a> Object<'a> {
     }
 
     pub(crate) fn path_of(&self, name: &str) -> String {
-        if self.path.is_empty() { name.to_owned() } else { format!("{}.{name}", self.path) }
+        if self.path.is_empty() {
+            name.to_owned()
+        } else {
+            format!("{}.{name}", self.path)
+        }
     }
 }
 
@@ -153,7 +188,13 @@ mod tests {
 
     #[test]
     fn numbers_keep_their_own_text() {
-        for text in ["1500.10", "0.1000000000000000055511151231257827", "20260928101529", "1e3", "-0"] {
+        for text in [
+            "1500.10",
+            "0.1000000000000000055511151231257827",
+            "20260928101529",
+            "1e3",
+            "-0",
+        ] {
             let json = format!(r#"{{"n": {text} }}"#);
             assert_eq!(object(&json).text("n"), Ok(Some(text.to_owned())));
         }
@@ -172,9 +213,15 @@ mod tests {
 
     #[test]
     fn a_repeated_key_must_not_disagree() {
-        assert_eq!(object(r#"{"a":"1","a":"1"}"#).text("a"), Ok(Some("1".to_owned())));
+        assert_eq!(
+            object(r#"{"a":"1","a":"1"}"#).text("a"),
+            Ok(Some("1".to_owned()))
+        );
         let why = object(r#"{"a":"1","a":"2"}"#).text("a").unwrap_err();
-        assert_eq!((why.field.as_str(), why.problem.as_str()), ("a", "appears twice with different values"));
+        assert_eq!(
+            (why.field.as_str(), why.problem.as_str()),
+            ("a", "appears twice with different values")
+        );
         assert!(object(r#"{"a":null,"a":"2"}"#).text("a").is_err());
         assert_eq!(object(r#"{"a":"1","a":"2"}"#).soft_text("a"), None);
     }
@@ -182,22 +229,57 @@ mod tests {
     #[test]
     fn errors_name_the_whole_path() {
         let node = Node::root(br#"{"Body":{"stk":{"code":[]}}}"#).unwrap();
-        let inner = node.object().unwrap().required("Body").unwrap().object().unwrap();
-        let why = inner.required("stk").unwrap().object().unwrap().text("code").unwrap_err();
-        assert_eq!(why.to_string(), "Body.stk.code: is neither text nor a number");
-        assert_eq!(Node::root(b"[1]").unwrap().object().err().unwrap().to_string(), "body: is not an object");
+        let inner = node
+            .object()
+            .unwrap()
+            .required("Body")
+            .unwrap()
+            .object()
+            .unwrap();
+        let why = inner
+            .required("stk")
+            .unwrap()
+            .object()
+            .unwrap()
+            .text("code")
+            .unwrap_err();
+        assert_eq!(
+            why.to_string(),
+            "Body.stk.code: is neither text nor a number"
+        );
+        assert_eq!(
+            Node::root(b"[1]")
+                .unwrap()
+                .object()
+                .err()
+                .unwrap()
+                .to_string(),
+            "body: is not an object"
+        );
     }
 
     #[test]
     fn a_body_nested_to_the_limit_is_only_a_value() {
-        let json = format!(r#"{{"a":{}{},"b":"1"}}"#, "[".repeat(120_000), "]".repeat(120_000));
+        let json = format!(
+            r#"{{"a":{}{},"b":"1"}}"#,
+            "[".repeat(120_000),
+            "]".repeat(120_000)
+        );
         assert_eq!(object(&json).text("b"), Ok(Some("1".to_owned())));
         assert!(object(&json).text("a").is_err());
     }
 
     #[test]
     fn bytes_that_are_no_json() {
-        for body in [&b""[..], b"{", b"\xff", b"{} {}", b"a=b", b"{\"a\":1,}", b"\xef\xbb\xbf{}"] {
+        for body in [
+            &b""[..],
+            b"{",
+            b"\xff",
+            b"{} {}",
+            b"a=b",
+            b"{\"a\":1,}",
+            b"\xef\xbb\xbf{}",
+        ] {
             assert!(Node::root(body).is_err(), "{body:?}");
         }
     }

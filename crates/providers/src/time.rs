@@ -17,7 +17,10 @@ pub(crate) fn nairobi(text: &str) -> Option<Timestamp> {
     let two = |at: usize| text.get(at..at + 2)?.parse::<i8>().ok();
     let year = text.get(..4)?.parse().ok()?;
     let civil = DateTime::new(year, two(4)?, two(6)?, two(8)?, two(10)?, two(12)?, 0).ok()?;
-    Offset::constant(3).to_timestamp(civil).ok().filter(is_plausible)
+    Offset::constant(3)
+        .to_timestamp(civil)
+        .ok()
+        .filter(is_plausible)
 }
 
 /// ISO 8601 with a zone, as Paystack and Gumroad write it.
@@ -35,21 +38,43 @@ mod tests {
 
     #[test]
     fn moments() {
-        assert_eq!(nairobi("20260928101529").unwrap().to_string(), "2026-09-28T07:15:29Z");
-        assert_eq!(nairobi("20260101003000").unwrap().to_string(), "2025-12-31T21:30:00Z");
-        assert_eq!(iso("2026-09-28T07:15:31.000Z").unwrap().to_string(), "2026-09-28T07:15:31Z");
-        assert_eq!(iso("2026-09-28T10:15:31+03:00").unwrap().to_string(), "2026-09-28T07:15:31Z");
+        assert_eq!(
+            nairobi("20260928101529").unwrap().to_string(),
+            "2026-09-28T07:15:29Z"
+        );
+        assert_eq!(
+            nairobi("20260101003000").unwrap().to_string(),
+            "2025-12-31T21:30:00Z"
+        );
+        assert_eq!(
+            iso("2026-09-28T07:15:31.000Z").unwrap().to_string(),
+            "2026-09-28T07:15:31Z"
+        );
+        assert_eq!(
+            iso("2026-09-28T10:15:31+03:00").unwrap().to_string(),
+            "2026-09-28T07:15:31Z"
+        );
     }
 
     #[test]
     fn texts_that_are_none() {
-        for text in
-            ["", "2026092810152", "20261328101529", "20260230000000", "00000101000000", "99991231235959"]
-        {
+        for text in [
+            "",
+            "2026092810152",
+            "20261328101529",
+            "20260230000000",
+            "00000101000000",
+            "99991231235959",
+        ] {
             assert_eq!(nairobi(text), None, "{text:?}");
         }
-        for text in ["", "2026-09-28", "2026-09-28T07:15:31", "0001-01-01T00:00:00Z", "9999-01-01T00:00:00Z"]
-        {
+        for text in [
+            "",
+            "2026-09-28",
+            "2026-09-28T07:15:31",
+            "0001-01-01T00:00:00Z",
+            "9999-01-01T00:00:00Z",
+        ] {
             assert_eq!(iso(text), None, "{text:?}");
         }
     }

@@ -3,13 +3,17 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use proptest::prelude::*;
-use risiti_providers::{Account, BodyFormat, Channel, Event, EventBody, Outcome, Unreadable, parse, redact};
+use risiti_providers::{
+    Account, BodyFormat, Channel, Event, EventBody, Outcome, Unreadable, parse, redact,
+};
 use serde_json::{Value, json};
 
 /// Bodies of real shape, as trees; every one that tells of money tells of it successfully.
 fn shapes() -> Vec<(Channel, Value)> {
     let fixture = |file: &str| {
-        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures").join(file);
+        let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
+            .join("fixtures")
+            .join(file);
         serde_json::from_slice(&std::fs::read(path).unwrap()).unwrap()
     };
     let ping = json!({
@@ -17,28 +21,69 @@ fn shapes() -> Vec<(Channel, Value)> {
         "sale_timestamp": "2026-09-28T08:14:05Z", "card": {"type": "visa"}, "refunded": "false",
     });
     vec![
-        (Channel::DarajaStk, fixture("daraja/stk_success_int_amount.json")),
-        (Channel::DarajaStk, fixture("daraja/stk_success_strings.json")),
-        (Channel::DarajaStk, fixture("daraja/stk_cancelled_1032.json")),
-        (Channel::DarajaC2bConfirmation, fixture("daraja/c2b_confirmation_v1.json")),
-        (Channel::DarajaC2bValidation, fixture("daraja/c2b_validation.json")),
-        (Channel::DarajaResult, fixture("daraja/transaction_status_result.json")),
-        (Channel::DarajaResult, fixture("daraja/reversal_result_success.json")),
-        (Channel::DarajaResult, fixture("daraja/b2c_result_success.json")),
-        (Channel::DarajaTimeout, fixture("daraja/queue_timeout_echo.json")),
-        (Channel::Paystack, fixture("paystack/charge.success_kes_mobile_money.json")),
+        (
+            Channel::DarajaStk,
+            fixture("daraja/stk_success_int_amount.json"),
+        ),
+        (
+            Channel::DarajaStk,
+            fixture("daraja/stk_success_strings.json"),
+        ),
+        (
+            Channel::DarajaStk,
+            fixture("daraja/stk_cancelled_1032.json"),
+        ),
+        (
+            Channel::DarajaC2bConfirmation,
+            fixture("daraja/c2b_confirmation_v1.json"),
+        ),
+        (
+            Channel::DarajaC2bValidation,
+            fixture("daraja/c2b_validation.json"),
+        ),
+        (
+            Channel::DarajaResult,
+            fixture("daraja/transaction_status_result.json"),
+        ),
+        (
+            Channel::DarajaResult,
+            fixture("daraja/reversal_result_success.json"),
+        ),
+        (
+            Channel::DarajaResult,
+            fixture("daraja/b2c_result_success.json"),
+        ),
+        (
+            Channel::DarajaTimeout,
+            fixture("daraja/queue_timeout_echo.json"),
+        ),
+        (
+            Channel::Paystack,
+            fixture("paystack/charge.success_kes_mobile_money.json"),
+        ),
         (Channel::Paystack, fixture("paystack/refund.processed.json")),
-        (Channel::Paystack, fixture("paystack/charge.dispute.resolve.json")),
+        (
+            Channel::Paystack,
+            fixture("paystack/charge.dispute.resolve.json"),
+        ),
         (Channel::Gumroad, ping),
     ]
 }
 
 fn account() -> Account {
-    Account { gumroad_seller_id: Some("S".to_owned()), paystack_live: Some(true) }
+    Account {
+        gumroad_seller_id: Some("S".to_owned()),
+        paystack_live: Some(true),
+    }
 }
 
 fn read(channel: Channel, body: &Value) -> Result<Event, Unreadable> {
-    parse(channel, BodyFormat::Json, body.to_string().as_bytes(), &account())
+    parse(
+        channel,
+        BodyFormat::Json,
+        body.to_string().as_bytes(),
+        &account(),
+    )
 }
 
 fn is_paid(read: &Result<Event, Unreadable>) -> bool {
@@ -50,11 +95,18 @@ fn keeps_promises(read: &Result<Event, Unreadable>) -> Result<(), TestCaseError>
     let Ok(event) = read else { return Ok(()) };
     let plain = |text: &str| !text.is_empty() && !text.contains(char::is_control);
     let bounded = |text: &str| plain(text) && text.chars().count() <= 128;
-    prop_assert!(bounded(&event.kind) && plain(&event.delivery_key) && event.delivery_key.len() <= 2048);
+    prop_assert!(
+        bounded(&event.kind) && plain(&event.delivery_key) && event.delivery_key.len() <= 2048
+    );
     let _ = event.facts.digest();
     match &event.body {
         EventBody::Payment(report) => {
-            let texts = [&report.money_key, &report.checkout_id, &report.receipt, &report.short_code];
+            let texts = [
+                &report.money_key,
+                &report.checkout_id,
+                &report.receipt,
+                &report.short_code,
+            ];
             prop_assert!(texts.into_iter().flatten().all(|text| bounded(text)));
             prop_assert!(report.money_key.is_some() || report.checkout_id.is_some());
             if report.outcome == Outcome::Succeeded {
@@ -74,12 +126,13 @@ fn keeps_promises(read: &Result<Event, Unreadable>) -> Result<(), TestCaseError>
 fn paths(value: &Value, at: &str, found: &mut Vec<String>) {
     found.push(at.to_owned());
     match value {
-        Value::Object(members) => {
-            members.iter().for_each(|(name, inner)| paths(inner, &format!("{at}/{name}"), found))
-        }
-        Value::Array(elements) => {
-            elements.iter().enumerate().for_each(|(i, inner)| paths(inner, &format!("{at}/{i}"), found))
-        }
+        Value::Object(members) => members
+            .iter()
+            .for_each(|(name, inner)| paths(inner, &format!("{at}/{name}"), found)),
+        Value::Array(elements) => elements
+            .iter()
+            .enumerate()
+            .for_each(|(i, inner)| paths(inner, &format!("{at}/{i}"), found)),
         _ => {}
     }
 }
@@ -114,8 +167,10 @@ fn any_json() -> impl Strategy<Value = Value> {
     leaf.prop_recursive(3, 12, 4, move |inner| {
         prop_oneof![
             prop::collection::vec(inner.clone(), 0..4).prop_map(Value::from),
-            prop::collection::hash_map(text.clone(), inner, 0..4)
-                .prop_map(|members| members.into_iter().collect::<serde_json::Map<_, _>>().into()),
+            prop::collection::hash_map(text.clone(), inner, 0..4).prop_map(|members| members
+                .into_iter()
+                .collect::<serde_json::Map<_, _>>()
+                .into()),
         ]
     })
 }
@@ -142,7 +197,10 @@ fn decides(channel: Channel, path: &str, value: &Value) -> Option<bool> {
 
 #[test]
 fn the_shapes_that_tell_of_money_are_read_as_paid() {
-    let paid = shapes().iter().filter(|(channel, body)| is_paid(&read(*channel, body))).count();
+    let paid = shapes()
+        .iter()
+        .filter(|(channel, body)| is_paid(&read(*channel, body)))
+        .count();
     assert_eq!(paid, 6, "two STK, C2B, status, Paystack, Gumroad");
 }
 

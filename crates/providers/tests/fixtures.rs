@@ -4,7 +4,9 @@
 
 use std::path::{Path, PathBuf};
 
-use risiti_providers::{Account, BodyFormat, Channel, Event, EventBody, Outcome, Unreadable, parse};
+use risiti_providers::{
+    Account, BodyFormat, Channel, Event, EventBody, Outcome, Unreadable, parse,
+};
 
 const SELLER: &str = "kL0psVL2admJSYRNs-OCMg==";
 
@@ -91,11 +93,31 @@ const EXPECTED: &[(&str, Channel, &str)] = &[
         "Body.stkCallback.CheckoutRequestID: is missing, null or blank",
     ),
     // Answers of the query APIs are no webhooks.
-    ("daraja/stk_query_success.json", Channel::DarajaStk, "Body: is missing, null or blank"),
-    ("daraja/stk_query_processing_4999.json", Channel::DarajaStk, "Body: is missing, null or blank"),
-    ("daraja/stk_query_cancelled_1032.json", Channel::DarajaStk, "Body: is missing, null or blank"),
-    ("daraja/stk_query_http500_no_answer.json", Channel::DarajaStk, "Body: is missing, null or blank"),
-    ("daraja/pull_query_response.json", Channel::DarajaC2bConfirmation, "TransID: is missing, null or blank"),
+    (
+        "daraja/stk_query_success.json",
+        Channel::DarajaStk,
+        "Body: is missing, null or blank",
+    ),
+    (
+        "daraja/stk_query_processing_4999.json",
+        Channel::DarajaStk,
+        "Body: is missing, null or blank",
+    ),
+    (
+        "daraja/stk_query_cancelled_1032.json",
+        Channel::DarajaStk,
+        "Body: is missing, null or blank",
+    ),
+    (
+        "daraja/stk_query_http500_no_answer.json",
+        Channel::DarajaStk,
+        "Body: is missing, null or blank",
+    ),
+    (
+        "daraja/pull_query_response.json",
+        Channel::DarajaC2bConfirmation,
+        "TransID: is missing, null or blank",
+    ),
     (
         "daraja/c2b_confirmation_v1.json",
         Channel::DarajaC2bConfirmation,
@@ -273,13 +295,25 @@ fn root() -> PathBuf {
 }
 
 fn account(live: bool) -> Account {
-    Account { gumroad_seller_id: Some(SELLER.to_owned()), paystack_live: Some(live) }
+    Account {
+        gumroad_seller_id: Some(SELLER.to_owned()),
+        paystack_live: Some(live),
+    }
 }
 
 fn read_as(file: &str, account: &Account) -> Result<Event, Unreadable> {
     let (_, channel, _) = EXPECTED.iter().find(|(known, ..)| *known == file).unwrap();
-    let format = if file.ends_with(".txt") { BodyFormat::Form } else { BodyFormat::Json };
-    parse(*channel, format, &std::fs::read(root().join(file)).unwrap(), account)
+    let format = if file.ends_with(".txt") {
+        BodyFormat::Form
+    } else {
+        BodyFormat::Json
+    };
+    parse(
+        *channel,
+        format,
+        &std::fs::read(root().join(file)).unwrap(),
+        account,
+    )
 }
 
 fn read(file: &str) -> Event {
@@ -303,13 +337,26 @@ fn describe(read: &Result<Event, Unreadable>) -> String {
             };
             let [key, amount] = [or_dash(report.money_key.as_ref()), or_dash(report.amount)];
             let phone = or_dash(report.phone.as_ref().map(|phone| phone.as_str()));
-            let to = report.short_code.as_ref().map(|code| format!(" to {code}")).unwrap_or_default();
-            format!("{outcome} {key} {amount} {phone} {} {}{to}", or_dash(report.occurred_at), report.method)
+            let to = report
+                .short_code
+                .as_ref()
+                .map(|code| format!(" to {code}"))
+                .unwrap_or_default();
+            format!(
+                "{outcome} {key} {amount} {phone} {} {}{to}",
+                or_dash(report.occurred_at),
+                report.method
+            )
         }
         EventBody::Reversal(report) => {
-            let amount = report.amount.map_or_else(|| "whole sale".to_owned(), |amount| amount.to_string());
+            let amount = report
+                .amount
+                .map_or_else(|| "whole sale".to_owned(), |amount| amount.to_string());
             let (outcome, key, of) = (report.outcome, &report.reversal_key, &report.of_money_key);
-            format!("{outcome:?} {key} of {of} {amount} {}", or_dash(report.occurred_at))
+            format!(
+                "{outcome:?} {key} of {of} {amount} {}",
+                or_dash(report.occurred_at)
+            )
         }
         EventBody::Other { reason } => format!("other ({reason})"),
     };
@@ -319,7 +366,11 @@ fn describe(read: &Result<Event, Unreadable>) -> String {
 #[test]
 fn each_fixture_is_read_as_expected() {
     for (file, _, expected) in EXPECTED {
-        assert_eq!(describe(&read_as(file, &account(false))), *expected, "{file}");
+        assert_eq!(
+            describe(&read_as(file, &account(false))),
+            *expected,
+            "{file}"
+        );
     }
 }
 
@@ -328,8 +379,14 @@ fn no_fixture_is_left_out() {
     let mut found = 0;
     for provider in ["daraja", "paystack", "gumroad"] {
         for entry in std::fs::read_dir(root().join(provider)).unwrap() {
-            let file = format!("{provider}/{}", entry.unwrap().file_name().into_string().unwrap());
-            assert!(EXPECTED.iter().any(|(known, ..)| *known == file), "{file} has no expectation");
+            let file = format!(
+                "{provider}/{}",
+                entry.unwrap().file_name().into_string().unwrap()
+            );
+            assert!(
+                EXPECTED.iter().any(|(known, ..)| *known == file),
+                "{file} has no expectation"
+            );
             found += 1;
         }
     }
@@ -341,10 +398,15 @@ fn receipts_by_provider() {
     for (file, receipt) in [
         ("daraja/stk_success_int_amount.json", "UIS4000001"),
         ("daraja/c2b_confirmation_v1.json", "UIS5000001"),
-        ("paystack/charge.success_kes_mobile_money.json", "order-000123-a1"),
+        (
+            "paystack/charge.success_kes_mobile_money.json",
+            "order-000123-a1",
+        ),
         ("gumroad/sale_ping.txt", "524459935"),
     ] {
-        let EventBody::Payment(report) = read(file).body else { panic!("{file} is a payment") };
+        let EventBody::Payment(report) = read(file).body else {
+            panic!("{file} is a payment")
+        };
         assert_eq!(report.receipt.as_deref(), Some(receipt), "{file}");
     }
 }
@@ -356,8 +418,12 @@ fn stk_c2b_and_status_tell_of_one_payment_that_a_reversal_undoes() {
     let c2b = read("daraja/c2b_confirmation_same_receipt_as_stk.json");
     let status = read("daraja/transaction_status_result.json");
     let reversal = read("daraja/reversal_result_success.json");
-    let (EventBody::Payment(a), EventBody::Payment(b), EventBody::Payment(c), EventBody::Reversal(undo)) =
-        (&stk.body, &c2b.body, &status.body, &reversal.body)
+    let (
+        EventBody::Payment(a),
+        EventBody::Payment(b),
+        EventBody::Payment(c),
+        EventBody::Reversal(undo),
+    ) = (&stk.body, &c2b.body, &status.body, &reversal.body)
     else {
         panic!("three payments and a reversal");
     };
@@ -371,7 +437,10 @@ fn stk_c2b_and_status_tell_of_one_payment_that_a_reversal_undoes() {
 
 #[test]
 fn a_gumroad_retry_is_the_same_delivery_with_the_same_facts() {
-    let (sale, retry) = (read("gumroad/sale_ping.txt"), read("gumroad/sale_ping_retry.txt"));
+    let (sale, retry) = (
+        read("gumroad/sale_ping.txt"),
+        read("gumroad/sale_ping_retry.txt"),
+    );
     assert!(sale.delivery_key == retry.delivery_key);
     assert_eq!(sale.facts.digest(), retry.facts.digest());
     assert!(sale.delivery_key != read("gumroad/test_ping.txt").delivery_key);
@@ -379,9 +448,13 @@ fn a_gumroad_retry_is_the_same_delivery_with_the_same_facts() {
 
 #[test]
 fn of_a_refund_only_the_processed_event_moves_money() {
-    let (pending, processed) = (read("paystack/refund.pending.json"), read("paystack/refund.processed.json"));
+    let (pending, processed) = (
+        read("paystack/refund.pending.json"),
+        read("paystack/refund.processed.json"),
+    );
     assert!(pending.delivery_key != processed.delivery_key);
-    let (EventBody::Reversal(pending), EventBody::Reversal(processed)) = (pending.body, processed.body)
+    let (EventBody::Reversal(pending), EventBody::Reversal(processed)) =
+        (pending.body, processed.body)
     else {
         panic!("two reversals");
     };
@@ -393,18 +466,35 @@ fn of_a_refund_only_the_processed_event_moves_money() {
 fn a_test_charge_under_a_live_key_is_no_money_and_takes_no_live_key() {
     let file = "paystack/charge.success_ngn_card.json";
     let test = read_as(file, &account(true)).unwrap();
-    assert_eq!(test.body, EventBody::Other { reason: "a test under a live key is no money" });
+    assert_eq!(
+        test.body,
+        EventBody::Other {
+            reason: "a test under a live key is no money"
+        }
+    );
     assert!(test.delivery_key != read(file).delivery_key);
-    let live = read_as("paystack/charge.success_kes_mobile_money.json", &account(true)).unwrap();
+    let live = read_as(
+        "paystack/charge.success_kes_mobile_money.json",
+        &account(true),
+    )
+    .unwrap();
     assert!(matches!(live.body, EventBody::Payment(_)));
 }
 
 #[test]
 fn a_sale_of_another_seller_is_no_money_and_takes_no_key_of_ours() {
-    let other = Account { gumroad_seller_id: Some("somebody".to_owned()), paystack_live: None };
+    let other = Account {
+        gumroad_seller_id: Some("somebody".to_owned()),
+        paystack_live: None,
+    };
     for file in ["gumroad/sale_ping.txt", "gumroad/refund_ping.txt"] {
         let foreign = read_as(file, &other).unwrap();
-        assert_eq!(foreign.body, EventBody::Other { reason: "a sale of another seller" });
+        assert_eq!(
+            foreign.body,
+            EventBody::Other {
+                reason: "a sale of another seller"
+            }
+        );
         assert!(foreign.delivery_key != read(file).delivery_key);
     }
 }

@@ -5,7 +5,8 @@ use risiti_providers::paystack::verify;
 const KEY: &[u8] = b"sk_test_0000000000000000000000000000000000000000";
 
 const P1: &str = r#"{"event":"charge.success","data":{"id":302961,"reference":"ref_0001","amount":150000,"currency":"KES","status":"success"}}"#;
-const P4: &str = r#"{"event":"charge.success","data":{"reference":"a/b","customer":{"first_name":"Zoë"}}}"#;
+const P4: &str =
+    r#"{"event":"charge.success","data":{"reference":"a/b","customer":{"first_name":"Zoë"}}}"#;
 
 /// Three spellings of one value, then two of another: only the bytes count.
 fn bodies() -> [(String, &'static str); 5] {
@@ -102,7 +103,13 @@ const FILES: [(&str, usize, &str); 12] = [
 fn each_spelling_has_its_own_signature() {
     for (i, (body, _)) in bodies().iter().enumerate() {
         for (j, (_, signature)) in bodies().iter().enumerate() {
-            assert_eq!(verify(body.as_bytes(), signature, KEY), i == j, "body P{} under P{}", i + 1, j + 1);
+            assert_eq!(
+                verify(body.as_bytes(), signature, KEY),
+                i == j,
+                "body P{} under P{}",
+                i + 1,
+                j + 1
+            );
         }
     }
 }
@@ -125,10 +132,19 @@ fn headers_that_are_no_signature_of_it() {
     let good = |header: &str, key: &[u8]| verify(body.as_bytes(), header, key);
     assert!(good(signature, KEY));
     assert!(good(&signature.to_uppercase(), KEY));
-    for header in ["", "0", &signature[..126], &format!("{signature}00"), &"0".repeat(128), &"é".repeat(64)]
-    {
+    for header in [
+        "",
+        "0",
+        &signature[..126],
+        &format!("{signature}00"),
+        &"0".repeat(128),
+        &"é".repeat(64),
+    ] {
         assert!(!good(header, KEY), "{header:?}");
     }
-    assert!(!good(signature, b"sk_test_0000000000000000000000000000000000000001"));
+    assert!(!good(
+        signature,
+        b"sk_test_0000000000000000000000000000000000000001"
+    ));
     assert!(!good(signature, b""));
 }

@@ -100,8 +100,17 @@ impl Broker {
     #[must_use]
     pub fn publisher(&self) -> Publisher {
         let pool = self.0.publisher.get_or_init(|| {
-            let Inner { topology, publish, redeclare, .. } = &*self.0;
-            Arc::new(publisher::Pool::new(topology.clone(), publish.clone(), redeclare.clone()))
+            let Inner {
+                topology,
+                publish,
+                redeclare,
+                ..
+            } = &*self.0;
+            Arc::new(publisher::Pool::new(
+                topology.clone(),
+                publish.clone(),
+                redeclare.clone(),
+            ))
         });
         Publisher::new(pool.clone(), self.clone())
     }
@@ -150,7 +159,11 @@ impl Broker {
     /// Waits until the broker takes publishes. Only a cancelled broker makes it wait for ever.
     pub async fn wait_up(&self) {
         let mut state = self.state();
-        if state.wait_for(|state| *state == BrokerState::Up).await.is_err() {
+        if state
+            .wait_for(|state| *state == BrokerState::Up)
+            .await
+            .is_err()
+        {
             std::future::pending::<()>().await;
         }
     }
@@ -162,10 +175,18 @@ impl Broker {
     pub async fn depth(&self, target: Target) -> Result<u64, BrokerError> {
         let channel = self.live().await?.channel().await?;
         let options = QueueDeclareOptions::durable().passive();
-        let asking =
-            channel.queue_declare(self.0.topology.queue(target).into(), options, FieldTable::default());
-        let answer = timeout(REQUEST_TIMEOUT, asking).await.map_err(|_| BrokerError::Timeout)?;
-        let queue = answer.map_err(|e| BrokerError::Request { what: "look at a queue", source: e.into() })?;
+        let asking = channel.queue_declare(
+            self.0.topology.queue(target).into(),
+            options,
+            FieldTable::default(),
+        );
+        let answer = timeout(REQUEST_TIMEOUT, asking)
+            .await
+            .map_err(|_| BrokerError::Timeout)?;
+        let queue = answer.map_err(|e| BrokerError::Request {
+            what: "look at a queue",
+            source: e.into(),
+        })?;
         Ok(queue.message_count().into())
     }
 
@@ -181,10 +202,17 @@ impl Broker {
             Some(channel) if channel.status().connected() => channel,
             _ => live.channel().await?,
         };
-        let asking =
-            channel.basic_get(self.0.topology.queue(target).into(), BasicGetOptions { no_ack: false });
-        let answer = timeout(REQUEST_TIMEOUT, asking).await.map_err(|_| BrokerError::Timeout)?;
-        let got = answer.map_err(|e| BrokerError::Request { what: "get a message", source: e.into() })?;
+        let asking = channel.basic_get(
+            self.0.topology.queue(target).into(),
+            BasicGetOptions { no_ack: false },
+        );
+        let answer = timeout(REQUEST_TIMEOUT, asking)
+            .await
+            .map_err(|_| BrokerError::Timeout)?;
+        let got = answer.map_err(|e| BrokerError::Request {
+            what: "get a message",
+            source: e.into(),
+        })?;
         let delivery = got.map(|got| Delivery::new(got.delivery, &channel));
         *kept = Some(channel);
         Ok(delivery)
@@ -194,7 +222,9 @@ impl Broker {
     pub async fn close(&self) {
         self.0.cancel.cancel();
         self.0.tasks.close();
-        timeout(Duration::from_secs(1), self.0.tasks.wait()).await.ok();
+        timeout(Duration::from_secs(1), self.0.tasks.wait())
+            .await
+            .ok();
     }
 
     pub(crate) fn topology(&self) -> &Topology {
@@ -213,8 +243,12 @@ impl Broker {
     /// The consuming connection, which is made when the first one needs it.
     pub(crate) fn consuming(&self) -> watch::Receiver<Phase> {
         self.0.consume_started.get_or_init(|| {
-            self.0.consume.send_replace(Phase::Down("still connecting".into()));
-            self.0.tasks.spawn(self.0.link("consume").run(self.0.consume.clone()));
+            self.0
+                .consume
+                .send_replace(Phase::Down("still connecting".into()));
+            self.0
+                .tasks
+                .spawn(self.0.link("consume").run(self.0.consume.clone()));
         });
         self.0.consume.subscribe()
     }

@@ -9,7 +9,8 @@ use futures_util::{StreamExt as _, future::join_all};
 use lapin::{
     Acker, Channel,
     options::{
-        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions, BasicRejectOptions,
+        BasicAckOptions, BasicCancelOptions, BasicConsumeOptions, BasicQosOptions,
+        BasicRejectOptions,
     },
     types::FieldTable,
 };
@@ -64,7 +65,11 @@ impl Delivery {
     /// # Errors
     /// The message will be delivered again all the same: its channel is gone.
     pub async fn reject_to_requeue(self) -> Result<(), BrokerError> {
-        settled(self.acker.reject(BasicRejectOptions { requeue: true }), "requeue").await
+        settled(
+            self.acker.reject(BasicRejectOptions { requeue: true }),
+            "requeue",
+        )
+        .await
     }
 
     fn is_stale(&self) -> bool {
@@ -74,8 +79,16 @@ impl Delivery {
 
 impl fmt::Debug for Delivery {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { message, redelivered, delivery_count, .. } = self;
-        write!(f, "Delivery({message:?}, redelivered: {redelivered}, count: {delivery_count})")
+        let Self {
+            message,
+            redelivered,
+            delivery_count,
+            ..
+        } = self;
+        write!(
+            f,
+            "Delivery({message:?}, redelivered: {redelivered}, count: {delivery_count})"
+        )
     }
 }
 
@@ -87,7 +100,10 @@ async fn settled(
     match timeout(REQUEST_TIMEOUT, settling).await {
         Ok(Ok(true)) => Ok(()),
         Ok(Ok(false)) => Err(BrokerError::Stale),
-        Ok(Err(error)) => Err(BrokerError::Request { what, source: error.into() }),
+        Ok(Err(error)) => Err(BrokerError::Request {
+            what,
+            source: error.into(),
+        }),
         Err(_) => Err(BrokerError::Timeout),
     }
 }
@@ -176,7 +192,14 @@ pub(crate) fn subscribe(
             () = subscription.run() => {}
         }
     };
-    (Consumer { deliveries, mode: mode_tx, _keeps_connections: broker }, task)
+    (
+        Consumer {
+            deliveries,
+            mode: mode_tx,
+            _keeps_connections: broker,
+        },
+        task,
+    )
 }
 
 struct Subscription {
@@ -195,14 +218,20 @@ impl Subscription {
         while let Some(live) = self.wanted().await {
             match self.open(&live).await {
                 Ok((channel, consumer)) => {
-                    let mut forward = Forward { channel, consumer, out: &self.out, mode: &mut self.mode };
+                    let mut forward = Forward {
+                        channel,
+                        consumer,
+                        out: &self.out,
+                        mode: &mut self.mode,
+                    };
                     if forward.run().await {
                         pause.reset();
                     }
                 }
                 Err(error) => {
                     tracing::warn!(queue = self.target.as_str(), "failed to consume: {error}");
-                    if matches!(&error, BrokerError::Request { source, .. } if source.code() == Some(404)) {
+                    if matches!(&error, BrokerError::Request { source, .. } if source.code() == Some(404))
+                    {
                         self.redeclare.notify_one();
                     }
                 }
@@ -214,7 +243,12 @@ impl Subscription {
     /// Waits until there is a connection and the consumer wants to run. `None`: never again.
     async fn wanted(&mut self) -> Option<Arc<Live>> {
         loop {
-            match *self.mode.wait_for(|mode| *mode != Mode::Paused).await.ok()? {
+            match *self
+                .mode
+                .wait_for(|mode| *mode != Mode::Paused)
+                .await
+                .ok()?
+            {
                 Mode::Cancelled => return None,
                 Mode::Running | Mode::Paused => {}
             }
@@ -232,14 +266,28 @@ impl Subscription {
     }
 
     async fn open(&self, live: &Live) -> Result<(Channel, lapin::Consumer), BrokerError> {
-        let failed = |error: lapin::Error| BrokerError::Request { what: "subscribe", source: error.into() };
+        let failed = |error: lapin::Error| BrokerError::Request {
+            what: "subscribe",
+            source: error.into(),
+        };
         let channel = live.channel().await?;
         let subscribing = async {
-            channel.basic_qos(self.prefetch, BasicQosOptions::default()).await?;
+            channel
+                .basic_qos(self.prefetch, BasicQosOptions::default())
+                .await?;
             let options = BasicConsumeOptions::default();
-            channel.basic_consume(self.queue.as_str().into(), "".into(), options, FieldTable::default()).await
+            channel
+                .basic_consume(
+                    self.queue.as_str().into(),
+                    "".into(),
+                    options,
+                    FieldTable::default(),
+                )
+                .await
         };
-        let consumer = timeout(REQUEST_TIMEOUT, subscribing).await.map_err(|_| BrokerError::Timeout)?;
+        let consumer = timeout(REQUEST_TIMEOUT, subscribing)
+            .await
+            .map_err(|_| BrokerError::Timeout)?;
         Ok((channel, consumer.map_err(failed)?))
     }
 }
@@ -286,7 +334,9 @@ impl Forward<'_> {
             if mode == Mode::Paused {
                 self.channel.close(200, "paused".into()).await
             } else {
-                self.channel.basic_cancel(self.consumer.tag(), BasicCancelOptions::default()).await
+                self.channel
+                    .basic_cancel(self.consumer.tag(), BasicCancelOptions::default())
+                    .await
             }
         };
         // A channel that cannot be closed in good order is gone already, and its messages with it.

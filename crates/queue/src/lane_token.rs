@@ -13,7 +13,9 @@ impl Message {
         Self {
             id: Uuid::now_v7(),
             headers: BTreeMap::from([("risiti-device".to_owned(), device.to_string())]),
-            body: serde_json::json!({ FIELD: device.to_string() }).to_string().into(),
+            body: serde_json::json!({ FIELD: device.to_string() })
+                .to_string()
+                .into(),
         }
     }
 
@@ -32,16 +34,27 @@ mod tests {
     #[test]
     fn a_token_names_its_device_in_body_and_header() {
         let token = Message::lane_token(Uuid::nil());
-        assert_eq!(&token.body[..], br#"{"device_id":"00000000-0000-0000-0000-000000000000"}"#);
+        assert_eq!(
+            &token.body[..],
+            br#"{"device_id":"00000000-0000-0000-0000-000000000000"}"#
+        );
         assert_eq!(token.headers["risiti-device"], Uuid::nil().to_string());
         assert_eq!(token.lane_device(), Some(Uuid::nil()));
     }
 
     #[test]
     fn anything_else_names_none() {
-        for body in ["", "{}", "[]", r#"{"device_id": 7}"#, r#"{"device_id": "x"}"#] {
-            let message =
-                Message { body: body.as_bytes().to_vec().into(), ..Message::lane_token(Uuid::nil()) };
+        for body in [
+            "",
+            "{}",
+            "[]",
+            r#"{"device_id": 7}"#,
+            r#"{"device_id": "x"}"#,
+        ] {
+            let message = Message {
+                body: body.as_bytes().to_vec().into(),
+                ..Message::lane_token(Uuid::nil())
+            };
             assert_eq!(message.lane_device(), None, "{body}");
         }
     }

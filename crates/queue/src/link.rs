@@ -42,7 +42,10 @@ impl Live {
     pub(crate) async fn channel(&self) -> Result<Channel, BrokerError> {
         let opening = timeout(REQUEST_TIMEOUT, self.connection.create_channel());
         let opened = opening.await.map_err(|_| BrokerError::Timeout)?;
-        opened.map_err(|e| BrokerError::Request { what: "open a channel", source: e.into() })
+        opened.map_err(|e| BrokerError::Request {
+            what: "open a channel",
+            source: e.into(),
+        })
     }
 
     async fn declare(&self, topology: &Topology) -> Result<(), BrokerError> {
@@ -90,7 +93,10 @@ impl Link {
                 Err(error) => {
                     // Once per kind of trouble: an outage of hours must not be a line every few seconds.
                     if told != error {
-                        tracing::warn!(connection = self.name, "failed to connect to the broker: {error}");
+                        tracing::warn!(
+                            connection = self.name,
+                            "failed to connect to the broker: {error}"
+                        );
                     }
                     phase.send_replace(Phase::Down(error.as_str().into()));
                     told = error;
@@ -113,13 +119,21 @@ impl Link {
                 .map_err(|_| "no greeting in time")?
                 .map_err(|e| e.to_string())?;
         }
-        let properties = ConnectionProperties::default().with_connection_name(self.name.as_str().into());
-        let connecting =
-            timeout(CONNECT_TIMEOUT, Connection::connect_uri(self.uri.clone(), properties)).await;
+        let properties =
+            ConnectionProperties::default().with_connection_name(self.name.as_str().into());
+        let connecting = timeout(
+            CONNECT_TIMEOUT,
+            Connection::connect_uri(self.uri.clone(), properties),
+        )
+        .await;
         *lingering = connecting.is_err();
-        let connection = connecting.map_err(|_| "no connection in time")?.map_err(|e| e.to_string())?;
+        let connection = connecting
+            .map_err(|_| "no connection in time")?
+            .map_err(|e| e.to_string())?;
         let live = Arc::new(Live { connection });
-        live.declare(&self.topology).await.map_err(|e| e.to_string())?;
+        live.declare(&self.topology)
+            .await
+            .map_err(|e| e.to_string())?;
         Ok(live)
     }
 
@@ -170,7 +184,12 @@ impl Link {
 
 async fn close(live: &Live) {
     // Without the goodbye the broker logs a client that vanished; nothing else depends on it.
-    timeout(Duration::from_secs(2), live.connection.close(200, "closing".into())).await.ok();
+    timeout(
+        Duration::from_secs(2),
+        live.connection.close(200, "closing".into()),
+    )
+    .await
+    .ok();
 }
 
 /// Finds out whether anybody answers, in a way that leaves nothing behind when given up.
@@ -191,7 +210,9 @@ async fn greet(uri: &AMQPUri) -> std::io::Result<()> {
 pub(crate) fn parse(url: &str) -> Result<AMQPUri, String> {
     let mut uri: AMQPUri = url.parse()?;
     uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
-    uri.query.connection_timeout.get_or_insert(CONNECT_TIMEOUT.as_millis() as u64);
+    uri.query
+        .connection_timeout
+        .get_or_insert(CONNECT_TIMEOUT.as_millis() as u64);
     Ok(uri)
 }
 
@@ -202,7 +223,11 @@ mod tests {
 
     async fn greeted(scheme: &str, answer: &'static [u8]) -> (std::io::Result<()>, u8) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
-        let uri = parse(&format!("{scheme}://{}/%2f", listener.local_addr().unwrap())).unwrap();
+        let uri = parse(&format!(
+            "{scheme}://{}/%2f",
+            listener.local_addr().unwrap()
+        ))
+        .unwrap();
         let server = tokio::spawn(async move {
             let (mut socket, _) = listener.accept().await.unwrap();
             let first = socket.read_u8().await.unwrap();
@@ -218,19 +243,35 @@ mod tests {
         let (outcome, first) = greeted("amqp", b"\x01").await;
         assert!(outcome.is_ok() && first == b'A');
         let (outcome, first) = greeted("amqps", b"").await;
-        assert!(outcome.is_ok() && first == 0x15, "a TLS server hangs up, and that is an answer");
+        assert!(
+            outcome.is_ok() && first == 0x15,
+            "a TLS server hangs up, and that is an answer"
+        );
     }
 
     #[tokio::test]
     async fn a_greeting_needs_somebody_to_answer() {
-        let closed = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let closed = TcpListener::bind("127.0.0.1:0")
+            .await
+            .unwrap()
+            .local_addr()
+            .unwrap();
         let uri = parse(&format!("amqp://{closed}/%2f")).unwrap();
         assert!(greet(&uri).await.is_err());
     }
 
     #[test]
     fn heartbeats_are_asked_for_unless_the_url_says_otherwise() {
-        assert_eq!(parse("amqp://localhost/%2f").unwrap().query.heartbeat, Some(HEARTBEAT_SECONDS));
-        assert_eq!(parse("amqp://localhost/%2f?heartbeat=30").unwrap().query.heartbeat, Some(30));
+        assert_eq!(
+            parse("amqp://localhost/%2f").unwrap().query.heartbeat,
+            Some(HEARTBEAT_SECONDS)
+        );
+        assert_eq!(
+            parse("amqp://localhost/%2f?heartbeat=30")
+                .unwrap()
+                .query
+                .heartbeat,
+            Some(30)
+        );
     }
 }

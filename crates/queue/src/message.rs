@@ -31,13 +31,25 @@ impl fmt::Debug for Message {
 
 impl Message {
     pub(crate) fn properties(&self) -> Result<BasicProperties, PublishError> {
-        let bytes: usize = self.headers.iter().map(|(name, value)| name.len() + value.len() + 8).sum();
-        if bytes > HEADERS_BYTES_MAX || self.headers.keys().any(|name| name.len() > NAME_BYTES_MAX) {
+        let bytes: usize = self
+            .headers
+            .iter()
+            .map(|(name, value)| name.len() + value.len() + 8)
+            .sum();
+        if bytes > HEADERS_BYTES_MAX || self.headers.keys().any(|name| name.len() > NAME_BYTES_MAX)
+        {
             return Err(PublishError::Oversized);
         }
         let mut table = FieldTable::default();
-        for (name, value) in self.headers.iter().filter(|(name, _)| !is_the_brokers(name)) {
-            table.insert(name.as_str().into(), AMQPValue::LongString(value.as_str().into()));
+        for (name, value) in self
+            .headers
+            .iter()
+            .filter(|(name, _)| !is_the_brokers(name))
+        {
+            table.insert(
+                name.as_str().into(),
+                AMQPValue::LongString(value.as_str().into()),
+            );
         }
         Ok(BasicProperties::default()
             .with_delivery_mode(PERSISTENT)
@@ -60,9 +72,19 @@ impl Message {
                 headers.insert(name.to_owned(), text);
             }
         }
-        let id =
-            properties.message_id().as_ref().and_then(|id| id.as_str().parse().ok()).unwrap_or(Uuid::nil());
-        (Self { id, headers, body: body.into() }, delivery_count)
+        let id = properties
+            .message_id()
+            .as_ref()
+            .and_then(|id| id.as_str().parse().ok())
+            .unwrap_or(Uuid::nil());
+        (
+            Self {
+                id,
+                headers,
+                body: body.into(),
+            },
+            delivery_count,
+        )
     }
 }
 
@@ -97,13 +119,24 @@ mod tests {
     use super::*;
 
     fn message(headers: &[(&str, &str)]) -> Message {
-        let headers = headers.iter().map(|(name, value)| ((*name).to_owned(), (*value).to_owned())).collect();
-        Message { id: Uuid::now_v7(), headers, body: Bytes::from_static(b"{\"amount\": 5}") }
+        let headers = headers
+            .iter()
+            .map(|(name, value)| ((*name).to_owned(), (*value).to_owned()))
+            .collect();
+        Message {
+            id: Uuid::now_v7(),
+            headers,
+            body: Bytes::from_static(b"{\"amount\": 5}"),
+        }
     }
 
     #[test]
     fn a_message_survives_the_way_there_and_back() {
-        let sent = message(&[("risiti-kind", "stk"), ("traceparent", "00-ab-cd-01"), ("empty", "")]);
+        let sent = message(&[
+            ("risiti-kind", "stk"),
+            ("traceparent", "00-ab-cd-01"),
+            ("empty", ""),
+        ]);
         let properties = sent.properties().unwrap();
         let (received, delivery_count) = Message::from_delivery(&properties, sent.body.to_vec());
         assert_eq!(received, sent);
@@ -114,7 +147,10 @@ mod tests {
     fn the_brokers_own_headers_are_read_and_never_sent_on() {
         let mut table = FieldTable::default();
         table.insert("x-delivery-count".into(), AMQPValue::LongLongInt(3));
-        table.insert("x-first-death-reason".into(), AMQPValue::LongString("delivery_limit".into()));
+        table.insert(
+            "x-first-death-reason".into(),
+            AMQPValue::LongString("delivery_limit".into()),
+        );
         table.insert("risiti-kind".into(), AMQPValue::LongString("stk".into()));
         let properties = BasicProperties::default().with_headers(table);
         let (received, delivery_count) = Message::from_delivery(&properties, Vec::new());
@@ -129,7 +165,10 @@ mod tests {
     fn a_message_that_is_not_ours_is_still_taken() {
         let properties = BasicProperties::default().with_message_id("not a uuid".into());
         let (received, _) = Message::from_delivery(&properties, b"junk".to_vec());
-        assert_eq!((received.id, received.body.as_ref()), (Uuid::nil(), b"junk".as_ref()));
+        assert_eq!(
+            (received.id, received.body.as_ref()),
+            (Uuid::nil(), b"junk".as_ref())
+        );
     }
 
     #[test]
@@ -137,13 +176,22 @@ mod tests {
         let long_name = "n".repeat(256);
         let long_value = "v".repeat(HEADERS_BYTES_MAX);
         for headers in [[(long_name.as_str(), "")], [("name", long_value.as_str())]] {
-            assert!(matches!(message(&headers).properties(), Err(PublishError::Oversized)));
+            assert!(matches!(
+                message(&headers).properties(),
+                Err(PublishError::Oversized)
+            ));
         }
     }
 
     #[test]
     fn debug_shows_neither_headers_nor_body() {
-        let shown = format!("{:?}", message(&[("risiti-delivery-key", "ws_CO_254712345678")]));
-        assert!(!shown.contains("2547") && !shown.contains("amount"), "{shown}");
+        let shown = format!(
+            "{:?}",
+            message(&[("risiti-delivery-key", "ws_CO_254712345678")])
+        );
+        assert!(
+            !shown.contains("2547") && !shown.contains("amount"),
+            "{shown}"
+        );
     }
 }

@@ -39,7 +39,10 @@ pub struct Publisher {
 
 impl Publisher {
     pub(crate) fn new(pool: Arc<Pool>, broker: Broker) -> Self {
-        Self { pool, _keeps_connections: broker }
+        Self {
+            pool,
+            _keeps_connections: broker,
+        }
     }
 
     /// Publishes and waits for the confirm of the queue. The publish goes on in the background when the caller gives up waiting or is
@@ -60,7 +63,11 @@ impl Publisher {
         let slot = self.pool.slot(deadline).await?;
         // Looked up again: the wait for a slot may have outlived the connection.
         let live = self.pool.live()?;
-        let publish = Publish { target, properties, body: message.body };
+        let publish = Publish {
+            target,
+            properties,
+            body: message.body,
+        };
         let sending = tokio::spawn(self.pool.clone().send(live, publish, slot));
         match timeout_at(deadline, sending).await {
             Ok(Ok(outcome)) => outcome,
@@ -74,7 +81,9 @@ impl Publisher {
 impl fmt::Debug for Publisher {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let free = self.pool.slots.available_permits();
-        f.debug_struct("Publisher").field("in_flight", &(IN_FLIGHT_MAX - free)).finish_non_exhaustive()
+        f.debug_struct("Publisher")
+            .field("in_flight", &(IN_FLIGHT_MAX - free))
+            .finish_non_exhaustive()
     }
 }
 
@@ -102,7 +111,11 @@ struct Idle {
 }
 
 impl Pool {
-    pub(crate) fn new(topology: Topology, link: watch::Receiver<Phase>, redeclare: Arc<Notify>) -> Self {
+    pub(crate) fn new(
+        topology: Topology,
+        link: watch::Receiver<Phase>,
+        redeclare: Arc<Notify>,
+    ) -> Self {
         Self {
             topology,
             link,
@@ -122,7 +135,10 @@ impl Pool {
     }
 
     async fn slot(&self, deadline: Instant) -> Result<OwnedSemaphorePermit, PublishError> {
-        let _waiting = self.waiting.try_acquire().map_err(|_| PublishError::TooBusy)?;
+        let _waiting = self
+            .waiting
+            .try_acquire()
+            .map_err(|_| PublishError::TooBusy)?;
         let slot = timeout_at(deadline, self.slots.clone().acquire_owned()).await;
         // The semaphore is never closed.
         slot.ok().and_then(Result::ok).ok_or(PublishError::TooBusy)
@@ -153,7 +169,11 @@ impl Pool {
         outcome
     }
 
-    async fn send_on_channel(&self, live: &Arc<Live>, publish: Publish) -> Result<(), PublishError> {
+    async fn send_on_channel(
+        &self,
+        live: &Arc<Live>,
+        publish: Publish,
+    ) -> Result<(), PublishError> {
         let broker = |error: lapin::Error| PublishError::Broker(Fault(error));
         let channel = match self.take(live) {
             Some(channel) => channel,
@@ -163,7 +183,10 @@ impl Pool {
             .basic_publish(
                 self.topology.exchange(publish.target).into(),
                 publish.target.as_str().into(),
-                BasicPublishOptions { mandatory: true, immediate: false },
+                BasicPublishOptions {
+                    mandatory: true,
+                    immediate: false,
+                },
                 &publish.body,
                 publish.properties,
             )
@@ -202,7 +225,10 @@ impl Pool {
 impl Idle {
     fn keep_only(&mut self, live: &Arc<Live>) {
         if !self.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, live)) {
-            *self = Self { of: Some(live.clone()), channels: Vec::new() };
+            *self = Self {
+                of: Some(live.clone()),
+                channels: Vec::new(),
+            };
         }
     }
 }

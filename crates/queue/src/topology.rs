@@ -52,7 +52,11 @@ pub struct Bounds {
 
 impl Default for Bounds {
     fn default() -> Self {
-        Self { kept_max: 5_000_000, payment_deliveries_max: 5, lanes_max: 100_000 }
+        Self {
+            kept_max: 5_000_000,
+            payment_deliveries_max: 5,
+            lanes_max: 100_000,
+        }
     }
 }
 
@@ -127,7 +131,10 @@ impl Topology {
     /// Declares everything. Repeating it changes nothing.
     pub(crate) async fn declare(&self, channel: &Channel) -> Result<(), BrokerError> {
         for exchange in [&self.0.exchange, &self.0.dead_letters] {
-            let options = ExchangeDeclareOptions { durable: true, ..Default::default() };
+            let options = ExchangeDeclareOptions {
+                durable: true,
+                ..Default::default()
+            };
             channel
                 .exchange_declare(
                     exchange.as_str().into(),
@@ -142,10 +149,12 @@ impl Topology {
                 })?;
         }
         for target in Target::ALL {
-            self.declare_queue(channel, target).await.map_err(|e| BrokerError::Declare {
-                what: format!("queue {}", self.queue(target)),
-                source: e.into(),
-            })?;
+            self.declare_queue(channel, target)
+                .await
+                .map_err(|e| BrokerError::Declare {
+                    what: format!("queue {}", self.queue(target)),
+                    source: e.into(),
+                })?;
         }
         Ok(())
     }
@@ -153,7 +162,9 @@ impl Topology {
     async fn declare_queue(&self, channel: &Channel, target: Target) -> lapin::Result<()> {
         let (queue, exchange) = (self.queue(target), self.exchange(target));
         let options = QueueDeclareOptions::durable();
-        channel.queue_declare(queue.into(), options, self.arguments(target)).await?;
+        channel
+            .queue_declare(queue.into(), options, self.arguments(target))
+            .await?;
         let key = target.as_str().into();
         channel
             .queue_bind(
@@ -192,7 +203,10 @@ impl Topology {
                 (DELIVERIES_UNLIMITED, bounds.kept_max)
             }
         };
-        arguments.insert("x-delivery-limit".into(), AMQPValue::LongInt(deliveries_max));
+        arguments.insert(
+            "x-delivery-limit".into(),
+            AMQPValue::LongInt(deliveries_max),
+        );
         arguments.insert("x-max-length".into(), AMQPValue::LongInt(length_max));
         arguments
     }
@@ -207,7 +221,12 @@ mod tests {
         let topology = Topology::new("risiti").unwrap();
         assert_eq!(
             Target::ALL.map(|t| topology.queue(t)),
-            ["risiti.payments", "risiti.suspects", "risiti.lanes", "risiti.dead"]
+            [
+                "risiti.payments",
+                "risiti.suspects",
+                "risiti.lanes",
+                "risiti.dead"
+            ]
         );
         assert_eq!(topology.exchange(Target::Payments), "risiti");
         assert_eq!(topology.exchange(Target::Dead), "risiti.dead-letters");
@@ -230,8 +249,14 @@ mod tests {
                 panic!("{target:?}")
             };
             assert!(*limit > 0);
-            assert!(arguments.contains_key("x-max-length"), "{target:?} has no bound");
-            assert_eq!(arguments.contains_key("x-dead-letter-exchange"), target == Target::Payments);
+            assert!(
+                arguments.contains_key("x-max-length"),
+                "{target:?} has no bound"
+            );
+            assert_eq!(
+                arguments.contains_key("x-dead-letter-exchange"),
+                target == Target::Payments
+            );
         }
     }
 }

@@ -65,12 +65,16 @@ impl Actor {
 
     /// Read anew, for the parser may have learnt since, and published to `[payments]` if it can be read.
     async fn replay_message(&self, item: &PileItem) -> Result<Done, ActError> {
-        let Some(kept) = self.ledger.kept_message(item).await? else { return Ok(Done::Skipped) };
+        let Some(kept) = self.ledger.kept_message(item).await? else {
+            return Ok(Done::Skipped);
+        };
         let message = match readable(kept) {
             Ok(message) => message,
             Err(why) => return Ok(Done::Failed(why)),
         };
-        self.publisher.publish(Target::Payments, message, self.publish_timeout).await?;
+        self.publisher
+            .publish(Target::Payments, message, self.publish_timeout)
+            .await?;
         Ok(match self.ledger.message_replayed(item, &self.by).await? {
             PileMove::Gone => Done::Failed("it was set aside again at once".to_owned()),
             _ => Done::Moved,
@@ -80,14 +84,26 @@ impl Actor {
 
 /// The message as the ingress would have published it, had it been able to read it.
 fn readable(kept: KeptMessage) -> Result<Message, String> {
-    let mut envelope =
-        Envelope::from_headers(&kept.headers).map_err(|error| format!("not a webhook of ours: {error}"))?;
-    let event = parse(envelope.channel, envelope.format, &kept.body, &envelope.account)
-        .map_err(|why| format!("still cannot be read: {why}"))?;
+    let mut envelope = Envelope::from_headers(&kept.headers)
+        .map_err(|error| format!("not a webhook of ours: {error}"))?;
+    let event = parse(
+        envelope.channel,
+        envelope.format,
+        &kept.body,
+        &envelope.account,
+    )
+    .map_err(|why| format!("still cannot be read: {why}"))?;
     envelope.kind = Some(event.kind);
     envelope.delivery_key = Some(event.delivery_key);
     envelope.unreadable = None;
     let mut headers = envelope.to_headers();
-    headers.insert("risiti-replays".to_owned(), kept.replays.saturating_add(1).to_string());
-    Ok(Message { id: envelope.event_id.uuid(), headers, body: Bytes::from(kept.body) })
+    headers.insert(
+        "risiti-replays".to_owned(),
+        kept.replays.saturating_add(1).to_string(),
+    );
+    Ok(Message {
+        id: envelope.event_id.uuid(),
+        headers,
+        body: Bytes::from(kept.body),
+    })
 }

@@ -46,9 +46,14 @@ pub(crate) struct SharedArgs {
 impl SharedArgs {
     pub(crate) fn operator(&self) -> String {
         let login = || {
-            ["USER", "LOGNAME"].iter().find_map(|name| values::short_text(&std::env::var(name).ok()?).ok())
+            ["USER", "LOGNAME"]
+                .iter()
+                .find_map(|name| values::short_text(&std::env::var(name).ok()?).ok())
         };
-        self.operator.clone().or_else(login).unwrap_or_else(|| "unknown".to_owned())
+        self.operator
+            .clone()
+            .or_else(login)
+            .unwrap_or_else(|| "unknown".to_owned())
     }
 }
 
@@ -143,7 +148,11 @@ impl FilterArgs {
             code: self.code.clone(),
             since: self.since,
             ids: self.ids.clone(),
-            part: if self.discarded { PilePart::Discarded } else { PilePart::Waiting },
+            part: if self.discarded {
+                PilePart::Discarded
+            } else {
+                PilePart::Waiting
+            },
         }
     }
 }

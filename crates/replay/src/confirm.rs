@@ -22,22 +22,37 @@ pub(crate) struct Summary {
 }
 
 impl Summary {
-    pub(crate) async fn of(ledger: &Ledger, filter: &DeadLetterFilter, limit: Option<u64>) -> Result<Self> {
+    pub(crate) async fn of(
+        ledger: &Ledger,
+        filter: &DeadLetterFilter,
+        limit: Option<u64>,
+    ) -> Result<Self> {
         let causes = ledger.count_dead_letters(filter).await?;
         let sample = ledger.dead_letters(filter, None, SAMPLE).await?;
         let total: u64 = causes.iter().map(|cause| cause.count.unsigned_abs()).sum();
-        Ok(Self { causes, sample, matched: total.min(limit.unwrap_or(u64::MAX)) })
+        Ok(Self {
+            causes,
+            sample,
+            matched: total.min(limit.unwrap_or(u64::MAX)),
+        })
     }
 
     pub(crate) fn text(&self) -> String {
         let mut lines = vec![format!("{} matched.", self.matched)];
         lines.extend(self.causes.iter().map(|cause| {
             let code = cause.code.as_deref().unwrap_or("no code");
-            format!("  {:>7}  {} ({code}), oldest of {:.0}", cause.count, cause.cause, cause.oldest)
+            format!(
+                "  {:>7}  {} ({code}), oldest of {:.0}",
+                cause.count, cause.cause, cause.oldest
+            )
         }));
         if !self.sample.is_empty() {
             lines.push("The oldest:".to_owned());
-            lines.extend(self.sample.iter().map(|letter| format!("  {}", list::row(letter))));
+            lines.extend(
+                self.sample
+                    .iter()
+                    .map(|letter| format!("  {}", list::row(letter))),
+            );
         }
         lines.join("\n")
     }
@@ -54,7 +69,9 @@ pub(crate) fn somebody_is_there() -> bool {
 
 /// Ends a command that would have had to ask.
 pub(crate) fn nobody_to_ask(out: Output) -> ExitCode {
-    out.problem("nobody can be asked here: say --yes, or --dry-run to look first; nothing was moved");
+    out.problem(
+        "nobody can be asked here: say --yes, or --dry-run to look first; nothing was moved",
+    );
     ExitCode::from(2)
 }
 

@@ -28,18 +28,32 @@ pub(crate) async fn export(
     let filter = args.list.filter.filter();
     warn_of_unknown_merchant(&ledger, &filter, out).await?;
     let mut sink = Sink::open(args.out.as_deref())?;
-    let by = ByHand { operator, reason: args.reason };
+    let by = ByHand {
+        operator,
+        reason: args.reason,
+    };
     let run = ledger.begin_run("export", &by, &filter).await?;
     let written = write_all(&ledger, &filter, args.list.limit, &mut sink, context).await;
     let count = *written.as_ref().unwrap_or(&0);
-    ledger.end_run(&run, RunTally { matched: count, done: count, ..RunTally::default() }).await?;
+    ledger
+        .end_run(
+            &run,
+            RunTally {
+                matched: count,
+                done: count,
+                ..RunTally::default()
+            },
+        )
+        .await?;
     let finished = written.and_then(|_| sink.finish().context("failed to write"));
     if finished.as_ref().is_err_and(nobody_reads) {
         return Ok(ExitCode::SUCCESS);
     }
     finished?;
     if let Some(path) = &args.out {
-        out.line(&json!({ "exported": count }), || format!("{count} written to {}.", path.display()));
+        out.line(&json!({ "exported": count }), || {
+            format!("{count} written to {}.", path.display())
+        });
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -59,7 +73,9 @@ async fn write_all(
                 !context.shutdown.is_cancelled(),
                 "stopped by a signal; the export is not complete"
             );
-            let evidence = ledger.dead_letter_evidence(letter.dead_letter_id, true).await?;
+            let evidence = ledger
+                .dead_letter_evidence(letter.dead_letter_id, true)
+                .await?;
             let Some(evidence) = evidence else { continue };
             writeln!(sink.writer, "{}", line(evidence)).context("failed to write")?;
             count += 1;
@@ -70,14 +86,23 @@ async fn write_all(
 
 /// `| head` went away: what was asked for was given.
 fn nobody_reads(error: &anyhow::Error) -> bool {
-    error.root_cause().downcast_ref::<io::Error>().is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
+    error
+        .root_cause()
+        .downcast_ref::<io::Error>()
+        .is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }
 
 /// A queue time-out echoes the initiator's credential: blanked here as it is for the parser.
 fn line(evidence: Evidence) -> Value {
-    let Evidence { mut record, body, headers } = evidence;
+    let Evidence {
+        mut record,
+        body,
+        headers,
+    } = evidence;
     if let Some(body) = body {
-        let channel = headers.get("risiti-channel").and_then(|name| name.parse::<Channel>().ok());
+        let channel = headers
+            .get("risiti-channel")
+            .and_then(|name| name.parse::<Channel>().ok());
         let clean = match channel {
             Some(channel) => redact(channel, &body),
             None => body.as_slice().into(),
@@ -98,14 +123,25 @@ impl Sink {
     /// Never writes over a file: it may be the evidence of another day.
     fn open(path: Option<&Path>) -> Result<Self> {
         let Some(path) = path else {
-            return Ok(Self { writer: BufWriter::new(Box::new(io::stdout())), file: None });
+            return Ok(Self {
+                writer: BufWriter::new(Box::new(io::stdout())),
+                file: None,
+            });
         };
         let open = || {
-            let file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(path)?;
+            let file = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(path)?;
             Ok::<_, io::Error>((file.try_clone()?, file))
         };
-        let (writer, file) = open().with_context(|| format!("failed to make {}", path.display()))?;
-        Ok(Self { writer: BufWriter::new(Box::new(writer)), file: Some(file) })
+        let (writer, file) =
+            open().with_context(|| format!("failed to make {}", path.display()))?;
+        Ok(Self {
+            writer: BufWriter::new(Box::new(writer)),
+            file: Some(file),
+        })
     }
 
     fn finish(mut self) -> io::Result<()> {
@@ -121,19 +157,42 @@ mod tests {
 
     #[test]
     fn a_credential_in_an_echo_does_not_leave_the_house() {
-        let body = br#"{"Result":{"InitiatorName":"api","SecurityCredential":"c3VwZXJzZWNyZXQ="}}"#.to_vec();
-        let headers = BTreeMap::from([("risiti-channel".to_owned(), Channel::DarajaTimeout.to_string())]);
-        let line = line(Evidence { record: json!({}), body: Some(body), headers });
-        let shown = BASE64_STANDARD.decode(line["body_base64"].as_str().unwrap()).unwrap();
-        assert!(!String::from_utf8(shown).unwrap().contains("c3VwZXJzZWNyZXQ="));
+        let body = br#"{"Result":{"InitiatorName":"api","SecurityCredential":"c3VwZXJzZWNyZXQ="}}"#
+            .to_vec();
+        let headers = BTreeMap::from([(
+            "risiti-channel".to_owned(),
+            Channel::DarajaTimeout.to_string(),
+        )]);
+        let line = line(Evidence {
+            record: json!({}),
+            body: Some(body),
+            headers,
+        });
+        let shown = BASE64_STANDARD
+            .decode(line["body_base64"].as_str().unwrap())
+            .unwrap();
+        assert!(
+            !String::from_utf8(shown)
+                .unwrap()
+                .contains("c3VwZXJzZWNyZXQ=")
+        );
         assert_eq!(line["body_redacted"], true);
     }
 
     #[test]
     fn bytes_that_are_no_text_survive() {
         let body = vec![0xff, 0x00, 0xfe];
-        let line = line(Evidence { record: json!({}), body: Some(body.clone()), headers: BTreeMap::new() });
-        assert_eq!(BASE64_STANDARD.decode(line["body_base64"].as_str().unwrap()).unwrap(), body);
+        let line = line(Evidence {
+            record: json!({}),
+            body: Some(body.clone()),
+            headers: BTreeMap::new(),
+        });
+        assert_eq!(
+            BASE64_STANDARD
+                .decode(line["body_base64"].as_str().unwrap())
+                .unwrap(),
+            body
+        );
         assert_eq!(line["body_redacted"], false);
     }
 }

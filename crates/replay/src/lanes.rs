@@ -33,13 +33,21 @@ pub(crate) async fn run(command: LanesCommand, operator: String, out: Output) ->
 
 async fn open(args: &LaneArgs, operator: String) -> Result<(Ledger, ByHand)> {
     let ledger = session::ledger(&args.database).await?;
-    Ok((ledger, ByHand { operator, reason: args.reason.clone() }))
+    Ok((
+        ledger,
+        ByHand {
+            operator,
+            reason: args.reason.clone(),
+        },
+    ))
 }
 
 async fn resolve(args: &LaneResolveArgs, operator: String, out: Output) -> Result<()> {
     let device = args.lane.device;
     let (ledger, by) = open(&args.lane, operator).await?;
-    let resolved = ledger.resolve_lane(device, args.invoice_no, &args.ownership(), &by).await?;
+    let resolved = ledger
+        .resolve_lane(device, args.invoice_no, &args.ownership(), &by)
+        .await?;
     wake(&ledger, &args.amqp, device).await;
     let object = json!({
         "device_id": device,
@@ -52,7 +60,10 @@ async fn resolve(args: &LaneResolveArgs, operator: String, out: Output) -> Resul
             Some(id) => format!(" Invoice {id} was moved."),
             None => String::new(),
         };
-        format!("Settled; the lane goes on with number {}.{invoice}", resolved.next_invoice_no)
+        format!(
+            "Settled; the lane goes on with number {}.{invoice}",
+            resolved.next_invoice_no
+        )
     });
     Ok(())
 }
@@ -72,7 +83,13 @@ async fn list(database: &DatabaseArgs, out: Output) -> Result<()> {
     let ledger = session::ledger(database).await?;
     let lanes = ledger.lane_statuses().await?;
     if !out.is_json() {
-        out.line(&(), || if lanes.is_empty() { "No devices.".to_owned() } else { heading() });
+        out.line(&(), || {
+            if lanes.is_empty() {
+                "No devices.".to_owned()
+            } else {
+                heading()
+            }
+        });
     }
     for lane in &lanes {
         out.line(lane, || row(lane));
@@ -95,7 +112,9 @@ fn heading() -> String {
 }
 
 fn row(lane: &LaneStatus) -> String {
-    let oldest = lane.oldest_pending_seconds.map_or_else(|| "-".to_owned(), |seconds| format!("{seconds} s"));
+    let oldest = lane
+        .oldest_pending_seconds
+        .map_or_else(|| "-".to_owned(), |seconds| format!("{seconds} s"));
     format!(
         "{:36}  {:12}  {:11}  {:6}  {:8}  {:>7}  {:>7}  {:>6}  {:>6}  {oldest:>10}  {}",
         lane.device_id.to_string(),
@@ -107,6 +126,9 @@ fn row(lane: &LaneStatus) -> String {
         lane.pending,
         lane.submitting,
         lane.dead,
-        lane.halt_reason.as_deref().or(lane.last_outcome.as_deref()).unwrap_or("-"),
+        lane.halt_reason
+            .as_deref()
+            .or(lane.last_outcome.as_deref())
+            .unwrap_or("-"),
     )
 }

@@ -39,11 +39,17 @@ pub async fn run(cli: Cli, context: Context) -> anyhow::Result<ExitCode> {
         Command::List(args) => list::list(&args, out).await,
         Command::Show(args) => show::show(args, out).await,
         Command::Run(args) => {
-            let by = ByHand { operator, reason: args.reason };
+            let by = ByHand {
+                operator,
+                reason: args.reason,
+            };
             run::go_over_the_pile(&args.pass, by, Deed::Replay, out, &context).await
         }
         Command::Discard(args) => {
-            let by = ByHand { operator, reason: args.reason };
+            let by = ByHand {
+                operator,
+                reason: args.reason,
+            };
             run::go_over_the_pile(&args.pass, by, Deed::Discard, out, &context).await
         }
         Command::Export(args) => export::export(args, operator, out, &context).await,

@@ -57,8 +57,17 @@ pub(crate) struct Pages<'a> {
 }
 
 impl<'a> Pages<'a> {
-    pub(crate) fn new(ledger: &'a Ledger, filter: &'a DeadLetterFilter, limit: Option<u64>) -> Self {
-        Self { ledger, filter, last: None, left: limit.unwrap_or(u64::MAX) }
+    pub(crate) fn new(
+        ledger: &'a Ledger,
+        filter: &'a DeadLetterFilter,
+        limit: Option<u64>,
+    ) -> Self {
+        Self {
+            ledger,
+            filter,
+            last: None,
+            left: limit.unwrap_or(u64::MAX),
+        }
     }
 
     /// `None` at the end; never an empty page.
@@ -67,7 +76,10 @@ impl<'a> Pages<'a> {
         if size == 0 {
             return Ok(None);
         }
-        let page = self.ledger.dead_letters(self.filter, self.last.as_ref(), size).await?;
+        let page = self
+            .ledger
+            .dead_letters(self.filter, self.last.as_ref(), size)
+            .await?;
         self.left -= page.len() as u64;
         self.last = page.last().cloned().or(self.last.take());
         Ok(Some(page).filter(|page| !page.is_empty()))

@@ -14,7 +14,10 @@ pub(crate) struct Pace {
 impl Pace {
     /// Without a rate there is no waiting.
     pub(crate) fn new(rate: Option<Rate>) -> Self {
-        Self { interval: rate.map_or(Duration::ZERO, |rate| rate.interval), next: None }
+        Self {
+            interval: rate.map_or(Duration::ZERO, |rate| rate.interval),
+            next: None,
+        }
     }
 
     /// Waits for the next item's turn, before anything is taken from the queue: nothing is held meanwhile
@@ -62,7 +65,10 @@ mod tests {
 
     #[tokio::test(start_paused = true)]
     async fn without_a_rate_nothing_waits() {
-        assert_eq!(elapsed_after(1_000, &mut Pace::new(None)).await, Duration::ZERO);
+        assert_eq!(
+            elapsed_after(1_000, &mut Pace::new(None)).await,
+            Duration::ZERO
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -48,13 +48,20 @@ enum Then {
 impl Pass<'_> {
     /// Queue first; whatever it leaves has no message, or died since.
     pub(crate) async fn go(&mut self) -> Result<()> {
-        let depth =
-            self.broker.depth(Target::Dead).await.context("failed to look at the queue of dead letters")?;
+        let depth = self
+            .broker
+            .depth(Target::Dead)
+            .await
+            .context("failed to look at the queue of dead letters")?;
         for _ in 0..depth {
             if !self.goes_on().await {
                 return Ok(());
             }
-            let got = self.broker.get(Target::Dead).await.context("failed to take a dead letter")?;
+            let got = self
+                .broker
+                .get(Target::Dead)
+                .await
+                .context("failed to take a dead letter")?;
             let Some(delivery) = got else { break };
             self.one_message(delivery).await?;
         }
@@ -64,7 +71,11 @@ impl Pass<'_> {
     /// Waits for the next turn. False once stopped, or at the limit.
     async fn goes_on(&self) -> bool {
         self.limit.is_none_or(|limit| self.tally.matched < limit)
-            && self.stop.run_until_cancelled(self.pace.turn()).await.is_some()
+            && self
+                .stop
+                .run_until_cancelled(self.pace.turn())
+                .await
+                .is_some()
             && !self.stop.is_cancelled()
     }
 
@@ -85,7 +96,9 @@ impl Pass<'_> {
             },
         };
         if let Then::ToTheTail = then {
-            self.put_back(delivery.message.clone()).await.context("failed to put a dead letter back")?;
+            self.put_back(delivery.message.clone())
+                .await
+                .context("failed to put a dead letter back")?;
         }
         match delivery.ack().await {
             // It comes again, and is seen to be solved then.
@@ -96,7 +109,10 @@ impl Pass<'_> {
 
     /// To the tail. One that is not ours may have headers larger than we send: it keeps those that fit.
     async fn put_back(&self, message: Message) -> Result<(), PublishError> {
-        let published = self.publisher.publish(Target::Dead, message.clone(), self.publish_timeout).await;
+        let published = self
+            .publisher
+            .publish(Target::Dead, message.clone(), self.publish_timeout)
+            .await;
         if !matches!(published, Err(PublishError::Oversized)) {
             return published;
         }
@@ -107,14 +123,23 @@ impl Pass<'_> {
             fits.is_some()
         });
         let headers = headers.collect();
-        self.publisher.publish(Target::Dead, Message { headers, ..message }, self.publish_timeout).await
+        self.publisher
+            .publish(
+                Target::Dead,
+                Message { headers, ..message },
+                self.publish_timeout,
+            )
+            .await
     }
 
     /// Those whose message was lost, and those that were brought up without one.
     async fn rows(&mut self) -> Result<()> {
         let mut after = None;
         while self.goes_on().await {
-            let next = self.ledger.next_pile_item(after, self.filter, self.run).await?;
+            let next = self
+                .ledger
+                .next_pile_item(after, self.filter, self.run)
+                .await?;
             let Some((dead_at, item)) = next else { break };
             self.take_up(&item).await?;
             after = Some((dead_at, item.id));
@@ -132,7 +157,8 @@ impl Pass<'_> {
                 Then::Ack
             }
             Done::Failed(why) => {
-                self.bar.suspend(|| self.out.note(&format!("{}: {why}", item.id)));
+                self.bar
+                    .suspend(|| self.out.note(&format!("{}: {why}", item.id)));
                 self.ledger.mark_tried(item.id, self.run).await?;
                 Then::ToTheTail
             }
@@ -175,6 +201,10 @@ impl Pass<'_> {
 
 /// Where a message of somebody else's ended up here, its own id, which no row has.
 fn dead_letter_id(delivery: &Delivery) -> Uuid {
-    let named = delivery.message.headers.get("risiti-dead-letter-id").and_then(|id| id.parse().ok());
+    let named = delivery
+        .message
+        .headers
+        .get("risiti-dead-letter-id")
+        .and_then(|id| id.parse().ok());
     named.unwrap_or(delivery.message.id)
 }

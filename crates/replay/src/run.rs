@@ -36,13 +36,20 @@ pub(crate) async fn go_over_the_pile(
     warn_of_unknown_merchant(&ledger, &filter, out).await?;
     let summary = Summary::of(&ledger, &filter, args.limit).await?;
     if args.dry_run {
-        let tally = RunTally { matched: summary.matched, ..RunTally::default() };
-        out.line(&with(report(deed, tally), summary.json()), || summary.text());
+        let tally = RunTally {
+            matched: summary.matched,
+            ..RunTally::default()
+        };
+        out.line(&with(report(deed, tally), summary.json()), || {
+            summary.text()
+        });
         return Ok(ExitCode::SUCCESS);
     }
     if !args.yes {
         out.note(&summary.text());
-        if summary.matched > 0 && !confirm::ask(deed.question(summary.matched), &context.shutdown).await {
+        if summary.matched > 0
+            && !confirm::ask(deed.question(summary.matched), &context.shutdown).await
+        {
             out.note("Nothing was moved.");
             return Ok(ExitCode::SUCCESS);
         }
@@ -52,7 +59,12 @@ pub(crate) async fn go_over_the_pile(
         return Ok(ExitCode::from(EXIT_HELD));
     };
     let broker = session::broker(&args.amqp).await?;
-    let parts = Parts { ledger: &ledger, broker: &broker, lock: &lock, filter: &filter };
+    let parts = Parts {
+        ledger: &ledger,
+        broker: &broker,
+        lock: &lock,
+        filter: &filter,
+    };
     let done = locked(args, parts, by, deed, summary.matched, out, context).await;
     broker.close().await;
     done
@@ -74,7 +86,12 @@ async fn locked(
     out: Output,
     context: &Context,
 ) -> Result<ExitCode> {
-    let Parts { ledger, broker, lock, filter } = parts;
+    let Parts {
+        ledger,
+        broker,
+        lock,
+        filter,
+    } = parts;
     let run = ledger.begin_run(deed.command(), &by, filter).await?;
     let stop = CancellationToken::new();
     let _watch = stop_on(&stop, &context.shutdown, lock);
@@ -86,7 +103,13 @@ async fn locked(
         broker,
         publisher: publisher.clone(),
         publish_timeout,
-        actor: Actor { ledger: ledger.clone(), publisher, publish_timeout, by, deed },
+        actor: Actor {
+            ledger: ledger.clone(),
+            publisher,
+            publish_timeout,
+            by,
+            deed,
+        },
         filter,
         run: &run,
         limit: args.limit,
@@ -101,9 +124,13 @@ async fn locked(
     let (tally, wished) = (pass.tally, pass.wished);
     bar.finish_and_clear();
     if let Err(error) = ledger.end_run(&run, tally).await {
-        out.note(&format!("warning: the end of this run could not be written down: {error}"));
+        out.note(&format!(
+            "warning: the end of this run could not be written down: {error}"
+        ));
     }
-    out.line(&with(report(deed, tally), deed.more(wished)), || deed.told(tally, wished));
+    out.line(&with(report(deed, tally), deed.more(wished)), || {
+        deed.told(tally, wished)
+    });
     if lock.lost().is_cancelled() {
         out.problem("the lock was lost, so the run stopped; run it again");
         return Ok(ExitCode::FAILURE);
@@ -112,7 +139,11 @@ async fn locked(
     if context.shutdown.is_cancelled() {
         out.note("Stopped by a signal; what was left is untouched.");
     }
-    Ok(if tally.failed > 0 { ExitCode::FAILURE } else { ExitCode::SUCCESS })
+    Ok(if tally.failed > 0 {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
 }
 
 /// Cancels `stop` with the first signal, or when the lock is lost.
@@ -180,7 +211,12 @@ impl Deed {
     }
 
     fn told(self, tally: RunTally, wished: u64) -> String {
-        let RunTally { matched, done, skipped, failed } = tally;
+        let RunTally {
+            matched,
+            done,
+            skipped,
+            failed,
+        } = tally;
         let looked_up = match wished {
             0 => String::new(),
             _ => format!(" {wished} looked up by their lanes first,"),

@@ -25,7 +25,9 @@ pub(crate) async fn show(args: ShowArgs, out: Output) -> Result<ExitCode> {
     let mut shown = 0_usize;
     while let Some(page) = pages.next().await? {
         for letter in &page {
-            let evidence = ledger.dead_letter_evidence(letter.dead_letter_id, false).await?;
+            let evidence = ledger
+                .dead_letter_evidence(letter.dead_letter_id, false)
+                .await?;
             let Some(evidence) = evidence else { continue };
             if !out.line(&evidence.record, || story(letter, &evidence.record)) {
                 return Ok(ExitCode::SUCCESS);
@@ -71,13 +73,26 @@ fn story(letter: &DeadLetter, record: &Value) -> String {
     let sends = record["submissions"].as_array().into_iter().flatten();
     for send in sends {
         let words = ["code", "message"].map(|key| plain(&send[key]));
-        let (no, at, outcome) = (&send["invoice_no"], plain(&send["sent_at"]), plain(&send["outcome"]));
-        writeln!(text, "  sent       {at}  as number {no}: {outcome} {}", words.join(" ").trim()).ok();
+        let (no, at, outcome) = (
+            &send["invoice_no"],
+            plain(&send["sent_at"]),
+            plain(&send["outcome"]),
+        );
+        writeln!(
+            text,
+            "  sent       {at}  as number {no}: {outcome} {}",
+            words.join(" ").trim()
+        )
+        .ok();
     }
     for moved in record["transitions"].as_array().into_iter().flatten() {
         let [at, from, to, actor, reason] =
             ["at", "from_state", "to_state", "actor", "reason"].map(|key| plain(&moved[key]));
-        writeln!(text, "  moved      {at}  {from} → {to} by {actor}: {reason}").ok();
+        writeln!(
+            text,
+            "  moved      {at}  {from} → {to} by {actor}: {reason}"
+        )
+        .ok();
     }
     text
 }

@@ -12,7 +12,8 @@ pub(crate) struct Rate {
 
 /// `50/s`, `30/m` or `500/h`.
 pub(crate) fn rate(text: &str) -> Result<Rate, String> {
-    let expected = || "expected a number from 1 to 10000 per second, minute or hour, as in 50/s, 30/m, 500/h";
+    let expected =
+        || "expected a number from 1 to 10000 per second, minute or hour, as in 50/s, 30/m, 500/h";
     let (count, unit) = text.trim().split_once('/').ok_or_else(expected)?;
     let count: u32 = count.trim().parse().map_err(|_| expected())?;
     let seconds = match unit.trim() {
@@ -24,7 +25,9 @@ pub(crate) fn rate(text: &str) -> Result<Rate, String> {
     if !(1..=10_000).contains(&count) {
         return Err(expected().to_owned());
     }
-    Ok(Rate { interval: Duration::from_secs(seconds) / count })
+    Ok(Rate {
+        interval: Duration::from_secs(seconds) / count,
+    })
 }
 
 /// An age (`2h`: dead for at most two hours) or a moment (RFC 3339).
@@ -32,9 +35,12 @@ pub(crate) fn since(text: &str) -> Result<Timestamp, String> {
     if let Ok(moment) = text.parse::<Timestamp>() {
         return Ok(moment);
     }
-    let age = risiti_service::parse_duration(text)
-        .map_err(|_| "expected an age (250ms, 2s, 15m, 24h) or a moment (2026-01-31T08:00:00Z)".to_owned())?;
-    Timestamp::now().checked_sub(age).map_err(|_| "reaches back too far".to_owned())
+    let age = risiti_service::parse_duration(text).map_err(|_| {
+        "expected an age (250ms, 2s, 15m, 24h) or a moment (2026-01-31T08:00:00Z)".to_owned()
+    })?;
+    Timestamp::now()
+        .checked_sub(age)
+        .map_err(|_| "reaches back too far".to_owned())
 }
 
 /// What is kept as operator or reason.
@@ -62,8 +68,14 @@ mod tests {
 
     #[test]
     fn since_takes_an_age_or_a_moment() {
-        assert_eq!(since("2026-01-31T08:00:00Z").unwrap().to_string(), "2026-01-31T08:00:00Z");
-        assert_eq!(since("2026-01-31T11:00:00+03:00").unwrap().to_string(), "2026-01-31T08:00:00Z");
+        assert_eq!(
+            since("2026-01-31T08:00:00Z").unwrap().to_string(),
+            "2026-01-31T08:00:00Z"
+        );
+        assert_eq!(
+            since("2026-01-31T11:00:00+03:00").unwrap().to_string(),
+            "2026-01-31T08:00:00Z"
+        );
         let hour_ago = since("1h").unwrap();
         assert!(hour_ago < Timestamp::now());
         assert!(since("yesterday").is_err());
@@ -71,7 +83,10 @@ mod tests {
 
     #[test]
     fn a_reason_says_something_on_one_line() {
-        assert_eq!(short_text(" item code mended ").unwrap(), "item code mended");
+        assert_eq!(
+            short_text(" item code mended ").unwrap(),
+            "item code mended"
+        );
         assert!(short_text("  ").is_err() && short_text("a\nb").is_err());
         assert!(short_text(&"x".repeat(301)).is_err());
     }

@@ -8,7 +8,12 @@ use risiti_ledger::{Ledger, LedgerError};
 use risiti_queue::{Message, Publisher, Target};
 
 /// One token, where the lane needs one.
-pub(crate) async fn wake(ledger: &Ledger, publisher: &Publisher, timeout: Duration, lane: DeviceId) {
+pub(crate) async fn wake(
+    ledger: &Ledger,
+    publisher: &Publisher,
+    timeout: Duration,
+    lane: DeviceId,
+) {
     if let Err(error) = try_wake(ledger, publisher, timeout, lane).await {
         tracing::debug!(device_id = %lane, "left to the wake loop: {error}");
     }
@@ -21,7 +26,11 @@ async fn try_wake(
     lane: DeviceId,
 ) -> Result<(), LedgerError> {
     for lane in ledger.mark_tokens(&[lane]).await? {
-        if publisher.publish(Target::Lanes, Message::lane_token(lane.uuid()), timeout).await.is_err() {
+        if publisher
+            .publish(Target::Lanes, Message::lane_token(lane.uuid()), timeout)
+            .await
+            .is_err()
+        {
             ledger.unmark_tokens(&[lane]).await?;
         }
     }

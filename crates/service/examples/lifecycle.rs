@@ -54,6 +54,8 @@ fn main() -> ExitCode {
         Ok(args) => args,
         Err(code) => return code,
     };
-    let boot = Boot::new("lifecycle", &args.log).ops(&args.ops).grace(&args.grace);
+    let boot = Boot::new("lifecycle", &args.log)
+        .ops(&args.ops)
+        .grace(&args.grace);
     risiti_service::run(boot, |context| live(args, context))
 }

@@ -26,7 +26,12 @@ pub struct LogArgs {
 #[derive(Args, Clone, Debug)]
 pub struct OpsArgs {
     /// Private address for /healthz, /readyz and /metrics; port 0 picks a free one, which is logged
-    #[arg(long, env = "RISITI_OPS_LISTEN", default_value = "127.0.0.1:0", value_name = "ADDR")]
+    #[arg(
+        long,
+        env = "RISITI_OPS_LISTEN",
+        default_value = "127.0.0.1:0",
+        value_name = "ADDR"
+    )]
     pub ops_listen: SocketAddr,
 }
 
@@ -83,7 +88,10 @@ fn url_with_scheme(text: &str, schemes: &[&str]) -> Result<SecretString, String>
     if schemes.contains(&url.scheme()) {
         Ok(text.into())
     } else {
-        Err(format!("expected a URL that starts with {}://", schemes.join(":// or ")))
+        Err(format!(
+            "expected a URL that starts with {}://",
+            schemes.join(":// or ")
+        ))
     }
 }
 
@@ -99,7 +107,10 @@ fn namespace(text: &str) -> Result<String, String> {
 fn credentials_key(text: &str) -> Result<SecretString, String> {
     match BASE64_STANDARD.decode(text.trim()) {
         Ok(bytes) if bytes.len() == 32 => Ok(text.trim().into()),
-        Ok(bytes) => Err(format!("expected 32 bytes in base64, found {}", bytes.len())),
+        Ok(bytes) => Err(format!(
+            "expected 32 bytes in base64, found {}",
+            bytes.len()
+        )),
         Err(_) => Err("expected 32 bytes in base64".into()),
     }
 }

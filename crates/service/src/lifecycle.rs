@@ -1,6 +1,8 @@
 //! From the first log line to the exit code.
 
-use crate::{BadSetting, GraceArgs, LogArgs, LogFormat, OpsArgs, Readiness, logs, ops, settings, tls};
+use crate::{
+    BadSetting, GraceArgs, LogArgs, LogFormat, OpsArgs, Readiness, logs, ops, settings, tls,
+};
 use futures_util::FutureExt as _;
 use prometheus::Registry;
 use rustix::process::{Resource, Rlimit, setrlimit};
@@ -43,19 +45,28 @@ impl Boot {
     /// A command that a person waits for: logs warnings only, where `RUST_LOG` says nothing.
     #[must_use]
     pub fn quiet(self) -> Self {
-        Self { default_filter: "warn", ..self }
+        Self {
+            default_filter: "warn",
+            ..self
+        }
     }
 
     /// Serves `/healthz`, `/readyz` and `/metrics`.
     #[must_use]
     pub fn ops(self, ops: &OpsArgs) -> Self {
-        Self { ops_listen: Some(ops.ops_listen), ..self }
+        Self {
+            ops_listen: Some(ops.ops_listen),
+            ..self
+        }
     }
 
     /// How long what is held may take after the first signal.
     #[must_use]
     pub fn grace(self, grace: &GraceArgs) -> Self {
-        Self { grace: grace.grace, ..self }
+        Self {
+            grace: grace.grace,
+            ..self
+        }
     }
 }
 
@@ -102,14 +113,17 @@ where
     }
     leave_no_core();
     tls::install_provider();
-    let runtime =
-        match tokio::runtime::Builder::new_multi_thread().enable_all().thread_name(boot.name).build() {
-            Ok(runtime) => runtime,
-            Err(error) => {
-                tracing::error!(%error, "failed to start the runtime");
-                return ExitCode::FAILURE;
-            }
-        };
+    let runtime = match tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .thread_name(boot.name)
+        .build()
+    {
+        Ok(runtime) => runtime,
+        Err(error) => {
+            tracing::error!(%error, "failed to start the runtime");
+            return ExitCode::FAILURE;
+        }
+    };
     let code = runtime.block_on(drive(boot, body));
     // A blocking call that hangs, such as a look-up of a name, must not hold the exit.
     runtime.shutdown_timeout(Duration::from_millis(500));
@@ -119,7 +133,10 @@ where
 /// A core file would hold every secret in memory, in the clear and for as long as nobody finds it. Not PR_SET_DUMPABLE, which would also take
 /// `/proc/self` from the process metrics.
 fn leave_no_core() {
-    let none = Rlimit { current: Some(0), maximum: Some(0) };
+    let none = Rlimit {
+        current: Some(0),
+        maximum: Some(0),
+    };
     if let Err(error) = setrlimit(Resource::Core, none) {
         tracing::warn!(%error, "a crash may leave a core file with secrets in it");
     }
@@ -174,7 +191,10 @@ async fn supervise<T: Termination>(
     context.shutdown.cancel();
     let grace_over = async {
         tokio::time::sleep(context.grace).await;
-        tracing::warn!("the grace of {:?} is over, letting go of what is still held", context.grace);
+        tracing::warn!(
+            "the grace of {:?} is over, letting go of what is still held",
+            context.grace
+        );
         context.deadline.cancel();
         tokio::time::sleep(LET_GO).await;
     };
@@ -223,7 +243,10 @@ struct Signals {
 
 impl Signals {
     fn new() -> std::io::Result<Self> {
-        Ok(Self { terminate: signal(SignalKind::terminate())?, interrupt: signal(SignalKind::interrupt())? })
+        Ok(Self {
+            terminate: signal(SignalKind::terminate())?,
+            interrupt: signal(SignalKind::interrupt())?,
+        })
     }
 
     /// The next signal's name and number.
@@ -237,5 +260,7 @@ impl Signals {
 
 fn register_process_metrics(registry: &Registry) {
     let process = prometheus::process_collector::ProcessCollector::for_self();
-    registry.register(Box::new(process)).expect("the registry is new");
+    registry
+        .register(Box::new(process))
+        .expect("the registry is new");
 }

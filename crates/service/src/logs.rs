@@ -23,16 +23,25 @@ const FIELD_CHARS_MAX: usize = 512;
 /// `RUST_LOG` cannot be read.
 pub(crate) fn init(format: LogFormat, default_filter: &str) -> Result<(), BadSetting> {
     let text = std::env::var("RUST_LOG").unwrap_or_default();
-    let registry =
-        tracing_subscriber::registry().with(filter(&text, default_filter)?).with(filter_fn(may_be_logged));
+    let registry = tracing_subscriber::registry()
+        .with(filter(&text, default_filter)?)
+        .with(filter_fn(may_be_logged));
     let done = match format {
         LogFormat::Text => {
             let layer = fmt::layer().with_ansi(io::IsTerminal::is_terminal(&io::stderr()));
-            registry.with(layer.with_writer(Bounded { format })).try_init()
+            registry
+                .with(layer.with_writer(Bounded { format }))
+                .try_init()
         }
         LogFormat::Json => {
-            let layer = fmt::layer().json().flatten_event(true).with_current_span(true).with_span_list(false);
-            registry.with(layer.with_writer(Bounded { format })).try_init()
+            let layer = fmt::layer()
+                .json()
+                .flatten_event(true)
+                .with_current_span(true)
+                .with_span_list(false);
+            registry
+                .with(layer.with_writer(Bounded { format }))
+                .try_init()
         }
     };
     // Only a test process, which runs several programs, has a subscriber already.
@@ -42,7 +51,11 @@ pub(crate) fn init(format: LogFormat, default_filter: &str) -> Result<(), BadSet
 }
 
 fn filter(text: &str, default: &str) -> Result<EnvFilter, BadSetting> {
-    let text = if text.trim().is_empty() { default } else { text };
+    let text = if text.trim().is_empty() {
+        default
+    } else {
+        text
+    };
     EnvFilter::try_new(text).map_err(|e| BadSetting::new("RUST_LOG", e.to_string()))
 }
 
@@ -75,7 +88,10 @@ impl<'a> MakeWriter<'a> for Bounded {
     type Writer = BoundedLine<io::Stderr>;
 
     fn make_writer(&'a self) -> Self::Writer {
-        BoundedLine { format: self.format, out: io::stderr() }
+        BoundedLine {
+            format: self.format,
+            out: io::stderr(),
+        }
     }
 }
 
@@ -143,7 +159,10 @@ mod tests {
     use std::sync::{Arc, Mutex};
 
     fn written(format: LogFormat, line: &str) -> String {
-        let mut writer = BoundedLine { format, out: Vec::new() };
+        let mut writer = BoundedLine {
+            format,
+            out: Vec::new(),
+        };
         assert_eq!(writer.write(line.as_bytes()).unwrap(), line.len());
         String::from_utf8(writer.out).unwrap()
     }
@@ -156,14 +175,19 @@ mod tests {
 
     #[test]
     fn a_long_json_line_is_cut_and_stays_json() {
-        let line =
-            format!("{}\n", json!({"level": "ERROR", "message": "failed", "detail": "é".repeat(20_000)}));
+        let line = format!(
+            "{}\n",
+            json!({"level": "ERROR", "message": "failed", "detail": "é".repeat(20_000)})
+        );
         let cut = written(LogFormat::Json, &line);
         assert!(cut.len() <= LINE_BYTES_MAX && cut.ends_with('\n'));
         let value: Value = serde_json::from_str(&cut).unwrap();
         assert_eq!(value["message"], "failed");
         assert_eq!(value["cut"], true);
-        assert_eq!(value["detail"].as_str().unwrap().chars().count(), FIELD_CHARS_MAX);
+        assert_eq!(
+            value["detail"].as_str().unwrap().chars().count(),
+            FIELD_CHARS_MAX
+        );
     }
 
     #[test]
@@ -181,7 +205,11 @@ mod tests {
     #[test]
     fn a_long_text_line_is_cut_at_the_bound() {
         let cut = written(LogFormat::Text, &format!("INFO {}\n", "é".repeat(20_000)));
-        assert!(cut.len() <= LINE_BYTES_MAX && cut.ends_with(" (cut)\n"), "{}", cut.len());
+        assert!(
+            cut.len() <= LINE_BYTES_MAX && cut.ends_with(" (cut)\n"),
+            "{}",
+            cut.len()
+        );
     }
 
     #[test]
@@ -209,7 +237,10 @@ mod tests {
         });
         let logged = String::from_utf8(lines.lock().unwrap().clone()).unwrap();
         assert!(!logged.contains("2547"), "{logged}");
-        assert!(logged.contains("closed by the broker") && logged.contains("looked up"), "{logged}");
+        assert!(
+            logged.contains("closed by the broker") && logged.contains("looked up"),
+            "{logged}"
+        );
     }
 
     #[derive(Clone, Default)]

@@ -3,16 +3,16 @@
 //! Names carry the prefix `risiti_` in full, so that they can be searched for.
 
 use prometheus::{
-    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry,
-    core::Collector,
+    Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, core::Collector,
 };
 
 const REGISTERED_ONCE: &str = "metric names are constants and each is registered once";
 
 /// Seconds, from a hash look-up to the longest wait for a tax authority.
 pub const SECONDS: &[f64] = &[
-    0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0,
-    60.0,
+    0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
+    10.0, 30.0, 60.0,
 ];
 
 /// A counter without labels.
@@ -78,9 +78,14 @@ pub fn histograms(
     histograms
 }
 
-fn register<C: Collector + Clone + 'static>(registry: &Registry, metric: prometheus::Result<C>) -> C {
+fn register<C: Collector + Clone + 'static>(
+    registry: &Registry,
+    metric: prometheus::Result<C>,
+) -> C {
     let metric = metric.expect(REGISTERED_ONCE);
-    registry.register(Box::new(metric.clone())).expect(REGISTERED_ONCE);
+    registry
+        .register(Box::new(metric.clone()))
+        .expect(REGISTERED_ONCE);
     metric
 }
 
@@ -90,7 +95,13 @@ fn combinations<'a>(series: &[&[&'a str]]) -> Vec<Vec<&'a str>> {
         return Vec::new();
     }
     series.iter().fold(vec![Vec::new()], |rows, values| {
-        rows.iter().flat_map(|row| values.iter().map(|value| [row.as_slice(), &[*value]].concat())).collect()
+        rows.iter()
+            .flat_map(|row| {
+                values
+                    .iter()
+                    .map(|value| [row.as_slice(), &[*value]].concat())
+            })
+            .collect()
     })
 }
 
@@ -102,11 +113,22 @@ mod tests {
     fn every_combination_of_labels_shows_zero_from_the_start() {
         let registry = Registry::new();
         let labels: [&[&str]; 2] = [&["memory", "redis"], &["hit", "miss", "error"]];
-        let dedup = counters(&registry, "risiti_dedup_total", "Look-ups.", &["tier", "outcome"], &labels);
+        let dedup = counters(
+            &registry,
+            "risiti_dedup_total",
+            "Look-ups.",
+            &["tier", "outcome"],
+            &labels,
+        );
         dedup.with_label_values(&["redis", "hit"]).inc();
 
-        let text = prometheus::TextEncoder::new().encode_to_string(&registry.gather()).unwrap();
-        let series: Vec<&str> = text.lines().filter(|line| line.starts_with("risiti_dedup_total{")).collect();
+        let text = prometheus::TextEncoder::new()
+            .encode_to_string(&registry.gather())
+            .unwrap();
+        let series: Vec<&str> = text
+            .lines()
+            .filter(|line| line.starts_with("risiti_dedup_total{"))
+            .collect();
         assert_eq!(series.len(), 6);
         assert_eq!(series.iter().filter(|line| line.ends_with(" 0")).count(), 5);
     }
@@ -114,7 +136,13 @@ mod tests {
     #[test]
     fn a_label_whose_values_are_not_known_ahead_starts_no_series() {
         let registry = Registry::new();
-        gauges(&registry, "risiti_breaker_state", "Per host.", &["host"], &[]);
+        gauges(
+            &registry,
+            "risiti_breaker_state",
+            "Per host.",
+            &["host"],
+            &[],
+        );
         assert!(registry.gather().is_empty());
     }
 

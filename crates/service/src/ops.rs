@@ -29,7 +29,10 @@ pub(crate) fn bind(
     .shutdown_timeout(1)
     .bind(address)
     .map_err(|e| {
-        BadSetting::new("--ops-listen (RISITI_OPS_LISTEN)", format!("cannot listen on {address}: {e}"))
+        BadSetting::new(
+            "--ops-listen (RISITI_OPS_LISTEN)",
+            format!("cannot listen on {address}: {e}"),
+        )
     })?;
     for bound in server.addrs() {
         tracing::info!("ops listener on {bound}");
@@ -54,9 +57,9 @@ async fn readyz(readiness: web::Data<Readiness>) -> HttpResponse {
 async fn metrics(registry: web::Data<Registry>) -> HttpResponse {
     let mut text = Vec::new();
     match TextEncoder::new().encode(&registry.gather(), &mut text) {
-        Ok(()) => {
-            HttpResponse::Ok().insert_header((header::CONTENT_TYPE, prometheus::TEXT_FORMAT)).body(text)
-        }
+        Ok(()) => HttpResponse::Ok()
+            .insert_header((header::CONTENT_TYPE, prometheus::TEXT_FORMAT))
+            .body(text),
         Err(error) => {
             tracing::error!(%error, "failed to write the metrics");
             HttpResponse::InternalServerError().finish()
@@ -76,9 +79,13 @@ mod tests {
             .route("/readyz", web::get().to(readyz))
             .route("/metrics", web::get().to(metrics));
         let service = test::init_service(app).await;
-        let response = test::call_service(&service, test::TestRequest::get().uri(path).to_request()).await;
+        let response =
+            test::call_service(&service, test::TestRequest::get().uri(path).to_request()).await;
         let status = response.status();
-        (status, String::from_utf8(test::read_body(response).await.to_vec()).unwrap())
+        (
+            status,
+            String::from_utf8(test::read_body(response).await.to_vec()).unwrap(),
+        )
     }
 
     #[actix_web::test]
@@ -87,11 +94,17 @@ mod tests {
         readiness.set("broker", Err("not connected".into()));
         let (status, body) = get("/readyz", &readiness, &Registry::new()).await;
         assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
-        assert_eq!(body, r#"{"missing":["broker: not connected"],"ready":false}"#);
+        assert_eq!(
+            body,
+            r#"{"missing":["broker: not connected"],"ready":false}"#
+        );
 
         readiness.set("broker", Ok(()));
         let (status, body) = get("/readyz", &readiness, &Registry::new()).await;
-        assert_eq!((status, body.as_str()), (StatusCode::OK, r#"{"missing":[],"ready":true}"#));
+        assert_eq!(
+            (status, body.as_str()),
+            (StatusCode::OK, r#"{"missing":[],"ready":true}"#)
+        );
     }
 
     #[actix_web::test]
@@ -107,7 +120,9 @@ mod tests {
     async fn an_address_that_is_taken_is_a_bad_setting() {
         let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
-        let error = bind(address, Readiness::default(), Registry::new()).err().unwrap();
+        let error = bind(address, Readiness::default(), Registry::new())
+            .err()
+            .unwrap();
         assert!(error.to_string().contains("RISITI_OPS_LISTEN"), "{error}");
     }
 }

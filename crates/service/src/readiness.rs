@@ -23,7 +23,10 @@ impl Check {
         match (&self.state, self.confirmed) {
             (Err(reason), _) => Some(reason.clone()),
             (Ok(()), Some((at, holds))) if now.saturating_duration_since(at) > holds => {
-                Some(format!("no answer for {} s", now.saturating_duration_since(at).as_secs()))
+                Some(format!(
+                    "no answer for {} s",
+                    now.saturating_duration_since(at).as_secs()
+                ))
             }
             (Ok(()), _) => None,
         }
@@ -33,19 +36,34 @@ impl Check {
 impl Readiness {
     /// Sets a check. The reason is shown to whoever can reach the private listener: no secrets.
     pub fn set(&self, check: &'static str, state: Result<(), String>) {
-        self.checks().insert(check, Check { state, confirmed: None });
+        self.checks().insert(
+            check,
+            Check {
+                state,
+                confirmed: None,
+            },
+        );
     }
 
     /// As `set`, for what is looked at again and again: a good state that is not confirmed for so long fails, because
     /// whoever looks may himself be waiting for something that is frozen.
     pub fn set_for(&self, check: &'static str, state: Result<(), String>, holds: Duration) {
-        self.checks().insert(check, Check { state, confirmed: Some((Instant::now(), holds)) });
+        self.checks().insert(
+            check,
+            Check {
+                state,
+                confirmed: Some((Instant::now(), holds)),
+            },
+        );
     }
 
     /// Names the checks to come: until each was set, the program is not ready.
     pub fn expect(&self, checks: &[&'static str]) {
         for check in checks {
-            let unknown = || Check { state: Err("not known yet".into()), confirmed: None };
+            let unknown = || Check {
+                state: Err("not known yet".into()),
+                confirmed: None,
+            };
             self.checks().entry(check).or_insert_with(unknown);
         }
     }
@@ -58,8 +76,12 @@ impl Readiness {
             return vec!["still starting".into()];
         }
         let now = Instant::now();
-        let failing = checks.iter().filter_map(|(name, check)| Some((name, check.problem(now)?)));
-        failing.map(|(name, reason)| format!("{name}: {reason}")).collect()
+        let failing = checks
+            .iter()
+            .filter_map(|(name, check)| Some((name, check.problem(now)?)));
+        failing
+            .map(|(name, reason)| format!("{name}: {reason}"))
+            .collect()
     }
 
     fn checks(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, Check>> {
@@ -90,11 +112,20 @@ mod tests {
     #[test]
     fn a_state_that_is_not_confirmed_in_time_fails() {
         let began = Instant::now();
-        let check = |state| Check { state, confirmed: Some((began, Duration::from_secs(3))) };
+        let check = |state| Check {
+            state,
+            confirmed: Some((began, Duration::from_secs(3))),
+        };
         let after = |seconds| began + Duration::from_secs(seconds);
         assert_eq!(check(Ok(())).problem(after(3)), None);
-        assert_eq!(check(Ok(())).problem(after(4)).as_deref(), Some("no answer for 4 s"));
-        assert_eq!(check(Err("away".into())).problem(after(0)).as_deref(), Some("away"));
+        assert_eq!(
+            check(Ok(())).problem(after(4)).as_deref(),
+            Some("no answer for 4 s")
+        );
+        assert_eq!(
+            check(Err("away".into())).problem(after(0)).as_deref(),
+            Some("away")
+        );
         let readiness = Readiness::default();
         readiness.set_for("database", Ok(()), Duration::ZERO);
         assert!(readiness.missing()[0].starts_with("database: no answer for"));

@@ -21,7 +21,10 @@ pub struct BadSetting {
 impl BadSetting {
     /// `setting` is the flag or the variable; `problem` must not contain the value of a secret.
     pub fn new(setting: impl Into<String>, problem: impl Into<String>) -> Self {
-        Self { setting: setting.into(), problem: problem.into() }
+        Self {
+            setting: setting.into(),
+            problem: problem.into(),
+        }
     }
 }
 
@@ -59,7 +62,11 @@ fn one_line(error: &clap::Error, command: &Command) -> String {
     };
     match (error.kind(), arg) {
         (ErrorKind::ValueValidation | ErrorKind::InvalidValue, Some(arg)) => {
-            format!("error: invalid value for {}: {}", names(arg), problem(error, arg))
+            format!(
+                "error: invalid value for {}: {}",
+                names(arg),
+                problem(error, arg)
+            )
         }
         // The first paragraph; after it comes only usage.
         _ => {
@@ -81,7 +88,9 @@ fn problem(error: &clap::Error, arg: &Arg) -> String {
     };
     let why = match (error.source(), error.get(ContextKind::ValidValue)) {
         (Some(source), _) => source.to_string(),
-        (None, Some(ContextValue::Strings(valid))) => format!("expected one of {}", valid.join(", ")),
+        (None, Some(ContextValue::Strings(valid))) => {
+            format!("expected one of {}", valid.join(", "))
+        }
         _ => "not accepted".into(),
     };
     format!("{value}{why}").replace('\n', " ")
@@ -91,16 +100,26 @@ fn missing(error: &clap::Error, command: &Command) -> Option<String> {
     if error.kind() != ErrorKind::MissingRequiredArgument {
         return None;
     }
-    let Some(ContextValue::Strings(missing)) = error.get(ContextKind::InvalidArg) else { return None };
-    let named = missing.iter().map(|shown| find(command, shown).map_or_else(|| shown.clone(), names));
+    let Some(ContextValue::Strings(missing)) = error.get(ContextKind::InvalidArg) else {
+        return None;
+    };
+    let named = missing
+        .iter()
+        .map(|shown| find(command, shown).map_or_else(|| shown.clone(), names));
     Some(named.collect::<Vec<_>>().join(", "))
 }
 
 /// The argument that clap shows as `--flag <VALUE>`, in the command or any below it.
 fn find<'a>(command: &'a Command, shown: &str) -> Option<&'a Arg> {
     let flag = shown.split([' ', '=']).next()?.strip_prefix("--")?;
-    let own = command.get_arguments().find(|arg| arg.get_long() == Some(flag));
-    own.or_else(|| command.get_subcommands().find_map(|below| find(below, shown)))
+    let own = command
+        .get_arguments()
+        .find(|arg| arg.get_long() == Some(flag));
+    own.or_else(|| {
+        command
+            .get_subcommands()
+            .find_map(|below| find(below, shown))
+    })
 }
 
 fn names(arg: &Arg) -> String {
@@ -177,28 +196,52 @@ mod tests {
         }
         let error = parse_from::<Strict>(["program"]).unwrap_err();
         let line = one_line(&error, &Strict::command());
-        assert_eq!(line, "error: required setting not given: --needed (RISITI_TEST_NEVER_SET)");
+        assert_eq!(
+            line,
+            "error: required setting not given: --needed (RISITI_TEST_NEVER_SET)"
+        );
     }
 
     #[test]
     fn an_unknown_flag_is_one_line() {
         let line = parsed(&["--frobnicate"]).unwrap_err();
-        assert!(line.contains("--frobnicate") && !line.contains('\n'), "{line}");
+        assert!(
+            line.contains("--frobnicate") && !line.contains('\n'),
+            "{line}"
+        );
     }
 
     #[test]
     fn a_bad_secret_is_named_and_not_shown() {
         let line = parsed(&["--credentials-key-old", "hunter2hunter2"]).unwrap_err();
-        assert!(line.contains("RISITI_CREDENTIALS_KEY_OLD") && !line.contains("hunter2"), "{line}");
-        let argv = ["program", "--credentials-key", KEY, "--amqp-url", "http://user:hunter2@localhost"];
-        let line = one_line(&parse_from::<Program>(argv).unwrap_err(), &Program::command());
-        assert!(line.contains("AMQP_URL") && !line.contains("hunter2"), "{line}");
+        assert!(
+            line.contains("RISITI_CREDENTIALS_KEY_OLD") && !line.contains("hunter2"),
+            "{line}"
+        );
+        let argv = [
+            "program",
+            "--credentials-key",
+            KEY,
+            "--amqp-url",
+            "http://user:hunter2@localhost",
+        ];
+        let line = one_line(
+            &parse_from::<Program>(argv).unwrap_err(),
+            &Program::command(),
+        );
+        assert!(
+            line.contains("AMQP_URL") && !line.contains("hunter2"),
+            "{line}"
+        );
     }
 
     #[test]
     fn debug_of_settings_shows_no_secret() {
         let shown = format!("{:?}", parsed(&[]).unwrap());
-        assert!(!shown.contains("hunter2") && !shown.contains(KEY), "{shown}");
+        assert!(
+            !shown.contains("hunter2") && !shown.contains(KEY),
+            "{shown}"
+        );
     }
 
     #[test]

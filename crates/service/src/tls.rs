@@ -3,5 +3,7 @@
 /// Makes `ring` the provider every rustls client and server of this process uses. Calling it again does nothing.
 pub fn install_provider() {
     // An error only says that one is installed already.
-    rustls::crypto::ring::default_provider().install_default().ok();
+    rustls::crypto::ring::default_provider()
+        .install_default()
+        .ok();
 }

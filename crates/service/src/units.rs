@@ -38,11 +38,15 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
         "GiB" => 30,
         _ => return Err(ACCEPTED.into()),
     };
-    number.checked_mul(1 << shift).ok_or_else(|| "too large".into())
+    number
+        .checked_mul(1 << shift)
+        .ok_or_else(|| "too large".into())
 }
 
 fn split(text: &str) -> Option<(u64, &str)> {
-    let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let unit_at = text
+        .find(|c: char| !c.is_ascii_digit())
+        .unwrap_or(text.len());
     let (digits, unit) = text.split_at(unit_at);
     Some((digits.parse().ok()?, unit))
 }
@@ -53,32 +57,63 @@ mod tests {
 
     #[test]
     fn durations_take_a_number_and_a_unit() {
-        for (text, millis) in
-            [("250ms", 250), ("2s", 2_000), ("15m", 900_000), ("24h", 86_400_000), ("0s", 0)]
-        {
-            assert_eq!(parse_duration(text), Ok(Duration::from_millis(millis)), "{text}");
+        for (text, millis) in [
+            ("250ms", 250),
+            ("2s", 2_000),
+            ("15m", 900_000),
+            ("24h", 86_400_000),
+            ("0s", 0),
+        ] {
+            assert_eq!(
+                parse_duration(text),
+                Ok(Duration::from_millis(millis)),
+                "{text}"
+            );
         }
     }
 
     #[test]
     fn durations_refuse_what_could_be_misread() {
-        for text in ["", "5", "s", "1.5s", "-1s", "2 s", "2S", "1d", "1m30s", "18446744073709551615h"] {
+        for text in [
+            "",
+            "5",
+            "s",
+            "1.5s",
+            "-1s",
+            "2 s",
+            "2S",
+            "1d",
+            "1m30s",
+            "18446744073709551615h",
+        ] {
             assert!(parse_duration(text).is_err(), "{text}");
         }
     }
 
     #[test]
     fn sizes_take_bytes_and_binary_units() {
-        for (text, bytes) in
-            [("0", 0), ("262144", 262_144), ("1KiB", 1024), ("3MiB", 3 << 20), ("1GiB", 1 << 30)]
-        {
+        for (text, bytes) in [
+            ("0", 0),
+            ("262144", 262_144),
+            ("1KiB", 1024),
+            ("3MiB", 3 << 20),
+            ("1GiB", 1 << 30),
+        ] {
             assert_eq!(parse_size(text), Ok(bytes), "{text}");
         }
     }
 
     #[test]
     fn sizes_refuse_decimal_units_and_overflow() {
-        for text in ["", "1KB", "1kib", "1 KiB", "-1", "1.5GiB", "18446744073709551615GiB"] {
+        for text in [
+            "",
+            "1KB",
+            "1kib",
+            "1 KiB",
+            "-1",
+            "1.5GiB",
+            "18446744073709551615GiB",
+        ] {
             assert!(parse_size(text).is_err(), "{text}");
         }
     }

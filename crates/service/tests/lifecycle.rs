@@ -11,7 +11,9 @@ const BOUND: Duration = Duration::from_secs(60);
 const KEY: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
 
 fn program(way: &str) -> Program {
-    Program::built("examples/lifecycle").arg(way).env("RISITI_CREDENTIALS_KEY", KEY)
+    Program::built("examples/lifecycle")
+        .arg(way)
+        .env("RISITI_CREDENTIALS_KEY", KEY)
 }
 
 async fn body(ops: SocketAddr, path: &str) -> std::io::Result<String> {
@@ -39,7 +41,10 @@ async fn serves_its_listener_until_the_first_signal_and_ends_with_zero() {
     risiti_testkit::eventually("readiness", BOUND, ready).await;
     assert_eq!(http_status(ops, "/healthz").await, Some(200));
     let metrics = body(ops, "/metrics").await.unwrap();
-    assert!(metrics.contains("process_resident_memory_bytes"), "{metrics}");
+    assert!(
+        metrics.contains("process_resident_memory_bytes"),
+        "{metrics}"
+    );
     assert!(metrics.contains("process_open_fds"), "{metrics}");
 
     process.terminate();
@@ -52,7 +57,10 @@ async fn a_crash_leaves_no_core_file() {
     let mut process = program("obedient").start();
     process.address_after("ops listener on ").await;
     let limits = std::fs::read_to_string(format!("/proc/{}/limits", process.id())).unwrap();
-    let core = limits.lines().find(|line| line.starts_with("Max core file size")).unwrap();
+    let core = limits
+        .lines()
+        .find(|line| line.starts_with("Max core file size"))
+        .unwrap();
     let words: Vec<&str> = core.split_whitespace().collect();
     assert_eq!(words[4..6], ["0", "0"], "soft and hard: {core}");
 }
@@ -68,7 +76,11 @@ async fn work_that_lets_go_at_the_end_of_the_grace_still_ends_with_zero() {
 async fn work_that_outlives_the_grace_is_ended_and_says_so() {
     let mut process = terminated("stubborn", "50ms").await;
     assert_eq!(process.exit(BOUND).await.code(), Some(1));
-    assert!(process.log().contains("work outlived the grace"), "{}", process.log());
+    assert!(
+        process.log().contains("work outlived the grace"),
+        "{}",
+        process.log()
+    );
 }
 
 #[tokio::test]
@@ -90,7 +102,11 @@ async fn what_the_body_returns_decides_the_exit_code() {
     for (way, code, said) in [
         ("done", 3, "ended"),
         ("fails", 1, "no work to be had"),
-        ("misconfigured", 2, "error: RISITI_CREDENTIALS_KEY: opens nothing here"),
+        (
+            "misconfigured",
+            2,
+            "error: RISITI_CREDENTIALS_KEY: opens nothing here",
+        ),
         ("panics", 101, "a defect"),
     ] {
         let mut process = program(way).start();
@@ -111,8 +127,14 @@ async fn a_bad_setting_is_one_line_and_exit_two() {
         let output = program("obedient").env(name, value).output().await;
         assert_eq!(output.status.code(), Some(2), "{name}");
         let said = String::from_utf8(output.stderr).unwrap();
-        assert!(said.contains(name) && said.lines().count() == 1, "{name}: {said}");
-        assert!(name != "RISITI_CREDENTIALS_KEY" || !said.contains(value), "{said}");
+        assert!(
+            said.contains(name) && said.lines().count() == 1,
+            "{name}: {said}"
+        );
+        assert!(
+            name != "RISITI_CREDENTIALS_KEY" || !said.contains(value),
+            "{said}"
+        );
     }
 }
 
@@ -121,7 +143,10 @@ async fn help_shows_variables_and_defaults_and_no_secret() {
     let output = program("--help").output().await;
     assert_eq!(output.status.code(), Some(0));
     let help = String::from_utf8(output.stdout).unwrap();
-    assert!(help.contains("RISITI_GRACE") && help.contains("20s"), "{help}");
+    assert!(
+        help.contains("RISITI_GRACE") && help.contains("20s"),
+        "{help}"
+    );
     assert!(!help.contains(KEY), "{help}");
 }
 
@@ -130,7 +155,16 @@ async fn json_logs_are_one_object_a_line_panics_included() {
     let mut process = program("panics").env("RISITI_LOG_FORMAT", "json").start();
     process.exit(BOUND).await;
     let log = process.log();
-    let lines: Vec<serde_json::Value> = log.lines().map(|line| serde_json::from_str(line).unwrap()).collect();
-    let panic = lines.iter().find(|line| line["message"] == "panicked: a defect").unwrap();
-    assert!(panic["location"].as_str().unwrap().contains("lifecycle.rs"), "{panic}");
+    let lines: Vec<serde_json::Value> = log
+        .lines()
+        .map(|line| serde_json::from_str(line).unwrap())
+        .collect();
+    let panic = lines
+        .iter()
+        .find(|line| line["message"] == "panicked: a defect")
+        .unwrap();
+    assert!(
+        panic["location"].as_str().unwrap().contains("lifecycle.rs"),
+        "{panic}"
+    );
 }

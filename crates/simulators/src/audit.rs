@@ -26,22 +26,32 @@ impl Books {
     /// where a sale has no remark.
     fn doubled(&self) -> Vec<Value> {
         let shown = |numbers: &[(Branch, i64)]| -> Vec<Value> {
-            numbers.iter().map(|(branch, no)| json!({"device": branch.to_string(), "invcNo": no})).collect()
+            numbers
+                .iter()
+                .map(|(branch, no)| json!({"device": branch.to_string(), "invcNo": no}))
+                .collect()
         };
         let doubled = self.remarks.iter().filter(|(_, numbers)| numbers.len() > 1);
-        let doubled = doubled.map(|(remark, numbers)| json!({"remark": remark, "accepted": shown(numbers)}));
+        let doubled =
+            doubled.map(|(remark, numbers)| json!({"remark": remark, "accepted": shown(numbers)}));
         doubled.chain(self.doubled_without_remark()).collect()
     }
 
     fn doubled_without_remark(&self) -> impl Iterator<Item = Value> {
-        self.repeated_trader_numbers().filter_map(|(branch, trader_no, numbers)| {
-            let device = &self.devices[branch];
-            let silent = |no: &&i64| device.sales.get(no).is_some_and(|filed| filed.sale.remark.is_none());
-            let silent: Vec<_> = numbers.iter().filter(silent).collect();
-            let shown = |no| json!({"device": branch.to_string(), "invcNo": no});
-            let accepted: Vec<_> = silent.into_iter().map(shown).collect();
-            (accepted.len() > 1).then(|| json!({"trdInvcNo": trader_no, "accepted": accepted}))
-        })
+        self.repeated_trader_numbers()
+            .filter_map(|(branch, trader_no, numbers)| {
+                let device = &self.devices[branch];
+                let silent = |no: &&i64| {
+                    device
+                        .sales
+                        .get(no)
+                        .is_some_and(|filed| filed.sale.remark.is_none())
+                };
+                let silent: Vec<_> = numbers.iter().filter(silent).collect();
+                let shown = |no| json!({"device": branch.to_string(), "invcNo": no});
+                let accepted: Vec<_> = silent.into_iter().map(shown).collect();
+                (accepted.len() > 1).then(|| json!({"trdInvcNo": trader_no, "accepted": accepted}))
+            })
     }
 
     fn doubled_trader_numbers(&self) -> Vec<Value> {
@@ -56,7 +66,10 @@ impl Books {
         self.devices
             .iter()
             .flat_map(|(branch, device)| {
-                device.trader_nos.iter().map(move |(no, numbers)| (branch, no, numbers))
+                device
+                    .trader_nos
+                    .iter()
+                    .map(move |(no, numbers)| (branch, no, numbers))
             })
             .filter(|(_, _, numbers)| numbers.len() > 1)
     }
@@ -66,8 +79,12 @@ impl Authority {
     pub(crate) fn stats(&self) -> Value {
         let (counts, in_flight) = self.traffic.counts();
         let books = self.books();
-        let credits =
-            books.devices.values().flat_map(|device| device.sales.values()).filter(|f| f.sale.credit).count();
+        let credits = books
+            .devices
+            .values()
+            .flat_map(|device| device.sales.values())
+            .filter(|f| f.sale.credit)
+            .count();
         let mut stats = serde_json::to_value(counts).expect("counts are plain data");
         let more = [
             ("in_flight", json!(in_flight)),
@@ -76,7 +93,10 @@ impl Authority {
             ("credit_notes_accepted", json!(credits)),
             ("tokens_issued", json!(books.tokens_issued)),
             ("doubled", json!(books.doubled())),
-            ("doubled_trader_numbers", json!(books.doubled_trader_numbers())),
+            (
+                "doubled_trader_numbers",
+                json!(books.doubled_trader_numbers()),
+            ),
         ];
         for (name, value) in more {
             stats[name] = value;

@@ -25,8 +25,18 @@ pub(crate) struct Claim {
 }
 
 impl Claim {
-    pub(crate) fn of(dialect: Dialect, call: Call, headers: &HeaderMap, fields: &Fields<'_>) -> Self {
-        let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::to_owned);
+    pub(crate) fn of(
+        dialect: Dialect,
+        call: Call,
+        headers: &HeaderMap,
+        fields: &Fields<'_>,
+    ) -> Self {
+        let header = |name: &str| {
+            headers
+                .get(name)
+                .and_then(|value| value.to_str().ok())
+                .map(str::to_owned)
+        };
         let body = |name: &str| fields.optional_text(name, 255).ok().flatten();
         let in_body = dialect == Dialect::Vscu || call == Call::Initialise;
         let either = |name: &str| match dialect {
@@ -34,12 +44,24 @@ impl Claim {
             Dialect::Gateway => header(name),
             _ => header(name).or_else(|| body(name)),
         };
-        let differs = |name: &str| header(name).zip(body(name)).is_some_and(|(header, body)| header != body);
-        let branch = either("tin").zip(either("bhfId")).map(|(tin, bhf)| Branch { tin, bhf });
-        let bearer =
-            header(AUTHORIZATION.as_str()).and_then(|value| value.strip_prefix("Bearer ").map(str::to_owned));
+        let differs = |name: &str| {
+            header(name)
+                .zip(body(name))
+                .is_some_and(|(header, body)| header != body)
+        };
+        let branch = either("tin")
+            .zip(either("bhfId"))
+            .map(|(tin, bhf)| Branch { tin, bhf });
+        let bearer = header(AUTHORIZATION.as_str())
+            .and_then(|value| value.strip_prefix("Bearer ").map(str::to_owned));
         let torn = !in_body && (differs("tin") || differs("bhfId"));
-        Self { branch, cmc_key: either("cmcKey"), bearer, app_id: header("apigee_app_id"), torn }
+        Self {
+            branch,
+            cmc_key: either("cmcKey"),
+            bearer,
+            app_id: header("apigee_app_id"),
+            torn,
+        }
     }
 
     /// The device this claim proves to be.
@@ -57,10 +79,16 @@ impl Claim {
             return Err(missing("cmcKey"));
         }
         if self.torn {
-            return Err(Reply::Refused(Refusal::field("tin", "", "body and header differ")));
+            return Err(Reply::Refused(Refusal::field(
+                "tin",
+                "",
+                "body and header differ",
+            )));
         }
-        let device =
-            books.devices.get(&branch).ok_or_else(|| Reply::Refused(unknown_branch(config.dialect)))?;
+        let device = books
+            .devices
+            .get(&branch)
+            .ok_or_else(|| Reply::Refused(unknown_branch(config.dialect)))?;
         if device.cmc_key.is_none() || !(keyless || device.cmc_key == self.cmc_key) {
             return Err(Reply::Refused(not_valid()));
         }
@@ -72,7 +100,10 @@ impl Claim {
 
     /// The app that a living token belongs to.
     pub(crate) fn check_token<'a>(&self, books: &'a Books) -> Result<&'a str, Reply> {
-        self.bearer.as_ref().and_then(|token| books.consumer_key(token)).ok_or(Reply::Unauthorised)
+        self.bearer
+            .as_ref()
+            .and_then(|token| books.consumer_key(token))
+            .ok_or(Reply::Unauthorised)
     }
 
     fn check_app(&self, device: &Device, consumer_key: &str) -> Result<(), Reply> {
@@ -82,7 +113,12 @@ impl Claim {
             _ if device.app.consumer_key != consumer_key => "Invalid apigee_app_id for this token",
             _ => return Ok(()),
         };
-        Err(Reply::Refused(Refusal::new(Mistake::Auth, "900", "", text.into())))
+        Err(Reply::Refused(Refusal::new(
+            Mistake::Auth,
+            "900",
+            "",
+            text.into(),
+        )))
     }
 
     /// Ends the life of the token in this request.
@@ -95,7 +131,12 @@ impl Claim {
 
 fn missing(name: &str) -> Reply {
     let text = format!("{name} cannot be Null");
-    Reply::Refused(Refusal::new(Mistake::Auth, "900", "There is no Header Information", text))
+    Reply::Refused(Refusal::new(
+        Mistake::Auth,
+        "900",
+        "There is no Header Information",
+        text,
+    ))
 }
 
 /// A wrong branch makes the gateway vague (a day was lost to that); the others say what it is.
@@ -103,28 +144,54 @@ fn unknown_branch(dialect: Dialect) -> Refusal {
     match dialect {
         Dialect::Gateway => Refusal::new(Mistake::Auth, "901", "", "Please try again later".into()),
         Dialect::Legacy => not_valid(),
-        Dialect::Vscu => Refusal::new(Mistake::Auth, "E04", "Device or branch not found", String::new()),
+        Dialect::Vscu => Refusal::new(
+            Mistake::Auth,
+            "E04",
+            "Device or branch not found",
+            String::new(),
+        ),
     }
 }
 
 /// Answers the token call: HTTP Basic with the consumer key and secret of a known app.
-pub(crate) fn issue_token(books: &mut Books, config: &Config, headers: &HeaderMap, query: &str) -> Reply {
-    if !query.split('&').any(|pair| pair == "grant_type=client_credentials") {
+pub(crate) fn issue_token(
+    books: &mut Books,
+    config: &Config,
+    headers: &HeaderMap,
+    query: &str,
+) -> Reply {
+    if !query
+        .split('&')
+        .any(|pair| pair == "grant_type=client_credentials")
+    {
         return Reply::Unauthorised;
     }
-    let basic = headers.get(AUTHORIZATION).and_then(|value| value.to_str().ok()?.strip_prefix("Basic "));
-    let decoded =
-        basic.and_then(|text| STANDARD.decode(text).ok()).and_then(|bytes| String::from_utf8(bytes).ok());
+    let basic = headers
+        .get(AUTHORIZATION)
+        .and_then(|value| value.to_str().ok()?.strip_prefix("Basic "));
+    let decoded = basic
+        .and_then(|text| STANDARD.decode(text).ok())
+        .and_then(|bytes| String::from_utf8(bytes).ok());
     let Some((key, secret)) = decoded.as_deref().and_then(|pair| pair.split_once(':')) else {
         return Reply::Unauthorised;
     };
-    let known = |device: &Device| device.app.consumer_key == key && device.app.consumer_secret == secret;
+    let known =
+        |device: &Device| device.app.consumer_key == key && device.app.consumer_secret == secret;
     if !books.devices.values().any(known) {
         return Reply::Unauthorised;
     }
     books.tokens_issued += 1;
-    let token = draw::base32(config.seed, "token", &[&key.to_owned(), &books.tokens_issued.to_string()], 28);
-    if !books.keep_token(token.clone(), key.to_owned(), Instant::now() + config.token_ttl) {
+    let token = draw::base32(
+        config.seed,
+        "token",
+        &[&key.to_owned(), &books.tokens_issued.to_string()],
+        28,
+    );
+    if !books.keep_token(
+        token.clone(),
+        key.to_owned(),
+        Instant::now() + config.token_ttl,
+    ) {
         return Reply::Full;
     }
     Reply::Token(token, config.token_ttl.as_secs())

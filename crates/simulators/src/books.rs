@@ -87,7 +87,14 @@ impl Books {
             return Ok(Filing::Full);
         }
         let hidden = Hidden::default();
-        let filed = Filed { sale, body: body.into(), receipt: receipt.clone(), accepted_at, late, hidden };
+        let filed = Filed {
+            sale,
+            body: body.into(),
+            receipt: receipt.clone(),
+            accepted_at,
+            late,
+            hidden,
+        };
         self.enter(branch, filed).ok_or_else(not_valid)?;
         Ok(Filing::Accepted(receipt))
     }
@@ -98,10 +105,17 @@ impl Books {
         let sale = &filed.sale;
         let number = sale.invoice_no;
         if let Some(remark) = &sale.remark {
-            self.remarks.entry(remark.clone()).or_default().push((branch.clone(), number));
+            self.remarks
+                .entry(remark.clone())
+                .or_default()
+                .push((branch.clone(), number));
         }
         if !sale.credit {
-            device.trader_nos.entry(sale.trader_no.clone()).or_default().push(number);
+            device
+                .trader_nos
+                .entry(sale.trader_no.clone())
+                .or_default()
+                .push(number);
         }
         device.next_receipt_no = filed.receipt.current + 1;
         device.sales.insert(number, filed);
@@ -122,13 +136,24 @@ impl Books {
     }
 
     /// Whether there was room for one more token.
-    pub(crate) fn keep_token(&mut self, token: String, consumer_key: String, until: Instant) -> bool {
+    pub(crate) fn keep_token(
+        &mut self,
+        token: String,
+        consumer_key: String,
+        until: Instant,
+    ) -> bool {
         let now = Instant::now();
         self.tokens.retain(|_, token| now < token.until);
         if self.tokens.len() >= MAX_TOKENS {
             return false;
         }
-        self.tokens.insert(token, Token { consumer_key, until });
+        self.tokens.insert(
+            token,
+            Token {
+                consumer_key,
+                until,
+            },
+        );
         true
     }
 

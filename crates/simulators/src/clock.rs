@@ -24,12 +24,16 @@ pub(crate) fn spaced(at: DateTime) -> String {
 
 pub(crate) fn parse_compact(text: &str) -> Option<DateTime> {
     let well_formed = text.len() == 14 && text.bytes().all(|b| b.is_ascii_digit());
-    well_formed.then(|| DateTime::strptime("%Y%m%d%H%M%S", text).ok()).flatten()
+    well_formed
+        .then(|| DateTime::strptime("%Y%m%d%H%M%S", text).ok())
+        .flatten()
 }
 
 pub(crate) fn parse_day(text: &str) -> Option<Date> {
     let well_formed = text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit());
-    well_formed.then(|| Date::strptime("%Y%m%d", text).ok()).flatten()
+    well_formed
+        .then(|| Date::strptime("%Y%m%d", text).ok())
+        .flatten()
 }
 
 #[cfg(test)]
@@ -45,10 +49,18 @@ mod tests {
 
     #[test]
     fn only_whole_digit_dates_are_dates() {
-        assert_eq!(parse_compact("20260305141500").map(spaced).as_deref(), Some("2026-03-05 14:15:00"));
-        for wrong in
-            ["", "2026030514150", "20261305141500", "20260305246000", "2026-03-05 141", "+0260305141500"]
-        {
+        assert_eq!(
+            parse_compact("20260305141500").map(spaced).as_deref(),
+            Some("2026-03-05 14:15:00")
+        );
+        for wrong in [
+            "",
+            "2026030514150",
+            "20261305141500",
+            "20260305246000",
+            "2026-03-05 141",
+            "+0260305141500",
+        ] {
             assert_eq!(parse_compact(wrong), None, "{wrong:?}");
         }
         assert!(parse_day("20260228").is_some());

@@ -8,16 +8,16 @@ pub(crate) const PAYMENT_TYPES: [&str; 7] = ["01", "02", "03", "04", "05", "06",
 pub(crate) const REFUND_REASONS: [&str; 6] = ["01", "02", "03", "04", "05", "06"];
 
 pub(crate) const UNITS: [&str; 43] = [
-    "4B", "AV", "BA", "BE", "BG", "BL", "BLL", "BX", "CA", "CEL", "CMT", "CR", "DR", "DZ", "GLL", "GRM",
-    "GRO", "KG", "KTM", "KWT", "L", "LBR", "LK", "LTR", "M", "M2", "M3", "MGM", "MTR", "MWT", "NO", "NX",
-    "PA", "PG", "PR", "RL", "RO", "SET", "ST", "TNE", "TU", "U", "YRD",
+    "4B", "AV", "BA", "BE", "BG", "BL", "BLL", "BX", "CA", "CEL", "CMT", "CR", "DR", "DZ", "GLL",
+    "GRM", "GRO", "KG", "KTM", "KWT", "L", "LBR", "LK", "LTR", "M", "M2", "M3", "MGM", "MTR",
+    "MWT", "NO", "NX", "PA", "PG", "PR", "RL", "RO", "SET", "ST", "TNE", "TU", "U", "YRD",
 ];
 
 pub(crate) const PACKAGES: [&str; 52] = [
-    "AM", "BA", "BC", "BE", "BF", "BG", "BJ", "BK", "BL", "BQ", "BR", "BV", "BZ", "CA", "CH", "CJ", "CL",
-    "CR", "CS", "CT", "CTN", "CY", "DR", "GT", "HH", "IZ", "JR", "JU", "JY", "KZ", "LZ", "NT", "OU", "PD",
-    "PG", "PI", "PO", "PU", "RL", "RO", "RZ", "SK", "TY", "VG", "VL", "VO", "VQ", "VR", "VT", "VY", "ML",
-    "TN",
+    "AM", "BA", "BC", "BE", "BF", "BG", "BJ", "BK", "BL", "BQ", "BR", "BV", "BZ", "CA", "CH", "CJ",
+    "CL", "CR", "CS", "CT", "CTN", "CY", "DR", "GT", "HH", "IZ", "JR", "JU", "JY", "KZ", "LZ",
+    "NT", "OU", "PD", "PG", "PI", "PO", "PU", "RL", "RO", "RZ", "SK", "TY", "VG", "VL", "VO", "VQ",
+    "VR", "VT", "VY", "ML", "TN",
 ];
 
 /// Item codes are the taxpayer's own, and some spell a package longer than its code.
@@ -27,14 +27,23 @@ const PACKAGES_OF_ITEMS: [&str; 1] = ["NTX"];
 /// breaks inside an item code.
 pub(crate) fn is_item_code(code: &str) -> bool {
     let head = code.as_bytes();
-    if head.len() < 8 || !head[..2].iter().all(u8::is_ascii_uppercase) || !(b'1'..=b'3').contains(&head[2]) {
+    if head.len() < 8
+        || !head[..2].iter().all(u8::is_ascii_uppercase)
+        || !(b'1'..=b'3').contains(&head[2])
+    {
         return false;
     }
-    let Some(rest) = code.get(3..) else { return false };
+    let Some(rest) = code.get(3..) else {
+        return false;
+    };
     let packages = PACKAGES.iter().chain(&PACKAGES_OF_ITEMS);
     let after_package = packages.filter_map(|package| rest.strip_prefix(package));
-    let mut after_unit = after_package
-        .flat_map(|rest| UNITS.iter().filter(|u| u.len() > 1).filter_map(|unit| rest.strip_prefix(unit)));
+    let mut after_unit = after_package.flat_map(|rest| {
+        UNITS
+            .iter()
+            .filter(|u| u.len() > 1)
+            .filter_map(|unit| rest.strip_prefix(unit))
+    });
     after_unit.any(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
@@ -48,7 +57,11 @@ pub(crate) fn listing(rates: Rates) -> Value {
         ("04", "Taxation Type", tax_types.collect()),
         ("07", "Payment Type", plain(&PAYMENT_TYPES)),
         ("10", "Quantity Unit", plain(&UNITS)),
-        ("11", "Sales Status", plain(&["01", "02", "03", "04", "05", "06"])),
+        (
+            "11",
+            "Sales Status",
+            plain(&["01", "02", "03", "04", "05", "06"]),
+        ),
         ("14", "Sales Type", plain(&SALES_TYPES)),
         ("17", "Packing Unit", plain(&PACKAGES)),
         ("32", "Refund Reason", plain(&REFUND_REASONS)),
@@ -62,7 +75,11 @@ pub(crate) fn listing(rates: Rates) -> Value {
 }
 
 fn plain(codes: &[&str]) -> Vec<Value> {
-    codes.iter().enumerate().map(|(at, code)| entry(code, code, at, None)).collect()
+    codes
+        .iter()
+        .enumerate()
+        .map(|(at, code)| entry(code, code, at, None))
+        .collect()
 }
 
 fn entry(code: &str, name: &str, at: usize, user_defined: Option<String>) -> Value {
@@ -77,7 +94,12 @@ mod tests {
 
     #[test]
     fn item_codes_are_country_type_package_unit_number() {
-        for right in ["KE2NTNO0000001", "KE3NTXNO0000001", "KE3CTNKG00000012", "KE1BATNE1"] {
+        for right in [
+            "KE2NTNO0000001",
+            "KE3NTXNO0000001",
+            "KE3CTNKG00000012",
+            "KE1BATNE1",
+        ] {
             assert!(is_item_code(right), "{right}");
         }
         for wrong in [
@@ -97,7 +119,10 @@ mod tests {
     fn the_listing_tells_the_rates() {
         let listing = listing(Rates::new(Decimal::ZERO));
         let details = listing["clsList"][0]["dtlList"].as_array().unwrap();
-        let rates: Vec<_> = details.iter().map(|d| d["userDfnCd1"].as_str().unwrap()).collect();
+        let rates: Vec<_> = details
+            .iter()
+            .map(|d| d["userDfnCd1"].as_str().unwrap())
+            .collect();
         assert_eq!(rates, ["0", "16", "0", "0", "0"]);
     }
 }

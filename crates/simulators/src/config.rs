@@ -79,7 +79,9 @@ impl Config {
 
 fn parse_duration(text: &str) -> Result<Duration, String> {
     let digits = text.trim_end_matches(|c: char| c.is_ascii_alphabetic());
-    let number: u64 = digits.parse().map_err(|_| format!("{text:?} is not a time such as 100ms or 2s"))?;
+    let number: u64 = digits
+        .parse()
+        .map_err(|_| format!("{text:?} is not a time such as 100ms or 2s"))?;
     match &text[digits.len()..] {
         "ms" => Ok(Duration::from_millis(number)),
         "s" => Ok(Duration::from_secs(number)),
@@ -112,13 +114,15 @@ mod tests {
     #[test]
     fn a_local_config_is_what_the_program_defaults_to() {
         let program = Program::parse_from(["etims-sim"]).config;
-        assert_eq!(format!("{program:?}"), format!("{:?}", Config::local(Dialect::Legacy)));
+        assert_eq!(
+            format!("{program:?}"),
+            format!("{:?}", Config::local(Dialect::Legacy))
+        );
     }
 
     #[test]
     fn the_contracts_command_line_parses() {
-        let line =
-            "etims-sim --listen 127.0.0.1:9000 --dialect gateway --latency 100ms --strict-sequence false";
+        let line = "etims-sim --listen 127.0.0.1:9000 --dialect gateway --latency 100ms --strict-sequence false";
         let config = Program::parse_from(line.split(' ')).config;
         assert_eq!(config.dialect, Dialect::Gateway);
         assert_eq!(config.latency, Duration::from_millis(100));

@@ -52,7 +52,10 @@ pub(crate) struct Registration {
 
 impl Registration {
     pub(crate) fn branch(&self) -> Branch {
-        Branch { tin: self.tin.clone(), bhf: self.bhf_id.clone() }
+        Branch {
+            tin: self.tin.clone(),
+            bhf: self.bhf_id.clone(),
+        }
     }
 }
 
@@ -61,7 +64,10 @@ async fn register(sim: Sim, body: web::Bytes) -> HttpResponse {
         Ok(wanted) => wanted,
         Err(error) => return problem(400, &error.to_string()),
     };
-    if wanted.tin.len() != 11 || wanted.bhf_id.len() != 2 || wanted.next_invoice_no.is_some_and(|no| no < 1) {
+    if wanted.tin.len() != 11
+        || wanted.bhf_id.len() != 2
+        || wanted.next_invoice_no.is_some_and(|no| no < 1)
+    {
         return problem(400, "tin has 11 characters, bhfId 2, numbers start at 1");
     }
     let branch = wanted.branch();
@@ -103,7 +109,9 @@ impl Device {
                 consumer_secret: wanted
                     .consumer_secret
                     .unwrap_or_else(|| draw::base32(seed, "secret", &of, 16)),
-                app_id: wanted.app_id.unwrap_or_else(|| draw::uuid(seed, "app", &of)),
+                app_id: wanted
+                    .app_id
+                    .unwrap_or_else(|| draw::uuid(seed, "app", &of)),
             },
             first_invoice_no,
             next_invoice_no: first_invoice_no,
@@ -118,14 +126,17 @@ impl Device {
 
     /// Registering the same device again is no error.
     fn is_the(&self, wanted: &Registration) -> bool {
-        let same =
-            |wanted: &Option<String>, ours: &str| wanted.as_deref().is_none_or(|wanted| wanted == ours);
+        let same = |wanted: &Option<String>, ours: &str| {
+            wanted.as_deref().is_none_or(|wanted| wanted == ours)
+        };
         self.serial == wanted.dvc_srl_no
             && same(&wanted.cmc_key, self.cmc_key.as_deref().unwrap_or_default())
             && same(&wanted.consumer_key, &self.app.consumer_key)
             && same(&wanted.consumer_secret, &self.app.consumer_secret)
             && same(&wanted.app_id, &self.app.app_id)
-            && wanted.next_invoice_no.is_none_or(|no| no == self.first_invoice_no)
+            && wanted
+                .next_invoice_no
+                .is_none_or(|no| no == self.first_invoice_no)
     }
 }
 
@@ -140,7 +151,11 @@ fn keys(branch: &Branch, device: &Device) -> Value {
 
 async fn devices(sim: Sim) -> HttpResponse {
     let books = sim.books();
-    let devices: Vec<_> = books.devices.iter().map(|(branch, device)| keys(branch, device)).collect();
+    let devices: Vec<_> = books
+        .devices
+        .iter()
+        .map(|(branch, device)| keys(branch, device))
+        .collect();
     json_answer(200, &json!({ "devices": devices }))
 }
 
@@ -168,7 +183,11 @@ async fn clear_faults(sim: Sim) -> HttpResponse {
 }
 
 async fn remove_fault(sim: Sim, id: web::Path<u64>) -> HttpResponse {
-    if sim.faults().remove(*id) { HttpResponse::NoContent().finish() } else { problem(404, "no such rule") }
+    if sim.faults().remove(*id) {
+        HttpResponse::NoContent().finish()
+    } else {
+        problem(404, "no such rule")
+    }
 }
 
 #[derive(Deserialize)]
@@ -183,10 +202,13 @@ struct Page {
 async fn sales(sim: Sim, page: web::Query<Page>) -> HttpResponse {
     let books = sim.books();
     let wanted = |branch: &Branch| {
-        page.device.as_ref().is_none_or(|device| branch.tin == *device || branch.to_string() == *device)
+        page.device
+            .as_ref()
+            .is_none_or(|device| branch.tin == *device || branch.to_string() == *device)
     };
     let all = books.devices.iter().filter(|(branch, _)| wanted(branch));
-    let all = all.flat_map(|(branch, device)| device.sales.values().map(move |filed| (branch, filed)));
+    let all =
+        all.flat_map(|(branch, device)| device.sales.values().map(move |filed| (branch, filed)));
     let page = all.skip(page.offset).take(page.limit.unwrap_or(usize::MAX));
     let sales: Vec<_> = page.map(|(branch, filed)| filed.listed(branch)).collect();
     json_answer(200, &json!({ "sales": sales }))

@@ -95,7 +95,8 @@ impl Device {
         if found == expected || (found > expected && !config.strict_sequence) {
             return Ok(());
         }
-        let text = match draw::hash(config.seed, &["wording", &self.sdc_id, &found.to_string()]) % 2 {
+        let text = match draw::hash(config.seed, &["wording", &self.sdc_id, &found.to_string()]) % 2
+        {
             0 => format!("Invc No: {found} is invalid, use the expected value: {expected}"),
             _ => format!("Invalid invcNo sequence, expected: {expected} but found: {found}"),
         };
@@ -107,7 +108,9 @@ impl Device {
         let same = filed.is_some_and(|filed| filed.sale.is_same_business(sale));
         let mistake = if same { Mistake::None } else { Mistake::Clash };
         let refusal = match config.dialect {
-            Dialect::Vscu => Refusal::new(mistake, "899", "An error regarding Client occurred.", text),
+            Dialect::Vscu => {
+                Refusal::new(mistake, "899", "An error regarding Client occurred.", text)
+            }
             _ => Refusal::new(mistake, "994", "There is an overlapped Data", text),
         };
         let clash = |filed: &Filed| Clash {
@@ -116,25 +119,43 @@ impl Device {
             filed: filed.sale.name().to_owned(),
             filed_at: filed.accepted_at,
         };
-        Err(Refusal { clash: filed.filter(|_| !same).map(clash).map(Box::new), ..refusal })
+        Err(Refusal {
+            clash: filed.filter(|_| !same).map(clash).map(Box::new),
+            ..refusal
+        })
     }
 
     pub(crate) fn check_credit(&self, credit: &Sale) -> Result<(), Refusal> {
-        let unknown =
-            || Refusal::rule("orgInvcNo does not exist. Please update the field and try again".into());
-        let original =
-            self.sales.get(&credit.original_no).filter(|filed| !filed.sale.credit).ok_or_else(unknown)?;
+        let unknown = || {
+            Refusal::rule("orgInvcNo does not exist. Please update the field and try again".into())
+        };
+        let original = self
+            .sales
+            .get(&credit.original_no)
+            .filter(|filed| !filed.sale.credit)
+            .ok_or_else(unknown)?;
         if original.sale.buyer != credit.buyer {
-            return Err(Refusal::field("custTin", "", "is not the buyer of the original sale"));
+            return Err(Refusal::field(
+                "custTin",
+                "",
+                "is not the buyer of the original sale",
+            ));
         }
         if credit.day < original.sale.day {
             return Err(Refusal::field("salesDt", "", "is before the original sale"));
         }
-        let credits = self.sales.range(credit.original_no..).map(|(_, filed)| &filed.sale);
+        let credits = self
+            .sales
+            .range(credit.original_no..)
+            .map(|(_, filed)| &filed.sale);
         let earlier = credits.filter(|sale| sale.credit && sale.original_no == credit.original_no);
         let credited: Decimal = earlier.map(|sale| sale.total).sum();
         if credited + credit.total > original.sale.total {
-            return Err(Refusal::field("totAmt", "", "credit notes exceed the original sale"));
+            return Err(Refusal::field(
+                "totAmt",
+                "",
+                "credit notes exceed the original sale",
+            ));
         }
         Ok(())
     }

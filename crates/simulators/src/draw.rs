@@ -41,7 +41,14 @@ pub(crate) fn digits(seed: u64, what: &str, of: &[&String], length: usize) -> St
 /// In the shape of a UUID.
 pub(crate) fn uuid(seed: u64, what: &str, of: &[&String]) -> String {
     let hex = hex(seed, what, of, 32).to_lowercase();
-    format!("{}-{}-4{}-8{}-{}", &hex[..8], &hex[8..12], &hex[13..16], &hex[17..20], &hex[20..])
+    format!(
+        "{}-{}-4{}-8{}-{}",
+        &hex[..8],
+        &hex[8..12],
+        &hex[13..16],
+        &hex[17..20],
+        &hex[20..]
+    )
 }
 
 fn text(seed: u64, what: &str, of: &[&String], length: usize, alphabet: &[u8]) -> String {
@@ -63,14 +70,22 @@ mod tests {
     fn same_seed_same_draw_and_parts_do_not_run_together() {
         let of = ["P000000001A".to_owned(), "00".to_owned()];
         let of: Vec<_> = of.iter().collect();
-        assert_eq!(base32(1, "signature", &of, 16), base32(1, "signature", &of, 16));
-        assert_ne!(base32(1, "signature", &of, 16), base32(2, "signature", &of, 16));
+        assert_eq!(
+            base32(1, "signature", &of, 16),
+            base32(1, "signature", &of, 16)
+        );
+        assert_ne!(
+            base32(1, "signature", &of, 16),
+            base32(2, "signature", &of, 16)
+        );
         assert_ne!(hash(1, &["ab", "c"]), hash(1, &["a", "bc"]));
     }
 
     #[test]
     fn units_spread_evenly() {
-        let hits = (0..10_000).filter(|n| unit(7, &[&n.to_string()]) < 0.1).count();
+        let hits = (0..10_000)
+            .filter(|n| unit(7, &[&n.to_string()]) < 0.1)
+            .count();
         assert!((900..1100).contains(&hits), "{hits}");
     }
 

@@ -43,7 +43,12 @@ struct Flat<'a> {
 }
 
 fn flat<'a>(code: &'a str, message: &'a str, data: Option<&'a RawValue>) -> Flat<'a> {
-    Flat { result_cd: code, result_msg: message, result_dt: clock::compact(clock::now()), data }
+    Flat {
+        result_cd: code,
+        result_msg: message,
+        result_dt: clock::compact(clock::now()),
+        data,
+    }
 }
 
 #[derive(Serialize)]
@@ -76,9 +81,10 @@ impl Envelope {
             Reply::Found(data) => self.success("Successful", data),
             Reply::Nothing => self.nothing(),
             Reply::Refused(refusal) => self.refusal(refusal),
-            Reply::Token(token, seconds) => {
-                json_answer(200, &json!({"access_token": token, "expires_in": seconds.to_string()}))
-            }
+            Reply::Token(token, seconds) => json_answer(
+                200,
+                &json!({"access_token": token, "expires_in": seconds.to_string()}),
+            ),
             Reply::Unauthorised => self.fault(401, "Unauthorised-Invalid Access Token"),
             Reply::Full => self.fault(503, "Service Unavailable"),
         }
@@ -86,9 +92,12 @@ impl Envelope {
 
     fn success(&self, text: &str, data: &RawValue) -> HttpResponse {
         match self.dialect {
-            Dialect::Gateway => {
-                self.wrapped(200, 200, "Successful", Some(flat("000", "Successful", Some(data))))
-            }
+            Dialect::Gateway => self.wrapped(
+                200,
+                200,
+                "Successful",
+                Some(flat("000", "Successful", Some(data))),
+            ),
             _ => json_answer(200, &flat("000", text, Some(data))),
         }
     }
@@ -112,7 +121,10 @@ impl Envelope {
     pub(crate) fn refused(&self, status: u16, text: &str) -> HttpResponse {
         match self.dialect {
             Dialect::Gateway => self.wrapped(status, 400, text, None),
-            _ => json_answer(200, &flat("910", &format!("Request parameter error[{text}]"), None)),
+            _ => json_answer(
+                200,
+                &flat("910", &format!("Request parameter error[{text}]"), None),
+            ),
         }
     }
 
@@ -129,14 +141,24 @@ impl Envelope {
     }
 
     fn wrapped(&self, status: u16, inner: u16, text: &str, body: Option<Flat<'_>>) -> HttpResponse {
-        let customer_message = if inner == 200 { text } else { "Validation failed" };
+        let customer_message = if inner == 200 {
+            text
+        } else {
+            "Validation failed"
+        };
         let response_header = Header {
             response_code: inner,
             response_ref_id: &self.reference,
             customer_message,
             debug_message: text,
         };
-        json_answer(status, &Wrapped { response_header, response_body: body })
+        json_answer(
+            status,
+            &Wrapped {
+                response_header,
+                response_body: body,
+            },
+        )
     }
 
     /// A fault of the gateway itself, or of the web server in front of a legacy host.
@@ -153,8 +175,11 @@ impl Envelope {
 }
 
 pub(crate) fn html(status: u16, text: &str) -> HttpResponse {
-    let page = format!("<html><head><title>{status}</title></head><body><h1>{text}</h1></body></html>");
-    HttpResponse::build(status_code(status)).content_type("text/html; charset=utf-8").body(page)
+    let page =
+        format!("<html><head><title>{status}</title></head><body><h1>{text}</h1></body></html>");
+    HttpResponse::build(status_code(status))
+        .content_type("text/html; charset=utf-8")
+        .body(page)
 }
 
 pub(crate) fn json_answer(status: u16, body: &impl Serialize) -> HttpResponse {
@@ -163,8 +188,10 @@ pub(crate) fn json_answer(status: u16, body: &impl Serialize) -> HttpResponse {
 
 /// Ends the keys of receipt numbers with a blank, as the sample of KRA's specification does.
 pub(crate) fn pad_keys(data: &RawValue) -> Box<RawValue> {
-    let text =
-        data.get().replace("\"curRcptNo\":", "\"curRcptNo \":").replace("\"totRcptNo\":", "\"totRcptNo \":");
+    let text = data
+        .get()
+        .replace("\"curRcptNo\":", "\"curRcptNo \":")
+        .replace("\"totRcptNo\":", "\"totRcptNo \":");
     RawValue::from_string(text).expect("renaming a key keeps JSON whole")
 }
 

@@ -65,7 +65,14 @@ impl Faults {
         }
         self.last_id += 1;
         let id = self.last_id;
-        let posted = Posted { id, rule, seen: 0, hits: 0, per_device: HashMap::new(), down_until: None };
+        let posted = Posted {
+            id,
+            rule,
+            seen: 0,
+            hits: 0,
+            per_device: HashMap::new(),
+            down_until: None,
+        };
         self.rules.insert(id, posted);
         Some(id)
     }
@@ -104,7 +111,9 @@ impl Plan {
     fn take(&mut self, fault: &Fault) {
         match fault {
             Fault::Slow { ms } => self.slow = Some(Duration::from_millis(*ms)),
-            Fault::LookupLag { ms, count } => self.lag = Some((ms.map(Duration::from_millis), *count)),
+            Fault::LookupLag { ms, count } => {
+                self.lag = Some((ms.map(Duration::from_millis), *count))
+            }
             Fault::BlankPaddedKeys => self.padded = true,
             fault => self.outcome = Some(fault.clone()),
         }
@@ -116,7 +125,13 @@ impl Posted {
         if self.down_until.is_some_and(|until| Instant::now() < until) {
             return true;
         }
-        if !self.rule.matches(subject) || self.rule.matching.count.is_some_and(|count| self.hits >= count) {
+        if !self.rule.matches(subject)
+            || self
+                .rule
+                .matching
+                .count
+                .is_some_and(|count| self.hits >= count)
+        {
             return false;
         }
         self.seen += 1;
@@ -135,12 +150,18 @@ impl Posted {
     }
 
     fn drawn(&mut self, subject: &Subject) -> bool {
-        let Some(probability) = self.rule.matching.probability else { return true };
-        let known = self.per_device.len() < MAX_COUNTED || self.per_device.contains_key(&subject.branch);
+        let Some(probability) = self.rule.matching.probability else {
+            return true;
+        };
+        let known =
+            self.per_device.len() < MAX_COUNTED || self.per_device.contains_key(&subject.branch);
         let device = if known { subject.branch.clone() } else { None };
         let name = device.as_ref().map(ToString::to_string).unwrap_or_default();
         let calls = self.per_device.entry(device).or_default();
         *calls += 1;
-        draw::unit(self.rule.matching.seed, &["fault", &name, &calls.to_string()]) < probability
+        draw::unit(
+            self.rule.matching.seed,
+            &["fault", &name, &calls.to_string()],
+        ) < probability
     }
 }

@@ -24,38 +24,58 @@ impl<'a> Fields<'a> {
         }
         let map = serde_json::from_slice(body)
             .map_err(|_| Refusal::rule("Request body is not a JSON object".into()))?;
-        Ok(Self { map, place: String::new() })
+        Ok(Self {
+            map,
+            place: String::new(),
+        })
     }
 
     /// The object as sent, or nothing to read where the body is not one.
     pub(crate) fn lenient(body: &'a [u8]) -> Self {
-        Self { map: serde_json::from_slice(body).unwrap_or_default(), place: String::new() }
+        Self {
+            map: serde_json::from_slice(body).unwrap_or_default(),
+            place: String::new(),
+        }
     }
 
     pub(crate) fn raw(&self, name: &str) -> Option<&'a RawValue> {
-        self.map.get(name).copied().filter(|raw| raw.get() != "null")
+        self.map
+            .get(name)
+            .copied()
+            .filter(|raw| raw.get() != "null")
     }
 
     pub(crate) fn object(&self, name: &str) -> Result<Fields<'a>, Refusal> {
         let raw = self.raw(name).ok_or_else(|| self.empty(name))?;
-        let map = serde_json::from_str(raw.get()).map_err(|_| self.wrong(name, "must be an object"))?;
-        Ok(Fields { map, place: format!(" in {name}") })
+        let map =
+            serde_json::from_str(raw.get()).map_err(|_| self.wrong(name, "must be an object"))?;
+        Ok(Fields {
+            map,
+            place: format!(" in {name}"),
+        })
     }
 
     pub(crate) fn list(&self, name: &str) -> Result<Vec<Fields<'a>>, Refusal> {
         let raw = self.raw(name).ok_or_else(|| self.empty(name))?;
-        let maps: Vec<BTreeMap<String, &'a RawValue>> =
-            serde_json::from_str(raw.get()).map_err(|_| self.wrong(name, "must be a list of objects"))?;
+        let maps: Vec<BTreeMap<String, &'a RawValue>> = serde_json::from_str(raw.get())
+            .map_err(|_| self.wrong(name, "must be a list of objects"))?;
         if maps.is_empty() {
             return Err(self.empty(name));
         }
         let numbered = maps.into_iter().zip(1..);
-        Ok(numbered.map(|(map, n)| Fields { map, place: format!(" on item: {n}") }).collect())
+        Ok(numbered
+            .map(|(map, n)| Fields {
+                map,
+                place: format!(" on item: {n}"),
+            })
+            .collect())
     }
 
     /// A string of at most `max` characters; empty counts as absent.
     pub(crate) fn optional_text(&self, name: &str, max: usize) -> Result<Option<String>, Refusal> {
-        let Some(raw) = self.raw(name) else { return Ok(None) };
+        let Some(raw) = self.raw(name) else {
+            return Ok(None);
+        };
         let text: String =
             serde_json::from_str(raw.get()).map_err(|_| self.wrong(name, "must be a string"))?;
         if text.chars().count() > max {
@@ -65,7 +85,8 @@ impl<'a> Fields<'a> {
     }
 
     pub(crate) fn text(&self, name: &str, max: usize) -> Result<String, Refusal> {
-        self.optional_text(name, max)?.ok_or_else(|| self.empty(name))
+        self.optional_text(name, max)?
+            .ok_or_else(|| self.empty(name))
     }
 
     /// A string or an unquoted number, as the sample of KRA's specification has it.
@@ -87,17 +108,23 @@ impl<'a> Fields<'a> {
     }
 
     pub(crate) fn optional_code(&self, name: &str, allowed: &[&str]) -> Result<(), Refusal> {
-        if self.raw(name).is_some() { self.code(name, allowed).map(drop) } else { Ok(()) }
+        if self.raw(name).is_some() {
+            self.code(name, allowed).map(drop)
+        } else {
+            Ok(())
+        }
     }
 
     /// A JSON number with at most `scale` decimals and `digits` digits altogether, not negative.
     pub(crate) fn amount(&self, name: &str, digits: u32, scale: u32) -> Result<Decimal, Refusal> {
         let raw = self.raw(name).ok_or_else(|| self.empty(name))?.get();
-        let number = Decimal::from_str_exact(raw).map_err(|_| self.wrong(name, "must be a plain number"))?;
+        let number =
+            Decimal::from_str_exact(raw).map_err(|_| self.wrong(name, "must be a plain number"))?;
         if number.is_sign_negative() && !number.is_zero() {
             return Err(self.wrong(name, "must not be negative"));
         }
-        if number.normalize().scale() > scale || number.trunc().to_string().len() > (digits - scale) as usize
+        if number.normalize().scale() > scale
+            || number.trunc().to_string().len() > (digits - scale) as usize
         {
             return Err(self.wrong(name, &format!("must fit {digits},{scale}")));
         }
@@ -107,25 +134,43 @@ impl<'a> Fields<'a> {
     /// A whole number, quoted or not (both were seen to work).
     pub(crate) fn integer(&self, name: &str) -> Result<i64, Refusal> {
         let raw = self.raw(name).ok_or_else(|| self.empty(name))?.get();
-        raw.trim_matches('"').parse().map_err(|_| self.wrong(name, "must be a whole number"))
+        raw.trim_matches('"')
+            .parse()
+            .map_err(|_| self.wrong(name, "must be a whole number"))
     }
 
     /// `yyyyMMddHHmmss`, not after `now`.
-    pub(crate) fn optional_time(&self, name: &str, now: DateTime) -> Result<Option<DateTime>, Refusal> {
-        let Some(text) = self.optional_text(name, 14)? else { return Ok(None) };
-        let at = clock::parse_compact(&text).ok_or_else(|| self.wrong(name, "must be yyyyMMddHHmmss"))?;
-        if at > now { Err(self.wrong(name, "must not be in the future")) } else { Ok(Some(at)) }
+    pub(crate) fn optional_time(
+        &self,
+        name: &str,
+        now: DateTime,
+    ) -> Result<Option<DateTime>, Refusal> {
+        let Some(text) = self.optional_text(name, 14)? else {
+            return Ok(None);
+        };
+        let at = clock::parse_compact(&text)
+            .ok_or_else(|| self.wrong(name, "must be yyyyMMddHHmmss"))?;
+        if at > now {
+            Err(self.wrong(name, "must not be in the future"))
+        } else {
+            Ok(Some(at))
+        }
     }
 
     pub(crate) fn time(&self, name: &str, now: DateTime) -> Result<DateTime, Refusal> {
-        self.optional_time(name, now)?.ok_or_else(|| self.empty(name))
+        self.optional_time(name, now)?
+            .ok_or_else(|| self.empty(name))
     }
 
     /// `yyyyMMdd`, not after `now`.
     pub(crate) fn day(&self, name: &str, now: DateTime) -> Result<Date, Refusal> {
-        let day =
-            clock::parse_day(&self.text(name, 8)?).ok_or_else(|| self.wrong(name, "must be yyyyMMdd"))?;
-        if day > now.date() { Err(self.wrong(name, "must not be in the future")) } else { Ok(day) }
+        let day = clock::parse_day(&self.text(name, 8)?)
+            .ok_or_else(|| self.wrong(name, "must be yyyyMMdd"))?;
+        if day > now.date() {
+            Err(self.wrong(name, "must not be in the future"))
+        } else {
+            Ok(day)
+        }
     }
 
     pub(crate) fn empty(&self, name: &str) -> Refusal {
@@ -153,7 +198,10 @@ mod tests {
     fn absent_null_and_empty_are_all_missing() {
         for body in ["{}", r#"{"a":null}"#, r#"{"a":""}"#, r#"{"a":" "}"#] {
             let message = problem(read(body, |f| f.text("a", 5)));
-            assert_eq!(message, "Request parameter error[<a> : may not be empty]", "{body}");
+            assert_eq!(
+                message, "Request parameter error[<a> : may not be empty]",
+                "{body}"
+            );
         }
     }
 
@@ -162,14 +210,20 @@ mod tests {
         assert_eq!(read(r#"{"a":"héé"}"#, |f| f.text("a", 3)), Ok("héé".into()));
         assert!(problem(read(r#"{"a":"abcd"}"#, |f| f.text("a", 3))).contains("longer than 3"));
         assert!(problem(read(r#"{"a":1}"#, |f| f.text("a", 3))).contains("must be a string"));
-        assert_eq!(read(r#"{"a":12}"#, |f| f.loose_text("a", 3)), Ok("12".into()));
+        assert_eq!(
+            read(r#"{"a":12}"#, |f| f.loose_text("a", 3)),
+            Ok("12".into())
+        );
     }
 
     #[test]
     fn amounts_are_exact_numbers_that_fit() {
         let amount = |body: &str| read(body, |f| f.amount("a", 18, 2));
         assert_eq!(amount(r#"{"a":1160.10}"#).unwrap().to_string(), "1160.10");
-        assert_eq!(amount(r#"{"a":9999999999999999.99}"#).unwrap().to_string(), "9999999999999999.99");
+        assert_eq!(
+            amount(r#"{"a":9999999999999999.99}"#).unwrap().to_string(),
+            "9999999999999999.99"
+        );
         assert!(amount(r#"{"a":1.000}"#).is_ok());
         for wrong in ["1.001", "-1", "\"1\"", "1e2", "[]", "10000000000000000"] {
             assert!(amount(&format!(r#"{{"a":{wrong}}}"#)).is_err(), "{wrong}");
@@ -181,7 +235,10 @@ mod tests {
         assert_eq!(read(r#"{"n":7}"#, |f| f.integer("n")), Ok(7));
         assert_eq!(read(r#"{"n":"7"}"#, |f| f.integer("n")), Ok(7));
         for wrong in ["7.0", "\"x\"", "{}"] {
-            assert!(read(&format!(r#"{{"n":{wrong}}}"#), |f| f.integer("n")).is_err(), "{wrong}");
+            assert!(
+                read(&format!(r#"{{"n":{wrong}}}"#), |f| f.integer("n")).is_err(),
+                "{wrong}"
+            );
         }
     }
 
@@ -199,7 +256,11 @@ mod tests {
     fn a_body_must_be_a_json_object() {
         assert_eq!(Fields::of_body(b"").err().unwrap().code, "911");
         for body in ["[]", "nonsense", "\"text\""] {
-            assert_eq!(Fields::of_body(body.as_bytes()).err().unwrap().code, "910", "{body}");
+            assert_eq!(
+                Fields::of_body(body.as_bytes()).err().unwrap().code,
+                "910",
+                "{body}"
+            );
         }
     }
 

@@ -34,14 +34,32 @@ pub(crate) fn initialise(
         }
     }
     let serial = fields.text("dvcSrlNo", 100).map_err(Reply::Refused)?;
-    let branch = claim.branch.clone().ok_or_else(|| Reply::Refused(not_valid()))?;
-    let device = books.devices.get_mut(&branch).filter(|device| device.serial == serial);
+    let branch = claim
+        .branch
+        .clone()
+        .ok_or_else(|| Reply::Refused(not_valid()))?;
+    let device = books
+        .devices
+        .get_mut(&branch)
+        .filter(|device| device.serial == serial);
     let device = device.ok_or_else(|| Reply::Refused(not_valid()))?;
     if device.cmc_key.is_some() {
-        return Err(Reply::Refused(Refusal::coded(Mistake::Auth, "902", "This device is installed")));
+        return Err(Reply::Refused(Refusal::coded(
+            Mistake::Auth,
+            "902",
+            "This device is installed",
+        )));
     }
-    let key = draw::hex(config.seed, "cmcKey", &[&branch.tin, &branch.bhf, &device.serial], 52);
-    let entry = Entry::Initialised { branch: branch.clone(), cmc_key: key.clone() };
+    let key = draw::hex(
+        config.seed,
+        "cmcKey",
+        &[&branch.tin, &branch.bhf, &device.serial],
+        52,
+    );
+    let entry = Entry::Initialised {
+        branch: branch.clone(),
+        cmc_key: key.clone(),
+    };
     if !books.journal.write(&entry) {
         return Ok(Reply::Full);
     }

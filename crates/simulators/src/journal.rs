@@ -24,11 +24,23 @@ const MAX_LINE: u64 = 4 << 20;
 #[serde(tag = "entry", rename_all = "snake_case")]
 pub(crate) enum Entry {
     Device(Registration),
-    Initialised { branch: Branch, cmc_key: String },
-    Sale { branch: Branch, body: String, receipt: Receipt, accepted_at: jiff::Timestamp, late: bool },
+    Initialised {
+        branch: Branch,
+        cmc_key: String,
+    },
+    Sale {
+        branch: Branch,
+        body: String,
+        receipt: Receipt,
+        accepted_at: jiff::Timestamp,
+        late: bool,
+    },
     Mistake(Noted),
     ResendWithoutLookUp,
-    Peak { all: usize, device: Option<(Branch, usize)> },
+    Peak {
+        all: usize,
+        device: Option<(Branch, usize)>,
+    },
     Cleared,
 }
 
@@ -65,10 +77,15 @@ impl Journal {
 /// When the file cannot be opened, or holds what these settings would not have accepted.
 pub(crate) fn open(config: &Config) -> anyhow::Result<(Books, Traffic)> {
     let (mut books, mut traffic) = (Books::default(), Traffic::default());
-    let Some(path) = &config.journal else { return Ok((books, traffic)) };
+    let Some(path) = &config.journal else {
+        return Ok((books, traffic));
+    };
     let file = read(path, |entry| apply(entry, config, &mut books, &traffic))
         .with_context(|| format!("the journal {}", path.display()))?;
-    let journal = Journal(Some(Arc::new(Mutex::new(Writer { file, broken: false }))));
+    let journal = Journal(Some(Arc::new(Mutex::new(Writer {
+        file,
+        broken: false,
+    }))));
     books.journal = journal.clone();
     traffic.journal = journal;
     Ok((books, traffic))
@@ -76,7 +93,12 @@ pub(crate) fn open(config: &Config) -> anyhow::Result<(Books, Traffic)> {
 
 /// Drops the half line that a kill in mid-write leaves: its sale was not answered.
 fn read(path: &Path, mut apply: impl FnMut(Entry) -> anyhow::Result<()>) -> anyhow::Result<File> {
-    let mut file = OpenOptions::new().read(true).write(true).create(true).truncate(false).open(path)?;
+    let mut file = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .open(path)?;
     let (mut whole, mut line, mut number) = (0, Vec::new(), 0);
     let mut lines = BufReader::new(&file);
     while lines.by_ref().take(MAX_LINE).read_until(b'\n', &mut line)? > 0 && line.ends_with(b"\n") {
@@ -93,7 +115,12 @@ fn read(path: &Path, mut apply: impl FnMut(Entry) -> anyhow::Result<()>) -> anyh
     Ok(file)
 }
 
-fn apply(entry: Entry, config: &Config, books: &mut Books, traffic: &Traffic) -> anyhow::Result<()> {
+fn apply(
+    entry: Entry,
+    config: &Config,
+    books: &mut Books,
+    traffic: &Traffic,
+) -> anyhow::Result<()> {
     match entry {
         Entry::Device(wanted) => {
             let branch = wanted.branch();
@@ -101,16 +128,35 @@ fn apply(entry: Entry, config: &Config, books: &mut Books, traffic: &Traffic) ->
             books.devices.insert(branch, device);
         }
         Entry::Initialised { branch, cmc_key } => {
-            let device = books.devices.get_mut(&branch).ok_or_else(|| anyhow!("no device {branch}"))?;
+            let device = books
+                .devices
+                .get_mut(&branch)
+                .ok_or_else(|| anyhow!("no device {branch}"))?;
             device.cmc_key = Some(cmc_key);
         }
-        Entry::Sale { branch, body, receipt, accepted_at, late } => {
+        Entry::Sale {
+            branch,
+            body,
+            receipt,
+            accepted_at,
+            late,
+        } => {
             let rules = Rules::new(config.dialect, Rates::new(config.rate_e));
-            let sale = Fields::of_body(body.as_bytes()).and_then(|fields| Sale::read(&fields, rules));
+            let sale =
+                Fields::of_body(body.as_bytes()).and_then(|fields| Sale::read(&fields, rules));
             let sale = sale.map_err(|refusal| anyhow!("{}", refusal.message))?;
             let (body, hidden) = (body.into_bytes().into(), Hidden::default());
-            let filed = Filed { sale, body, receipt, accepted_at, late, hidden };
-            books.enter(&branch, filed).ok_or_else(|| anyhow!("no device {branch}"))?;
+            let filed = Filed {
+                sale,
+                body,
+                receipt,
+                accepted_at,
+                late,
+                hidden,
+            };
+            books
+                .enter(&branch, filed)
+                .ok_or_else(|| anyhow!("no device {branch}"))?;
         }
         Entry::Mistake(noted) => traffic.remember(noted),
         Entry::ResendWithoutLookUp => traffic.change(|counts| counts.resends_without_look_up += 1),
@@ -135,9 +181,15 @@ mod tests {
         let path = folder.path().join("books");
         std::fs::write(&path, "").unwrap();
         let file = File::open(&path).unwrap();
-        let journal = Journal(Some(Arc::new(Mutex::new(Writer { file, broken: false }))));
+        let journal = Journal(Some(Arc::new(Mutex::new(Writer {
+            file,
+            broken: false,
+        }))));
         assert!(!journal.write(&Entry::Cleared), "opened to read only");
         assert!(!journal.clone().write(&Entry::Cleared));
-        assert!(Journal::default().write(&Entry::Cleared), "nothing to write to");
+        assert!(
+            Journal::default().write(&Entry::Cleared),
+            "nothing to write to"
+        );
     }
 }

@@ -51,9 +51,15 @@ pub(crate) async fn answer(
         body,
         claim,
     };
-    let in_flight = authority.traffic.enter(call, &request.path, subject.branch.clone(), wire.clone());
+    let in_flight =
+        authority
+            .traffic
+            .enter(call, &request.path, subject.branch.clone(), wire.clone());
     let plan = authority.faults().plan(&subject);
-    let answer = authority.clone().perform(Arc::new(request), plan, &wire).await;
+    let answer = authority
+        .clone()
+        .perform(Arc::new(request), plan, &wire)
+        .await;
     // Before the answer leaves: its receiver may call again at once.
     drop(in_flight);
     answer
@@ -61,7 +67,12 @@ pub(crate) async fn answer(
 
 /// The simulated KRA has one voice for what only a wrong configuration asks: the status.
 fn stranger(authority: &Authority, request: &HttpRequest, status: u16, text: &str) -> HttpResponse {
-    let refusal = Refusal::new(Mistake::Protocol, &status.to_string(), text, text.to_owned());
+    let refusal = Refusal::new(
+        Mistake::Protocol,
+        &status.to_string(),
+        text,
+        text.to_owned(),
+    );
     authority.traffic.note(request.path(), None, &refusal);
     authority.envelope().fault(status, text)
 }
@@ -74,10 +85,23 @@ fn wrong_manner(authority: &Authority, call: Call, request: &HttpRequest) -> Opt
         (_, &Method::POST) => {}
         _ => return Some(stranger(authority, request, 405, "method not allowed")),
     }
-    let content_type =
-        request.headers().get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    let json = content_type.split(';').next().is_some_and(|kind| kind.trim() == "application/json");
-    (!json).then(|| stranger(authority, request, 415, "content type must be application/json"))
+    let content_type = request
+        .headers()
+        .get(CONTENT_TYPE)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default();
+    let json = content_type
+        .split(';')
+        .next()
+        .is_some_and(|kind| kind.trim() == "application/json");
+    (!json).then(|| {
+        stranger(
+            authority,
+            request,
+            415,
+            "content type must be application/json",
+        )
+    })
 }
 
 fn subject(call: Call, claim: &Claim, fields: &Fields<'_>) -> Subject {
@@ -88,6 +112,9 @@ fn subject(call: Call, claim: &Claim, fields: &Fields<'_>) -> Subject {
         branch: claim.branch.clone(),
         remark: text("remark").filter(|_| sale),
         trader_no: text("trdInvcNo").filter(|_| sale),
-        amount: fields.raw("totAmt").and_then(|raw| Decimal::from_str_exact(raw.get()).ok()).filter(|_| sale),
+        amount: fields
+            .raw("totAmt")
+            .and_then(|raw| Decimal::from_str_exact(raw.get()).ok())
+            .filter(|_| sale),
     }
 }

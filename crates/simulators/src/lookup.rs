@@ -100,13 +100,22 @@ pub(crate) fn sales_list<'a>(filed: impl Iterator<Item = &'a Filed>) -> Box<RawV
 }
 
 fn stored(filed: &Filed) -> String {
-    let mut sale: Object = serde_json::from_slice(&filed.body).expect("an accepted sale is a JSON object");
+    let mut sale: Object =
+        serde_json::from_slice(&filed.body).expect("an accepted sale is a JSON object");
     let receipt = receipt(&sale, filed);
     let items: Vec<Object> =
         serde_json::from_str(sale["itemList"].get()).expect("an accepted sale has a list of lines");
     let items: Vec<String> = items.iter().map(|item| object(&ITEM, item)).collect();
-    set(&mut sale, "invcNo", json!(filed.sale.invoice_no).to_string());
-    set(&mut sale, "orgInvcNo", json!(filed.sale.original_no).to_string());
+    set(
+        &mut sale,
+        "invcNo",
+        json!(filed.sale.invoice_no).to_string(),
+    );
+    set(
+        &mut sale,
+        "orgInvcNo",
+        json!(filed.sale.original_no).to_string(),
+    );
     for name in ["cfmDt", "stockRlsDt", "cnclReqDt", "cnclDt", "rfdDt"] {
         space_out(&mut sale, name);
     }
@@ -140,7 +149,9 @@ fn receipt(sale: &Object, filed: &Filed) -> String {
 
 /// `yyyyMMddHHmmss` becomes `YYYY-MM-DD HH:MM:SS`.
 fn space_out(sale: &mut Object, name: &str) {
-    let text = sale.get(name).and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
+    let text = sale
+        .get(name)
+        .and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
     if let Some(at) = text.and_then(|text| clock::parse_compact(&text)) {
         set(sale, name, json!(clock::spaced(at)).to_string());
     }
@@ -148,7 +159,10 @@ fn space_out(sale: &mut Object, name: &str) {
 
 fn object(names: &[&str], fields: &Object) -> String {
     let of = |name: &&str| fields.get(*name).map_or("null", |raw| raw.get());
-    let fields: Vec<String> = names.iter().map(|name| format!("\"{name}\":{}", of(name))).collect();
+    let fields: Vec<String> = names
+        .iter()
+        .map(|name| format!("\"{name}\":{}", of(name)))
+        .collect();
     format!("{{{}}}", fields.join(","))
 }
 

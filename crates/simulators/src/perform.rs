@@ -64,15 +64,25 @@ impl Authority {
     /// The part of a fault that happens to the answer.
     async fn misanswer(&self, fault: &Fault, wire: &Wire) -> HttpResponse {
         match fault {
-            Fault::Status { code, retry_after, .. } => self.status(*code, *retry_after),
-            Fault::DownFor { status: Some(code), .. } => self.status(*code, None),
+            Fault::Status {
+                code, retry_after, ..
+            } => self.status(*code, *retry_after),
+            Fault::DownFor {
+                status: Some(code), ..
+            } => self.status(*code, None),
             Fault::Html { status, .. } => html(*status, "Maintenance"),
-            Fault::Envelope { code: Some(code), message, status, .. } => {
-                self.envelope().coded(*status, code, message)
-            }
-            Fault::Envelope { code: None, message, status, .. } => {
-                self.envelope().refused(status.unwrap_or(400), message)
-            }
+            Fault::Envelope {
+                code: Some(code),
+                message,
+                status,
+                ..
+            } => self.envelope().coded(*status, code, message),
+            Fault::Envelope {
+                code: None,
+                message,
+                status,
+                ..
+            } => self.envelope().refused(status.unwrap_or(400), message),
             Fault::RefusedUnder200 { message } => self.envelope().refused(200, message),
             Fault::ExpiredToken => self.envelope().render(&Reply::Unauthorised),
             Fault::DeliverLate { hold_ms, .. } => {
@@ -100,7 +110,10 @@ impl Authority {
             return;
         }
         let (authority, epoch) = (self.clone(), self.epoch.load(Ordering::SeqCst));
-        let plan = Plan { lag: plan.lag, ..Plan::default() };
+        let plan = Plan {
+            lag: plan.lag,
+            ..Plan::default()
+        };
         tokio::spawn(async move {
             sleep(after).await;
             if authority.epoch.load(Ordering::SeqCst) == epoch {
@@ -116,18 +129,28 @@ impl Authority {
         let padded = plan.padded.then_some("blank_padded_keys");
         let names = [plan.outcome.as_ref().map(Fault::name), slow, lag, padded];
         for name in names.into_iter().flatten() {
-            self.traffic.change(|counts| *counts.faults.entry(name).or_default() += 1);
+            self.traffic
+                .change(|counts| *counts.faults.entry(name).or_default() += 1);
         }
     }
 
     /// Notices a sale sent again although its last answer was lost and nobody looked it up since.
     fn note_try(&self, request: &Request, plan: &Plan) {
-        let Ok(invoice_no) = Fields::lenient(&request.body).integer("invcNo") else { return };
+        let Ok(invoice_no) = Fields::lenient(&request.body).integer("invcNo") else {
+            return;
+        };
         let answered = !plan.outcome.as_ref().is_some_and(Fault::leaves_unknown);
         let mut books = self.books();
-        let device = request.claim.branch.as_ref().and_then(|branch| books.devices.get_mut(branch));
+        let device = request
+            .claim
+            .branch
+            .as_ref()
+            .and_then(|branch| books.devices.get_mut(branch));
         let Some(device) = device else { return };
-        let last = device.last_try.as_mut().filter(|last| last.invoice_no == invoice_no);
+        let last = device
+            .last_try
+            .as_mut()
+            .filter(|last| last.invoice_no == invoice_no);
         match (request.call, last) {
             (Call::Lookup, Some(last)) => last.looked_up |= answered,
             (Call::Sale, last) => {
@@ -135,7 +158,11 @@ impl Authority {
                 if blind && self.config.dialect != Dialect::Vscu {
                     self.traffic.resent_without_look_up();
                 }
-                device.last_try = Some(Try { invoice_no, answered, looked_up: false });
+                device.last_try = Some(Try {
+                    invoice_no,
+                    answered,
+                    looked_up: false,
+                });
             }
             _ => {}
         }

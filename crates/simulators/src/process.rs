@@ -24,14 +24,22 @@ impl Authority {
     /// `late` marks a request that arrives after its caller was cut off: what is refused then is
     /// no mistake of the caller's.
     pub(crate) fn process(&self, request: &Request, plan: &Plan, late: bool) -> Reply {
-        let reply = self.attempt(request, plan, late).unwrap_or_else(|reply| reply);
+        let reply = self
+            .attempt(request, plan, late)
+            .unwrap_or_else(|reply| reply);
         match &reply {
             Reply::Refused(_) if late => self.traffic.change(|counts| counts.late_refused += 1),
             Reply::Refused(refusal) => {
-                self.traffic.note(&request.path, request.claim.branch.as_ref(), refusal)
+                self.traffic
+                    .note(&request.path, request.claim.branch.as_ref(), refusal)
             }
             Reply::Unauthorised if request.call == Call::Token => {
-                let refusal = Refusal::new(Mistake::Auth, "401", "", "wrong consumer key or secret".into());
+                let refusal = Refusal::new(
+                    Mistake::Auth,
+                    "401",
+                    "",
+                    "wrong consumer key or secret".into(),
+                );
                 self.traffic.note(&request.path, None, &refusal);
             }
             Reply::Unauthorised => self.traffic.change(|counts| counts.unauthorised += 1),
@@ -44,10 +52,20 @@ impl Authority {
         let mut books = self.books();
         match request.call {
             Call::Token => {
-                return Ok(auth::issue_token(&mut books, &self.config, &request.headers, &request.query));
+                return Ok(auth::issue_token(
+                    &mut books,
+                    &self.config,
+                    &request.headers,
+                    &request.query,
+                ));
             }
             Call::Initialise => {
-                return initialise::initialise(&mut books, &self.config, &request.claim, &request.body);
+                return initialise::initialise(
+                    &mut books,
+                    &self.config,
+                    &request.claim,
+                    &request.body,
+                );
             }
             _ => {}
         }
@@ -84,14 +102,22 @@ impl Authority {
         let sale = Sale::read(fields, rules).map_err(Reply::Refused)?;
         let number = sale.invoice_no;
         let mut books = self.books();
-        let filed = books.file(branch, sale, &request.body, &self.config, late).map_err(Reply::Refused)?;
+        let filed = books
+            .file(branch, sale, &request.body, &self.config, late)
+            .map_err(Reply::Refused)?;
         let receipt = match filed {
             Filing::Accepted(receipt) => receipt,
             Filing::Full => return Ok(Reply::Full),
         };
-        let device = books.devices.get_mut(branch).ok_or_else(|| Reply::Refused(not_valid()))?;
+        let device = books
+            .devices
+            .get_mut(branch)
+            .ok_or_else(|| Reply::Refused(not_valid()))?;
         if let (Some((time, look_ups)), Some(filed)) = (plan.lag, device.sales.get_mut(&number)) {
-            filed.hidden = Hidden { until: time.map(|time| Instant::now() + time), look_ups };
+            filed.hidden = Hidden {
+                until: time.map(|time| Instant::now() + time),
+                look_ups,
+            };
         }
         Ok(self.receipt(device, &receipt, plan.padded))
     }
@@ -102,8 +128,13 @@ impl Authority {
         change: impl FnOnce(&mut Device) -> Result<(), Refusal>,
     ) -> Result<Reply, Reply> {
         let mut books = self.books();
-        let device = books.devices.get_mut(branch).ok_or_else(|| Reply::Refused(not_valid()))?;
-        change(device).map(|()| Reply::done(&())).map_err(Reply::Refused)
+        let device = books
+            .devices
+            .get_mut(branch)
+            .ok_or_else(|| Reply::Refused(not_valid()))?;
+        change(device)
+            .map(|()| Reply::done(&()))
+            .map_err(Reply::Refused)
     }
 
     fn receipt(&self, device: &Device, receipt: &Receipt, padded: bool) -> Reply {
@@ -136,8 +167,14 @@ impl Authority {
     fn sales_list(&self, branch: &Branch, fields: &Fields<'_>) -> Result<Reply, Reply> {
         let since = last_request(fields)?;
         let books = self.books();
-        let sales = books.devices.get(branch).into_iter().flat_map(|device| device.sales.values());
-        let mut changed = sales.filter(|filed| filed.receipt.at > since && !filed.hidden.now()).peekable();
+        let sales = books
+            .devices
+            .get(branch)
+            .into_iter()
+            .flat_map(|device| device.sales.values());
+        let mut changed = sales
+            .filter(|filed| filed.receipt.at > since && !filed.hidden.now())
+            .peekable();
         Ok(match changed.peek() {
             Some(_) => Reply::Found(lookup::sales_list(changed)),
             None => Reply::Nothing,
@@ -147,5 +184,7 @@ impl Authority {
 
 /// `lastReqDt`: look-ups tell what changed since then.
 fn last_request(fields: &Fields<'_>) -> Result<jiff::civil::DateTime, Reply> {
-    fields.time("lastReqDt", clock::now()).map_err(Reply::Refused)
+    fields
+        .time("lastReqDt", clock::now())
+        .map_err(Reply::Refused)
 }

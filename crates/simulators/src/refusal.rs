@@ -59,11 +59,21 @@ pub(crate) struct Refusal {
 
 impl Refusal {
     pub(crate) fn new(mistake: Mistake, code: &str, message: &str, gateway: String) -> Self {
-        Self { mistake, code: code.into(), message: message.into(), gateway, coded: false, clash: None }
+        Self {
+            mistake,
+            code: code.into(),
+            message: message.into(),
+            gateway,
+            coded: false,
+            clash: None,
+        }
     }
 
     pub(crate) fn coded(mistake: Mistake, code: &str, message: &str) -> Self {
-        Self { coded: true, ..Self::new(mistake, code, message, message.into()) }
+        Self {
+            coded: true,
+            ..Self::new(mistake, code, message, message.into())
+        }
     }
 
     /// A required field that is absent, null or empty.
@@ -78,11 +88,21 @@ impl Refusal {
 
     pub(crate) fn field(field: &str, place: &str, problem: &str) -> Self {
         let message = format!("Request parameter error[<{field}> : {problem}{place}]");
-        Self::new(Mistake::Fields, "910", &message, format!("Invalid {field}{place}: {problem}"))
+        Self::new(
+            Mistake::Fields,
+            "910",
+            &message,
+            format!("Invalid {field}{place}: {problem}"),
+        )
     }
 
     /// A rule broken, in the gateway's own words.
     pub(crate) fn rule(text: String) -> Self {
-        Self::new(Mistake::Fields, "910", &format!("Request parameter error[{text}]"), text)
+        Self::new(
+            Mistake::Fields,
+            "910",
+            &format!("Request parameter error[{text}]"),
+            text,
+        )
     }
 }

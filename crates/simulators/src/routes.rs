@@ -25,7 +25,10 @@ const PREFIXES: [&str; 2] = ["/etims-api", "/etims-oscu/api/v1"];
 
 /// What `path` asks for in `dialect`.
 pub(crate) fn find(dialect: Dialect, path: &str) -> Option<Call> {
-    let bare = PREFIXES.iter().find_map(|prefix| path.strip_prefix(prefix)).unwrap_or(path);
+    let bare = PREFIXES
+        .iter()
+        .find_map(|prefix| path.strip_prefix(prefix))
+        .unwrap_or(path);
     match dialect {
         Legacy => legacy(bare),
         Gateway => gateway(bare),
@@ -96,10 +99,19 @@ mod tests {
 
     #[test]
     fn both_spellings_with_and_without_the_base() {
-        assert_eq!(find(Legacy, "/etims-api/saveTrnsSalesOsdc"), Some(Call::Sale));
+        assert_eq!(
+            find(Legacy, "/etims-api/saveTrnsSalesOsdc"),
+            Some(Call::Sale)
+        );
         assert_eq!(find(Legacy, "/saveTrnsSalesOsdc"), Some(Call::Sale));
-        assert_eq!(find(Gateway, "/etims-oscu/api/v1/sendSalesTransaction"), Some(Call::Sale));
-        assert_eq!(find(Gateway, "/etims-oscu/api/v1/saveTrnsSalesOsdc"), Some(Call::Sale));
+        assert_eq!(
+            find(Gateway, "/etims-oscu/api/v1/sendSalesTransaction"),
+            Some(Call::Sale)
+        );
+        assert_eq!(
+            find(Gateway, "/etims-oscu/api/v1/saveTrnsSalesOsdc"),
+            Some(Call::Sale)
+        );
         assert_eq!(find(Gateway, "/v1/token/generate"), Some(Call::Token));
         for spelling in ["/selectInvoiceDetail", "/selectInvoiceDetails"] {
             assert_eq!(find(Gateway, spelling), Some(Call::Lookup));

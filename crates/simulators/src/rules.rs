@@ -131,9 +131,10 @@ impl Fault {
     /// Whether the caller cannot know what became of its request.
     pub(crate) fn leaves_unknown(&self) -> bool {
         match self {
-            Self::AcceptThenDrop | Self::DropBeforeAccept | Self::DeliverLate { .. } | Self::Html { .. } => {
-                true
-            }
+            Self::AcceptThenDrop
+            | Self::DropBeforeAccept
+            | Self::DeliverLate { .. }
+            | Self::Html { .. } => true,
             Self::Status { code, .. } => *code >= 500 || *code == 408,
             Self::DownFor { status, .. } => status.is_none_or(|code| code >= 500),
             _ => false,
@@ -158,15 +159,22 @@ impl Rule {
     /// Refuses what could never do anything.
     pub(crate) fn check(&self, dialect: Dialect) -> Result<(), &'static str> {
         let wanted = &self.matching;
-        if wanted.probability.is_some_and(|chance| !(0.0..=1.0).contains(&chance)) {
+        if wanted
+            .probability
+            .is_some_and(|chance| !(0.0..=1.0).contains(&chance))
+        {
             return Err("probability is between 0 and 1");
         }
         if wanted.every_nth == Some(0) {
             return Err("every_nth starts at 1");
         }
         match &self.fault {
-            Fault::ExpiredToken if dialect != Dialect::Gateway => Err("only the gateway has tokens"),
-            Fault::LookupLag { ms: None, count: 0 } if wanted.call != Some(CallMatch::Only(Call::Lookup)) => {
+            Fault::ExpiredToken if dialect != Dialect::Gateway => {
+                Err("only the gateway has tokens")
+            }
+            Fault::LookupLag { ms: None, count: 0 }
+                if wanted.call != Some(CallMatch::Only(Call::Lookup)) =>
+            {
                 Err("lookup_lag needs ms or count")
             }
             Fault::Status { code, .. } if !(200..600).contains(code) => {
@@ -178,15 +186,19 @@ impl Rule {
 
     pub(crate) fn matches(&self, subject: &Subject) -> bool {
         let wanted = &self.matching;
-        let same = |wanted: &Option<String>, found: &Option<String>| wanted.is_none() || wanted == found;
+        let same =
+            |wanted: &Option<String>, found: &Option<String>| wanted.is_none() || wanted == found;
         self.suits(subject.call)
             && wanted.device.as_ref().is_none_or(|device| {
-                let named = |branch: &Branch| branch.tin == *device || branch.to_string() == *device;
+                let named =
+                    |branch: &Branch| branch.tin == *device || branch.to_string() == *device;
                 subject.branch.as_ref().is_some_and(named)
             })
             && same(&wanted.remark, &subject.remark)
             && same(&wanted.trader_number, &subject.trader_no)
-            && wanted.amount.is_none_or(|amount| subject.amount == Some(amount))
+            && wanted
+                .amount
+                .is_none_or(|amount| subject.amount == Some(amount))
     }
 
     /// A rule that names no call takes those its fault makes sense for.
@@ -215,8 +227,19 @@ mod tests {
     fn documented() -> Vec<&'static str> {
         let readme = include_str!("../README.md");
         let table = readme.split("| `fault` | What happens |").nth(1).unwrap();
-        let rows = table.lines().skip(2).take_while(|line| line.starts_with('|'));
-        rows.flat_map(|row| row.split(" | ").next().unwrap().split('`').skip(1).step_by(2)).collect()
+        let rows = table
+            .lines()
+            .skip(2)
+            .take_while(|line| line.starts_with('|'));
+        rows.flat_map(|row| {
+            row.split(" | ")
+                .next()
+                .unwrap()
+                .split('`')
+                .skip(1)
+                .step_by(2)
+        })
+        .collect()
     }
 
     #[test]
@@ -224,7 +247,9 @@ mod tests {
         let mut names: Vec<_> = documented()
             .into_iter()
             .map(|text| {
-                serde_json::from_str::<Fault>(text).unwrap_or_else(|error| panic!("{text}: {error}")).name()
+                serde_json::from_str::<Fault>(text)
+                    .unwrap_or_else(|error| panic!("{text}: {error}"))
+                    .name()
             })
             .collect();
         names.dedup();
@@ -252,7 +277,10 @@ mod tests {
         for text in documented() {
             let fault: Fault = serde_json::from_str(text).unwrap();
             let written = serde_json::to_string(&fault).unwrap();
-            assert!(written.contains(&format!("\"{}\"", fault.name())), "{written}");
+            assert!(
+                written.contains(&format!("\"{}\"", fault.name())),
+                "{written}"
+            );
         }
     }
 

@@ -95,11 +95,26 @@ fn header(fields: &Fields<'_>, rules: Rules) -> Result<Sale, Refusal> {
     fields.code("prchrAcptcYn", &["Y", "N"])?;
     let remark = fields.optional_text("remark", 400)?;
     let (total, items) = (Decimal::ZERO, Vec::new());
-    Ok(Sale { invoice_no, original_no, credit, trader_no, remark, buyer, day, total, items })
+    Ok(Sale {
+        invoice_no,
+        original_no,
+        credit,
+        trader_no,
+        remark,
+        buyer,
+        day,
+        total,
+        items,
+    })
 }
 
 fn people(fields: &Fields<'_>) -> Result<(), Refusal> {
-    for (name, max) in [("regrId", 20), ("regrNm", 60), ("modrId", 20), ("modrNm", 60)] {
+    for (name, max) in [
+        ("regrId", 20),
+        ("regrNm", 60),
+        ("modrId", 20),
+        ("modrNm", 60),
+    ] {
         fields.text(name, max)?;
     }
     Ok(())
@@ -107,7 +122,13 @@ fn people(fields: &Fields<'_>) -> Result<(), Refusal> {
 
 fn receipt(receipt: &Fields<'_>, rules: Rules) -> Result<(), Refusal> {
     pin(receipt, "custTin")?;
-    for (name, max) in [("custMblNo", 20), ("trdeNm", 20), ("adrs", 200), ("topMsg", 20), ("btmMsg", 20)] {
+    for (name, max) in [
+        ("custMblNo", 20),
+        ("trdeNm", 20),
+        ("adrs", 200),
+        ("topMsg", 20),
+        ("btmMsg", 20),
+    ] {
         receipt.optional_text(name, max)?;
     }
     receipt.time("rcptPbctDt", rules.now)?;
@@ -116,12 +137,18 @@ fn receipt(receipt: &Fields<'_>, rules: Rules) -> Result<(), Refusal> {
 
 /// A KRA PIN: letter, nine digits, letter.
 fn pin(fields: &Fields<'_>, name: &str) -> Result<Option<String>, Refusal> {
-    let Some(pin) = fields.optional_text(name, 11)? else { return Ok(None) };
+    let Some(pin) = fields.optional_text(name, 11)? else {
+        return Ok(None);
+    };
     let right = pin.bytes().enumerate().all(|(at, byte)| match at {
         0 | 10 => byte.is_ascii_uppercase(),
         _ => byte.is_ascii_digit(),
     });
-    if right && pin.len() == 11 { Ok(Some(pin)) } else { Err(fields.wrong(name, "is not a PIN")) }
+    if right && pin.len() == 11 {
+        Ok(Some(pin))
+    } else {
+        Err(fields.wrong(name, "is not a PIN"))
+    }
 }
 
 fn item(line: &Fields<'_>, n: i64, rules: Rules, sums: &mut Sums) -> Result<String, Refusal> {
@@ -142,7 +169,9 @@ fn item(line: &Fields<'_>, n: i64, rules: Rules, sums: &mut Sums) -> Result<Stri
     let packages = line.amount("pkg", 13, 2)?;
     if rules.dialect == Dialect::Gateway && packages != Decimal::ONE {
         let found = packages.normalize();
-        return Err(Refusal::rule(format!("Invalid pkg for ItemList {n}. Expected: 1, Found: {found}")));
+        return Err(Refusal::rule(format!(
+            "Invalid pkg for ItemList {n}. Expected: 1, Found: {found}"
+        )));
     }
     let quantity = line.amount("qty", 13, 2)?;
     if quantity.is_zero() {
@@ -167,7 +196,10 @@ fn amounts(
     }
     let tax_type = line.code("taxTyCd", &TYPES)?;
     // `code` has just found it there.
-    let index = TYPES.iter().position(|name| *name == tax_type).expect("a listed tax type");
+    let index = TYPES
+        .iter()
+        .position(|name| *name == tax_type)
+        .expect("a listed tax type");
     let taxable = line.amount("taxblAmt", 18, 2)?;
     let tax = line.amount("taxAmt", 18, 2)?;
     let total = line.amount("totAmt", 18, 2)?;
@@ -193,23 +225,39 @@ fn totals(fields: &Fields<'_>, rules: Rules, sums: &Sums) -> Result<(), Refusal>
         let rate = fields.amount(&format!("taxRt{name}"), 7, 2)?;
         let expected = rules.rates.percent(index);
         if rate != expected {
-            let text =
-                format!("Rule taxRt{name} failed: Tax rate mismatch. Expected: {expected:.2}, Found: {rate}");
+            let text = format!(
+                "Rule taxRt{name} failed: Tax rate mismatch. Expected: {expected:.2}, Found: {rate}"
+            );
             return Err(Refusal::rule(text));
         }
-        for (prefix, sum) in [("taxblAmt", sums.taxable[index]), ("taxAmt", sums.tax[index])] {
+        for (prefix, sum) in [
+            ("taxblAmt", sums.taxable[index]),
+            ("taxAmt", sums.tax[index]),
+        ] {
             let field = format!("{prefix}{name}");
             tax::expect(&field, "", sum, fields.amount(&field, 18, 2)?)?;
         }
     }
-    let (taxable, tax) = (sums.taxable.iter().sum::<Decimal>(), sums.tax.iter().sum::<Decimal>());
-    tax::expect("totTaxblAmt", "", taxable, fields.amount("totTaxblAmt", 18, 2)?)?;
+    let (taxable, tax) = (
+        sums.taxable.iter().sum::<Decimal>(),
+        sums.tax.iter().sum::<Decimal>(),
+    );
+    tax::expect(
+        "totTaxblAmt",
+        "",
+        taxable,
+        fields.amount("totTaxblAmt", 18, 2)?,
+    )?;
     tax::expect("totTaxAmt", "", tax, fields.amount("totTaxAmt", 18, 2)?)?;
     tax::expect("totAmt", "", sums.total, fields.amount("totAmt", 18, 2)?)
 }
 
 impl Rules {
     pub(crate) fn new(dialect: Dialect, rates: Rates) -> Self {
-        Self { dialect, rates, now: clock::now() }
+        Self {
+            dialect,
+            rates,
+            now: clock::now(),
+        }
     }
 }

@@ -38,18 +38,25 @@ pub(crate) struct Authority {
 
 impl Authority {
     pub(crate) fn books(&self) -> MutexGuard<'_, Books> {
-        self.books.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.books
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
-        self.faults.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.faults
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     /// The envelope of one answer.
     pub(crate) fn envelope(&self) -> Envelope {
         let nth = self.replies.fetch_add(1, Ordering::Relaxed).to_string();
         let reference = draw::uuid(self.config.seed, "response", &[&nth]);
-        Envelope { dialect: self.config.dialect, reference }
+        Envelope {
+            dialect: self.config.dialect,
+            reference,
+        }
     }
 }
 
@@ -120,5 +127,10 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     };
     let server = server.run();
     let handle = server.handle();
-    Ok(Running { address, tls: is_tls, handle, task: tokio::spawn(server) })
+    Ok(Running {
+        address,
+        tls: is_tls,
+        handle,
+        task: tokio::spawn(server),
+    })
 }

@@ -12,7 +12,9 @@ use rust_decimal::Decimal;
 const MAX_ITEMS: usize = 10_000;
 
 /// Stock movements in (01–06) and out (11–16).
-const MOVEMENTS: [&str; 12] = ["01", "02", "03", "04", "05", "06", "11", "12", "13", "14", "15", "16"];
+const MOVEMENTS: [&str; 12] = [
+    "01", "02", "03", "04", "05", "06", "11", "12", "13", "14", "15", "16",
+];
 
 #[derive(Debug, Default)]
 pub(crate) struct Item {
@@ -41,9 +43,14 @@ impl Device {
     pub(crate) fn move_stock(&mut self, fields: &Fields<'_>) -> Result<(), Refusal> {
         let goods_in = fields.code("sarTyCd", &MOVEMENTS)?.starts_with('0');
         let lines = fields.list("itemList")?;
-        let moves = lines.iter().map(|line| Ok((item_code(line)?, line.amount("qty", 13, 2)?)));
+        let moves = lines
+            .iter()
+            .map(|line| Ok((item_code(line)?, line.amount("qty", 13, 2)?)));
         for (code, quantity) in moves.collect::<Result<Vec<_>, Refusal>>()? {
-            let item = self.items.get_mut(&code).ok_or_else(|| fields.wrong("itemCd", "is not saved"))?;
+            let item = self
+                .items
+                .get_mut(&code)
+                .ok_or_else(|| fields.wrong("itemCd", "is not saved"))?;
             item.stock += if goods_in { quantity } else { -quantity };
             item.stocked |= goods_in;
         }
@@ -54,15 +61,25 @@ impl Device {
     pub(crate) fn level_stock(&mut self, fields: &Fields<'_>) -> Result<(), Refusal> {
         let code = item_code(fields)?;
         let found = fields.amount("rsdQty", 13, 2)?;
-        let expected = self.items.get(&code).ok_or_else(|| fields.wrong("itemCd", "is not saved"))?.stock;
+        let expected = self
+            .items
+            .get(&code)
+            .ok_or_else(|| fields.wrong("itemCd", "is not saved"))?
+            .stock;
         if found == expected {
             return Ok(());
         }
-        Err(Refusal::rule(format!("Invalid rsdQty. Expected: {expected:.2}, But Found: {found:.2}")))
+        Err(Refusal::rule(format!(
+            "Invalid rsdQty. Expected: {expected:.2}, But Found: {found:.2}"
+        )))
     }
 
     pub(crate) fn check_stock(&self, sale: &Sale) -> Result<(), Refusal> {
-        let sellable = |code| self.items.get(code).is_some_and(|item| item.service || item.stocked);
+        let sellable = |code| {
+            self.items
+                .get(code)
+                .is_some_and(|item| item.service || item.stocked)
+        };
         if sale.items.iter().all(sellable) {
             return Ok(());
         }

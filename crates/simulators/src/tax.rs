@@ -32,7 +32,8 @@ impl Rates {
     /// Taxable amount and tax contained in `total`, rounded half-up to the cent.
     pub(crate) fn split(self, index: usize, total: Decimal) -> (Decimal, Decimal) {
         let divisor = Decimal::ONE + self.percent(index) / Decimal::ONE_HUNDRED;
-        let taxable = (total / divisor).round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
+        let taxable =
+            (total / divisor).round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
         (taxable, total - taxable)
     }
 }
@@ -42,11 +43,18 @@ pub(crate) fn near(a: Decimal, b: Decimal) -> bool {
 }
 
 /// Refuses `found` when it is further than the slack from `expected`, in the gateway's words.
-pub(crate) fn expect(name: &str, place: &str, expected: Decimal, found: Decimal) -> Result<(), Refusal> {
+pub(crate) fn expect(
+    name: &str,
+    place: &str,
+    expected: Decimal,
+    found: Decimal,
+) -> Result<(), Refusal> {
     if near(expected, found) {
         return Ok(());
     }
-    Err(Refusal::rule(format!("Invalid {name}{place}. Expected: {expected:.2}, But Found: {found:.2}")))
+    Err(Refusal::rule(format!(
+        "Invalid {name}{place}. Expected: {expected:.2}, But Found: {found:.2}"
+    )))
 }
 
 #[cfg(test)]
@@ -72,13 +80,28 @@ mod tests {
     #[test]
     fn half_a_cent_rounds_up() {
         // 0.29 / 1.16 = 0.25 exactly; 0.0058 / 1.16 would be half a cent.
-        assert_eq!(Rates::new(Decimal::ZERO).split(1, decimal("0.0058")).0, decimal("0.01"));
+        assert_eq!(
+            Rates::new(Decimal::ZERO).split(1, decimal("0.0058")).0,
+            decimal("0.01")
+        );
     }
 
     #[test]
     fn a_cent_is_forgiven_and_two_are_not() {
-        assert!(expect("taxblAmt", " on item: 1", decimal("86.21"), decimal("86.22")).is_ok());
-        let refusal = expect("taxblAmt", " on item: 1", decimal("86.21"), decimal("100")).unwrap_err();
-        assert_eq!(refusal.gateway, "Invalid taxblAmt on item: 1. Expected: 86.21, But Found: 100.00");
+        assert!(
+            expect(
+                "taxblAmt",
+                " on item: 1",
+                decimal("86.21"),
+                decimal("86.22")
+            )
+            .is_ok()
+        );
+        let refusal =
+            expect("taxblAmt", " on item: 1", decimal("86.21"), decimal("100")).unwrap_err();
+        assert_eq!(
+            refusal.gateway,
+            "Invalid taxblAmt on item: 1. Expected: 86.21, But Found: 100.00"
+        );
     }
 }

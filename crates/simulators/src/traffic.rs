@@ -82,7 +82,9 @@ impl Drop for InFlight<'_> {
 impl Traffic {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // Counters stay usable after a panic elsewhere.
-        self.inner.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.inner
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
     pub(crate) fn change(&self, change: impl FnOnce(&mut Counts)) {
@@ -113,7 +115,13 @@ impl Traffic {
         inner.counts.connections += u64::from(wire.is_fresh());
         inner.last_live += 1;
         let id = inner.last_live;
-        inner.live.insert(id, Live { branch: branch.clone(), wire });
+        inner.live.insert(
+            id,
+            Live {
+                branch: branch.clone(),
+                wire,
+            },
+        );
         let raised = inner.measure(branch.as_ref());
         drop(inner);
         if let Some((all, device)) = raised {
@@ -163,7 +171,9 @@ impl Counts {
     pub(crate) fn raise(&mut self, all: usize, device: Option<(Branch, usize)>) -> bool {
         let mut rose = all > self.in_flight_max;
         self.in_flight_max = self.in_flight_max.max(all);
-        let Some((branch, of_device)) = device else { return rose };
+        let Some((branch, of_device)) = device else {
+            return rose;
+        };
         let name = branch.to_string();
         let room = self.in_flight_max_per_device.len() < MAX_DEVICES;
         if room || self.in_flight_max_per_device.contains_key(&name) {
@@ -176,7 +186,10 @@ impl Counts {
 
     fn count_path(&mut self, path: &str) {
         let known = self.paths.len() < MAX_PATHS || self.paths.contains_key(path);
-        *self.paths.entry(if known { path } else { "(others)" }.to_owned()).or_default() += 1;
+        *self
+            .paths
+            .entry(if known { path } else { "(others)" }.to_owned())
+            .or_default() += 1;
     }
 }
 
@@ -191,18 +204,27 @@ impl Inner {
         self.live.retain(|_, live| !live.wire.hung_up());
         let all = self.live.len();
         let of_device = branch.map(|branch| (branch.clone(), self.of(branch)));
-        self.counts.raise(all, of_device.clone()).then_some((all, of_device))
+        self.counts
+            .raise(all, of_device.clone())
+            .then_some((all, of_device))
     }
 
     fn is_new_maximum(&self, branch: Option<&Branch>) -> bool {
         self.live.len() > self.counts.in_flight_max
             || branch.is_some_and(|branch| {
-                let max = self.counts.in_flight_max_per_device.get(&branch.to_string()).copied();
+                let max = self
+                    .counts
+                    .in_flight_max_per_device
+                    .get(&branch.to_string())
+                    .copied();
                 self.of(branch) > max.unwrap_or_default()
             })
     }
 
     fn of(&self, branch: &Branch) -> usize {
-        self.live.values().filter(|live| live.branch.as_ref() == Some(branch)).count()
+        self.live
+            .values()
+            .filter(|live| live.branch.as_ref() == Some(branch))
+            .count()
     }
 }

@@ -27,7 +27,11 @@ impl Wire {
             }
         };
         let stream = std::net::TcpStream::from(stream.as_fd().try_clone_to_owned().ok()?);
-        Some(Self { stream, used: AtomicBool::new(false), multiplexed })
+        Some(Self {
+            stream,
+            used: AtomicBool::new(false),
+            multiplexed,
+        })
     }
 
     /// True for the first call on this connection.

@@ -38,7 +38,10 @@ pub(crate) struct Disk {
 
 impl Disk {
     pub(crate) fn new(folder: &Path) -> Self {
-        Self { folder: folder.to_owned(), lock: None }
+        Self {
+            folder: folder.to_owned(),
+            lock: None,
+        }
     }
 
     pub(crate) fn lock_path(&self) -> PathBuf {
@@ -50,7 +53,11 @@ impl Disk {
         if self.lock.is_some() {
             return Ok(true);
         }
-        let file = private().write(true).create(true).truncate(false).open(self.lock_path())?;
+        let file = private()
+            .write(true)
+            .create(true)
+            .truncate(false)
+            .open(self.lock_path())?;
         match file.try_lock() {
             Ok(()) => self.lock = Some(file),
             Err(TryLockError::WouldBlock) => return Ok(false),
@@ -78,7 +85,10 @@ impl Medium for Disk {
         let mut options = private();
         options.read(true).write(true);
         let file = if fresh {
-            options.create(true).truncate(true).open(self.folder.join(FRESH))?
+            options
+                .create(true)
+                .truncate(true)
+                .open(self.folder.join(FRESH))?
         } else {
             options.open(self.folder.join(FILE))?
         };
@@ -92,7 +102,9 @@ impl Medium for Disk {
     }
 
     fn set_aside(&self) -> io::Result<String> {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let now = SystemTime::now()
+            .duration_since(UNIX_EPOCH)
+            .unwrap_or_default();
         let name = format!("{DAMAGED}{}.redb", now.as_nanos());
         fs::rename(self.folder.join(FILE), self.folder.join(&name))?;
         self.sync_folder()?;

@@ -59,8 +59,8 @@ impl From<io::Error> for Trouble {
 impl From<redb::Error> for Trouble {
     fn from(error: redb::Error) -> Self {
         use redb::Error::{
-            Corrupted, Io, TableDoesNotExist, TableIsMultimap, TableTypeMismatch, TypeDefinitionChanged,
-            UpgradeRequired,
+            Corrupted, Io, TableDoesNotExist, TableIsMultimap, TableTypeMismatch,
+            TypeDefinitionChanged, UpgradeRequired,
         };
         let why = || Arc::from(error.to_string());
         match error {

@@ -66,8 +66,14 @@ impl Spool {
         let shared = Arc::new(Shared::default());
         let writer = Writer::new(medium, limit_bytes, Arc::clone(&shared), told);
         let thread = std::thread::Builder::new().name("spool".into());
-        thread.spawn(move || writer.run(&received)).map_err(OpenError::Thread)?;
-        Ok(Self { commands, status, shared })
+        thread
+            .spawn(move || writer.run(&received))
+            .map_err(OpenError::Thread)?;
+        Ok(Self {
+            commands,
+            status,
+            shared,
+        })
     }
 
     /// Returns when the entry is on disk.
@@ -92,7 +98,12 @@ impl Spool {
         bytes_max: usize,
     ) -> Result<Vec<Entry>, SpoolError> {
         let (done, outcome) = oneshot::channel();
-        self.send(Command::Read { after, entries_max, bytes_max, done })?;
+        self.send(Command::Read {
+            after,
+            entries_max,
+            bytes_max,
+            done,
+        })?;
         outcome.await.unwrap_or(Err(SpoolError::Closed))
     }
 
@@ -111,7 +122,9 @@ impl Spool {
     /// How long the disk has not answered the commit under way, if there is one.
     #[must_use]
     pub fn waits_for_disk(&self) -> Duration {
-        self.shared.committing_since().map_or(Duration::ZERO, |since| since.elapsed())
+        self.shared
+            .committing_since()
+            .map_or(Duration::ZERO, |since| since.elapsed())
     }
 
     /// Finishes what waits, deletes what is removed, and closes the file in good order.
@@ -128,10 +141,12 @@ impl Spool {
     }
 
     fn send(&self, command: Command) -> Result<(), SpoolError> {
-        self.commands.try_send(command).map_err(|error| match error {
-            TrySendError::Full(_) => SpoolError::Busy,
-            TrySendError::Disconnected(_) => SpoolError::Closed,
-        })
+        self.commands
+            .try_send(command)
+            .map_err(|error| match error {
+                TrySendError::Full(_) => SpoolError::Busy,
+                TrySendError::Disconnected(_) => SpoolError::Closed,
+            })
     }
 }
 
@@ -151,7 +166,9 @@ impl Shared {
     }
 
     fn committing_since(&self) -> MutexGuard<'_, Option<Instant>> {
-        self.committing_since.lock().unwrap_or_else(PoisonError::into_inner)
+        self.committing_since
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Who waits for the end.

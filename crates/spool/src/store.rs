@@ -3,7 +3,9 @@
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use redb::{Builder, Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition};
+use redb::{
+    Builder, Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition,
+};
 
 use crate::Entry;
 use crate::disk::Medium;
@@ -83,7 +85,11 @@ impl Store {
     }
 
     /// Both or neither, on disk when it returns. After an error the store must be opened anew.
-    pub(crate) fn change(&mut self, append: &[Vec<u8>], remove: &BTreeSet<u64>) -> Result<(), Trouble> {
+    pub(crate) fn change(
+        &mut self,
+        append: &[Vec<u8>],
+        remove: &BTreeSet<u64>,
+    ) -> Result<(), Trouble> {
         let mut counts = self.counts;
         let transaction = begin(&self.database)?;
         {
@@ -94,7 +100,9 @@ impl Store {
                     counts.bytes = counts.bytes.saturating_sub(removed.value().1.len() as u64);
                 }
             }
-            let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+            let now = SystemTime::now()
+                .duration_since(UNIX_EPOCH)
+                .unwrap_or_default();
             for bytes in append {
                 let millis = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
                 entries.insert(counts.next, (millis, bytes.as_slice()))?;
@@ -133,7 +141,10 @@ impl Store {
             if !found.is_empty() && bytes > bytes_max {
                 break;
             }
-            found.push(Entry { number: number.value(), bytes: content.to_vec() });
+            found.push(Entry {
+                number: number.value(),
+                bytes: content.to_vec(),
+            });
             if found.len() >= entries_max {
                 break;
             }
@@ -144,7 +155,9 @@ impl Store {
 
 fn build(backend: impl redb::StorageBackend, thorough: bool) -> Result<Database, Trouble> {
     let mut builder = Builder::new();
-    builder.set_cache_size(CACHE_BYTES).set_check_integrity_on_open(thorough);
+    builder
+        .set_cache_size(CACHE_BYTES)
+        .set_check_integrity_on_open(thorough);
     Ok(builder.create_with_backend(backend)?)
 }
 
@@ -156,7 +169,9 @@ fn begin(database: &Database) -> Result<redb::WriteTransaction, Trouble> {
     Ok(transaction)
 }
 
-fn oldest(entries: &impl ReadableTable<u64, (u64, &'static [u8])>) -> Result<Option<SystemTime>, Trouble> {
+fn oldest(
+    entries: &impl ReadableTable<u64, (u64, &'static [u8])>,
+) -> Result<Option<SystemTime>, Trouble> {
     let first = entries.first()?;
     Ok(first.map(|(_, value)| UNIX_EPOCH + Duration::from_millis(value.value().0)))
 }

@@ -23,7 +23,11 @@ async fn opened(folder: &Path) -> Spool {
 async fn until(spool: &Spool, wanted: impl FnMut(&Status) -> bool) -> Status {
     let mut status = spool.status();
     let waiting = status.wait_for(wanted);
-    tokio::time::timeout(std::time::Duration::from_secs(20), waiting).await.unwrap().unwrap().clone()
+    tokio::time::timeout(std::time::Duration::from_secs(20), waiting)
+        .await
+        .unwrap()
+        .unwrap()
+        .clone()
 }
 
 async fn contents(spool: &Spool) -> Vec<Vec<u8>> {
@@ -44,12 +48,19 @@ async fn what_was_appended_is_there_in_order_after_it_was_opened_again() {
     assert_eq!(spool.append(vec![1]).await, Err(SpoolError::Closed));
 
     let spool = opened(folder.path()).await;
-    let there: Vec<_> = contents(&spool).await.iter().map(|bytes| bytes[0]).collect();
+    let there: Vec<_> = contents(&spool)
+        .await
+        .iter()
+        .map(|bytes| bytes[0])
+        .collect();
     assert_eq!(there, (5..20).collect::<Vec<u8>>());
     let status = until(&spool, |_| true).await;
     assert_eq!((status.entries, status.bytes), (15, 1500));
     assert!(status.oldest.is_some());
-    let mode = fs::metadata(folder.path().join("spool.redb")).unwrap().permissions().mode();
+    let mode = fs::metadata(folder.path().join("spool.redb"))
+        .unwrap()
+        .permissions()
+        .mode();
     assert_eq!(mode & 0o777, 0o600);
 }
 
@@ -74,9 +85,15 @@ async fn a_full_spool_refuses_until_something_is_removed() {
     spool.append(vec![0; half]).await.unwrap();
     spool.append(vec![0; half]).await.unwrap();
     assert_eq!(spool.append(vec![0]).await, Err(SpoolError::Full));
-    until(&spool, |status| status.condition == Condition::Full && status.refused_full == 1).await;
+    until(&spool, |status| {
+        status.condition == Condition::Full && status.refused_full == 1
+    })
+    .await;
     spool.remove([1]);
-    until(&spool, |status| status.condition == Condition::Writable && status.entries == 1).await;
+    until(&spool, |status| {
+        status.condition == Condition::Writable && status.entries == 1
+    })
+    .await;
     spool.append(vec![0; half]).await.unwrap();
 }
 
@@ -102,7 +119,10 @@ async fn what_waits_shares_a_commit() {
 async fn one_process_at_a_time() {
     let folder = tempfile::tempdir().unwrap();
     let spool = opened(folder.path()).await;
-    assert!(matches!(Spool::open(folder.path(), LIMIT), Err(OpenError::Locked(_))));
+    assert!(matches!(
+        Spool::open(folder.path(), LIMIT),
+        Err(OpenError::Locked(_))
+    ));
     spool.close().await;
     opened(folder.path()).await;
 }
@@ -114,12 +134,22 @@ async fn a_file_of_a_newer_release_is_refused_and_left_alone() {
     let facts = redb::TableDefinition::<&str, u64>::new("facts");
     let database = redb::Database::open(folder.path().join("spool.redb")).unwrap();
     let transaction = database.begin_write().unwrap();
-    transaction.open_table(facts).unwrap().insert("format", 2).unwrap();
+    transaction
+        .open_table(facts)
+        .unwrap()
+        .insert("format", 2)
+        .unwrap();
     transaction.commit().unwrap();
     drop(database);
     let spool = Spool::open(folder.path(), LIMIT).unwrap();
-    let status = until(&spool, |status| matches!(status.condition, Condition::Foreign(_))).await;
-    assert_eq!(status.condition, Condition::Foreign("it has format 2, and this release knows 1".into()));
+    let status = until(&spool, |status| {
+        matches!(status.condition, Condition::Foreign(_))
+    })
+    .await;
+    assert_eq!(
+        status.condition,
+        Condition::Foreign("it has format 2, and this release knows 1".into())
+    );
     assert!(spool.append(vec![1]).await.is_err());
     assert!(folder.path().join("spool.redb").exists());
 }
@@ -150,11 +180,19 @@ async fn damage_anywhere_is_recognised_or_harmless() {
         let aside = spool.status().borrow().damaged_files;
         damaged += aside;
         let count = contents(&spool).await.len();
-        assert_eq!(count, if aside == 1 { 0 } else { 20 }, "page {page} of {pages}");
+        assert_eq!(
+            count,
+            if aside == 1 { 0 } else { 20 },
+            "page {page} of {pages}"
+        );
         spool.append(vec![1]).await.unwrap();
         spool.close().await;
     }
-    assert!(damaged as usize > pages, "{damaged} of {} recognised", 2 * pages);
+    assert!(
+        damaged as usize > pages,
+        "{damaged} of {} recognised",
+        2 * pages
+    );
 }
 
 /// A disk that is full, or hangs, whenever the test says so.
@@ -173,7 +211,11 @@ struct FaultyFile {
 
 impl FaultyFile {
     fn room(&self) -> io::Result<()> {
-        if self.full.load(Ordering::SeqCst) { Err(ErrorKind::StorageFull.into()) } else { Ok(()) }
+        if self.full.load(Ordering::SeqCst) {
+            Err(ErrorKind::StorageFull.into())
+        } else {
+            Ok(())
+        }
     }
 }
 
@@ -207,7 +249,11 @@ impl Medium for Faulty {
     }
     fn open(&mut self, fresh: bool) -> Result<FaultyFile, Trouble> {
         let (full, hung) = (Arc::clone(&self.full), Arc::clone(&self.hung));
-        Ok(FaultyFile { file: self.disk.open(fresh)?, full, hung })
+        Ok(FaultyFile {
+            file: self.disk.open(fresh)?,
+            full,
+            hung,
+        })
     }
     fn install(&self) -> io::Result<()> {
         self.disk.install()
@@ -224,18 +270,31 @@ impl Medium for Faulty {
 async fn a_full_disk_heals_and_nothing_delivered_is_read_again() {
     let folder = tempfile::tempdir().unwrap();
     let full = Arc::new(AtomicBool::new(false));
-    let medium = Faulty { disk: Disk::new(folder.path()), full: Arc::clone(&full), hung: Arc::default() };
+    let medium = Faulty {
+        disk: Disk::new(folder.path()),
+        full: Arc::clone(&full),
+        hung: Arc::default(),
+    };
     let spool = Spool::over(medium, LIMIT).unwrap();
     until(&spool, |status| status.condition == Condition::Writable).await;
     for n in 1..=4_u8 {
         spool.append(vec![n]).await.unwrap();
     }
     full.store(true, Ordering::SeqCst);
-    assert!(matches!(spool.append(vec![5]).await, Err(SpoolError::Disk(_))));
+    assert!(matches!(
+        spool.append(vec![5]).await,
+        Err(SpoolError::Disk(_))
+    ));
     spool.remove([1, 2]);
-    until(&spool, |status| matches!(status.condition, Condition::Failing(_))).await;
+    until(&spool, |status| {
+        matches!(status.condition, Condition::Failing(_))
+    })
+    .await;
     full.store(false, Ordering::SeqCst);
-    until(&spool, |status| status.condition == Condition::Writable && status.entries == 2).await;
+    until(&spool, |status| {
+        status.condition == Condition::Writable && status.entries == 2
+    })
+    .await;
     assert_eq!(contents(&spool).await, [[3], [4]]);
     spool.append(vec![6]).await.unwrap();
     assert_eq!(contents(&spool).await, [[3], [4], [6]]);
@@ -246,7 +305,11 @@ async fn a_full_disk_heals_and_nothing_delivered_is_read_again() {
 async fn a_disk_that_hangs_can_be_seen() {
     let folder = tempfile::tempdir().unwrap();
     let hung = Arc::new(AtomicBool::new(false));
-    let medium = Faulty { disk: Disk::new(folder.path()), full: Arc::default(), hung: Arc::clone(&hung) };
+    let medium = Faulty {
+        disk: Disk::new(folder.path()),
+        full: Arc::default(),
+        hung: Arc::clone(&hung),
+    };
     let spool = Spool::over(medium, LIMIT).unwrap();
     until(&spool, |status| status.condition == Condition::Writable).await;
     spool.append(vec![1]).await.unwrap();

@@ -14,8 +14,13 @@ struct SmallDisk(PathBuf);
 
 impl SmallDisk {
     fn mount(at: &Path) -> Option<Self> {
-        let mounted = Command::new("mount").args(["-t", "tmpfs", "-o", "size=4m", "none"]).arg(at).output();
-        mounted.is_ok_and(|output| output.status.success()).then(|| Self(at.to_owned()))
+        let mounted = Command::new("mount")
+            .args(["-t", "tmpfs", "-o", "size=4m", "none"])
+            .arg(at)
+            .output();
+        mounted
+            .is_ok_and(|output| output.status.success())
+            .then(|| Self(at.to_owned()))
     }
 }
 
@@ -28,7 +33,11 @@ impl Drop for SmallDisk {
 async fn until(spool: &Spool, what: &str, wanted: impl FnMut(&Status) -> bool) {
     let mut status = spool.status();
     let waiting = tokio::time::timeout(Duration::from_secs(30), status.wait_for(wanted)).await;
-    assert!(matches!(waiting, Ok(Ok(_))), "{what}: {:?}", spool.status().borrow());
+    assert!(
+        matches!(waiting, Ok(Ok(_))),
+        "{what}: {:?}",
+        spool.status().borrow()
+    );
 }
 
 #[tokio::test]
@@ -39,7 +48,10 @@ async fn a_full_disk_refuses_goes_on_draining_and_heals() {
         return;
     };
     let spool = Spool::open(&disk.0, 1 << 30).unwrap();
-    until(&spool, "it opens", |status| status.condition == Condition::Writable).await;
+    until(&spool, "it opens", |status| {
+        status.condition == Condition::Writable
+    })
+    .await;
     let mut stored: u64 = 0;
     let refused = loop {
         match spool.append(vec![0x5a; ENTRY]).await {
@@ -58,7 +70,12 @@ async fn a_full_disk_refuses_goes_on_draining_and_heals() {
         let entry = loop {
             match spool.read(after, 1, usize::MAX).await {
                 Ok(entries) => break entries.into_iter().next().unwrap(),
-                Err(_) => until(&spool, "it can be read", |s| s.condition == Condition::Writable).await,
+                Err(_) => {
+                    until(&spool, "it can be read", |s| {
+                        s.condition == Condition::Writable
+                    })
+                    .await
+                }
             }
         };
         assert_eq!(entry.bytes.len(), ENTRY);
@@ -72,9 +89,16 @@ async fn a_full_disk_refuses_goes_on_draining_and_heals() {
     .await;
     // Pages that were freed are free from the commit after the next on.
     while spool.append(vec![1]).await.is_err() {
-        until(&spool, "it takes entries", |status| status.condition == Condition::Writable).await;
+        until(&spool, "it takes entries", |status| {
+            status.condition == Condition::Writable
+        })
+        .await;
         tries += 1;
-        assert!(tries < 10, "an empty spool takes nothing: {:?}", spool.status().borrow());
+        assert!(
+            tries < 10,
+            "an empty spool takes nothing: {:?}",
+            spool.status().borrow()
+        );
     }
     assert_eq!(spool.read(0, 9, usize::MAX).await.unwrap().len(), 1);
     assert_eq!(spool.status().borrow().damaged_files, 0);

@@ -1,5 +1,8 @@
 //! A process that appends is killed at a random instant, again and again: what it was told is on disk is there.
-#![expect(clippy::unwrap_used, reason = "a child that cannot be started fails its test")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a child that cannot be started fails its test"
+)]
 
 use std::io::{BufRead, BufReader, Write};
 use std::path::Path;
@@ -17,7 +20,10 @@ async fn opened(folder: &Path) -> Spool {
     let spool = Spool::open(folder, LIMIT).unwrap();
     let mut status = spool.status();
     let writable = status.wait_for(|status| status.condition == Condition::Writable);
-    tokio::time::timeout(Duration::from_secs(20), writable).await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(20), writable)
+        .await
+        .unwrap()
+        .unwrap();
     spool
 }
 
@@ -30,7 +36,9 @@ fn entry(n: u64) -> Vec<u8> {
 /// Not a test of its own: what the test below starts and kills. Removes every third entry as it goes.
 #[tokio::test]
 async fn child() {
-    let Ok(folder) = std::env::var(FOLDER) else { return };
+    let Ok(folder) = std::env::var(FOLDER) else {
+        return;
+    };
     let first: u64 = std::env::var(FIRST).unwrap().parse().unwrap();
     let spool = opened(Path::new(&folder)).await;
     for batch in (first..).step_by(4) {
@@ -44,7 +52,9 @@ async fn child() {
             writeln!(out, "acked {n}").unwrap();
         }
         let entries = spool.read(0, usize::MAX, usize::MAX).await.unwrap();
-        let thirds = entries.iter().filter(|entry| number(&entry.bytes).is_multiple_of(3));
+        let thirds = entries
+            .iter()
+            .filter(|entry| number(&entry.bytes).is_multiple_of(3));
         spool.remove(thirds.map(|entry| entry.number));
     }
 }
@@ -66,7 +76,9 @@ fn kill_after(folder: &Path, first: u64, patience: Duration) -> Option<u64> {
     let told = BufReader::new(child.stderr.take().unwrap());
     let reading = std::thread::spawn(move || {
         let lines = told.lines().map_while(Result::ok);
-        lines.filter_map(|line| line.strip_prefix("acked ")?.parse().ok()).max()
+        lines
+            .filter_map(|line| line.strip_prefix("acked ")?.parse().ok())
+            .max()
     });
     std::thread::sleep(patience);
     child.kill().unwrap();
@@ -85,14 +97,27 @@ async fn what_was_acknowledged_survives_a_kill() {
         assert_eq!(spool.status().borrow().damaged_files, 0, "round {round}");
         let there: Vec<_> = spool.read(0, usize::MAX, usize::MAX).await.unwrap();
         let numbers: Vec<u64> = there.iter().map(|entry| number(&entry.bytes)).collect();
-        assert!(there.iter().all(|stored| stored.bytes == entry(number(&stored.bytes))), "round {round}");
+        assert!(
+            there
+                .iter()
+                .all(|stored| stored.bytes == entry(number(&stored.bytes))),
+            "round {round}"
+        );
         if let Some(last) = last {
-            let missing: Vec<u64> =
-                (0..=last).filter(|n| !n.is_multiple_of(3) && !numbers.contains(n)).collect();
-            assert!(missing.is_empty(), "round {round}: {missing:?} of {last} are gone");
+            let missing: Vec<u64> = (0..=last)
+                .filter(|n| !n.is_multiple_of(3) && !numbers.contains(n))
+                .collect();
+            assert!(
+                missing.is_empty(),
+                "round {round}: {missing:?} of {last} are gone"
+            );
             acknowledged = last;
         }
-        assert_eq!(spool.status().borrow().entries, numbers.len() as u64, "round {round}");
+        assert_eq!(
+            spool.status().borrow().entries,
+            numbers.len() as u64,
+            "round {round}"
+        );
         next = numbers.iter().max().map_or(next, |max| next.max(max + 1));
         spool.close().await;
     }

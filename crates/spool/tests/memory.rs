@@ -16,7 +16,10 @@ const AT_ONCE: usize = 1_000;
 /// The most that was ever resident of this process, which runs no other test.
 fn peak_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:")).unwrap();
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))
+        .unwrap();
     line.trim().trim_end_matches(" kB").parse().unwrap()
 }
 
@@ -38,7 +41,9 @@ async fn drain(spool: &Spool) -> usize {
     let (mut last, mut drained) = (0, 0);
     loop {
         let page = spool.read(last, 128, 4 << 20).await.unwrap();
-        let Some(end) = page.last() else { return drained };
+        let Some(end) = page.last() else {
+            return drained;
+        };
         last = end.number;
         drained += page.len();
         spool.remove(page.iter().map(|entry| entry.number));
@@ -51,7 +56,10 @@ async fn a_backlog_on_disk_costs_no_memory() {
     let spool = Spool::open(folder.path(), 1 << 30).unwrap();
     let mut status = spool.status();
     let writable = status.wait_for(|status| status.condition == Condition::Writable);
-    tokio::time::timeout(Duration::from_secs(20), writable).await.unwrap().unwrap();
+    tokio::time::timeout(Duration::from_secs(20), writable)
+        .await
+        .unwrap()
+        .unwrap();
 
     append(&spool, FEW).await;
     let few = peak_kib();

@@ -34,7 +34,11 @@ impl TestDatabase {
 
         let mut url = Url::parse(server).expect("a server is a URL");
         url.set_path(&name);
-        TestDatabase { server: server.to_owned(), name, url: url.into() }
+        TestDatabase {
+            server: server.to_owned(),
+            name,
+            url: url.into(),
+        }
     }
 
     /// What a program takes as `DATABASE_URL`.
@@ -55,7 +59,11 @@ impl TestDatabase {
     pub async fn cut_connections(&self) {
         let statement = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity \
                          WHERE datname = current_database() AND pid <> pg_backend_pid()";
-        self.connect().await.execute(statement, &[]).await.expect("ending the other connections");
+        self.connect()
+            .await
+            .execute(statement, &[])
+            .await
+            .expect("ending the other connections");
     }
 }
 
@@ -77,12 +85,15 @@ pub async fn empty_database(url: &str) -> Result<(), tokio_postgres::Error> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
     // Its error is that of the statement in flight.
     tokio::spawn(connection);
-    client.batch_execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public").await
+    client
+        .batch_execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
+        .await
 }
 
 pub(crate) async fn connect(url: &str) -> Client {
-    let (client, connection) =
-        tokio_postgres::connect(url, NoTls).await.expect("connecting to the test's Postgres");
+    let (client, connection) = tokio_postgres::connect(url, NoTls)
+        .await
+        .expect("connecting to the test's Postgres");
     tokio::spawn(async move {
         // Ends with the client, or when the test cuts it; the client's next call then says so.
         let _ = connection.await;
@@ -99,7 +110,9 @@ mod tests {
 
     async fn exists(name: &str) -> bool {
         let client = connect(&database_url()).await;
-        let row = client.query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&name]).await;
+        let row = client
+            .query_opt("SELECT 1 FROM pg_database WHERE datname = $1", &[&name])
+            .await;
         row.unwrap().is_some()
     }
 
@@ -121,9 +134,11 @@ mod tests {
         let (one, other) = (TestDatabase::create().await, TestDatabase::create().await);
         let (cut, kept) = (one.connect().await, other.connect().await);
         one.cut_connections().await;
-        eventually("the connection is gone", Duration::from_secs(10), async || {
-            cut.batch_execute("SELECT 1").await.is_err().then_some(())
-        })
+        eventually(
+            "the connection is gone",
+            Duration::from_secs(10),
+            async || cut.batch_execute("SELECT 1").await.is_err().then_some(()),
+        )
         .await;
         kept.batch_execute("SELECT 1").await.unwrap();
     }

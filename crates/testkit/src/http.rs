@@ -12,7 +12,11 @@ pub async fn http_status(address: SocketAddr, path: &str) -> Option<u16> {
     // "HTTP/1.1 200"
     let mut head = [0; 12];
     stream.read_exact(&mut head).await.ok()?;
-    std::str::from_utf8(&head).ok()?.strip_prefix("HTTP/1.1 ")?.parse().ok()
+    std::str::from_utf8(&head)
+        .ok()?
+        .strip_prefix("HTTP/1.1 ")?
+        .parse()
+        .ok()
 }
 
 #[cfg(test)]
@@ -35,7 +39,8 @@ mod tests {
 
     #[tokio::test]
     async fn reads_the_status_line_only() {
-        let address = serve_once("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n").await;
+        let address =
+            serve_once("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n").await;
         assert_eq!(http_status(address, "/readyz").await, Some(503));
     }
 

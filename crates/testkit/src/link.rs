@@ -50,13 +50,26 @@ impl Link {
     /// Where the URL has no host and port.
     pub async fn to(url: &str) -> Link {
         let mut link_url = Url::parse(url).expect("a link leads to a URL");
-        let host = link_url.host_str().expect("a link leads to a host").to_owned();
-        let port = link_url.port_or_known_default().expect("a link leads to a port");
+        let host = link_url
+            .host_str()
+            .expect("a link leads to a host")
+            .to_owned();
+        let port = link_url
+            .port_or_known_default()
+            .expect("a link leads to a port");
 
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("binding port 0 on loopback");
-        let address = listener.local_addr().expect("a bound socket has an address");
-        link_url.set_host(Some("127.0.0.1")).expect("the URL had a host before");
-        link_url.set_port(Some(address.port())).expect("the URL had a host before");
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("binding port 0 on loopback");
+        let address = listener
+            .local_addr()
+            .expect("a bound socket has an address");
+        link_url
+            .set_host(Some("127.0.0.1"))
+            .expect("the URL had a host before");
+        link_url
+            .set_port(Some(address.port()))
+            .expect("the URL had a host before");
 
         let (state, seen) = watch::channel(State::Open);
         let listening = tokio::spawn(async move {
@@ -64,7 +77,12 @@ impl Link {
                 tokio::spawn(carry(client, (host.clone(), port), seen.clone()));
             }
         });
-        Link { address, url: link_url.into(), state, listening }
+        Link {
+            address,
+            url: link_url.into(),
+            state,
+            listening,
+        }
     }
 
     /// The same URL, through this link.
@@ -120,7 +138,9 @@ async fn carry(client: TcpStream, server: (String, u16), mut seen: watch::Receiv
     if *seen.borrow_and_update() == State::Cut {
         return;
     }
-    let Ok(server) = TcpStream::connect(server).await else { return };
+    let Ok(server) = TcpStream::connect(server).await else {
+        return;
+    };
     let (client_read, client_write) = client.into_split();
     let (server_read, server_write) = server.into_split();
     tokio::select! {
@@ -150,7 +170,11 @@ async fn pump(
                 State::Slow { delay } => delay,
                 _ => Duration::ZERO,
             };
-            if chunks.send((Instant::now() + delay, buffer[..length].to_vec())).await.is_err() {
+            if chunks
+                .send((Instant::now() + delay, buffer[..length].to_vec()))
+                .await
+                .is_err()
+            {
                 return;
             }
         }
@@ -166,7 +190,11 @@ async fn deliver(
 ) {
     while let Some((due, bytes)) = arriving.recv().await {
         sleep_until(due).await;
-        let Ok(state) = seen.wait_for(|state| *state != State::Frozen).await.map(|state| *state) else {
+        let Ok(state) = seen
+            .wait_for(|state| *state != State::Frozen)
+            .await
+            .map(|state| *state)
+        else {
             return;
         };
         let written = match (state, direction) {
@@ -187,7 +215,9 @@ async fn trickle(
     seen: &watch::Receiver<State>,
 ) -> std::io::Result<()> {
     while !bytes.is_empty() {
-        let State::Narrow { bytes_per_second } = *seen.borrow() else { return to.write_all(bytes).await };
+        let State::Narrow { bytes_per_second } = *seen.borrow() else {
+            return to.write_all(bytes).await;
+        };
         let portion = (bytes_per_second / PORTIONS).max(1) as usize;
         let (now, later) = bytes.split_at(portion.min(bytes.len()));
         to.write_all(now).await?;
@@ -245,8 +275,10 @@ mod tests {
         let mut stream = TcpStream::connect(link.address()).await.unwrap();
         assert_eq!(ask(&mut stream).await, Some(b'x'));
         link.cut();
-        eventually("the connection ends", BOUND, async || ask(&mut stream).await.is_none().then_some(()))
-            .await;
+        eventually("the connection ends", BOUND, async || {
+            ask(&mut stream).await.is_none().then_some(())
+        })
+        .await;
         let mut refused = TcpStream::connect(link.address()).await.unwrap();
         assert_eq!(ask(&mut refused).await, None);
 
@@ -270,9 +302,15 @@ mod tests {
         for _ in 0..50 {
             tokio::task::yield_now().await;
         }
-        assert_eq!(received.load(Ordering::SeqCst), 1, "a frozen link carried a request");
+        assert_eq!(
+            received.load(Ordering::SeqCst),
+            1,
+            "a frozen link carried a request"
+        );
         link.restore();
-        let answer = tokio::time::timeout(BOUND, &mut later).await.expect("the link thawed");
+        let answer = tokio::time::timeout(BOUND, &mut later)
+            .await
+            .expect("the link thawed");
         assert_eq!(answer.unwrap().unwrap(), b'y');
     }
 
@@ -315,7 +353,11 @@ mod tests {
         }
         assert_eq!(received.load(Ordering::SeqCst), 2);
         link.cut();
-        assert_eq!(ask(&mut stream).await, None, "what is under way does not keep a connection from ending");
+        assert_eq!(
+            ask(&mut stream).await,
+            None,
+            "what is under way does not keep a connection from ending"
+        );
     }
 
     #[tokio::test]
@@ -330,10 +372,19 @@ mod tests {
             (received.load(Ordering::SeqCst) > 0).then_some(())
         })
         .await;
-        let (arrived, most) = (received.load(Ordering::SeqCst), began.elapsed().as_millis() / 50 + 1);
-        assert!(arrived as u128 <= most, "{arrived} bytes where {most} fit through");
+        let (arrived, most) = (
+            received.load(Ordering::SeqCst),
+            began.elapsed().as_millis() / 50 + 1,
+        );
+        assert!(
+            arrived as u128 <= most,
+            "{arrived} bytes where {most} fit through"
+        );
         link.restore();
         let mut answer = vec![0; 1000];
-        tokio::time::timeout(BOUND, stream.read_exact(&mut answer)).await.expect("it is wide").unwrap();
+        tokio::time::timeout(BOUND, stream.read_exact(&mut answer))
+            .await
+            .expect("it is wide")
+            .unwrap();
     }
 }

@@ -1,5 +1,6 @@
 use lapin::options::{
-    BasicPublishOptions, ConfirmSelectOptions, ExchangeDeleteOptions, QueueDeclareOptions, QueueDeleteOptions,
+    BasicPublishOptions, ConfirmSelectOptions, ExchangeDeleteOptions, QueueDeclareOptions,
+    QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, DecimalValue, FieldTable};
 use lapin::{BasicProperties, Connection, ConnectionProperties};
@@ -20,7 +21,9 @@ pub struct Namespace {
 
 impl Namespace {
     pub fn unique() -> Namespace {
-        Namespace { name: format!("test-{}", Uuid::now_v7().simple()) }
+        Namespace {
+            name: format!("test-{}", Uuid::now_v7().simple()),
+        }
     }
 
     /// What a program takes as `RISITI_NAMESPACE`.
@@ -44,17 +47,27 @@ impl Namespace {
     /// Where the broker does not take it.
     pub async fn publish_strange(&self, suffix: &str, body: &[u8], header_bytes: usize) {
         let queue = format!("{}.{suffix}", self.name);
-        publish_strange(&queue, body, header_bytes).await.expect("publishing to a queue");
+        publish_strange(&queue, body, header_bytes)
+            .await
+            .expect("publishing to a queue");
     }
 }
 
 /// How many messages wait in a queue of any broker, not counting those that a consumer holds; none where there
 /// is no such queue, or no broker.
 pub async fn messages_in(amqp_url: &str, queue: &str) -> Option<u32> {
-    let connection = Connection::connect(amqp_url, ConnectionProperties::default()).await.ok()?;
+    let connection = Connection::connect(amqp_url, ConnectionProperties::default())
+        .await
+        .ok()?;
     let channel = connection.create_channel().await.ok()?;
-    let options = QueueDeclareOptions { passive: true, ..QueueDeclareOptions::default() };
-    let found = channel.queue_declare(queue.into(), options, FieldTable::default()).await.ok()?;
+    let options = QueueDeclareOptions {
+        passive: true,
+        ..QueueDeclareOptions::default()
+    };
+    let found = channel
+        .queue_declare(queue.into(), options, FieldTable::default())
+        .await
+        .ok()?;
     let _ = connection.close(200, "done".into()).await;
     Some(found.message_count())
 }
@@ -72,7 +85,9 @@ async fn delete_queues(queues: &[String]) -> lapin::Result<()> {
     let connection = Connection::connect(&amqp_url(), ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;
     for queue in queues {
-        channel.queue_delete(queue.as_str().into(), QueueDeleteOptions::default()).await?;
+        channel
+            .queue_delete(queue.as_str().into(), QueueDeleteOptions::default())
+            .await?;
     }
     connection.close(200, "done".into()).await
 }
@@ -87,11 +102,20 @@ async fn publish_strange(queue: &str, body: &[u8], header_bytes: usize) -> lapin
         ("risiti-channel", AMQPValue::FieldTable(inner)),
         ("risiti-format", AMQPValue::ByteArray(vec![0xff, 0].into())),
         ("risiti-received-at", AMQPValue::Timestamp(0)),
-        ("risiti-paystack-live", AMQPValue::DecimalValue(DecimalValue { scale: 255, value: u32::MAX })),
+        (
+            "risiti-paystack-live",
+            AMQPValue::DecimalValue(DecimalValue {
+                scale: 255,
+                value: u32::MAX,
+            }),
+        ),
         ("risiti-kind", AMQPValue::Double(1.5)),
         ("a\0name", AMQPValue::LongString(vec![0, 0xff, 0xfe].into())),
         ("", AMQPValue::LongString("\0".into())),
-        ("text", AMQPValue::LongString("t".repeat(header_bytes).into())),
+        (
+            "text",
+            AMQPValue::LongString("t".repeat(header_bytes).into()),
+        ),
     ] {
         headers.insert(name.into(), value);
     }
@@ -101,9 +125,14 @@ async fn publish_strange(queue: &str, body: &[u8], header_bytes: usize) -> lapin
         .with_content_type("\0".into());
     let connection = Connection::connect(&amqp_url(), ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;
-    channel.confirm_select(ConfirmSelectOptions::default()).await?;
+    channel
+        .confirm_select(ConfirmSelectOptions::default())
+        .await?;
     let options = BasicPublishOptions::default();
-    channel.basic_publish("".into(), queue.into(), options, body, properties).await?.await?;
+    channel
+        .basic_publish("".into(), queue.into(), options, body, properties)
+        .await?
+        .await?;
     connection.close(200, "done".into()).await
 }
 
@@ -113,7 +142,12 @@ async fn delete(name: &str) -> lapin::Result<()> {
     let connection = Connection::connect(&amqp_url(), ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;
     for exchange in EXCHANGES {
-        channel.exchange_delete(format!("{name}{exchange}").into(), ExchangeDeleteOptions::default()).await?;
+        channel
+            .exchange_delete(
+                format!("{name}{exchange}").into(),
+                ExchangeDeleteOptions::default(),
+            )
+            .await?;
     }
     connection.close(200, "done".into()).await
 }
@@ -125,8 +159,14 @@ mod tests {
     async fn declare(queue: &str, passive: bool) -> lapin::Result<lapin::Queue> {
         let connection = Connection::connect(&amqp_url(), ConnectionProperties::default()).await?;
         let channel = connection.create_channel().await?;
-        let options = QueueDeclareOptions { passive, durable: true, ..QueueDeclareOptions::default() };
-        channel.queue_declare(queue.into(), options, FieldTable::default()).await
+        let options = QueueDeclareOptions {
+            passive,
+            durable: true,
+            ..QueueDeclareOptions::default()
+        };
+        channel
+            .queue_declare(queue.into(), options, FieldTable::default())
+            .await
     }
 
     #[tokio::test]
@@ -134,9 +174,13 @@ mod tests {
         let namespace = Namespace::unique();
         let queue = format!("{}.payments", namespace.name());
         declare(&queue, false).await.unwrap();
-        declare(&queue, true).await.expect("the queue was just declared");
+        declare(&queue, true)
+            .await
+            .expect("the queue was just declared");
         drop(namespace);
-        declare(&queue, true).await.expect_err("the queue should be gone");
+        declare(&queue, true)
+            .await
+            .expect_err("the queue should be gone");
     }
     #[tokio::test]
     async fn messages_are_counted_without_being_taken() {
@@ -146,7 +190,9 @@ mod tests {
         declare(&queue, false).await.unwrap();
         assert_eq!(messages_in(&amqp_url(), &queue).await, Some(0));
 
-        let connection = Connection::connect(&amqp_url(), ConnectionProperties::default()).await.unwrap();
+        let connection = Connection::connect(&amqp_url(), ConnectionProperties::default())
+            .await
+            .unwrap();
         let channel = connection.create_channel().await.unwrap();
         channel.confirm_select(Default::default()).await.unwrap();
         let options = BasicPublishOptions::default();

@@ -51,7 +51,8 @@ impl PrivateServers {
         let folder = tempfile::Builder::new().prefix("risiti-test-").tempdir();
         let folder = folder.expect("making a folder for servers");
         // PostgreSQL runs as a user of its own where the test is root.
-        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711)).expect("opening the folder");
+        fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711))
+            .expect("opening the folder");
         let names: Vec<_> = servers.iter().map(|server| server.name()).collect();
         let mut hold = services(folder.path(), "hold", &names)
             .stdin(Stdio::piped())
@@ -68,7 +69,9 @@ impl PrivateServers {
             redis_url: String::new(),
         };
         let printed = tokio::task::spawn_blocking(move || std::io::read_to_string(stdout)).await;
-        let printed = printed.expect("reading is not cancelled").expect("reading what services.sh prints");
+        let printed = printed
+            .expect("reading is not cancelled")
+            .expect("reading what services.sh prints");
         set.postgres_url = exported(&printed, "DATABASE_URL");
         set.amqp_url = exported(&printed, "AMQP_URL");
         set.redis_url = exported(&printed, "RISITI_REDIS_URL");
@@ -133,17 +136,29 @@ impl PrivateServers {
 
     async fn services(&self, command: &str, args: &[&str]) {
         let command = services(self.folder.path(), command, args);
-        let output = tokio::process::Command::from(command).stdin(Stdio::null()).output().await;
+        let output = tokio::process::Command::from(command)
+            .stdin(Stdio::null())
+            .output()
+            .await;
         let output = output.expect("running deploy/local/services.sh");
-        assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
+        assert!(
+            output.status.success(),
+            "{}",
+            String::from_utf8_lossy(&output.stderr)
+        );
     }
 
     fn keep_logs(&self) {
-        let target =
-            target_folder().join("test-logs").join(self.folder.path().file_name().unwrap_or_default());
+        let target = target_folder()
+            .join("test-logs")
+            .join(self.folder.path().file_name().unwrap_or_default());
         let _ = fs::create_dir_all(&target);
         for logs in ["log", "rabbitmq/log"] {
-            for log in fs::read_dir(self.folder.path().join(logs)).into_iter().flatten().flatten() {
+            for log in fs::read_dir(self.folder.path().join(logs))
+                .into_iter()
+                .flatten()
+                .flatten()
+            {
                 let _ = fs::copy(log.path(), target.join(log.file_name()));
             }
         }
@@ -167,14 +182,21 @@ fn services(folder: &Path, command: &str, args: &[&str]) -> Command {
     let mut services = Command::new(script);
     // What kills a test may kill its whole process group, and this has to tidy up after it.
     services.process_group(0);
-    services.arg(command).args(args).env("RISITI_SERVICES_DIR", folder);
+    services
+        .arg(command)
+        .args(args)
+        .env("RISITI_SERVICES_DIR", folder);
     services
 }
 
 fn exported(lines: &str, name: &str) -> String {
     let prefix = format!("export {name}='");
-    let value = lines.lines().find_map(|line| line.strip_prefix(&prefix)?.strip_suffix('\''));
-    value.unwrap_or_else(|| panic!("private servers did not start: services.sh printed no {name}")).to_owned()
+    let value = lines
+        .lines()
+        .find_map(|line| line.strip_prefix(&prefix)?.strip_suffix('\''));
+    value
+        .unwrap_or_else(|| panic!("private servers did not start: services.sh printed no {name}"))
+        .to_owned()
 }
 
 #[cfg(test)]
@@ -188,14 +210,20 @@ mod tests {
 
     async fn answers(servers: &PrivateServers) -> bool {
         let asking = tokio_postgres::connect(servers.postgres_url(), tokio_postgres::NoTls);
-        matches!(tokio::time::timeout(Duration::from_millis(300), asking).await, Ok(Ok(_)))
+        matches!(
+            tokio::time::timeout(Duration::from_millis(300), asking).await,
+            Ok(Ok(_))
+        )
     }
 
     /// Every server carries its folder in its environment.
     fn processes_of(folder: &str) -> usize {
         let processes = fs::read_dir("/proc").unwrap().flatten();
-        let environments = processes.filter_map(|process| fs::read(process.path().join("environ")).ok());
-        environments.filter(|text| String::from_utf8_lossy(text).contains(folder)).count()
+        let environments =
+            processes.filter_map(|process| fs::read(process.path().join("environ")).ok());
+        environments
+            .filter(|text| String::from_utf8_lossy(text).contains(folder))
+            .count()
     }
 
     #[tokio::test]
@@ -205,13 +233,21 @@ mod tests {
         let folder = servers.folder.path().to_str().unwrap().to_owned();
         let database = TestDatabase::create_on(servers.postgres_url()).await;
         let client = database.connect().await;
-        client.batch_execute("CREATE TABLE kept (x int)").await.unwrap();
+        client
+            .batch_execute("CREATE TABLE kept (x int)")
+            .await
+            .unwrap();
 
         servers.kill(Server::Postgres).await;
         assert!(!answers(&servers).await);
         client.batch_execute("SELECT 1").await.unwrap_err();
         servers.restart(Server::Postgres).await;
-        database.connect().await.batch_execute("SELECT x FROM kept").await.unwrap();
+        database
+            .connect()
+            .await
+            .batch_execute("SELECT x FROM kept")
+            .await
+            .unwrap();
 
         servers.freeze(Server::Postgres).await;
         assert!(!answers(&servers).await);
@@ -241,7 +277,12 @@ mod tests {
     #[tokio::test]
     async fn end_with_a_test_that_is_killed() {
         let mut owner = Program::at(&std::env::current_exe().unwrap())
-            .args(["--ignored", "--exact", "--nocapture", "private::tests::owner"])
+            .args([
+                "--ignored",
+                "--exact",
+                "--nocapture",
+                "private::tests::owner",
+            ])
             .start();
         let line = owner.line_with("servers in ", BOUND).await;
         let folder = line.split_once("servers in ").unwrap().1.to_owned();

@@ -43,8 +43,18 @@ impl Program {
 
     /// Any executable.
     pub fn at(path: &Path) -> Program {
-        let name = path.file_name().expect("a program has a name").to_string_lossy().into_owned();
-        Program { path: path.to_owned(), name, args: Vec::new(), env: BTreeMap::new(), log: None }
+        let name = path
+            .file_name()
+            .expect("a program has a name")
+            .to_string_lossy()
+            .into_owned();
+        Program {
+            path: path.to_owned(),
+            name,
+            args: Vec::new(),
+            env: BTreeMap::new(),
+            log: None,
+        }
     }
 
     pub fn arg(mut self, arg: impl Into<String>) -> Program {
@@ -80,7 +90,11 @@ impl Program {
         });
         fs::create_dir_all(log.parent().expect("a log lies in a folder"))
             .expect("making the folder for logs");
-        let out = File::options().create(true).append(true).open(&log).expect("making the log file");
+        let out = File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .expect("making the log file");
         let both = out.try_clone().expect("sharing the log file");
         let child = self
             .command()
@@ -89,7 +103,12 @@ impl Program {
             .stderr(both)
             .spawn()
             .unwrap_or_else(|error| panic!("failed to start {}: {error}", self.path.display()));
-        Process { child, name: self.name, log, exit: None }
+        Process {
+            child,
+            name: self.name,
+            log,
+            exit: None,
+        }
     }
 
     /// Runs it to its end and returns what it printed, for programs that do one thing.
@@ -107,11 +126,16 @@ impl Program {
         let mut command = Command::new(&self.path);
         for (name, _) in std::env::vars_os() {
             let text = name.to_string_lossy();
-            if text.starts_with("RISITI_") || ["DATABASE_URL", "AMQP_URL", "RUST_LOG"].contains(&&*text) {
+            if text.starts_with("RISITI_")
+                || ["DATABASE_URL", "AMQP_URL", "RUST_LOG"].contains(&&*text)
+            {
                 command.env_remove(&name);
             }
         }
-        command.env("NO_COLOR", "1").args(&self.args).envs(&self.env);
+        command
+            .env("NO_COLOR", "1")
+            .args(&self.args)
+            .envs(&self.env);
         command
     }
 }
@@ -158,7 +182,8 @@ impl Process {
         // Once the exit was collected the id may be another process'.
         if self.exit.is_none() {
             let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
-            kill_process(pid.expect("a child has a process id"), signal).expect("signalling a child");
+            kill_process(pid.expect("a child has a process id"), signal)
+                .expect("signalling a child");
         }
     }
 
@@ -189,15 +214,25 @@ impl Process {
     /// # Panics
     /// When there is none within the bound, or the program ended without it.
     pub async fn line_with(&mut self, text: &str, bound: Duration) -> String {
-        let what = format!("{:?} in the log of {} ({})", text, self.name, self.log.display());
+        let what = format!(
+            "{:?} in the log of {} ({})",
+            text,
+            self.name,
+            self.log.display()
+        );
         eventually(&what, bound, async || {
             // Asked first: what a program wrote before its end is all there afterwards.
             let ended = self.try_exit();
             // Only whole lines: the last one may still be growing.
             let log = self.log();
-            let found = log.split_inclusive('\n').find(|line| line.contains(text) && line.ends_with('\n'));
+            let found = log
+                .split_inclusive('\n')
+                .find(|line| line.contains(text) && line.ends_with('\n'));
             if let (None, Some(status)) = (&found, ended) {
-                panic!("{} ended with {status} before it wrote {text:?}:\n{log}", self.name);
+                panic!(
+                    "{} ended with {status} before it wrote {text:?}:\n{log}",
+                    self.name
+                );
             }
             found.map(|line| line.trim_end().to_owned())
         })
@@ -211,8 +246,12 @@ impl Process {
     pub async fn address_after(&mut self, text: &str) -> SocketAddr {
         let line = self.line_with(text, START_BOUND).await;
         let rest = line.split_once(text).map_or("", |(_, rest)| rest);
-        let end = rest.find(|c: char| !(c.is_ascii_hexdigit() || ".:[]".contains(c))).unwrap_or(rest.len());
-        rest[..end].parse().unwrap_or_else(|_| panic!("no address after {text:?} in {line:?}"))
+        let end = rest
+            .find(|c: char| !(c.is_ascii_hexdigit() || ".:[]".contains(c)))
+            .unwrap_or(rest.len());
+        rest[..end]
+            .parse()
+            .unwrap_or_else(|_| panic!("no address after {text:?} in {line:?}"))
     }
 }
 
@@ -232,7 +271,11 @@ impl Drop for Process {
 pub(crate) fn target_folder() -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");
     let folder = test.parent().expect("a test lies in a folder");
-    let folder = if folder.ends_with("deps") { folder.parent() } else { Some(folder) };
+    let folder = if folder.ends_with("deps") {
+        folder.parent()
+    } else {
+        Some(folder)
+    };
     folder.expect("deps lies in a folder").to_owned()
 }
 
@@ -250,8 +293,12 @@ mod tests {
 
     #[tokio::test]
     async fn reads_the_address_a_program_bound() {
-        let mut process = shell("echo 'INFO ops listener on 127.0.0.1:4242, ready'; sleep 60").start();
-        assert_eq!(process.address_after("ops listener on ").await, SocketAddr::from(([127, 0, 0, 1], 4242)));
+        let mut process =
+            shell("echo 'INFO ops listener on 127.0.0.1:4242, ready'; sleep 60").start();
+        assert_eq!(
+            process.address_after("ops listener on ").await,
+            SocketAddr::from(([127, 0, 0, 1], 4242))
+        );
         assert!(process.try_exit().is_none());
     }
 
@@ -259,7 +306,9 @@ mod tests {
     #[should_panic(expected = "ended with exit status: 3 before it wrote")]
     async fn a_program_that_dies_first_is_not_waited_for() {
         let mut process = shell("echo no such luck; exit 3").start();
-        process.line_with("listener", Duration::from_secs(600)).await;
+        process
+            .line_with("listener", Duration::from_secs(600))
+            .await;
     }
 
     #[tokio::test]
@@ -269,7 +318,10 @@ mod tests {
         polite.line_with("up", BOUND).await;
         polite.freeze();
         polite.terminate();
-        assert!(polite.try_exit().is_none(), "a frozen program handled a signal");
+        assert!(
+            polite.try_exit().is_none(),
+            "a frozen program handled a signal"
+        );
         polite.thaw();
         assert!(polite.exit(BOUND).await.success());
         assert!(polite.log().contains("asked"));
@@ -285,7 +337,14 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log/echo.log");
         for word in ["one", "two"] {
-            assert!(shell(&format!("echo {word}")).log_to(&log).start().exit(BOUND).await.success());
+            assert!(
+                shell(&format!("echo {word}"))
+                    .log_to(&log)
+                    .start()
+                    .exit(BOUND)
+                    .await
+                    .success()
+            );
         }
         assert_eq!(fs::read_to_string(&log).unwrap(), "one\ntwo\n");
     }
@@ -301,8 +360,9 @@ mod tests {
 
     #[tokio::test]
     async fn sees_only_what_the_test_sets() {
-        let output =
-            shell("echo ${DATABASE_URL:-none} $RISITI_NAMESPACE").env("RISITI_NAMESPACE", "mine").output();
+        let output = shell("echo ${DATABASE_URL:-none} $RISITI_NAMESPACE")
+            .env("RISITI_NAMESPACE", "mine")
+            .output();
         assert_eq!(output.await.stdout, b"none mine\n");
     }
 }

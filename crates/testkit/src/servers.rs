@@ -28,7 +28,9 @@ pub fn redis_url() -> String {
 fn required(name: &str) -> String {
     match env::var(name) {
         Ok(url) if !url.is_empty() => url,
-        _ => panic!("{name} is not set: run `make test`, or eval \"$(deploy/local/services.sh env)\" first"),
+        _ => panic!(
+            "{name} is not set: run `make test`, or eval \"$(deploy/local/services.sh env)\" first"
+        ),
     }
 }
 
@@ -36,7 +38,10 @@ fn required(name: &str) -> String {
 /// be told port 0 and asked for the address it got, do that instead.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("binding port 0 on loopback");
-    listener.local_addr().expect("a bound socket has an address").port()
+    listener
+        .local_addr()
+        .expect("a bound socket has an address")
+        .port()
 }
 
 /// Runs clean-up from `Drop`, which may be inside a runtime that cannot be blocked on: on a thread and a
@@ -46,7 +51,9 @@ where
     F: Future<Output = ()> + Send + 'static,
 {
     let thread = std::thread::spawn(move || {
-        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+        let runtime = tokio::runtime::Builder::new_current_thread()
+            .enable_all()
+            .build();
         if let Ok(runtime) = runtime {
             let bound = std::time::Duration::from_secs(20);
             let _ = runtime.block_on(async { tokio::time::timeout(bound, work).await });

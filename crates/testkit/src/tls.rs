@@ -25,7 +25,9 @@ pub struct Authority {
 
 impl std::fmt::Debug for Authority {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Authority").field("root", &self.root()).finish_non_exhaustive()
+        f.debug_struct("Authority")
+            .field("root", &self.root())
+            .finish_non_exhaustive()
     }
 }
 
@@ -34,11 +36,13 @@ impl Authority {
     /// Where no certificate can be made or written.
     #[allow(clippy::new_without_default, reason = "each is another one")]
     pub fn new() -> Authority {
-        let mut params = CertificateParams::new(Vec::new()).expect("no name is a legal list of names");
+        let mut params =
+            CertificateParams::new(Vec::new()).expect("no name is a legal list of names");
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
         params.key_usages = vec![KeyUsagePurpose::KeyCertSign];
         let key = KeyPair::generate().expect("making a key");
-        let issuer = CertifiedIssuer::self_signed(params, key).expect("signing one's own certificate");
+        let issuer =
+            CertifiedIssuer::self_signed(params, key).expect("signing one's own certificate");
         let folder = tempfile::tempdir().expect("making a folder for certificates");
         fs::write(folder.path().join("root.pem"), issuer.pem()).expect("writing the root");
         Authority { issuer, folder }
@@ -56,7 +60,9 @@ impl Authority {
     pub fn issue(&self, name: &str) -> (String, String) {
         let params = CertificateParams::new([name.to_owned()]).expect("a legal name");
         let key = KeyPair::generate().expect("making a key");
-        let certificate = params.signed_by(&key, &self.issuer).expect("signing a certificate");
+        let certificate = params
+            .signed_by(&key, &self.issuer)
+            .expect("signing a certificate");
         (certificate.pem(), key.serialize_pem())
     }
 
@@ -88,18 +94,36 @@ impl TlsFront {
     /// Where the URL has no host and port, or the name is none.
     pub async fn to(url: &str, authority: &Authority, name: &str) -> TlsFront {
         let server = Url::parse(url).expect("a front leads to a URL");
-        let host = server.host_str().expect("a front leads to a host").to_owned();
-        let port = server.port_or_known_default().expect("a front leads to a port");
+        let host = server
+            .host_str()
+            .expect("a front leads to a host")
+            .to_owned();
+        let port = server
+            .port_or_known_default()
+            .expect("a front leads to a port");
         let is_postgres = server.scheme().starts_with("postgres");
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("binding port 0 on loopback");
-        let address = listener.local_addr().expect("a bound socket has an address");
+        let listener = TcpListener::bind("127.0.0.1:0")
+            .await
+            .expect("binding port 0 on loopback");
+        let address = listener
+            .local_addr()
+            .expect("a bound socket has an address");
         let acceptor = acceptor(authority, name);
         let listening = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(carry(client, (host.clone(), port), acceptor.clone(), is_postgres));
+                tokio::spawn(carry(
+                    client,
+                    (host.clone(), port),
+                    acceptor.clone(),
+                    is_postgres,
+                ));
             }
         });
-        TlsFront { address, server, listening }
+        TlsFront {
+            address,
+            server,
+            listening,
+        }
     }
 
     /// The same URL under another scheme, through this front, which is called `localhost`.
@@ -109,8 +133,10 @@ impl TlsFront {
     pub fn url(&self, scheme: &str) -> String {
         let rest = &self.server.as_str()[self.server.scheme().len()..];
         let mut url = Url::parse(&format!("{scheme}{rest}")).expect("a scheme");
-        url.set_host(Some("localhost")).expect("the URL had a host before");
-        url.set_port(Some(self.address.port())).expect("the URL had a host before");
+        url.set_host(Some("localhost"))
+            .expect("the URL had a host before");
+        url.set_port(Some(self.address.port()))
+            .expect("the URL had a host before");
         url.into()
     }
 
@@ -127,18 +153,25 @@ impl Drop for TlsFront {
 
 fn acceptor(authority: &Authority, name: &str) -> TlsAcceptor {
     let (certificate, key) = authority.issue(name);
-    let chain = vec![CertificateDer::from_pem_slice(certificate.as_bytes()).expect("PEM of our own")];
+    let chain =
+        vec![CertificateDer::from_pem_slice(certificate.as_bytes()).expect("PEM of our own")];
     let key = PrivateKeyDer::from_pem_slice(key.as_bytes()).expect("PEM of our own");
-    let config = ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
-        .with_safe_default_protocol_versions()
-        .expect("versions the provider knows")
-        .with_no_client_auth()
-        .with_single_cert(chain, key)
-        .expect("a certificate with its own key");
+    let config =
+        ServerConfig::builder_with_provider(Arc::new(rustls::crypto::ring::default_provider()))
+            .with_safe_default_protocol_versions()
+            .expect("versions the provider knows")
+            .with_no_client_auth()
+            .with_single_cert(chain, key)
+            .expect("a certificate with its own key");
     TlsAcceptor::from(Arc::new(config))
 }
 
-async fn carry(mut client: TcpStream, server: (String, u16), acceptor: TlsAcceptor, is_postgres: bool) {
+async fn carry(
+    mut client: TcpStream,
+    server: (String, u16),
+    acceptor: TlsAcceptor,
+    is_postgres: bool,
+) {
     if is_postgres {
         let mut asked = [0; 8];
         // One that does not ask would speak plainly: this server does not.
@@ -150,8 +183,12 @@ async fn carry(mut client: TcpStream, server: (String, u16), acceptor: TlsAccept
         }
     }
     // A client that does not believe the certificate ends it here.
-    let Ok(mut client) = acceptor.accept(client).await else { return };
-    let Ok(mut server) = TcpStream::connect(server).await else { return };
+    let Ok(mut client) = acceptor.accept(client).await else {
+        return;
+    };
+    let Ok(mut server) = TcpStream::connect(server).await else {
+        return;
+    };
     let _ = tokio::io::copy_bidirectional(&mut client, &mut server).await;
 }
 
@@ -168,10 +205,16 @@ mod tests {
         name: &'static str,
     ) -> std::io::Result<String> {
         let mut roots = RootCertStore::empty();
-        roots.add(CertificateDer::from_pem_file(authority.root()).unwrap()).unwrap();
+        roots
+            .add(CertificateDer::from_pem_file(authority.root()).unwrap())
+            .unwrap();
         let provider = Arc::new(rustls::crypto::ring::default_provider());
-        let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
-        let config = config.unwrap().with_root_certificates(roots).with_no_client_auth();
+        let config =
+            ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions();
+        let config = config
+            .unwrap()
+            .with_root_certificates(roots)
+            .with_no_client_auth();
         let stream = TcpStream::connect(front.address()).await?;
         let connector = TlsConnector::from(Arc::new(config));
         let mut stream = connector.connect(name.try_into().unwrap(), stream).await?;
@@ -191,9 +234,23 @@ mod tests {
         });
         let authority = Authority::new();
         let front = TlsFront::to(&url, &authority, "localhost").await;
-        assert_eq!(front.url("rediss"), format!("rediss://localhost:{}", front.address().port()));
-        assert_eq!(greeting(&front, &authority, "localhost").await.unwrap(), "hello");
-        assert!(greeting(&front, &authority, "elsewhere.test").await.is_err());
-        assert!(greeting(&front, &Authority::new(), "localhost").await.is_err());
+        assert_eq!(
+            front.url("rediss"),
+            format!("rediss://localhost:{}", front.address().port())
+        );
+        assert_eq!(
+            greeting(&front, &authority, "localhost").await.unwrap(),
+            "hello"
+        );
+        assert!(
+            greeting(&front, &authority, "elsewhere.test")
+                .await
+                .is_err()
+        );
+        assert!(
+            greeting(&front, &Authority::new(), "localhost")
+                .await
+                .is_err()
+        );
     }
 }

@@ -53,7 +53,10 @@ mod tests {
     #[tokio::test]
     #[should_panic(expected = "the impossible did not happen within 50ms")]
     async fn gives_up_at_the_bound() {
-        eventually("the impossible", Duration::from_millis(50), async || None::<()>).await;
+        eventually("the impossible", Duration::from_millis(50), async || {
+            None::<()>
+        })
+        .await;
     }
 
     #[tokio::test]

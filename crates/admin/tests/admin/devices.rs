@@ -9,9 +9,16 @@ fn id(done: &crate::kit::Done) -> String {
 #[tokio::test]
 async fn a_device_shows_every_key_that_scripts_rely_on() {
     let kit = Kit::with_merchant().await;
-    let added = kit.add_device(URL, "00", &["--next-invoice-no", "41", "--tax-rate", "E=0"]).await;
+    let added = kit
+        .add_device(URL, "00", &["--next-invoice-no", "41", "--tax-rate", "E=0"])
+        .await;
     let shown = kit.run(&["device", "show", &id(&added)]).await.ok();
-    let mut keys: Vec<&str> = shown.as_object().unwrap().keys().map(String::as_str).collect();
+    let mut keys: Vec<&str> = shown
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
     let mut expected = [
         "device_id",
         "merchant",
@@ -40,15 +47,22 @@ async fn a_device_shows_every_key_that_scripts_rely_on() {
     assert_eq!(shown["merchant"], "acme");
     assert!(shown["oldest_pending_seconds"].is_null());
     assert_eq!(kit.run(&["device", "list"]).await.lines(), [shown]);
-    assert_eq!(kit.value("SELECT host FROM lanes").await.unwrap(), "http://127.0.0.1:9");
+    assert_eq!(
+        kit.value("SELECT host FROM lanes").await.unwrap(),
+        "http://127.0.0.1:9"
+    );
 }
 
 #[tokio::test]
 async fn a_branch_has_one_device_over_all_merchants() {
     let kit = Kit::with_merchant().await;
     kit.add_device(URL, "00", &[]).await.ok();
-    kit.add_device(URL, "00", &[]).await.refused(1, &format!("sandbox {PIN} 00"));
-    kit.run(&["merchant", "create", "--slug", "other", "--name", "Other"]).await.ok();
+    kit.add_device(URL, "00", &[])
+        .await
+        .refused(1, &format!("sandbox {PIN} 00"));
+    kit.run(&["merchant", "create", "--slug", "other", "--name", "Other"])
+        .await
+        .ok();
     let mut args = device_add(URL, "00");
     args[3] = "other";
     kit.run(&args).await.refused(1, PIN);
@@ -59,16 +73,36 @@ async fn a_branch_has_one_device_over_all_merchants() {
 #[tokio::test]
 async fn a_short_code_is_bound_to_a_device_of_its_merchant_only() {
     let kit = Kit::with_merchant().await;
-    kit.add_device(URL, "00", &["--shortcode", "600000"]).await.refused(1, "provider add --merchant acme");
-    assert_eq!(kit.value("SELECT count(*) FROM devices").await.unwrap(), "0");
-    kit.run(&["merchant", "create", "--slug", "other", "--name", "Other"]).await.ok();
-    kit.run(&["provider", "add", "--merchant", "other", "--provider", "daraja", "--shortcode", "600000"])
+    kit.add_device(URL, "00", &["--shortcode", "600000"])
+        .await
+        .refused(1, "provider add --merchant acme");
+    assert_eq!(
+        kit.value("SELECT count(*) FROM devices").await.unwrap(),
+        "0"
+    );
+    kit.run(&["merchant", "create", "--slug", "other", "--name", "Other"])
         .await
         .ok();
-    kit.add_device(URL, "00", &["--shortcode", "600000"]).await.refused(1, "belongs to another merchant");
+    kit.run(&[
+        "provider",
+        "add",
+        "--merchant",
+        "other",
+        "--provider",
+        "daraja",
+        "--shortcode",
+        "600000",
+    ])
+    .await
+    .ok();
+    kit.add_device(URL, "00", &["--shortcode", "600000"])
+        .await
+        .refused(1, "belongs to another merchant");
 
     let device = id(&kit.add_device(URL, "00", &["--shortcode", "174379"]).await);
-    let bound = kit.value("SELECT device_id FROM short_codes WHERE short_code = '174379'").await;
+    let bound = kit
+        .value("SELECT device_id FROM short_codes WHERE short_code = '174379'")
+        .await;
     assert_eq!(bound, Some(device));
 }
 
@@ -81,18 +115,36 @@ async fn the_first_device_is_the_default_until_another_is_named() {
     assert_eq!(kit.value(default).await.unwrap(), "00");
     kit.add_device(URL, "02", &["--default"]).await.ok();
     assert_eq!(kit.value(default).await.unwrap(), "02");
-    assert_eq!(kit.value("SELECT count(*) FROM devices WHERE is_default").await.unwrap(), "1");
+    assert_eq!(
+        kit.value("SELECT count(*) FROM devices WHERE is_default")
+            .await
+            .unwrap(),
+        "1"
+    );
 }
 
 #[tokio::test]
 async fn a_device_may_go_to_another_merchant_before_its_first_invoice() {
     let kit = Kit::with_merchant().await;
     let device = id(&kit.add_device(URL, "00", &["--shortcode", "174379"]).await);
-    kit.run(&["merchant", "create", "--slug", "other", "--name", "Other"]).await.ok();
-    kit.run(&["device", "update", &device, "--merchant", "other", "--reason", "sold"]).await.ok();
+    kit.run(&["merchant", "create", "--slug", "other", "--name", "Other"])
+        .await
+        .ok();
+    kit.run(&[
+        "device",
+        "update",
+        &device,
+        "--merchant",
+        "other",
+        "--reason",
+        "sold",
+    ])
+    .await
+    .ok();
     let shown = kit.run(&["device", "show", &device]).await.ok();
     assert_eq!(shown["merchant"], "other");
-    let rest = "SELECT (SELECT is_default FROM devices) || ' ' || (device_id IS NULL) FROM short_codes";
+    let rest =
+        "SELECT (SELECT is_default FROM devices) || ' ' || (device_id IS NULL) FROM short_codes";
     assert_eq!(kit.value(rest).await.unwrap(), "true true");
 }
 
@@ -111,7 +163,9 @@ async fn the_gateway_needs_all_of_its_settings() {
     ]);
     args.extend(["--consumer-secret-file", &secret, "--app-id", "app"]);
     kit.run(&args).await.ok();
-    let stored = kit.value("SELECT encode(consumer_secret_ciphertext, 'escape') FROM devices").await;
+    let stored = kit
+        .value("SELECT encode(consumer_secret_ciphertext, 'escape') FROM devices")
+        .await;
     assert!(!stored.unwrap().contains("the-secret"));
 }
 
@@ -125,39 +179,72 @@ async fn a_change_is_kept_with_its_reason_and_ends_a_halt_that_asked_for_it() {
     };
     let run = async |more: &[&str]| {
         let args = update(more);
-        kit.run(&args.iter().map(String::as_str).collect::<Vec<_>>()).await
+        kit.run(&args.iter().map(String::as_str).collect::<Vec<_>>())
+            .await
     };
     run(&[]).await.refused(2, "nothing to change");
-    kit.run(&["device", "update", &device, "--serial", "SN2"]).await.refused(2, "--reason");
+    kit.run(&["device", "update", &device, "--serial", "SN2"])
+        .await
+        .refused(2, "--reason");
 
     kit.sql("UPDATE lanes SET halted_at = now(), halt_reason = 'foreign sale: risiti-replay lanes resolve'")
         .await;
     assert_eq!(run(&["--serial", "SN2"]).await.ok()["resumed"], false);
-    kit.sql("UPDATE lanes SET halt_reason = 'credentials refused: risiti-admin device update'").await;
-    assert_eq!(run(&["--base-url", "https://kra.example:8443/x"]).await.ok()["resumed"], true);
+    kit.sql("UPDATE lanes SET halt_reason = 'credentials refused: risiti-admin device update'")
+        .await;
+    assert_eq!(
+        run(&["--base-url", "https://kra.example:8443/x"])
+            .await
+            .ok()["resumed"],
+        true
+    );
 
     let shown = kit.run(&["device", "show", &device]).await.ok();
-    assert_eq!((&shown["serial"], &shown["lane_state"]), (&"SN2".into(), &"idle".into()));
-    assert_eq!(kit.value("SELECT host FROM lanes").await.unwrap(), "https://kra.example:8443");
-    let kept = "SELECT string_agg(operator || ':' || command || ':' || reason, ' ') FROM operator_actions";
-    assert_eq!(kit.value(kept).await.unwrap(), "wanjiru:device update:typo wanjiru:device update:typo");
+    assert_eq!(
+        (&shown["serial"], &shown["lane_state"]),
+        (&"SN2".into(), &"idle".into())
+    );
+    assert_eq!(
+        kit.value("SELECT host FROM lanes").await.unwrap(),
+        "https://kra.example:8443"
+    );
+    let kept =
+        "SELECT string_agg(operator || ':' || command || ':' || reason, ' ') FROM operator_actions";
+    assert_eq!(
+        kit.value(kept).await.unwrap(),
+        "wanjiru:device update:typo wanjiru:device update:typo"
+    );
 
-    let moved =
-        "SELECT actor || ':' || to_state || ':' || reason FROM report_transitions ORDER BY at DESC LIMIT 1";
+    let moved = "SELECT actor || ':' || to_state || ':' || reason FROM report_transitions ORDER BY at DESC LIMIT 1";
     assert_eq!(kit.value(moved).await.unwrap(), "wanjiru:idle:typo");
 
     run(&["--pin", "P051234567Y"]).await.refused(2, "--pin");
     let nobody = "018f0000-0000-7000-8000-000000000000";
-    kit.run(&["device", "update", nobody, "--serial", "x", "--reason", "r"]).await.refused(1, "no device");
-    kit.run(&["device", "show", nobody]).await.refused(1, "no device");
+    kit.run(&["device", "update", nobody, "--serial", "x", "--reason", "r"])
+        .await
+        .refused(1, "no device");
+    kit.run(&["device", "show", nobody])
+        .await
+        .refused(1, "no device");
 }
 
 #[tokio::test]
 async fn the_next_number_is_a_persons_to_say_only_before_the_first_sale() {
     let kit = Kit::with_merchant().await;
-    let device = id(&kit.add_device(URL, "00", &["--next-invoice-no", "500"]).await);
+    let device = id(&kit
+        .add_device(URL, "00", &["--next-invoice-no", "500"])
+        .await);
     let set = async |number: &str| {
-        kit.run(&["device", "update", &device, "--reason", "typo", "--next-invoice-no", number]).await
+        kit.run(&[
+            "device",
+            "update",
+            &device,
+            "--reason",
+            "typo",
+            "--next-invoice-no",
+            number,
+        ])
+        .await
     };
     set("501").await.ok();
     set("50").await.ok();
@@ -172,7 +259,15 @@ async fn the_next_number_is_a_persons_to_say_only_before_the_first_sale() {
     .await;
     set("60").await.refused(1, "lanes resolve");
     set("50").await.ok();
-    kit.run(&["device", "update", &device, "--reason", "x", "--environment", "production"])
-        .await
-        .refused(1, "once the device has invoices");
+    kit.run(&[
+        "device",
+        "update",
+        &device,
+        "--reason",
+        "x",
+        "--environment",
+        "production",
+    ])
+    .await
+    .refused(1, "once the device has invoices");
 }

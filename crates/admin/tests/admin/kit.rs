@@ -39,10 +39,21 @@ impl Kit {
     /// With a merchant `acme` and its short code 174379 as well.
     pub(crate) async fn with_merchant() -> Kit {
         let kit = Kit::new().await;
-        kit.run(&["merchant", "create", "--slug", "acme", "--name", "Acme Ltd"]).await.ok();
-        kit.run(&["provider", "add", "--merchant", "acme", "--provider", "daraja", "--shortcode", "174379"])
+        kit.run(&["merchant", "create", "--slug", "acme", "--name", "Acme Ltd"])
             .await
             .ok();
+        kit.run(&[
+            "provider",
+            "add",
+            "--merchant",
+            "acme",
+            "--provider",
+            "daraja",
+            "--shortcode",
+            "174379",
+        ])
+        .await
+        .ok();
         kit
     }
 
@@ -65,7 +76,10 @@ impl Kit {
             .args(args.iter().copied())
             .arg("--json")
             .env("DATABASE_URL", self.database.url())
-            .env("RISITI_STATE_DIR", self.state_folder().to_str().expect("a readable path"))
+            .env(
+                "RISITI_STATE_DIR",
+                self.state_folder().to_str().expect("a readable path"),
+            )
             .env("RISITI_OPERATOR", "wanjiru")
     }
 
@@ -82,12 +96,19 @@ impl Kit {
 
     /// `device add` for a legacy sandbox device of acme, with more flags after it.
     pub(crate) async fn add_device(&self, base_url: &str, branch: &str, more: &[&str]) -> Done {
-        self.run(&[&device_add(base_url, branch), more].concat()).await
+        self.run(&[&device_add(base_url, branch), more].concat())
+            .await
     }
 
     /// The one value that a query gives, as text.
     pub(crate) async fn value(&self, query: &str) -> Option<String> {
-        let rows = self.database.connect().await.simple_query(query).await.expect("a test's query");
+        let rows = self
+            .database
+            .connect()
+            .await
+            .simple_query(query)
+            .await
+            .expect("a test's query");
         rows.iter().find_map(|message| match message {
             tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
             _ => None,
@@ -95,7 +116,12 @@ impl Kit {
     }
 
     pub(crate) async fn sql(&self, statements: &str) {
-        self.database.connect().await.batch_execute(statements).await.expect("a test's statements");
+        self.database
+            .connect()
+            .await
+            .batch_execute(statements)
+            .await
+            .expect("a test's statements");
     }
 }
 
@@ -151,7 +177,10 @@ impl Done {
     /// The objects of a list, one a line.
     pub(crate) fn lines(&self) -> Vec<Value> {
         assert_eq!(self.code, 0, "{self:?}");
-        self.stdout.lines().map(|line| serde_json::from_str(line).expect("one object a line")).collect()
+        self.stdout
+            .lines()
+            .map(|line| serde_json::from_str(line).expect("one object a line"))
+            .collect()
     }
 
     /// Checks that it was refused with this exit code, one line, and these words.
@@ -171,10 +200,18 @@ pub(crate) struct Kra {
 
 impl Kra {
     pub(crate) async fn start(dialect: &str) -> Kra {
-        let program = Program::built("etims-sim").args(["--listen", "127.0.0.1:0", "--dialect", dialect]);
+        let program =
+            Program::built("etims-sim").args(["--listen", "127.0.0.1:0", "--dialect", dialect]);
         let mut process = program.start();
-        let address = process.address_after("listening on http://").await.to_string();
-        Kra { _process: process, url: format!("http://{address}"), address }
+        let address = process
+            .address_after("listening on http://")
+            .await
+            .to_string();
+        Kra {
+            _process: process,
+            url: format!("http://{address}"),
+            address,
+        }
     }
 
     pub(crate) async fn post(&self, path: &str, body: &str) -> Value {
@@ -187,7 +224,9 @@ impl Kra {
 
     /// Registers branch 00 (or another) of [`PIN`] as a device that is installed, or awaits it.
     pub(crate) async fn register(&self, branch: &str, cmc_key: Option<&str>) -> Value {
-        let key = cmc_key.map(|key| format!(r#","cmcKey":"{key}""#)).unwrap_or_default();
+        let key = cmc_key
+            .map(|key| format!(r#","cmcKey":"{key}""#))
+            .unwrap_or_default();
         let body = format!(r#"{{"tin":"{PIN}","bhfId":"{branch}","dvcSrlNo":"RISITI/1"{key}}}"#);
         self.post("/_sim/devices", &body).await
     }
@@ -208,14 +247,21 @@ async fn request(address: &str, method: &str, path: &str, body: &str) -> Value {
         std::io::Result::Ok(answer)
     };
     let answer = tokio::time::timeout(Duration::from_secs(30), exchange).await;
-    let answer = answer.expect("an answer of the simulator").expect("talking to the simulator");
+    let answer = answer
+        .expect("an answer of the simulator")
+        .expect("talking to the simulator");
     let (_, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
     let json = body.find(['{', '[']).map_or("null", |start| &body[start..]);
     let mut values = serde_json::Deserializer::from_str(json).into_iter::<Value>();
-    values.next().unwrap_or(Ok(Value::Null)).unwrap_or_else(|error| panic!("{error}: {answer}"))
+    values
+        .next()
+        .unwrap_or(Ok(Value::Null))
+        .unwrap_or_else(|error| panic!("{error}: {answer}"))
 }
 
 pub(crate) fn folder_is_empty(folder: &Path, suffix: &str) -> bool {
     let names = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    !names.into_iter().any(|entry| entry.file_name().to_string_lossy().ends_with(suffix))
+    !names
+        .into_iter()
+        .any(|entry| entry.file_name().to_string_lossy().ends_with(suffix))
 }

@@ -1,18 +1,34 @@
 use crate::kit::{Done, KEY, Kit, finish};
 
 fn secret(done: &Done) -> String {
-    done.ok()["webhook_secret"].as_str().expect("a secret").to_owned()
+    done.ok()["webhook_secret"]
+        .as_str()
+        .expect("a secret")
+        .to_owned()
 }
 
 #[tokio::test]
 async fn a_merchant_gets_a_secret_that_is_stored_as_a_hash() {
     let kit = Kit::new().await;
-    let done = kit.run(&["merchant", "create", "--slug", "acme", "--name", "Acme Ltd"]).await;
+    let done = kit
+        .run(&["merchant", "create", "--slug", "acme", "--name", "Acme Ltd"])
+        .await;
     assert_eq!(done.ok()["slug"], "acme");
     let secret = secret(&done);
-    assert!(secret.len() >= 32 && secret.bytes().all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b)));
-    let stored = kit.value("SELECT encode(secret_sha256, 'hex') FROM webhook_secrets").await.unwrap();
-    let hash = kit.value(&format!("SELECT encode(sha256('{secret}'), 'hex')")).await.unwrap();
+    assert!(
+        secret.len() >= 32
+            && secret
+                .bytes()
+                .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
+    );
+    let stored = kit
+        .value("SELECT encode(secret_sha256, 'hex') FROM webhook_secrets")
+        .await
+        .unwrap();
+    let hash = kit
+        .value(&format!("SELECT encode(sha256('{secret}'), 'hex')"))
+        .await
+        .unwrap();
     assert_eq!(stored, hash);
 
     let list = kit.run(&["merchant", "list"]).await.lines();
@@ -27,29 +43,59 @@ async fn a_slug_is_taken_once_and_has_a_shape() {
     kit.run(&["merchant", "create", "--slug", "acme", "--name", "Other"])
         .await
         .refused(1, "there is a merchant acme");
-    kit.run(&["merchant", "create", "--slug", "Acme", "--name", "Other"]).await.refused(2, "--slug");
+    kit.run(&["merchant", "create", "--slug", "Acme", "--name", "Other"])
+        .await
+        .refused(2, "--slug");
 }
 
 #[tokio::test]
 async fn a_rotated_secret_overlaps_with_the_one_before() {
     let kit = Kit::with_merchant().await;
-    let first = kit.run(&["merchant", "rotate-secret", "--slug", "acme", "--overlap", "24h"]).await;
-    let second = kit.run(&["merchant", "rotate-secret", "--slug", "acme", "--overlap", "0s"]).await;
+    let first = kit
+        .run(&[
+            "merchant",
+            "rotate-secret",
+            "--slug",
+            "acme",
+            "--overlap",
+            "24h",
+        ])
+        .await;
+    let second = kit
+        .run(&[
+            "merchant",
+            "rotate-secret",
+            "--slug",
+            "acme",
+            "--overlap",
+            "0s",
+        ])
+        .await;
     assert_ne!(secret(&first), secret(&second));
-    let valid = "SELECT count(*) FROM webhook_secrets WHERE expires_at IS NULL OR expires_at > now()";
+    let valid =
+        "SELECT count(*) FROM webhook_secrets WHERE expires_at IS NULL OR expires_at > now()";
     assert_eq!(kit.value(valid).await.unwrap(), "1");
-    kit.run(&["merchant", "rotate-secret", "--slug", "nobody"]).await.refused(1, "no merchant nobody");
+    kit.run(&["merchant", "rotate-secret", "--slug", "nobody"])
+        .await
+        .refused(1, "no merchant nobody");
 }
 
 #[tokio::test]
 async fn settings_that_are_missing_or_wrong_are_named() {
     let kit = Kit::new().await;
     let program = || kit.program(&["merchant", "list"]);
-    finish(program().env("DATABASE_URL", "postgres://u@h/d?sslmode=require&sslrootcert=/nowhere.pem"))
+    finish(program().env(
+        "DATABASE_URL",
+        "postgres://u@h/d?sslmode=require&sslrootcert=/nowhere.pem",
+    ))
+    .await
+    .refused(2, "sslrootcert");
+    finish(program().env("DATABASE_URL", "nonsense://"))
         .await
-        .refused(2, "sslrootcert");
-    finish(program().env("DATABASE_URL", "nonsense://")).await.refused(2, "DATABASE_URL");
-    finish(program().env("RISITI_CREDENTIALS_KEY", "c2hvcnQ=")).await.refused(2, "RISITI_CREDENTIALS_KEY");
+        .refused(2, "DATABASE_URL");
+    finish(program().env("RISITI_CREDENTIALS_KEY", "c2hvcnQ="))
+        .await
+        .refused(2, "RISITI_CREDENTIALS_KEY");
     finish(program().env("DATABASE_URL", "postgres://risiti:hunter2@127.0.0.1:1/d"))
         .await
         .refused(1, "cannot be reached");
@@ -59,7 +105,11 @@ async fn settings_that_are_missing_or_wrong_are_named() {
 
 #[tokio::test]
 async fn a_database_without_the_schema_says_what_to_run() {
-    let kit =
-        Kit { database: risiti_testkit::TestDatabase::create().await, folder: tempfile::tempdir().unwrap() };
-    kit.run(&["merchant", "list"]).await.refused(1, "risiti-admin migrate");
+    let kit = Kit {
+        database: risiti_testkit::TestDatabase::create().await,
+        folder: tempfile::tempdir().unwrap(),
+    };
+    kit.run(&["merchant", "list"])
+        .await
+        .refused(1, "risiti-admin migrate");
 }

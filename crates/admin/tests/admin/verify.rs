@@ -7,7 +7,9 @@ const CMC_KEY: &str = "0123456789abcdef0123456789abcdef";
 async fn device(kit: &Kit, kra: &Kra) -> String {
     kra.register("00", Some(CMC_KEY)).await;
     let file = kit.file("cmc", CMC_KEY);
-    let done = kit.add_device(&kra.url, "00", &["--cmc-key-file", &file]).await;
+    let done = kit
+        .add_device(&kra.url, "00", &["--cmc-key-file", &file])
+        .await;
     done.ok()["device_id"].as_str().expect("an id").to_owned()
 }
 
@@ -15,11 +17,17 @@ fn results(done: &Done) -> Vec<(String, String)> {
     let text = |step: &Value, key: &str| step[key].as_str().expect("text").to_owned();
     let object = done.object();
     let steps = object["steps"].as_array().expect("steps").clone();
-    steps.iter().map(|step| (text(step, "step"), text(step, "result"))).collect()
+    steps
+        .iter()
+        .map(|step| (text(step, "step"), text(step, "result")))
+        .collect()
 }
 
 fn verdicts(done: &Done) -> Vec<String> {
-    results(done).into_iter().map(|(_, result)| result).collect()
+    results(done)
+        .into_iter()
+        .map(|(_, result)| result)
+        .collect()
 }
 
 #[tokio::test]
@@ -27,17 +35,35 @@ async fn a_legacy_device_passes_and_its_numbers_are_written_down() {
     let (kit, kra) = (Kit::with_merchant().await, Kra::start("legacy").await);
     let device = device(&kit, &kra).await;
     let out = kit.folder.path().join("captures");
-    let done = kit.run(&["device", "verify", &device, "--out", out.to_str().unwrap()]).await;
+    let done = kit
+        .run(&["device", "verify", &device, "--out", out.to_str().unwrap()])
+        .await;
     assert_eq!(done.ok()["passed"], true, "{done:?}");
-    assert_eq!(verdicts(&done), ["skip", "pass", "pass", "pass", "pass", "pass"]);
+    assert_eq!(
+        verdicts(&done),
+        ["skip", "pass", "pass", "pass", "pass", "pass"]
+    );
 
-    assert_eq!(kit.run(&["device", "show", &device]).await.ok()["next_invoice_no"], 3);
-    let foreign = "SELECT string_agg(invoice_no || ' ' || operator || ' ' || reason, ',' ORDER BY invoice_no)
+    assert_eq!(
+        kit.run(&["device", "show", &device]).await.ok()["next_invoice_no"],
+        3
+    );
+    let foreign =
+        "SELECT string_agg(invoice_no || ' ' || operator || ' ' || reason, ',' ORDER BY invoice_no)
         FROM foreign_invoice_numbers";
-    assert_eq!(kit.value(foreign).await.unwrap(), "1 wanjiru device verify,2 wanjiru device verify");
-    assert_eq!(kit.value("SELECT count(*) FROM lane_leases").await.unwrap(), "0");
+    assert_eq!(
+        kit.value(foreign).await.unwrap(),
+        "1 wanjiru device verify,2 wanjiru device verify"
+    );
+    assert_eq!(
+        kit.value("SELECT count(*) FROM lane_leases").await.unwrap(),
+        "0"
+    );
 
-    let files: Vec<_> = std::fs::read_dir(&out).unwrap().map(|entry| entry.unwrap().path()).collect();
+    let files: Vec<_> = std::fs::read_dir(&out)
+        .unwrap()
+        .map(|entry| entry.unwrap().path())
+        .collect();
     assert_eq!(files.len(), 6);
     for file in files {
         assert!(!std::fs::read_to_string(file).unwrap().contains(CMC_KEY));
@@ -46,33 +72,64 @@ async fn a_legacy_device_passes_and_its_numbers_are_written_down() {
         serde_json::from_str(&std::fs::read_to_string(out.join("3-sale.json")).unwrap()).unwrap();
     assert_eq!(sale["exchanges"][0]["request"]["invcNo"], 1, "{sale}");
     assert_eq!(
-        sale["exchanges"][0]["answer"]["data"]["curRcptNo"].to_string().trim_matches('"'),
+        sale["exchanges"][0]["answer"]["data"]["curRcptNo"]
+            .to_string()
+            .trim_matches('"'),
         "1",
         "{sale}"
     );
     let sales = kra.get("/_sim/sales").await.to_string();
-    assert!(sales.contains("VERIFY-1") && sales.contains("VERIFY-2"), "{sales}");
+    assert!(
+        sales.contains("VERIFY-1") && sales.contains("VERIFY-2"),
+        "{sales}"
+    );
 
     // And again, with the numbers after these.
     let again = kit.run(&["device", "verify", &device]).await;
     assert_eq!(again.ok()["passed"], true, "{again:?}");
-    assert_eq!(kit.run(&["device", "show", &device]).await.ok()["next_invoice_no"], 5);
+    assert_eq!(
+        kit.run(&["device", "show", &device]).await.ok()["next_invoice_no"],
+        5
+    );
 }
 
 #[tokio::test]
 async fn a_gateway_device_passes_with_its_token() {
     let (kit, kra) = (Kit::with_merchant().await, Kra::start("gateway").await);
     let keys = kra.register("00", Some(CMC_KEY)).await;
-    let text = |key: &str| keys[key].as_str().unwrap_or_else(|| panic!("{keys}")).to_owned();
+    let text = |key: &str| {
+        keys[key]
+            .as_str()
+            .unwrap_or_else(|| panic!("{keys}"))
+            .to_owned()
+    };
     let (consumer_key, app_id) = (text("consumer_key"), text("app_id"));
     let consumer_secret = kit.file("consumer", &text("consumer_secret"));
     let cmc_key = kit.file("cmc", CMC_KEY);
-    let token_url = format!("{}/v1/token/generate?grant_type=client_credentials", kra.url);
+    let token_url = format!(
+        "{}/v1/token/generate?grant_type=client_credentials",
+        kra.url
+    );
     let mut args = device_add(&kra.url, "00");
     args[7] = "gateway";
-    args.extend(["--cmc-key-file", &cmc_key, "--token-url", &token_url, "--consumer-key", &consumer_key]);
-    args.extend(["--consumer-secret-file", &consumer_secret, "--app-id", &app_id]);
-    let device = kit.run(&args).await.ok()["device_id"].as_str().unwrap().to_owned();
+    args.extend([
+        "--cmc-key-file",
+        &cmc_key,
+        "--token-url",
+        &token_url,
+        "--consumer-key",
+        &consumer_key,
+    ]);
+    args.extend([
+        "--consumer-secret-file",
+        &consumer_secret,
+        "--app-id",
+        &app_id,
+    ]);
+    let device = kit.run(&args).await.ok()["device_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let done = kit.run(&["device", "verify", &device]).await;
     assert_eq!(done.code, 0, "{done:?}");
     assert_eq!(verdicts(&done), ["pass"; 6]);
@@ -84,32 +141,64 @@ async fn a_vscu_device_passes_without_a_look_up() {
     kra.register("00", Some(CMC_KEY)).await;
     let mut args = device_add(&kra.url, "00");
     args[7] = "vscu";
-    let device = kit.run(&args).await.ok()["device_id"].as_str().unwrap().to_owned();
+    let device = kit.run(&args).await.ok()["device_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
     let done = kit.run(&["device", "verify", &device]).await;
     assert_eq!(done.code, 0, "{done:?}");
-    assert_eq!(verdicts(&done), ["skip", "pass", "pass", "skip", "pass", "pass"]);
+    assert_eq!(
+        verdicts(&done),
+        ["skip", "pass", "pass", "skip", "pass", "pass"]
+    );
 }
 
 #[tokio::test]
 async fn a_lost_answer_is_looked_up_and_its_number_kept() {
     let (kit, kra) = (Kit::with_merchant().await, Kra::start("legacy").await);
     let device = device(&kit, &kra).await;
-    kra.post("/_sim/faults", r#"{"match":{"call":"sale","count":1},"fault":"accept_then_drop"}"#).await;
+    kra.post(
+        "/_sim/faults",
+        r#"{"match":{"call":"sale","count":1},"fault":"accept_then_drop"}"#,
+    )
+    .await;
     let done = kit.run(&["device", "verify", &device]).await;
     assert_eq!(done.ok()["passed"], true, "{done:?}");
-    assert_eq!(kit.run(&["device", "show", &device]).await.ok()["next_invoice_no"], 3);
+    assert_eq!(
+        kit.run(&["device", "show", &device]).await.ok()["next_invoice_no"],
+        3
+    );
 }
 
 #[tokio::test]
 async fn a_refused_sale_fails_and_uses_up_no_number() {
     let (kit, kra) = (Kit::with_merchant().await, Kra::start("legacy").await);
     let device = device(&kit, &kra).await;
-    kit.run(&["device", "update", &device, "--next-invoice-no", "7", "--reason", "drifted"]).await.ok();
+    kit.run(&[
+        "device",
+        "update",
+        &device,
+        "--next-invoice-no",
+        "7",
+        "--reason",
+        "drifted",
+    ])
+    .await
+    .ok();
     let done = kit.run(&["device", "verify", &device]).await;
     assert_eq!(done.code, 1, "{done:?}");
-    assert_eq!(results(&done).last().unwrap(), &("sale".to_owned(), "fail".to_owned()));
-    assert_eq!(kit.run(&["device", "show", &device]).await.ok()["next_invoice_no"], 7);
-    assert_eq!(kit.value("SELECT count(*) FROM lane_leases").await.unwrap(), "0");
+    assert_eq!(
+        results(&done).last().unwrap(),
+        &("sale".to_owned(), "fail".to_owned())
+    );
+    assert_eq!(
+        kit.run(&["device", "show", &device]).await.ok()["next_invoice_no"],
+        7
+    );
+    assert_eq!(
+        kit.value("SELECT count(*) FROM lane_leases").await.unwrap(),
+        "0"
+    );
 }
 
 #[tokio::test]
@@ -118,14 +207,24 @@ async fn a_production_device_a_halted_lane_and_a_busy_one_are_refused() {
     let sandbox = device(&kit, &kra).await;
     let mut args = device_add(&kra.url, "00");
     args[5] = "production";
-    let production = kit.run(&args).await.ok()["device_id"].as_str().unwrap().to_owned();
-    kit.run(&["device", "verify", &production]).await.refused(1, "production");
+    let production = kit.run(&args).await.ok()["device_id"]
+        .as_str()
+        .unwrap()
+        .to_owned();
+    kit.run(&["device", "verify", &production])
+        .await
+        .refused(1, "production");
 
     kit.sql("INSERT INTO lane_leases SELECT id, gen_random_uuid(), gen_random_uuid(), now() + interval '1 hour' FROM devices")
         .await;
-    kit.run(&["device", "verify", &sandbox]).await.refused(1, "a worker holds it");
-    kit.sql("DELETE FROM lane_leases; UPDATE lanes SET halted_at = now(), halt_reason = 'x'").await;
-    kit.run(&["device", "verify", &sandbox]).await.refused(1, "halted");
+    kit.run(&["device", "verify", &sandbox])
+        .await
+        .refused(1, "a worker holds it");
+    kit.sql("DELETE FROM lane_leases; UPDATE lanes SET halted_at = now(), halt_reason = 'x'")
+        .await;
+    kit.run(&["device", "verify", &sandbox])
+        .await
+        .refused(1, "halted");
     let sales = kra.get("/_sim/sales").await.to_string();
     assert!(!sales.contains(PIN) || !sales.contains("VERIFY"), "{sales}");
 }

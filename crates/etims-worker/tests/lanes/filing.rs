@@ -15,7 +15,11 @@ async fn sales_are_filed_in_order_and_the_credit_note_after_its_sale() {
         stage.until_filed(4).await;
         for (number, invoice) in sales.iter().chain([&note]).enumerate() {
             let no = format!("SELECT invoice_no FROM invoices WHERE id = '{invoice}'");
-            assert_eq!(stage.count(&no).await, i64::try_from(number).unwrap() + 1, "{dialect}");
+            assert_eq!(
+                stage.count(&no).await,
+                i64::try_from(number).unwrap() + 1,
+                "{dialect}"
+            );
         }
         let original = stage.get("/_sim/sales").await["sales"][3]["orgInvcNo"].clone();
         assert_eq!(original, json!(2), "{dialect}");

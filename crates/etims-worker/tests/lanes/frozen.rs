@@ -9,7 +9,12 @@ use crate::stage::{BOUND, Stage, end};
 async fn a_worker_killed_while_submitting_leaves_the_question_to_the_next() {
     let stage = Stage::new().await;
     let device = stage.device(1).await;
-    stage.fault(json!({ "call": "sale", "count": 1 }), json!({ "slow": { "ms": 60_000 } })).await;
+    stage
+        .fault(
+            json!({ "call": "sale", "count": 1 }),
+            json!({ "slow": { "ms": 60_000 } }),
+        )
+        .await;
     let sales = stage.owe(&device, 3).await;
     let mut dying = stage.worker().start();
     let accepted = async || (stage.stats().await["sales_accepted"] == 1).then_some(());
@@ -19,7 +24,12 @@ async fn a_worker_killed_while_submitting_leaves_the_question_to_the_next() {
     assert_eq!(stage.state(sales[0]).await, "submitting");
     let worker = stage.worker().start();
     stage.until_filed(3).await;
-    assert_eq!(stage.text("SELECT outcome FROM submissions WHERE invoice_no = 1").await, "");
+    assert_eq!(
+        stage
+            .text("SELECT outcome FROM submissions WHERE invoice_no = 1")
+            .await,
+        ""
+    );
     stage.books_balance().await;
     end(worker).await;
 }
@@ -30,7 +40,10 @@ async fn a_worker_frozen_past_its_lease_and_thawed_writes_nothing() {
     let devices = stage.devices(0..4).await;
     stage.owe_all(&devices, 30).await;
     let frozen = stage.worker().start();
-    eventually("it files some", BOUND, async || (stage.in_state("success").await >= 10).then_some(())).await;
+    eventually("it files some", BOUND, async || {
+        (stage.in_state("success").await >= 10).then_some(())
+    })
+    .await;
     frozen.freeze();
     let before = stage.in_state("success").await;
     let worker = stage.worker().start();

@@ -12,7 +12,12 @@ use crate::stage::{BOUND, Device, Stage, end};
 
 /// Unknown, sent again, refused, looked up, absent, dead; and only then the first request arrives.
 async fn dead_before_its_request_arrived(stage: &Stage, device: &Device) -> Uuid {
-    stage.fault(json!({ "call": "sale", "count": 1 }), json!({ "deliver_late": { "ms": 1500 } })).await;
+    stage
+        .fault(
+            json!({ "call": "sale", "count": 1 }),
+            json!({ "deliver_late": { "ms": 1500 } }),
+        )
+        .await;
     stage
         .fault(
             json!({ "call": "sale", "count": 1 }),
@@ -44,9 +49,14 @@ async fn the_number_of_the_dead_is_looked_up_again_and_adopted() {
     assert_eq!(stage.count(due).await, 1);
 
     until_late_sale_arrived(&stage).await;
-    stage.sql("UPDATE invoices SET look_up_due_at = now()").await;
+    stage
+        .sql("UPDATE invoices SET look_up_due_at = now()")
+        .await;
     stage.until_state(sale, "success").await;
-    assert_eq!(stage.text("SELECT solved_as FROM dead_letters").await, "adopted");
+    assert_eq!(
+        stage.text("SELECT solved_as FROM dead_letters").await,
+        "adopted"
+    );
     stage.books_balance().await;
     end(worker).await;
 }
@@ -73,7 +83,12 @@ async fn whoever_meets_the_number_of_the_dead_gives_it_to_its_owner() {
     let worker = stage.worker().start();
     let dead = dead_before_its_request_arrived(&stage, &device).await;
     until_late_sale_arrived(&stage).await;
-    stage.fault(json!({ "call": "lookup", "count": 1 }), json!({ "lookup_lag": { "count": 1 } })).await;
+    stage
+        .fault(
+            json!({ "call": "lookup", "count": 1 }),
+            json!({ "lookup_lag": { "count": 1 } }),
+        )
+        .await;
     let next = stage.owe(&device, 1).await[0];
     stage.until_state(next, "success").await;
     given_to_its_owner(&stage, dead, next).await;
@@ -85,8 +100,14 @@ async fn whoever_meets_the_number_of_the_dead_gives_it_to_its_owner() {
 async fn given_to_its_owner(stage: &Stage, dead: Uuid, next: Uuid) {
     assert_eq!(stage.state(dead).await, "success");
     let no = |id| format!("SELECT invoice_no FROM invoices WHERE id = '{id}'");
-    assert_eq!((stage.count(&no(dead)).await, stage.count(&no(next)).await), (1, 2));
-    assert_eq!(stage.text("SELECT solved_as FROM dead_letters").await, "adopted");
+    assert_eq!(
+        (stage.count(&no(dead)).await, stage.count(&no(next)).await),
+        (1, 2)
+    );
+    assert_eq!(
+        stage.text("SELECT solved_as FROM dead_letters").await,
+        "adopted"
+    );
 }
 
 #[tokio::test]
@@ -95,24 +116,46 @@ async fn a_discard_waits_for_the_look_up_and_the_second_look_up_is_the_last() {
     let device = stage.device(1).await;
     let lost = json!({ "call": "sale", "count": 1 });
     stage.fault(lost.clone(), json!("drop_before_accept")).await;
-    stage.fault(lost, json!({ "envelope": { "code": "910", "message": "<x>" } })).await;
+    stage
+        .fault(
+            lost,
+            json!({ "envelope": { "code": "910", "message": "<x>" } }),
+        )
+        .await;
     let sale = stage.owe(&device, 1).await[0];
     let worker = stage.worker().start();
     stage.until_state(sale, "dead").await;
 
-    stage.sql("UPDATE invoices SET look_up_due_at = now()").await;
+    stage
+        .sql("UPDATE invoices SET look_up_due_at = now()")
+        .await;
     let second = "SELECT count(*) FROM invoices WHERE look_up_due_at > now() + interval '23 hours'";
-    eventually("the second look-up", BOUND, async || (stage.count(second).await == 1).then_some(())).await;
+    eventually("the second look-up", BOUND, async || {
+        (stage.count(second).await == 1).then_some(())
+    })
+    .await;
 
-    stage.sql("UPDATE invoices SET look_up_due_at = now(), discard_wish = 'jane: paid back in cash'").await;
+    stage
+        .sql("UPDATE invoices SET look_up_due_at = now(), discard_wish = 'jane: paid back in cash'")
+        .await;
     stage.until_state(sale, "discarded").await;
-    assert_eq!(stage.text("SELECT solved_as FROM dead_letters").await, "discarded");
+    assert_eq!(
+        stage.text("SELECT solved_as FROM dead_letters").await,
+        "discarded"
+    );
     assert_eq!(stage.count(second).await, 1, "its request may arrive yet");
 
-    stage.sql("UPDATE submissions SET sent_at = sent_at - interval '24 hours'").await;
-    stage.sql("UPDATE invoices SET look_up_due_at = now()").await;
+    stage
+        .sql("UPDATE submissions SET sent_at = sent_at - interval '24 hours'")
+        .await;
+    stage
+        .sql("UPDATE invoices SET look_up_due_at = now()")
+        .await;
     let none = "SELECT count(*) FROM invoices WHERE state = 'discarded' AND look_up_due_at IS NULL";
-    eventually("the last look-up", BOUND, async || (stage.count(none).await == 1).then_some(())).await;
+    eventually("the last look-up", BOUND, async || {
+        (stage.count(none).await == 1).then_some(())
+    })
+    .await;
     end(worker).await;
 }
 
@@ -122,12 +165,17 @@ async fn a_look_up_that_lags_is_asked_again_and_nothing_is_given_back() {
     let device = stage.device(1).await;
     let first = json!({ "call": "sale", "count": 1 });
     stage.fault(first.clone(), json!("accept_then_drop")).await;
-    stage.fault(first, json!({ "lookup_lag": { "count": 4 } })).await;
+    stage
+        .fault(first, json!({ "lookup_lag": { "count": 4 } }))
+        .await;
     let sale = stage.owe(&device, 1).await[0];
     let worker = stage.worker().start();
     stage.until_state(sale, "success").await;
     let stats = stage.stats().await;
-    assert_eq!(stats["calls"]["sale"], 2, "after the number was called taken nothing is sent");
+    assert_eq!(
+        stats["calls"]["sale"], 2,
+        "after the number was called taken nothing is sent"
+    );
     assert_eq!(stats["calls"]["lookup"], 5);
     stage.books_balance().await;
     end(worker).await;
@@ -139,12 +187,19 @@ async fn a_number_taken_and_never_shown_halts_after_a_quarter_of_an_hour() {
     let device = stage.device(1).await;
     let first = json!({ "call": "sale", "count": 1 });
     stage.fault(first.clone(), json!("accept_then_drop")).await;
-    stage.fault(first, json!({ "lookup_lag": { "ms": 3_600_000 } })).await;
+    stage
+        .fault(first, json!({ "lookup_lag": { "ms": 3_600_000 } }))
+        .await;
     stage.owe(&device, 1).await;
     let worker = stage.worker().start();
     let hidden = "SELECT count(*) FROM invoices WHERE hidden_since IS NOT NULL";
-    eventually("the number is hidden", BOUND, async || (stage.count(hidden).await == 1).then_some(())).await;
-    stage.sql("UPDATE invoices SET hidden_since = hidden_since - interval '15 minutes'").await;
+    eventually("the number is hidden", BOUND, async || {
+        (stage.count(hidden).await == 1).then_some(())
+    })
+    .await;
+    stage
+        .sql("UPDATE invoices SET hidden_since = hidden_since - interval '15 minutes'")
+        .await;
     let reason = stage.halt_reason(&device).await;
     assert!(reason.contains("lanes resolve"), "{reason}");
     assert_eq!(stage.count("SELECT next_invoice_no FROM lanes").await, 1);
@@ -159,7 +214,10 @@ async fn a_foreign_sale_under_our_number_halts_until_somebody_says_whose_it_is()
     let sale = stage.owe(&device, 1).await[0];
     let worker = stage.worker().start();
     let reason = stage.halt_reason(&device).await;
-    assert!(reason.contains(&format!("lanes resolve {} --invoice-no 1", device.id)), "{reason}");
+    assert!(
+        reason.contains(&format!("lanes resolve {} --invoice-no 1", device.id)),
+        "{reason}"
+    );
     assert_eq!(stage.state(sale).await, "submitting");
 
     let resolve = format!(
@@ -170,7 +228,14 @@ async fn a_foreign_sale_under_our_number_halts_until_somebody_says_whose_it_is()
     );
     stage.sql(&resolve).await;
     stage.until_state(sale, "success").await;
-    assert_eq!(stage.count(&format!("SELECT invoice_no FROM invoices WHERE id = '{sale}'")).await, 2);
+    assert_eq!(
+        stage
+            .count(&format!(
+                "SELECT invoice_no FROM invoices WHERE id = '{sale}'"
+            ))
+            .await,
+        2
+    );
     end(worker).await;
 }
 
@@ -211,6 +276,8 @@ async fn file_elsewhere(stage: &Stage, device: &Device) {
         first_sent_at: now,
     };
     let client = Client::new(ClientSettings::default()).unwrap();
-    let outcome = client.send(&profile, &sale_body(&profile, &document), 1).await;
+    let outcome = client
+        .send(&profile, &sale_body(&profile, &document), 1)
+        .await;
     assert!(matches!(outcome, SendOutcome::Ok(_)), "{outcome:?}");
 }

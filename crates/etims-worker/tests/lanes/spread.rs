@@ -23,7 +23,9 @@ fn by_their_back_off() {
 #[tokio::test]
 async fn when_the_breaker_closes() {
     let database = TestDatabase::create().await;
-    risiti_ledger::migrate(&database.url().into()).await.unwrap();
+    risiti_ledger::migrate(&database.url().into())
+        .await
+        .unwrap();
     let client = database.connect().await;
     client.batch_execute(LANES).await.unwrap();
     let ledger = Ledger::open(DatabaseSettings {
@@ -34,15 +36,44 @@ async fn when_the_breaker_closes() {
     })
     .unwrap();
     let worker = Uuid::now_v7();
-    assert!(ledger.open_breaker("kra:443", worker, Duration::ZERO).await.unwrap());
-    assert!(!ledger.open_breaker("kra:443", worker, Duration::ZERO).await.unwrap(), "it is open already");
-    assert!(ledger.begin_trial("kra:443", worker, Duration::from_secs(60)).await.unwrap());
     assert!(
-        !ledger.begin_trial("kra:443", Uuid::now_v7(), Duration::from_secs(60)).await.unwrap(),
+        ledger
+            .open_breaker("kra:443", worker, Duration::ZERO)
+            .await
+            .unwrap()
+    );
+    assert!(
+        !ledger
+            .open_breaker("kra:443", worker, Duration::ZERO)
+            .await
+            .unwrap(),
+        "it is open already"
+    );
+    assert!(
+        ledger
+            .begin_trial("kra:443", worker, Duration::from_secs(60))
+            .await
+            .unwrap()
+    );
+    assert!(
+        !ledger
+            .begin_trial("kra:443", Uuid::now_v7(), Duration::from_secs(60))
+            .await
+            .unwrap(),
         "two trials"
     );
-    assert!(!ledger.close_breaker("kra:443", Uuid::now_v7(), DeviceId::from_uuid(worker)).await.unwrap());
-    assert!(ledger.close_breaker("kra:443", worker, DeviceId::from_uuid(worker)).await.unwrap());
+    assert!(
+        !ledger
+            .close_breaker("kra:443", Uuid::now_v7(), DeviceId::from_uuid(worker))
+            .await
+            .unwrap()
+    );
+    assert!(
+        ledger
+            .close_breaker("kra:443", worker, DeviceId::from_uuid(worker))
+            .await
+            .unwrap()
+    );
 
     let per_second = client
         .query(
@@ -51,7 +82,11 @@ async fn when_the_breaker_closes() {
         )
         .await
         .unwrap();
-    let most = per_second.iter().map(|row| row.get::<_, i64>(1)).max().unwrap();
+    let most = per_second
+        .iter()
+        .map(|row| row.get::<_, i64>(1))
+        .max()
+        .unwrap();
     assert!(
         per_second.len() >= 9 && most <= 200,
         "{} seconds, {most} lanes in one of them",

@@ -29,13 +29,18 @@ impl Stage {
     pub(crate) async fn with(dialect: &'static str, sim_args: &[&str]) -> Self {
         risiti_service::tls::install_provider();
         let database = TestDatabase::create().await;
-        risiti_ledger::migrate(&database.url().into()).await.unwrap();
+        risiti_ledger::migrate(&database.url().into())
+            .await
+            .unwrap();
         let mut sim = Program::built("etims-sim")
             .args(["--listen", "127.0.0.1:0", "--dialect", dialect])
             .args(sim_args.iter().copied())
             .start();
         let address = sim.address_after("listening on http://").await;
-        let http = reqwest::Client::builder().timeout(Duration::from_secs(30)).build().unwrap();
+        let http = reqwest::Client::builder()
+            .timeout(Duration::from_secs(30))
+            .build()
+            .unwrap();
         let merchant = Uuid::now_v7();
         let stage = Self {
             database,
@@ -47,24 +52,44 @@ impl Stage {
             merchant,
         };
         stage
-            .sql(&format!("INSERT INTO merchants (id, slug, name) VALUES ('{merchant}', 'acme', 'Acme Ltd')"))
+            .sql(&format!(
+                "INSERT INTO merchants (id, slug, name) VALUES ('{merchant}', 'acme', 'Acme Ltd')"
+            ))
             .await;
         stage
     }
 
     pub(crate) async fn sql(&self, text: &str) {
-        self.database.connect().await.batch_execute(text).await.unwrap();
+        self.database
+            .connect()
+            .await
+            .batch_execute(text)
+            .await
+            .unwrap();
     }
 
     /// The one number a query gives.
     pub(crate) async fn count(&self, query: &str) -> i64 {
-        self.database.connect().await.query_one(query, &[]).await.unwrap().get(0)
+        self.database
+            .connect()
+            .await
+            .query_one(query, &[])
+            .await
+            .unwrap()
+            .get(0)
     }
 
     /// The one text a query gives, `""` for NULL or no row.
     pub(crate) async fn text(&self, query: &str) -> String {
-        let row = self.database.connect().await.query_opt(query, &[]).await.unwrap();
-        row.and_then(|row| row.get::<_, Option<String>>(0)).unwrap_or_default()
+        let row = self
+            .database
+            .connect()
+            .await
+            .query_opt(query, &[])
+            .await
+            .unwrap();
+        row.and_then(|row| row.get::<_, Option<String>>(0))
+            .unwrap_or_default()
     }
 
     /// A device at KRA and here, with its lane.
@@ -77,13 +102,29 @@ impl Stage {
         let (mut devices, mut sql) = (Vec::new(), String::new());
         let host = &self.sim_url;
         for number in numbers {
-            let device = Device { id: Uuid::now_v7(), pin: format!("P{number:09}A") };
-            let keys =
-                json!({ "tin": device.pin, "bhfId": "00", "dvcSrlNo": "RISITI/1", "cmcKey": "cmc-key-1" });
+            let device = Device {
+                id: Uuid::now_v7(),
+                pin: format!("P{number:09}A"),
+            };
+            let keys = json!({ "tin": device.pin, "bhfId": "00", "dvcSrlNo": "RISITI/1", "cmcKey": "cmc-key-1" });
             let registered: Value = self.post("/_sim/devices", &keys).await;
             let sealed = |column, secret: &str| {
-                let sealed = vault.seal(Place { column, row: device.id }, &secret.into()).unwrap();
-                format!("'\\x{}'", sealed.iter().map(|byte| format!("{byte:02x}")).collect::<String>())
+                let sealed = vault
+                    .seal(
+                        Place {
+                            column,
+                            row: device.id,
+                        },
+                        &secret.into(),
+                    )
+                    .unwrap();
+                format!(
+                    "'\\x{}'",
+                    sealed
+                        .iter()
+                        .map(|byte| format!("{byte:02x}"))
+                        .collect::<String>()
+                )
             };
             let text = |name: &str| registered[name].as_str().unwrap_or_default().to_owned();
             let (token, base) = match self.dialect {
@@ -92,7 +133,10 @@ impl Stage {
                         "'{host}/v1/token/generate?grant_type=client_credentials', '{}', '{}', {}",
                         text("app_id"),
                         text("consumer_key"),
-                        sealed("devices.consumer_secret_ciphertext", &text("consumer_secret"))
+                        sealed(
+                            "devices.consumer_secret_ciphertext",
+                            &text("consumer_secret")
+                        )
                     ),
                     format!("{host}/etims-oscu/api/v1"),
                 ),
@@ -125,7 +169,10 @@ impl Stage {
     }
 
     pub(crate) async fn owe_all(&self, devices: &[Device], sales: usize) {
-        let sql: String = devices.iter().map(|device| self.owed(device, sales).1).collect();
+        let sql: String = devices
+            .iter()
+            .map(|device| self.owed(device, sales).1)
+            .collect();
         self.sql(&sql).await;
     }
 
@@ -189,17 +236,30 @@ impl Stage {
     }
 
     pub(crate) async fn fault(&self, matching: Value, fault: Value) -> u64 {
-        self.post("/_sim/faults", &json!({ "match": matching, "fault": fault })).await["id"].as_u64().unwrap()
+        self.post(
+            "/_sim/faults",
+            &json!({ "match": matching, "fault": fault }),
+        )
+        .await["id"]
+            .as_u64()
+            .unwrap()
     }
 
     pub(crate) async fn mend(&self) {
-        let answer = self.http.delete(format!("{}/_sim/faults", self.sim_url)).send().await.unwrap();
+        let answer = self
+            .http
+            .delete(format!("{}/_sim/faults", self.sim_url))
+            .send()
+            .await
+            .unwrap();
         assert!(answer.status().is_success());
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Value {
         let request = self.http.post(format!("{}{path}", self.sim_url));
-        let request = request.header("content-type", "application/json").body(body.to_string());
+        let request = request
+            .header("content-type", "application/json")
+            .body(body.to_string());
         let answer = request.send().await.unwrap();
         let status = answer.status();
         let text = answer.text().await.unwrap();
@@ -208,7 +268,12 @@ impl Stage {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Value {
-        let answer = self.http.get(format!("{}{path}", self.sim_url)).send().await.unwrap();
+        let answer = self
+            .http
+            .get(format!("{}{path}", self.sim_url))
+            .send()
+            .await
+            .unwrap();
         serde_json::from_str(&answer.text().await.unwrap()).unwrap()
     }
 
@@ -217,25 +282,40 @@ impl Stage {
     }
 
     pub(crate) async fn in_state(&self, state: &str) -> i64 {
-        self.count(&format!("SELECT count(*) FROM invoices WHERE state = '{state}'")).await
+        self.count(&format!(
+            "SELECT count(*) FROM invoices WHERE state = '{state}'"
+        ))
+        .await
     }
 
     pub(crate) async fn state(&self, invoice: Uuid) -> String {
-        self.text(&format!("SELECT state FROM invoices WHERE id = '{invoice}'")).await
+        self.text(&format!(
+            "SELECT state FROM invoices WHERE id = '{invoice}'"
+        ))
+        .await
     }
 
     pub(crate) async fn until_state(&self, invoice: Uuid, state: &str) {
         let what = format!("{invoice} is {state}");
-        eventually(&what, BOUND, async || (self.state(invoice).await == state).then_some(())).await;
+        eventually(&what, BOUND, async || {
+            (self.state(invoice).await == state).then_some(())
+        })
+        .await;
     }
 
     pub(crate) async fn until_filed(&self, invoices: i64) {
         let what = format!("{invoices} invoices are filed");
-        eventually(&what, BOUND, async || (self.in_state("success").await == invoices).then_some(())).await;
+        eventually(&what, BOUND, async || {
+            (self.in_state("success").await == invoices).then_some(())
+        })
+        .await;
     }
 
     pub(crate) async fn halt_reason(&self, device: &Device) -> String {
-        let query = format!("SELECT halt_reason FROM lanes WHERE device_id = '{}'", device.id);
+        let query = format!(
+            "SELECT halt_reason FROM lanes WHERE device_id = '{}'",
+            device.id
+        );
         eventually("the lane is halted", BOUND, async || {
             Some(self.text(&query).await).filter(|reason| !reason.is_empty())
         })
@@ -249,7 +329,9 @@ impl Stage {
         assert_eq!(stats["protocol_errors"], 0, "{stats:#}");
         assert_eq!(stats["resends_without_look_up"], 0, "{stats:#}");
         let theirs = self.get("/_sim/sales").await;
-        let theirs = theirs["sales"].as_array().unwrap_or_else(|| panic!("{theirs:#}"));
+        let theirs = theirs["sales"]
+            .as_array()
+            .unwrap_or_else(|| panic!("{theirs:#}"));
         let client = self.database.connect().await;
         let ours = client
             .query(
@@ -262,8 +344,10 @@ impl Stage {
         assert_eq!(ours.len(), theirs.len(), "{theirs:#?}");
         for row in &ours {
             let (id, pin): (Uuid, String) = (row.get(0), row.get(1));
-            let their =
-                theirs.iter().find(|sale| sale["remark"] == id.to_string()).expect("a sale KRA has not");
+            let their = theirs
+                .iter()
+                .find(|sale| sale["remark"] == id.to_string())
+                .expect("a sale KRA has not");
             assert_eq!(their["tin"], pin);
             assert_eq!(their["invcNo"], row.get::<_, i64>(2));
             assert_eq!(their["curRcptNo"], row.get::<_, i64>(3).to_string());
@@ -289,7 +373,11 @@ impl Stage {
             application_name: "test",
         };
         let vault = Vault::new(&KEY.into(), None).unwrap();
-        Ledger::open(settings).unwrap().plant_canary(&vault).await.unwrap();
+        Ledger::open(settings)
+            .unwrap()
+            .plant_canary(&vault)
+            .await
+            .unwrap();
     }
 }
 

@@ -21,11 +21,21 @@ async fn two_workers_and_many_tokens_make_one_call_at_a_time_per_lane() {
     let broker = Broker::start(&amqp_url(), topology, "test", CancellationToken::new()).unwrap();
     broker.wait_up().await;
     for _ in 0..20 {
-        for body in devices.iter().map(|device| json!({ "device_id": device.id })).chain([json!("nonsense")])
+        for body in devices
+            .iter()
+            .map(|device| json!({ "device_id": device.id }))
+            .chain([json!("nonsense")])
         {
-            let message =
-                Message { id: Uuid::now_v7(), headers: BTreeMap::new(), body: body.to_string().into() };
-            broker.publisher().publish(Target::Lanes, message, Duration::from_secs(5)).await.unwrap();
+            let message = Message {
+                id: Uuid::now_v7(),
+                headers: BTreeMap::new(),
+                body: body.to_string().into(),
+            };
+            broker
+                .publisher()
+                .publish(Target::Lanes, message, Duration::from_secs(5))
+                .await
+                .unwrap();
         }
     }
     stage.until_filed(75).await;
@@ -80,12 +90,22 @@ async fn tokens_that_are_none_are_dropped() {
         "{\"device_id\":\"x\",\"device_id\":7}",
     ];
     for body in bodies {
-        stage.namespace.publish_strange("lanes", body.as_bytes(), 70_000).await;
+        stage
+            .namespace
+            .publish_strange("lanes", body.as_bytes(), 70_000)
+            .await;
     }
-    stage.namespace.publish_strange("lanes", &[0xff; 1_000], 0).await;
     stage
         .namespace
-        .publish_strange("lanes", json!({ "device_id": device.id }).to_string().as_bytes(), 0)
+        .publish_strange("lanes", &[0xff; 1_000], 0)
+        .await;
+    stage
+        .namespace
+        .publish_strange(
+            "lanes",
+            json!({ "device_id": device.id }).to_string().as_bytes(),
+            0,
+        )
         .await;
     let mut worker = stage.worker().start();
     stage.until_filed(3).await;
@@ -93,7 +113,11 @@ async fn tokens_that_are_none_are_dropped() {
         (broker.depth(Target::Lanes).await.ok()? == 0).then_some(())
     })
     .await;
-    assert!(worker.try_exit().is_none() && !worker.log().contains("panicked"), "{}", worker.log());
+    assert!(
+        worker.try_exit().is_none() && !worker.log().contains("panicked"),
+        "{}",
+        worker.log()
+    );
     end(worker).await;
 }
 
@@ -112,22 +136,44 @@ async fn a_lost_token_is_made_up_for() {
 async fn a_worker_that_ends_finishes_its_call_or_leaves_it_to_be_looked_up() {
     let stage = Stage::new().await;
     let device = stage.device(1).await;
-    stage.fault(json!({ "call": "sale", "count": 1 }), json!({ "slow": { "ms": 800 } })).await;
+    stage
+        .fault(
+            json!({ "call": "sale", "count": 1 }),
+            json!({ "slow": { "ms": 800 } }),
+        )
+        .await;
     let sales = stage.owe(&device, 2).await;
     let mut worker = stage.worker().start();
     stage.until_state(sales[0], "submitting").await;
     worker.terminate();
     assert!(worker.exit(BOUND).await.success(), "{}", worker.log());
     assert_eq!(stage.state(sales[0]).await, "success");
-    assert_eq!(stage.state(sales[1]).await, "pending", "it took more work after the signal");
+    assert_eq!(
+        stage.state(sales[1]).await,
+        "pending",
+        "it took more work after the signal"
+    );
 
-    stage.fault(json!({ "call": "sale", "count": 1 }), json!({ "slow": { "ms": 60_000 } })).await;
-    let mut worker = stage.worker().env("RISITI_GRACE", "300ms").env("RISITI_ETIMS_TIMEOUT", "50s").start();
+    stage
+        .fault(
+            json!({ "call": "sale", "count": 1 }),
+            json!({ "slow": { "ms": 60_000 } }),
+        )
+        .await;
+    let mut worker = stage
+        .worker()
+        .env("RISITI_GRACE", "300ms")
+        .env("RISITI_ETIMS_TIMEOUT", "50s")
+        .start();
     stage.until_state(sales[1], "submitting").await;
     worker.terminate();
     assert!(worker.exit(BOUND).await.success(), "{}", worker.log());
     assert_eq!(stage.state(sales[1]).await, "submitting");
-    assert_eq!(stage.count("SELECT count(*) FROM lane_leases").await, 0, "the lease was not let go");
+    assert_eq!(
+        stage.count("SELECT count(*) FROM lane_leases").await,
+        0,
+        "the lease was not let go"
+    );
 
     let worker = stage.worker().start();
     stage.until_state(sales[1], "success").await;
@@ -146,7 +192,14 @@ async fn ready_when_both_servers_are_and_the_metrics_of_the_contract_exist() {
     .await;
     let client = reqwest::Client::builder().timeout(BOUND).build().unwrap();
     eventually("every metric", BOUND, async || {
-        let metrics = client.get(format!("http://{ops}/metrics")).send().await.ok()?.text().await.ok()?;
+        let metrics = client
+            .get(format!("http://{ops}/metrics"))
+            .send()
+            .await
+            .ok()?
+            .text()
+            .await
+            .ok()?;
         [
             "risiti_invoices{state=\"pending\"} 0",
             "risiti_oldest_pending_invoice_seconds 0",
@@ -173,7 +226,10 @@ async fn a_bad_setting_or_the_wrong_key_ends_it_with_2() {
         ("RISITI_CONCURRENCY", "0"),
         ("RISITI_ETIMS_TIMEOUT", "10m"),
         ("RISITI_STRIKES_MAX", "none"),
-        ("RISITI_CREDENTIALS_KEY", "CAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg="),
+        (
+            "RISITI_CREDENTIALS_KEY",
+            "CAgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAg=",
+        ),
     ] {
         let output = stage.worker().env(name, value).output().await;
         let log = String::from_utf8_lossy(&output.stderr);

@@ -54,10 +54,21 @@ fn lines(body: Vec<u8>) -> String {
 
 #[test]
 fn golden_bodies() {
-    let odd = SaleDocument { total: "100.00".parse().unwrap(), phone: None, ..sale() };
+    let odd = SaleDocument {
+        total: "100.00".parse().unwrap(),
+        phone: None,
+        ..sale()
+    };
     for dialect in Dialect::ALL {
-        for (name, document) in [("sale", &sale()), ("credit_note", &credit_note()), ("odd_sale", &odd)] {
-            let path = format!("{}/tests/golden/{dialect}_{name}.json", env!("CARGO_MANIFEST_DIR"));
+        for (name, document) in [
+            ("sale", &sale()),
+            ("credit_note", &credit_note()),
+            ("odd_sale", &odd),
+        ] {
+            let path = format!(
+                "{}/tests/golden/{dialect}_{name}.json",
+                env!("CARGO_MANIFEST_DIR")
+            );
             let sent = lines(sale_body(&profile(*dialect, "http://kra.test"), document));
             if std::env::var_os("RISITI_BLESS").is_some() {
                 std::fs::write(&path, &sent).unwrap();
@@ -83,8 +94,14 @@ fn expected(fixture: &str, total: u32) -> Value {
 #[test]
 fn every_field_of_the_fixtures_and_no_other() {
     for dialect in [Dialect::Legacy, Dialect::Gateway] {
-        assert_eq!(body(dialect, &sale()), expected("02_sales_request_mpesa_1160.json", 1160));
-        assert_eq!(body(dialect, &credit_note()), expected("08_credit_note_request.json", 580));
+        assert_eq!(
+            body(dialect, &sale()),
+            expected("02_sales_request_mpesa_1160.json", 1160)
+        );
+        assert_eq!(
+            body(dialect, &credit_note()),
+            expected("08_credit_note_request.json", 580)
+        );
     }
 }
 
@@ -92,13 +109,20 @@ fn every_field_of_the_fixtures_and_no_other() {
 fn a_vscu_is_sent_no_null_buyer() {
     let mut expected = expected("02_sales_request_mpesa_1160.json", 1160);
     expected.as_object_mut().unwrap().remove("custTin");
-    expected["receipt"].as_object_mut().unwrap().remove("custTin");
+    expected["receipt"]
+        .as_object_mut()
+        .unwrap()
+        .remove("custTin");
     assert_eq!(body(Dialect::Vscu, &sale()), expected);
 }
 
 #[test]
 fn only_full_numbers_are_sent() {
-    for phone in [None, Phone::parse("2547 ***** 149"), Phone::parse(&"ab".repeat(32))] {
+    for phone in [
+        None,
+        Phone::parse("2547 ***** 149"),
+        Phone::parse(&"ab".repeat(32)),
+    ] {
         let body = body(Dialect::Gateway, &SaleDocument { phone, ..sale() });
         assert_eq!(body["receipt"].get("custMblNo"), None);
     }
@@ -106,7 +130,10 @@ fn only_full_numbers_are_sent() {
 
 #[test]
 fn late_filing_keeps_the_payments_own_time() {
-    let late = SaleDocument { first_sent_at: time("2026-03-09T20:59:59Z"), ..sale() };
+    let late = SaleDocument {
+        first_sent_at: time("2026-03-09T20:59:59Z"),
+        ..sale()
+    };
     let body = body(Dialect::Gateway, &late);
     assert_eq!(body["cfmDt"], "20260305141500");
     assert_eq!(body["salesDt"], "20260305");
@@ -118,18 +145,32 @@ fn late_filing_keeps_the_payments_own_time() {
 fn no_time_is_in_the_future() {
     let sent = time("2026-03-05T21:00:00Z");
     let ahead = time("2026-03-07T00:00:00Z");
-    let sale = SaleDocument { occurred_at: ahead, first_sent_at: sent, ..sale() };
+    let sale = SaleDocument {
+        occurred_at: ahead,
+        first_sent_at: sent,
+        ..sale()
+    };
     assert_eq!(body(Dialect::Gateway, &sale)["cfmDt"], "20260306000000");
     assert_eq!(body(Dialect::Gateway, &sale)["salesDt"], "20260306");
-    let note = SaleDocument { refunded_at: Some(ahead), first_sent_at: sent, ..credit_note() };
+    let note = SaleDocument {
+        refunded_at: Some(ahead),
+        first_sent_at: sent,
+        ..credit_note()
+    };
     assert_eq!(body(Dialect::Gateway, &note)["rfdDt"], "20260306000000");
 }
 
 #[test]
 fn a_credit_note_is_never_before_its_sale() {
-    let note = SaleDocument { refunded_at: Some(time("2026-03-05T11:00:00Z")), ..credit_note() };
+    let note = SaleDocument {
+        refunded_at: Some(time("2026-03-05T11:00:00Z")),
+        ..credit_note()
+    };
     assert_eq!(body(Dialect::Gateway, &note)["rfdDt"], "20260305141500");
-    let unknown = SaleDocument { refunded_at: None, ..credit_note() };
+    let unknown = SaleDocument {
+        refunded_at: None,
+        ..credit_note()
+    };
     assert_eq!(body(Dialect::Gateway, &unknown)["cfmDt"], "20260306101000");
 }
 
@@ -141,7 +182,10 @@ fn how_it_was_paid() {
         (PaymentMethod::Bank, "04"),
         (PaymentMethod::Other, "07"),
     ] {
-        assert_eq!(body(Dialect::Gateway, &SaleDocument { method, ..sale() })["pmtTyCd"], code);
+        assert_eq!(
+            body(Dialect::Gateway, &SaleDocument { method, ..sale() })["pmtTyCd"],
+            code
+        );
     }
 }
 
@@ -151,11 +195,26 @@ fn rates_travel_even_unused_and_sums_stand_under_their_type() {
         let mut profile = profile(Dialect::Gateway, "http://kra.test");
         profile.item.tax_type = *tax_type;
         let body: Value = serde_json::from_slice(&sale_body(&profile, &sale())).unwrap();
-        let taxable = [json!(1160), json!(1000), json!(1160), json!(1160), json!(1074.07)];
+        let taxable = [
+            json!(1160),
+            json!(1000),
+            json!(1160),
+            json!(1160),
+            json!(1074.07),
+        ];
         let tax = [json!(0), json!(160), json!(0), json!(0), json!(85.93)];
         for (other, letter) in TaxType::ALL.iter().enumerate() {
-            let used = |sums: &[Value; 5]| if other == column { sums[column].clone() } else { json!(0) };
-            assert_eq!(body[format!("taxRt{letter}")], json!([0, 16, 0, 0, 8][other]));
+            let used = |sums: &[Value; 5]| {
+                if other == column {
+                    sums[column].clone()
+                } else {
+                    json!(0)
+                }
+            };
+            assert_eq!(
+                body[format!("taxRt{letter}")],
+                json!([0, 16, 0, 0, 8][other])
+            );
             assert_eq!(body[format!("taxblAmt{letter}")], used(&taxable));
             assert_eq!(body[format!("taxAmt{letter}")], used(&tax));
         }
@@ -172,7 +231,10 @@ fn texts_are_cut_to_their_fields_by_characters() {
     profile.item.name = "ü".repeat(300);
     profile.item.code = "K".repeat(300);
     profile.item.class = "5".repeat(300);
-    let document = SaleDocument { trader_invoice_no: "ñ".repeat(300), ..sale() };
+    let document = SaleDocument {
+        trader_invoice_no: "ñ".repeat(300),
+        ..sale()
+    };
     let body: Value = serde_json::from_slice(&sale_body(&profile, &document)).unwrap();
     let length = |field: &Value| field.as_str().unwrap().chars().count();
     assert_eq!(length(&body["trdInvcNo"]), 50);

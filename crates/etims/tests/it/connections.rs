@@ -9,7 +9,8 @@ use tokio::sync::Barrier;
 
 use crate::support::{Reply, Server, profile, quick};
 
-const ACCEPTED: &str = r#"{"resultCd":"000","resultMsg":"It is succeeded","data":{"curRcptNo":"1"}}"#;
+const ACCEPTED: &str =
+    r#"{"resultCd":"000","resultMsg":"It is succeeded","data":{"curRcptNo":"1"}}"#;
 
 async fn accept(_: crate::support::Request) -> Reply {
     Reply::Answer(200, "", ACCEPTED.to_owned())
@@ -30,7 +31,11 @@ async fn connections_are_reused() {
 #[tokio::test]
 async fn connections_are_reused_over_tls() {
     let (server, authority) = Server::start_tls(accept).await;
-    let client = Client::new(ClientSettings { extra_root_pem: Some(authority), ..quick() }).unwrap();
+    let client = Client::new(ClientSettings {
+        extra_root_pem: Some(authority),
+        ..quick()
+    })
+    .unwrap();
     let device = profile(Dialect::Legacy, &format!("https://{}", server.address));
     for number in 1..=20 {
         let outcome = client.send(&device, b"{}", number).await;
@@ -44,27 +49,50 @@ async fn an_untrusted_certificate_is_never_spoken_to() {
     let (server, _) = Server::start_tls(accept).await;
     let device = profile(Dialect::Legacy, &format!("https://{}", server.address));
     let outcome = Client::new(quick()).unwrap().send(&device, b"{}", 1).await;
-    assert!(matches!(&outcome, SendOutcome::NotSent(answer) if answer.against_host), "{outcome:?}");
+    assert!(
+        matches!(&outcome, SendOutcome::NotSent(answer) if answer.against_host),
+        "{outcome:?}"
+    );
     assert!(server.requests().is_empty());
 }
 
 #[test]
 fn a_broken_root_certificate_is_refused() {
-    assert!(Client::new(ClientSettings { extra_root_pem: Some(b"PEM".to_vec()), ..quick() }).is_err());
+    assert!(
+        Client::new(ClientSettings {
+            extra_root_pem: Some(b"PEM".to_vec()),
+            ..quick()
+        })
+        .is_err()
+    );
 }
 
 #[tokio::test]
 async fn each_dialect_has_its_paths_and_headers() {
     let server = Server::start(|request| async move {
         let token = r#"{"access_token":"the-token","expires_in":"3599"}"#;
-        let body = if request.method == "GET" { token } else { ACCEPTED };
+        let body = if request.method == "GET" {
+            token
+        } else {
+            ACCEPTED
+        };
         Reply::Answer(200, "", body.to_owned())
     })
     .await;
     let client = Client::new(quick()).unwrap();
     for (dialect, base, path, headers) in [
-        (Dialect::Legacy, "/etims-api", "/etims-api/saveTrnsSalesOsdc", &["tin", "bhfid", "cmckey"][..]),
-        (Dialect::Legacy, "/etims-api/", "/etims-api/saveTrnsSalesOsdc", &["tin", "bhfid", "cmckey"]),
+        (
+            Dialect::Legacy,
+            "/etims-api",
+            "/etims-api/saveTrnsSalesOsdc",
+            &["tin", "bhfid", "cmckey"][..],
+        ),
+        (
+            Dialect::Legacy,
+            "/etims-api/",
+            "/etims-api/saveTrnsSalesOsdc",
+            &["tin", "bhfid", "cmckey"],
+        ),
         (
             Dialect::Gateway,
             "/etims-oscu/api/v1",
@@ -80,7 +108,11 @@ async fn each_dialect_has_its_paths_and_headers() {
         assert_eq!(seen.body, br#"{"totAmt":86.21}"#);
         assert_eq!(seen.headers["content-type"], "application/json");
         for name in ["tin", "bhfid", "cmckey", "authorization", "apigee_app_id"] {
-            assert_eq!(seen.headers.contains_key(name), headers.contains(&name), "{dialect} {name}");
+            assert_eq!(
+                seen.headers.contains_key(name),
+                headers.contains(&name),
+                "{dialect} {name}"
+            );
         }
     }
     let gateway = &server.requests()[3];
@@ -99,7 +131,8 @@ async fn calls_at_once_are_limited() {
     let server = Server::start({
         let most = Arc::clone(&most);
         move |_| {
-            let (at_once, most, pair) = (Arc::clone(&at_once), Arc::clone(&most), Arc::clone(&pair));
+            let (at_once, most, pair) =
+                (Arc::clone(&at_once), Arc::clone(&most), Arc::clone(&pair));
             async move {
                 most.fetch_max(at_once.fetch_add(1, Ordering::SeqCst) + 1, Ordering::SeqCst);
                 pair.wait().await;
@@ -109,7 +142,11 @@ async fn calls_at_once_are_limited() {
         }
     })
     .await;
-    let client = Client::new(ClientSettings { calls_max: 2, ..quick() }).unwrap();
+    let client = Client::new(ClientSettings {
+        calls_max: 2,
+        ..quick()
+    })
+    .unwrap();
     let device = profile(Dialect::Legacy, &format!("http://{}", server.address));
     let calls: Vec<_> = (1..=8)
         .map(|number| {

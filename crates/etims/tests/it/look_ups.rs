@@ -18,7 +18,10 @@ async fn look_up(status: u16, body: Value) -> LookUpOutcome {
     let device = profile(Dialect::Legacy, &format!("http://{}", server.address));
     let outcome = Client::new(quick()).unwrap().look_up(&device, 1).await;
     let request: Value = serde_json::from_slice(&server.requests()[0].body).unwrap();
-    assert_eq!(request, facts("07_invoice_details_probe.json")["request"]["body"]);
+    assert_eq!(
+        request,
+        facts("07_invoice_details_probe.json")["request"]["body"]
+    );
     assert_eq!(server.requests()[0].target, "/selectInvoiceDetails");
     outcome
 }
@@ -31,9 +34,14 @@ fn found() -> Value {
 async fn a_sale_that_kra_has() {
     let mut body = found();
     body["data"]["salesList"][0]["remark"] = json!(format!(" {INVOICE} "));
-    let LookUpOutcome::Found(sale) = look_up(200, body).await else { panic!() };
+    let LookUpOutcome::Found(sale) = look_up(200, body).await else {
+        panic!()
+    };
     assert_eq!(sale.invoice_id(), INVOICE.parse().ok());
-    assert_eq!((sale.invoice_no, sale.kind, sale.original_invoice_no), (1, Some(InvoiceKind::Sale), None));
+    assert_eq!(
+        (sale.invoice_no, sale.kind, sale.original_invoice_no),
+        (1, Some(InvoiceKind::Sale), None)
+    );
     assert_eq!(sale.total, "1160".parse().ok());
     assert_eq!(
         sale.receipt,
@@ -50,8 +58,13 @@ async fn a_sale_that_kra_has() {
 
 #[tokio::test]
 async fn a_sale_of_somebody_else_names_no_invoice_of_ours() {
-    let LookUpOutcome::Found(sale) = look_up(200, found()).await else { panic!() };
-    assert_eq!((sale.remark.as_deref(), sale.invoice_id()), (Some("TILL1-000001"), None));
+    let LookUpOutcome::Found(sale) = look_up(200, found()).await else {
+        panic!()
+    };
+    assert_eq!(
+        (sale.remark.as_deref(), sale.invoice_id()),
+        (Some("TILL1-000001"), None)
+    );
 }
 
 #[tokio::test]
@@ -64,7 +77,10 @@ async fn nothing_there_in_both_envelopes() {
     }
     for (status, body) in [
         (200, json!({"resultCd": "000", "data": {"salesList": []}})),
-        (404, json!({"responseBody": {"resultCd": "001", "resultMsg": "There is no search result"}})),
+        (
+            404,
+            json!({"responseBody": {"resultCd": "001", "resultMsg": "There is no search result"}}),
+        ),
     ] {
         let outcome = look_up(status, body).await;
         assert!(matches!(outcome, LookUpOutcome::Absent(_)), "{outcome:?}");
@@ -81,22 +97,34 @@ async fn answers_that_teach_nothing() {
         (200, other_number),
         (200, unsigned),
         (200, json!({"resultCd": "000", "data": null})),
-        (200, json!({"resultCd": "999", "resultMsg": "There is an unknown error"})),
-        (200, json!({"resultCd": "990", "resultMsg": "Too many views"})),
+        (
+            200,
+            json!({"resultCd": "999", "resultMsg": "There is an unknown error"}),
+        ),
+        (
+            200,
+            json!({"resultCd": "990", "resultMsg": "Too many views"}),
+        ),
         (200, json!([])),
         (503, json!({"resultCd": "001"})),
         (502, found()),
         (429, json!({})),
     ] {
         let outcome = look_up(status, body.clone()).await;
-        assert!(matches!(outcome, LookUpOutcome::NoAnswer(_)), "{status} {body}: {outcome:?}");
+        assert!(
+            matches!(outcome, LookUpOutcome::NoAnswer(_)),
+            "{status} {body}: {outcome:?}"
+        );
     }
 }
 
 #[tokio::test]
 async fn an_only_sale_may_lack_its_number() {
     let mut body = found();
-    body["data"]["salesList"][0].as_object_mut().unwrap().remove("invcNo");
+    body["data"]["salesList"][0]
+        .as_object_mut()
+        .unwrap()
+        .remove("invcNo");
     let outcome = look_up(200, body.clone()).await;
     assert!(matches!(outcome, LookUpOutcome::Found(_)), "{outcome:?}");
     let sale = body["data"]["salesList"][0].clone();
@@ -107,15 +135,32 @@ async fn an_only_sale_may_lack_its_number() {
 
 #[tokio::test]
 async fn too_many_views_ask_for_a_long_pause() {
-    let LookUpOutcome::NoAnswer(answer) = look_up(200, json!({"resultCd": "990"})).await else { panic!() };
-    assert_eq!(answer.retry_after, Some(std::time::Duration::from_secs(300)));
+    let LookUpOutcome::NoAnswer(answer) = look_up(200, json!({"resultCd": "990"})).await else {
+        panic!()
+    };
+    assert_eq!(
+        answer.retry_after,
+        Some(std::time::Duration::from_secs(300))
+    );
 }
 
 #[tokio::test]
 async fn a_device_that_is_not_valid_halts() {
-    let outcome =
-        look_up(200, facts("06_error_responses.json")["legacy_device_not_valid"]["body"].clone()).await;
-    assert!(matches!(outcome, LookUpOutcome::Halt { reason: HaltReason::Device, .. }), "{outcome:?}");
+    let outcome = look_up(
+        200,
+        facts("06_error_responses.json")["legacy_device_not_valid"]["body"].clone(),
+    )
+    .await;
+    assert!(
+        matches!(
+            outcome,
+            LookUpOutcome::Halt {
+                reason: HaltReason::Device,
+                ..
+            }
+        ),
+        "{outcome:?}"
+    );
 }
 
 #[tokio::test]
@@ -123,7 +168,9 @@ async fn the_gateway_spells_it_in_one_of_two_ways() {
     for there in ["/selectInvoiceDetail", "/selectInvoiceDetails"] {
         let server = Server::start(move |request| async move {
             let body = match request.target.as_str() {
-                target if target.starts_with("/v1/token") => json!({"access_token": "t", "expires_in": 9}),
+                target if target.starts_with("/v1/token") => {
+                    json!({"access_token": "t", "expires_in": 9})
+                }
                 target if target.ends_with(there) => found(),
                 _ => return Reply::Answer(404, "", String::new()),
             };
@@ -132,7 +179,10 @@ async fn the_gateway_spells_it_in_one_of_two_ways() {
         .await;
         let device = profile(Dialect::Gateway, &format!("http://{}/api", server.address));
         let outcome = Client::new(quick()).unwrap().look_up(&device, 1).await;
-        assert!(matches!(outcome, LookUpOutcome::Found(_)), "{there}: {outcome:?}");
+        assert!(
+            matches!(outcome, LookUpOutcome::Found(_)),
+            "{there}: {outcome:?}"
+        );
     }
 }
 
@@ -148,7 +198,16 @@ async fn a_wrong_address_halts() {
     for dialect in [Dialect::Legacy, Dialect::Gateway] {
         let device = profile(dialect, &format!("http://{}", server.address));
         let outcome = Client::new(quick()).unwrap().look_up(&device, 1).await;
-        assert!(matches!(outcome, LookUpOutcome::Halt { reason: HaltReason::Address, .. }), "{outcome:?}");
+        assert!(
+            matches!(
+                outcome,
+                LookUpOutcome::Halt {
+                    reason: HaltReason::Address,
+                    ..
+                }
+            ),
+            "{outcome:?}"
+        );
     }
 }
 

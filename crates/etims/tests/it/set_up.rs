@@ -10,7 +10,12 @@ use crate::support::{Reply, Server, facts, profile, quick};
 async fn answering(status: u16, body: Value) -> Server {
     Server::start(move |request| {
         let token = json!({"access_token": "t", "expires_in": 3599});
-        let body = if request.method == "GET" { token } else { body.clone() }.to_string();
+        let body = if request.method == "GET" {
+            token
+        } else {
+            body.clone()
+        }
+        .to_string();
         async move { Reply::Answer(status, "", body) }
     })
     .await
@@ -25,7 +30,11 @@ async fn the_key_is_handed_out_once_and_can_be_read_again() {
     ] {
         let server = answering(200, facts("01_init_response.json")).await;
         let device = profile(dialect, &format!("http://{}", server.address));
-        let done = Client::new(quick()).unwrap().initialise(&device).await.unwrap();
+        let done = Client::new(quick())
+            .unwrap()
+            .initialise(&device)
+            .await
+            .unwrap();
         let again = Initialised::read(dialect, done.answer.expose_secret()).unwrap();
         for read in [done, again] {
             let key = read.cmc_key.as_ref().unwrap().expose_secret();
@@ -47,26 +56,59 @@ async fn the_key_is_handed_out_once_and_can_be_read_again() {
 
 #[tokio::test]
 async fn a_second_initialisation_brings_no_key() {
-    let server = answering(200, facts("06_error_responses.json")["legacy_init_again"]["body"].clone()).await;
+    let server = answering(
+        200,
+        facts("06_error_responses.json")["legacy_init_again"]["body"].clone(),
+    )
+    .await;
     let device = profile(Dialect::Legacy, &format!("http://{}", server.address));
-    let error = Client::new(quick()).unwrap().initialise(&device).await.unwrap_err();
-    assert!(matches!(error, InitialiseError::AlreadyInstalled(_)), "{error:?}");
+    let error = Client::new(quick())
+        .unwrap()
+        .initialise(&device)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, InitialiseError::AlreadyInstalled(_)),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
 async fn an_initialisation_without_a_key_is_no_success() {
-    let server = answering(200, json!({"resultCd": "000", "data": {"info": {"sdcId": "KRACU1"}}})).await;
+    let server = answering(
+        200,
+        json!({"resultCd": "000", "data": {"info": {"sdcId": "KRACU1"}}}),
+    )
+    .await;
     let device = profile(Dialect::Legacy, &format!("http://{}", server.address));
-    let error = Client::new(quick()).unwrap().initialise(&device).await.unwrap_err();
-    assert!(matches!(error, InitialiseError::Call(CallError::NoAnswer(_))), "{error:?}");
+    let error = Client::new(quick())
+        .unwrap()
+        .initialise(&device)
+        .await
+        .unwrap_err();
+    assert!(
+        matches!(error, InitialiseError::Call(CallError::NoAnswer(_))),
+        "{error:?}"
+    );
 }
 
 #[tokio::test]
 async fn refusals_name_what_was_wrong() {
-    let server = answering(200, json!({"resultCd": "910", "resultMsg": "dvcSrlNo : may not be empty"})).await;
+    let server = answering(
+        200,
+        json!({"resultCd": "910", "resultMsg": "dvcSrlNo : may not be empty"}),
+    )
+    .await;
     let device = profile(Dialect::Legacy, &format!("http://{}", server.address));
-    let error = Client::new(quick()).unwrap().initialise(&device).await.unwrap_err();
-    assert_eq!(error.to_string(), "refused: 910 dvcSrlNo : may not be empty");
+    let error = Client::new(quick())
+        .unwrap()
+        .initialise(&device)
+        .await
+        .unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "refused: 910 dvcSrlNo : may not be empty"
+    );
 }
 
 #[tokio::test]
@@ -84,18 +126,32 @@ async fn code_lists_carry_the_rates() {
         ]}});
         let server = answering(200, lists).await;
         let device = profile(Dialect::Legacy, &format!("http://{}", server.address));
-        let list = Client::new(quick()).unwrap().code_list(&device).await.unwrap();
+        let list = Client::new(quick())
+            .unwrap()
+            .code_list(&device)
+            .await
+            .unwrap();
         assert_eq!(list.classes[1].values[0].code, "06");
-        assert_eq!(list.tax_rates().map(|rates| rates.rate(TaxType::E)), expected.map(Into::into));
+        assert_eq!(
+            list.tax_rates().map(|rates| rates.rate(TaxType::E)),
+            expected.map(Into::into)
+        );
     }
 }
 
 #[tokio::test]
 async fn an_empty_code_list_is_no_error() {
-    let server =
-        answering(200, facts("07_invoice_details_probe.json")["not_found_gateway"]["body"].clone()).await;
+    let server = answering(
+        200,
+        facts("07_invoice_details_probe.json")["not_found_gateway"]["body"].clone(),
+    )
+    .await;
     let device = profile(Dialect::Gateway, &format!("http://{}", server.address));
-    let list = Client::new(quick()).unwrap().code_list(&device).await.unwrap();
+    let list = Client::new(quick())
+        .unwrap()
+        .code_list(&device)
+        .await
+        .unwrap();
     assert!(list.classes.is_empty());
 }
 
@@ -105,5 +161,11 @@ async fn no_token_check_where_no_token_is_needed() {
     let nowhere = profile(Dialect::Legacy, "http://127.0.0.1:9");
     client.check_token(&nowhere).await.unwrap();
     let server = answering(200, json!({})).await;
-    client.check_token(&profile(Dialect::Gateway, &format!("http://{}", server.address))).await.unwrap();
+    client
+        .check_token(&profile(
+            Dialect::Gateway,
+            &format!("http://{}", server.address),
+        ))
+        .await
+        .unwrap();
 }

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use risiti_domain::{Dialect, InvoiceId, InvoiceKind, PaymentMethod, Phone, TaxType};
 use risiti_etims::{
-    Client, DeviceProfile, InitialiseError, LookUpOutcome, Receipt, SaleDocument, SendOutcome, sale_body,
+    Client, DeviceProfile, InitialiseError, LookUpOutcome, Receipt, SaleDocument, SendOutcome,
+    sale_body,
 };
 use risiti_testkit::{Process, Program};
 use secrecy::SecretString;
@@ -25,11 +26,14 @@ struct Kra {
 impl Kra {
     /// A simulator with one device, initialised by us.
     async fn start(dialect: Dialect) -> Self {
-        let mut process = Program::built("etims-sim").args(["--dialect", dialect.as_str()]).start();
+        let mut process = Program::built("etims-sim")
+            .args(["--dialect", dialect.as_str()])
+            .start();
         let address = process.address_after("listening on http://").await;
         let mut device = profile(dialect, &format!("http://{address}"));
         let client = Client::new(quick()).unwrap();
-        let mut registration = json!({"tin": device.pin, "bhfId": device.branch, "dvcSrlNo": device.serial});
+        let mut registration =
+            json!({"tin": device.pin, "bhfId": device.branch, "dvcSrlNo": device.serial});
         if dialect == Dialect::Gateway {
             registration["consumer_key"] = json!("consumer-key");
             registration["consumer_secret"] = json!("consumer-secret");
@@ -39,7 +43,12 @@ impl Kra {
         let initialised = client.initialise(&device).await.unwrap();
         device.cmc_key = initialised.cmc_key;
         device.sdc_id = initialised.sdc_id;
-        Self { _process: process, address, device, client }
+        Self {
+            _process: process,
+            address,
+            device,
+            client,
+        }
     }
 
     async fn fault(&self, rule: Value) {
@@ -52,7 +61,9 @@ impl Kra {
 
     async fn send(&self, document: &SaleDocument) -> SendOutcome {
         let body = sale_body(&self.device, document);
-        self.client.send(&self.device, &body, document.invoice_no).await
+        self.client
+            .send(&self.device, &body, document.invoice_no)
+            .await
     }
 
     async fn file(&self, document: &SaleDocument) -> Receipt {
@@ -67,7 +78,10 @@ async fn control(address: SocketAddr, what: &str, body: Option<Value>) -> Value 
     let url = format!("http://{address}/_sim/{what}");
     let http = reqwest::Client::builder().no_proxy().build().unwrap();
     let request = match body {
-        Some(body) => http.post(url).header("content-type", "application/json").body(body.to_string()),
+        Some(body) => http
+            .post(url)
+            .header("content-type", "application/json")
+            .body(body.to_string()),
         None => http.get(url),
     };
     let answer = request.send().await.unwrap();
@@ -119,21 +133,34 @@ async fn a_sale_and_its_credit_note() {
         let returned = kra.file(&credit_note(2, 1)).await;
         assert_eq!(sold.control_unit_id, kra.device.sdc_id);
         if *dialect == Dialect::Vscu {
-            assert_eq!(kra.client.look_up(&kra.device, 1).await, LookUpOutcome::Unsupported);
+            assert_eq!(
+                kra.client.look_up(&kra.device, 1).await,
+                LookUpOutcome::Unsupported
+            );
         } else {
-            for (number, document, receipt) in [(1, sale(1), sold), (2, credit_note(2, 1), returned)] {
-                let LookUpOutcome::Found(found) = kra.client.look_up(&kra.device, number).await else {
+            for (number, document, receipt) in
+                [(1, sale(1), sold), (2, credit_note(2, 1), returned)]
+            {
+                let LookUpOutcome::Found(found) = kra.client.look_up(&kra.device, number).await
+                else {
                     panic!()
                 };
                 assert_eq!(found.invoice_id(), Some(document.invoice_id));
-                assert_eq!((found.kind, found.total), (Some(document.kind), Some(document.total)));
+                assert_eq!(
+                    (found.kind, found.total),
+                    (Some(document.kind), Some(document.total))
+                );
                 assert_eq!(found.receipt, receipt);
             }
             let absent = kra.client.look_up(&kra.device, 3).await;
             assert!(matches!(absent, LookUpOutcome::Absent(_)), "{absent:?}");
         }
         let stats = kra.stats().await;
-        assert_eq!(stats["protocol_errors"], 0, "{dialect}: {}", stats["protocol_error_log"]);
+        assert_eq!(
+            stats["protocol_errors"], 0,
+            "{dialect}: {}",
+            stats["protocol_error_log"]
+        );
         assert_eq!(stats["sales_accepted"], 2);
     }
 }
@@ -144,7 +171,11 @@ async fn every_tax_type_splits_as_it_is_checked() {
         let mut kra = Kra::start(Dialect::Gateway).await;
         kra.device.item.tax_type = *tax_type;
         for (number, total) in (1..).zip(["0.01", "0.02", "99.99", "100.00", "123456789.01"]) {
-            kra.file(&SaleDocument { total: total.parse().unwrap(), ..sale(number) }).await;
+            kra.file(&SaleDocument {
+                total: total.parse().unwrap(),
+                ..sale(number)
+            })
+            .await;
         }
     }
 }
@@ -155,7 +186,10 @@ async fn an_accepted_number_sent_again_is_taken() {
         let kra = Kra::start(*dialect).await;
         kra.file(&sale(1)).await;
         let again = kra.send(&sale(1)).await;
-        assert!(matches!(again, SendOutcome::Taken(_)), "{dialect}: {again:?}");
+        assert!(
+            matches!(again, SendOutcome::Taken(_)),
+            "{dialect}: {again:?}"
+        );
     }
 }
 
@@ -163,7 +197,10 @@ async fn an_accepted_number_sent_again_is_taken() {
 async fn a_number_ahead_of_kras_is_no_success() {
     let kra = Kra::start(Dialect::Gateway).await;
     let outcome = kra.send(&sale(7)).await;
-    assert!(matches!(outcome, SendOutcome::Expected { expected: 1, .. }), "{outcome:?}");
+    assert!(
+        matches!(outcome, SendOutcome::Expected { expected: 1, .. }),
+        "{outcome:?}"
+    );
 }
 
 /// The pair that everything else is about: the request lost, and the answer lost.
@@ -171,13 +208,28 @@ async fn a_number_ahead_of_kras_is_no_success() {
 async fn lost_calls_are_told_apart_by_looking_up() {
     for dialect in [Dialect::Legacy, Dialect::Gateway] {
         let kra = Kra::start(dialect).await;
-        for (number, fault, filed) in [(1, "accept_then_drop", true), (2, "drop_before_accept", false)] {
-            kra.fault(json!({"match": {"call": "sale", "count": 1}, "fault": fault})).await;
+        for (number, fault, filed) in [
+            (1, "accept_then_drop", true),
+            (2, "drop_before_accept", false),
+        ] {
+            kra.fault(json!({"match": {"call": "sale", "count": 1}, "fault": fault}))
+                .await;
             let outcome = kra.send(&sale(number)).await;
-            assert!(matches!(outcome, SendOutcome::Unknown(_)), "{dialect} {fault}: {outcome:?}");
+            assert!(
+                matches!(outcome, SendOutcome::Unknown(_)),
+                "{dialect} {fault}: {outcome:?}"
+            );
             let found = kra.client.look_up(&kra.device, number).await;
-            assert_eq!(owner(&found).is_some(), filed, "{dialect} {fault}: {found:?}");
-            assert_eq!(matches!(found, LookUpOutcome::Absent(_)), !filed, "{dialect} {fault}: {found:?}");
+            assert_eq!(
+                owner(&found).is_some(),
+                filed,
+                "{dialect} {fault}: {found:?}"
+            );
+            assert_eq!(
+                matches!(found, LookUpOutcome::Absent(_)),
+                !filed,
+                "{dialect} {fault}: {found:?}"
+            );
         }
     }
 }
@@ -186,11 +238,27 @@ async fn lost_calls_are_told_apart_by_looking_up() {
 async fn faults_of_the_host() {
     let cases = [
         (Dialect::Legacy, json!({"status": {"code": 502}}), "unknown"),
-        (Dialect::Legacy, json!({"status": {"code": 429, "retry_after": 7}}), "retry"),
+        (
+            Dialect::Legacy,
+            json!({"status": {"code": 429, "retry_after": 7}}),
+            "retry",
+        ),
         (Dialect::Legacy, json!({"html": {"status": 200}}), "unknown"),
-        (Dialect::Legacy, json!({"envelope": {"code": "999"}}), "unknown"),
-        (Dialect::Legacy, json!({"envelope": {"code": "910"}}), "refused"),
-        (Dialect::Legacy, json!({"envelope": {"code": "901"}}), "halt"),
+        (
+            Dialect::Legacy,
+            json!({"envelope": {"code": "999"}}),
+            "unknown",
+        ),
+        (
+            Dialect::Legacy,
+            json!({"envelope": {"code": "910"}}),
+            "refused",
+        ),
+        (
+            Dialect::Legacy,
+            json!({"envelope": {"code": "901"}}),
+            "halt",
+        ),
         (Dialect::Legacy, json!("blank_padded_keys"), "ok"),
         (Dialect::Gateway, json!("expired_token"), "ok"),
         (
@@ -198,11 +266,16 @@ async fn faults_of_the_host() {
             json!({"refused_under_200": {"message": "Rule taxRtB failed: Tax rate mismatch."}}),
             "refused",
         ),
-        (Dialect::Gateway, json!({"envelope": {"message": "Please try again later"}}), "retry"),
+        (
+            Dialect::Gateway,
+            json!({"envelope": {"message": "Please try again later"}}),
+            "retry",
+        ),
     ];
     for (dialect, fault, expected) in cases {
         let kra = Kra::start(dialect).await;
-        kra.fault(json!({"match": {"call": "sale", "count": 1}, "fault": fault})).await;
+        kra.fault(json!({"match": {"call": "sale", "count": 1}, "fault": fault}))
+            .await;
         let outcome = kra.send(&sale(1)).await;
         assert_eq!(outcome.as_str(), expected, "{fault}: {outcome:?}");
     }
@@ -212,7 +285,10 @@ async fn faults_of_the_host() {
 async fn the_key_is_given_once() {
     let mut kra = Kra::start(Dialect::Legacy).await;
     let again = kra.client.initialise(&kra.device).await.unwrap_err();
-    assert!(matches!(again, InitialiseError::AlreadyInstalled(_)), "{again:?}");
+    assert!(
+        matches!(again, InitialiseError::AlreadyInstalled(_)),
+        "{again:?}"
+    );
     kra.device.cmc_key = Some(SecretString::from("another-key"));
     let outcome = kra.send(&sale(1)).await;
     assert!(matches!(outcome, SendOutcome::Halt { .. }), "{outcome:?}");

@@ -103,7 +103,11 @@ impl Server {
         self.connections.load(Ordering::SeqCst)
     }
 
-    async fn serve<S: AsyncRead + AsyncWrite + Unpin>(&self, stream: S, handler: &Handler) -> Option<()> {
+    async fn serve<S: AsyncRead + AsyncWrite + Unpin>(
+        &self,
+        stream: S,
+        handler: &Handler,
+    ) -> Option<()> {
         let mut stream = BufReader::new(stream);
         loop {
             let request = read_request(&mut stream).await?;
@@ -117,8 +121,9 @@ impl Server {
                 }
                 Reply::Answer(status, headers, body) => {
                     let length = body.len();
-                    let head =
-                        format!("HTTP/1.1 {status} X\r\n{headers}content-length: {length}\r\n\r\n{body}");
+                    let head = format!(
+                        "HTTP/1.1 {status} X\r\n{headers}content-length: {length}\r\n\r\n{body}"
+                    );
                     stream.write_all(head.as_bytes()).await.ok()?;
                     stream.flush().await.ok()?;
                 }
@@ -130,16 +135,27 @@ impl Server {
 async fn read_request<S: AsyncRead + Unpin>(stream: &mut BufReader<S>) -> Option<Request> {
     let mut request = Request::default();
     let mut line = String::new();
-    stream.read_line(&mut line).await.ok().filter(|read| *read > 0)?;
+    stream
+        .read_line(&mut line)
+        .await
+        .ok()
+        .filter(|read| *read > 0)?;
     let mut words = line.split_whitespace();
     (request.method, request.target) = (words.next()?.to_owned(), words.next()?.to_owned());
     loop {
         line.clear();
         stream.read_line(&mut line).await.ok()?;
-        let Some((name, value)) = line.trim_end().split_once(':') else { break };
-        request.headers.insert(name.to_ascii_lowercase(), value.trim().to_owned());
+        let Some((name, value)) = line.trim_end().split_once(':') else {
+            break;
+        };
+        request
+            .headers
+            .insert(name.to_ascii_lowercase(), value.trim().to_owned());
     }
-    let length = request.headers.get("content-length").map_or(0, |length| length.parse().unwrap());
+    let length = request
+        .headers
+        .get("content-length")
+        .map_or(0, |length| length.parse().unwrap());
     request.body = vec![0; length];
     stream.read_exact(&mut request.body).await.ok()?;
     Some(request)
@@ -170,7 +186,9 @@ pub(crate) fn profile(dialect: Dialect, base_url: &str) -> DeviceProfile {
         dialect,
         environment: Environment::Sandbox,
         token: (dialect == Dialect::Gateway).then(|| TokenSettings {
-            url: base_url.join("/v1/token/generate?grant_type=client_credentials").unwrap(),
+            url: base_url
+                .join("/v1/token/generate?grant_type=client_credentials")
+                .unwrap(),
             consumer_key: "consumer-key".to_owned(),
             consumer_secret: "consumer-secret".into(),
             app_id: "11111111-2222-4333-8444-555555555555".to_owned(),
@@ -195,7 +213,10 @@ pub(crate) fn profile(dialect: Dialect, base_url: &str) -> DeviceProfile {
 
 /// Limits for tests: as in production, but for a time-out that ends a failing test.
 pub(crate) fn quick() -> ClientSettings {
-    ClientSettings { call_timeout: Duration::from_secs(20), ..ClientSettings::default() }
+    ClientSettings {
+        call_timeout: Duration::from_secs(20),
+        ..ClientSettings::default()
+    }
 }
 
 /// A file of `tests/facts`.

@@ -12,11 +12,18 @@ use crate::support::{Reply, Request, Server, facts, profile, quick};
 const BODY: &[u8] = br#"{"invcNo":1,"totAmt":86.21}"#;
 
 fn device(server: &Server) -> DeviceProfile {
-    profile(Dialect::Gateway, &format!("http://{}/etims-oscu/api/v1", server.address))
+    profile(
+        Dialect::Gateway,
+        &format!("http://{}/etims-oscu/api/v1", server.address),
+    )
 }
 
 fn token(number: usize, life: &str) -> Reply {
-    Reply::Answer(200, "", format!(r#"{{"access_token":"token-{number}","expires_in":{life}}}"#))
+    Reply::Answer(
+        200,
+        "",
+        format!(r#"{{"access_token":"token-{number}","expires_in":{life}}}"#),
+    )
 }
 
 fn accepted() -> Reply {
@@ -53,7 +60,11 @@ fn fetches(server: &Server) -> Vec<Request> {
 }
 
 fn sales(server: &Server) -> Vec<Request> {
-    server.requests().into_iter().filter(|request| !is_fetch(request)).collect()
+    server
+        .requests()
+        .into_iter()
+        .filter(|request| !is_fetch(request))
+        .collect()
 }
 
 #[tokio::test]
@@ -73,8 +84,14 @@ async fn one_fetch_serves_all_who_wait() {
         let fetches = fetches(&server);
         assert_eq!(fetches.len(), 1);
         assert_eq!(fetches[0].method, "GET");
-        assert_eq!(fetches[0].target, "/v1/token/generate?grant_type=client_credentials");
-        assert_eq!(fetches[0].headers["authorization"], "Basic Y29uc3VtZXIta2V5OmNvbnN1bWVyLXNlY3JldA==");
+        assert_eq!(
+            fetches[0].target,
+            "/v1/token/generate?grant_type=client_credentials"
+        );
+        assert_eq!(
+            fetches[0].headers["authorization"],
+            "Basic Y29uc3VtZXIta2V5OmNvbnN1bWVyLXNlY3JldA=="
+        );
     }
 }
 
@@ -89,12 +106,21 @@ async fn a_token_at_its_end_is_not_used() {
 
 #[tokio::test]
 async fn an_expired_token_is_replaced_and_the_same_bytes_sent_again() {
-    let refuse_first = |token: &str| if token == "Bearer token-1" { token_refused() } else { accepted() };
+    let refuse_first = |token: &str| {
+        if token == "Bearer token-1" {
+            token_refused()
+        } else {
+            accepted()
+        }
+    };
     let server = gateway("3599", refuse_first).await;
     let client = Client::new(quick()).unwrap();
     let outcome = client.send(&device(&server), BODY, 1).await;
     assert!(matches!(outcome, SendOutcome::Ok(_)), "{outcome:?}");
-    let sent: Vec<_> = sales(&server).into_iter().map(|sale| (sale.target, sale.body)).collect();
+    let sent: Vec<_> = sales(&server)
+        .into_iter()
+        .map(|sale| (sale.target, sale.body))
+        .collect();
     assert_eq!(sent.len(), 2);
     assert_eq!(sent[0], sent[1]);
     assert_eq!(sent[0].1, BODY);
@@ -112,15 +138,27 @@ async fn an_apigee_fault_under_500_is_an_expired_token_too() {
         Reply::Answer(500, "", body.to_owned())
     };
     let server = gateway("3599", fault).await;
-    let outcome = Client::new(quick()).unwrap().send(&device(&server), BODY, 1).await;
+    let outcome = Client::new(quick())
+        .unwrap()
+        .send(&device(&server), BODY, 1)
+        .await;
     assert!(matches!(outcome, SendOutcome::Ok(_)), "{outcome:?}");
 }
 
 #[tokio::test]
 async fn a_fresh_token_that_ends_at_once_is_replaced_too() {
-    let refuse_three = |token: &str| if token == "Bearer token-4" { accepted() } else { token_refused() };
+    let refuse_three = |token: &str| {
+        if token == "Bearer token-4" {
+            accepted()
+        } else {
+            token_refused()
+        }
+    };
     let server = gateway("3599", refuse_three).await;
-    let outcome = Client::new(quick()).unwrap().send(&device(&server), BODY, 1).await;
+    let outcome = Client::new(quick())
+        .unwrap()
+        .send(&device(&server), BODY, 1)
+        .await;
     assert!(matches!(outcome, SendOutcome::Ok(_)), "{outcome:?}");
     let bodies: Vec<_> = sales(&server).into_iter().map(|sale| sale.body).collect();
     assert_eq!(bodies, [BODY; 4]);
@@ -129,9 +167,21 @@ async fn a_fresh_token_that_ends_at_once_is_replaced_too() {
 #[tokio::test]
 async fn fresh_tokens_refused_again_and_again_halt() {
     let server = gateway("3599", |_| token_refused()).await;
-    let outcome = Client::new(quick()).unwrap().send(&device(&server), BODY, 1).await;
+    let outcome = Client::new(quick())
+        .unwrap()
+        .send(&device(&server), BODY, 1)
+        .await;
     assert!(outcome.leaves_number_unknown());
-    assert!(matches!(outcome, SendOutcome::Halt { reason: HaltReason::Credentials, .. }), "{outcome:?}");
+    assert!(
+        matches!(
+            outcome,
+            SendOutcome::Halt {
+                reason: HaltReason::Credentials,
+                ..
+            }
+        ),
+        "{outcome:?}"
+    );
     assert_eq!((fetches(&server).len(), sales(&server).len()), (4, 4));
 }
 
@@ -150,7 +200,10 @@ async fn a_token_host_lost_after_a_refusal_leaves_the_number_unknown() {
         }
     })
     .await;
-    let outcome = Client::new(quick()).unwrap().send(&device(&server), BODY, 1).await;
+    let outcome = Client::new(quick())
+        .unwrap()
+        .send(&device(&server), BODY, 1)
+        .await;
     assert!(matches!(outcome, SendOutcome::Unknown(_)), "{outcome:?}");
 }
 
@@ -160,9 +213,30 @@ async fn without_a_token_nothing_is_sent() {
         (|| Reply::Drop, false),
         (|| Reply::Answer(503, "", String::new()), false),
         (|| Reply::Answer(200, "", String::new()), false),
-        (|| Reply::Answer(200, "", r#"{"access_token":"two\nlines","expires_in":1}"#.to_owned()), false),
-        (|| Reply::Answer(401, "", r#"{"fault":{"faultstring":"Invalid client"}}"#.to_owned()), true),
-        (|| Reply::Answer(400, "", r#"{"error":"invalid_client"}"#.to_owned()), true),
+        (
+            || {
+                Reply::Answer(
+                    200,
+                    "",
+                    r#"{"access_token":"two\nlines","expires_in":1}"#.to_owned(),
+                )
+            },
+            false,
+        ),
+        (
+            || {
+                Reply::Answer(
+                    401,
+                    "",
+                    r#"{"fault":{"faultstring":"Invalid client"}}"#.to_owned(),
+                )
+            },
+            true,
+        ),
+        (
+            || Reply::Answer(400, "", r#"{"error":"invalid_client"}"#.to_owned()),
+            true,
+        ),
         (|| Reply::Answer(404, "", String::new()), true),
     ];
     for (case, (reply, halts)) in cases.into_iter().enumerate() {
@@ -177,7 +251,11 @@ async fn without_a_token_nothing_is_sent() {
             other => panic!("{case}: {other:?}"),
         }
         let checked = client.check_token(&device(&server)).await.unwrap_err();
-        assert_eq!(matches!(checked, CallError::Halt { .. }), halts, "{case}: {checked:?}");
+        assert_eq!(
+            matches!(checked, CallError::Halt { .. }),
+            halts,
+            "{case}: {checked:?}"
+        );
         assert!(sales(&server).is_empty(), "{case}");
     }
 }
@@ -189,6 +267,11 @@ async fn a_failed_fetch_is_shared_by_those_who_waited_for_it() {
     let device = device(&server);
     // All are polled once, and so wait, before the first can be answered.
     let outcomes = join_all((1..=20).map(|number| client.send(&device, BODY, number))).await;
-    assert!(outcomes.iter().all(|outcome| matches!(outcome, SendOutcome::NotSent(_))), "{outcomes:?}");
+    assert!(
+        outcomes
+            .iter()
+            .all(|outcome| matches!(outcome, SendOutcome::NotSent(_))),
+        "{outcomes:?}"
+    );
     assert_eq!(server.requests().len(), 1);
 }

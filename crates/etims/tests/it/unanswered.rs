@@ -18,7 +18,10 @@ async fn send_to(settings: ClientSettings, reply: fn() -> Reply) -> (SendOutcome
 }
 
 fn impatient() -> ClientSettings {
-    ClientSettings { call_timeout: Duration::from_millis(300), ..quick() }
+    ClientSettings {
+        call_timeout: Duration::from_millis(300),
+        ..quick()
+    }
 }
 
 fn unknown(outcome: SendOutcome) -> Answer {
@@ -37,8 +40,13 @@ async fn refused_connections_send_nothing() {
     let device = profile(Dialect::Legacy, &format!("http://{address}"));
     let outcome = Client::new(quick()).unwrap().send(&device, b"{}", 1).await;
     assert!(!outcome.leaves_number_unknown());
-    let SendOutcome::NotSent(answer) = outcome else { panic!("{outcome:?}") };
-    assert!(answer.against_host && !answer.message.contains("http://"), "{answer:?}");
+    let SendOutcome::NotSent(answer) = outcome else {
+        panic!("{outcome:?}")
+    };
+    assert!(
+        answer.against_host && !answer.message.contains("http://"),
+        "{answer:?}"
+    );
 }
 
 #[tokio::test]
@@ -51,8 +59,14 @@ async fn names_that_do_not_resolve_send_nothing() {
 #[tokio::test]
 async fn a_handshake_that_never_ends_sends_nothing() {
     let silent = TcpListener::bind("127.0.0.1:0").await.unwrap();
-    let device = profile(Dialect::Legacy, &format!("https://{}", silent.local_addr().unwrap()));
-    let settings = ClientSettings { connect_timeout: Duration::from_millis(300), ..quick() };
+    let device = profile(
+        Dialect::Legacy,
+        &format!("https://{}", silent.local_addr().unwrap()),
+    );
+    let settings = ClientSettings {
+        connect_timeout: Duration::from_millis(300),
+        ..quick()
+    };
     let outcome = Client::new(settings).unwrap().send(&device, b"{}", 1).await;
     assert!(matches!(outcome, SendOutcome::NotSent(_)), "{outcome:?}");
 }
@@ -81,43 +95,73 @@ async fn a_dropped_connection() {
 
 #[tokio::test]
 async fn redirects_are_not_followed() {
-    let (outcome, requests) =
-        send_to(quick(), || Reply::Answer(307, "location: /elsewhere\r\n", String::new())).await;
+    let (outcome, requests) = send_to(quick(), || {
+        Reply::Answer(307, "location: /elsewhere\r\n", String::new())
+    })
+    .await;
     assert_eq!(unknown(outcome).http_status, Some(307));
     assert_eq!(requests, 1);
 }
 
 #[tokio::test]
 async fn answers_longer_than_the_limit() {
-    let settings = ClientSettings { answer_bytes_max: 1_000, ..quick() };
+    let settings = ClientSettings {
+        answer_bytes_max: 1_000,
+        ..quick()
+    };
     let long = || {
         let filler = "x".repeat(1_000);
-        Reply::Answer(200, "", format!(r#"{{"resultCd":"000","data":{{"curRcptNo":1}},"x":"{filler}"}}"#))
+        Reply::Answer(
+            200,
+            "",
+            format!(r#"{{"resultCd":"000","data":{{"curRcptNo":1}},"x":"{filler}"}}"#),
+        )
     };
     let answer = unknown(send_to(settings, long).await.0);
-    assert!(answer.message.contains("longer than 1000 bytes"), "{answer:?}");
+    assert!(
+        answer.message.contains("longer than 1000 bytes"),
+        "{answer:?}"
+    );
 }
 
 #[tokio::test]
 async fn endless_chunks() {
-    let settings = ClientSettings { answer_bytes_max: 1_000, ..quick() };
+    let settings = ClientSettings {
+        answer_bytes_max: 1_000,
+        ..quick()
+    };
     let endless = || {
         let mut bytes = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
-        bytes.extend(b"64\r\n".iter().chain([b' '; 100].iter()).chain(b"\r\n").copied().cycle().take(5_000));
+        bytes.extend(
+            b"64\r\n"
+                .iter()
+                .chain([b' '; 100].iter())
+                .chain(b"\r\n")
+                .copied()
+                .cycle()
+                .take(5_000),
+        );
         Reply::Stall(bytes)
     };
     let answer = unknown(send_to(settings, endless).await.0);
-    assert!(answer.message.contains("longer than 1000 bytes"), "{answer:?}");
+    assert!(
+        answer.message.contains("longer than 1000 bytes"),
+        "{answer:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_page_or_nothing_under_200() {
     for body in ["<html>Welcome</html>", "", "[]", "null"] {
-        let server = Server::start(move |_| async move { Reply::Answer(200, "", body.to_owned()) }).await;
+        let server =
+            Server::start(move |_| async move { Reply::Answer(200, "", body.to_owned()) }).await;
         let device = profile(Dialect::Legacy, &format!("http://{}", server.address));
         let outcome = Client::new(quick()).unwrap().send(&device, b"{}", 1).await;
         let answer = unknown(outcome);
-        assert!(answer.against_host && !answer.message.contains("Welcome"), "{answer:?}");
+        assert!(
+            answer.against_host && !answer.message.contains("Welcome"),
+            "{answer:?}"
+        );
     }
 }
 
@@ -125,7 +169,9 @@ async fn a_page_or_nothing_under_200() {
 async fn too_many_requests_say_for_how_long() {
     let busy = || Reply::Answer(429, "retry-after: 120\r\n", String::new());
     let (outcome, _) = send_to(quick(), busy).await;
-    let SendOutcome::Retry(answer) = outcome else { panic!("{outcome:?}") };
+    let SendOutcome::Retry(answer) = outcome else {
+        panic!("{outcome:?}")
+    };
     assert_eq!(answer.retry_after, Some(Duration::from_secs(120)));
     assert!(answer.against_host);
 }

@@ -105,10 +105,16 @@ pub(crate) struct Settings<'a> {
 
 impl Dedup {
     /// Call it on the runtime that shall do the work.
-    pub(crate) fn new(settings: &Settings<'_>, metrics: DedupMetrics) -> Result<Self, ::redis::RedisError> {
+    pub(crate) fn new(
+        settings: &Settings<'_>,
+        metrics: DedupMetrics,
+    ) -> Result<Self, ::redis::RedisError> {
         Ok(Self {
             memory: Memory::new(settings.entries_max),
-            redis: settings.redis_url.map(|url| Redis::new(url, settings.namespace)).transpose()?,
+            redis: settings
+                .redis_url
+                .map(|url| Redis::new(url, settings.namespace))
+                .transpose()?,
             in_flight: Mutex::default(),
             in_flight_max: settings.in_flight_max,
             tasks: TaskTracker::new(),
@@ -145,7 +151,10 @@ impl Dedup {
                 in_flight.insert(key, verdict.clone());
                 self.metrics.memory_miss();
                 // The guard is made here, so that the key leaves the map even if the task never runs.
-                let place = Place { dedup: Arc::clone(self), key };
+                let place = Place {
+                    dedup: Arc::clone(self),
+                    key,
+                };
                 let work = async move {
                     let made = place.dedup.make(key, ttl, publish).await;
                     // Memory knows the key before the place is given up: no delivery slips between.
@@ -206,7 +215,9 @@ impl Dedup {
 
     fn in_flight(&self) -> MutexGuard<'_, InFlight> {
         // A panic while the map was held leaves it whole: each use is one insert, look-up or removal.
-        self.in_flight.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.in_flight
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 

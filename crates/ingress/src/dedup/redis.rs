@@ -52,7 +52,9 @@ impl Redis {
 
     pub(super) async fn has(&self, key: &Key) -> Seen {
         let name = self.name(key);
-        match self.ask(|mut c| async move { cmd("EXISTS").arg(name).query_async::<bool>(&mut c).await }).await
+        match self
+            .ask(|mut c| async move { cmd("EXISTS").arg(name).query_async::<bool>(&mut c).await })
+            .await
         {
             Some(true) => Seen::Yes,
             Some(false) => Seen::No,
@@ -65,7 +67,13 @@ impl Redis {
         let name = self.name(key);
         let seconds = ttl.as_secs().max(1);
         self.ask(|mut c| async move {
-            cmd("SET").arg(name).arg(1).arg("EX").arg(seconds).query_async::<()>(&mut c).await
+            cmd("SET")
+                .arg(name)
+                .arg(1)
+                .arg("EX")
+                .arg(seconds)
+                .query_async::<()>(&mut c)
+                .await
         })
         .await
         .is_some()
@@ -79,7 +87,11 @@ impl Redis {
         &self,
         question: impl FnOnce(ConnectionManager) -> F,
     ) -> Option<T> {
-        if self.breaker().open_until.is_some_and(|until| Instant::now() < until) {
+        if self
+            .breaker()
+            .open_until
+            .is_some_and(|until| Instant::now() < until)
+        {
             return None;
         }
         let answer = tokio::time::timeout(DEADLINE, question(self.manager.clone())).await;
@@ -101,6 +113,8 @@ impl Redis {
     }
 
     fn breaker(&self) -> std::sync::MutexGuard<'_, Breaker> {
-        self.breaker.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.breaker
+            .lock()
+            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }

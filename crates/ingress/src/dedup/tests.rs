@@ -5,12 +5,28 @@ use super::*;
 const TTL: Duration = Duration::from_secs(3600);
 
 fn dedup(in_flight_max: usize) -> Arc<Dedup> {
-    let settings = Settings { entries_max: 100, in_flight_max, redis_url: None, namespace: "test" };
-    Arc::new(Dedup::new(&settings, DedupMetrics::register(&prometheus::Registry::new())).unwrap())
+    let settings = Settings {
+        entries_max: 100,
+        in_flight_max,
+        redis_url: None,
+        namespace: "test",
+    };
+    Arc::new(
+        Dedup::new(
+            &settings,
+            DedupMetrics::register(&prometheus::Registry::new()),
+        )
+        .unwrap(),
+    )
 }
 
 fn key(name: &str) -> Key {
-    Key::new(MerchantId::from_uuid(uuid::Uuid::nil()), Provider::Daraja, name, &[0; 32])
+    Key::new(
+        MerchantId::from_uuid(uuid::Uuid::nil()),
+        Provider::Daraja,
+        name,
+        &[0; 32],
+    )
 }
 
 fn soon() -> Instant {
@@ -21,10 +37,14 @@ fn soon() -> Instant {
 async fn a_second_delivery_publishes_nothing() {
     let dedup = dedup(10);
     assert_eq!(
-        dedup.once(key("a"), TTL, soon(), async { Ok(Kept::Queued) }).await,
+        dedup
+            .once(key("a"), TTL, soon(), async { Ok(Kept::Queued) })
+            .await,
         Once::First(Kept::Queued)
     );
-    let again = dedup.once(key("a"), TTL, soon(), async { panic!("published twice") }).await;
+    let again = dedup
+        .once(key("a"), TTL, soon(), async { panic!("published twice") })
+        .await;
     assert_eq!(again, Once::Seen);
 }
 
@@ -63,9 +83,16 @@ async fn parallel_deliveries_share_one_publish() {
 #[tokio::test]
 async fn a_failure_is_remembered_by_nobody() {
     let dedup = dedup(10);
-    assert_eq!(dedup.once(key("a"), TTL, soon(), async { Err("away") }).await, Once::Failed("away"));
     assert_eq!(
-        dedup.once(key("a"), TTL, soon(), async { Ok(Kept::Queued) }).await,
+        dedup
+            .once(key("a"), TTL, soon(), async { Err("away") })
+            .await,
+        Once::Failed("away")
+    );
+    assert_eq!(
+        dedup
+            .once(key("a"), TTL, soon(), async { Ok(Kept::Queued) })
+            .await,
         Once::First(Kept::Queued)
     );
 }
@@ -80,7 +107,10 @@ async fn a_sender_that_hangs_up_does_not_cancel_the_publish() {
         Ok(Kept::Queued)
     };
     let impatient = dedup.once(key("a"), TTL, Instant::now(), publish).await;
-    assert_eq!(impatient, Once::Failed("the webhook was not made durable in time"));
+    assert_eq!(
+        impatient,
+        Once::Failed("the webhook was not made durable in time")
+    );
     gate.add_permits(1);
     dedup.drain().await;
     assert!(dedup.memory.has(&key("a")));
@@ -89,10 +119,16 @@ async fn a_sender_that_hangs_up_does_not_cancel_the_publish() {
 #[tokio::test]
 async fn a_publish_that_panics_frees_its_key() {
     let dedup = dedup(10);
-    let fails = dedup.once(key("a"), TTL, soon(), async { panic!("test: a bug in the publisher") }).await;
+    let fails = dedup
+        .once(key("a"), TTL, soon(), async {
+            panic!("test: a bug in the publisher")
+        })
+        .await;
     assert_eq!(fails, Once::Failed("the webhook was not made durable"));
     assert_eq!(
-        dedup.once(key("a"), TTL, soon(), async { Ok(Kept::Queued) }).await,
+        dedup
+            .once(key("a"), TTL, soon(), async { Ok(Kept::Queued) })
+            .await,
         Once::First(Kept::Queued)
     );
 }
@@ -114,15 +150,23 @@ async fn the_number_under_way_is_bounded() {
     while dedup.in_flight().is_empty() {
         tokio::task::yield_now().await;
     }
-    let refused = dedup.once(key("b"), TTL, soon(), async { Ok(Kept::Queued) }).await;
-    assert_eq!(refused, Once::Failed("too many webhooks are waiting to be made durable"));
+    let refused = dedup
+        .once(key("b"), TTL, soon(), async { Ok(Kept::Queued) })
+        .await;
+    assert_eq!(
+        refused,
+        Once::Failed("too many webhooks are waiting to be made durable")
+    );
     hold.send(()).unwrap();
     assert_eq!(running.await.unwrap(), Once::First(Kept::Queued));
 }
 
 #[test]
 fn keys_differ_in_every_part() {
-    let (one, two) = (MerchantId::from_uuid(uuid::Uuid::nil()), MerchantId::from_uuid(uuid::Uuid::max()));
+    let (one, two) = (
+        MerchantId::from_uuid(uuid::Uuid::nil()),
+        MerchantId::from_uuid(uuid::Uuid::max()),
+    );
     let keys = [
         Key::new(one, Provider::Daraja, "a", &[0; 32]),
         Key::new(two, Provider::Daraja, "a", &[0; 32]),

@@ -72,7 +72,10 @@ impl Drainer {
                 continue;
             }
             let fates = self.publish(&entries).await;
-            let taken = entries.iter().zip(&fates).filter(|(_, fate)| matches!(fate, Fate::Taken));
+            let taken = entries
+                .iter()
+                .zip(&fates)
+                .filter(|(_, fate)| matches!(fate, Fate::Taken));
             self.spool.remove(taken.map(|(entry, _)| entry.number));
             if let Some(pause) = progress.judge(&entries, &fates) {
                 self.pause(pause).await;
@@ -81,22 +84,34 @@ impl Drainer {
     }
 
     async fn publish(&self, entries: &[Entry]) -> Vec<Fate> {
-        let publishes: Vec<_> = entries.iter().map(|entry| self.publish_one(entry)).collect();
+        let publishes: Vec<_> = entries
+            .iter()
+            .map(|entry| self.publish_one(entry))
+            .collect();
         stream::iter(publishes).buffered(WINDOW).collect().await
     }
 
     async fn publish_one(&self, entry: &Entry) -> Fate {
         let Some(message) = message::read(&entry.bytes) else {
-            tracing::error!(number = entry.number, "an entry of the spool is no message; it stays there");
+            tracing::error!(
+                number = entry.number,
+                "an entry of the spool is no message; it stays there"
+            );
             return Fate::Refused;
         };
         let event_id = message.id;
-        let published = self.publisher.publish(Target::Payments, message, self.timeout).await;
+        let published = self
+            .publisher
+            .publish(Target::Payments, message, self.timeout)
+            .await;
         self.suspicion.learn(&published);
         match published {
             Ok(()) => Fate::Taken,
             Err(
-                PublishError::Down | PublishError::Blocked | PublishError::Timeout | PublishError::TooBusy,
+                PublishError::Down
+                | PublishError::Blocked
+                | PublishError::Timeout
+                | PublishError::TooBusy,
             ) => Fate::Unreached,
             Err(error) => {
                 tracing::warn!(%event_id, %error, "the broker does not take a spooled webhook");
@@ -130,8 +145,10 @@ impl Progress {
     fn judge(&mut self, entries: &[Entry], fates: &[Fate]) -> Option<Duration> {
         let count = |wanted: fn(&Fate) -> bool| fates.iter().filter(|fate| wanted(fate)).count();
         let taken = count(|fate| matches!(fate, Fate::Taken));
-        let (refused, unreached) =
-            (count(|fate| matches!(fate, Fate::Refused)), count(|fate| matches!(fate, Fate::Unreached)));
+        let (refused, unreached) = (
+            count(|fate| matches!(fate, Fate::Refused)),
+            count(|fate| matches!(fate, Fate::Unreached)),
+        );
         self.probing = taken == 0 && unreached > 0;
         if unreached == 0 && refused > 0 {
             self.rounds_refused += 1;
@@ -140,7 +157,8 @@ impl Progress {
         if pass {
             self.after = entries.last().map_or(self.after, |entry| entry.number);
             if refused > 0 {
-                self.look_again_at.get_or_insert(Instant::now() + self.look_pause);
+                self.look_again_at
+                    .get_or_insert(Instant::now() + self.look_pause);
             }
             self.rounds_refused = 0;
         }
@@ -157,7 +175,10 @@ impl Progress {
         rand::random_range(pause / 2..=pause)
     }
 
-    async fn wait_at_the_end(&mut self, status: &mut tokio::sync::watch::Receiver<risiti_spool::Status>) {
+    async fn wait_at_the_end(
+        &mut self,
+        status: &mut tokio::sync::watch::Receiver<risiti_spool::Status>,
+    ) {
         match self.look_again_at {
             None => {
                 self.after = 0;
@@ -165,7 +186,10 @@ impl Progress {
                 status.changed().await.ok();
             }
             Some(then) if Instant::now() >= then => {
-                *self = Self { look_pause: (self.look_pause * 2).min(LOOK_LONGEST), ..Self::new() };
+                *self = Self {
+                    look_pause: (self.look_pause * 2).min(LOOK_LONGEST),
+                    ..Self::new()
+                };
             }
             Some(then) => {
                 timeout_at(then, status.changed()).await.ok();
@@ -183,15 +207,23 @@ mod tests {
 
     fn judged(progress: &mut Progress, fates: &[Fate]) -> Option<Duration> {
         let numbers = progress.after + 1..;
-        let entries: Vec<_> =
-            numbers.zip(fates).map(|(number, _)| Entry { number, bytes: Vec::new() }).collect();
+        let entries: Vec<_> = numbers
+            .zip(fates)
+            .map(|(number, _)| Entry {
+                number,
+                bytes: Vec::new(),
+            })
+            .collect();
         progress.judge(&entries, fates)
     }
 
     #[test]
     fn one_refused_among_others_is_passed_over_and_costs_them_no_wait() {
         let mut progress = Progress::new();
-        assert_eq!(judged(&mut progress, &[Fate::Taken, Fate::Refused, Fate::Taken]), None);
+        assert_eq!(
+            judged(&mut progress, &[Fate::Taken, Fate::Refused, Fate::Taken]),
+            None
+        );
         assert_eq!(progress.after, 3);
         assert!(progress.look_again_at.is_some());
     }
@@ -214,7 +246,10 @@ mod tests {
             let pause = judged(&mut progress, &[Fate::Refused, Fate::Unreached]);
             assert!(pause.is_some_and(|pause| (PAUSE_FIRST / 2..=PAUSE_LONGEST).contains(&pause)));
         }
-        assert_eq!((progress.after, progress.look_again_at, progress.probing), (0, None, true));
+        assert_eq!(
+            (progress.after, progress.look_again_at, progress.probing),
+            (0, None, true)
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -11,8 +11,15 @@ const LENGTH_BYTES: usize = 4;
 
 pub(crate) fn write(message: &Message) -> Vec<u8> {
     let headers = serde_json::json!(message.headers).to_string();
-    let length = u32::try_from(headers.len()).expect("headers are bounded by the parser, far below 4 GiB");
-    [message.id.as_bytes(), length.to_be_bytes().as_slice(), headers.as_bytes(), &message.body].concat()
+    let length =
+        u32::try_from(headers.len()).expect("headers are bounded by the parser, far below 4 GiB");
+    [
+        message.id.as_bytes(),
+        length.to_be_bytes().as_slice(),
+        headers.as_bytes(),
+        &message.body,
+    ]
+    .concat()
 }
 
 /// `None`: no message of ours.
@@ -22,7 +29,11 @@ pub(crate) fn read(bytes: &[u8]) -> Option<Message> {
     let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
     let (headers, body) = rest.split_at_checked(length)?;
     let headers: BTreeMap<String, String> = serde_json::from_slice(headers).ok()?;
-    Some(Message { id: Uuid::from_bytes(*id), headers, body: Bytes::copy_from_slice(body) })
+    Some(Message {
+        id: Uuid::from_bytes(*id),
+        headers,
+        body: Bytes::copy_from_slice(body),
+    })
 }
 
 #[cfg(test)]
@@ -31,13 +42,23 @@ mod tests {
 
     fn message() -> Message {
         let headers = [("risiti-kind", "stk"), ("traceparent", "00-ä\"")];
-        let headers = headers.map(|(name, value)| (name.to_owned(), value.to_owned())).into();
-        Message { id: Uuid::now_v7(), headers, body: Bytes::from_static(b"{\"Amount\": 1500.10}\xff") }
+        let headers = headers
+            .map(|(name, value)| (name.to_owned(), value.to_owned()))
+            .into();
+        Message {
+            id: Uuid::now_v7(),
+            headers,
+            body: Bytes::from_static(b"{\"Amount\": 1500.10}\xff"),
+        }
     }
 
     #[test]
     fn a_message_comes_back_byte_for_byte() {
-        let bare = Message { id: Uuid::nil(), headers: BTreeMap::new(), body: Bytes::new() };
+        let bare = Message {
+            id: Uuid::nil(),
+            headers: BTreeMap::new(),
+            body: Bytes::new(),
+        };
         for message in [message(), bare] {
             assert!(read(&write(&message)) == Some(message));
         }

@@ -33,11 +33,16 @@ pub(crate) fn open(settings: &Settings) -> anyhow::Result<Option<Spool>> {
 /// Ends only when the spool on disk is of a newer release: to serve beside it would leave what it holds undelivered.
 pub(crate) async fn foreign(spool: Option<Spool>) -> BadSetting {
     if let Some(spool) = spool
-        && let Ok(status) =
-            spool.status().wait_for(|status| matches!(status.condition, Condition::Foreign(_))).await
+        && let Ok(status) = spool
+            .status()
+            .wait_for(|status| matches!(status.condition, Condition::Foreign(_)))
+            .await
         && let Condition::Foreign(why) = &status.condition
     {
-        return BadSetting::new(DATA_DIR_SETTING, format!("the spool there cannot be read: {why}"));
+        return BadSetting::new(
+            DATA_DIR_SETTING,
+            format!("the spool there cannot be read: {why}"),
+        );
     }
     std::future::pending().await
 }

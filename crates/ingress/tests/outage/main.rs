@@ -1,7 +1,10 @@
 //! Every webhook is answered with 200 within 3 s of its last byte, whatever is frozen, gone or silent behind ingress
 //! (protocol A5): what the broker cannot confirm is spooled. Each is in the books once. On servers of its own, in one
 //! test: a boot of RabbitMQ is what this costs.
-#![expect(clippy::unwrap_used, reason = "a stage that cannot be set fails its test")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a stage that cannot be set fails its test"
+)]
 
 mod stage;
 
@@ -14,7 +17,9 @@ async fn every_webhook_is_answered_within_three_seconds() {
     let mut stage = Stage::set().await;
     let ingress = stage.ingress().await;
     // Ingress has nothing to do with the tax authority.
-    let sim = Program::built("etims-sim").args(["--listen", "127.0.0.1:0"]).start();
+    let sim = Program::built("etims-sim")
+        .args(["--listen", "127.0.0.1:0"])
+        .start();
     sim.freeze();
     stage.storm(&ingress, "nothing").await;
 
@@ -47,7 +52,12 @@ async fn every_webhook_is_answered_within_three_seconds() {
 
     for server in [Redis, Postgres, RabbitMq] {
         stage.servers.kill(server).await;
-        stage.storm(&ingress, &format!("{server:?} killed, the others frozen or killed")).await;
+        stage
+            .storm(
+                &ingress,
+                &format!("{server:?} killed, the others frozen or killed"),
+            )
+            .await;
     }
     let started = stage.ingress_like(&ingress).await;
     stage.storm(&started, "all gone at the start").await;

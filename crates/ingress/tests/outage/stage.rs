@@ -33,25 +33,44 @@ pub(crate) struct Ingress {
 
 impl Stage {
     pub(crate) async fn set() -> Self {
-        rustls::crypto::ring::default_provider().install_default().ok();
-        let servers = PrivateServers::start(&[Server::Postgres, Server::RabbitMq, Server::Redis]).await;
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
+        let servers =
+            PrivateServers::start(&[Server::Postgres, Server::RabbitMq, Server::Redis]).await;
         let url = servers.postgres_url();
         risiti_ledger::migrate(&url.into()).await.unwrap();
-        let settings =
-            DatabaseSettings { url: url.into(), pool_size: 1, role: None, application_name: "test" };
+        let settings = DatabaseSettings {
+            url: url.into(),
+            pool_size: 1,
+            role: None,
+            application_name: "test",
+        };
         let ledger = Ledger::open(settings).unwrap();
         let (_, secret) = ledger.create_merchant("acme", "Acme Ltd").await.unwrap();
-        let daraja =
-            NewAccount::Daraja { short_codes: vec!["600000".into()], allow_cidrs: vec![], enforce: false };
+        let daraja = NewAccount::Daraja {
+            short_codes: vec!["600000".into()],
+            allow_cidrs: vec![],
+            enforce: false,
+        };
         ledger.add_account("acme", &daraja, None).await.unwrap();
         let links = BTreeMap::from([
             ("DATABASE_URL", Link::to(url).await),
             ("AMQP_URL", Link::to(servers.amqp_url()).await),
             ("RISITI_REDIS_URL", Link::to(servers.redis_url()).await),
         ]);
-        let client = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
+        let client = reqwest::Client::builder()
+            .timeout(PATIENCE)
+            .build()
+            .unwrap();
         let stk = format!("/webhooks/daraja/{}/stk", secret.expose_secret());
-        Self { servers, links, stk, client, told: Vec::new() }
+        Self {
+            servers,
+            links,
+            stk,
+            client,
+            told: Vec::new(),
+        }
     }
 
     pub(crate) fn link(&self, server: Server) -> &Link {
@@ -67,7 +86,10 @@ impl Stage {
         let ingress = self.start(tempfile::tempdir().unwrap()).await;
         self.ready(&ingress).await;
         let copy = ingress.data.path().join("directory.json");
-        eventually("the directory is on disk", PATIENCE, async || copy.exists().then_some(())).await;
+        eventually("the directory is on disk", PATIENCE, async || {
+            copy.exists().then_some(())
+        })
+        .await;
         ingress
     }
 
@@ -90,7 +112,12 @@ impl Stage {
         let mut process = program.start();
         let ops = process.address_after("ops listener on ").await;
         let address = process.address_after("webhooks listener on ").await;
-        Ingress { _process: process, address, ops, data }
+        Ingress {
+            _process: process,
+            address,
+            ops,
+            data,
+        }
     }
 
     /// Ready again, publishing included.
@@ -105,13 +132,19 @@ impl Stage {
     /// spool.
     pub(crate) async fn storm(&mut self, ingress: &Ingress, fault: &str) {
         let first = self.told.len();
-        let receipts: Vec<String> = (first..=first + AT_ONCE).map(|n| format!("UIS5{n:06}")).collect();
+        let receipts: Vec<String> = (first..=first + AT_ONCE)
+            .map(|n| format!("UIS5{n:06}"))
+            .collect();
         let (last, burst) = receipts.split_last().unwrap();
         let mut answers =
-            futures_util::future::join_all(burst.iter().map(|receipt| self.post(ingress, receipt))).await;
+            futures_util::future::join_all(burst.iter().map(|receipt| self.post(ingress, receipt)))
+                .await;
         answers.push(self.post(ingress, last).await);
         for (receipt, (status, took)) in receipts.into_iter().zip(answers) {
-            assert!(took <= ANSWER_MAX, "with {fault}: answered {status} after {took:?}");
+            assert!(
+                took <= ANSWER_MAX,
+                "with {fault}: answered {status} after {took:?}"
+            );
             assert_eq!(status, 200, "with {fault}");
             self.told.push(receipt);
         }
@@ -119,8 +152,11 @@ impl Stage {
 
     async fn post(&self, ingress: &Ingress, receipt: &str) -> (u16, Duration) {
         let url = format!("http://{}{}", ingress.address, self.stk);
-        let request =
-            self.client.post(url).header("content-type", "application/json").body(stk_success(receipt));
+        let request = self
+            .client
+            .post(url)
+            .header("content-type", "application/json")
+            .body(stk_success(receipt));
         let sent = Instant::now();
         let status = request.send().await.unwrap().status().as_u16();
         (status, sent.elapsed())
@@ -133,13 +169,29 @@ impl Stage {
             .env("AMQP_URL", self.servers.amqp_url())
             .start();
         let books = self.servers.connect().await;
-        eventually("all that was acknowledged is in the books", PATIENCE, async || {
-            let rows = books.query("SELECT receipt FROM report_payments WHERE state = 'success'", &[]).await;
-            let booked: Vec<String> = rows.unwrap().iter().map(|row| row.get(0)).collect();
-            let once = |receipt: &String| booked.iter().filter(|found| *found == receipt).count();
-            assert!(self.told.iter().all(|receipt| once(receipt) <= 1), "booked twice");
-            self.told.iter().all(|receipt| once(receipt) == 1).then_some(())
-        })
+        eventually(
+            "all that was acknowledged is in the books",
+            PATIENCE,
+            async || {
+                let rows = books
+                    .query(
+                        "SELECT receipt FROM report_payments WHERE state = 'success'",
+                        &[],
+                    )
+                    .await;
+                let booked: Vec<String> = rows.unwrap().iter().map(|row| row.get(0)).collect();
+                let once =
+                    |receipt: &String| booked.iter().filter(|found| *found == receipt).count();
+                assert!(
+                    self.told.iter().all(|receipt| once(receipt) <= 1),
+                    "booked twice"
+                );
+                self.told
+                    .iter()
+                    .all(|receipt| once(receipt) == 1)
+                    .then_some(())
+            },
+        )
         .await;
     }
 }

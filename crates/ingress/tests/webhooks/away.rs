@@ -9,16 +9,27 @@ use crate::stage::{Ingress, PATIENCE, Stage, json_of, stk_success};
 
 impl Ingress {
     pub(crate) async fn number(&self, stage: &Stage, series: &str) -> f64 {
-        let answer = stage.client.get(format!("http://{}/metrics", self.ops)).send().await.unwrap();
+        let answer = stage
+            .client
+            .get(format!("http://{}/metrics", self.ops))
+            .send()
+            .await
+            .unwrap();
         let text = answer.text().await.unwrap();
-        let line = text.lines().find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
-        line.unwrap_or_else(|| panic!("no {series} in {text}")).parse().unwrap()
+        let line = text
+            .lines()
+            .find_map(|line| line.strip_prefix(series)?.strip_prefix(' '));
+        line.unwrap_or_else(|| panic!("no {series} in {text}"))
+            .parse()
+            .unwrap()
     }
 
     /// Posts successes of these receipts, all at once; each must be accepted.
     pub(crate) async fn take(&self, stage: &Stage, receipts: &[String]) {
         let path = stage.stk();
-        let posts = receipts.iter().map(|receipt| self.post(stage, &path, stk_success(receipt)));
+        let posts = receipts
+            .iter()
+            .map(|receipt| self.post(stage, &path, stk_success(receipt)));
         for answer in futures_util::future::join_all(posts).await {
             assert_eq!(answer.status(), 200);
             assert_eq!(json_of(answer).await["ResultDesc"], "Accepted");
@@ -45,7 +56,12 @@ pub(crate) fn receipts(prefix: &str, count: usize) -> Vec<String> {
 async fn queued(stage: &Stage, count: usize) -> (Vec<String>, HashSet<uuid::Uuid>) {
     let (mut told, mut ids) = (Vec::new(), HashSet::new());
     for _ in 0..count {
-        let delivery = stage.broker.get(Target::Payments).await.unwrap().expect("as many as were accepted");
+        let delivery = stage
+            .broker
+            .get(Target::Payments)
+            .await
+            .unwrap()
+            .expect("as many as were accepted");
         let body: serde_json::Value = serde_json::from_slice(&delivery.message.body).unwrap();
         let receipt = &body["Body"]["stkCallback"]["CallbackMetadata"]["Item"][1]["Value"];
         told.push(receipt.as_str().unwrap().to_owned());
@@ -57,9 +73,15 @@ async fn queued(stage: &Stage, count: usize) -> (Vec<String>, HashSet<uuid::Uuid
 
 pub(crate) async fn behind_a_link(stage: &Stage) -> (Link, Ingress) {
     let link = Link::to(&risiti_testkit::amqp_url()).await;
-    let ingress = stage.ingress_with(|program| spooling(program).env("AMQP_URL", link.url())).await;
+    let ingress = stage
+        .ingress_with(|program| spooling(program).env("AMQP_URL", link.url()))
+        .await;
     eventually("the broker is reached", PATIENCE, async || {
-        ingress.process.log().contains("connected to the broker").then_some(())
+        ingress
+            .process
+            .log()
+            .contains("connected to the broker")
+            .then_some(())
     })
     .await;
     (link, ingress)
@@ -74,7 +96,9 @@ async fn a_broker_cut_off_costs_nobody_an_answer_and_nothing_its_place() {
     for receipt in &receipts {
         ingress.take(&stage, std::slice::from_ref(receipt)).await;
     }
-    let again = ingress.post(&stage, &stage.stk(), stk_success(&receipts[0])).await;
+    let again = ingress
+        .post(&stage, &stage.stk(), stk_success(&receipts[0]))
+        .await;
     assert_eq!(json_of(again).await["ResultDesc"], "Duplicate ignored");
     assert_eq!(http_status(ingress.ops, "/readyz").await, Some(200));
     let spooled = r#"risiti_webhooks_total{outcome="spooled",provider="daraja"}"#;
@@ -89,7 +113,12 @@ async fn a_broker_cut_off_costs_nobody_an_answer_and_nothing_its_place() {
     assert_eq!((sorted, ids.len()), (receipts.clone(), 30));
     // Sixteen are under way at once, and none is further from its place than that.
     let place = |receipt: &String| receipts.iter().position(|r| r == receipt).unwrap();
-    assert!(told.iter().enumerate().all(|(n, receipt)| place(receipt).abs_diff(n) < 16), "{told:?}");
+    assert!(
+        told.iter()
+            .enumerate()
+            .all(|(n, receipt)| place(receipt).abs_diff(n) < 16),
+        "{told:?}"
+    );
 }
 
 #[tokio::test]
@@ -100,15 +129,24 @@ async fn a_broker_that_hangs_is_waited_for_once_and_not_by_everybody() {
     ingress.take(&stage, &receipts("UIS6", 1)).await;
     let publishes = ingress.number(&stage, "risiti_publish_seconds_count").await;
     ingress.take(&stage, &receipts("UIS7", 100)).await;
-    assert_eq!(ingress.number(&stage, "risiti_publish_seconds_count").await, publishes);
+    assert_eq!(
+        ingress.number(&stage, "risiti_publish_seconds_count").await,
+        publishes
+    );
     link.cut();
     link.restore();
     ingress.drained(&stage).await;
-    eventually("live webhooks go straight to the broker again", PATIENCE, async || {
-        ingress.take(&stage, &[format!("UIS8{}", uuid::Uuid::now_v7().simple())]).await;
-        let straight = r#"risiti_webhooks_total{outcome="accepted",provider="daraja"}"#;
-        (ingress.number(&stage, straight).await > 0.0).then_some(())
-    })
+    eventually(
+        "live webhooks go straight to the broker again",
+        PATIENCE,
+        async || {
+            ingress
+                .take(&stage, &[format!("UIS8{}", uuid::Uuid::now_v7().simple())])
+                .await;
+            let straight = r#"risiti_webhooks_total{outcome="accepted",provider="daraja"}"#;
+            (ingress.number(&stage, straight).await > 0.0).then_some(())
+        },
+    )
     .await;
 }
 
@@ -128,7 +166,11 @@ async fn a_full_spool_says_so_and_takes_again_when_it_was_drained() {
     let link = Link::to(&risiti_testkit::amqp_url()).await;
     link.cut();
     let ingress = stage
-        .ingress_with(|program| program.env("AMQP_URL", link.url()).env("RISITI_SPOOL_LIMIT", "4KiB"))
+        .ingress_with(|program| {
+            program
+                .env("AMQP_URL", link.url())
+                .env("RISITI_SPOOL_LIMIT", "4KiB")
+        })
         .await;
     let mut taken = 0;
     let refused = loop {
@@ -141,20 +183,30 @@ async fn a_full_spool_says_so_and_takes_again_when_it_was_drained() {
         assert!(taken < 10, "4 KiB hold no ten webhooks");
     };
     assert!(taken > 0);
-    assert_eq!((refused.status().as_u16(), &refused.headers()["retry-after"]), (503, &"5".parse().unwrap()));
+    assert_eq!(
+        (refused.status().as_u16(), &refused.headers()["retry-after"]),
+        (503, &"5".parse().unwrap())
+    );
     assert!(ingress.process.log().contains("THE SPOOL IS FULL"));
     eventually("readiness says so", PATIENCE, async || {
         (http_status(ingress.ops, "/readyz").await? == 503).then_some(())
     })
     .await;
-    assert!(ingress.number(&stage, r#"risiti_spool_refused_total{reason="full"}"#).await >= 1.0);
+    assert!(
+        ingress
+            .number(&stage, r#"risiti_spool_refused_total{reason="full"}"#)
+            .await
+            >= 1.0
+    );
 
     link.restore();
     ingress.drained(&stage).await;
     assert_eq!(stage.queued().await, taken);
     link.cut();
     eventually("it takes webhooks again", PATIENCE, async || {
-        let answer = ingress.post(&stage, &stage.stk(), stk_success("UISA999999")).await;
+        let answer = ingress
+            .post(&stage, &stage.stk(), stk_success("UISA999999"))
+            .await;
         (answer.status() == 200).then_some(())
     })
     .await;
@@ -166,11 +218,18 @@ async fn killed_while_it_spools_and_started_with_everything_away() {
     let (link, ingress) = behind_a_link(&stage).await;
     let data = ingress.data.path().to_owned();
     let copy = data.join("directory.json");
-    eventually("the directory is on disk", PATIENCE, async || copy.exists().then_some(())).await;
+    eventually("the directory is on disk", PATIENCE, async || {
+        copy.exists().then_some(())
+    })
+    .await;
     link.cut();
     ingress.take(&stage, &receipts("UISB", 40)).await;
     ingress.process.kill();
-    let Ingress { mut process, data: _kept, .. } = ingress;
+    let Ingress {
+        mut process,
+        data: _kept,
+        ..
+    } = ingress;
     process.exit(PATIENCE).await;
 
     let gone = Link::to(stage.database.url()).await;
@@ -188,13 +247,24 @@ async fn killed_while_it_spools_and_started_with_everything_away() {
     assert_eq!(second.number(&stage, "risiti_spool_entries").await, 45.0);
     for file in std::fs::read_dir(&data).unwrap() {
         let bytes = std::fs::read(file.unwrap().path()).unwrap();
-        let holds = |secret: &str| bytes.windows(secret.len()).any(|part| part == secret.as_bytes());
-        assert!(!holds(&stage.secret) && !holds(crate::stage::PAYSTACK_KEY) && !holds(crate::stage::KEY));
+        let holds = |secret: &str| {
+            bytes
+                .windows(secret.len())
+                .any(|part| part == secret.as_bytes())
+        };
+        assert!(
+            !holds(&stage.secret)
+                && !holds(crate::stage::PAYSTACK_KEY)
+                && !holds(crate::stage::KEY)
+        );
     }
     link.restore();
     second.drained(&stage).await;
     let (told, ids) = queued(&stage, 45).await;
-    assert_eq!((told.iter().collect::<HashSet<_>>().len(), ids.len()), (45, 45));
+    assert_eq!(
+        (told.iter().collect::<HashSet<_>>().len(), ids.len()),
+        (45, 45)
+    );
     assert_eq!(stage.queued().await, 0);
 }
 
@@ -219,7 +289,13 @@ async fn an_answer_that_was_lost_makes_no_second_event() {
     let lost = receipts.iter().map(|receipt| async {
         let url = format!("http://{}{}", way.address(), stage.stk());
         let body = stk_success(receipt);
-        stage.client.post(url).header("content-type", "application/json").body(body).send().await
+        stage
+            .client
+            .post(url)
+            .header("content-type", "application/json")
+            .body(body)
+            .send()
+            .await
     });
     let misses = r#"risiti_dedup_total{outcome="miss",tier="memory"}"#;
     tokio::select! {
@@ -230,7 +306,9 @@ async fn an_answer_that_was_lost_makes_no_second_event() {
     }
     // Dropped above: half of them send again while the first try still waits for the broker or the disk.
     let again = async |receipt: &String| {
-        let answer = ingress.post(&stage, &stage.stk(), stk_success(receipt)).await;
+        let answer = ingress
+            .post(&stage, &stage.stk(), stk_success(receipt))
+            .await;
         assert_eq!(answer.status(), 200);
         assert_eq!(json_of(answer).await["ResultDesc"], "Duplicate ignored");
     };

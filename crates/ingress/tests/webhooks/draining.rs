@@ -20,7 +20,9 @@ const STRAIGHT: &str = r#"risiti_webhooks_total{outcome="accepted",provider="dar
 
 async fn spool(stage: &Stage, ingress: &Ingress, receipts: &[String]) {
     let chunks = receipts.chunks(AT_ONCE);
-    stream::iter(chunks).for_each(|chunk| ingress.take(stage, chunk)).await;
+    stream::iter(chunks)
+        .for_each(|chunk| ingress.take(stage, chunk))
+        .await;
 }
 
 /// What the queue holds, in order: receipt and event.
@@ -28,7 +30,10 @@ async fn all_queued(stage: &Stage) -> Vec<(String, uuid::Uuid)> {
     let mut consumer = stage.broker.consumer(Target::Payments, 500);
     let mut all = Vec::new();
     for _ in 0..stage.queued().await {
-        let delivery = tokio::time::timeout(PATIENCE, consumer.next()).await.unwrap().unwrap();
+        let delivery = tokio::time::timeout(PATIENCE, consumer.next())
+            .await
+            .unwrap()
+            .unwrap();
         let body: serde_json::Value = serde_json::from_slice(&delivery.message.body).unwrap();
         let receipt = &body["Body"]["stkCallback"]["CallbackMetadata"]["Item"][1]["Value"];
         all.push((receipt.as_str().unwrap().to_owned(), delivery.message.id));
@@ -47,22 +52,34 @@ async fn live_webhooks_do_not_wait_for_thousands_of_spooled_ones() {
     let live = receipts("UISF", MANY);
     let mut told = live.iter();
     link.restore();
-    let first_straight = eventually("a live webhook goes straight to the broker", BOUND, async || {
-        let receipt = told.next().expect("the broker is back before so many");
-        ingress.take(&stage, std::slice::from_ref(receipt)).await;
-        (ingress.number(&stage, STRAIGHT).await > 0.0).then_some(receipt)
-    })
+    let first_straight = eventually(
+        "a live webhook goes straight to the broker",
+        BOUND,
+        async || {
+            let receipt = told.next().expect("the broker is back before so many");
+            ingress.take(&stage, std::slice::from_ref(receipt)).await;
+            (ingress.number(&stage, STRAIGHT).await > 0.0).then_some(receipt)
+        },
+    )
     .await;
-    assert!(ingress.number(&stage, ENTRIES).await > 0.0, "it waited for the spool");
+    assert!(
+        ingress.number(&stage, ENTRIES).await > 0.0,
+        "it waited for the spool"
+    );
     eventually("the spool is empty", BOUND, async || {
-        ingress.take(&stage, std::slice::from_ref(told.next()?)).await;
+        ingress
+            .take(&stage, std::slice::from_ref(told.next()?))
+            .await;
         (ingress.number(&stage, ENTRIES).await == 0.0).then_some(())
     })
     .await;
 
     let queued = all_queued(&stage).await;
-    let places: HashMap<_, _> =
-        queued.iter().enumerate().map(|(place, (receipt, _))| (receipt, place)).collect();
+    let places: HashMap<_, _> = queued
+        .iter()
+        .enumerate()
+        .map(|(place, (receipt, _))| (receipt, place))
+        .collect();
     let posted = live.len() - told.len();
     assert_eq!((queued.len(), places.len()), (MANY + posted, MANY + posted));
     assert!(spooled.iter().all(|receipt| places.contains_key(receipt)));
@@ -80,7 +97,10 @@ async fn killed_while_it_drains_it_loses_nothing() {
     for kill in 1..=3 {
         // Too narrow to be through with it before it is killed.
         link.throttle(256 << 10);
-        eventually("it drains", BOUND, async || (stage.queued().await >= 150 * kill).then_some(())).await;
+        eventually("it drains", BOUND, async || {
+            (stage.queued().await >= 150 * kill).then_some(())
+        })
+        .await;
         ingress.process.kill();
         ingress.process.exit(PATIENCE).await;
         assert!(stage.queued().await < 2_000, "killed too late");
@@ -102,7 +122,10 @@ async fn killed_while_it_drains_it_loses_nothing() {
     for (receipt, event) in all_queued(&stage).await {
         assert_eq!(*events.entry(receipt).or_insert(event), event);
     }
-    let lost: Vec<_> = receipts.iter().filter(|receipt| !events.contains_key(*receipt)).collect();
+    let lost: Vec<_> = receipts
+        .iter()
+        .filter(|receipt| !events.contains_key(*receipt))
+        .collect();
     assert!(lost.is_empty(), "{lost:?}");
 }
 
@@ -117,7 +140,9 @@ async fn what_cannot_be_delivered_holds_up_nobody_and_stays() {
     let link = Link::to(&risiti_testkit::amqp_url()).await;
     link.cut();
     let on = |program| {
-        spooling(program).env("AMQP_URL", link.url()).env("RISITI_DATA_DIR", data.path().to_str().unwrap())
+        spooling(program)
+            .env("AMQP_URL", link.url())
+            .env("RISITI_DATA_DIR", data.path().to_str().unwrap())
     };
     let mut ingress = stage.ingress_with(on).await;
     let receipts = receipts("UISH", 300);
@@ -129,10 +154,18 @@ async fn what_cannot_be_delivered_holds_up_nobody_and_stays() {
     .await;
     assert_eq!(all_queued(&stage).await.len(), receipts.len());
     eventually("its age can be seen", PATIENCE, async || {
-        (ingress.number(&stage, "risiti_spool_oldest_entry_seconds").await > 0.0).then_some(())
+        (ingress
+            .number(&stage, "risiti_spool_oldest_entry_seconds")
+            .await
+            > 0.0)
+            .then_some(())
     })
     .await;
-    let complaints = ingress.process.log().matches("an entry of the spool is no message").count();
+    let complaints = ingress
+        .process
+        .log()
+        .matches("an entry of the spool is no message")
+        .count();
     assert!((1..=50).contains(&complaints), "{complaints} complaints");
 
     ingress.process.terminate();
@@ -150,7 +183,11 @@ async fn what_no_queue_takes_waits_in_the_spool_for_the_queue() {
     let receipts = receipts("UISI", 100);
     spool(&stage, &ingress, &receipts).await;
     ingress.drained(&stage).await;
-    let mut told: Vec<_> = all_queued(&stage).await.into_iter().map(|(receipt, _)| receipt).collect();
+    let mut told: Vec<_> = all_queued(&stage)
+        .await
+        .into_iter()
+        .map(|(receipt, _)| receipt)
+        .collect();
     told.sort();
     assert_eq!(told, receipts);
 }

@@ -18,21 +18,36 @@ use crate::stage::{Ingress, Stage};
 async fn holds(stage: &Stage, ingress: &Ingress, case: &Case) {
     let answers = say(ingress.address, &[&case.says]).await;
     let name = case.name;
-    assert!(case.answers.contains(&&answers.statuses()[..]), "{name}: {answers:?}");
-    let (readable, unreadable): (Vec<_>, Vec<_>) =
-        taken(stage).await.into_iter().partition(|(_, readable)| *readable);
+    assert!(
+        case.answers.contains(&&answers.statuses()[..]),
+        "{name}: {answers:?}"
+    );
+    let (readable, unreadable): (Vec<_>, Vec<_>) = taken(stage)
+        .await
+        .into_iter()
+        .partition(|(_, readable)| *readable);
     assert_eq!(readable.len(), answers.accepted(), "{name}: {answers:?}");
     for ((body, _), expected) in readable.iter().zip(&case.bodies) {
         assert_eq!(String::from_utf8_lossy(body), *expected, "{name}");
     }
     assert!(readable.len() <= case.takes, "{name}");
-    assert!(unreadable.len() <= answers.statuses().iter().filter(|status| **status == 422).count(), "{name}");
+    assert!(
+        unreadable.len()
+            <= answers
+                .statuses()
+                .iter()
+                .filter(|status| **status == 422)
+                .count(),
+        "{name}"
+    );
 }
 
 #[tokio::test]
 async fn framing_by_the_book_and_not() {
     let stage = Stage::set().await;
-    let ingress = stage.ingress_with(|program| program.env("RISITI_BODY_TIMEOUT", "1s")).await;
+    let ingress = stage
+        .ingress_with(|program| program.env("RISITI_BODY_TIMEOUT", "1s"))
+        .await;
     let mut script = Script::new(stage.stk());
     for case in &script.cases {
         holds(&stage, &ingress, case).await;
@@ -48,7 +63,10 @@ async fn framing_by_the_book_and_not() {
 
 /// Pipelined requests with a few bytes wrong anywhere, torn anywhere.
 fn damaged(wholes: Vec<String>) -> impl Strategy<Value = (Body, Vec<Index>)> {
-    (damage_bytes(wholes.concat().into_bytes()), proptest::collection::vec(any::<Index>(), 0..4))
+    (
+        damage_bytes(wholes.concat().into_bytes()),
+        proptest::collection::vec(any::<Index>(), 0..4),
+    )
 }
 
 /// Byte for byte, in this order; a chunk may have been cut in two by the damage.
@@ -60,7 +78,9 @@ fn is_within(body: &[u8], says: &[u8]) -> bool {
 #[tokio::test]
 async fn framing_damaged_anywhere() {
     let stage = Stage::set().await;
-    let ingress = stage.ingress_with(|program| program.env("RISITI_BODY_TIMEOUT", "1s")).await;
+    let ingress = stage
+        .ingress_with(|program| program.env("RISITI_BODY_TIMEOUT", "1s"))
+        .await;
     let mut script = Script::new(stage.stk());
     let settings = config("http-framing");
     let cases = settings.cases;
@@ -69,7 +89,11 @@ async fn framing_damaged_anywhere() {
     for n in 0..cases {
         let wholes = (0..=n % 3).map(|at| {
             let body = script.body();
-            let last = if at == n % 3 { "connection: close\r\n" } else { "" };
+            let last = if at == n % 3 {
+                "connection: close\r\n"
+            } else {
+                ""
+            };
             if n % 2 == 0 {
                 script.whole(&body, last)
             } else {
@@ -77,21 +101,35 @@ async fn framing_damaged_anywhere() {
                 format!("{head}{:x}\r\n{body}\r\n0\r\n\r\n", body.len())
             }
         });
-        let (Body(says), torn) = damaged(wholes.collect()).new_tree(&mut runner).unwrap().current();
+        let (Body(says), torn) = damaged(wholes.collect())
+            .new_tree(&mut runner)
+            .unwrap()
+            .current();
         let mut ends: Vec<usize> = torn.iter().map(|at| at.index(says.len() + 1)).collect();
         ends.extend([0, says.len()]);
         ends.sort_unstable();
         let pieces: Vec<&[u8]> = ends.windows(2).map(|two| &says[two[0]..two[1]]).collect();
         let answers = say(ingress.address, &pieces).await;
         let said = Body(says.clone());
-        assert!(answers.statuses().iter().all(|status| *status < 500), "{answers:?} to {said:?}");
-        let taken: Vec<_> = taken(&stage).await.into_iter().filter(|(_, readable)| *readable).collect();
+        assert!(
+            answers.statuses().iter().all(|status| *status < 500),
+            "{answers:?} to {said:?}"
+        );
+        let taken: Vec<_> = taken(&stage)
+            .await
+            .into_iter()
+            .filter(|(_, readable)| *readable)
+            .collect();
         // A connection that ends in garbage may lose an answer, and a webhook on its way is queued nevertheless.
         assert!(taken.len() >= answers.accepted(), "{answers:?} to {said:?}");
         lately.push_front(says);
         lately.truncate(20);
         for (body, _) in taken {
-            assert!(lately.iter().any(|says| is_within(&body, says)), "{:?} of {said:?}", Body(body));
+            assert!(
+                lately.iter().any(|says| is_within(&body, says)),
+                "{:?} of {said:?}",
+                Body(body)
+            );
             assert!(queued.insert(body), "queued twice: {said:?}");
         }
     }

@@ -11,13 +11,33 @@ pub(crate) fn heads(script: &mut Script) {
         ("a tab for a blank", "POST\tPATH\tHTTP/1.1\r\n", BAD),
         ("a NUL in the path", "POST PATH\0 HTTP/1.1\r\n", BAD),
         ("no method", " PATH HTTP/1.1\r\n", BAD),
-        ("another method", "PoST PATH HTTP/1.1\r\n", &[&[405], &[400]]),
-        ("an endless method", "METHOD PATH HTTP/1.1\r\n", &[&[400], &[405], &[431], &[]]),
-        ("an authority for a path", "POST x:80 HTTP/1.1\r\n", &[&[404], &[400]]),
+        (
+            "another method",
+            "PoST PATH HTTP/1.1\r\n",
+            &[&[405], &[400]],
+        ),
+        (
+            "an endless method",
+            "METHOD PATH HTTP/1.1\r\n",
+            &[&[400], &[405], &[431], &[]],
+        ),
+        (
+            "an authority for a path",
+            "POST x:80 HTTP/1.1\r\n",
+            &[&[404], &[400]],
+        ),
         ("a star", "POST * HTTP/1.1\r\n", &[&[404], &[400]]),
         ("dots", "POST /webhooks/../PATH HTTP/1.1\r\n", &[&[404]]),
-        ("an escaped NUL", "POST /webhooks/daraja/%00/stk HTTP/1.1\r\n", &[&[404], &[503]]),
-        ("escapes that are none", "POST /webhooks/daraja/%zz%/stk HTTP/1.1\r\n", &[&[404], &[400], &[503]]),
+        (
+            "an escaped NUL",
+            "POST /webhooks/daraja/%00/stk HTTP/1.1\r\n",
+            &[&[404], &[503]],
+        ),
+        (
+            "escapes that are none",
+            "POST /webhooks/daraja/%zz%/stk HTTP/1.1\r\n",
+            &[&[404], &[400], &[503]],
+        ),
         (
             "bytes that are no text",
             "POST /webhooks/daraja/%ff%fe/stk HTTP/1.1\r\n",
@@ -25,14 +45,26 @@ pub(crate) fn heads(script: &mut Script) {
         ),
     ];
     for &(name, line, answers) in LINES {
-        let line = line.replace("METHOD", &"M".repeat(70_000)).replace("PATH", &script.path.clone());
-        script.raw(name, answers, format!("{line}host: x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"));
+        let line = line
+            .replace("METHOD", &"M".repeat(70_000))
+            .replace("PATH", &script.path.clone());
+        script.raw(
+            name,
+            answers,
+            format!("{line}host: x\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"),
+        );
     }
     for (name, line) in [
         ("an endless line", format!("x: {}\r\n", "y".repeat(200_000))),
         ("an endless name", format!("{}: y\r\n", "x".repeat(200_000))),
     ] {
-        script.one(name, move |body| line.clone() + &length(body), |body| body.to_owned(), 0, TOO_LARGE);
+        script.one(
+            name,
+            move |body| line.clone() + &length(body),
+            |body| body.to_owned(),
+            0,
+            TOO_LARGE,
+        );
     }
     script.one(
         "a thousand lines",
@@ -89,8 +121,11 @@ pub(crate) fn heads(script: &mut Script) {
         answers: &[&[200]],
     });
     let body = script.body();
-    let absolute =
-        script.whole(&body, "connection: close\r\n").replacen("POST /", "POST http://elsewhere/", 1);
+    let absolute = script.whole(&body, "connection: close\r\n").replacen(
+        "POST /",
+        "POST http://elsewhere/",
+        1,
+    );
     script.cases.push(Case {
         name: "a whole address",
         says: absolute.into(),
@@ -100,7 +135,13 @@ pub(crate) fn heads(script: &mut Script) {
     });
     let body = script.body();
     let old = script.whole(&body, "").replacen("HTTP/1.1", "HTTP/1.0", 1);
-    script.cases.push(Case { name: "HTTP/1.0", says: old.into(), takes: 1, bodies: vec![body], answers: OK });
+    script.cases.push(Case {
+        name: "HTTP/1.0",
+        says: old.into(),
+        takes: 1,
+        bodies: vec![body],
+        answers: OK,
+    });
     let body = script.body();
     let old = (script.head("") + &body).replacen("HTTP/1.1", "HTTP/1.0", 1);
     script.cases.push(Case {

@@ -18,10 +18,16 @@ async fn broker_database_and_redis_may_all_be_behind_tls() {
     let behind_tls = |program: Program| {
         trusting(program, &authority)
             .env("AMQP_URL", amqp.url("amqps"))
-            .env("DATABASE_URL", format!("{}?sslmode=verify-full", postgres.url("postgres")))
+            .env(
+                "DATABASE_URL",
+                format!("{}?sslmode=verify-full", postgres.url("postgres")),
+            )
             .env("RISITI_REDIS_URL", redis.url("rediss"))
     };
-    let (one, two) = (stage.ingress_with(behind_tls).await, stage.ingress_with(behind_tls).await);
+    let (one, two) = (
+        stage.ingress_with(behind_tls).await,
+        stage.ingress_with(behind_tls).await,
+    );
     let body = stk_success("UIS4000201");
     let told = async |ingress: &Ingress, body: &str| {
         json_of(ingress.post(&stage, &stage.stk(), body).await).await["ResultDesc"]
@@ -30,7 +36,12 @@ async fn broker_database_and_redis_may_all_be_behind_tls() {
             .to_owned()
     };
     assert_eq!(told(&one, &body).await, "Accepted");
-    let kept = stage.broker.get(Target::Payments).await.unwrap().expect("queued before the answer");
+    let kept = stage
+        .broker
+        .get(Target::Payments)
+        .await
+        .unwrap()
+        .expect("queued before the answer");
     assert_eq!(kept.message.body, body.as_bytes());
     // Only Redis can have told the other one. Its first connection may take longer than a look is given.
     let mut next = 300;
@@ -52,21 +63,40 @@ async fn a_broker_that_cannot_prove_itself_is_not_spoken_to() {
     for (what, front) in [("another name", elsewhere), ("another authority", unknown)] {
         // Without a spool, which would take what the broker does not.
         let url = front.url("amqps");
-        let program =
-            |program| trusting(program, &authority).env("AMQP_URL", url).env("RISITI_SPOOL_LIMIT", "0");
+        let program = |program| {
+            trusting(program, &authority)
+                .env("AMQP_URL", url)
+                .env("RISITI_SPOOL_LIMIT", "0")
+        };
         let mut ingress = stage.start(program).await;
-        let why = ingress.process.line_with("failed to connect to the broker", PATIENCE).await;
+        let why = ingress
+            .process
+            .line_with("failed to connect to the broker", PATIENCE)
+            .await;
         assert!(why.contains("certificate"), "{what}: {why}");
         let url = format!("http://{}/readyz", ingress.ops);
         let ready = stage.client.get(url).send().await.unwrap();
         assert_eq!(ready.status(), 503, "{what}");
         let missing = ready.text().await.unwrap();
         assert!(missing.contains("broker"), "{what}: {missing}");
-        assert_eq!(ingress.post(&stage, &stage.stk(), stk_success("UIS4000202")).await.status(), 503);
+        assert_eq!(
+            ingress
+                .post(&stage, &stage.stk(), stk_success("UIS4000202"))
+                .await
+                .status(),
+            503
+        );
         ingress.process.terminate();
         assert!(ingress.process.exit(PATIENCE).await.success(), "{what}");
-        let password = url::Url::parse(&amqp).unwrap().password().unwrap_or("guest").to_owned();
-        assert!(!ingress.process.log().contains(&format!(":{password}@")), "{what}");
+        let password = url::Url::parse(&amqp)
+            .unwrap()
+            .password()
+            .unwrap_or("guest")
+            .to_owned();
+        assert!(
+            !ingress.process.log().contains(&format!(":{password}@")),
+            "{what}"
+        );
     }
     assert_eq!(stage.queued().await, 0);
 }
@@ -79,5 +109,8 @@ async fn a_redis_that_must_not_be_verified_is_a_bad_setting() {
     let mut process = stage.program(&data).env("RISITI_REDIS_URL", url).start();
     assert_eq!(process.exit(PATIENCE).await.code(), Some(2));
     let log = process.log();
-    assert!(log.contains("RISITI_REDIS_URL") && !log.contains("hunter2"), "{log}");
+    assert!(
+        log.contains("RISITI_REDIS_URL") && !log.contains("hunter2"),
+        "{log}"
+    );
 }

@@ -1,5 +1,8 @@
 //! The real program over real HTTP, with a real broker and database.
-#![expect(clippy::unwrap_used, reason = "a stage that cannot be set fails its test")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a stage that cannot be set fails its test"
+)]
 
 mod away;
 mod draining;
@@ -27,9 +30,17 @@ async fn a_webhook_is_queued_untouched_and_then_acknowledged() {
     let body = stk_success("UIS4000004");
     let answer = ingress.post(&stage, &stage.stk(), body.clone()).await;
     assert_eq!(answer.status(), 200);
-    assert_eq!(json_of(answer).await, json!({"ResultCode": 0, "ResultDesc": "Accepted"}));
+    assert_eq!(
+        json_of(answer).await,
+        json!({"ResultCode": 0, "ResultDesc": "Accepted"})
+    );
 
-    let delivery = stage.broker.get(Target::Payments).await.unwrap().expect("queued before the answer");
+    let delivery = stage
+        .broker
+        .get(Target::Payments)
+        .await
+        .unwrap()
+        .expect("queued before the answer");
     assert_eq!(delivery.message.body, body.as_bytes());
     let envelope = Envelope::from_headers(&delivery.message.headers).unwrap();
     assert_eq!(envelope.kind.as_deref(), Some("stk"));
@@ -43,7 +54,8 @@ async fn parallel_duplicates_publish_once() {
     let path = stage.stk();
     let body = stk_success("UIS4000005");
     let answers =
-        futures_util::future::join_all((0..40).map(|_| ingress.post(&stage, &path, body.clone()))).await;
+        futures_util::future::join_all((0..40).map(|_| ingress.post(&stage, &path, body.clone())))
+            .await;
     let mut accepted = 0;
     for answer in answers {
         assert_eq!(answer.status(), 200);
@@ -59,7 +71,9 @@ async fn parallel_duplicates_publish_once() {
 async fn without_a_spool_a_webhook_is_refused_while_the_broker_is_away_and_later_taken() {
     let stage = Stage::set().await;
     let link = Link::to(&risiti_testkit::amqp_url()).await;
-    let ingress = stage.ingress_with(|program| program.env("AMQP_URL", link.url())).await;
+    let ingress = stage
+        .ingress_with(|program| program.env("AMQP_URL", link.url()))
+        .await;
     link.cut();
     let body = stk_success("UIS4000006");
     let answer = ingress.post(&stage, &stage.stk(), body.clone()).await;
@@ -78,10 +92,16 @@ async fn without_a_spool_a_confirm_that_is_lost_is_no_acknowledgement() {
     let stage = Stage::set().await;
     let link = Link::to(&risiti_testkit::amqp_url()).await;
     let ingress = stage
-        .ingress_with(|program| program.env("AMQP_URL", link.url()).env("RISITI_PUBLISH_TIMEOUT", "500ms"))
+        .ingress_with(|program| {
+            program
+                .env("AMQP_URL", link.url())
+                .env("RISITI_PUBLISH_TIMEOUT", "500ms")
+        })
         .await;
     link.lose_answers();
-    let answer = ingress.post(&stage, &stage.stk(), stk_success("UIS4000007")).await;
+    let answer = ingress
+        .post(&stage, &stage.stk(), stk_success("UIS4000007"))
+        .await;
     assert_eq!(answer.status(), 503);
 }
 
@@ -91,10 +111,21 @@ async fn without_a_spool_a_message_that_no_queue_takes_is_no_acknowledgement() {
     let ingress = stage.ingress().await;
     stage.namespace.lose_queue("payments").await;
     let body = stk_success("UIS4000015");
-    assert_eq!(ingress.post(&stage, &stage.stk(), body.clone()).await.status(), 503);
+    assert_eq!(
+        ingress
+            .post(&stage, &stage.stk(), body.clone())
+            .await
+            .status(),
+        503
+    );
     // The topology is declared again, and the sender's next try is the first that counts.
     eventually("the webhook is taken", PATIENCE, async || {
-        (ingress.post(&stage, &stage.stk(), body.clone()).await.status() == 200).then_some(())
+        (ingress
+            .post(&stage, &stage.stk(), body.clone())
+            .await
+            .status()
+            == 200)
+            .then_some(())
     })
     .await;
     assert_eq!(stage.queued().await, 1);
@@ -103,9 +134,13 @@ async fn without_a_spool_a_message_that_no_queue_takes_is_no_acknowledgement() {
 #[tokio::test]
 async fn replicas_share_what_they_saw_through_redis() {
     let stage = Stage::set().await;
-    let shared =
-        |program: risiti_testkit::Program| program.env("RISITI_REDIS_URL", risiti_testkit::redis_url());
-    let (one, two) = (stage.ingress_with(shared).await, stage.ingress_with(shared).await);
+    let shared = |program: risiti_testkit::Program| {
+        program.env("RISITI_REDIS_URL", risiti_testkit::redis_url())
+    };
+    let (one, two) = (
+        stage.ingress_with(shared).await,
+        stage.ingress_with(shared).await,
+    );
     let body = stk_success("UIS4000008");
     let seen = async |ingress: &Ingress| {
         let answer = ingress.post(&stage, &stage.stk(), body.clone()).await;
@@ -120,15 +155,21 @@ async fn replicas_share_what_they_saw_through_redis() {
 #[tokio::test]
 async fn what_only_one_replicas_disk_has_is_no_duplicate_to_another() {
     let stage = Stage::set().await;
-    let shared =
-        |program: risiti_testkit::Program| program.env("RISITI_REDIS_URL", risiti_testkit::redis_url());
+    let shared = |program: risiti_testkit::Program| {
+        program.env("RISITI_REDIS_URL", risiti_testkit::redis_url())
+    };
     let link = Link::to(&risiti_testkit::amqp_url()).await;
     link.cut();
-    let cut_off =
-        stage.ingress_with(|program| away::spooling(shared(program)).env("AMQP_URL", link.url())).await;
+    let cut_off = stage
+        .ingress_with(|program| away::spooling(shared(program)).env("AMQP_URL", link.url()))
+        .await;
     let other = stage.ingress_with(shared).await;
     let body = || stk_success("UIS9C00001");
-    for (ingress, said) in [(&cut_off, "Accepted"), (&cut_off, "Duplicate ignored"), (&other, "Accepted")] {
+    for (ingress, said) in [
+        (&cut_off, "Accepted"),
+        (&cut_off, "Duplicate ignored"),
+        (&other, "Accepted"),
+    ] {
         let answer = ingress.post(&stage, &stage.stk(), body()).await;
         assert_eq!(json_of(answer).await["ResultDesc"], said);
     }
@@ -138,10 +179,18 @@ async fn what_only_one_replicas_disk_has_is_no_duplicate_to_another() {
 async fn redis_away_costs_nothing_but_a_duplicate() {
     let stage = Stage::set().await;
     let link = Link::to(&risiti_testkit::redis_url()).await;
-    let ingress = stage.ingress_with(|program| program.env("RISITI_REDIS_URL", link.url())).await;
+    let ingress = stage
+        .ingress_with(|program| program.env("RISITI_REDIS_URL", link.url()))
+        .await;
     link.freeze();
     for receipt in ["UIS4000011", "UIS4000012", "UIS4000013", "UIS4000014"] {
-        assert_eq!(ingress.post(&stage, &stage.stk(), stk_success(receipt)).await.status(), 200);
+        assert_eq!(
+            ingress
+                .post(&stage, &stage.stk(), stk_success(receipt))
+                .await
+                .status(),
+            200
+        );
     }
     assert_eq!(stage.queued().await, 4);
 }
@@ -151,7 +200,10 @@ async fn a_restart_serves_from_the_copy_on_disk_with_postgres_away() {
     let stage = Stage::set().await;
     let first = stage.ingress().await;
     let copy = first.data.path().join("directory.json");
-    eventually("the directory is on disk", PATIENCE, async || copy.exists().then_some(())).await;
+    eventually("the directory is on disk", PATIENCE, async || {
+        copy.exists().then_some(())
+    })
+    .await;
     let text = std::fs::read_to_string(&copy).unwrap();
     assert!(!text.contains(&stage.secret) && !text.contains(stage::PAYSTACK_KEY));
 
@@ -165,7 +217,13 @@ async fn a_restart_serves_from_the_copy_on_disk_with_postgres_away() {
         })
         .await;
     let body = stk_success("UIS4000009");
-    assert_eq!(second.post(&stage, &stage.stk(), body.clone()).await.status(), 200);
+    assert_eq!(
+        second
+            .post(&stage, &stage.stk(), body.clone())
+            .await
+            .status(),
+        200
+    );
     // Whether this merchant exists cannot be told now: our trouble, not the sender's.
     let unknown = format!("/webhooks/daraja/{}/stk", "0".repeat(32));
     assert_eq!(second.post(&stage, &unknown, body).await.status(), 503);
@@ -176,9 +234,16 @@ async fn a_foreign_credentials_key_ends_the_program_with_2() {
     let stage = Stage::set().await;
     let other = "//////////////////////////////////////////8=";
     let data = tempfile::tempdir().unwrap();
-    let mut process = stage.program(&data).env("RISITI_CREDENTIALS_KEY", other).start();
+    let mut process = stage
+        .program(&data)
+        .env("RISITI_CREDENTIALS_KEY", other)
+        .start();
     assert_eq!(process.exit(PATIENCE).await.code(), Some(2));
-    assert!(process.log().contains("RISITI_CREDENTIALS_KEY"), "{}", process.log());
+    assert!(
+        process.log().contains("RISITI_CREDENTIALS_KEY"),
+        "{}",
+        process.log()
+    );
 }
 
 #[tokio::test]
@@ -192,7 +257,9 @@ async fn a_key_replaced_while_it_runs_costs_no_webhook() {
         (risiti_testkit::http_status(ingress.ops, "/readyz").await? == 503).then_some(())
     })
     .await;
-    let known = ingress.post(&stage, &stage.stk(), stk_success("UIS4000016")).await;
+    let known = ingress
+        .post(&stage, &stage.stk(), stk_success("UIS4000016"))
+        .await;
     assert_eq!(known.status(), 200);
     let unknown = format!("/webhooks/daraja/{}/stk", "0".repeat(32));
     assert_eq!(ingress.post(&stage, &unknown, "{}").await.status(), 503);
@@ -202,7 +269,9 @@ async fn a_key_replaced_while_it_runs_costs_no_webhook() {
 async fn a_signal_ends_it_with_0_and_what_was_acknowledged_is_queued() {
     let stage = Stage::set().await;
     let mut ingress = stage.ingress().await;
-    let answer = ingress.post(&stage, &stage.stk(), stk_success("UIS4000010")).await;
+    let answer = ingress
+        .post(&stage, &stage.stk(), stk_success("UIS4000010"))
+        .await;
     assert_eq!(answer.status(), 200);
     ingress.process.terminate();
     assert!(ingress.process.exit(PATIENCE).await.success());
@@ -213,11 +282,24 @@ async fn a_signal_ends_it_with_0_and_what_was_acknowledged_is_queued() {
 async fn a_changed_directory_is_noticed() {
     let stage = Stage::set().await;
     let ingress = stage.ingress().await;
-    let (_, secret) = stage.ledger.create_merchant("baraka", "Baraka Mini Mart").await.unwrap();
+    let (_, secret) = stage
+        .ledger
+        .create_merchant("baraka", "Baraka Mini Mart")
+        .await
+        .unwrap();
     let vault = risiti_ledger::Vault::new(&stage::KEY.into(), None).unwrap();
-    let account = risiti_ledger::NewAccount::Gumroad { seller_id: "s".into() };
-    stage.ledger.add_account("baraka", &account, Some(&vault)).await.unwrap();
-    let path = format!("/webhooks/gumroad/{}", secrecy::ExposeSecret::expose_secret(&secret));
+    let account = risiti_ledger::NewAccount::Gumroad {
+        seller_id: "s".into(),
+    };
+    stage
+        .ledger
+        .add_account("baraka", &account, Some(&vault))
+        .await
+        .unwrap();
+    let path = format!(
+        "/webhooks/gumroad/{}",
+        secrecy::ExposeSecret::expose_secret(&secret)
+    );
     let form = [("content-type", "application/x-www-form-urlencoded")];
     let ping = include_str!("../../../providers/fixtures/gumroad/sale_ping.txt");
     eventually("the new merchant is served", PATIENCE, async || {

@@ -39,7 +39,11 @@ async fn until_it_is_open(stage: &Stage, ingress: &Ingress, prefix: &str) -> (Ve
         assert!(started.elapsed() < BOUND, "not open within {BOUND:?}");
         let body = stk_success(&format!("{prefix}{:06}", answers.len()));
         let posted = Instant::now();
-        let status = ingress.post(stage, &stage.stk(), body).await.status().as_u16();
+        let status = ingress
+            .post(stage, &stage.stk(), body)
+            .await
+            .status()
+            .as_u16();
         slowest = slowest.max(posted.elapsed());
         answers.push(status);
     }
@@ -61,7 +65,11 @@ async fn a_large_spool_after_a_kill() {
         }
         let started = Instant::now();
         let mut ingress = stage
-            .start(|program| limit(program).env("AMQP_URL", link.url()).env("RISITI_DATA_DIR", path))
+            .start(|program| {
+                limit(program)
+                    .env("AMQP_URL", link.url())
+                    .env("RISITI_DATA_DIR", path)
+            })
             .await;
         let (answers, slowest) = until_it_is_open(&stage, &ingress, prefix).await;
         let took = started.elapsed();

@@ -17,12 +17,17 @@ impl Answers {
     pub(crate) fn read(mut text: &str) -> Self {
         let mut answers = Vec::new();
         while let Some((head, rest)) = text.split_once("\r\n\r\n") {
-            let Some(status) = head.strip_prefix("HTTP/1.").and_then(|rest| rest.get(2..5)?.parse().ok())
+            let Some(status) = head
+                .strip_prefix("HTTP/1.")
+                .and_then(|rest| rest.get(2..5)?.parse().ok())
             else {
                 panic!("no answer: {head}")
             };
             let length = head.to_ascii_lowercase();
-            let length = length.split("content-length: ").nth(1).and_then(|rest| rest.split("\r\n").next());
+            let length = length
+                .split("content-length: ")
+                .nth(1)
+                .and_then(|rest| rest.split("\r\n").next());
             let length = length.map_or(0, |length| length.parse().unwrap());
             answers.push((status, rest.get(..length).unwrap_or_default().to_owned()));
             text = rest.get(length..).unwrap_or_default();
@@ -36,7 +41,10 @@ impl Answers {
 
     /// How many webhooks were acknowledged as new.
     pub(crate) fn accepted(&self) -> usize {
-        self.0.iter().filter(|(status, body)| *status == 200 && body.contains("\"Accepted\"")).count()
+        self.0
+            .iter()
+            .filter(|(status, body)| *status == 200 && body.contains("\"Accepted\""))
+            .count()
     }
 }
 
@@ -54,7 +62,9 @@ pub(crate) async fn say(address: SocketAddr, pieces: &[&[u8]]) -> Answers {
         let _ = stream.shutdown().await;
         rest(&mut stream).await
     };
-    tokio::time::timeout(PATIENCE, exchange).await.expect("the connection is closed in time")
+    tokio::time::timeout(PATIENCE, exchange)
+        .await
+        .expect("the connection is closed in time")
 }
 
 /// All answers until the connection ends, however it does.
@@ -71,7 +81,10 @@ pub(crate) async fn rest(stream: &mut TcpStream) -> Answers {
 pub(crate) async fn taken(stage: &Stage) -> Vec<(Vec<u8>, bool)> {
     let mut taken = Vec::new();
     while let Some(delivery) = stage.broker.get(Target::Payments).await.unwrap() {
-        let readable = !delivery.message.headers.contains_key("risiti-unreadable-field");
+        let readable = !delivery
+            .message
+            .headers
+            .contains_key("risiti-unreadable-field");
         taken.push((delivery.message.body.to_vec(), readable));
         delivery.ack().await.unwrap();
     }
@@ -80,12 +93,27 @@ pub(crate) async fn taken(stage: &Stage) -> Vec<(Vec<u8>, bool)> {
 
 /// What holds after anything: it lives, a good webhook is taken, and its log betrays nothing.
 pub(crate) async fn lives_on(stage: &Stage, ingress: &Ingress) {
-    assert_eq!(risiti_testkit::http_status(ingress.ops, "/healthz").await, Some(200));
+    assert_eq!(
+        risiti_testkit::http_status(ingress.ops, "/healthz").await,
+        Some(200)
+    );
     let body = crate::stage::stk_success("UIS4999999");
-    assert_eq!(ingress.post(stage, &stage.stk(), body.clone()).await.status(), 200);
+    assert_eq!(
+        ingress
+            .post(stage, &stage.stk(), body.clone())
+            .await
+            .status(),
+        200
+    );
     assert!(taken(stage).await.contains(&(body.into_bytes(), true)));
     let log = ingress.process.log();
-    for never in ["panicked", "254708374149", "708374149", stage.secret.as_str(), "MpesaReceiptNumber"] {
+    for never in [
+        "panicked",
+        "254708374149",
+        "708374149",
+        stage.secret.as_str(),
+        "MpesaReceiptNumber",
+    ] {
         assert!(!log.contains(never), "{never} is in the log:\n{log}");
     }
 }

@@ -18,19 +18,42 @@ async fn a_signature_is_checked_over_the_raw_bytes() {
     let ingress = stage.ingress().await;
     let json = ("content-type", "application/json");
     let path = "/webhooks/paystack/acme";
-    let signed = ingress.post_with(&stage, path, SIGNED, &[json, ("x-paystack-signature", SIGNATURE)]).await;
+    let signed = ingress
+        .post_with(
+            &stage,
+            path,
+            SIGNED,
+            &[json, ("x-paystack-signature", SIGNATURE)],
+        )
+        .await;
     assert_eq!(signed.status(), 200);
     assert_eq!(json_of(signed).await["status"], "accepted");
-    let again = ingress.post_with(&stage, path, SIGNED, &[json, ("x-paystack-signature", SIGNATURE)]).await;
+    let again = ingress
+        .post_with(
+            &stage,
+            path,
+            SIGNED,
+            &[json, ("x-paystack-signature", SIGNATURE)],
+        )
+        .await;
     assert_eq!(json_of(again).await["status"], "duplicate");
 
     let changed = format!("{SIGNED}\n");
     for (body, headers) in [
-        (changed.as_str(), vec![json, ("x-paystack-signature", SIGNATURE)]),
+        (
+            changed.as_str(),
+            vec![json, ("x-paystack-signature", SIGNATURE)],
+        ),
         (SIGNED, vec![json, ("x-paystack-signature", "zz")]),
         (SIGNED, vec![json]),
     ] {
-        assert_eq!(ingress.post_with(&stage, path, body, &headers).await.status(), 401);
+        assert_eq!(
+            ingress
+                .post_with(&stage, path, body, &headers)
+                .await
+                .status(),
+            401
+        );
     }
     assert_eq!(stage.queued().await, 1);
 }
@@ -38,7 +61,9 @@ async fn a_signature_is_checked_over_the_raw_bytes() {
 #[tokio::test]
 async fn each_refusal_has_its_status_and_queues_nothing() {
     let stage = Stage::set().await;
-    let ingress = stage.ingress_with(|program| program.env("RISITI_BODY_LIMIT", "1KiB")).await;
+    let ingress = stage
+        .ingress_with(|program| program.env("RISITI_BODY_LIMIT", "1KiB"))
+        .await;
     let body = stk_success("UIS4000020");
     let unknown = format!("/webhooks/daraja/{}/stk", "f".repeat(32));
     for (path, body, content_type, expected) in [
@@ -46,13 +71,25 @@ async fn each_refusal_has_its_status_and_queues_nothing() {
         ("/webhooks/paystack/nobody", &body, "application/json", 404),
         ("/webhooks/mpesa", &body, "application/json", 404),
         (&stage.stk(), &body, "text/plain", 415),
-        (&stage.stk(), &format!("{body}{}", " ".repeat(1024)), "application/json", 413),
+        (
+            &stage.stk(),
+            &format!("{body}{}", " ".repeat(1024)),
+            "application/json",
+            413,
+        ),
     ] {
-        let answer = ingress.post_with(&stage, path, body, &[("content-type", content_type)]).await;
+        let answer = ingress
+            .post_with(&stage, path, body, &[("content-type", content_type)])
+            .await;
         assert_eq!(answer.status(), expected, "{path} {content_type}");
         assert_eq!(answer.headers()["content-type"], "application/problem+json");
     }
-    let get = stage.client.get(format!("http://{}{}", ingress.address, stage.stk())).send().await.unwrap();
+    let get = stage
+        .client
+        .get(format!("http://{}{}", ingress.address, stage.stk()))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(get.status(), 405);
     assert_eq!(stage.queued().await, 0);
 }
@@ -65,32 +102,62 @@ async fn an_unknown_secret_is_answered_like_any_unknown_path() {
     let mut answers = Vec::new();
     // A secret of nobody, a merchant of nobody, a secret where a slug belongs, and paths that are none.
     let as_slug = format!("/webhooks/paystack/{}", stage.secret);
-    for path in [unknown.as_str(), "/webhooks/paystack/nobody", &as_slug, "/webhooks/elsewhere", "/"] {
+    for path in [
+        unknown.as_str(),
+        "/webhooks/paystack/nobody",
+        &as_slug,
+        "/webhooks/elsewhere",
+        "/",
+    ] {
         let answer = ingress.post(&stage, path, "{}").await;
         let mut headers = answer.headers().clone();
         headers.remove("date");
         answers.push((answer.status(), headers, answer.text().await.unwrap()));
     }
-    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    assert!(
+        answers.iter().all(|answer| *answer == answers[0]),
+        "{answers:?}"
+    );
 }
 
 #[tokio::test]
 async fn a_merchants_secret_opens_its_own_routes_only() {
     let stage = Stage::set().await;
     let vault = risiti_ledger::Vault::new(&crate::stage::KEY.into(), None).unwrap();
-    let (_, secret) = stage.ledger.create_merchant("baraka", "Baraka Mini Mart").await.unwrap();
-    let key = risiti_ledger::NewAccount::Paystack { key: "sk_test_of_another_merchant".into() };
-    stage.ledger.add_account("baraka", &key, Some(&vault)).await.unwrap();
+    let (_, secret) = stage
+        .ledger
+        .create_merchant("baraka", "Baraka Mini Mart")
+        .await
+        .unwrap();
+    let key = risiti_ledger::NewAccount::Paystack {
+        key: "sk_test_of_another_merchant".into(),
+    };
+    stage
+        .ledger
+        .add_account("baraka", &key, Some(&vault))
+        .await
+        .unwrap();
     let ingress = stage.ingress().await;
     // Acme takes Daraja and Gumroad, Baraka neither.
     let theirs = secrecy::ExposeSecret::expose_secret(&secret);
     for route in [format!("daraja/{theirs}/stk"), format!("gumroad/{theirs}")] {
-        let answer = ingress.post(&stage, &format!("/webhooks/{route}"), stk_success("UIS4000060")).await;
+        let answer = ingress
+            .post(
+                &stage,
+                &format!("/webhooks/{route}"),
+                stk_success("UIS4000060"),
+            )
+            .await;
         assert_eq!(answer.status(), 404, "{route}");
     }
     // What Acme's key signed is nothing to Baraka.
-    let signed = [("content-type", "application/json"), ("x-paystack-signature", SIGNATURE)];
-    let answer = ingress.post_with(&stage, "/webhooks/paystack/baraka", SIGNED, &signed).await;
+    let signed = [
+        ("content-type", "application/json"),
+        ("x-paystack-signature", SIGNATURE),
+    ];
+    let answer = ingress
+        .post_with(&stage, "/webhooks/paystack/baraka", SIGNED, &signed)
+        .await;
     assert_eq!(answer.status(), 401);
     assert_eq!(stage.queued().await, 0);
 }
@@ -103,9 +170,20 @@ async fn an_unreadable_body_is_kept_then_refused() {
     let answer = ingress.post(&stage, &stage.stk(), body).await;
     assert_eq!(answer.status(), 422);
     let problem = json_of(answer).await;
-    assert!(problem["field"].as_str().unwrap().starts_with("Body.stkCallback"), "{problem}");
+    assert!(
+        problem["field"]
+            .as_str()
+            .unwrap()
+            .starts_with("Body.stkCallback"),
+        "{problem}"
+    );
 
-    let kept = stage.broker.get(Target::Payments).await.unwrap().expect("kept as evidence");
+    let kept = stage
+        .broker
+        .get(Target::Payments)
+        .await
+        .unwrap()
+        .expect("kept as evidence");
     let envelope = Envelope::from_headers(&kept.message.headers).unwrap();
     assert!(envelope.unreadable.is_some());
     assert_eq!(kept.message.body, body.as_bytes());
@@ -116,7 +194,13 @@ async fn a_queue_time_out_echo_loses_its_credentials_before_it_is_queued() {
     let stage = Stage::set().await;
     let ingress = stage.ingress().await;
     let echo = r#"{"OriginatorConversationID":"feb5-1","InitiatorName":"hunter","SecurityCredential":"hunter2==","Amount":10}"#;
-    let answer = ingress.post(&stage, &format!("/webhooks/daraja/{}/timeout", stage.secret), echo).await;
+    let answer = ingress
+        .post(
+            &stage,
+            &format!("/webhooks/daraja/{}/timeout", stage.secret),
+            echo,
+        )
+        .await;
     assert_eq!(answer.status(), 200);
     let kept = stage.broker.get(Target::Payments).await.unwrap().unwrap();
     assert!(!String::from_utf8_lossy(&kept.message.body).contains("hunter"));
@@ -125,7 +209,9 @@ async fn a_queue_time_out_echo_loses_its_credentials_before_it_is_queued() {
 #[tokio::test]
 async fn a_body_that_dawdles_gets_408() {
     let stage = Stage::set().await;
-    let ingress = stage.ingress_with(|program| program.env("RISITI_BODY_TIMEOUT", "300ms")).await;
+    let ingress = stage
+        .ingress_with(|program| program.env("RISITI_BODY_TIMEOUT", "300ms"))
+        .await;
     let head = format!(
         "POST {} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 100\r\n\r\n{{",
         stage.stk()
@@ -153,17 +239,39 @@ async fn an_enforced_source_list_refuses_and_a_plain_one_notes() {
         allow_cidrs: vec!["196.201.0.0/16".into()],
         enforce,
     };
-    stage.ledger.add_account("acme", &list(false), Some(&vault)).await.unwrap();
+    stage
+        .ledger
+        .add_account("acme", &list(false), Some(&vault))
+        .await
+        .unwrap();
     let noting = stage.ingress().await;
-    assert_eq!(noting.post(&stage, &stage.stk(), stk_success("UIS4000030")).await.status(), 200);
+    assert_eq!(
+        noting
+            .post(&stage, &stage.stk(), stk_success("UIS4000030"))
+            .await
+            .status(),
+        200
+    );
     let kept = stage.broker.get(Target::Payments).await.unwrap().unwrap();
     let envelope = Envelope::from_headers(&kept.message.headers).unwrap();
     assert_eq!(envelope.authenticated_by.as_str(), "path+unlisted_source");
 
-    stage.ledger.add_account("acme", &list(true), Some(&vault)).await.unwrap();
-    let enforcing = stage.ingress_with(|p| p.env("RISITI_TRUSTED_PROXIES", "127.0.0.0/8")).await;
+    stage
+        .ledger
+        .add_account("acme", &list(true), Some(&vault))
+        .await
+        .unwrap();
+    let enforcing = stage
+        .ingress_with(|p| p.env("RISITI_TRUSTED_PROXIES", "127.0.0.0/8"))
+        .await;
     let body = stk_success("UIS4000031");
-    assert_eq!(enforcing.post(&stage, &stage.stk(), body.clone()).await.status(), 403);
+    assert_eq!(
+        enforcing
+            .post(&stage, &stage.stk(), body.clone())
+            .await
+            .status(),
+        403
+    );
     // What the sender wrote, a byte that is no text in it, and what our proxy appended.
     let client = TcpStream::connect(enforcing.address);
     let spoofed = [
@@ -185,14 +293,25 @@ async fn an_enforced_source_list_refuses_and_a_plain_one_notes() {
         String::from_utf8_lossy(&answer).into_owned()
     });
     assert_eq!(answer.await.unwrap(), "HTTP/1.1 403");
-    let listed = [("content-type", "application/json"), ("x-forwarded-for", "9.9.9.9, 196.201.214.200")];
-    assert_eq!(enforcing.post_with(&stage, &stage.stk(), body, &listed).await.status(), 200);
+    let listed = [
+        ("content-type", "application/json"),
+        ("x-forwarded-for", "9.9.9.9, 196.201.214.200"),
+    ];
+    assert_eq!(
+        enforcing
+            .post_with(&stage, &stage.stk(), body, &listed)
+            .await
+            .status(),
+        200
+    );
 }
 
 #[tokio::test]
 async fn the_log_holds_no_secret_phone_body_or_checkout_id() {
     let stage = Stage::set().await;
-    let mut ingress = stage.ingress_with(|program| program.env("RUST_LOG", "trace")).await;
+    let mut ingress = stage
+        .ingress_with(|program| program.env("RUST_LOG", "trace"))
+        .await;
     for body in [
         stk_success("UIS4000040").as_str(),
         r#"{"Body":{"stkCallback":{"CheckoutRequestID":"ws_CO_708374149"}}}"#,
@@ -203,7 +322,13 @@ async fn the_log_holds_no_secret_phone_body_or_checkout_id() {
     ingress.process.exit(PATIENCE).await;
     let log = ingress.process.log();
     assert!(log.contains("webhook accepted"), "{log}");
-    for word in [stage.secret.as_str(), "708374149", "ws_CO_", "stkCallback", crate::stage::KEY] {
+    for word in [
+        stage.secret.as_str(),
+        "708374149",
+        "ws_CO_",
+        "stkCallback",
+        crate::stage::KEY,
+    ] {
         assert!(!log.contains(word), "{word} in the log");
     }
 }

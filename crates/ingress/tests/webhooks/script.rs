@@ -23,7 +23,11 @@ pub(crate) struct Script {
 impl Script {
     /// For the webhooks of this path.
     pub(crate) fn new(path: String) -> Self {
-        let mut script = Self { path, number: 0, cases: Vec::new() };
+        let mut script = Self {
+            path,
+            number: 0,
+            cases: Vec::new(),
+        };
         lengths(&mut script);
         chunks(&mut script);
         smuggling(&mut script);
@@ -39,7 +43,10 @@ impl Script {
     }
 
     pub(crate) fn head(&self, more: &str) -> String {
-        format!("POST {} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n{more}\r\n", self.path)
+        format!(
+            "POST {} HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n{more}\r\n",
+            self.path
+        )
     }
 
     pub(crate) fn whole(&self, body: &str, more: &str) -> String {
@@ -56,9 +63,15 @@ impl Script {
         answers: &'static [&'static [u16]],
     ) {
         let body = self.body();
-        let says =
-            (self.head(&format!("{}connection: close\r\n", lines(&body))) + &written(&body)).into_bytes();
-        self.cases.push(Case { name, says, takes, bodies: vec![body], answers });
+        let says = (self.head(&format!("{}connection: close\r\n", lines(&body))) + &written(&body))
+            .into_bytes();
+        self.cases.push(Case {
+            name,
+            says,
+            takes,
+            bodies: vec![body],
+            answers,
+        });
     }
 
     /// One body, said as it is.
@@ -68,7 +81,13 @@ impl Script {
         answers: &'static [&'static [u16]],
         says: impl Into<Vec<u8>>,
     ) {
-        self.cases.push(Case { name, says: says.into(), takes: 0, bodies: Vec::new(), answers });
+        self.cases.push(Case {
+            name,
+            says: says.into(),
+            takes: 0,
+            bodies: Vec::new(),
+            answers,
+        });
     }
 }
 
@@ -99,8 +118,20 @@ fn lengths(script: &mut Script) {
         1,
         &[&[200], &[400]],
     );
-    script.one("no length", |_| String::new(), same, 0, &[&[422, 400], &[422], &[400]]);
-    script.one("two lengths", |body| format!("{}content-length: 1\r\n", length(body)), same, 0, BAD);
+    script.one(
+        "no length",
+        |_| String::new(),
+        same,
+        0,
+        &[&[422, 400], &[422], &[400]],
+    );
+    script.one(
+        "two lengths",
+        |body| format!("{}content-length: 1\r\n", length(body)),
+        same,
+        0,
+        BAD,
+    );
     script.one(
         "two lengths in one",
         |body| format!("content-length: {0}, {0}\r\n", body.len()),
@@ -108,8 +139,24 @@ fn lengths(script: &mut Script) {
         0,
         BAD,
     );
-    for value in ["+1", "-1", "0x10", "1 1", "1e1", "", "99999999999999999999999999", "１", "\x0b5"] {
-        script.one("no number for a length", |_| format!("content-length: {value}\r\n"), same, 0, BAD);
+    for value in [
+        "+1",
+        "-1",
+        "0x10",
+        "1 1",
+        "1e1",
+        "",
+        "99999999999999999999999999",
+        "１",
+        "\x0b5",
+    ] {
+        script.one(
+            "no number for a length",
+            |_| format!("content-length: {value}\r\n"),
+            same,
+            0,
+            BAD,
+        );
     }
     script.one(
         "a length with a blank before the colon",
@@ -146,7 +193,12 @@ fn chunks(script: &mut Script) {
     script.one(
         "a chunk for each byte",
         chunked,
-        |body| body.chars().map(|c| format!("1\r\n{c}\r\n")).collect::<String>() + "0\r\n\r\n",
+        |body| {
+            body.chars()
+                .map(|c| format!("1\r\n{c}\r\n"))
+                .collect::<String>()
+                + "0\r\n\r\n"
+        },
         1,
         OK,
     );
@@ -173,7 +225,13 @@ fn chunks(script: &mut Script) {
         ("a size of blanks", " "),
         ("no size", ""),
     ] {
-        script.one(name, chunked, |body| format!("{size}\r\n{body}\r\n0\r\n\r\n"), 0, CUT_OFF);
+        script.one(
+            name,
+            chunked,
+            |body| format!("{size}\r\n{body}\r\n0\r\n\r\n"),
+            0,
+            CUT_OFF,
+        );
     }
     script.one(
         "a chunk longer than it says",
@@ -189,7 +247,13 @@ fn chunks(script: &mut Script) {
         0,
         CUT_OFF,
     );
-    script.one("no last chunk", chunked, |body| format!("{:x}\r\n{body}\r\n", body.len()), 0, CUT_OFF);
+    script.one(
+        "no last chunk",
+        chunked,
+        |body| format!("{:x}\r\n{body}\r\n", body.len()),
+        0,
+        CUT_OFF,
+    );
     script.one(
         "a last chunk half said",
         chunked,
@@ -249,7 +313,13 @@ fn smuggling(script: &mut Script) {
         0,
         BAD,
     );
-    script.one("a coding folded", |_| "transfer-encoding:\r\n chunked\r\n".to_owned(), in_one_chunk, 0, BAD);
+    script.one(
+        "a coding folded",
+        |_| "transfer-encoding:\r\n chunked\r\n".to_owned(),
+        in_one_chunk,
+        0,
+        BAD,
+    );
     script.one(
         "a line with a bare end",
         |body| format!("x: y\rcontent-length: {}\r\n", body.len()),

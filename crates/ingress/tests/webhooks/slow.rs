@@ -45,7 +45,9 @@ async fn dribble(address: SocketAddr, start: &str) -> Vec<u16> {
 #[tokio::test]
 async fn one_byte_at_a_time_is_not_waited_for() {
     let stage = Stage::set().await;
-    let ingress = stage.ingress_with(|program| program.env("RISITI_BODY_TIMEOUT", "1s")).await;
+    let ingress = stage
+        .ingress_with(|program| program.env("RISITI_BODY_TIMEOUT", "1s"))
+        .await;
     let body = stk_success("UIS4200001");
     let head = request(&stage, "").replace("content-length: 0", "content-length: 100000");
     let chunked = head.replace("content-length: 100000", "transfer-encoding: chunked") + "ffff\r\n";
@@ -54,14 +56,23 @@ async fn one_byte_at_a_time_is_not_waited_for() {
     let second = "GET /elsewhere HTTP/1.1\r\nhost: x\r\n\r\nPOST /".to_owned();
     let starts = [
         ("a path", "POST /".to_owned(), &[408][..]),
-        ("a head", head.split_once("host").unwrap().0.to_owned() + "x: ", &[408]),
+        (
+            "a head",
+            head.split_once("host").unwrap().0.to_owned() + "x: ",
+            &[408],
+        ),
         ("a body", head + &body[..20], &[408]),
         ("a chunk", chunked, &[408]),
         ("a chunk to nowhere", nowhere, &[404]),
         ("a second head", second, &[404]),
     ];
-    let heard = starts.iter().map(|(_, start, _)| dribble(ingress.address, start));
-    for ((what, _, expected), statuses) in starts.iter().zip(futures_util::future::join_all(heard).await) {
+    let heard = starts
+        .iter()
+        .map(|(_, start, _)| dribble(ingress.address, start));
+    for ((what, _, expected), statuses) in starts
+        .iter()
+        .zip(futures_util::future::join_all(heard).await)
+    {
         assert_eq!(statuses, *expected, "{what}");
     }
     assert_eq!(taken(&stage).await, []);
@@ -71,8 +82,12 @@ async fn one_byte_at_a_time_is_not_waited_for() {
 #[tokio::test]
 async fn who_vanishes_leaves_whole_webhooks_or_none() {
     let stage = Stage::set().await;
-    let ingress = stage.ingress_with(|program| program.env("RISITI_BODY_TIMEOUT", "1s")).await;
-    let bodies: Vec<String> = (0..40).map(|n| stk_success(&format!("UIS43{n:05}"))).collect();
+    let ingress = stage
+        .ingress_with(|program| program.env("RISITI_BODY_TIMEOUT", "1s"))
+        .await;
+    let bodies: Vec<String> = (0..40)
+        .map(|n| stk_success(&format!("UIS43{n:05}")))
+        .collect();
     let vanishing = bodies.iter().enumerate().map(async |(n, body)| {
         let whole = request(&stage, body);
         let mut stream = TcpStream::connect(ingress.address).await.unwrap();
@@ -86,9 +101,19 @@ async fn who_vanishes_leaves_whole_webhooks_or_none() {
         let answers = say(ingress.address, &[request(&stage, body).as_bytes()]).await;
         assert_eq!(answers.statuses(), [200]);
     }
-    let mut taken: Vec<Vec<u8>> = taken(&stage).await.into_iter().map(|(body, _)| body).collect();
+    let mut taken: Vec<Vec<u8>> = taken(&stage)
+        .await
+        .into_iter()
+        .map(|(body, _)| body)
+        .collect();
     taken.sort();
-    assert_eq!(taken, bodies.iter().map(|body| body.as_bytes().to_vec()).collect::<Vec<_>>());
+    assert_eq!(
+        taken,
+        bodies
+            .iter()
+            .map(|body| body.as_bytes().to_vec())
+            .collect::<Vec<_>>()
+    );
     lives_on(&stage, &ingress).await;
 }
 
@@ -98,24 +123,38 @@ async fn a_crowd_of_idle_connections_keeps_nobody_out_for_long() {
     let stage = Stage::set().await;
     let ingress = stage
         .ingress_with(|program| {
-            program.env("RISITI_BODY_TIMEOUT", "2s").env("RISITI_CONNECTIONS_MAX", LIMIT.to_string())
+            program
+                .env("RISITI_BODY_TIMEOUT", "2s")
+                .env("RISITI_CONNECTIONS_MAX", LIMIT.to_string())
         })
         .await;
-    let idle = futures_util::future::join_all((0..LIMIT + 100).map(|_| TcpStream::connect(ingress.address)));
+    let idle = futures_util::future::join_all(
+        (0..LIMIT + 100).map(|_| TcpStream::connect(ingress.address)),
+    );
     let mut idle: Vec<TcpStream> = idle.await.into_iter().map(Result::unwrap).collect();
     // Operations have a listener of their own.
-    assert_eq!(risiti_testkit::http_status(ingress.ops, "/healthz").await, Some(200));
+    assert_eq!(
+        risiti_testkit::http_status(ingress.ops, "/healthz").await,
+        Some(200)
+    );
     let body = stk_success("UIS4400001");
     let mut late = TcpStream::connect(ingress.address).await.unwrap();
-    late.write_all(request(&stage, &body).as_bytes()).await.unwrap();
-    let answers = tokio::time::timeout(PATIENCE, rest(&mut late)).await.expect("there is a place in time");
+    late.write_all(request(&stage, &body).as_bytes())
+        .await
+        .unwrap();
+    let answers = tokio::time::timeout(PATIENCE, rest(&mut late))
+        .await
+        .expect("there is a place in time");
     assert_eq!(answers.statuses(), [200]);
     // That place was somebody's whose time was up: the limit was reached.
     let mut ended = 0;
     for stream in &idle {
         ended += usize::from(is_closed(stream));
     }
-    assert!(ended > 0, "more than {LIMIT} connections were served at once");
+    assert!(
+        ended > 0,
+        "more than {LIMIT} connections were served at once"
+    );
     eventually("all idle ones are gone", PATIENCE, async || {
         idle.retain(|stream| !is_closed(stream));
         idle.is_empty().then_some(())
@@ -141,7 +180,9 @@ fn is_closed(stream: &TcpStream) -> bool {
 #[tokio::test]
 async fn a_body_that_came_while_we_were_frozen_is_taken() {
     let stage = Stage::set().await;
-    let ingress = stage.ingress_with(|program| program.env("RISITI_BODY_TIMEOUT", "500ms")).await;
+    let ingress = stage
+        .ingress_with(|program| program.env("RISITI_BODY_TIMEOUT", "500ms"))
+        .await;
     let body = stk_success("UIS4000078");
     let whole = request(&stage, &body).replacen("host: x", "host: x\r\nexpect: 100-continue", 1);
     let (head, body) = whole.split_at(whole.len() - body.len());

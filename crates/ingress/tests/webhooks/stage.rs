@@ -31,9 +31,13 @@ pub(crate) struct Ingress {
 
 impl Stage {
     pub(crate) async fn set() -> Self {
-        rustls::crypto::ring::default_provider().install_default().ok();
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
         let database = TestDatabase::create().await;
-        risiti_ledger::migrate(&database.url().into()).await.unwrap();
+        risiti_ledger::migrate(&database.url().into())
+            .await
+            .unwrap();
         let ledger = Ledger::open(DatabaseSettings {
             url: database.url().into(),
             pool_size: 2,
@@ -43,22 +47,42 @@ impl Stage {
         .unwrap();
         let vault = Vault::new(&KEY.into(), None).unwrap();
         let (_, secret) = ledger.create_merchant("acme", "Acme Ltd").await.unwrap();
-        let daraja =
-            NewAccount::Daraja { short_codes: vec!["600000".into()], allow_cidrs: vec![], enforce: false };
+        let daraja = NewAccount::Daraja {
+            short_codes: vec!["600000".into()],
+            allow_cidrs: vec![],
+            enforce: false,
+        };
         for account in [
             daraja,
-            NewAccount::Paystack { key: PAYSTACK_KEY.into() },
-            NewAccount::Gumroad { seller_id: "kL0psVL2admJSYRNs-OCMg==".into() },
+            NewAccount::Paystack {
+                key: PAYSTACK_KEY.into(),
+            },
+            NewAccount::Gumroad {
+                seller_id: "kL0psVL2admJSYRNs-OCMg==".into(),
+            },
         ] {
-            ledger.add_account("acme", &account, Some(&vault)).await.unwrap();
+            ledger
+                .add_account("acme", &account, Some(&vault))
+                .await
+                .unwrap();
         }
         let namespace = Namespace::unique();
         let topology = Topology::new(namespace.name()).unwrap();
         let amqp = risiti_testkit::amqp_url();
         let broker = Broker::start(&amqp, topology, "test", CancellationToken::new()).unwrap();
         broker.wait_up().await;
-        let client = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
-        Self { database, namespace, secret: secret.expose_secret().to_owned(), ledger, broker, client }
+        let client = reqwest::Client::builder()
+            .timeout(PATIENCE)
+            .build()
+            .unwrap();
+        Self {
+            database,
+            namespace,
+            secret: secret.expose_secret().to_owned(),
+            ledger,
+            broker,
+            client,
+        }
     }
 
     pub(crate) fn program(&self, data: &tempfile::TempDir) -> Program {
@@ -91,7 +115,12 @@ impl Stage {
         let mut process = program.start();
         let ops = process.address_after("ops listener on ").await;
         let address = process.address_after("webhooks listener on ").await;
-        Ingress { process, address, ops, data }
+        Ingress {
+            process,
+            address,
+            ops,
+            data,
+        }
     }
 
     pub(crate) async fn queued(&self) -> u64 {
@@ -117,7 +146,8 @@ impl Ingress {
         path: &str,
         body: impl Into<Vec<u8>>,
     ) -> reqwest::Response {
-        self.post_with(stage, path, body, &[("content-type", "application/json")]).await
+        self.post_with(stage, path, body, &[("content-type", "application/json")])
+            .await
     }
 
     pub(crate) async fn post_with(
@@ -127,7 +157,10 @@ impl Ingress {
         body: impl Into<Vec<u8>>,
         headers: &[(&str, &str)],
     ) -> reqwest::Response {
-        let mut request = stage.client.post(format!("http://{}{path}", self.address)).body(body.into());
+        let mut request = stage
+            .client
+            .post(format!("http://{}{path}", self.address))
+            .body(body.into());
         for (name, value) in headers {
             request = request.header(*name, *value);
         }

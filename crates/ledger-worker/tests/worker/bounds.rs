@@ -14,10 +14,15 @@ async fn large_bodies_make_small_batches() {
         message.body = body.into();
         stage.publish(Target::Payments, message).await;
     }
-    let worker = stage.worker_with(stage.database_url(), &["--batch-size=100", "--batch-wait=2s"]);
+    let worker = stage.worker_with(
+        stage.database_url(),
+        &["--batch-size=100", "--batch-wait=2s"],
+    );
     stage.becomes("SELECT count(*) FROM events", 40).await;
     ends_well(worker).await;
     // One transaction each; by number they would all fit in one.
-    let batches = stage.number("SELECT count(DISTINCT recorded_at) FROM events").await;
+    let batches = stage
+        .number("SELECT count(DISTINCT recorded_at) FROM events")
+        .await;
     assert!(batches >= 3, "{batches}");
 }

@@ -24,9 +24,14 @@ type Bad = (Channel, Body, Vec<(String, String)>);
 
 fn bad() -> impl Strategy<Value = Bad> {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../providers/fixtures");
-    let whole: Vec<Vec<u8>> = corpus(&fixtures).into_iter().map(|(_, body)| body).collect();
-    let json: Vec<Json> =
-        whole.iter().filter_map(|body| Json::try_read(std::str::from_utf8(body).ok()?)).collect();
+    let whole: Vec<Vec<u8>> = corpus(&fixtures)
+        .into_iter()
+        .map(|(_, body)| body)
+        .collect();
+    let json: Vec<Json> = whole
+        .iter()
+        .filter_map(|body| Json::try_read(std::str::from_utf8(body).ok()?))
+        .collect();
     let body = prop_oneof![
         4 => select(json).prop_flat_map(damage).prop_map(|body| Body(body.to_string().into_bytes())),
         2 => select(whole.clone()).prop_flat_map(damage_bytes),
@@ -55,23 +60,42 @@ fn bad() -> impl Strategy<Value = Bad> {
         .prop_map(str::to_owned),
         (300usize..3_000).prop_map(|n| "v".repeat(n)),
     ];
-    let headers = prop_oneof![2 => Just(Vec::new()), 1 => proptest::collection::vec((name, value), 1..5)];
+    let headers =
+        prop_oneof![2 => Just(Vec::new()), 1 => proptest::collection::vec((name, value), 1..5)];
     (select(Channel::ALL), body, headers)
 }
 
 fn message(stage: &Stage, (channel, Body(body), headers): Bad) -> Message {
     let mut message = stage.message(stage.merchant, body);
-    message.headers.insert("risiti-channel".to_owned(), channel.to_string());
-    message.headers.extend(headers.into_iter().filter(|(name, _)| !name.starts_with("x-")));
+    message
+        .headers
+        .insert("risiti-channel".to_owned(), channel.to_string());
+    message.headers.extend(
+        headers
+            .into_iter()
+            .filter(|(name, _)| !name.starts_with("x-")),
+    );
     message
 }
 
 /// Where it has to be in the end: its event, else its dead letter.
 async fn is_kept(stage: &Stage, message: &Message) -> bool {
-    let event = Envelope::from_headers(&message.headers).ok().and_then(|envelope| {
-        let event = parse(envelope.channel, envelope.format, &message.body, &envelope.account).ok()?;
-        Some((envelope.merchant_id.uuid(), envelope.channel.provider().to_string(), event.delivery_key))
-    });
+    let event = Envelope::from_headers(&message.headers)
+        .ok()
+        .and_then(|envelope| {
+            let event = parse(
+                envelope.channel,
+                envelope.format,
+                &message.body,
+                &envelope.account,
+            )
+            .ok()?;
+            Some((
+                envelope.merchant_id.uuid(),
+                envelope.channel.provider().to_string(),
+                event.delivery_key,
+            ))
+        });
     let row = stage
         .client
         .query_one(
@@ -99,19 +123,32 @@ async fn any_message_ends_as_an_event_or_a_dead_letter() {
     let mut sent = Vec::new();
     for n in 0..cases {
         let bad = message(&stage, strategy.new_tree(&mut runner).unwrap().current());
-        let target = if n % 8 == 7 { Target::Suspects } else { Target::Payments };
+        let target = if n % 8 == 7 {
+            Target::Suspects
+        } else {
+            Target::Payments
+        };
         stage.publish(target, bad.clone()).await;
         sent.push(bad);
         if n % GOOD_EVERY == 0 {
-            stage.publish(target, stage.stk(&format!("GOOD{n:06}"))).await;
+            stage
+                .publish(target, stage.stk(&format!("GOOD{n:06}")))
+                .await;
         }
     }
     for suffix in ["payments", "suspects"] {
         for (body, header_bytes) in [(&b""[..], 0), (b"\0", 300), (b"{}", 70_000)] {
-            stage.namespace.publish_strange(suffix, &[body, suffix.as_bytes()].concat(), header_bytes).await;
+            stage
+                .namespace
+                .publish_strange(suffix, &[body, suffix.as_bytes()].concat(), header_bytes)
+                .await;
             let headers = BTreeMap::new();
             let body = [body, b"strange", suffix.as_bytes()].concat().into();
-            let strange = Message { id: Uuid::nil(), headers, body };
+            let strange = Message {
+                id: Uuid::nil(),
+                headers,
+                body,
+            };
             stage.publish(Target::Payments, strange.clone()).await;
             sent.push(strange);
         }
@@ -121,19 +158,37 @@ async fn any_message_ends_as_an_event_or_a_dead_letter() {
     stage.depth_becomes(Target::Suspects, 0).await;
     let good = i64::try_from(cases.div_ceil(GOOD_EVERY)).unwrap();
     stage
-        .becomes("SELECT count(*) FROM payments WHERE state = 'success' AND money_key LIKE 'GOOD%'", good)
+        .becomes(
+            "SELECT count(*) FROM payments WHERE state = 'success' AND money_key LIKE 'GOOD%'",
+            good,
+        )
         .await;
     stage.becomes("SELECT count(*) FROM dead_letters WHERE merchant_id IS NULL AND body LIKE '%payments'::bytea AND body NOT LIKE '%strange%'::bytea", 3).await;
-    stage.becomes("SELECT count(*) FROM suspects WHERE closed_at IS NULL", 0).await;
+    stage
+        .becomes("SELECT count(*) FROM suspects WHERE closed_at IS NULL", 0)
+        .await;
     for message in &sent {
-        assert!(is_kept(&stage, message).await, "{:?}: {:?}", Body(message.body.to_vec()), message.headers);
+        assert!(
+            is_kept(&stage, message).await,
+            "{:?}: {:?}",
+            Body(message.body.to_vec()),
+            message.headers
+        );
     }
     assert!(worker.try_exit().is_none(), "{}", worker.log());
-    assert!(!worker.log().contains("panicked") && !worker.log().contains("254708374149"), "{}", worker.log());
+    assert!(
+        !worker.log().contains("panicked") && !worker.log().contains("254708374149"),
+        "{}",
+        worker.log()
+    );
     // A merchant nobody knows is nobody's event.
     let stranger = MerchantId::from_uuid(Uuid::nil());
     assert_eq!(
-        stage.number(&format!("SELECT count(*) FROM events WHERE merchant_id = '{stranger}'")).await,
+        stage
+            .number(&format!(
+                "SELECT count(*) FROM events WHERE merchant_id = '{stranger}'"
+            ))
+            .await,
         0
     );
     ends_well(worker).await;

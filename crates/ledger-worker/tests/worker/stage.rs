@@ -34,7 +34,10 @@ impl Stage {
         let client = database.connect().await;
         let (merchant, device) = (Uuid::now_v7(), Uuid::now_v7());
         client
-            .execute("INSERT INTO merchants (id, slug, name) VALUES ($1, 'acme', 'Acme')", &[&merchant])
+            .execute(
+                "INSERT INTO merchants (id, slug, name) VALUES ($1, 'acme', 'Acme')",
+                &[&merchant],
+            )
             .await
             .unwrap();
         client
@@ -48,14 +51,25 @@ impl Stage {
             .await
             .unwrap();
         client
-            .execute("INSERT INTO lanes (device_id, host) VALUES ($1, 'http://127.0.0.1:1')", &[&device])
+            .execute(
+                "INSERT INTO lanes (device_id, host) VALUES ($1, 'http://127.0.0.1:1')",
+                &[&device],
+            )
             .await
             .unwrap();
         let namespace = Namespace::unique();
         let topology = Topology::new(namespace.name()).unwrap();
-        let broker = Broker::start(&amqp_url(), topology, "test", CancellationToken::new()).unwrap();
+        let broker =
+            Broker::start(&amqp_url(), topology, "test", CancellationToken::new()).unwrap();
         broker.wait_up().await;
-        Self { client, broker, merchant: MerchantId::from_uuid(merchant), device, namespace, database }
+        Self {
+            client,
+            broker,
+            merchant: MerchantId::from_uuid(merchant),
+            device,
+            namespace,
+            database,
+        }
     }
 
     pub(crate) fn worker(&self) -> Process {
@@ -66,7 +80,12 @@ impl Stage {
         self.worker_between(database_url, &amqp_url(), args)
     }
 
-    pub(crate) fn worker_between(&self, database_url: &str, amqp_url: &str, args: &[&str]) -> Process {
+    pub(crate) fn worker_between(
+        &self,
+        database_url: &str,
+        amqp_url: &str,
+        args: &[&str],
+    ) -> Process {
         Program::built("risiti-ledger-worker")
             .args(args.iter().copied())
             .env("DATABASE_URL", database_url)
@@ -80,7 +99,11 @@ impl Stage {
     }
 
     pub(crate) async fn publish(&self, target: Target, message: Message) {
-        self.broker.publisher().publish(target, message, PUBLISH_TIMEOUT).await.unwrap();
+        self.broker
+            .publisher()
+            .publish(target, message, PUBLISH_TIMEOUT)
+            .await
+            .unwrap();
     }
 
     /// As the ingress would.
@@ -108,13 +131,19 @@ impl Stage {
             account: Account::default(),
             unreadable: None,
         };
-        Message { id: envelope.event_id.uuid(), headers: envelope.to_headers(), body: body.into() }
+        Message {
+            id: envelope.event_id.uuid(),
+            headers: envelope.to_headers(),
+            body: body.into(),
+        }
     }
 
     /// For every session but ours, which was there before: the worker's are ended, and new ones find it so.
     pub(crate) async fn takes_no_writes(&self, on: bool) {
-        let statement =
-            format!("ALTER DATABASE {} SET default_transaction_read_only = {on}", self.database.name());
+        let statement = format!(
+            "ALTER DATABASE {} SET default_transaction_read_only = {on}",
+            self.database.name()
+        );
         self.client.batch_execute(&statement).await.unwrap();
         if on {
             let end = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
@@ -128,18 +157,26 @@ impl Stage {
     }
 
     pub(crate) async fn becomes(&self, statement: &str, wanted: i64) {
-        eventually(statement, BOUND, async || (self.number(statement).await == wanted).then_some(())).await;
+        eventually(statement, BOUND, async || {
+            (self.number(statement).await == wanted).then_some(())
+        })
+        .await;
     }
 
     pub(crate) async fn depth_becomes(&self, target: Target, wanted: u64) {
         let what = format!("{} of {wanted}", target.as_str());
-        eventually(&what, BOUND, async || (self.broker.depth(target).await.ok()? == wanted).then_some(()))
-            .await;
+        eventually(&what, BOUND, async || {
+            (self.broker.depth(target).await.ok()? == wanted).then_some(())
+        })
+        .await;
     }
 
     /// Takes one message away.
     pub(crate) async fn take(&self, target: Target) -> Message {
-        let delivery = eventually(target.as_str(), BOUND, async || self.broker.get(target).await.ok()?).await;
+        let delivery = eventually(target.as_str(), BOUND, async || {
+            self.broker.get(target).await.ok()?
+        })
+        .await;
         let message = delivery.message.clone();
         delivery.ack().await.unwrap();
         message

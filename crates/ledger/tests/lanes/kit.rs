@@ -1,5 +1,7 @@
 use risiti_domain::{DeviceId, InvoiceId};
-use risiti_ledger::{Claim, DatabaseSettings, LaneInvoice, LaneWork, Ledger, StoredReceipt, migrate};
+use risiti_ledger::{
+    Claim, DatabaseSettings, LaneInvoice, LaneWork, Ledger, StoredReceipt, migrate,
+};
 use risiti_testkit::TestDatabase;
 use uuid::Uuid;
 
@@ -30,7 +32,14 @@ impl Kit {
         let (merchant, device) = (Uuid::now_v7(), Uuid::now_v7());
         let side = database.connect().await;
         let (device, worker) = (DeviceId::from_uuid(device), Uuid::now_v7());
-        let kit = Self { side, ledger, device, worker, merchant, _database: database };
+        let kit = Self {
+            side,
+            ledger,
+            device,
+            worker,
+            merchant,
+            _database: database,
+        };
         kit.sql(&format!(
             "INSERT INTO merchants (id, slug, name) VALUES ('{merchant}', 'acme', 'Acme');
              INSERT INTO devices (id, merchant_id, environment, dialect, base_url, pin, branch, serial, item_code,
@@ -49,7 +58,8 @@ impl Kit {
 
     pub(crate) async fn text(&self, query: &str) -> String {
         let row = self.side.query_opt(query, &[]).await.unwrap();
-        row.and_then(|row| row.get::<_, Option<String>>(0)).unwrap_or_default()
+        row.and_then(|row| row.get::<_, Option<String>>(0))
+            .unwrap_or_default()
     }
 
     pub(crate) async fn owe(&self) -> InvoiceId {
@@ -69,7 +79,11 @@ impl Kit {
     }
 
     pub(crate) async fn claim(&self) -> Claim {
-        self.ledger.claim_lane(self.device, self.worker).await.unwrap().expect("the lane is free")
+        self.ledger
+            .claim_lane(self.device, self.worker)
+            .await
+            .unwrap()
+            .expect("the lane is free")
     }
 
     /// As if the holder had been silent for the length of a lease.
@@ -88,8 +102,11 @@ impl Kit {
     pub(crate) async fn send(&self, claim: &Claim) -> (Box<LaneInvoice>, Option<i64>) {
         let invoice = self.next(claim).await.expect("an invoice");
         let no = invoice.invoice_no;
-        let sent =
-            self.ledger.begin_send(claim, invoice.id, no, b"{}", jiff::Timestamp::now()).await.unwrap();
+        let sent = self
+            .ledger
+            .begin_send(claim, invoice.id, no, b"{}", jiff::Timestamp::now())
+            .await
+            .unwrap();
         (invoice, sent)
     }
 

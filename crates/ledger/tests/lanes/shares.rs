@@ -21,7 +21,10 @@ async fn beat(kit: &Kit, worker: Uuid) -> u32 {
 
 async fn sum(kit: &Kit) -> i64 {
     kit.side
-        .query_one("SELECT coalesce(sum(share), 0)::bigint FROM etims_processes", &[])
+        .query_one(
+            "SELECT coalesce(sum(share), 0)::bigint FROM etims_processes",
+            &[],
+        )
         .await
         .unwrap()
         .get(0)
@@ -52,7 +55,11 @@ async fn the_shares_never_pass_the_cap_while_workers_come_go_and_die() {
             beat(&kit, *worker).await;
         }
     }
-    assert_eq!(sum(&kit).await, i64::from(CAP), "all of it is shared out in the end");
+    assert_eq!(
+        sum(&kit).await,
+        i64::from(CAP),
+        "all of it is shared out in the end"
+    );
 }
 
 #[tokio::test]
@@ -64,7 +71,10 @@ async fn heartbeats_at_the_same_time_take_turns() {
             tokio::spawn(async move {
                 let worker = Uuid::now_v7();
                 for _ in 0..5 {
-                    ledger.heartbeat(worker, |others| others.share(CAP)).await.unwrap();
+                    ledger
+                        .heartbeat(worker, |others| others.share(CAP))
+                        .await
+                        .unwrap();
                 }
             })
         })

@@ -23,18 +23,30 @@ async fn branches(kit: &Kit) -> (Merchant, [DeviceId; 3]) {
 async fn the_short_codes_device_else_the_default() {
     let kit = Kit::new().await;
     let (merchant, [_, second, default]) = branches(&kit).await;
-    let recorded =
-        kit.tell(&[merchant.c2b("UIS1", "5", "22222"), merchant.stk("ws_CO_2", 0, Some("UIS2"), "5")]).await;
-    assert_eq!((&recorded[0].wake[..], &recorded[1].wake[..]), (&[second][..], &[default][..]));
+    let recorded = kit
+        .tell(&[
+            merchant.c2b("UIS1", "5", "22222"),
+            merchant.stk("ws_CO_2", 0, Some("UIS2"), "5"),
+        ])
+        .await;
+    assert_eq!(
+        (&recorded[0].wake[..], &recorded[1].wake[..]),
+        (&[second][..], &[default][..])
+    );
 }
 
 #[tokio::test]
 async fn the_only_short_code_counts_for_an_stk_callback_that_names_none() {
     let kit = Kit::new().await;
     let merchant = kit.merchant().await;
-    let (bound, _default) = (kit.device(&merchant, false).await, kit.device(&merchant, true).await);
+    let (bound, _default) = (
+        kit.device(&merchant, false).await,
+        kit.device(&merchant, true).await,
+    );
     kit.short_code(&merchant, "33333", Some(bound)).await;
-    let recorded = kit.tell(&[merchant.stk("ws_CO_1", 0, Some("UIS1"), "5")]).await;
+    let recorded = kit
+        .tell(&[merchant.stk("ws_CO_1", 0, Some("UIS1"), "5")])
+        .await;
     assert_eq!(recorded[0].wake, [bound]);
 }
 
@@ -42,7 +54,10 @@ async fn the_only_short_code_counts_for_an_stk_callback_that_names_none() {
 async fn an_invoice_never_sent_follows_its_c2b_twin() {
     let kit = Kit::new().await;
     let (merchant, [first, ..]) = branches(&kit).await;
-    let twins = [merchant.stk("ws_CO_1", 0, Some("UIS1"), "5"), merchant.c2b("UIS1", "5", "11111")];
+    let twins = [
+        merchant.stk("ws_CO_1", 0, Some("UIS1"), "5"),
+        merchant.c2b("UIS1", "5", "11111"),
+    ];
     let recorded = kit.tell(&twins).await;
     assert_eq!(recorded[1].wake, [first]);
     assert_eq!(kit.lines(DEVICES, &merchant).await, [first.to_string()]);
@@ -52,8 +67,12 @@ async fn an_invoice_never_sent_follows_its_c2b_twin() {
 async fn an_invoice_once_sent_stays_where_it_is() {
     let kit = Kit::new().await;
     let (merchant, [.., default]) = branches(&kit).await;
-    kit.tell(&[merchant.stk("ws_CO_1", 0, Some("UIS1"), "5")]).await;
-    kit.client.execute("UPDATE invoices SET first_sent_at = now()", &[]).await.unwrap();
+    kit.tell(&[merchant.stk("ws_CO_1", 0, Some("UIS1"), "5")])
+        .await;
+    kit.client
+        .execute("UPDATE invoices SET first_sent_at = now()", &[])
+        .await
+        .unwrap();
     let recorded = kit.tell(&[merchant.c2b("UIS1", "5", "11111")]).await;
     assert!(recorded[0].wake.is_empty());
     assert_eq!(kit.lines(DEVICES, &merchant).await, [default.to_string()]);
@@ -69,7 +88,10 @@ async fn a_lane_is_marked_once_and_a_halted_leased_or_waiting_one_not_at_all() {
     }
     let set = async |assignment: &str, lane: DeviceId| {
         let statement = format!("UPDATE lanes SET {assignment} WHERE device_id = $1");
-        kit.client.execute(&statement, &[&lane.uuid()]).await.unwrap();
+        kit.client
+            .execute(&statement, &[&lane.uuid()])
+            .await
+            .unwrap();
     };
     set("halted_at = now(), halt_reason = 'test'", lanes[1]).await;
     set("retry_at = now() + interval '1 hour'", lanes[2]).await;

@@ -38,7 +38,11 @@ impl Kit {
         })
         .unwrap();
         let client = database.connect().await;
-        Self { ledger, client, database }
+        Self {
+            ledger,
+            client,
+            database,
+        }
     }
 
     /// With a Daraja account and no device.
@@ -46,7 +50,10 @@ impl Kit {
         let id = Uuid::now_v7();
         let slug = format!("m{}", id.simple());
         self.client
-            .execute("INSERT INTO merchants (id, slug, name) VALUES ($1, $2, 'Test')", &[&id, &slug])
+            .execute(
+                "INSERT INTO merchants (id, slug, name) VALUES ($1, $2, 'Test')",
+                &[&id, &slug],
+            )
             .await
             .unwrap();
         self.client
@@ -56,7 +63,9 @@ impl Kit {
             )
             .await
             .unwrap();
-        Merchant { id: MerchantId::from_uuid(id) }
+        Merchant {
+            id: MerchantId::from_uuid(id),
+        }
     }
 
     pub(crate) async fn device(&self, merchant: &Merchant, default: bool) -> DeviceId {
@@ -74,13 +83,21 @@ impl Kit {
             .await
             .unwrap();
         self.client
-            .execute("INSERT INTO lanes (device_id, host) VALUES ($1, 'http://127.0.0.1:1')", &[&id])
+            .execute(
+                "INSERT INTO lanes (device_id, host) VALUES ($1, 'http://127.0.0.1:1')",
+                &[&id],
+            )
             .await
             .unwrap();
         DeviceId::from_uuid(id)
     }
 
-    pub(crate) async fn short_code(&self, merchant: &Merchant, code: &str, device: Option<DeviceId>) {
+    pub(crate) async fn short_code(
+        &self,
+        merchant: &Merchant,
+        code: &str,
+        device: Option<DeviceId>,
+    ) {
         self.client
             .execute(
                 "INSERT INTO short_codes (short_code, account_id, merchant_id, device_id) VALUES ($1, $2, $2, $3)",
@@ -95,7 +112,8 @@ impl Kit {
         let merchant = self.merchant().await;
         let device = self.device(&merchant, true).await;
         let code = format!("{}", merchant.id.uuid().as_u128() % 10_000_000_000);
-        self.short_code(&merchant, &format!("{code:0>10}"), Some(device)).await;
+        self.short_code(&merchant, &format!("{code:0>10}"), Some(device))
+            .await;
         (merchant, device)
     }
 
@@ -115,7 +133,12 @@ impl Kit {
     pub(crate) async fn tell(&self, events: &[IncomingEvent]) -> Vec<Recorded> {
         let mut recorded = Vec::new();
         for event in events {
-            recorded.extend(self.ledger.record_batch(std::slice::from_ref(event)).await.unwrap());
+            recorded.extend(
+                self.ledger
+                    .record_batch(std::slice::from_ref(event))
+                    .await
+                    .unwrap(),
+            );
         }
         recorded
     }
@@ -142,12 +165,20 @@ impl Kit {
     }
 
     pub(crate) async fn lines(&self, statement: &str, merchant: &Merchant) -> Vec<String> {
-        let rows = self.client.query(statement, &[&merchant.id.uuid()]).await.unwrap();
+        let rows = self
+            .client
+            .query(statement, &[&merchant.id.uuid()])
+            .await
+            .unwrap();
         rows.iter().map(|row| row.get(0)).collect()
     }
 
     pub(crate) async fn number(&self, statement: &str, merchant: &Merchant) -> i64 {
-        self.client.query_one(statement, &[&merchant.id.uuid()]).await.unwrap().get(0)
+        self.client
+            .query_one(statement, &[&merchant.id.uuid()])
+            .await
+            .unwrap()
+            .get(0)
     }
 }
 
@@ -168,8 +199,12 @@ impl Merchant {
             receipt: receipt.map(str::to_owned),
             outcome: match (code, paid) {
                 (0, true) => Outcome::Succeeded,
-                (0, false) => Outcome::Unknown { reason: "paid, without a receipt".to_owned() },
-                _ => Outcome::Failed { reason: format!("result {code}") },
+                (0, false) => Outcome::Unknown {
+                    reason: "paid, without a receipt".to_owned(),
+                },
+                _ => Outcome::Failed {
+                    reason: format!("result {code}"),
+                },
             },
             amount: paid.then(|| kes(amount)),
             phone: paid.then(|| Phone::parse("0712345678").unwrap()),
@@ -193,10 +228,19 @@ impl Merchant {
             short_code: Some(short_code.to_owned()),
             method: PaymentMethod::MobileMoney,
         };
-        self.payment("c2b_confirmation", format!("confirmation:{receipt}"), report)
+        self.payment(
+            "c2b_confirmation",
+            format!("confirmation:{receipt}"),
+            report,
+        )
     }
 
-    pub(crate) fn payment(&self, kind: &str, delivery_key: String, report: PaymentReport) -> IncomingEvent {
+    pub(crate) fn payment(
+        &self,
+        kind: &str,
+        delivery_key: String,
+        report: PaymentReport,
+    ) -> IncomingEvent {
         let facts = MoneyFacts {
             amount: report.amount,
             outcome: match report.outcome {
@@ -206,7 +250,13 @@ impl Merchant {
             },
             receipt: report.receipt.clone(),
         };
-        self.event(Provider::Daraja, kind, delivery_key, facts, EventBody::Payment(report))
+        self.event(
+            Provider::Daraja,
+            kind,
+            delivery_key,
+            facts,
+            EventBody::Payment(report),
+        )
     }
 
     /// A reversal under its own key and outcome; `None`: of the whole sale.
@@ -224,10 +274,19 @@ impl Merchant {
             outcome,
             occurred_at: Some(at(60)),
         };
-        let facts =
-            MoneyFacts { amount: report.amount, outcome: "reversal", receipt: Some(receipt.to_owned()) };
+        let facts = MoneyFacts {
+            amount: report.amount,
+            outcome: "reversal",
+            receipt: Some(receipt.to_owned()),
+        };
         let delivery_key = format!("reversal:{key}:{outcome:?}");
-        self.event(Provider::Daraja, "reversal_result", delivery_key, facts, EventBody::Reversal(report))
+        self.event(
+            Provider::Daraja,
+            "reversal_result",
+            delivery_key,
+            facts,
+            EventBody::Reversal(report),
+        )
     }
 
     pub(crate) fn event(
@@ -246,14 +305,22 @@ impl Merchant {
             received_at: Timestamp::now(),
             trace_id: None,
             body: Bytes::from(format!("{kind} {delivery_key}")),
-            event: Event { kind: kind.to_owned(), delivery_key, facts, body },
+            event: Event {
+                kind: kind.to_owned(),
+                delivery_key,
+                facts,
+                body,
+            },
         }
     }
 }
 
 /// The same message once more, as the provider sends it: a new id.
 pub(crate) fn again(event: &IncomingEvent) -> IncomingEvent {
-    IncomingEvent { id: EventId::from_uuid(Uuid::now_v7()), ..event.clone() }
+    IncomingEvent {
+        id: EventId::from_uuid(Uuid::now_v7()),
+        ..event.clone()
+    }
 }
 
 pub(crate) fn kes(amount: &str) -> Money {

@@ -66,11 +66,18 @@ fn tellings() -> impl Strategy<Value = (Vec<Vec<Word>>, Telling, Telling)> {
 fn telling(once: Vec<(usize, Word)>) -> impl Strategy<Value = Telling> {
     let times = prop::collection::vec(1usize..4, once.len());
     let told = times.prop_flat_map(move |times| {
-        let told: Vec<_> =
-            once.iter().zip(times).flat_map(|(word, times)| std::iter::repeat_n(*word, times)).collect();
+        let told: Vec<_> = once
+            .iter()
+            .zip(times)
+            .flat_map(|(word, times)| std::iter::repeat_n(*word, times))
+            .collect();
         Just(told).prop_shuffle()
     });
-    (told, 1usize..6, 1usize..4).prop_map(|(told, batch_size, workers)| Telling { told, batch_size, workers })
+    (told, 1usize..6, 1usize..4).prop_map(|(told, batch_size, workers)| Telling {
+        told,
+        batch_size,
+        workers,
+    })
 }
 
 /// The books of one sale, from the set of what was said.
@@ -79,8 +86,11 @@ fn model(sale: usize, words: &[Word]) -> Vec<String> {
     let said = |word: Word| words.contains(&word);
     let (receipt, checkout) = (format!("UIS{sale}"), format!("ws_CO_{sale}"));
     let mut lines = Vec::new();
-    let flag =
-        if said(C2bElsewhere) { " flagged (the short code is not registered for this merchant)" } else { "" };
+    let flag = if said(C2bElsewhere) {
+        " flagged (the short code is not registered for this merchant)"
+    } else {
+        ""
+    };
     let credited = match (said(RefundOfAll), said(RefundOf30), said(RefundOf70)) {
         (true, _, _) => 100,
         (false, part, other) => 30 * i64::from(part) + 70 * i64::from(other),
@@ -99,7 +109,11 @@ fn model(sale: usize, words: &[Word]) -> Vec<String> {
     }
     if !said(StkPaid) && (said(TimedOut) || said(Cancelled)) {
         // The least of the reasons.
-        let reason = if said(Cancelled) { "result 1032" } else { "result 1037" };
+        let reason = if said(Cancelled) {
+            "result 1032"
+        } else {
+            "result 1037"
+        };
         lines.push(format!("failed - {checkout} - ({reason})"));
     }
     if paid {
@@ -110,14 +124,17 @@ fn model(sale: usize, words: &[Word]) -> Vec<String> {
 
 fn event(merchant: &Merchant, short_code: &str, sale: usize, word: Word) -> IncomingEvent {
     let (receipt, checkout) = (format!("UIS{sale}"), format!("ws_CO_{sale}"));
-    let refund = |name: &str, amount| merchant.reversal(&format!("{name}{sale}"), &receipt, amount, Done);
+    let refund =
+        |name: &str, amount| merchant.reversal(&format!("{name}{sale}"), &receipt, amount, Done);
     match word {
         Word::TimedOut => merchant.stk(&checkout, 1037, None, ""),
         Word::Cancelled => merchant.stk(&checkout, 1032, None, ""),
         Word::StkPaid => merchant.stk(&checkout, 0, Some(&receipt), "100"),
         Word::C2b => merchant.c2b(&receipt, "100.0", short_code),
         Word::C2bElsewhere => merchant.c2b(&receipt, "100.0", "99999"),
-        Word::RefundAnnounced => merchant.reversal(&format!("a{sale}"), &receipt, Some("30"), Pending),
+        Word::RefundAnnounced => {
+            merchant.reversal(&format!("a{sale}"), &receipt, Some("30"), Pending)
+        }
         Word::RefundOf30 => refund("a", Some("30")),
         Word::RefundOf70 => refund("b", Some("70")),
         Word::RefundOfAll => refund("c", None),
@@ -131,7 +148,10 @@ async fn books(kit: &Kit, telling: &Telling) -> Vec<String> {
     let mut first: Vec<((usize, Word), IncomingEvent)> = Vec::new();
     let mut lots: Vec<Vec<IncomingEvent>> = vec![Vec::new(); telling.workers];
     for (nth, word) in telling.told.iter().enumerate() {
-        let known = first.iter().find(|(known, _)| known == word).map(|(_, event)| again(event));
+        let known = first
+            .iter()
+            .find(|(known, _)| known == word)
+            .map(|(_, event)| again(event));
         let event = known.unwrap_or_else(|| event(&merchant, &short_code, word.0, word.1));
         first.push((*word, event.clone()));
         lots[nth % telling.workers].push(event);
@@ -150,14 +170,20 @@ async fn books(kit: &Kit, telling: &Telling) -> Vec<String> {
     lines.extend(kit.lines(filed, &merchant).await);
     let deliveries =
         "SELECT count(*) + coalesce(sum(duplicates), 0)::bigint FROM events WHERE merchant_id = $1";
-    assert_eq!(kit.number(deliveries, &merchant).await, i64::try_from(telling.told.len()).unwrap());
+    assert_eq!(
+        kit.number(deliveries, &merchant).await,
+        i64::try_from(telling.told.len()).unwrap()
+    );
     lines.sort();
     lines
 }
 
 #[test]
 fn the_books_do_not_depend_on_order_repetition_batches_or_workers() {
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
     let kit = runtime.block_on(Kit::new());
     let config = Config {
         cases: 64,
@@ -168,13 +194,18 @@ fn the_books_do_not_depend_on_order_repetition_batches_or_workers() {
         ..Config::default()
     };
     let law = |(sales, one, other): (Vec<Vec<Word>>, Telling, Telling)| {
-        let mut expected: Vec<String> =
-            sales.iter().enumerate().flat_map(|(sale, words)| model(sale, words)).collect();
+        let mut expected: Vec<String> = sales
+            .iter()
+            .enumerate()
+            .flat_map(|(sale, words)| model(sale, words))
+            .collect();
         expected.sort();
         for telling in [&one, &other] {
             let found = runtime.block_on(books(&kit, telling));
             if found != expected {
-                return Err(TestCaseError::fail(format!("books {found:#?}\nmodel {expected:#?}")));
+                return Err(TestCaseError::fail(format!(
+                    "books {found:#?}\nmodel {expected:#?}"
+                )));
             }
         }
         Ok(())

@@ -23,13 +23,24 @@ async fn two_workers_racing_on_one_payment_make_one() {
         let (checkout, receipt) = (format!("ws_CO_{round}"), format!("UIS{round}"));
         let stk = merchant.stk(&checkout, 0, Some(&receipt), "5");
         let c2b = merchant.c2b(&receipt, "5", &code);
-        let (one, two) = (vec![stk.clone(), c2b.clone()], vec![again(&c2b), again(&stk)]);
+        let (one, two) = (
+            vec![stk.clone(), c2b.clone()],
+            vec![again(&c2b), again(&stk)],
+        );
         let (one, two) = tokio::join!(kit.ledger.record_batch(&one), other.record_batch(&two));
-        let new = one.unwrap().iter().chain(&two.unwrap()).filter(|r| r.delivery == Delivery::New).count();
+        let new = one
+            .unwrap()
+            .iter()
+            .chain(&two.unwrap())
+            .filter(|r| r.delivery == Delivery::New)
+            .count();
         assert_eq!(new, 2, "each key is new to one of the two");
     }
     let counts = "SELECT concat_ws(' ', state, count(*)) FROM payments WHERE merchant_id = $1 GROUP BY state";
-    assert_eq!(kit.lines(counts, &merchant).await, [format!("success {ROUNDS}")]);
+    assert_eq!(
+        kit.lines(counts, &merchant).await,
+        [format!("success {ROUNDS}")]
+    );
     assert_eq!(kit.invoices(&merchant).await.len(), ROUNDS);
 }
 
@@ -43,7 +54,8 @@ async fn a_refund_at_the_same_instant_as_its_payment_finds_it() {
         let receipt = format!("UIS{round}");
         let sale = [merchant.stk(&format!("ws_CO_{round}"), 0, Some(&receipt), "5")];
         let refund = [merchant.reversal(&format!("r{round}"), &receipt, None, Done)];
-        let (sale, refund) = tokio::join!(kit.ledger.record_batch(&sale), other.record_batch(&refund));
+        let (sale, refund) =
+            tokio::join!(kit.ledger.record_batch(&sale), other.record_batch(&refund));
         sale.unwrap();
         refund.unwrap();
     }
@@ -56,11 +68,18 @@ async fn batches_that_share_payments_in_opposite_orders_all_get_through() {
     let kit = Kit::new().await;
     let (merchant, _) = kit.ordinary_merchant().await;
     let code = kit.code_of(&merchant).await;
-    let stk: Vec<IncomingEvent> =
-        (0..40).map(|n| merchant.stk(&format!("ws_CO_{n}"), 0, Some(&format!("UIS{n}")), "5")).collect();
-    let mut c2b: Vec<IncomingEvent> = (0..40).map(|n| merchant.c2b(&format!("UIS{n}"), "5", &code)).collect();
+    let stk: Vec<IncomingEvent> = (0..40)
+        .map(|n| merchant.stk(&format!("ws_CO_{n}"), 0, Some(&format!("UIS{n}")), "5"))
+        .collect();
+    let mut c2b: Vec<IncomingEvent> = (0..40)
+        .map(|n| merchant.c2b(&format!("UIS{n}"), "5", &code))
+        .collect();
     c2b.reverse();
-    let mixed: Vec<IncomingEvent> = stk.iter().zip(&c2b).flat_map(|(a, b)| [again(b), again(a)]).collect();
+    let mixed: Vec<IncomingEvent> = stk
+        .iter()
+        .zip(&c2b)
+        .flat_map(|(a, b)| [again(b), again(a)])
+        .collect();
     let workers = [&stk, &c2b, &mixed].map(|batch| kit.ledger.record_batch(batch));
     for recorded in join_all(workers).await {
         recorded.unwrap();
@@ -74,7 +93,10 @@ async fn a_connection_cut_in_the_middle_is_nobodys_fault_and_changes_nothing() {
     let (merchant, _) = kit.ordinary_merchant().await;
     let event = merchant.stk("ws_CO_1", 0, Some("UIS1"), "5");
     // The batch waits behind this lock until its connection is cut.
-    kit.client.batch_execute("BEGIN; LOCK TABLE payments IN EXCLUSIVE MODE").await.unwrap();
+    kit.client
+        .batch_execute("BEGIN; LOCK TABLE payments IN EXCLUSIVE MODE")
+        .await
+        .unwrap();
     let batch = [event];
     let observer = kit.database.connect().await;
     let cut = eventually("the batch waits", Duration::from_secs(20), async || {
@@ -85,7 +107,14 @@ async fn a_connection_cut_in_the_middle_is_nobodys_fault_and_changes_nothing() {
     let (recorded, ()) = tokio::join!(kit.ledger.record_batch(&batch), cut);
     assert!(recorded.unwrap_err().is_transient());
     kit.client.batch_execute("ROLLBACK").await.unwrap();
-    assert_eq!(kit.number("SELECT count(*) FROM events WHERE merchant_id = $1", &merchant).await, 0);
+    assert_eq!(
+        kit.number(
+            "SELECT count(*) FROM events WHERE merchant_id = $1",
+            &merchant
+        )
+        .await,
+        0
+    );
     // The pool may hand out the dead connection once more before it notices.
     let recorded = eventually("the pool recovers", Duration::from_secs(20), async || {
         kit.ledger.record_batch(&batch).await.ok()
@@ -101,8 +130,20 @@ async fn a_row_that_the_database_refuses_is_an_error_about_that_row() {
     let mut bad = merchant.stk("ws_CO_2", 0, Some("UIS2"), "5");
     bad.event.kind = "nul \0".to_owned();
     let batch = [good.clone(), bad.clone()];
-    assert!(!kit.ledger.record_batch(&batch).await.unwrap_err().is_transient());
-    assert!(!kit.ledger.record_batch(&[bad]).await.unwrap_err().is_transient());
+    assert!(
+        !kit.ledger
+            .record_batch(&batch)
+            .await
+            .unwrap_err()
+            .is_transient()
+    );
+    assert!(
+        !kit.ledger
+            .record_batch(&[bad])
+            .await
+            .unwrap_err()
+            .is_transient()
+    );
     assert_eq!(kit.tell(&[good]).await[0].delivery, Delivery::New);
 }
 

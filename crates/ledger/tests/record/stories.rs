@@ -16,7 +16,10 @@ async fn a_paid_stk_callback_becomes_a_payment_an_invoice_and_a_lane_to_wake() {
     assert_eq!(recorded.wake, [device]);
     let states: Vec<PaymentState> = recorded.moves.iter().map(|(_, state)| *state).collect();
     assert_eq!(states, [PaymentState::Pending, PaymentState::Success]);
-    assert_eq!(kit.payments(&merchant).await, ["success UIS4000001 ws_CO_1 1500.10 KES"]);
+    assert_eq!(
+        kit.payments(&merchant).await,
+        ["success UIS4000001 ws_CO_1 1500.10 KES"]
+    );
     assert_eq!(kit.invoices(&merchant).await, ["sale pending 1500.10"]);
     let history = "SELECT concat_ws(' ', subject, from_state, to_state, actor) FROM transitions
                    WHERE $1::uuid IS NOT NULL ORDER BY id";
@@ -39,16 +42,33 @@ async fn told_again_changes_only_a_counter_and_taken_again_not_even_that() {
     let batch = [event.clone(), other, event.clone()];
     let recorded = kit.ledger.record_batch(&batch).await.unwrap();
     let deliveries: Vec<Delivery> = recorded.iter().map(|recorded| recorded.delivery).collect();
-    assert_eq!(deliveries, [Delivery::New, Delivery::Duplicate, Delivery::Again]);
+    assert_eq!(
+        deliveries,
+        [Delivery::New, Delivery::Duplicate, Delivery::Again]
+    );
     // The token may have been lost with the acknowledgement.
     let recorded = kit.tell(&[event.clone(), again(&event)]).await;
-    assert_eq!((recorded[0].delivery, &recorded[0].wake[..]), (Delivery::Again, &[device][..]));
+    assert_eq!(
+        (recorded[0].delivery, &recorded[0].wake[..]),
+        (Delivery::Again, &[device][..])
+    );
     assert_eq!(recorded[1].delivery, Delivery::Duplicate);
     assert_eq!(
-        kit.number("SELECT sum(duplicates)::bigint FROM events WHERE merchant_id = $1", &merchant).await,
+        kit.number(
+            "SELECT sum(duplicates)::bigint FROM events WHERE merchant_id = $1",
+            &merchant
+        )
+        .await,
         2
     );
-    assert_eq!(kit.number("SELECT count(*) FROM payments WHERE merchant_id = $1", &merchant).await, 1);
+    assert_eq!(
+        kit.number(
+            "SELECT count(*) FROM payments WHERE merchant_id = $1",
+            &merchant
+        )
+        .await,
+        1
+    );
     assert_eq!(kit.invoices(&merchant).await, ["sale pending 10.00"]);
 }
 
@@ -58,17 +78,25 @@ async fn stk_and_c2b_tell_of_one_payment_in_either_order() {
     for c2b_first in [false, true] {
         let (merchant, _) = kit.ordinary_merchant().await;
         let code = kit.code_of(&merchant).await;
-        let mut events =
-            vec![merchant.stk("ws_CO_1", 0, Some("UIS1"), "5"), merchant.c2b("UIS1", "5.00", &code)];
+        let mut events = vec![
+            merchant.stk("ws_CO_1", 0, Some("UIS1"), "5"),
+            merchant.c2b("UIS1", "5.00", &code),
+        ];
         if c2b_first {
             events.reverse();
         }
         kit.tell(&events).await;
-        assert_eq!(kit.payments(&merchant).await, ["success UIS1 ws_CO_1 5.00 KES"], "{c2b_first}");
+        assert_eq!(
+            kit.payments(&merchant).await,
+            ["success UIS1 ws_CO_1 5.00 KES"],
+            "{c2b_first}"
+        );
         assert_eq!(kit.invoices(&merchant).await, ["sale pending 5.00"]);
-        let facts =
-            "SELECT concat_ws(' ', phone, phone_is_full, short_code) FROM payments WHERE merchant_id = $1";
-        assert_eq!(kit.lines(facts, &merchant).await, [format!("254712345678 t {code}")]);
+        let facts = "SELECT concat_ws(' ', phone, phone_is_full, short_code) FROM payments WHERE merchant_id = $1";
+        assert_eq!(
+            kit.lines(facts, &merchant).await,
+            [format!("254712345678 t {code}")]
+        );
     }
 }
 
@@ -77,9 +105,19 @@ async fn a_late_success_beats_a_time_out_and_a_late_failure_beats_nothing() {
     let kit = Kit::new().await;
     let (merchant, _) = kit.ordinary_merchant().await;
     kit.tell(&[merchant.stk("ws_CO_1", 1037, None, "")]).await;
-    assert_eq!(kit.payments(&merchant).await, ["failed - ws_CO_1 - (result 1037)"]);
-    kit.tell(&[merchant.stk("ws_CO_1", 0, Some("UIS1"), "5"), merchant.stk("ws_CO_1", 1032, None, "")]).await;
-    assert_eq!(kit.payments(&merchant).await, ["success UIS1 ws_CO_1 5.00 KES"]);
+    assert_eq!(
+        kit.payments(&merchant).await,
+        ["failed - ws_CO_1 - (result 1037)"]
+    );
+    kit.tell(&[
+        merchant.stk("ws_CO_1", 0, Some("UIS1"), "5"),
+        merchant.stk("ws_CO_1", 1032, None, ""),
+    ])
+    .await;
+    assert_eq!(
+        kit.payments(&merchant).await,
+        ["success UIS1 ws_CO_1 5.00 KES"]
+    );
     assert_eq!(kit.invoices(&merchant).await, ["sale pending 5.00"]);
 }
 
@@ -99,15 +137,18 @@ async fn time_out_then_c2b_then_the_late_stk_success_fold_into_one() {
         } else {
             kit.tell(&events).await;
         }
-        assert_eq!(kit.payments(&merchant).await, ["success UIS1 ws_CO_1 5.00 KES"], "{in_one_batch}");
+        assert_eq!(
+            kit.payments(&merchant).await,
+            ["success UIS1 ws_CO_1 5.00 KES"],
+            "{in_one_batch}"
+        );
         assert_eq!(kit.invoices(&merchant).await, ["sale pending 5.00"]);
         let strays = "SELECT count(*) FROM events e JOIN payments p ON p.id = e.payment_id
                       WHERE p.state = 'folded' AND e.merchant_id = $1";
         assert_eq!(kit.number(strays, &merchant).await, 0);
         let folded = "SELECT count(*) FROM payments WHERE state = 'folded' AND merchant_id = $1";
         assert_eq!(kit.number(folded, &merchant).await, 1);
-        let reported =
-            "SELECT count(*) FROM report_payments r JOIN merchants m ON m.slug = r.merchant WHERE m.id = $1";
+        let reported = "SELECT count(*) FROM report_payments r JOIN merchants m ON m.slug = r.merchant WHERE m.id = $1";
         assert_eq!(kit.number(reported, &merchant).await, 1);
     }
 }
@@ -117,15 +158,20 @@ async fn twins_that_differ_in_amount_are_flagged_and_move_nothing() {
     let kit = Kit::new().await;
     let (merchant, _) = kit.ordinary_merchant().await;
     let code = kit.code_of(&merchant).await;
-    let recorded =
-        kit.tell(&[merchant.stk("ws_CO_1", 0, Some("UIS1"), "5"), merchant.c2b("UIS1", "6", &code)]).await;
+    let recorded = kit
+        .tell(&[
+            merchant.stk("ws_CO_1", 0, Some("UIS1"), "5"),
+            merchant.c2b("UIS1", "6", &code),
+        ])
+        .await;
     assert_eq!((recorded[0].flagged, recorded[1].flagged), (false, true));
     assert_eq!(
         kit.payments(&merchant).await,
         ["success UIS1 ws_CO_1 5.00 KES flagged (another message names another amount)"]
     );
     assert_eq!(kit.invoices(&merchant).await, ["sale pending 5.00"]);
-    let flagged = "SELECT kind FROM events WHERE merchant_id = $1 AND conflict AND payment_id IS NOT NULL";
+    let flagged =
+        "SELECT kind FROM events WHERE merchant_id = $1 AND conflict AND payment_id IS NOT NULL";
     assert_eq!(kit.lines(flagged, &merchant).await, ["c2b_confirmation"]);
 }
 
@@ -154,10 +200,20 @@ async fn other_facts_under_a_known_key_keep_both_bodies_and_move_nothing() {
     let kit = Kit::new().await;
     let (merchant, _) = kit.ordinary_merchant().await;
     let other = merchant.stk("ws_CO_1", 0, Some("UIS1"), "6");
-    let told = [merchant.stk("ws_CO_1", 0, Some("UIS1"), "5"), other.clone(), again(&other)];
+    let told = [
+        merchant.stk("ws_CO_1", 0, Some("UIS1"), "5"),
+        other.clone(),
+        again(&other),
+    ];
     let recorded = kit.tell(&told).await;
-    assert_eq!((recorded[1].delivery, recorded[1].flagged), (Delivery::Conflict, true));
-    assert_eq!(kit.payments(&merchant).await, ["success UIS1 ws_CO_1 5.00 KES"]);
+    assert_eq!(
+        (recorded[1].delivery, recorded[1].flagged),
+        (Delivery::Conflict, true)
+    );
+    assert_eq!(
+        kit.payments(&merchant).await,
+        ["success UIS1 ws_CO_1 5.00 KES"]
+    );
     let kept = "SELECT count(*) FROM events e JOIN event_conflicts c ON c.event_id = e.id
                 WHERE e.merchant_id = $1 AND e.conflict AND c.body = e.body";
     assert_eq!(kit.number(kept, &merchant).await, 1);
@@ -175,7 +231,8 @@ async fn a_short_code_nobody_registered_is_recorded_and_owes_nothing() {
     );
     assert!(kit.invoices(&merchant).await.is_empty());
     // Its STK twin is proof enough that the money is the merchant's.
-    kit.tell(&[merchant.stk("ws_CO_1", 0, Some("UIS1"), "5")]).await;
+    kit.tell(&[merchant.stk("ws_CO_1", 0, Some("UIS1"), "5")])
+        .await;
     assert_eq!(kit.invoices(&merchant).await, ["sale pending 5.00"]);
 }
 
@@ -186,7 +243,8 @@ async fn what_owes_no_receipt_says_why() {
     let (with_device, _) = kit.ordinary_merchant().await;
     let mut dollars = with_device.stk("ws_CO_1", 0, Some("UIS1"), "5");
     in_dollars(&mut dollars);
-    kit.tell(&[merchant.stk("ws_CO_1", 0, Some("UIS1"), "5"), dollars]).await;
+    kit.tell(&[merchant.stk("ws_CO_1", 0, Some("UIS1"), "5"), dollars])
+        .await;
     assert_eq!(
         kit.payments(&merchant).await,
         ["success UIS1 ws_CO_1 5.00 KES (owes no receipt: the merchant had no tax device)"]
@@ -203,7 +261,10 @@ async fn told_as_paid_without_a_receipt_or_with_a_code_nobody_knows_stays_pendin
     let kit = Kit::new().await;
     let (merchant, _) = kit.ordinary_merchant().await;
     kit.tell(&[merchant.stk("ws_CO_1", 0, None, "5")]).await;
-    assert_eq!(kit.payments(&merchant).await, ["pending - ws_CO_1 - (paid, without a receipt)"]);
+    assert_eq!(
+        kit.payments(&merchant).await,
+        ["pending - ws_CO_1 - (paid, without a receipt)"]
+    );
     assert!(kit.invoices(&merchant).await.is_empty());
 }
 
@@ -211,13 +272,19 @@ async fn told_as_paid_without_a_receipt_or_with_a_code_nobody_knows_stays_pendin
 async fn a_payment_known_by_reference_is_found_by_it() {
     let kit = Kit::new().await;
     let (merchant, _) = kit.ordinary_merchant().await;
-    kit.tell(&[paystack(&merchant, "charge.failed"), paystack(&merchant, "charge.success")]).await;
+    kit.tell(&[
+        paystack(&merchant, "charge.failed"),
+        paystack(&merchant, "charge.success"),
+    ])
+    .await;
     assert_eq!(kit.payments(&merchant).await, ["success ref_1 - 5.00 KES"]);
     assert_eq!(kit.invoices(&merchant).await, ["sale pending 5.00"]);
 }
 
 fn in_dollars(event: &mut IncomingEvent) {
-    let EventBody::Payment(report) = &mut event.event.body else { panic!("no payment") };
+    let EventBody::Payment(report) = &mut event.event.body else {
+        panic!("no payment")
+    };
     let usd = Money::new(report.amount.unwrap().amount(), Currency::USD).unwrap();
     report.amount = Some(usd);
     event.event.facts.amount = Some(usd);
@@ -230,7 +297,9 @@ fn paystack(merchant: &Merchant, kind: &str) -> IncomingEvent {
     event.provider = Provider::Paystack;
     event.event.kind = kind.to_owned();
     event.event.delivery_key = format!("{kind}:ref_1");
-    let EventBody::Payment(report) = &mut event.event.body else { panic!("no payment") };
+    let EventBody::Payment(report) = &mut event.event.body else {
+        panic!("no payment")
+    };
     report.checkout_id = None;
     report.reference = Some("ref_1".to_owned());
     event

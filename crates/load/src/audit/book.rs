@@ -67,11 +67,18 @@ impl Book {
             Line::Payment(expected) => {
                 stories.insert(expected.story, book.stories.len());
                 let arrivals = vec![Arrival::Never; expected.messages.len()];
-                book.stories.push(Told { expected, arrivals, wrong_answers: Vec::new() });
+                book.stories.push(Told {
+                    expected,
+                    arrivals,
+                    wrong_answers: Vec::new(),
+                });
             }
             Line::Stray(stray) => {
                 strays.insert(stray.story, book.strays.len());
-                book.strays.push(StrayTold { stray, answers: Vec::new() });
+                book.strays.push(StrayTold {
+                    stray,
+                    answers: Vec::new(),
+                });
             }
             Line::Sent(sent) => {
                 book.requests.add(&sent);
@@ -89,13 +96,17 @@ impl Book {
     /// Messages that must have left an event behind.
     pub(crate) fn certain(&self) -> usize {
         let arrivals = self.stories.iter().flat_map(|told| &told.arrivals);
-        arrivals.filter(|arrival| **arrival == Arrival::Certain).count()
+        arrivals
+            .filter(|arrival| **arrival == Arrival::Certain)
+            .count()
     }
 
     /// Messages that were sent and never confirmed: as a gateway that calls once loses them.
     pub(crate) fn unconfirmed(&self) -> usize {
         let arrivals = self.stories.iter().flat_map(|told| &told.arrivals);
-        arrivals.filter(|arrival| **arrival == Arrival::Perhaps).count()
+        arrivals
+            .filter(|arrival| **arrival == Arrival::Perhaps)
+            .count()
     }
 }
 
@@ -142,37 +153,71 @@ mod tests {
     #[test]
     fn one_good_answer_makes_a_message_certain() {
         let fleet = sample();
-        let teller = Teller { fleet: &fleet, seed: 1, now: "2026-11-23T12:00:00Z".parse().unwrap() };
+        let teller = Teller {
+            fleet: &fleet,
+            seed: 1,
+            now: "2026-11-23T12:00:00Z".parse().unwrap(),
+        };
         let mut file = tempfile::NamedTempFile::new().unwrap();
-        let mut line = |line: &Line| writeln!(file, "{}", serde_json::to_string(line).unwrap()).unwrap();
+        let mut line =
+            |line: &Line| writeln!(file, "{}", serde_json::to_string(line).unwrap()).unwrap();
         for story in 0..4 {
             line(&Line::Payment(teller.story(story).expected));
         }
         let sent = |story, status, duplicate| Line::Sent(sent(story, status, duplicate));
-        for answer in [sent(0, None, false), sent(0, Some(200), false), sent(0, Some(503), false)] {
+        for answer in [
+            sent(0, None, false),
+            sent(0, Some(200), false),
+            sent(0, Some(503), false),
+        ] {
             line(&answer);
         }
-        for answer in [sent(1, None, false), sent(0, Some(200), true), sent(1, Some(404), false)] {
+        for answer in [
+            sent(1, None, false),
+            sent(0, Some(200), true),
+            sent(1, Some(404), false),
+        ] {
             line(&answer);
         }
         line(&sent(2, Some(FOUND_LATE), false));
         let book = Book::read(file.path()).unwrap();
         let first = |at: usize| book.stories[at].arrivals[0];
         assert_eq!(first(3), Arrival::Never);
-        assert_eq!([first(0), first(1), first(2)], [Arrival::Certain, Arrival::Perhaps, Arrival::Perhaps]);
+        assert_eq!(
+            [first(0), first(1), first(2)],
+            [Arrival::Certain, Arrival::Perhaps, Arrival::Perhaps]
+        );
         assert_eq!(book.stories[1].wrong_answers, [404]);
         assert!(book.stories[2].wrong_answers.is_empty());
         assert_eq!((book.certain(), book.unconfirmed()), (1, 2));
-        assert_eq!((book.requests.sent, book.requests.duplicates, book.requests.unanswered), (7, 1, 2));
+        assert_eq!(
+            (
+                book.requests.sent,
+                book.requests.duplicates,
+                book.requests.unanswered
+            ),
+            (7, 1, 2)
+        );
     }
     #[test]
     fn what_was_due_and_did_not_leave_is_counted_apart() {
         let mut file = tempfile::NamedTempFile::new().unwrap();
-        let due = Sent { due_ms: Some(1000), ..sent(0, Some(200), false) };
+        let due = Sent {
+            due_ms: Some(1000),
+            ..sent(0, Some(200), false)
+        };
         for line in [
-            Line::Sent(Sent { at_ms: 1100, ..due.clone() }),
+            Line::Sent(Sent {
+                at_ms: 1100,
+                ..due.clone()
+            }),
             Line::Sent(Sent { at_ms: 1101, ..due }),
-            Line::Skipped(Skipped { story: 2, message: 0, copy: 1, at_ms: 9 }),
+            Line::Skipped(Skipped {
+                story: 2,
+                message: 0,
+                copy: 1,
+                at_ms: 9,
+            }),
         ] {
             writeln!(file, "{}", serde_json::to_string(&line).unwrap()).unwrap();
         }

@@ -54,11 +54,15 @@ impl Law {
         match self {
             Self::Kept => "every webhook answered 200 left one event",
             Self::OnePayment => "money told n times is one payment, exact to the cent",
-            Self::OneReceipt => "every payment that owes a receipt has one sale at KRA, or a reason",
+            Self::OneReceipt => {
+                "every payment that owes a receipt has one sale at KRA, or a reason"
+            }
             Self::Credited => "money that went back was credited once and exactly",
             Self::Sequence => "numbers run from 1 without a gap, and receipts agree",
             Self::Manners => "nothing at KRA was out of order",
-            Self::Refused => "forged and malformed requests were refused, and the authentic ones kept",
+            Self::Refused => {
+                "forged and malformed requests were refused, and the authentic ones kept"
+            }
             Self::History => "every state was reached by moves that are written down",
             Self::NothingInvented => "no event, payment or sale that nobody told of",
         }
@@ -79,7 +83,12 @@ impl Breaches {
     }
 
     fn add(&mut self, law: Law, harm: Harm, id: impl Into<String>, what: impl Into<String>) {
-        self.0.push(Breach { law, harm, id: id.into(), what: what.into() });
+        self.0.push(Breach {
+            law,
+            harm,
+            id: id.into(),
+            what: what.into(),
+        });
     }
 
     pub(crate) fn of(&self, harm: Harm) -> usize {

@@ -9,7 +9,11 @@ use super::views::{History, Move};
 /// left as often as it was reached, but for the one that holds, and everything was made once.
 pub(crate) fn check(histories: &[History], breaches: &mut Breaches) {
     for history in histories {
-        let made = history.moves.iter().filter(|change| change.from.is_none()).count();
+        let made = history
+            .moves
+            .iter()
+            .filter(|change| change.from.is_none())
+            .count();
         let mut balance: BTreeMap<&str, i64> = BTreeMap::new();
         for Move { from, to, .. } in &history.moves {
             *balance.entry(to).or_default() += 1;
@@ -19,7 +23,10 @@ pub(crate) fn check(histories: &[History], breaches: &mut Breaches) {
         }
         balance.retain(|_, times| *times != 0);
         if made != 1 || balance != BTreeMap::from([(history.state.as_str(), 1)]) {
-            let what = format!("is {}, and its moves do not lead there: {:?}", history.state, history.moves);
+            let what = format!(
+                "is {}, and its moves do not lead there: {:?}",
+                history.state, history.moves
+            );
             breaches.wrong(Law::History, &history.id, what);
         }
     }
@@ -37,14 +44,25 @@ mod tests {
         };
         let moves = moves.iter().map(change).collect();
         let mut breaches = Breaches::default();
-        check(&[History { id: "1".to_owned(), state: state.to_owned(), moves }], &mut breaches);
+        check(
+            &[History {
+                id: "1".to_owned(),
+                state: state.to_owned(),
+                moves,
+            }],
+            &mut breaches,
+        );
         breaches.against(Law::History) > 0
     }
 
     #[test]
     fn moves_lead_to_the_state_that_holds_in_any_order() {
-        let replayed =
-            [("submitting", "dead"), ("", "pending"), ("dead", "pending"), ("pending", "submitting")];
+        let replayed = [
+            ("submitting", "dead"),
+            ("", "pending"),
+            ("dead", "pending"),
+            ("pending", "submitting"),
+        ];
         assert!(!breaks("pending", &replayed));
         assert!(!breaks("failed", &[("pending", "failed"), ("", "pending")]));
     }
@@ -54,7 +72,14 @@ mod tests {
         assert!(breaks("success", &[]));
         assert!(breaks("success", &[("", "pending")]));
         assert!(breaks("success", &[("pending", "success")]));
-        assert!(breaks("success", &[("", "pending"), ("pending", "success"), ("pending", "success")]));
+        assert!(breaks(
+            "success",
+            &[
+                ("", "pending"),
+                ("pending", "success"),
+                ("pending", "success")
+            ]
+        ));
         assert!(breaks("success", &[("", "pending"), ("pending", "failed")]));
     }
 }

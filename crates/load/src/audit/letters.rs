@@ -19,7 +19,10 @@ pub(crate) struct Letter {
 
 pub(crate) async fn list(replay: &Path) -> anyhow::Result<Vec<Letter>> {
     let printed = admin::run(replay, &["list", "--limit", "1000000"], &[]).await?;
-    printed.into_iter().map(|letter| Ok(serde_json::from_value(letter)?)).collect()
+    printed
+        .into_iter()
+        .map(|letter| Ok(serde_json::from_value(letter)?))
+        .collect()
 }
 
 /// Refused as they should be; authentic ones kept once each. `letters` is none where nobody could be asked.
@@ -43,12 +46,18 @@ pub(crate) fn check(book: &Book, letters: Option<&[Letter]>, breaches: &mut Brea
     }
     let Some(letters) = letters else { return };
     for letter in letters.iter().filter(|letter| letter.cause == "poison") {
-        breaches.wrong(Law::Kept, &letter.dead_letter_id, "is a message that could not be recorded");
+        breaches.wrong(
+            Law::Kept,
+            &letter.dead_letter_id,
+            "is a message that could not be recorded",
+        );
     }
     for (merchant, (least, most)) in kept {
         let unreadable = letters
             .iter()
-            .filter(|letter| letter.cause == "unreadable" && letter.merchant.as_deref() == Some(merchant))
+            .filter(|letter| {
+                letter.cause == "unreadable" && letter.merchant.as_deref() == Some(merchant)
+            })
             .count();
         if unreadable < least {
             let what = format!("{unreadable} unreadable webhooks are kept of {least}");
@@ -76,7 +85,10 @@ mod tests {
             status,
             kept: status == 422,
         };
-        StrayTold { stray, answers: answers.to_vec() }
+        StrayTold {
+            stray,
+            answers: answers.to_vec(),
+        }
     }
 
     fn breaches(strays: Vec<StrayTold>, letters: usize) -> Vec<String> {
@@ -87,22 +99,38 @@ mod tests {
         };
         let letters: Vec<Letter> = (0..letters).map(letter).collect();
         let mut breaches = Breaches::default();
-        check(&Book { strays, ..Book::default() }, Some(&letters), &mut breaches);
+        check(
+            &Book {
+                strays,
+                ..Book::default()
+            },
+            Some(&letters),
+            &mut breaches,
+        );
         breaches.0.into_iter().map(|breach| breach.what).collect()
     }
 
     #[test]
     fn refusals_are_what_they_should_be() {
         assert!(breaches(vec![stray(401, &[Some(401), Some(503), None])], 0).is_empty());
-        assert_eq!(breaches(vec![stray(401, &[Some(200)])], 0), ["noise was answered 200, not 401"]);
+        assert_eq!(
+            breaches(vec![stray(401, &[Some(200)])], 0),
+            ["noise was answered 200, not 401"]
+        );
     }
 
     #[test]
     fn an_unreadable_body_is_kept_once() {
         let twice = || vec![stray(422, &[Some(422), Some(422)]), stray(422, &[None])];
-        assert_eq!(breaches(twice(), 0), ["0 unreadable webhooks are kept of 1"]);
+        assert_eq!(
+            breaches(twice(), 0),
+            ["0 unreadable webhooks are kept of 1"]
+        );
         assert!(breaches(twice(), 1).is_empty());
         assert!(breaches(twice(), 2).is_empty());
-        assert_eq!(breaches(twice(), 3), ["3 dead letters for 2 unreadable webhooks"]);
+        assert_eq!(
+            breaches(twice(), 3),
+            ["3 dead letters for 2 unreadable webhooks"]
+        );
     }
 }

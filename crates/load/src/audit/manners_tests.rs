@@ -23,8 +23,16 @@ fn second(second: i64) -> Timestamp {
 
 /// An invoice and the seconds at which it came into a state.
 fn history(id: &str, moves: &[(i64, &str)]) -> History {
-    let moves = moves.iter().map(|(at, to)| Move { at: second(*at), from: None, to: (*to).to_owned() });
-    History { id: id.to_owned(), state: String::new(), moves: moves.collect() }
+    let moves = moves.iter().map(|(at, to)| Move {
+        at: second(*at),
+        from: None,
+        to: (*to).to_owned(),
+    });
+    History {
+        id: id.to_owned(),
+        state: String::new(),
+        moves: moves.collect(),
+    }
 }
 
 /// Invoice `late` was refused at second 20 under a number that `other` was filed under at second 10.
@@ -34,7 +42,11 @@ fn clash() -> Stats {
         "clash": {"invoice_no": 32, "refused": "late", "filed": "other", "filed_at": second(10)},
     });
     let protocol_error_log = vec![serde_json::from_value(mistake).unwrap()];
-    Stats { protocol_errors: 1, protocol_error_log, ..Stats::default() }
+    Stats {
+        protocol_errors: 1,
+        protocol_error_log,
+        ..Stats::default()
+    }
 }
 
 #[test]
@@ -42,7 +54,10 @@ fn gaps_are_seen() {
     let order = [filed(2, "R", "b"), filed(1, "S", "a")];
     assert!(wrongs(&order, Stats::default(), &[]).is_empty());
     let gap = [filed(1, "S", "a"), filed(3, "S", "b")];
-    assert_eq!(wrongs(&gap, Stats::default(), &[]), ["has 3 where 2 was next"]);
+    assert_eq!(
+        wrongs(&gap, Stats::default(), &[]),
+        ["has 3 where 2 was next"]
+    );
 }
 
 #[test]
@@ -53,8 +68,21 @@ fn bad_manners_are_seen() {
         protocol_error_log: vec![serde_json::from_value(mistake).unwrap()],
         ..Stats::default()
     };
-    assert_eq!(wrongs(&[], errors, &[]), ["Invalid itemCd", "2 more protocol errors"]);
-    assert_eq!(wrongs(&[], Stats { in_flight_max: 51, ..Stats::default() }, &[]), ["51 calls at once"]);
+    assert_eq!(
+        wrongs(&[], errors, &[]),
+        ["Invalid itemCd", "2 more protocol errors"]
+    );
+    assert_eq!(
+        wrongs(
+            &[],
+            Stats {
+                in_flight_max: 51,
+                ..Stats::default()
+            },
+            &[]
+        ),
+        ["51 calls at once"]
+    );
 }
 
 #[test]
@@ -74,5 +102,9 @@ fn a_number_given_to_two_invoices_is_a_mistake() {
     let again = history("late", &[(15, "submitting"), (25, "pending")]);
     assert_eq!(wrongs(&[], clash(), &[other, again]).len(), 1);
     let let_go = history("late", &[(1, "submitting"), (5, "dead")]);
-    assert_eq!(wrongs(&[], clash(), &[let_go]).len(), 1, "the other is none of ours");
+    assert_eq!(
+        wrongs(&[], clash(), &[let_go]).len(),
+        1,
+        "the other is none of ours"
+    );
 }

@@ -35,7 +35,11 @@ pub(crate) async fn settle(args: SettleArgs) -> anyhow::Result<ExitCode> {
     let database = Database::connect(&args.database_url).await?;
     let settled = settle::wait(&database, &merchants, book.certain(), args.wait).await?;
     eprintln!("{settled}");
-    Ok(if settled.done { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if settled.done {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 pub(crate) async fn run(args: AuditArgs) -> anyhow::Result<ExitCode> {
@@ -54,20 +58,38 @@ pub(crate) async fn run(args: AuditArgs) -> anyhow::Result<ExitCode> {
 
     let mut breaches = Breaches::default();
     let found = payments::check(&book, &views, &mut breaches);
-    receipts::check(&found, &views, &Authority::new(&fleet, &filed), &mut breaches);
+    receipts::check(
+        &found,
+        &views,
+        &Authority::new(&fleet, &filed),
+        &mut breaches,
+    );
     let met = manners::check(&filed, &stats, &views.histories, &mut breaches);
     letters::check(&book, letters.as_deref(), &mut breaches);
     histories::check(&views.histories, &mut breaches);
-    let mut summary = summary(&book, &views, &filed, &stats, letters.as_deref(), breaches, settled.waited);
+    let mut summary = summary(
+        &book,
+        &views,
+        &filed,
+        &stats,
+        letters.as_deref(),
+        breaches,
+        settled.waited,
+    );
     summary.met_under_one_number = met;
 
     let json = serde_json::to_string_pretty(&summary)?;
     if let Some(path) = &args.summary {
-        std::fs::write(path, &json).with_context(|| format!("failed to write {}", path.display()))?;
+        std::fs::write(path, &json)
+            .with_context(|| format!("failed to write {}", path.display()))?;
     }
     let text = if args.json { json } else { summary.table() };
     writeln!(std::io::stdout(), "{text}")?;
-    Ok(if summary.balanced { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+    Ok(if summary.balanced {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
 }
 
 fn summary(
@@ -93,14 +115,25 @@ fn summary(
         duplicates_dropped: book.requests.accepted.saturating_sub(book.certain() as u64),
         reached_the_ledger_again: recorded_duplicates(views),
         unconfirmed: book.unconfirmed(),
-        unreadable: letters
-            .map(|letters| letters.iter().filter(|letter| letter.cause == "unreadable").count()),
+        unreadable: letters.map(|letters| {
+            letters
+                .iter()
+                .filter(|letter| letter.cause == "unreadable")
+                .count()
+        }),
         payments: views.payments.len(),
         payment_states: states,
-        sales_filed: invoices().filter(|i| i.is_sale && i.state == "success").count(),
-        credit_notes_filed: invoices().filter(|i| !i.is_sale && i.state == "success").count(),
+        sales_filed: invoices()
+            .filter(|i| i.is_sale && i.state == "success")
+            .count(),
+        credit_notes_filed: invoices()
+            .filter(|i| !i.is_sale && i.state == "success")
+            .count(),
         accepted_by_the_authority: filed.len(),
-        answers_lost: swallowed.iter().filter_map(|fault| stats.faults.get(*fault)).sum(),
+        answers_lost: swallowed
+            .iter()
+            .filter_map(|fault| stats.faults.get(*fault))
+            .sum(),
         met_under_one_number: 0,
         look_ups: stats.calls.get("lookup").copied().unwrap_or(0),
         dead_ever: views.moves.ever_dead,
@@ -108,7 +141,10 @@ fn summary(
         replayed: views.moves.replayed,
         faults: stats.faults.clone(),
         waited_seconds: waited.as_secs(),
-        laws: Law::ALL.iter().map(|law| (*law, breaches.against(*law))).collect(),
+        laws: Law::ALL
+            .iter()
+            .map(|law| (*law, breaches.against(*law)))
+            .collect(),
         breaches: breaches.0,
         requests: book.requests.clone(),
     }
@@ -116,6 +152,11 @@ fn summary(
 
 /// Those that the cache let through and the ledger recognised.
 fn recorded_duplicates(views: &Views) -> u64 {
-    let duplicates: i64 = views.events.values().flatten().map(|event| event.duplicates).sum();
+    let duplicates: i64 = views
+        .events
+        .values()
+        .flatten()
+        .map(|event| event.duplicates)
+        .sum();
     u64::try_from(duplicates).unwrap_or(0)
 }

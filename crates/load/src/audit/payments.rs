@@ -35,11 +35,18 @@ impl Due {
 
 /// The payments of one story, in no order. `told` says of each message whether it arrived.
 fn dues(expected: &Expected, told: &[bool]) -> Vec<Due> {
-    let arrived =
-        || expected.messages.iter().zip(told).filter(|(_, told)| **told).map(|(meaning, _)| meaning);
+    let arrived = || {
+        expected
+            .messages
+            .iter()
+            .zip(told)
+            .filter(|(_, told)| **told)
+            .map(|(meaning, _)| meaning)
+    };
     let any = |tells: Tells| arrived().any(|meaning| meaning.tells == tells);
-    let unclear =
-        |kind: &str| arrived().any(|meaning| meaning.tells == Tells::Unclear && meaning.kind == kind);
+    let unclear = |kind: &str| {
+        arrived().any(|meaning| meaning.tells == Tells::Unclear && meaning.kind == kind)
+    };
     let returned: Vec<Decimal> = arrived()
         .filter_map(|meaning| match meaning.tells {
             Tells::Returned(amount) => Some(amount),
@@ -49,7 +56,11 @@ fn dues(expected: &Expected, told: &[bool]) -> Vec<Due> {
     let with_money = |has_checkout: bool| Due {
         has_money: true,
         has_checkout,
-        state: if returned.iter().sum::<Decimal>() >= expected.amount { "reversed" } else { "success" },
+        state: if returned.iter().sum::<Decimal>() >= expected.amount {
+            "reversed"
+        } else {
+            "success"
+        },
         returned: returned.clone(),
     };
     let without = |has_money: bool, state: &'static str| Due {
@@ -76,22 +87,53 @@ fn dues(expected: &Expected, told: &[bool]) -> Vec<Due> {
     dues
 }
 
-pub(crate) fn check<'a>(book: &'a Book, views: &'a Views, breaches: &mut Breaches) -> Vec<Found<'a>> {
+pub(crate) fn check<'a>(
+    book: &'a Book,
+    views: &'a Views,
+    breaches: &mut Breaches,
+) -> Vec<Found<'a>> {
     let ledger = Ledger::new(&views.payments);
     let mut found = Vec::new();
     let mut known_events = HashSet::new();
     let mut known_payments = HashSet::new();
     for story in &book.stories {
         let told = check_events(story, views, &mut known_events, breaches);
-        for (due, payment) in check_payments(&story.expected, &told, &ledger, &mut known_payments, breaches) {
-            found.push(Found { expected: &story.expected, due, payment });
+        for (due, payment) in check_payments(
+            &story.expected,
+            &told,
+            &ledger,
+            &mut known_payments,
+            breaches,
+        ) {
+            found.push(Found {
+                expected: &story.expected,
+                due,
+                payment,
+            });
         }
     }
-    for event in views.events.values().flatten().filter(|event| !known_events.contains(&event.event_id)) {
-        breaches.wrong(Law::NothingInvented, &event.event_id, format!("a {} event nobody sent", event.kind));
+    for event in views
+        .events
+        .values()
+        .flatten()
+        .filter(|event| !known_events.contains(&event.event_id))
+    {
+        breaches.wrong(
+            Law::NothingInvented,
+            &event.event_id,
+            format!("a {} event nobody sent", event.kind),
+        );
     }
-    for payment in views.payments.iter().filter(|payment| !known_payments.contains(&payment.payment_id)) {
-        breaches.doubled(Law::NothingInvented, &payment.payment_id, "a payment nobody told of");
+    for payment in views
+        .payments
+        .iter()
+        .filter(|payment| !known_payments.contains(&payment.payment_id))
+    {
+        breaches.doubled(
+            Law::NothingInvented,
+            &payment.payment_id,
+            "a payment nobody told of",
+        );
     }
     found
 }
@@ -105,18 +147,32 @@ fn check_events<'a>(
 ) -> Vec<bool> {
     let expected = &story.expected;
     for status in &story.wrong_answers {
-        breaches.wrong(Law::Kept, &expected.money_key, format!("an authentic webhook was answered {status}"));
+        breaches.wrong(
+            Law::Kept,
+            &expected.money_key,
+            format!("an authentic webhook was answered {status}"),
+        );
     }
     let mut told = Vec::new();
     for (meaning, arrival) in expected.messages.iter().zip(&story.arrivals) {
-        let key = (expected.merchant.clone(), expected.provider, meaning.delivery_key.clone());
+        let key = (
+            expected.merchant.clone(),
+            expected.provider,
+            meaning.delivery_key.clone(),
+        );
         let events: &[Event] = views.events.get(&key).map_or(&[], Vec::as_slice);
         known.extend(events.iter().map(|event| &event.event_id));
         match (events, arrival) {
             ([], Arrival::Certain) => {
-                breaches.lost(Law::Kept, &meaning.delivery_key, "answered 200, and there is no event");
+                breaches.lost(
+                    Law::Kept,
+                    &meaning.delivery_key,
+                    "answered 200, and there is no event",
+                );
             }
-            ([_, _, ..], _) => breaches.doubled(Law::Kept, &meaning.delivery_key, "has several events"),
+            ([_, _, ..], _) => {
+                breaches.doubled(Law::Kept, &meaning.delivery_key, "has several events")
+            }
             _ => {}
         }
         for event in events {
@@ -154,7 +210,8 @@ fn check_payments<'a>(
     let mut found = Vec::new();
     for due in dues {
         let row = rows.iter().find(|row| {
-            row.money_key.is_some() == due.has_money && row.checkout_id.is_some() == due.has_checkout
+            row.money_key.is_some() == due.has_money
+                && row.checkout_id.is_some() == due.has_checkout
         });
         match row {
             Some(row) => {
@@ -179,9 +236,14 @@ fn check_facts(expected: &Expected, due: &Due, row: &Payment, breaches: &mut Bre
         return;
     }
     if row.amount != Some(expected.amount) || row.currency.as_ref() != Some(&expected.currency) {
-        let amount = row.amount.map_or("nothing".to_owned(), |amount| amount.to_string());
+        let amount = row
+            .amount
+            .map_or("nothing".to_owned(), |amount| amount.to_string());
         let currency = row.currency.as_deref().unwrap_or_default();
-        wrong(format!("is about {currency} {amount}, not {} {}", expected.currency, expected.amount));
+        wrong(format!(
+            "is about {currency} {amount}, not {} {}",
+            expected.currency, expected.amount
+        ));
     }
     if row.receipt.as_ref() != Some(&expected.receipt) {
         wrong("has another receipt".to_owned());
@@ -200,9 +262,13 @@ impl<'a> Ledger<'a> {
     fn new(payments: &'a [Payment]) -> Self {
         let mut by_key: HashMap<_, Vec<&Payment>> = HashMap::new();
         for payment in payments {
-            for key in [&payment.money_key, &payment.checkout_id].into_iter().flatten() {
-                let rows =
-                    by_key.entry((payment.merchant.as_str(), payment.provider, key.as_str())).or_default();
+            for key in [&payment.money_key, &payment.checkout_id]
+                .into_iter()
+                .flatten()
+            {
+                let rows = by_key
+                    .entry((payment.merchant.as_str(), payment.provider, key.as_str()))
+                    .or_default();
                 rows.push(payment);
             }
         }
@@ -211,8 +277,13 @@ impl<'a> Ledger<'a> {
 
     fn of(&self, expected: &Expected) -> Vec<&'a Payment> {
         let mut rows: Vec<&Payment> = Vec::new();
-        for key in [Some(&expected.money_key), expected.checkout_id.as_ref()].into_iter().flatten() {
-            let found = self.by_key.get(&(expected.merchant.as_str(), expected.provider, key.as_str()));
+        for key in [Some(&expected.money_key), expected.checkout_id.as_ref()]
+            .into_iter()
+            .flatten()
+        {
+            let found =
+                self.by_key
+                    .get(&(expected.merchant.as_str(), expected.provider, key.as_str()));
             for row in found.into_iter().flatten() {
                 if !rows.iter().any(|known| known.payment_id == row.payment_id) {
                     rows.push(row);

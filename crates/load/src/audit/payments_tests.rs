@@ -26,23 +26,55 @@ fn story(tells: &[(&str, Tells)]) -> Expected {
 }
 
 fn states(tells: &[(&str, Tells)], told: &[bool]) -> Vec<(&'static str, bool, bool)> {
-    dues(&story(tells), told).iter().map(|due| (due.state, due.has_money, due.has_checkout)).collect()
+    dues(&story(tells), told)
+        .iter()
+        .map(|due| (due.state, due.has_money, due.has_checkout))
+        .collect()
 }
 
 #[test]
 fn what_arrived_decides_what_is_due() {
-    let late = [("stk", Tells::Failed), ("stk", Tells::Paid), ("c2b_confirmation", Tells::Confirmed)];
-    assert_eq!(states(&late, &[true, true, true]), [("success", true, true)]);
-    assert_eq!(states(&late, &[true, false, true]), [("success", true, false), ("failed", false, true)]);
-    assert_eq!(states(&late, &[true, false, false]), [("failed", false, true)]);
+    let late = [
+        ("stk", Tells::Failed),
+        ("stk", Tells::Paid),
+        ("c2b_confirmation", Tells::Confirmed),
+    ];
+    assert_eq!(
+        states(&late, &[true, true, true]),
+        [("success", true, true)]
+    );
+    assert_eq!(
+        states(&late, &[true, false, true]),
+        [("success", true, false), ("failed", false, true)]
+    );
+    assert_eq!(
+        states(&late, &[true, false, false]),
+        [("failed", false, true)]
+    );
     assert_eq!(states(&late, &[false, false, false]), []);
     let five = Tells::Returned(Decimal::from(5));
-    let back = [("stk", Tells::Paid), ("reversal_result", five.clone()), ("reversal_result", five)];
-    assert_eq!(states(&back, &[true, true, false]), [("success", true, true)]);
-    assert_eq!(states(&back, &[true, true, true]), [("reversed", true, true)]);
+    let back = [
+        ("stk", Tells::Paid),
+        ("reversal_result", five.clone()),
+        ("reversal_result", five),
+    ];
+    assert_eq!(
+        states(&back, &[true, true, false]),
+        [("success", true, true)]
+    );
+    assert_eq!(
+        states(&back, &[true, true, true]),
+        [("reversed", true, true)]
+    );
     assert_eq!(states(&back, &[false, true, true]), []);
-    assert_eq!(states(&[("stk", Tells::Unclear)], &[true]), [("pending", false, true)]);
-    assert_eq!(states(&[("c2b_confirmation", Tells::Unclear)], &[true]), [("pending", true, false)]);
+    assert_eq!(
+        states(&[("stk", Tells::Unclear)], &[true]),
+        [("pending", false, true)]
+    );
+    assert_eq!(
+        states(&[("c2b_confirmation", Tells::Unclear)], &[true]),
+        [("pending", true, false)]
+    );
 }
 
 fn row(payment_id: &str, checkout_id: Option<&str>) -> Payment {
@@ -63,8 +95,15 @@ fn row(payment_id: &str, checkout_id: Option<&str>) -> Payment {
 /// The breaches that an audit of one paid check-out finds, with these rows in the ledger.
 fn audit(arrival: Arrival, event: bool, payments: Vec<Payment>) -> Vec<(Law, String)> {
     let expected = story(&[("stk", Tells::Paid)]);
-    let told = Told { expected, arrivals: vec![arrival], wrong_answers: Vec::new() };
-    let book = Book { stories: vec![told], ..Book::default() };
+    let told = Told {
+        expected,
+        arrivals: vec![arrival],
+        wrong_answers: Vec::new(),
+    };
+    let book = Book {
+        stories: vec![told],
+        ..Book::default()
+    };
     let event = event.then(|| Event {
         event_id: "e".to_owned(),
         kind: "stk".to_owned(),
@@ -73,7 +112,10 @@ fn audit(arrival: Arrival, event: bool, payments: Vec<Payment>) -> Vec<(Law, Str
     });
     let key = ("duka".to_owned(), Provider::Daraja, "key-0".to_owned());
     let views = Views {
-        events: event.into_iter().map(|event| (key.clone(), vec![event])).collect(),
+        events: event
+            .into_iter()
+            .map(|event| (key.clone(), vec![event]))
+            .collect(),
         payments,
         invoices: HashMap::new(),
         moves: Default::default(),
@@ -81,13 +123,23 @@ fn audit(arrival: Arrival, event: bool, payments: Vec<Payment>) -> Vec<(Law, Str
     };
     let mut breaches = Breaches::default();
     check(&book, &views, &mut breaches);
-    breaches.0.into_iter().map(|breach| (breach.law, breach.id)).collect()
+    breaches
+        .0
+        .into_iter()
+        .map(|breach| (breach.law, breach.id))
+        .collect()
 }
 
 #[test]
 fn a_balanced_book_has_no_breach() {
-    assert_eq!(audit(Arrival::Certain, true, vec![row("p", Some("ws_1"))]), []);
-    assert_eq!(audit(Arrival::Perhaps, true, vec![row("p", Some("ws_1"))]), []);
+    assert_eq!(
+        audit(Arrival::Certain, true, vec![row("p", Some("ws_1"))]),
+        []
+    );
+    assert_eq!(
+        audit(Arrival::Perhaps, true, vec![row("p", Some("ws_1"))]),
+        []
+    );
     assert_eq!(audit(Arrival::Perhaps, false, vec![]), []);
 }
 
@@ -99,9 +151,19 @@ fn each_wrong_is_named() {
     assert_eq!(audit(Arrival::Certain, true, vec![]), [one("UIS1")]);
     let twice = vec![row("p", Some("ws_1")), row("q", None)];
     assert_eq!(audit(Arrival::Certain, true, twice), [one("UIS1")]);
-    let cent = Payment { amount: Some(Decimal::new(1001, 2)), ..row("p", Some("ws_1")) };
+    let cent = Payment {
+        amount: Some(Decimal::new(1001, 2)),
+        ..row("p", Some("ws_1"))
+    };
     assert_eq!(audit(Arrival::Certain, true, vec![cent]), [one("p")]);
-    let invented = Payment { money_key: Some("OTHER".to_owned()), ..row("q", None) };
-    let found = audit(Arrival::Certain, true, vec![row("p", Some("ws_1")), invented]);
+    let invented = Payment {
+        money_key: Some("OTHER".to_owned()),
+        ..row("q", None)
+    };
+    let found = audit(
+        Arrival::Certain,
+        true,
+        vec![row("p", Some("ws_1")), invented],
+    );
     assert_eq!(found, [(Law::NothingInvented, "q".to_owned())]);
 }

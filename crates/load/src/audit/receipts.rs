@@ -22,35 +22,63 @@ impl<'a> Authority<'a> {
     pub(crate) fn new(fleet: &'a Fleet, filed: &'a [Filed]) -> Self {
         let mut by_remark: HashMap<_, Vec<&Filed>> = HashMap::new();
         for filed in filed {
-            by_remark.entry(filed.remark.as_deref().unwrap_or_default()).or_default().push(filed);
+            by_remark
+                .entry(filed.remark.as_deref().unwrap_or_default())
+                .or_default()
+                .push(filed);
         }
         let devices = || {
-            fleet.merchants.iter().flat_map(|merchant| merchant.devices.iter().map(move |d| (merchant, d)))
+            fleet
+                .merchants
+                .iter()
+                .flat_map(|merchant| merchant.devices.iter().map(move |d| (merchant, d)))
         };
         Self {
             by_remark,
-            devices: devices().map(|(_, d)| (d.branch_of_taxpayer(), d.device_id.as_str())).collect(),
-            merchants_of_devices: devices().map(|(m, d)| (d.device_id.as_str(), m.slug.as_str())).collect(),
+            devices: devices()
+                .map(|(_, d)| (d.branch_of_taxpayer(), d.device_id.as_str()))
+                .collect(),
+            merchants_of_devices: devices()
+                .map(|(m, d)| (d.device_id.as_str(), m.slug.as_str()))
+                .collect(),
         }
     }
 
     fn of(&self, invoice: &Invoice) -> &[&'a Filed] {
-        self.by_remark.get(invoice.invoice_id.as_str()).map_or(&[], Vec::as_slice)
+        self.by_remark
+            .get(invoice.invoice_id.as_str())
+            .map_or(&[], Vec::as_slice)
     }
 }
 
-pub(crate) fn check(found: &[Found<'_>], views: &Views, authority: &Authority<'_>, breaches: &mut Breaches) {
+pub(crate) fn check(
+    found: &[Found<'_>],
+    views: &Views,
+    authority: &Authority<'_>,
+    breaches: &mut Breaches,
+) {
     let mut filed = HashSet::new();
     for found in found {
-        let invoices = views.invoices.get(&found.payment.payment_id).map_or(&[][..], Vec::as_slice);
+        let invoices = views
+            .invoices
+            .get(&found.payment.payment_id)
+            .map_or(&[][..], Vec::as_slice);
         let (sales, notes): (Vec<&Invoice>, Vec<&Invoice>) =
             invoices.iter().partition(|invoice| invoice.is_sale);
-        filed.extend(invoices.iter().filter(|i| i.state == "success").map(|i| i.invoice_id.as_str()));
+        filed.extend(
+            invoices
+                .iter()
+                .filter(|i| i.state == "success")
+                .map(|i| i.invoice_id.as_str()),
+        );
         let sale = check_sale(found, &sales, authority, breaches);
         check_notes(found, sale, &notes, authority, breaches);
     }
     for (remark, sales) in &authority.by_remark {
-        let numbers: Vec<String> = sales.iter().map(|s| format!("{} on {}", s.number, s.device())).collect();
+        let numbers: Vec<String> = sales
+            .iter()
+            .map(|s| format!("{} on {}", s.number, s.device()))
+            .collect();
         if !filed.contains(remark) {
             breaches.wrong(
                 Law::NothingInvented,
@@ -59,7 +87,11 @@ pub(crate) fn check(found: &[Found<'_>], views: &Views, authority: &Authority<'_
             );
         }
         if sales.len() > 1 {
-            breaches.doubled(Law::OneReceipt, *remark, format!("was accepted as {numbers:?}"));
+            breaches.doubled(
+                Law::OneReceipt,
+                *remark,
+                format!("was accepted as {numbers:?}"),
+            );
         }
     }
 }
@@ -77,28 +109,53 @@ fn check_sale<'a>(
         ([], false) => return None,
         ([sale], true) => *sale,
         ([], true) => {
-            breaches.lost(Law::OneReceipt, payment, "owes a receipt and has no invoice");
+            breaches.lost(
+                Law::OneReceipt,
+                payment,
+                "owes a receipt and has no invoice",
+            );
             return None;
         }
         (_, false) => {
-            breaches.doubled(Law::OneReceipt, payment, "owes no receipt and has an invoice");
+            breaches.doubled(
+                Law::OneReceipt,
+                payment,
+                "owes no receipt and has an invoice",
+            );
             return None;
         }
         (more, true) => {
-            breaches.doubled(Law::OneReceipt, payment, format!("has {} sales", more.len()));
+            breaches.doubled(
+                Law::OneReceipt,
+                payment,
+                format!("has {} sales", more.len()),
+            );
             return None;
         }
     };
-    if authority.merchants_of_devices.get(sale.device_id.as_str()) != Some(&found.expected.merchant.as_str())
+    if authority.merchants_of_devices.get(sale.device_id.as_str())
+        != Some(&found.expected.merchant.as_str())
     {
-        breaches.wrong(Law::OneReceipt, &sale.invoice_id, "is filed on somebody else's device");
+        breaches.wrong(
+            Law::OneReceipt,
+            &sale.invoice_id,
+            "is filed on somebody else's device",
+        );
     }
     let filed = settled(sale, Law::OneReceipt, authority, breaches)?;
     if filed.total != found.expected.amount || !filed.is_sale() {
-        breaches.wrong(Law::OneReceipt, &sale.invoice_id, format!("was filed as a sale of {}", filed.total));
+        breaches.wrong(
+            Law::OneReceipt,
+            &sale.invoice_id,
+            format!("was filed as a sale of {}", filed.total),
+        );
     }
     if filed.trader_number.as_ref() != Some(&found.expected.receipt) {
-        breaches.wrong(Law::OneReceipt, &sale.invoice_id, "was filed under another trader number");
+        breaches.wrong(
+            Law::OneReceipt,
+            &sale.invoice_id,
+            "was filed under another trader number",
+        );
     }
     Some(filed)
 }
@@ -117,7 +174,11 @@ fn settled<'a>(
             Some(*filed)
         }
         ("success", []) => {
-            breaches.lost(law, id, "has a receipt that the tax authority does not know");
+            breaches.lost(
+                law,
+                id,
+                "has a receipt that the tax authority does not know",
+            );
             None
         }
         ("dead" | "discarded", []) => {
@@ -127,7 +188,11 @@ fn settled<'a>(
             None
         }
         ("dead" | "discarded", [_, ..]) => {
-            breaches.wrong(law, id, format!("is {}, and the tax authority has it", invoice.state));
+            breaches.wrong(
+                law,
+                id,
+                format!("is {}, and the tax authority has it", invoice.state),
+            );
             None
         }
         (state, _) => {
@@ -137,7 +202,12 @@ fn settled<'a>(
     }
 }
 
-fn check_receipt(invoice: &Invoice, filed: &Filed, authority: &Authority<'_>, breaches: &mut Breaches) {
+fn check_receipt(
+    invoice: &Invoice,
+    filed: &Filed,
+    authority: &Authority<'_>,
+    breaches: &mut Breaches,
+) {
     let device = authority.devices.get(&filed.device()).copied();
     let same = invoice.invoice_no == Some(filed.number)
         && invoice.receipt_no.as_ref() == Some(&filed.receipt_no)
@@ -145,8 +215,11 @@ fn check_receipt(invoice: &Invoice, filed: &Filed, authority: &Authority<'_>, br
         && invoice.internal_data.as_ref() == Some(&filed.internal_data)
         && device == Some(invoice.device_id.as_str());
     if !same {
-        let what =
-            format!("has other numbers than the tax authority ({} on {})", filed.number, filed.device());
+        let what = format!(
+            "has other numbers than the tax authority ({} on {})",
+            filed.number,
+            filed.device()
+        );
         breaches.wrong(Law::Sequence, &invoice.invoice_id, what);
     }
 }
@@ -162,13 +235,21 @@ fn check_notes(
     let Some(sale) = sale else {
         // They wait for their sale, or go with it.
         for note in notes.iter().filter(|note| !authority.of(note).is_empty()) {
-            breaches.wrong(Law::Credited, &note.invoice_id, "credits a sale that was never filed");
+            breaches.wrong(
+                Law::Credited,
+                &note.invoice_id,
+                "credits a sale that was never filed",
+            );
         }
         return;
     };
     let due = &found.due.returned;
     if notes.len() != due.len() {
-        let what = format!("has {} credit notes for {} times that money went back", notes.len(), due.len());
+        let what = format!(
+            "has {} credit notes for {} times that money went back",
+            notes.len(),
+            due.len()
+        );
         if notes.len() > due.len() {
             breaches.doubled(Law::Credited, payment, what);
         } else {
@@ -182,7 +263,10 @@ fn check_notes(
             all_filed = false;
             continue;
         };
-        if filed.is_sale() || filed.original_number != Some(sale.number) || filed.device() != sale.device() {
+        if filed.is_sale()
+            || filed.original_number != Some(sale.number)
+            || filed.device() != sale.device()
+        {
             breaches.wrong(Law::Credited, &note.invoice_id, "credits another sale");
         }
         credited.push(filed.total);
@@ -191,7 +275,11 @@ fn check_notes(
     due.sort();
     credited.sort();
     if all_filed && notes.len() == due.len() && credited != due {
-        breaches.wrong(Law::Credited, payment, format!("was credited {credited:?}, not {due:?}"));
+        breaches.wrong(
+            Law::Credited,
+            payment,
+            format!("was credited {credited:?}, not {due:?}"),
+        );
     }
 }
 

@@ -29,7 +29,12 @@ fn invoice(state: &str, filed: Option<&Filed>) -> Invoice {
 fn wrongs(invoice: Invoice, filed: &[Filed]) -> Vec<String> {
     let fleet = sample();
     let mut breaches = Breaches::default();
-    settled(&invoice, Law::OneReceipt, &Authority::new(&fleet, filed), &mut breaches);
+    settled(
+        &invoice,
+        Law::OneReceipt,
+        &Authority::new(&fleet, filed),
+        &mut breaches,
+    );
     breaches.0.into_iter().map(|breach| breach.what).collect()
 }
 
@@ -37,14 +42,35 @@ fn wrongs(invoice: Invoice, filed: &[Filed]) -> Vec<String> {
 fn an_invoice_is_filed_or_given_up_for_a_reason() {
     let sale = filed(1, "S", "i");
     assert!(wrongs(invoice("success", Some(&sale)), std::slice::from_ref(&sale)).is_empty());
-    let refused = Invoice { reason: Some("910".to_owned()), ..invoice("dead", None) };
+    let refused = Invoice {
+        reason: Some("910".to_owned()),
+        ..invoice("dead", None)
+    };
     assert!(wrongs(refused.clone(), &[]).is_empty());
-    assert_eq!(wrongs(refused, std::slice::from_ref(&sale)), ["is dead, and the tax authority has it"]);
-    assert_eq!(wrongs(invoice("dead", None), &[]), ["is dead without a reason"]);
+    assert_eq!(
+        wrongs(refused, std::slice::from_ref(&sale)),
+        ["is dead, and the tax authority has it"]
+    );
+    assert_eq!(
+        wrongs(invoice("dead", None), &[]),
+        ["is dead without a reason"]
+    );
     assert_eq!(wrongs(invoice("pending", None), &[]), ["is still pending"]);
-    assert_eq!(wrongs(invoice("submitting", None), std::slice::from_ref(&sale)), ["is still submitting"]);
+    assert_eq!(
+        wrongs(invoice("submitting", None), std::slice::from_ref(&sale)),
+        ["is still submitting"]
+    );
     let unknown = wrongs(invoice("success", Some(&sale)), &[]);
-    assert_eq!(unknown, ["has a receipt that the tax authority does not know"]);
-    let other = Invoice { receipt_no: Some("2".to_owned()), ..invoice("success", Some(&sale)) };
-    assert_eq!(wrongs(other, &[sale]), ["has other numbers than the tax authority (1 on P051000001X/00)"]);
+    assert_eq!(
+        unknown,
+        ["has a receipt that the tax authority does not know"]
+    );
+    let other = Invoice {
+        receipt_no: Some("2".to_owned()),
+        ..invoice("success", Some(&sale))
+    };
+    assert_eq!(
+        wrongs(other, &[sale]),
+        ["has other numbers than the tax authority (1 on P051000001X/00)"]
+    );
 }

@@ -28,8 +28,11 @@ pub(crate) async fn wait(
 ) -> anyhow::Result<Settled> {
     let (began, certain) = (Instant::now(), i64::try_from(certain)?);
     let mut still: Option<(Progress, Instant)> = None;
-    let spinner =
-        if std::io::stderr().is_terminal() { ProgressBar::new_spinner() } else { ProgressBar::hidden() };
+    let spinner = if std::io::stderr().is_terminal() {
+        ProgressBar::new_spinner()
+    } else {
+        ProgressBar::hidden()
+    };
     loop {
         let progress = database.progress(merchants).await?;
         let since = match still {
@@ -37,13 +40,20 @@ pub(crate) async fn wait(
             _ => Instant::now(),
         };
         still = Some((progress, since));
-        spinner
-            .set_message(format!("{} events, {} invoices to file", progress.events, progress.open_invoices));
+        spinner.set_message(format!(
+            "{} events, {} invoices to file",
+            progress.events, progress.open_invoices
+        ));
         spinner.tick();
         let done = is_done(progress, certain) && since.elapsed() >= QUIET;
         if done || began.elapsed() >= patience {
             spinner.finish_and_clear();
-            return Ok(Settled { done, waited: began.elapsed(), progress, certain });
+            return Ok(Settled {
+                done,
+                waited: began.elapsed(),
+                progress,
+                certain,
+            });
         }
         tokio::time::sleep(GLANCE).await;
     }
@@ -55,8 +65,15 @@ fn is_done(progress: Progress, certain: i64) -> bool {
 
 impl fmt::Display for Settled {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Progress { events, open_invoices } = self.progress;
-        write!(f, "after {:.0} s: {events} events", self.waited.as_secs_f32())?;
+        let Progress {
+            events,
+            open_invoices,
+        } = self.progress;
+        write!(
+            f,
+            "after {:.0} s: {events} events",
+            self.waited.as_secs_f32()
+        )?;
         if events < self.certain {
             write!(f, " of {}", self.certain)?;
         }
@@ -70,8 +87,26 @@ mod tests {
 
     #[test]
     fn work_is_over_when_all_is_recorded_and_nothing_is_open() {
-        assert!(is_done(Progress { events: 5, open_invoices: 0 }, 5));
-        assert!(!is_done(Progress { events: 4, open_invoices: 0 }, 5));
-        assert!(!is_done(Progress { events: 5, open_invoices: 1 }, 5));
+        assert!(is_done(
+            Progress {
+                events: 5,
+                open_invoices: 0
+            },
+            5
+        ));
+        assert!(!is_done(
+            Progress {
+                events: 4,
+                open_invoices: 0
+            },
+            5
+        ));
+        assert!(!is_done(
+            Progress {
+                events: 5,
+                open_invoices: 1
+            },
+            5
+        ));
     }
 }

@@ -54,7 +54,8 @@ impl Summary {
     pub(crate) fn table(&self) -> String {
         let mut out = String::new();
         let rule = "─".repeat(WIDTH);
-        self.write(&mut out, &rule).expect("writing to a string does not fail");
+        self.write(&mut out, &rule)
+            .expect("writing to a string does not fail");
         out
     }
 
@@ -66,7 +67,11 @@ impl Summary {
         writeln!(out, "{rule}")?;
         for (law, breaches) in &self.laws {
             let mark = if *breaches == 0 { "✓" } else { "✗" };
-            let times = if *breaches == 0 { String::new() } else { format!("  ({breaches} times not)") };
+            let times = if *breaches == 0 {
+                String::new()
+            } else {
+                format!("  ({breaches} times not)")
+            };
             writeln!(out, "  {mark} {}{times}", law.text())?;
         }
         writeln!(out, "{rule}")?;
@@ -74,17 +79,32 @@ impl Summary {
             writeln!(out, "  {}: {}", breach.id, breach.what)?;
         }
         if self.breaches.len() > BREACHES_SHOWN {
-            writeln!(out, "  … and {} more; --json names them all", self.breaches.len() - BREACHES_SHOWN)?;
+            writeln!(
+                out,
+                "  … and {} more; --json names them all",
+                self.breaches.len() - BREACHES_SHOWN
+            )?;
         }
-        let verdict = if self.balanced { "The books balance." } else { "THE BOOKS DO NOT BALANCE." };
-        write!(out, "  {verdict}  lost {}  doubled {}", self.lost, self.doubled)
+        let verdict = if self.balanced {
+            "The books balance."
+        } else {
+            "THE BOOKS DO NOT BALANCE."
+        };
+        write!(
+            out,
+            "  {verdict}  lost {}  doubled {}",
+            self.lost, self.doubled
+        )
     }
 
     fn rows(&self) -> Vec<(&'static str, u64, String)> {
         let count = |number: usize| number as u64;
         let signed = |number: i64| u64::try_from(number).unwrap_or(0);
-        let states: Vec<String> =
-            self.payment_states.iter().map(|(state, count)| format!("{count} {state}")).collect();
+        let states: Vec<String> = self
+            .payment_states
+            .iter()
+            .map(|(state, count)| format!("{count} {state}"))
+            .collect();
         let answered = format!("{} answered 200", grouped(self.requests.accepted));
         vec![
             ("webhooks received", self.requests.sent, answered),
@@ -99,9 +119,16 @@ impl Summary {
             (
                 "duplicates dropped",
                 self.duplicates_dropped,
-                format!("{} of them by the ledger", grouped(self.reached_the_ledger_again)),
+                format!(
+                    "{} of them by the ledger",
+                    grouped(self.reached_the_ledger_again)
+                ),
             ),
-            ("never answered", count(self.unconfirmed), "and never repeated by the gateway".to_owned()),
+            (
+                "never answered",
+                count(self.unconfirmed),
+                "and never repeated by the gateway".to_owned(),
+            ),
             ("payments", count(self.payments), states.join(", ")),
             (
                 "invoices filed",
@@ -117,7 +144,11 @@ impl Summary {
                     self.met_under_one_number
                 ),
             ),
-            ("dead-lettered", signed(self.dead_ever), format!("{} still dead", self.dead_still)),
+            (
+                "dead-lettered",
+                signed(self.dead_ever),
+                format!("{} still dead", self.dead_still),
+            ),
             ("replayed", signed(self.replayed), String::new()),
             ("lost", count(self.lost), String::new()),
             ("doubled", count(self.doubled), String::new()),
@@ -144,7 +175,12 @@ mod tests {
 
     #[test]
     fn thousands() {
-        for (number, text) in [(0, "0"), (999, "999"), (1000, "1,000"), (1_234_567, "1,234,567")] {
+        for (number, text) in [
+            (0, "0"),
+            (999, "999"),
+            (1000, "1,000"),
+            (1_234_567, "1,234,567"),
+        ] {
             assert_eq!(grouped(number), text);
         }
     }

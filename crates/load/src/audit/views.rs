@@ -123,17 +123,23 @@ pub(crate) struct Database(Client);
 
 impl Database {
     pub(crate) async fn connect(url: &str) -> anyhow::Result<Self> {
-        let (client, connection) =
-            tokio_postgres::connect(url, NoTls).await.context("failed to connect to the database")?;
+        let (client, connection) = tokio_postgres::connect(url, NoTls)
+            .await
+            .context("failed to connect to the database")?;
         // Its error is that of the query in flight.
         tokio::spawn(connection);
-        client.batch_execute("SET statement_timeout = '60s'; SET default_transaction_read_only = on").await?;
+        client
+            .batch_execute("SET statement_timeout = '60s'; SET default_transaction_read_only = on")
+            .await?;
         Ok(Self(client))
     }
 
     pub(crate) async fn progress(&self, merchants: &[String]) -> anyhow::Result<Progress> {
         let row = self.0.query_one(OPEN, &[&merchants]).await?;
-        Ok(Progress { events: row.try_get(0)?, open_invoices: row.try_get(1)? })
+        Ok(Progress {
+            events: row.try_get(0)?,
+            open_invoices: row.try_get(1)?,
+        })
     }
 
     pub(crate) async fn read(&self, merchants: &[String]) -> anyhow::Result<Views> {
@@ -145,25 +151,42 @@ impl Database {
         let payments = self.0.query(PAYMENTS, &[&merchants]).await?;
         let mut invoices: HashMap<_, Vec<Invoice>> = HashMap::new();
         for row in self.0.query(INVOICES, &[&merchants]).await? {
-            invoices.entry(row.try_get(0)?).or_default().push(invoice(&row)?);
+            invoices
+                .entry(row.try_get(0)?)
+                .or_default()
+                .push(invoice(&row)?);
         }
         let mut histories: Vec<History> = Vec::new();
         for row in self.0.query(HISTORIES, &[&merchants]).await? {
             let id: String = row.try_get(0)?;
             if histories.last().is_none_or(|last| last.id != id) {
-                histories.push(History { id, state: row.try_get(1)?, moves: Vec::new() });
+                histories.push(History {
+                    id,
+                    state: row.try_get(1)?,
+                    moves: Vec::new(),
+                });
             }
             let (to, at): (Option<String>, Option<Timestamp>) = (row.try_get(3)?, row.try_get(4)?);
             if let (Some(history), Some(to), Some(at)) = (histories.last_mut(), to, at) {
-                history.moves.push(Move { at, from: row.try_get(2)?, to });
+                history.moves.push(Move {
+                    at,
+                    from: row.try_get(2)?,
+                    to,
+                });
             }
         }
         let moves = self.0.query_one(MOVES, &[]).await?;
         Ok(Views {
             events,
-            payments: payments.iter().map(payment).collect::<anyhow::Result<_>>()?,
+            payments: payments
+                .iter()
+                .map(payment)
+                .collect::<anyhow::Result<_>>()?,
             invoices,
-            moves: Moves { ever_dead: moves.try_get(0)?, replayed: moves.try_get(1)? },
+            moves: Moves {
+                ever_dead: moves.try_get(0)?,
+                replayed: moves.try_get(1)?,
+            },
             histories,
         })
     }

@@ -28,12 +28,16 @@ impl Lane {
         if self.is(Mutation::DiscardWithoutCreditNote) {
             return;
         }
-        let Some(invoice) = state.note_of(sale).filter(|invoice| invoice.standing == Standing::Pending)
+        let Some(invoice) = state
+            .note_of(sale)
+            .filter(|invoice| invoice.standing == Standing::Pending)
         else {
             return;
         };
         invoice.goes_with_sale();
-        state.line.retain(|id| state.invoices[usize::from(*id)].standing != Standing::Discarded);
+        state
+            .line
+            .retain(|id| state.invoices[usize::from(*id)].standing != Standing::Discarded);
     }
 }
 
@@ -45,7 +49,8 @@ impl Invoice {
 
     /// Discarded by a person, from the pile.
     pub(super) fn gone_by_itself(&self) -> bool {
-        self.note.is_none_or(|note| !note.with_sale && !note.withdrawn)
+        self.note
+            .is_none_or(|note| !note.with_sale && !note.withdrawn)
     }
 
     fn goes_with_sale(&mut self) {
@@ -69,7 +74,9 @@ impl State {
 
     pub(super) fn credit_note_back(&mut self, sale: u8) {
         let gone = |invoice: &&mut Invoice| invoice.note.is_some_and(|note| note.with_sale);
-        let Some(invoice) = self.note_of(sale).filter(gone) else { return };
+        let Some(invoice) = self.note_of(sale).filter(gone) else {
+            return;
+        };
         invoice.standing = Standing::Pending;
         if let Some(note) = &mut invoice.note {
             note.with_sale = false;

@@ -7,11 +7,18 @@ impl Lane {
         for i in 0..self.sales {
             let invoice = &state.invoices[usize::from(i)];
             // The next sale may never come, so calm does not count on it.
-            let before = invoice.note.map_or(i.checked_sub(1), |note| Some(note.sale));
-            let in_order =
-                before.is_none_or(|before| state.invoices[usize::from(before)].standing != Standing::NotYet);
+            let before = invoice
+                .note
+                .map_or(i.checked_sub(1), |note| Some(note.sale));
+            let in_order = before.is_none_or(|before| {
+                state.invoices[usize::from(before)].standing != Standing::NotYet
+            });
             if !calm && invoice.standing == Standing::NotYet && in_order {
-                actions.push(if invoice.note.is_some() { Action::Credit(i) } else { Action::Owe(i) });
+                actions.push(if invoice.note.is_some() {
+                    Action::Credit(i)
+                } else {
+                    Action::Owe(i)
+                });
             }
             if !calm && invoice.can_be_withdrawn() {
                 actions.push(Action::Withdraw(i));

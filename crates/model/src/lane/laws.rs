@@ -6,7 +6,8 @@ use super::{Invoice, Lane, Note, Phase, Standing, State};
 
 pub const ONE_SALE: &str = "KRA accepts a sale at most once";
 pub const SAME_BOOKS: &str = "receipts of ours are receipts of theirs, and numbers have no gap";
-pub const NOTHING_BLIND: &str = "no sale goes out under a number while its fate under another is unknown";
+pub const NOTHING_BLIND: &str =
+    "no sale goes out under a number while its fate under another is unknown";
 pub const NO_HALT: &str = "no lane needs a person";
 pub const DEATH_TOLD: &str = "every death has its message";
 pub const SALE_FIRST: &str = "KRA has a credit note only after its sale";
@@ -35,18 +36,24 @@ fn laws() -> Vec<Property<Lane>> {
         Property::always(NOTHING_BLIND, |_, state: &State| nothing_blind(state)),
         Property::always(NO_HALT, |_, state: &State| !state.halted),
         Property::always(DEATH_TOLD, |_, state: &State| {
-            state.invoices.iter().all(|invoice| invoice.standing != Standing::Dead || invoice.told)
+            state
+                .invoices
+                .iter()
+                .all(|invoice| invoice.standing != Standing::Dead || invoice.told)
         }),
-        Property::always(SETTLES, |lane: &Lane, state: &State| lane.settling.always_settles(lane, state)),
+        Property::always(SETTLES, |lane: &Lane, state: &State| {
+            lane.settling.always_settles(lane, state)
+        }),
     ]
 }
 
 /// What must be seen to happen, or the laws would hold of nothing.
 fn seen_with_one_sale() -> Vec<Property<Lane>> {
     vec![
-        Property::sometimes("KRA takes a sale that is dead by our books", |_: &Lane, state: &State| {
-            state.kra_has(|invoice| invoice.standing == Standing::Dead)
-        }),
+        Property::sometimes(
+            "KRA takes a sale that is dead by our books",
+            |_: &Lane, state: &State| state.kra_has(|invoice| invoice.standing == Standing::Dead),
+        ),
         Property::sometimes("KRA takes a sale that was discarded", |_, state: &State| {
             state.kra_has(|invoice| invoice.standing == Standing::Discarded)
         }),
@@ -54,35 +61,47 @@ fn seen_with_one_sale() -> Vec<Property<Lane>> {
             state.kra_has(|invoice| invoice.standing == Standing::Pending)
         }),
         Property::sometimes("a later look-up finds the sale", |_, state: &State| {
-            state.workers.iter().any(|phase| matches!(phase, Phase::AskedLate(_, Some(_))))
+            state
+                .workers
+                .iter()
+                .any(|phase| matches!(phase, Phase::AskedLate(_, Some(_))))
         }),
         Property::sometimes("a look-up lags", |_, state: &State| {
-            let lags =
-                |phase: &Phase| matches!(phase, Phase::Asked(plan, None) if state.owner(plan.no).is_some());
+            let lags = |phase: &Phase| matches!(phase, Phase::Asked(plan, None) if state.owner(plan.no).is_some());
             state.workers.iter().any(lags)
         }),
-        Property::sometimes("KRA calls a number taken that its look-ups do not show", |_, state: &State| {
-            state.invoices.iter().any(|invoice| invoice.hidden)
-        }),
+        Property::sometimes(
+            "KRA calls a number taken that its look-ups do not show",
+            |_, state: &State| state.invoices.iter().any(|invoice| invoice.hidden),
+        ),
     ]
 }
 
 fn seen_with_two_sales() -> Vec<Property<Lane>> {
     vec![
-        Property::sometimes("two sales meet under one number", |_: &Lane, state: &State| {
-            let out = |(id, invoice): (u8, &Invoice)| {
-                matches!(invoice.standing, Standing::Submitting(no)
+        Property::sometimes(
+            "two sales meet under one number",
+            |_: &Lane, state: &State| {
+                let out = |(id, invoice): (u8, &Invoice)| {
+                    matches!(invoice.standing, Standing::Submitting(no)
                 if state.owner(no).is_some_and(|owner| owner != id))
-            };
-            (0_u8..).zip(&state.invoices).any(out)
+                };
+                (0_u8..).zip(&state.invoices).any(out)
+            },
+        ),
+        Property::sometimes(
+            "a look-up for one sale finds another",
+            |_, state: &State| {
+                let other = |phase: &Phase| matches!(phase, Phase::Asked(plan, Some(owner)) if *owner != plan.invoice);
+                state.workers.iter().any(other)
+            },
+        ),
+        Property::sometimes("a sale steps aside", |_, state: &State| {
+            state.line == [1, 0]
         }),
-        Property::sometimes("a look-up for one sale finds another", |_, state: &State| {
-            let other =
-                |phase: &Phase| matches!(phase, Phase::Asked(plan, Some(owner)) if *owner != plan.invoice);
-            state.workers.iter().any(other)
+        Property::sometimes("all are filed", |_, state: &State| {
+            settled(state) && state.next_no == 3
         }),
-        Property::sometimes("a sale steps aside", |_, state: &State| state.line == [1, 0]),
-        Property::sometimes("all are filed", |_, state: &State| settled(state) && state.next_no == 3),
     ]
 }
 
@@ -91,7 +110,11 @@ fn of_credit_notes() -> Vec<Property<Lane>> {
         Property::always(SALE_FIRST, |_: &Lane, state: &State| {
             let sale_before = |at: usize, note: Note| state.kra[..at].contains(&note.sale);
             let note = |id: &u8| state.invoices[usize::from(*id)].note;
-            state.kra.iter().enumerate().all(|(at, id)| note(id).is_none_or(|note| sale_before(at, note)))
+            state
+                .kra
+                .iter()
+                .enumerate()
+                .all(|(at, id)| note(id).is_none_or(|note| sale_before(at, note)))
         }),
         Property::always(WITH_SALE, |_, state: &State| {
             notes(state).all(|(invoice, note, sale)| {
@@ -101,23 +124,32 @@ fn of_credit_notes() -> Vec<Property<Lane>> {
             })
         }),
         Property::always(NOT_WITHDRAWN, |_, state: &State| {
-            notes(state).all(|(invoice, note, _)| !note.withdrawn || invoice.standing == Standing::Discarded)
+            notes(state).all(|(invoice, note, _)| {
+                !note.withdrawn || invoice.standing == Standing::Discarded
+            })
         }),
-        Property::sometimes("a credit note waits for a sale that is dead", |_, state: &State| {
-            notes(state)
-                .any(|(invoice, _, sale)| invoice.standing == Standing::Pending && sale == Standing::Dead)
-        }),
-        Property::sometimes("a sale is adopted whose credit note went with it", |_, state: &State| {
-            let found = |sale| {
-                let found =
-                    move |phase: &Phase| matches!(phase, Phase::AskedLate(_, Some(id)) if *id == sale);
-                state.workers.iter().any(found)
-            };
-            notes(state).any(|(_, note, _)| note.with_sale && found(note.sale))
-        }),
-        Property::sometimes("a sale steps aside behind its credit note", |_, state: &State| {
-            state.line == [1, 0]
-        }),
+        Property::sometimes(
+            "a credit note waits for a sale that is dead",
+            |_, state: &State| {
+                notes(state).any(|(invoice, _, sale)| {
+                    invoice.standing == Standing::Pending && sale == Standing::Dead
+                })
+            },
+        ),
+        Property::sometimes(
+            "a sale is adopted whose credit note went with it",
+            |_, state: &State| {
+                let found = |sale| {
+                    let found = move |phase: &Phase| matches!(phase, Phase::AskedLate(_, Some(id)) if *id == sale);
+                    state.workers.iter().any(found)
+                };
+                notes(state).any(|(_, note, _)| note.with_sale && found(note.sale))
+            },
+        ),
+        Property::sometimes(
+            "a sale steps aside behind its credit note",
+            |_, state: &State| state.line == [1, 0],
+        ),
         Property::sometimes("all are filed", |lane: &Lane, state: &State| {
             settled(state) && state.next_no == lane.sales + 1
         }),
@@ -127,7 +159,10 @@ fn of_credit_notes() -> Vec<Property<Lane>> {
 /// Each credit note, and where its sale stands.
 fn notes(state: &State) -> impl Iterator<Item = (&Invoice, Note, Standing)> {
     let sale = |note: Note| state.invoices[usize::from(note.sale)].standing;
-    state.invoices.iter().filter_map(move |invoice| invoice.note.map(|note| (invoice, note, sale(note))))
+    state
+        .invoices
+        .iter()
+        .filter_map(move |invoice| invoice.note.map(|note| (invoice, note, sale(note))))
 }
 
 fn seen_with_two_workers() -> Vec<Property<Lane>> {
@@ -135,7 +170,8 @@ fn seen_with_two_workers() -> Vec<Property<Lane>> {
         "a worker thaws with an answer, its lane another's",
         |_: &Lane, state: &State| {
             (0_u8..).zip(&state.workers).any(|(w, phase)| {
-                matches!(phase, Phase::Answered(..)) && state.claim.is_some_and(|holder| holder != w)
+                matches!(phase, Phase::Answered(..))
+                    && state.claim.is_some_and(|holder| holder != w)
             })
         },
     )]
@@ -154,20 +190,28 @@ fn same_books(state: &State) -> bool {
     let ours_are_theirs = (0_u8..)
         .zip(&state.invoices)
         .all(|(id, invoice)| number(invoice).is_none_or(|no| state.owner(no) == Some(id)));
-    let owned = |no| state.invoices.iter().any(|invoice| number(invoice) == Some(no));
+    let owned = |no| {
+        state
+            .invoices
+            .iter()
+            .any(|invoice| number(invoice) == Some(no))
+    };
     ours_are_theirs && (1..state.next_no).all(owned)
 }
 
 /// Of the numbers a sale was sent under without an answer, all but the last are another's in our books (protocol D11).
 fn nothing_blind(state: &State) -> bool {
     let anothers = |id: u8, no: u8| {
-        let owns =
-            |(other, invoice): (u8, &Invoice)| other != id && invoice.standing == Standing::Success(no);
+        let owns = |(other, invoice): (u8, &Invoice)| {
+            other != id && invoice.standing == Standing::Success(no)
+        };
         (0_u8..).zip(&state.invoices).any(owns)
     };
     (0..state.invoices.len() as u8).all(|id| {
         let open = state.open(id);
-        open.iter().filter(|no| Some(*no) != open.last()).all(|no| anothers(id, no))
+        open.iter()
+            .filter(|no| Some(*no) != open.last())
+            .all(|no| anothers(id, no))
     })
 }
 
@@ -186,5 +230,9 @@ pub(super) fn settled(state: &State) -> bool {
     let theirs_are_ours = (1_u8..)
         .zip(&state.kra)
         .all(|(no, owner)| state.invoices[usize::from(*owner)].standing == Standing::Success(no));
-    still && done && theirs_are_ours && state.next_no as usize == state.kra.len() + 1 && !state.halted
+    still
+        && done
+        && theirs_are_ours
+        && state.next_no as usize == state.kra.len() + 1
+        && !state.halted
 }

@@ -13,7 +13,9 @@ mod worker;
 
 pub use actions::Action;
 pub use mutation::Mutation;
-pub use state::{Answer, Invoice, Late, LookUp, MAX, Note, Numbers, Phase, Plan, Standing, State, WORKERS};
+pub use state::{
+    Answer, Invoice, Late, LookUp, MAX, Note, Numbers, Phase, Plan, Standing, State, WORKERS,
+};
 
 use stateright::{Model, Property};
 
@@ -35,17 +37,31 @@ pub struct Lane {
 
 impl Lane {
     pub fn new(sales: u8, workers: u8, takeovers: u8) -> Self {
-        Self { sales, workers, takeovers, credit_note: false, mutation: None, settling: Settling::default() }
+        Self {
+            sales,
+            workers,
+            takeovers,
+            credit_note: false,
+            mutation: None,
+            settling: Settling::default(),
+        }
     }
 
     #[must_use]
     pub fn with_credit_note(self) -> Self {
-        Self { credit_note: true, ..self }
+        Self {
+            credit_note: true,
+            ..self
+        }
     }
 
     #[must_use]
     pub fn broken(self, mutation: Mutation) -> Self {
-        Self { mutation: Some(mutation), settling: Settling::default(), ..self }
+        Self {
+            mutation: Some(mutation),
+            settling: Settling::default(),
+            ..self
+        }
     }
 
     fn is(&self, mutation: Mutation) -> bool {
@@ -105,7 +121,10 @@ impl Calm for Lane {
     fn calm_successors(&self, state: &State) -> Vec<State> {
         let mut actions = Vec::new();
         self.possible(state, true, &mut actions);
-        actions.into_iter().map(|action| self.after(state, action)).collect()
+        actions
+            .into_iter()
+            .map(|action| self.after(state, action))
+            .collect()
     }
 
     fn settled(&self, state: &State) -> bool {

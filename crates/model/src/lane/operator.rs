@@ -38,11 +38,17 @@ impl Lane {
         let open = state.open(i).last();
         let invoice = state.invoice(i);
         // The look-up at 24 hours still comes, unless it is due already.
-        let known = invoice.look_up.map(|look_up| (look_up.no, look_up.last && look_up.due));
+        let known = invoice
+            .look_up
+            .map(|look_up| (look_up.no, look_up.last && look_up.due));
         match known.or(open.map(|no| (no, true))) {
             Some((no, last)) if !self.is(Mutation::DiscardWithoutLookUp) => {
                 invoice.wish = true;
-                invoice.look_up = Some(LookUp { no, due: true, last });
+                invoice.look_up = Some(LookUp {
+                    no,
+                    due: true,
+                    last,
+                });
             }
             _ => {
                 invoice.standing = Standing::Discarded;

@@ -25,9 +25,19 @@ impl Lane {
         Phase::Awaiting(plan)
     }
 
-    pub(super) fn write_answer(&self, state: &mut State, w: u8, plan: Plan, answer: Answer) -> Phase {
+    pub(super) fn write_answer(
+        &self,
+        state: &mut State,
+        w: u8,
+        plan: Plan,
+        answer: Answer,
+    ) -> Phase {
         let may_write = self.may_write(state, w);
-        if !may_write || matches!(answer, Answer::Unknown | Answer::Vague | Answer::Taken | Answer::Expected)
+        if !may_write
+            || matches!(
+                answer,
+                Answer::Unknown | Answer::Vague | Answer::Taken | Answer::Expected
+            )
         {
             state.left_open(plan);
         }
@@ -78,13 +88,21 @@ impl Lane {
         Phase::Holding
     }
 
-    pub(super) fn write_look_up(&self, state: &mut State, w: u8, plan: Plan, found: Option<u8>) -> Phase {
+    pub(super) fn write_look_up(
+        &self,
+        state: &mut State,
+        w: u8,
+        plan: Plan,
+        found: Option<u8>,
+    ) -> Phase {
         if !self.may_write(state, w) {
             return Phase::Idle;
         }
         let found = match found {
             Some(_) if self.is(Mutation::FoundIsMine) => Some(plan.invoice),
-            Some(owner) if owner != plan.invoice && self.is(Mutation::FoundOfAnotherIsAbsent) => None,
+            Some(owner) if owner != plan.invoice && self.is(Mutation::FoundOfAnotherIsAbsent) => {
+                None
+            }
             found => found,
         };
         match found {
@@ -123,7 +141,13 @@ impl Lane {
     }
 
     pub(super) fn bury(&self, plan: Plan) -> Phase {
-        Phase::Burying(Plan { out: true, ever_unknown: false, hidden: false, refused: false, ..plan })
+        Phase::Burying(Plan {
+            out: true,
+            ever_unknown: false,
+            hidden: false,
+            refused: false,
+            ..plan
+        })
     }
 
     pub(super) fn write_death(&self, state: &mut State, w: u8, plan: Plan) -> Phase {
@@ -135,7 +159,11 @@ impl Lane {
         if matches!(invoice.standing, Standing::Submitting(_)) {
             invoice.standing = Standing::Dead;
             (invoice.unknown, invoice.hidden, invoice.refused) = (false, false, false);
-            let look_up = open.map(|no| LookUp { no, due: false, last: false });
+            let look_up = open.map(|no| LookUp {
+                no,
+                due: false,
+                last: false,
+            });
             invoice.look_up = look_up.filter(|_| !self.is(Mutation::NoLaterLookUps));
             state.line.retain(|id| *id != plan.invoice);
             if self.is(Mutation::DeathPassesNumber) {
@@ -153,7 +181,13 @@ impl Lane {
         adopted
     }
 
-    pub(super) fn write_late(&self, state: &mut State, w: u8, late: Late, found: Option<u8>) -> Phase {
+    pub(super) fn write_late(
+        &self,
+        state: &mut State,
+        w: u8,
+        late: Late,
+        found: Option<u8>,
+    ) -> Phase {
         if !self.may_write(state, w) {
             return Phase::Idle;
         }
@@ -171,7 +205,11 @@ impl Lane {
         if discarded && ends {
             invoice.look_up = None;
         } else if let Some(look_up) = invoice.look_up.filter(|look_up| look_up.no == late.no) {
-            invoice.look_up = (!look_up.last).then_some(LookUp { due: false, last: true, ..look_up });
+            invoice.look_up = (!look_up.last).then_some(LookUp {
+                due: false,
+                last: true,
+                ..look_up
+            });
         }
         if discarded {
             state.line.retain(|id| *id != late.invoice);
@@ -187,7 +225,12 @@ impl Lane {
 impl Plan {
     /// What the outcome of a send depends on.
     pub(super) fn to_send(self) -> Self {
-        Self { out: true, hidden: false, refused: false, ..self }
+        Self {
+            out: true,
+            hidden: false,
+            refused: false,
+            ..self
+        }
     }
 }
 
@@ -207,7 +250,12 @@ impl State {
     fn has_receipt(&mut self, id: u8, no: u8) {
         let invoice = self.invoice(id);
         invoice.standing = Standing::Success(no);
-        (invoice.unknown, invoice.hidden, invoice.refused, invoice.wish) = (false, false, false, false);
+        (
+            invoice.unknown,
+            invoice.hidden,
+            invoice.refused,
+            invoice.wish,
+        ) = (false, false, false, false);
         invoice.look_up = None;
         self.line.retain(|other| *other != id);
         if self.next_no == no {
@@ -217,7 +265,10 @@ impl State {
 
     /// False where a person has to look.
     fn adopt(&mut self, owner: u8, no: u8) -> bool {
-        if matches!(self.invoices[usize::from(owner)].standing, Standing::Success(_)) {
+        if matches!(
+            self.invoices[usize::from(owner)].standing,
+            Standing::Success(_)
+        ) {
             return false;
         }
         let holds = |standing| matches!(standing, Standing::Submitting(n) | Standing::Success(n) if n == no);

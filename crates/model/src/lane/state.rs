@@ -197,10 +197,15 @@ impl State {
 
     /// Numbers under which a send of this invoice has no answer in the books, those under way among them.
     pub fn open(&self, id: u8) -> Numbers {
-        self.workers.iter().fold(self.invoices[usize::from(id)].open, |open, phase| match phase {
-            Phase::Awaiting(plan) | Phase::Answered(plan, _) if plan.invoice == id => open.with(plan.no),
-            _ => open,
-        })
+        self.workers.iter().fold(
+            self.invoices[usize::from(id)].open,
+            |open, phase| match phase {
+                Phase::Awaiting(plan) | Phase::Answered(plan, _) if plan.invoice == id => {
+                    open.with(plan.no)
+                }
+                _ => open,
+            },
+        )
     }
 
     /// Whether a request of this invoice may still reach KRA.
@@ -211,9 +216,18 @@ impl State {
 
     /// The one that is out, else the oldest that waits (protocol D6).
     pub fn turn(&self) -> Option<u8> {
-        let out = |id: &&u8| matches!(self.invoices[usize::from(**id)].standing, Standing::Submitting(_));
+        let out = |id: &&u8| {
+            matches!(
+                self.invoices[usize::from(**id)].standing,
+                Standing::Submitting(_)
+            )
+        };
         let waits = |id: &&u8| self.eligible(**id);
-        self.line.iter().find(out).or_else(|| self.line.iter().find(waits)).copied()
+        self.line
+            .iter()
+            .find(out)
+            .or_else(|| self.line.iter().find(waits))
+            .copied()
     }
 
     /// A sale; or a credit note whose sale is filed (protocol D2).
@@ -225,7 +239,9 @@ impl State {
 
     /// The credit note of a sale, if it has one.
     pub fn note_of(&mut self, sale: u8) -> Option<&mut Invoice> {
-        self.invoices.iter_mut().find(|invoice| invoice.note.is_some_and(|note| note.sale == sale))
+        self.invoices
+            .iter_mut()
+            .find(|invoice| invoice.note.is_some_and(|note| note.sale == sale))
     }
 
     pub fn has_work(&self) -> bool {
@@ -239,7 +255,9 @@ impl State {
 
     /// Whether KRA has a sale whose row is like that.
     pub fn kra_has(&self, like: impl Fn(&Invoice) -> bool) -> bool {
-        self.kra.iter().any(|id| like(&self.invoices[usize::from(*id)]))
+        self.kra
+            .iter()
+            .any(|id| like(&self.invoices[usize::from(*id)]))
     }
 
     pub fn all_shown(&self) -> bool {

@@ -3,7 +3,13 @@
 use super::{Action, Answer, Lane, Late, Mutation, Phase, Plan, Standing, State};
 
 impl Lane {
-    pub(super) fn worker_actions(&self, state: &State, w: u8, calm: bool, actions: &mut Vec<Action>) {
+    pub(super) fn worker_actions(
+        &self,
+        state: &State,
+        w: u8,
+        calm: bool,
+        actions: &mut Vec<Action>,
+    ) {
         if !calm && state.workers[usize::from(w)] != Phase::Idle {
             actions.push(Action::Crash(w));
         }
@@ -18,7 +24,11 @@ impl Lane {
                 }
             }
             Phase::Holding => {
-                let due = |i: &u8| state.invoices[usize::from(*i)].look_up.is_some_and(|look_up| look_up.due);
+                let due = |i: &u8| {
+                    state.invoices[usize::from(*i)]
+                        .look_up
+                        .is_some_and(|look_up| look_up.due)
+                };
                 let late = (0..self.sales).filter(due);
                 actions.extend(late.map(|i| Action::WorkLate(w, i)));
                 if state.turn().is_some() {
@@ -118,10 +128,14 @@ impl Lane {
                 self.write_answer(state, w, plan, answer)
             }
             (Action::LookUp(_), Phase::Asking(plan)) => Phase::Asked(plan, state.look_up(plan.no)),
-            (Action::WriteLookUp(_), Phase::Asked(plan, found)) => self.write_look_up(state, w, plan, found),
+            (Action::WriteLookUp(_), Phase::Asked(plan, found)) => {
+                self.write_look_up(state, w, plan, found)
+            }
             (Action::StepAside(_), Phase::Asked(plan, _)) => self.step_aside(state, w, plan),
             (Action::Exhaust(_), Phase::Asked(plan, _)) => self.bury(plan),
-            (Action::PublishDeath(_), Phase::Burying(plan)) if self.is(Mutation::RowBeforeMessage) => {
+            (Action::PublishDeath(_), Phase::Burying(plan))
+                if self.is(Mutation::RowBeforeMessage) =>
+            {
                 self.write_death(state, w, plan);
                 Phase::Told(plan)
             }
@@ -166,7 +180,9 @@ impl Lane {
         if !self.holds(state, w) {
             return Phase::Idle;
         }
-        let (false, Some(id)) = (state.halted, state.turn()) else { return Phase::Holding };
+        let (false, Some(id)) = (state.halted, state.turn()) else {
+            return Phase::Holding;
+        };
         let invoice = &state.invoices[usize::from(id)];
         let (no, out) = match invoice.standing {
             Standing::Submitting(no) => (no, true),
@@ -197,9 +213,11 @@ impl Lane {
         }
         let invoice = &state.invoices[usize::from(id)];
         match invoice.look_up {
-            Some(look_up) if !state.halted => {
-                Phase::AskingLate(Late { invoice: id, no: look_up.no, discard: invoice.wish })
-            }
+            Some(look_up) if !state.halted => Phase::AskingLate(Late {
+                invoice: id,
+                no: look_up.no,
+                discard: invoice.wish,
+            }),
             _ => Phase::Holding,
         }
     }

@@ -166,7 +166,8 @@ impl Token {
             return Task::Spent(l);
         }
         row.lease = Lease::Nobodys;
-        if more && row.open() && row.mark == Mark::Empty && !self.is(Mutation::ReleaseWithoutToken) {
+        if more && row.open() && row.mark == Mark::Empty && !self.is(Mutation::ReleaseWithoutToken)
+        {
             row.mark = Mark::Fresh;
             return Task::Marked(l);
         }

@@ -6,8 +6,7 @@ use super::{ALWAYS, Action, Lease, Mark, Recorder, State, Task, Token, Waker};
 
 pub const ONE_HOLDER: &str = "a lane is one worker's at most, as the database sees it";
 pub const NOTHING_BLIND: &str = "a worker whose claim is gone writes nothing";
-pub const BOUNDED: &str =
-    "a lane has one token, and one more for each that came twice, lost its confirm or outlived its mark";
+pub const BOUNDED: &str = "a lane has one token, and one more for each that came twice, lost its confirm or outlived its mark";
 pub const SETTLES: &str = "once faults stop, lanes with work are worked and nothing waits";
 
 pub(super) fn properties(token: &Token) -> Vec<Property<Token>> {
@@ -17,7 +16,9 @@ pub(super) fn properties(token: &Token) -> Vec<Property<Token>> {
         }),
         Property::always(NOTHING_BLIND, |_, state: &State| !state.blind),
         Property::always(BOUNDED, |_, state: &State| !state.surplus),
-        Property::always(SETTLES, |token: &Token, state: &State| token.settling.always_settles(token, state)),
+        Property::always(SETTLES, |token: &Token, state: &State| {
+            token.settling.always_settles(token, state)
+        }),
     ];
     if token.faults == ALWAYS {
         properties.extend(seen());
@@ -34,22 +35,29 @@ fn seen() -> Vec<Property<Token>> {
         Property::sometimes("a lane has two tokens", |_: &Token, state: &State| {
             state.lanes.iter().any(|lane| lane.queued == 2)
         }),
-        Property::sometimes("a marked lane has work, no token and no worker", |_, state: &State| {
-            (0_u8..).zip(&state.lanes).any(|(l, lane)| {
-                lane.work > 0
-                    && lane.mark != Mark::Empty
-                    && lane.lease == Lease::Nobodys
-                    && state.unspent(l) == 0
-            })
-        }),
-        Property::sometimes("a worker is about to write whose lane is another's", |_, state: &State| {
-            (0_u8..).zip(&state.tasks).any(|(w, task)| match *task {
-                Task::Filing(l, _) => {
-                    state.lanes[usize::from(l)].lease.holder().is_some_and(|holder| holder != w)
-                }
-                _ => false,
-            })
-        }),
+        Property::sometimes(
+            "a marked lane has work, no token and no worker",
+            |_, state: &State| {
+                (0_u8..).zip(&state.lanes).any(|(l, lane)| {
+                    lane.work > 0
+                        && lane.mark != Mark::Empty
+                        && lane.lease == Lease::Nobodys
+                        && state.unspent(l) == 0
+                })
+            },
+        ),
+        Property::sometimes(
+            "a worker is about to write whose lane is another's",
+            |_, state: &State| {
+                (0_u8..).zip(&state.tasks).any(|(w, task)| match *task {
+                    Task::Filing(l, _) => state.lanes[usize::from(l)]
+                        .lease
+                        .holder()
+                        .is_some_and(|holder| holder != w),
+                    _ => false,
+                })
+            },
+        ),
         Property::sometimes(
             "a wake loop is about to mark a lane that was leased meanwhile",
             |_, state: &State| {

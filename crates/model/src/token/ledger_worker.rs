@@ -3,7 +3,13 @@
 use super::{Action, Mark, Mutation, QUEUED_MAX, Recorder, State, Token};
 
 impl Token {
-    pub(super) fn recorder_actions(&self, state: &State, r: u8, calm: bool, actions: &mut Vec<Action>) {
+    pub(super) fn recorder_actions(
+        &self,
+        state: &State,
+        r: u8,
+        calm: bool,
+        actions: &mut Vec<Action>,
+    ) {
         let at = state.recorders[usize::from(r)];
         if !calm && at != Recorder::Idle {
             actions.push(Action::CrashRecorder(r));
@@ -12,11 +18,15 @@ impl Token {
             Recorder::Idle => {
                 for l in 0..self.lanes {
                     let lane = &state.lanes[usize::from(l)];
-                    let waiting = [(lane.owed, false), (lane.told, true)].into_iter().filter(|(n, _)| *n > 0);
+                    let waiting = [(lane.owed, false), (lane.told, true)]
+                        .into_iter()
+                        .filter(|(n, _)| *n > 0);
                     actions.extend(waiting.map(|(_, again)| Action::Take(r, l, again)));
                 }
             }
-            Recorder::Took { .. } if self.is(Mutation::TokenBeforeCommit) => actions.push(Action::See(r)),
+            Recorder::Took { .. } if self.is(Mutation::TokenBeforeCommit) => {
+                actions.push(Action::See(r))
+            }
             Recorder::Took { .. } | Recorder::Uncommitted(_) => actions.push(Action::Commit(r)),
             Recorder::Committed(_) => actions.push(Action::See(r)),
             Recorder::Marking(lane) => {
@@ -97,7 +107,11 @@ impl Token {
         let row = state.lane(l);
         row.work += u8::from(!again);
         let news = row.work > 0 && !self.is(Mutation::TokenBeforeCommit);
-        if news { Recorder::Committed(l) } else { Recorder::Done(l) }
+        if news {
+            Recorder::Committed(l)
+        } else {
+            Recorder::Done(l)
+        }
     }
 
     fn see(&self, state: &State, l: u8) -> Recorder {
@@ -111,7 +125,11 @@ impl Token {
 
     /// The lane is seen to.
     fn told(&self, l: u8) -> Recorder {
-        if self.is(Mutation::TokenBeforeCommit) { Recorder::Uncommitted(l) } else { Recorder::Done(l) }
+        if self.is(Mutation::TokenBeforeCommit) {
+            Recorder::Uncommitted(l)
+        } else {
+            Recorder::Done(l)
+        }
     }
 }
 

@@ -60,17 +60,29 @@ impl Token {
 
     #[must_use]
     pub fn of(self, recorders: u8, tasks: u8, wakers: u8) -> Self {
-        Self { recorders, tasks, wakers, ..self }
+        Self {
+            recorders,
+            tasks,
+            wakers,
+            ..self
+        }
     }
 
     #[must_use]
     pub fn in_turn(self) -> Self {
-        Self { in_turn: true, ..self }
+        Self {
+            in_turn: true,
+            ..self
+        }
     }
 
     #[must_use]
     pub fn broken(self, mutation: Mutation) -> Self {
-        Self { mutation: Some(mutation), settling: Settling::default(), ..self }
+        Self {
+            mutation: Some(mutation),
+            settling: Settling::default(),
+            ..self
+        }
     }
 
     fn is(&self, mutation: Mutation) -> bool {
@@ -158,7 +170,10 @@ impl Calm for Token {
     type State = State;
 
     fn calm_successors(&self, state: &State) -> Vec<State> {
-        self.calm_actions(state).into_iter().map(|action| self.after(state, action)).collect()
+        self.calm_actions(state)
+            .into_iter()
+            .map(|action| self.after(state, action))
+            .collect()
     }
 
     fn settled(&self, state: &State) -> bool {

@@ -215,7 +215,12 @@ impl State {
         let releasing = |task: &Task| matches!(task, Task::Releasing(lane, _) if *lane == l);
         self.wakers.iter().any(set)
             || self.tasks.iter().any(releasing)
-            || self.recorders.iter().filter(|recorder| **recorder == Recorder::Marking(l)).count() > 1
+            || self
+                .recorders
+                .iter()
+                .filter(|recorder| **recorder == Recorder::Marking(l))
+                .count()
+                > 1
     }
 
     /// Makes equal situations equal states: actors of a kind, and lanes, differ in nothing but where they stand.
@@ -251,7 +256,10 @@ impl State {
         for recorder in &mut self.recorders {
             *recorder = match *recorder {
                 Recorder::Idle => Recorder::Idle,
-                Recorder::Took { lane, again } => Recorder::Took { lane: 1 - lane, again },
+                Recorder::Took { lane, again } => Recorder::Took {
+                    lane: 1 - lane,
+                    again,
+                },
                 Recorder::Committed(lane) => Recorder::Committed(1 - lane),
                 Recorder::Marking(lane) => Recorder::Marking(1 - lane),
                 Recorder::Marked(lane) => Recorder::Marked(1 - lane),

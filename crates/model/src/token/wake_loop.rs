@@ -3,7 +3,13 @@
 use super::{Action, Mark, Mutation, Set, State, Token, Waker};
 
 impl Token {
-    pub(super) fn waker_actions(&self, state: &State, v: u8, calm: bool, actions: &mut Vec<Action>) {
+    pub(super) fn waker_actions(
+        &self,
+        state: &State,
+        v: u8,
+        calm: bool,
+        actions: &mut Vec<Action>,
+    ) {
         let at = state.wakers[usize::from(v)];
         if !calm && at != Waker::Idle {
             actions.push(Action::WakeCrash(v));
@@ -76,9 +82,9 @@ impl Token {
     /// What the statement's snapshot shows.
     fn due(&self, state: &State) -> Set {
         let empty = state.queue_is_empty();
-        state
-            .lanes
-            .map(|row| row.work > 0 && row.open() && row.lease.free() && self.lacks_token(row.mark, empty))
+        state.lanes.map(|row| {
+            row.work > 0 && row.open() && row.lease.free() && self.lacks_token(row.mark, empty)
+        })
     }
 
     fn lacks_token(&self, mark: Mark, empty: bool) -> bool {
@@ -104,7 +110,11 @@ impl Token {
 }
 
 fn publishing(left: Set, failed: Set) -> Waker {
-    if left.contains(&true) || failed.contains(&true) { Waker::Publishing(left, failed) } else { Waker::Idle }
+    if left.contains(&true) || failed.contains(&true) {
+        Waker::Publishing(left, failed)
+    } else {
+        Waker::Idle
+    }
 }
 
 fn with(mut set: Set, l: u8) -> Set {

@@ -12,7 +12,9 @@ impl Token {
                 actions.push(Action::Age(l));
             }
             match row.lease {
-                Lease::Left if !self.is(Mutation::LeasesNeverExpire) => actions.push(Action::Expire(l)),
+                Lease::Left if !self.is(Mutation::LeasesNeverExpire) => {
+                    actions.push(Action::Expire(l))
+                }
                 Lease::Held(_) if !calm => actions.push(Action::Expire(l)),
                 _ => {}
             }
@@ -23,7 +25,11 @@ impl Token {
                 if row.queued > 0 {
                     actions.push(Action::Lose(l));
                 }
-                actions.push(if row.halted { Action::Resume(l) } else { Action::HaltByHand(l) });
+                actions.push(if row.halted {
+                    Action::Resume(l)
+                } else {
+                    Action::HaltByHand(l)
+                });
             }
         }
     }
@@ -33,14 +39,20 @@ impl Token {
             Action::Lose(l) => state.lane(l).queued -= 1,
             Action::Age(l) => {
                 let row = state.lane(l);
-                row.mark = if row.mark == Mark::Fresh { Mark::Seconds } else { Mark::Minutes };
+                row.mark = if row.mark == Mark::Fresh {
+                    Mark::Seconds
+                } else {
+                    Mark::Minutes
+                };
             }
             Action::Expire(l) => {
                 let row = state.lane(l);
                 row.lease = row.lease.holder().map_or(Lease::Nobodys, Lease::RunOut);
             }
             Action::Due(l) => state.lane(l).waits = false,
-            Action::HaltByHand(l) => (state.lane(l).halted, state.lane(l).mark) = (true, Mark::Empty),
+            Action::HaltByHand(l) => {
+                (state.lane(l).halted, state.lane(l).mark) = (true, Mark::Empty)
+            }
             Action::Resume(l) => {
                 let row = state.lane(l);
                 (row.halted, row.waits, row.mark) = (false, false, Mark::Empty);

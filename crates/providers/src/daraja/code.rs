@@ -9,9 +9,21 @@ pub(super) const DONE: &str = "0";
 /// The result code as text. Missing, null or blank is unreadable and never 0: a body of nulls once counted
 /// as paid (`fbiego/MpesaSTK` issue 1).
 pub(super) fn result_code(object: &Object<'_>) -> Result<String, Unreadable> {
-    let code = object.text("ResultCode")?.ok_or_else(|| object.missing("ResultCode"))?;
-    let shaped = code.len() <= 32 && code.bytes().all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
-    if shaped { Ok(code) } else { Err(Unreadable::new(object.path_of("ResultCode"), "is no result code")) }
+    let code = object
+        .text("ResultCode")?
+        .ok_or_else(|| object.missing("ResultCode"))?;
+    let shaped = code.len() <= 32
+        && code
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
+    if shaped {
+        Ok(code)
+    } else {
+        Err(Unreadable::new(
+            object.path_of("ResultCode"),
+            "is no result code",
+        ))
+    }
 }
 
 /// What a code other than 0 says about an STK push. Decided by the code alone, as the
@@ -37,10 +49,16 @@ pub(super) fn stk_outcome(code: &str) -> Outcome {
         "SFC_IC0003" => "the receiver does not exist",
         "4999" => return Outcome::unknown("4999: still being processed"),
         // Integrators tell it apart from failure: ask before giving up.
-        "9999" => return Outcome::unknown("9999: the prompt could not be sent, or its fate is not known"),
+        "9999" => {
+            return Outcome::unknown(
+                "9999: the prompt could not be sent, or its fate is not known",
+            );
+        }
         _ => return Outcome::unknown(format!("{code}: a result code that is not documented")),
     };
-    Outcome::Failed { reason: format!("{code}: {meaning}") }
+    Outcome::Failed {
+        reason: format!("{code}: {meaning}"),
+    }
 }
 
 #[cfg(test)]
@@ -55,39 +73,60 @@ mod tests {
 
     #[test]
     fn numbers_and_strings_are_one_code() {
-        for (value, code) in
-            [("0", "0"), (r#""0""#, "0"), (r#"" 1032 ""#, "1032"), (r#""SFC_IC0003""#, "SFC_IC0003")]
-        {
+        for (value, code) in [
+            ("0", "0"),
+            (r#""0""#, "0"),
+            (r#"" 1032 ""#, "1032"),
+            (r#""SFC_IC0003""#, "SFC_IC0003"),
+        ] {
             assert_eq!(code_of(value), Ok(code.to_owned()));
         }
     }
 
     #[test]
     fn nothing_else_reads_as_zero() {
-        for value in
-            ["null", r#""""#, r#"" ""#, "false", "[]", "[0]", "{}", r#""0:1""#, r#""0\u0000""#, "1e+5"]
-        {
+        for value in [
+            "null",
+            r#""""#,
+            r#"" ""#,
+            "false",
+            "[]",
+            "[0]",
+            "{}",
+            r#""0:1""#,
+            r#""0\u0000""#,
+            "1e+5",
+        ] {
             assert!(code_of(value).is_err(), "{value}");
         }
         for value in ["0.0", "-0", "0e1", r#""00""#, r#""O""#] {
             let code = code_of(value).unwrap();
             assert_ne!(code, DONE, "{value}");
-            assert!(matches!(stk_outcome(&code), Outcome::Unknown { .. }), "{value}");
+            assert!(
+                matches!(stk_outcome(&code), Outcome::Unknown { .. }),
+                "{value}"
+            );
         }
     }
 
     #[test]
     fn codes_by_class() {
-        for code in
-            ["1", "2", "3", "4", "8", "17", "26", "1001", "1019", "1025", "1031", "1032", "1036", "1037"]
-                .into_iter()
-                .chain(["2001", "2028", "8006", "SFC_IC0003"])
+        for code in [
+            "1", "2", "3", "4", "8", "17", "26", "1001", "1019", "1025", "1031", "1032", "1036",
+            "1037",
+        ]
+        .into_iter()
+        .chain(["2001", "2028", "8006", "SFC_IC0003"])
         {
-            let Outcome::Failed { reason } = stk_outcome(code) else { panic!("{code} is a failure") };
+            let Outcome::Failed { reason } = stk_outcome(code) else {
+                panic!("{code} is a failure")
+            };
             assert!(reason.starts_with(&format!("{code}: ")));
         }
         for code in ["4999", "9999", "5", "01032", "sfc_ic0003"] {
-            let Outcome::Unknown { reason } = stk_outcome(code) else { panic!("{code} is not known") };
+            let Outcome::Unknown { reason } = stk_outcome(code) else {
+                panic!("{code} is not known")
+            };
             assert!(reason.starts_with(&format!("{code}: ")));
         }
     }

@@ -19,8 +19,12 @@ impl<'a> Pairs<'a> {
     ) -> Result<Self, Unreadable> {
         let mut pairs = Vec::new();
         let path = format!("{}.{inner}", object.path_of(outer));
-        let Some(outer) = object.get(outer)? else { return Ok(Self { pairs, path }) };
-        let Some(list) = outer.object()?.get(inner)? else { return Ok(Self { pairs, path }) };
+        let Some(outer) = object.get(outer)? else {
+            return Ok(Self { pairs, path });
+        };
+        let Some(list) = outer.object()?.get(inner)? else {
+            return Ok(Self { pairs, path });
+        };
         for element in list.elements()? {
             let Ok(pair) = element.object() else { continue };
             if let Some(name) = pair.soft_text(name_key) {
@@ -38,10 +42,15 @@ impl<'a> Pairs<'a> {
     pub(super) fn text(&self, name: &str) -> Result<Option<String>, Unreadable> {
         let mut found = None;
         for (_, pair) in self.pairs.iter().filter(|(known, _)| known == name) {
-            let Some(value) = pair.get("Value").map_err(|why| self.unreadable(name, &why.problem))? else {
+            let Some(value) = pair
+                .get("Value")
+                .map_err(|why| self.unreadable(name, &why.problem))?
+            else {
                 continue;
             };
-            let text = value.text().map_err(|why| self.unreadable(name, &why.problem))?;
+            let text = value
+                .text()
+                .map_err(|why| self.unreadable(name, &why.problem))?;
             if found.as_ref().is_some_and(|known| *known != text) {
                 return Err(self.unreadable(name, "appears twice with different values"));
             }
@@ -92,21 +101,32 @@ mod tests {
 
     #[test]
     fn a_repeated_name_must_not_disagree() {
-        read(r#"[{"Name":"A","Value":1},{"Name":"A"},{"Name":"A","Value":"1"}]"#, |pairs| {
-            assert_eq!(pairs.unwrap().text("A"), Ok(Some("1".to_owned())));
-        });
-        read(r#"[{"Name":"A","Value":1},{"Name":"A","Value":2}]"#, |pairs| {
-            let pairs = pairs.unwrap();
-            let why = pairs.text("A").unwrap_err();
-            assert_eq!(why.to_string(), "Meta.Item.A: appears twice with different values");
-            assert_eq!(pairs.soft_text("A"), None);
-        });
+        read(
+            r#"[{"Name":"A","Value":1},{"Name":"A"},{"Name":"A","Value":"1"}]"#,
+            |pairs| {
+                assert_eq!(pairs.unwrap().text("A"), Ok(Some("1".to_owned())));
+            },
+        );
+        read(
+            r#"[{"Name":"A","Value":1},{"Name":"A","Value":2}]"#,
+            |pairs| {
+                let pairs = pairs.unwrap();
+                let why = pairs.text("A").unwrap_err();
+                assert_eq!(
+                    why.to_string(),
+                    "Meta.Item.A: appears twice with different values"
+                );
+                assert_eq!(pairs.soft_text("A"), None);
+            },
+        );
     }
 
     #[test]
     fn no_list_is_an_empty_one_and_a_wrong_one_is_said() {
         read("null", |pairs| assert!(!pairs.unwrap().has("A")));
-        read("7", |pairs| assert_eq!(pairs.err().unwrap().to_string(), "Meta.Item: is not a list"));
+        read("7", |pairs| {
+            assert_eq!(pairs.err().unwrap().to_string(), "Meta.Item: is not a list")
+        });
         read(r#"[{"Name":"A","Value":[1]}]"#, |pairs| {
             let why = pairs.unwrap().text("A").unwrap_err();
             assert_eq!(why.to_string(), "Meta.Item.A: is neither text nor a number");

@@ -27,9 +27,17 @@ pub(crate) fn result(body: &[u8]) -> Result<Event, Unreadable> {
     } else if parameters.has("TransactionStatus") || parameters.has("ReceiptNo") {
         status::status(&code, key(&[STATUS, &conversation]), &parameters)
     } else if parameters.has("TransactionReceipt") {
-        Ok(Event::other(B2C, key(&[B2C, &conversation]), "a payout, not a sale"))
+        Ok(Event::other(
+            B2C,
+            key(&[B2C, &conversation]),
+            "a payout, not a sale",
+        ))
     } else {
-        Ok(Event::other(OTHER, key(&[OTHER, &conversation]), "a result that moves no payment"))
+        Ok(Event::other(
+            OTHER,
+            key(&[OTHER, &conversation]),
+            "a result that moves no payment",
+        ))
     }
 }
 
@@ -64,7 +72,10 @@ fn reversal(code: &str, delivery_key: String, parameters: &Pairs<'_>) -> Result<
         of_money_key: original,
         amount,
         outcome: ReversalOutcome::Done,
-        occurred_at: parameters.soft_text("TransCompletedTime").as_deref().and_then(time::nairobi),
+        occurred_at: parameters
+            .soft_text("TransCompletedTime")
+            .as_deref()
+            .and_then(time::nairobi),
     };
     Ok(Event::reversal(REVERSAL, delivery_key, report))
 }
@@ -84,8 +95,14 @@ mod tests {
     #[test]
     fn the_parameters_tell_the_kind() {
         for (parameters, kind) in [
-            (r#"[{"Key":"OriginalTransactionID","Value":"UIS1"}]"#, REVERSAL),
-            (r#"{"Key":"OriginalTransactionID","Value":"UIS1"}"#, REVERSAL),
+            (
+                r#"[{"Key":"OriginalTransactionID","Value":"UIS1"}]"#,
+                REVERSAL,
+            ),
+            (
+                r#"{"Key":"OriginalTransactionID","Value":"UIS1"}"#,
+                REVERSAL,
+            ),
             (r#"[{"Key":"TransactionStatus","Value":"Failed"}]"#, STATUS),
             (r#"[{"Key":"TransactionReceipt","Value":"UIS1"}]"#, B2C),
             (r#"[{"Key":"AccountBalance","Value":"…"}]"#, OTHER),
@@ -103,9 +120,17 @@ mod tests {
         let pair = r#"{"Key":"OriginalTransactionID","Value":"UIS1"}"#;
         let zero = format!(r#"[{pair},{{"Key":"Amount","Value":0}}]"#);
         for (code, parameters) in [(r#""R000001""#, pair), ("1", pair), ("0", zero.as_str())] {
-            assert!(matches!(read(code, parameters).unwrap().body, EventBody::Other { .. }), "{code}");
+            assert!(
+                matches!(
+                    read(code, parameters).unwrap().body,
+                    EventBody::Other { .. }
+                ),
+                "{code}"
+            );
         }
-        let EventBody::Reversal(whole) = read(r#""0""#, pair).unwrap().body else { panic!("a reversal") };
+        let EventBody::Reversal(whole) = read(r#""0""#, pair).unwrap().body else {
+            panic!("a reversal")
+        };
         assert_eq!((whole.of_money_key.as_str(), whole.amount), ("UIS1", None));
         let why = read("0", r#"{"Key":"OriginalTransactionID"}"#).unwrap_err();
         assert_eq!(
@@ -130,7 +155,8 @@ mod tests {
 
     #[test]
     fn without_a_conversation_id_the_originators_serves() {
-        let event = result(br#"{"Result":{"ResultCode":0,"OriginatorConversationID":"O-1"}}"#).unwrap();
+        let event =
+            result(br#"{"Result":{"ResultCode":0,"OriginatorConversationID":"O-1"}}"#).unwrap();
         assert!(event.delivery_key == "other_result:O-1");
         assert!(result(br#"{"Result":{"ResultCode":0,"TransactionID":"UIS0000000"}}"#).is_err());
         assert!(result(br#"{"Result":{"ResultCode":null,"ConversationID":"AG_1"}}"#).is_err());

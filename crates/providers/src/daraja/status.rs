@@ -12,10 +12,15 @@ use crate::{Unreadable, amount, time};
 /// Money only when completed *and* the receiver is a short code: a status can be asked of a payout or a
 /// reversal as well, which are complete too, and whose money went the other way. The ledger then compares
 /// the short code with those of the merchant.
-pub(super) fn status(code: &str, delivery_key: String, parameters: &Pairs<'_>) -> Result<Event, Unreadable> {
+pub(super) fn status(
+    code: &str,
+    delivery_key: String,
+    parameters: &Pairs<'_>,
+) -> Result<Event, Unreadable> {
     let other = |reason| Ok(Event::other(STATUS, delivery_key.clone(), reason));
-    let completed =
-        parameters.text("TransactionStatus")?.is_some_and(|s| s.eq_ignore_ascii_case("completed"));
+    let completed = parameters
+        .text("TransactionStatus")?
+        .is_some_and(|s| s.eq_ignore_ascii_case("completed"));
     if code != DONE || !completed {
         return other("the transaction asked about is not completed");
     }
@@ -26,7 +31,11 @@ pub(super) fn status(code: &str, delivery_key: String, parameters: &Pairs<'_>) -
     let payer = parameters.soft_text("DebitPartyName");
     let payer = payer.as_deref().map(leading_id);
     let receiver = parameters.soft_text("CreditPartyName");
-    let Some(short_code) = receiver.as_deref().map(leading_id).filter(|id| is_short_code(id)) else {
+    let Some(short_code) = receiver
+        .as_deref()
+        .map(leading_id)
+        .filter(|id| is_short_code(id))
+    else {
         return other("completed, but the receiver is no short code");
     };
     if payer == Some(short_code) {
@@ -48,7 +57,10 @@ pub(super) fn status(code: &str, delivery_key: String, parameters: &Pairs<'_>) -
         receipt: Some(receipt),
         amount,
         phone: payer.and_then(Phone::parse),
-        occurred_at: parameters.soft_text("FinalisedTime").as_deref().and_then(time::nairobi),
+        occurred_at: parameters
+            .soft_text("FinalisedTime")
+            .as_deref()
+            .and_then(time::nairobi),
         short_code: Some(short_code.to_owned()),
         method: PaymentMethod::MobileMoney,
     };
@@ -81,10 +93,15 @@ mod tests {
             ("ReasonType", "Pay Bill Online"),
         ];
         for (name, value) in &mut parameters {
-            *value = replaced.iter().find(|(other, _)| other == name).map_or(*value, |(_, value)| value);
+            *value = replaced
+                .iter()
+                .find(|(other, _)| other == name)
+                .map_or(*value, |(_, value)| value);
         }
-        let parameters: Vec<_> =
-            parameters.iter().map(|(name, value)| serde_json::json!({"Key": name, "Value": value})).collect();
+        let parameters: Vec<_> = parameters
+            .iter()
+            .map(|(name, value)| serde_json::json!({"Key": name, "Value": value}))
+            .collect();
         let body = serde_json::json!({"Result": {"ResultCode": code, "ConversationID": "AG_1",
             "ResultParameters": {"ResultParameter": parameters}}});
         result(body.to_string().as_bytes()).unwrap().body
@@ -108,19 +125,33 @@ mod tests {
             ("0", vec![("TransactionStatus", "")]),
             ("0", vec![("ReceiptNo", "")]),
             // A payout and a reversal: complete, but the money went to a phone.
-            ("0", vec![("DebitPartyName", "600000 - X"), ("CreditPartyName", "254708374149 - Y")]),
+            (
+                "0",
+                vec![
+                    ("DebitPartyName", "600000 - X"),
+                    ("CreditPartyName", "254708374149 - Y"),
+                ],
+            ),
             ("0", vec![("CreditPartyName", "")]),
             ("0", vec![("CreditPartyName", "EXAMPLE LTD")]),
             ("0", vec![("DebitPartyName", "600000 - EXAMPLE LTD")]),
             ("0", vec![("ReasonType", "Transaction Reversal")]),
         ] {
-            assert!(matches!(read(code, &replaced), EventBody::Other { .. }), "{code} {replaced:?}");
+            assert!(
+                matches!(read(code, &replaced), EventBody::Other { .. }),
+                "{code} {replaced:?}"
+            );
         }
     }
 
     #[test]
     fn without_an_amount_it_stays_open() {
-        let EventBody::Payment(report) = read("0", &[("Amount", "")]) else { panic!("a payment") };
-        assert_eq!(report.outcome, Outcome::unknown("paid, but the message has no amount"));
+        let EventBody::Payment(report) = read("0", &[("Amount", "")]) else {
+            panic!("a payment")
+        };
+        assert_eq!(
+            report.outcome,
+            Outcome::unknown("paid, but the message has no amount")
+        );
     }
 }

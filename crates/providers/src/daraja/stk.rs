@@ -15,7 +15,10 @@ pub(crate) fn stk(body: &[u8]) -> Result<Event, Unreadable> {
     let callback = body.required("stkCallback")?.object()?;
     let checkout_id = callback.required_identifier("CheckoutRequestID")?;
     if KEY_PREFIXES.contains(&checkout_id.as_str()) {
-        return Err(Unreadable::new(callback.path_of("CheckoutRequestID"), "is no checkout id"));
+        return Err(Unreadable::new(
+            callback.path_of("CheckoutRequestID"),
+            "is no checkout id",
+        ));
     }
     let code = result_code(&callback)?;
     // With the code: a time-out and a late success are two messages about one payment.
@@ -23,7 +26,10 @@ pub(crate) fn stk(body: &[u8]) -> Result<Event, Unreadable> {
     let report = if code == DONE {
         paid(&callback, checkout_id)?
     } else {
-        PaymentReport { outcome: stk_outcome(&code), ..unpaid(checkout_id) }
+        PaymentReport {
+            outcome: stk_outcome(&code),
+            ..unpaid(checkout_id)
+        }
     };
     Ok(Event::payment("stk", delivery_key, report))
 }
@@ -31,7 +37,9 @@ pub(crate) fn stk(body: &[u8]) -> Result<Event, Unreadable> {
 fn paid(callback: &Object<'_>, checkout_id: String) -> Result<PaymentReport, Unreadable> {
     let items = Pairs::read(callback, "CallbackMetadata", "Item", "Name")?;
     let receipt = items.text("MpesaReceiptNumber")?;
-    let receipt = receipt.map(|text| identifier(&items.path_of("MpesaReceiptNumber"), text)).transpose()?;
+    let receipt = receipt
+        .map(|text| identifier(&items.path_of("MpesaReceiptNumber"), text))
+        .transpose()?;
     let amount: Option<Money> = items
         .text("Amount")?
         .map(|text| amount::major(&items.path_of("Amount"), &text, Currency::KES))
@@ -41,8 +49,14 @@ fn paid(callback: &Object<'_>, checkout_id: String) -> Result<PaymentReport, Unr
         money_key: receipt.clone(),
         receipt,
         amount,
-        phone: items.soft_text("PhoneNumber").as_deref().and_then(Phone::parse),
-        occurred_at: items.soft_text("TransactionDate").as_deref().and_then(time::nairobi),
+        phone: items
+            .soft_text("PhoneNumber")
+            .as_deref()
+            .and_then(Phone::parse),
+        occurred_at: items
+            .soft_text("TransactionDate")
+            .as_deref()
+            .and_then(time::nairobi),
         ..unpaid(checkout_id)
     })
 }
@@ -90,7 +104,10 @@ mod tests {
                 "paid, but the message has no receipt",
             ),
             (RECEIPT.to_owned(), "paid, but the message has no amount"),
-            (format!("{zero},{RECEIPT}"), "paid, but the amount rounds to 0.00"),
+            (
+                format!("{zero},{RECEIPT}"),
+                "paid, but the amount rounds to 0.00",
+            ),
         ] {
             let report = read(r#""ws_CO_1""#, "0", &items).unwrap();
             assert_eq!(report.outcome, Outcome::unknown(problem));
@@ -107,15 +124,30 @@ mod tests {
 
     #[test]
     fn odd_phones_and_dates_do_not_stand_in_the_way() {
-        for odd in [r#"{"x":1}"#, "true", r#""soon""#, "-1", "1e999", r#""\ud800""#] {
+        for odd in [
+            r#"{"x":1}"#,
+            "true",
+            r#""soon""#,
+            "-1",
+            "1e999",
+            r#""\ud800""#,
+        ] {
             let items = format!(
                 r#"{AMOUNT},{RECEIPT},{{"Name":"PhoneNumber","Value":{odd}}},{{"Name":"TransactionDate","Value":{odd}}}"#
             );
             let report = read(r#""ws_CO_1""#, "0", &items).unwrap();
-            assert_eq!((report.outcome, report.phone, report.occurred_at), (Outcome::Succeeded, None, None));
+            assert_eq!(
+                (report.outcome, report.phone, report.occurred_at),
+                (Outcome::Succeeded, None, None)
+            );
         }
         let scientific = r#"{"Name":"PhoneNumber","Value":2.54708374149E11}"#;
-        let report = read(r#""ws_CO_1""#, "0", &format!("{AMOUNT},{RECEIPT},{scientific}")).unwrap();
+        let report = read(
+            r#""ws_CO_1""#,
+            "0",
+            &format!("{AMOUNT},{RECEIPT},{scientific}"),
+        )
+        .unwrap();
         assert_eq!(report.phone, Phone::parse("254708374149"));
     }
 
@@ -124,16 +156,36 @@ mod tests {
         let item = "Body.stkCallback.CallbackMetadata.Item";
         let long = format!(r#""{}""#, "w".repeat(129));
         for (id, code, items, expected) in [
-            ("null", "0", "", "Body.stkCallback.CheckoutRequestID: is missing, null or blank"),
-            (r#""confirmation""#, "0", "", "Body.stkCallback.CheckoutRequestID: is no checkout id"),
+            (
+                "null",
+                "0",
+                "",
+                "Body.stkCallback.CheckoutRequestID: is missing, null or blank",
+            ),
+            (
+                r#""confirmation""#,
+                "0",
+                "",
+                "Body.stkCallback.CheckoutRequestID: is no checkout id",
+            ),
             (
                 r#""a\u0000""#,
                 "0",
                 "",
                 "Body.stkCallback.CheckoutRequestID: holds characters that cannot be printed",
             ),
-            (long.as_str(), "0", "", "Body.stkCallback.CheckoutRequestID: is longer than 128 characters"),
-            (r#""w""#, "null", "", "Body.stkCallback.ResultCode: is missing, null or blank"),
+            (
+                long.as_str(),
+                "0",
+                "",
+                "Body.stkCallback.CheckoutRequestID: is longer than 128 characters",
+            ),
+            (
+                r#""w""#,
+                "null",
+                "",
+                "Body.stkCallback.ResultCode: is missing, null or blank",
+            ),
             (
                 r#""w""#,
                 "0",

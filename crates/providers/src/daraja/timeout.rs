@@ -27,7 +27,11 @@ pub(crate) fn timeout(body: &[u8]) -> Result<Event, Unreadable> {
         Some(id) => id,
         None => hex::encode(Sha256::digest(&body)),
     };
-    Ok(Event::other("queue_timeout", key(&[KEY, &id]), "a request timed out; its fate has to be asked"))
+    Ok(Event::other(
+        "queue_timeout",
+        key(&[KEY, &id]),
+        "a request timed out; its fate has to be asked",
+    ))
 }
 
 /// Blanks the credentials' values and changes no other byte. A body that cannot be looked through and may
@@ -37,7 +41,9 @@ pub(crate) fn redact(body: &[u8]) -> Cow<'_, [u8]> {
         if !may_name_credentials(body) {
             return Cow::Borrowed(body);
         }
-        return Cow::Owned(format!("[queue time-out echo of {} bytes, withheld]", body.len()).into_bytes());
+        return Cow::Owned(
+            format!("[queue time-out echo of {} bytes, withheld]", body.len()).into_bytes(),
+        );
     };
     if spans.is_empty() {
         return Cow::Borrowed(body);
@@ -57,7 +63,10 @@ pub(crate) fn redact(body: &[u8]) -> Cow<'_, [u8]> {
 fn credential_spans(body: &[u8]) -> Option<Vec<Range<usize>>> {
     let text = std::str::from_utf8(body).ok()?;
     let root: &RawValue = serde_json::from_str(text).ok()?;
-    let mut search = Search { base: text.as_ptr().addr(), spans: Vec::new() };
+    let mut search = Search {
+        base: text.as_ptr().addr(),
+        spans: Vec::new(),
+    };
     search.value(root, 0)?;
     Some(search.spans)
 }
@@ -76,7 +85,9 @@ impl Search {
             Some(b'{') => self.object(raw, depth),
             Some(b'[') => {
                 let elements: Vec<&RawValue> = serde_json::from_str(raw.get()).ok()?;
-                elements.into_iter().try_for_each(|element| self.value(element, depth + 1))
+                elements
+                    .into_iter()
+                    .try_for_each(|element| self.value(element, depth + 1))
             }
             Some(b'"') => {
                 if assigns_credentials(&serde_json::from_str::<String>(raw.get()).ok()?) {
@@ -113,7 +124,9 @@ impl Search {
 }
 
 fn is_credential(name: &str) -> bool {
-    CREDENTIALS.iter().any(|credential| name.trim().eq_ignore_ascii_case(credential))
+    CREDENTIALS
+        .iter()
+        .any(|credential| name.trim().eq_ignore_ascii_case(credential))
 }
 
 /// A request within a string: JSON, a form or XML that names a credential with its value.
@@ -123,12 +136,18 @@ fn assigns_credentials(text: &str) -> bool {
 
 fn names_credential(text: &str) -> bool {
     let text = text.to_ascii_lowercase();
-    CREDENTIALS.iter().any(|credential| text.contains(credential))
+    CREDENTIALS
+        .iter()
+        .any(|credential| text.contains(credential))
 }
 
 /// Of bytes that are no JSON: whether a name may stand there, in UTF-16 or behind escapes too.
 fn may_name_credentials(body: &[u8]) -> bool {
-    let text: String = body.iter().filter(|byte| **byte != 0).map(|byte| char::from(*byte)).collect();
+    let text: String = body
+        .iter()
+        .filter(|byte| **byte != 0)
+        .map(|byte| char::from(*byte))
+        .collect();
     names_credential(&text) || text.contains("\\u")
 }
 
@@ -157,10 +176,22 @@ mod tests {
                 r#"{"InitiatorName":"secret","InitiatorName":["secret"]}"#,
                 r#"{"InitiatorName":"","InitiatorName":""}"#,
             ),
-            (r#"{"\u0049nitiatorName":{"x":"secret"}}"#, r#"{"\u0049nitiatorName":""}"#),
-            (r#"{"SECURITYCREDENTIAL":123}"#, r#"{"SECURITYCREDENTIAL":""}"#),
-            (r#"[{"Key":"InitiatorName","Value":"secret"}]"#, r#"[{"Key":"InitiatorName","Value":""}]"#),
-            (r#"{"Request":"{\"InitiatorName\":\"secret\"}"}"#, r#"{"Request":""}"#),
+            (
+                r#"{"\u0049nitiatorName":{"x":"secret"}}"#,
+                r#"{"\u0049nitiatorName":""}"#,
+            ),
+            (
+                r#"{"SECURITYCREDENTIAL":123}"#,
+                r#"{"SECURITYCREDENTIAL":""}"#,
+            ),
+            (
+                r#"[{"Key":"InitiatorName","Value":"secret"}]"#,
+                r#"[{"Key":"InitiatorName","Value":""}]"#,
+            ),
+            (
+                r#"{"Request":"{\"InitiatorName\":\"secret\"}"}"#,
+                r#"{"Request":""}"#,
+            ),
             (r#""InitiatorName=secret""#, r#""""#),
         ] {
             assert_eq!(redacted(body), expected);
@@ -176,14 +207,22 @@ mod tests {
             "",
             "[1,",
         ] {
-            assert!(matches!(redact(body.as_bytes()), Cow::Borrowed(_)), "{body}");
+            assert!(
+                matches!(redact(body.as_bytes()), Cow::Borrowed(_)),
+                "{body}"
+            );
         }
     }
 
     #[test]
     fn what_cannot_be_looked_through_is_withheld() {
-        let deep = format!(r#"{}{{"InitiatorName":"secret"}}{}"#, "[".repeat(200), "]".repeat(200));
-        let utf16: String = r#"{"InitiatorName":"secret"}"#.chars().flat_map(|c| [c, '\0']).collect();
+        let deep = format!(
+            r#"{}{{"InitiatorName":"secret"}}{}"#,
+            "[".repeat(200),
+            "]".repeat(200)
+        );
+        let utf16: String =
+            r#"{"InitiatorName":"secret"}"#.chars().flat_map(|c| [c, '\0']).collect();
         for body in [
             r#"{"InitiatorName":"secret""#,
             "securitycredential=secret&x=1",
@@ -193,7 +232,10 @@ mod tests {
             &utf16,
         ] {
             let kept = redacted(body);
-            assert!(kept.contains("withheld") && !kept.contains("secret"), "{body}");
+            assert!(
+                kept.contains("withheld") && !kept.contains("secret"),
+                "{body}"
+            );
             assert!(timeout(body.as_bytes()).is_err());
             assert_eq!(redacted(&kept), kept);
         }

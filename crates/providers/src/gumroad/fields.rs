@@ -18,8 +18,8 @@ pub(super) struct Fields(Vec<(String, String)>);
 impl Fields {
     /// Brackets of a name may come raw or encoded: `card[type]`, `card%5Btype%5D`.
     pub(super) fn form(body: &[u8]) -> Result<Self, Unreadable> {
-        let fields =
-            serde_urlencoded::from_bytes(body).map_err(|_| Unreadable::new("body", "is not a form"))?;
+        let fields = serde_urlencoded::from_bytes(body)
+            .map_err(|_| Unreadable::new("body", "is not a form"))?;
         Ok(Self(fields))
     }
 
@@ -30,9 +30,9 @@ impl Fields {
             match serde_json::from_str(raw.get()) {
                 Ok(Members(inner)) if name.len() <= NAME_BYTES_MAX => {
                     fields.extend(
-                        inner
-                            .into_iter()
-                            .filter_map(|(key, raw)| Some((format!("{name}[{key}]"), scalar(raw)?))),
+                        inner.into_iter().filter_map(|(key, raw)| {
+                            Some((format!("{name}[{key}]"), scalar(raw)?))
+                        }),
                     );
                 }
                 Ok(_) => fields.push((name, raw.get().to_owned())),
@@ -49,11 +49,14 @@ impl Fields {
     }
 
     pub(super) fn is_true(&self, name: &str) -> bool {
-        self.get(name).is_some_and(|text| text.eq_ignore_ascii_case("true") || text == "1")
+        self.get(name)
+            .is_some_and(|text| text.eq_ignore_ascii_case("true") || text == "1")
     }
 
     pub(super) fn identifier(&self, name: &str) -> Result<Option<String>, Unreadable> {
-        self.get(name).map(|text| identifier(name, text.to_owned())).transpose()
+        self.get(name)
+            .map(|text| identifier(name, text.to_owned()))
+            .transpose()
     }
 
     pub(super) fn required_identifier(&self, name: &str) -> Result<String, Unreadable> {
@@ -115,7 +118,10 @@ mod tests {
         let fields = Fields::json(json("1").as_bytes()).unwrap();
         assert_eq!(fields.0.len(), 2);
         assert_eq!(fields.get("price"), Some("1"));
-        assert_ne!(fields.digest(), Fields::json(json("2").as_bytes()).unwrap().digest());
+        assert_ne!(
+            fields.digest(),
+            Fields::json(json("2").as_bytes()).unwrap().digest()
+        );
     }
 
     #[test]
@@ -123,7 +129,10 @@ mod tests {
         let fields = Fields::form(b"sale_id=%ff%fe&test=TRUE").unwrap();
         assert!(fields.required_identifier("sale_id").is_err());
         assert!(fields.is_true("test"));
-        assert_eq!(fields.missing("price").to_string(), "price: is missing or blank");
+        assert_eq!(
+            fields.missing("price").to_string(),
+            "price: is missing or blank"
+        );
     }
 
     #[test]

@@ -9,7 +9,11 @@ use crate::identifier::key;
 use crate::{Account, BodyFormat, Unreadable, amount, time};
 use fields::Fields;
 
-pub(crate) fn ping(format: BodyFormat, body: &[u8], account: &Account) -> Result<Event, Unreadable> {
+pub(crate) fn ping(
+    format: BodyFormat,
+    body: &[u8],
+    account: &Account,
+) -> Result<Event, Unreadable> {
     let fields = match format {
         BodyFormat::Form => Fields::form(body)?,
         BodyFormat::Json => Fields::json(body)?,
@@ -32,7 +36,11 @@ pub(crate) fn ping(format: BodyFormat, body: &[u8], account: &Account) -> Result
     let mut parts = vec![kind.as_str(), sale_id.as_str()];
     parts.extend(is_test.then_some("test"));
     parts.extend(is_foreign.then_some("foreign"));
-    parts.extend(["refunded", "disputed", "dispute_won"].into_iter().filter(|state| fields.is_true(state)));
+    parts.extend(
+        ["refunded", "disputed", "dispute_won"]
+            .into_iter()
+            .filter(|state| fields.is_true(state)),
+    );
     let delivery_key = key(&parts);
     if is_test {
         return Ok(Event::other(kind, delivery_key, "a test is no money"));
@@ -47,16 +55,26 @@ pub(crate) fn ping(format: BodyFormat, body: &[u8], account: &Account) -> Result
             delivery_key,
             "a refund of part of a sale, whose amount a ping does not tell",
         )),
-        "refund" => {
-            Ok(Event::reversal(kind, delivery_key, reversal("refund", sale_id, ReversalOutcome::Done)))
-        }
-        "dispute" => {
-            Ok(Event::reversal(kind, delivery_key, reversal("dispute", sale_id, ReversalOutcome::Done)))
-        }
-        "dispute_won" => {
-            Ok(Event::reversal(kind, delivery_key, reversal("dispute", sale_id, ReversalOutcome::Undone)))
-        }
-        _ => Ok(Event::other(kind, delivery_key, "a ping that names no sale event")),
+        "refund" => Ok(Event::reversal(
+            kind,
+            delivery_key,
+            reversal("refund", sale_id, ReversalOutcome::Done),
+        )),
+        "dispute" => Ok(Event::reversal(
+            kind,
+            delivery_key,
+            reversal("dispute", sale_id, ReversalOutcome::Done),
+        )),
+        "dispute_won" => Ok(Event::reversal(
+            kind,
+            delivery_key,
+            reversal("dispute", sale_id, ReversalOutcome::Undone),
+        )),
+        _ => Ok(Event::other(
+            kind,
+            delivery_key,
+            "a ping that names no sale event",
+        )),
     }
 }
 
@@ -86,10 +104,16 @@ fn sale(fields: &Fields, sale_id: String) -> Result<PaymentReport, Unreadable> {
 /// US cents, whatever `currency` says: that is how the product is displayed. The one ping of a gift is the
 /// receiver's, who paid nothing; what the giver paid stands beside it.
 fn price(fields: &Fields) -> Result<Money, Unreadable> {
-    let gift = fields.is_true("is_gift_receiver_purchase").then(|| fields.get("gift_price")).flatten();
+    let gift = fields
+        .is_true("is_gift_receiver_purchase")
+        .then(|| fields.get("gift_price"))
+        .flatten();
     let (name, text) = match gift {
         Some(text) => ("gift_price", text),
-        None => ("price", fields.get("price").ok_or_else(|| fields.missing("price"))?),
+        None => (
+            "price",
+            fields.get("price").ok_or_else(|| fields.missing("price"))?,
+        ),
     };
     amount::subunits(name, text, Currency::USD)
 }
@@ -109,7 +133,12 @@ fn reversal(what: &str, sale_id: String, outcome: ReversalOutcome) -> ReversalRe
 fn subscription(kind: String, fields: &Fields, is_test: bool) -> Result<Event, Unreadable> {
     let id = fields.identifier("subscription_id")?;
     let mut at = None;
-    for name in ["ended_at", "cancelled_at", "restarted_at", "effective_as_of"] {
+    for name in [
+        "ended_at",
+        "cancelled_at",
+        "restarted_at",
+        "effective_as_of",
+    ] {
         at = at.or(fields.identifier(name)?);
     }
     let own = match (id, at) {
@@ -119,7 +148,11 @@ fn subscription(kind: String, fields: &Fields, is_test: bool) -> Result<Event, U
     let mut parts = vec![kind.as_str(), own[0].as_str(), own[1].as_str()];
     parts.extend(is_test.then_some("test"));
     let delivery_key = key(&parts);
-    Ok(Event::other(kind, delivery_key, "an event that moves no payment"))
+    Ok(Event::other(
+        kind,
+        delivery_key,
+        "an event that moves no payment",
+    ))
 }
 
 #[cfg(test)]
@@ -128,8 +161,15 @@ mod tests {
     use crate::event::EventBody;
 
     fn read(body: &str) -> Result<Event, Unreadable> {
-        let account = Account { gumroad_seller_id: Some("S==".to_owned()), paystack_live: None };
-        ping(BodyFormat::Form, format!("seller_id=S%3D%3D&sale_id=A%3D%3D&{body}").as_bytes(), &account)
+        let account = Account {
+            gumroad_seller_id: Some("S==".to_owned()),
+            paystack_live: None,
+        };
+        ping(
+            BodyFormat::Form,
+            format!("seller_id=S%3D%3D&sale_id=A%3D%3D&{body}").as_bytes(),
+            &account,
+        )
     }
 
     fn payment(body: &str) -> PaymentReport {
@@ -143,43 +183,68 @@ mod tests {
     fn prices_are_us_cents_whatever_the_product_shows() {
         let report = payment("resource_name=sale&price=1999&currency=kes");
         assert_eq!(report.amount.unwrap().to_string(), "USD 19.99");
-        let gift = payment("resource_name=sale&price=0&is_gift_receiver_purchase=true&gift_price=500");
+        let gift =
+            payment("resource_name=sale&price=0&is_gift_receiver_purchase=true&gift_price=500");
         assert_eq!(gift.amount.unwrap().to_string(), "USD 5.00");
         let free = payment("resource_name=sale&price=0");
-        assert_eq!(free.outcome, Outcome::unknown("paid, but the amount rounds to 0.00"));
+        assert_eq!(
+            free.outcome,
+            Outcome::unknown("paid, but the amount rounds to 0.00")
+        );
         let preorder = payment("resource_name=sale&price=100&is_preorder_authorization=true");
         assert!(matches!(preorder.outcome, Outcome::Unknown { .. }));
     }
 
     #[test]
     fn a_custom_field_behind_a_real_one_changes_nothing() {
-        let report = payment("resource_name=sale&price=2500&price=1&sale_id=B&test=&test=true&seller_id=T");
-        assert_eq!((report.money_key.as_deref(), report.outcome), (Some("A=="), Outcome::Succeeded));
+        let report =
+            payment("resource_name=sale&price=2500&price=1&sale_id=B&test=&test=true&seller_id=T");
+        assert_eq!(
+            (report.money_key.as_deref(), report.outcome),
+            (Some("A=="), Outcome::Succeeded)
+        );
         assert_eq!(report.amount.unwrap().to_string(), "USD 25.00");
     }
 
     #[test]
     fn json_is_read_like_a_form() {
-        let account = Account { gumroad_seller_id: Some("S==".to_owned()), paystack_live: None };
+        let account = Account {
+            gumroad_seller_id: Some("S==".to_owned()),
+            paystack_live: None,
+        };
         let json = br#"{"seller_id":"S==","sale_id":"A==","resource_name":"sale","price":2500,"refunded":false,"card":{"type":"visa"}}"#;
         let from_json = ping(BodyFormat::Json, json, &account).unwrap();
-        let from_form = read("resource_name=sale&price=2500&refunded=false&card%5Btype%5D=visa").unwrap();
+        let from_form =
+            read("resource_name=sale&price=2500&refunded=false&card%5Btype%5D=visa").unwrap();
         assert!(from_json == from_form);
     }
 
     #[test]
     fn reversals_of_the_whole_sale() {
         for (body, key, outcome) in [
-            ("resource_name=refund&refunded=true", "refund:A==", ReversalOutcome::Done),
-            ("resource_name=dispute&disputed=true", "dispute:A==", ReversalOutcome::Done),
+            (
+                "resource_name=refund&refunded=true",
+                "refund:A==",
+                ReversalOutcome::Done,
+            ),
+            (
+                "resource_name=dispute&disputed=true",
+                "dispute:A==",
+                ReversalOutcome::Done,
+            ),
             (
                 "resource_name=dispute_won&disputed=true&dispute_won=true",
                 "dispute:A==",
                 ReversalOutcome::Undone,
             ),
         ] {
-            let EventBody::Reversal(report) = read(body).unwrap().body else { panic!("a reversal") };
-            assert_eq!((report.reversal_key.as_str(), report.outcome, report.amount), (key, outcome, None));
+            let EventBody::Reversal(report) = read(body).unwrap().body else {
+                panic!("a reversal")
+            };
+            assert_eq!(
+                (report.reversal_key.as_str(), report.outcome, report.amount),
+                (key, outcome, None)
+            );
             assert_eq!(report.of_money_key, "A==");
         }
     }
@@ -194,7 +259,10 @@ mod tests {
             "resource_name=cancellation&subscription_id=B",
             "resource_name=something_new&price=1",
         ] {
-            assert!(matches!(read(body).unwrap().body, EventBody::Other { .. }), "{body}");
+            assert!(
+                matches!(read(body).unwrap().body, EventBody::Other { .. }),
+                "{body}"
+            );
         }
     }
 
@@ -203,7 +271,10 @@ mod tests {
         for (body, expected) in [
             ("price=1", "resource_name: is missing or blank"),
             ("resource_name=sale", "price: is missing or blank"),
-            ("resource_name=sale&price=1.2.3", "price: is no amount: not a decimal number"),
+            (
+                "resource_name=sale&price=1.2.3",
+                "price: is no amount: not a decimal number",
+            ),
             (
                 "resource_name=sale&price=1&order_number=%00",
                 "order_number: holds characters that cannot be printed",
@@ -223,6 +294,8 @@ mod tests {
         }
         let ended = "resource_name=subscription_updated&subscription_id=B&new_plan=1";
         assert!(key(ended) == key(&format!("{ended}&retry_count=1")));
-        assert!(key(ended) != key("resource_name=subscription_updated&subscription_id=B&new_plan=2"));
+        assert!(
+            key(ended) != key("resource_name=subscription_updated&subscription_id=B&new_plan=2")
+        );
     }
 }

@@ -16,10 +16,15 @@ pub(super) fn charge(notice: &Notice<'_>) -> Result<Event, Unreadable> {
     let delivery_key = notice.key(&[&reference]);
     let amount = notice.money("amount")?;
     let outcome = if notice.event == "charge.failed" {
-        Outcome::Failed { reason: "the charge failed".to_owned() }
+        Outcome::Failed {
+            reason: "the charge failed".to_owned(),
+        }
     } else if amount.is_none() {
         return Err(data.missing("amount"));
-    } else if data.text("status")?.is_none_or(|status| status == "success") {
+    } else if data
+        .text("status")?
+        .is_none_or(|status| status == "success")
+    {
         Outcome::of_paid(Some(&reference), amount)
     } else {
         Outcome::unknown("charge.success, but the status within says otherwise")

@@ -34,5 +34,9 @@ pub(super) fn dispute(notice: &Notice<'_>) -> Result<Event, Unreadable> {
         outcome: ReversalOutcome::Done,
         occurred_at: data.soft_text("resolvedAt").as_deref().and_then(time::iso),
     };
-    Ok(Event::reversal(notice.event.as_str(), notice.key(&natural), report))
+    Ok(Event::reversal(
+        notice.event.as_str(),
+        notice.key(&natural),
+        report,
+    ))
 }

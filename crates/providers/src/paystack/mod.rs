@@ -28,8 +28,14 @@ pub(crate) fn notice(body: &[u8], account: &Account) -> Result<Event, Unreadable
     let event = root.required_identifier("event")?;
     let data = root.required("data")?.object()?;
     let is_test = account.paystack_live == Some(true)
-        && data.text("domain")?.is_some_and(|domain| domain.eq_ignore_ascii_case("test"));
-    let notice = Notice { event, data, is_test };
+        && data
+            .text("domain")?
+            .is_some_and(|domain| domain.eq_ignore_ascii_case("test"));
+    let notice = Notice {
+        event,
+        data,
+        is_test,
+    };
     let read = match notice.event.as_str() {
         "charge.success" | "charge.failed" => charge::charge(&notice)?,
         "refund.pending"
@@ -44,7 +50,11 @@ pub(crate) fn notice(body: &[u8], account: &Account) -> Result<Event, Unreadable
         _ => notice.other(&[&body_key(body)], "an event that moves no payment"),
     };
     if is_test {
-        return Ok(Event::other(read.kind, read.delivery_key, "a test under a live key is no money"));
+        return Ok(Event::other(
+            read.kind,
+            read.delivery_key,
+            "a test under a live key is no money",
+        ));
     }
     Ok(read)
 }
@@ -53,7 +63,11 @@ impl Notice<'_> {
     /// `paystack:<event>:<natural key>`. A test has its own, lest it take that of a live event: the modes
     /// may share references.
     fn key(&self, natural: &[&str]) -> String {
-        let prefix: &[&str] = if self.is_test { &["paystack", "test"] } else { &["paystack"] };
+        let prefix: &[&str] = if self.is_test {
+            &["paystack", "test"]
+        } else {
+            &["paystack"]
+        };
         key(&[prefix, &[self.event.as_str()], natural].concat())
     }
 
@@ -63,11 +77,17 @@ impl Notice<'_> {
 
     /// Subunits, which some events write as a number and others as text.
     fn money(&self, name: &str) -> Result<Option<Money>, Unreadable> {
-        let Some(text) = self.data.text(name)? else { return Ok(None) };
+        let Some(text) = self.data.text(name)? else {
+            return Ok(None);
+        };
         let field = self.data.path_of("currency");
-        let currency = self.data.text("currency")?.ok_or_else(|| self.data.missing("currency"))?;
-        let currency: Currency =
-            currency.parse().map_err(|_| Unreadable::new(field, "is not a currency of three letters"))?;
+        let currency = self
+            .data
+            .text("currency")?
+            .ok_or_else(|| self.data.missing("currency"))?;
+        let currency: Currency = currency
+            .parse()
+            .map_err(|_| Unreadable::new(field, "is not a currency of three letters"))?;
         amount::subunits(&self.data.path_of(name), &text, currency).map(Some)
     }
 }
@@ -93,20 +113,35 @@ mod tests {
     use crate::event::{EventBody, Outcome, ReversalOutcome};
 
     fn read(event: &str, data: &str) -> Result<Event, Unreadable> {
-        notice(format!(r#"{{"event":"{event}","data":{data}}}"#).as_bytes(), &Account::default())
+        notice(
+            format!(r#"{{"event":"{event}","data":{data}}}"#).as_bytes(),
+            &Account::default(),
+        )
     }
 
     #[test]
     fn a_charge_needs_its_reference_amount_and_currency() {
         for (data, expected) in [
-            (r#"{"amount":1,"currency":"KES"}"#, "data.reference: is missing, null or blank"),
-            (r#"{"reference":"r","currency":"KES"}"#, "data.amount: is missing, null or blank"),
-            (r#"{"reference":"r","amount":1}"#, "data.currency: is missing, null or blank"),
+            (
+                r#"{"amount":1,"currency":"KES"}"#,
+                "data.reference: is missing, null or blank",
+            ),
+            (
+                r#"{"reference":"r","currency":"KES"}"#,
+                "data.amount: is missing, null or blank",
+            ),
+            (
+                r#"{"reference":"r","amount":1}"#,
+                "data.currency: is missing, null or blank",
+            ),
             (
                 r#"{"reference":"r","amount":1,"currency":"KSHS"}"#,
                 "data.currency: is not a currency of three letters",
             ),
-            (r#"{"reference":"r","amount":-1,"currency":"KES"}"#, "data.amount: is no amount: negative"),
+            (
+                r#"{"reference":"r","amount":-1,"currency":"KES"}"#,
+                "data.amount: is no amount: negative",
+            ),
             (
                 r#"{"reference":"r","amount":1e14,"currency":"KES"}"#,
                 "data.amount: is no amount: 10^12 or more",
@@ -114,7 +149,10 @@ mod tests {
             ("null", "data: is missing, null or blank"),
             ("[]", "data: is not an object"),
         ] {
-            assert_eq!(read("charge.success", data).unwrap_err().to_string(), expected);
+            assert_eq!(
+                read("charge.success", data).unwrap_err().to_string(),
+                expected
+            );
         }
     }
 
@@ -122,17 +160,30 @@ mod tests {
     fn only_a_success_with_money_is_success() {
         for (data, expected) in [
             (r#""amount":"150000","status":"success""#, "Succeeded"),
-            (r#""amount":1,"channel":null,"customer":"?","authorization":[],"paid_at":7"#, "Succeeded"),
+            (
+                r#""amount":1,"channel":null,"customer":"?","authorization":[],"paid_at":7"#,
+                "Succeeded",
+            ),
             (r#""amount":1,"status":"abandoned""#, "Unknown"),
             (r#""amount":0,"status":"success""#, "Unknown"),
         ] {
-            let event =
-                read("charge.success", &format!(r#"{{"reference":"r","currency":"KES",{data}}}"#)).unwrap();
-            let EventBody::Payment(report) = event.body else { panic!("a payment") };
-            assert!(format!("{:?}", report.outcome).starts_with(expected), "{data}");
+            let event = read(
+                "charge.success",
+                &format!(r#"{{"reference":"r","currency":"KES",{data}}}"#),
+            )
+            .unwrap();
+            let EventBody::Payment(report) = event.body else {
+                panic!("a payment")
+            };
+            assert!(
+                format!("{:?}", report.outcome).starts_with(expected),
+                "{data}"
+            );
         }
         let event = read("charge.failed", r#"{"reference":"r"}"#).unwrap();
-        let EventBody::Payment(report) = event.body else { panic!("a payment") };
+        let EventBody::Payment(report) = event.body else {
+            panic!("a payment")
+        };
         assert!(matches!(report.outcome, Outcome::Failed { .. }));
     }
 
@@ -146,11 +197,16 @@ mod tests {
             report.phone.map(|phone| phone.as_str().to_owned())
         };
         let paid = r#""authorization":{"mobile_money_number":"0710000000"}"#;
-        let customer = r#""customer":{"phone":"0720000000","international_format_phone":"+254730000000"}"#;
-        assert_eq!(phone(&format!("{paid},{customer}")).as_deref(), Some("254710000000"));
+        let customer =
+            r#""customer":{"phone":"0720000000","international_format_phone":"+254730000000"}"#;
+        assert_eq!(
+            phone(&format!("{paid},{customer}")).as_deref(),
+            Some("254710000000")
+        );
         assert_eq!(phone(customer).as_deref(), Some("254720000000"));
         assert_eq!(
-            phone(r#""customer":{"phone":"","international_format_phone":"+254730000000"}"#).as_deref(),
+            phone(r#""customer":{"phone":"","international_format_phone":"+254730000000"}"#)
+                .as_deref(),
             Some("254730000000")
         );
         assert_eq!(phone(r#""customer":{"phone":"+1 202 555 0100"}"#), None);
@@ -166,12 +222,20 @@ mod tests {
             ("refund.processed", ReversalOutcome::Done),
             ("refund.failed", ReversalOutcome::Failed),
         ] {
-            let EventBody::Reversal(report) = read(event, data).unwrap().body else { panic!("a reversal") };
-            assert_eq!((report.outcome, report.reversal_key.as_str()), (expected, "refund:r:77"));
+            let EventBody::Reversal(report) = read(event, data).unwrap().body else {
+                panic!("a reversal")
+            };
+            assert_eq!(
+                (report.outcome, report.reversal_key.as_str()),
+                (expected, "refund:r:77")
+            );
             assert_eq!(report.amount.unwrap().to_string(), "KES 5.00");
         }
         let nothing = data.replace("500", "0");
-        assert!(matches!(read("refund.processed", &nothing).unwrap().body, EventBody::Other { .. }));
+        assert!(matches!(
+            read("refund.processed", &nothing).unwrap().body,
+            EventBody::Other { .. }
+        ));
     }
 
     #[test]
@@ -188,10 +252,15 @@ mod tests {
             ("charge.dispute.remind", "reversed", false),
         ] {
             let read = read(event, &data(status)).unwrap();
-            assert_eq!(matches!(read.body, EventBody::Reversal(_)), is_reversal, "{event} {status}");
+            assert_eq!(
+                matches!(read.body, EventBody::Reversal(_)),
+                is_reversal,
+                "{event} {status}"
+            );
         }
         let whole = data("reversed").replace(r#""100""#, "null");
-        let EventBody::Reversal(report) = read("charge.dispute.resolve", &whole).unwrap().body else {
+        let EventBody::Reversal(report) = read("charge.dispute.resolve", &whole).unwrap().body
+        else {
             panic!("a reversal")
         };
         assert_eq!(report.amount, None);
@@ -200,17 +269,24 @@ mod tests {
     #[test]
     fn reminders_and_unknown_events_have_keys_of_their_own() {
         let remind = |at: &str| {
-            read("charge.dispute.remind", &format!(r#"{{"id":1,"status":"s","updated_at":"{at}"}}"#))
+            read(
+                "charge.dispute.remind",
+                &format!(r#"{{"id":1,"status":"s","updated_at":"{at}"}}"#),
+            )
         };
         let key = |read: Result<Event, Unreadable>| read.unwrap().delivery_key;
         assert!(key(remind("1")) != key(remind("2")));
         assert!(
-            key(read("subscription.create", r#"{"a":1}"#)) != key(read("subscription.create", r#"{"a":2}"#))
+            key(read("subscription.create", r#"{"a":1}"#))
+                != key(read("subscription.create", r#"{"a":2}"#))
         );
         assert!(key(read("transfer.success", "{}")) != key(read("transfer.failed", "{}")));
         for event in ["paymentrequest.success", "invoice.update", "constructor"] {
             let data = r#"{"reference":"r","amount":1,"currency":"KES","status":"success"}"#;
-            assert!(matches!(read(event, data).unwrap().body, EventBody::Other { .. }), "{event}");
+            assert!(
+                matches!(read(event, data).unwrap().body, EventBody::Other { .. }),
+                "{event}"
+            );
         }
     }
 }

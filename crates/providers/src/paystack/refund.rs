@@ -10,8 +10,14 @@ pub(super) fn refund(notice: &Notice<'_>) -> Result<Event, Unreadable> {
     let transaction = data.required_identifier("transaction_reference")?;
     // Null while the refund is pending.
     let reference = data.identifier("refund_reference")?;
-    let amount = notice.money("amount")?.ok_or_else(|| data.missing("amount"))?;
-    let natural = [transaction.clone(), reference.clone().unwrap_or_default(), amount.amount().to_string()];
+    let amount = notice
+        .money("amount")?
+        .ok_or_else(|| data.missing("amount"))?;
+    let natural = [
+        transaction.clone(),
+        reference.clone().unwrap_or_default(),
+        amount.amount().to_string(),
+    ];
     let natural = natural.each_ref().map(String::as_str);
     if amount.is_zero() {
         return Ok(notice.other(&natural, "a refund of 0.00"));
@@ -32,5 +38,9 @@ pub(super) fn refund(notice: &Notice<'_>) -> Result<Event, Unreadable> {
         },
         occurred_at: None,
     };
-    Ok(Event::reversal(notice.event.as_str(), notice.key(&natural), report))
+    Ok(Event::reversal(
+        notice.event.as_str(),
+        notice.key(&natural),
+        report,
+    ))
 }

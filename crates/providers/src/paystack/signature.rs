@@ -7,10 +7,13 @@ use sha2::Sha512;
 /// secret key. Compares in constant time. An empty key verifies nothing.
 pub fn verify(body: &[u8], signature_header: &str, secret_key: &[u8]) -> bool {
     let mut signature = [0u8; 64];
-    if secret_key.is_empty() || hex::decode_to_slice(signature_header.trim(), &mut signature).is_err() {
+    if secret_key.is_empty()
+        || hex::decode_to_slice(signature_header.trim(), &mut signature).is_err()
+    {
         return false;
     }
-    let mut mac = Hmac::<Sha512>::new_from_slice(secret_key).expect("HMAC takes a key of any length");
+    let mut mac =
+        Hmac::<Sha512>::new_from_slice(secret_key).expect("HMAC takes a key of any length");
     mac.update(body);
     mac.verify_slice(&signature).is_ok()
 }

@@ -68,7 +68,12 @@ fn bodies(amount: &Json) -> Vec<(Channel, BodyFormat, String, i64)> {
             ("sale_id", "A"),
             ("price", &price),
         ];
-        bodies.push((Channel::Gumroad, BodyFormat::Form, serde_urlencoded::to_string(fields).unwrap(), 2));
+        bodies.push((
+            Channel::Gumroad,
+            BodyFormat::Form,
+            serde_urlencoded::to_string(fields).unwrap(),
+            2,
+        ));
     }
     bodies
 }

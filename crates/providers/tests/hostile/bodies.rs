@@ -31,7 +31,10 @@ pub(crate) fn shapes() -> Vec<(Channel, Json)> {
         };
         (channel, Json::read(&text))
     };
-    risiti_hostile::corpus(&package("fixtures")).into_iter().map(of).collect()
+    risiti_hostile::corpus(&package("fixtures"))
+        .into_iter()
+        .map(of)
+        .collect()
 }
 
 #[test]
@@ -70,13 +73,26 @@ fn bytes_damaged() {
         .into_iter()
         .map(|(channel, body)| (channel, BodyFormat::Json, body.to_string().into_bytes()))
         .collect();
-    whole.extend(forms::fixtures().into_iter().map(|form| (Channel::Gumroad, BodyFormat::Form, form)));
+    whole.extend(
+        forms::fixtures()
+            .into_iter()
+            .map(|form| (Channel::Gumroad, BodyFormat::Form, form)),
+    );
     let damaged = select(whole)
         .prop_flat_map(|(channel, format, body)| (Just(channel), Just(format), damage_bytes(body)));
-    let any = (select(Channel::ALL), select(vec![BodyFormat::Json, BodyFormat::Form]), any_bytes(400));
-    let property =
-        |(channel, format, body): (Channel, BodyFormat, Body)| keeps(channel, format, &body.0).map(drop);
-    run("webhook-bytes", prop_oneof![3 => damaged, 1 => any], property);
+    let any = (
+        select(Channel::ALL),
+        select(vec![BodyFormat::Json, BodyFormat::Form]),
+        any_bytes(400),
+    );
+    let property = |(channel, format, body): (Channel, BodyFormat, Body)| {
+        keeps(channel, format, &body.0).map(drop)
+    };
+    run(
+        "webhook-bytes",
+        prop_oneof![3 => damaged, 1 => any],
+        property,
+    );
 }
 
 /// As `proptest!` does, failures kept beside this folder's `main.rs`; with a strategy made at run time.

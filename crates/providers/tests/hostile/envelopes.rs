@@ -54,7 +54,10 @@ const VALUES: &[&str] = &[
 
 fn ours() -> BTreeMap<String, String> {
     let pairs = [(0, 0), (1, 0), (2, 4), (3, 7), (6, 9), (7, 13)];
-    pairs.iter().map(|(name, value)| (NAMES[*name].to_owned(), VALUES[*value].to_owned())).collect()
+    pairs
+        .iter()
+        .map(|(name, value)| (NAMES[*name].to_owned(), VALUES[*value].to_owned()))
+        .collect()
 }
 
 proptest! {

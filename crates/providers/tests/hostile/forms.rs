@@ -11,7 +11,10 @@ use crate::{account, package};
 
 pub(crate) fn fixtures() -> Vec<Vec<u8>> {
     let files = risiti_hostile::corpus(&package("fixtures/gumroad"));
-    files.into_iter().map(|(_, body)| body.trim_ascii().to_vec()).collect()
+    files
+        .into_iter()
+        .map(|(_, body)| body.trim_ascii().to_vec())
+        .collect()
 }
 
 /// Names and values as WHATWG's URL standard reads a form: the second opinion.
@@ -29,7 +32,9 @@ fn decoded(text: &[u8]) -> String {
     let mut bytes = Vec::new();
     let mut at = 0;
     while let Some(byte) = text.get(at) {
-        let escaped = nibble(text.get(at + 1)).zip(nibble(text.get(at + 2))).filter(|_| *byte == b'%');
+        let escaped = nibble(text.get(at + 1))
+            .zip(nibble(text.get(at + 2)))
+            .filter(|_| *byte == b'%');
         bytes.push(match (escaped, byte) {
             (Some((high, low)), _) => (high * 16 + low) as u8,
             (None, b'+') => b' ',
@@ -60,8 +65,12 @@ enum Encoding {
 
 fn damaged() -> impl Strategy<Value = Body> {
     use Encoding::*;
-    let text =
-        || prop_oneof![scalar().prop_map(|json| json.text().unwrap_or_else(|| json.to_string())), ".{0,12}"];
+    let text = || {
+        prop_oneof![
+            scalar().prop_map(|json| json.text().unwrap_or_else(|| json.to_string())),
+            ".{0,12}"
+        ]
+    };
     let name = select(vec![
         "price",
         "seller_id",
@@ -90,12 +99,17 @@ fn damaged() -> impl Strategy<Value = Body> {
     ];
     let encoding = select(vec![Usual, Usual, EveryByte, Lower, Raw, Twice]);
     let whole: Vec<Vec<(String, String)>> = fixtures().iter().map(|form| pairs(form)).collect();
-    (select(whole), proptest::collection::vec(change, 0..5), encoding).prop_map(
-        |(mut fields, changes, encoding)| {
-            changes.into_iter().for_each(|change| apply(&mut fields, change));
-            Body(encoded(&fields, encoding))
-        },
+    (
+        select(whole),
+        proptest::collection::vec(change, 0..5),
+        encoding,
     )
+        .prop_map(|(mut fields, changes, encoding)| {
+            changes
+                .into_iter()
+                .for_each(|change| apply(&mut fields, change));
+            Body(encoded(&fields, encoding))
+        })
 }
 
 fn apply(fields: &mut Vec<(String, String)>, change: Change) {
@@ -115,7 +129,11 @@ fn apply(fields: &mut Vec<(String, String)>, change: Change) {
 }
 
 fn encoded(fields: &[(String, String)], encoding: Encoding) -> Vec<u8> {
-    let hex = |text: &str| text.bytes().map(|byte| format!("%{byte:02X}")).collect::<String>();
+    let hex = |text: &str| {
+        text.bytes()
+            .map(|byte| format!("%{byte:02X}"))
+            .collect::<String>()
+    };
     let fields = fields.iter().map(|(name, value)| match encoding {
         Encoding::Usual => serde_urlencoded::to_string([(name, value)]).unwrap(),
         Encoding::EveryByte => format!("{}={}", hex(name), hex(value)),
@@ -131,25 +149,35 @@ fn encoded(fields: &[(String, String)], encoding: Encoding) -> Vec<u8> {
 fn is_paid_by_its_first_fields(form: &[u8]) -> Result<(), TestCaseError> {
     let read = keeps(Channel::Gumroad, BodyFormat::Form, form)?;
     let Ok(event) = read else { return Ok(()) };
-    let EventBody::Payment(report) = event.body else { return Ok(()) };
+    let EventBody::Payment(report) = event.body else {
+        return Ok(());
+    };
     if report.outcome != Outcome::Succeeded {
         return Ok(());
     }
     let fields = pairs(form);
-    let first =
-        |name: &str| fields.iter().find(|(known, _)| known == name).map(|(_, value)| value.trim().to_owned());
+    let first = |name: &str| {
+        fields
+            .iter()
+            .find(|(known, _)| known == name)
+            .map(|(_, value)| value.trim().to_owned())
+    };
     prop_assert_eq!(first("resource_name"), Some("sale".to_owned()));
     prop_assert_eq!(first("seller_id"), account().gumroad_seller_id);
     prop_assert_eq!(first("sale_id"), report.money_key);
     for unpaid in ["test", "is_preorder_authorization"] {
-        prop_assert!(first(unpaid).is_none_or(|value| value != "1" && !value.eq_ignore_ascii_case("true")));
+        prop_assert!(
+            first(unpaid).is_none_or(|value| value != "1" && !value.eq_ignore_ascii_case("true"))
+        );
     }
     Ok(())
 }
 
 #[test]
 fn forms_damaged() {
-    run("webhook-form", damaged(), |form| is_paid_by_its_first_fields(&form.0));
+    run("webhook-form", damaged(), |form| {
+        is_paid_by_its_first_fields(&form.0)
+    });
 }
 
 proptest! {

@@ -19,7 +19,10 @@ use risiti_providers::{Account, BodyFormat, Channel};
 
 /// The account whose pings the fixtures are.
 fn account() -> Account {
-    Account { gumroad_seller_id: Some("kL0psVL2admJSYRNs-OCMg==".to_owned()), paystack_live: Some(true) }
+    Account {
+        gumroad_seller_id: Some("kL0psVL2admJSYRNs-OCMg==".to_owned()),
+        paystack_live: Some(true),
+    }
 }
 
 fn package(folder: &str) -> PathBuf {
@@ -30,9 +33,29 @@ fn package(folder: &str) -> PathBuf {
 fn hand_made() -> Vec<(String, Channel, BodyFormat, Vec<u8>)> {
     let of = |(name, body): (String, Vec<u8>)| {
         let path = Path::new(&name);
-        let channel = path.parent().unwrap().file_name().unwrap().to_str().unwrap().parse().unwrap();
+        let channel = path
+            .parent()
+            .unwrap()
+            .file_name()
+            .unwrap()
+            .to_str()
+            .unwrap()
+            .parse()
+            .unwrap();
         let is_form = path.extension().is_some_and(|ending| ending == "form");
-        (name, channel, if is_form { BodyFormat::Form } else { BodyFormat::Json }, body)
+        (
+            name,
+            channel,
+            if is_form {
+                BodyFormat::Form
+            } else {
+                BodyFormat::Json
+            },
+            body,
+        )
     };
-    risiti_hostile::corpus(&package("tests/corpus")).into_iter().map(of).collect()
+    risiti_hostile::corpus(&package("tests/corpus"))
+        .into_iter()
+        .map(of)
+        .collect()
 }

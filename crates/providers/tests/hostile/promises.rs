@@ -4,7 +4,8 @@ use proptest::prelude::*;
 use risiti_domain::{AuthenticatedBy, Money, Phone};
 use risiti_hostile::{CANARY, Json};
 use risiti_providers::{
-    BodyFormat, Channel, Envelope, Event, EventBody, Outcome, PaymentReport, Unreadable, parse, redact,
+    BodyFormat, Channel, Envelope, Event, EventBody, Outcome, PaymentReport, Unreadable, parse,
+    redact,
 };
 
 use crate::{account, forms, schoolbook};
@@ -16,9 +17,15 @@ pub(crate) fn keeps(
     body: &[u8],
 ) -> Result<Result<Event, Unreadable>, TestCaseError> {
     let mut read = None;
-    let work = allocation_counter::measure(|| read = Some(parse(channel, format, body, &account())));
+    let work =
+        allocation_counter::measure(|| read = Some(parse(channel, format, body, &account())));
     let read = read.expect("the closure was run");
-    prop_assert!(work.bytes_total <= allowed(body.len()), "{} for {} bytes", work.bytes_total, body.len());
+    prop_assert!(
+        work.bytes_total <= allowed(body.len()),
+        "{} for {} bytes",
+        work.bytes_total,
+        body.len()
+    );
     prop_assert_eq!(&read, &parse(channel, format, body, &account()));
     means_the_same_to_a_worker(channel, format, body, &read)?;
     match &read {
@@ -46,8 +53,12 @@ fn means_the_same_to_a_worker(
     let kept = redact(channel, body);
     prop_assert_eq!(redact(channel, &kept), kept.as_ref());
     let envelope = Envelope {
-        event_id: "01890a5d-ac96-774b-bcce-b302099a8057".parse().expect("an id"),
-        merchant_id: "01890a5d-ac96-774b-bcce-b302099a8058".parse().expect("an id"),
+        event_id: "01890a5d-ac96-774b-bcce-b302099a8057"
+            .parse()
+            .expect("an id"),
+        merchant_id: "01890a5d-ac96-774b-bcce-b302099a8058"
+            .parse()
+            .expect("an id"),
         channel,
         format,
         kind: read.as_ref().ok().map(|event| event.kind.clone()),
@@ -59,7 +70,10 @@ fn means_the_same_to_a_worker(
         unreadable: read.as_ref().err().cloned(),
     };
     let headers = envelope.to_headers();
-    let bytes: usize = headers.iter().map(|(name, value)| name.len() + value.len()).sum();
+    let bytes: usize = headers
+        .iter()
+        .map(|(name, value)| name.len() + value.len())
+        .sum();
     // Far below what a frame of AMQP holds.
     prop_assert!(bytes < 8 * 1024);
     let arrived = Envelope::from_headers(&headers);
@@ -67,7 +81,10 @@ fn means_the_same_to_a_worker(
     let arrived = arrived.expect("it was just compared");
     let again = parse(arrived.channel, arrived.format, &kept, &arrived.account);
     prop_assert_eq!(&again, read);
-    prop_assert_eq!(again.as_ref().ok().map(|event| &event.delivery_key), arrived.delivery_key.as_ref());
+    prop_assert_eq!(
+        again.as_ref().ok().map(|event| &event.delivery_key),
+        arrived.delivery_key.as_ref()
+    );
     Ok(())
 }
 
@@ -87,17 +104,28 @@ fn is_bounded(event: &Event) -> Result<(), TestCaseError> {
                 &report.receipt,
                 &report.short_code,
             ];
-            prop_assert!(texts.into_iter().flatten().all(|text| identifier(text)), "{report:?}");
+            prop_assert!(
+                texts.into_iter().flatten().all(|text| identifier(text)),
+                "{report:?}"
+            );
             prop_assert!(report.money_key.is_some() || report.checkout_id.is_some());
             prop_assert!(report.amount.is_none_or(is_money));
             prop_assert!(report.phone.as_ref().is_none_or(is_phone));
-            prop_assert!(report.occurred_at.is_none_or(|at| (2000..2100).contains(&year(at))));
+            prop_assert!(
+                report
+                    .occurred_at
+                    .is_none_or(|at| (2000..2100).contains(&year(at)))
+            );
             is_decided(report)?;
         }
         EventBody::Reversal(report) => {
             prop_assert!(identifier(&report.of_money_key) && plain(&report.reversal_key));
             prop_assert!(report.reversal_key.len() <= 2048);
-            prop_assert!(report.amount.is_none_or(|amount| is_money(amount) && !amount.is_zero()));
+            prop_assert!(
+                report
+                    .amount
+                    .is_none_or(|amount| is_money(amount) && !amount.is_zero())
+            );
         }
         EventBody::Other { .. } => {
             prop_assert!(event.facts.amount.is_none() && event.facts.receipt.is_none())
@@ -114,7 +142,10 @@ fn is_decided(report: &PaymentReport) -> Result<(), TestCaseError> {
         }
         Outcome::Failed { reason } | Outcome::Unknown { reason } => {
             prop_assert!(
-                !reason.is_empty() && reason.len() <= 200 && reason.is_ascii() && !reason.contains('\0')
+                !reason.is_empty()
+                    && reason.len() <= 200
+                    && reason.is_ascii()
+                    && !reason.contains('\0')
             );
         }
     }
@@ -130,7 +161,10 @@ fn is_money(money: Money) -> bool {
 fn is_phone(phone: &Phone) -> bool {
     let text = phone.as_str();
     let whole = |digits: &str| digits.len() == 12 && digits.starts_with("254");
-    text.len() <= 128 && text.is_ascii() && !text.contains(char::is_control) && phone.full().is_none_or(whole)
+    text.len() <= 128
+        && text.is_ascii()
+        && !text.contains(char::is_control)
+        && phone.full().is_none_or(whole)
 }
 
 fn year(at: jiff::Timestamp) -> i16 {
@@ -145,18 +179,27 @@ fn amounts_are_written(
     body: &[u8],
     event: &Event,
 ) -> Result<(), TestCaseError> {
-    let Some(amount) = event.facts.amount else { return Ok(()) };
+    let Some(amount) = event.facts.amount else {
+        return Ok(());
+    };
     let mut written = Vec::new();
     if channel == Channel::Gumroad && format == BodyFormat::Form {
         written.extend(forms::pairs(body).into_iter().map(|(_, text)| text));
     } else {
         let json = std::str::from_utf8(body).ok().and_then(Json::try_read);
         prop_assert!(json.is_some(), "an amount in what is no JSON");
-        json.unwrap_or(Json::List(Vec::new())).each(&mut |value| written.extend(value.text()));
+        json.unwrap_or(Json::List(Vec::new()))
+            .each(&mut |value| written.extend(value.text()));
     }
-    let places = if matches!(channel, Channel::Paystack | Channel::Gumroad) { 2 } else { 0 };
+    let places = if matches!(channel, Channel::Paystack | Channel::Gumroad) {
+        2
+    } else {
+        0
+    };
     let shown = amount.amount().to_string();
-    let found = written.iter().any(|text| schoolbook::amount(text, places).as_ref() == Ok(&shown));
+    let found = written
+        .iter()
+        .any(|text| schoolbook::amount(text, places).as_ref() == Ok(&shown));
     prop_assert!(found, "{shown} is not in the body");
     Ok(())
 }
@@ -164,10 +207,18 @@ fn amounts_are_written(
 /// An error names a field as the provider writes it, and repeats nothing of what stood there.
 fn says_no_value(why: &Unreadable) -> Result<(), TestCaseError> {
     let said = why.to_string();
-    prop_assert!(why.field.bytes().all(|b| b.is_ascii_alphanumeric() || b"._".contains(&b)), "{said}");
+    prop_assert!(
+        why.field
+            .bytes()
+            .all(|b| b.is_ascii_alphanumeric() || b"._".contains(&b)),
+        "{said}"
+    );
     prop_assert!(!why.field.is_empty() && said.len() <= 160 && said.is_ascii());
     prop_assert!(!said.contains(CANARY), "{said}");
-    let digits = said.split(|c: char| !c.is_ascii_digit()).map(str::len).max();
+    let digits = said
+        .split(|c: char| !c.is_ascii_digit())
+        .map(str::len)
+        .max();
     prop_assert!(digits.is_none_or(|run| run <= 3), "{said}");
     Ok(())
 }

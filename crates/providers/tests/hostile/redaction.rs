@@ -13,9 +13,12 @@ const PLANTED: &str = "s3cr3t-pl4nt";
 /// An echo without credentials, damaged, and then given some at one place.
 fn planted() -> impl Strategy<Value = Json> {
     let text = std::fs::read_to_string(package("fixtures/daraja/queue_timeout_echo.json")).unwrap();
-    let Json::Members(members) = Json::read(&text) else { panic!("the fixture is an object") };
-    let bare =
-        members.into_iter().filter(|(name, _)| !name.contains("Initiator") && !name.contains("Credential"));
+    let Json::Members(members) = Json::read(&text) else {
+        panic!("the fixture is an object")
+    };
+    let bare = members
+        .into_iter()
+        .filter(|(name, _)| !name.contains("Initiator") && !name.contains("Credential"));
     let name = select(vec![
         "\"InitiatorName\"",
         "\"SecurityCredential\"",
@@ -32,8 +35,14 @@ fn planted() -> impl Strategy<Value = Json> {
         format!("\"\\\"{PLANTED}\""),
         format!("[[{{\"InitiatorName\":\"{PLANTED}\"}}]]"),
     ]);
-    (damage(Json::Members(bare.collect())), name, value, any::<Index>(), any::<Index>()).prop_map(
-        |(mut body, name, value, place, at)| {
+    (
+        damage(Json::Members(bare.collect())),
+        name,
+        value,
+        any::<Index>(),
+        any::<Index>(),
+    )
+        .prop_map(|(mut body, name, value, place, at)| {
             let member = (name.to_owned(), Json::Leaf(value));
             let place = place.index(body.size());
             match body.at(place) {
@@ -41,8 +50,7 @@ fn planted() -> impl Strategy<Value = Json> {
                 _ => body = Json::Members(vec![member, ("\"x\"".to_owned(), body)]),
             }
             body
-        },
-    )
+        })
 }
 
 proptest! {

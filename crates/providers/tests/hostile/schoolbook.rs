@@ -21,7 +21,10 @@ pub(crate) fn amount(text: &str, places: i64) -> Result<String, No> {
     };
     let e = text.find(['e', 'E']);
     let exponent: i64 = match e {
-        Some(at) => text[at + 1..].parse::<i16>().map_err(|_| No::Number)?.into(),
+        Some(at) => text[at + 1..]
+            .parse::<i16>()
+            .map_err(|_| No::Number)?
+            .into(),
         None => 0,
     };
     let mut digits = Vec::new();
@@ -73,7 +76,10 @@ fn hundredths(mut digits: Vec<u8>, mut power: i64) -> Result<String, No> {
     if digits.len() > 14 {
         return Err(No::TooLarge);
     }
-    let digits: String = digits.iter().map(|digit| char::from(b'0' + digit)).collect();
+    let digits: String = digits
+        .iter()
+        .map(|digit| char::from(b'0' + digit))
+        .collect();
     let padded = format!("{digits:0>3}");
     let (whole, cents) = padded.split_at(padded.len() - 2);
     Ok(format!("{whole}.{cents}"))

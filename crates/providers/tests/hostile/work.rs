@@ -16,23 +16,64 @@ fn filled(before: &str, unit: &str, after: &str) -> String {
 
 fn costly() -> Vec<(Channel, BodyFormat, String)> {
     let half = "a".repeat(LIMIT / 2);
-    let pairs =
-        |channel, open: &str, unit: &str, close: &str| (channel, BodyFormat::Json, filled(open, unit, close));
-    let stk =
-        r#"{"Body":{"stkCallback":{"CheckoutRequestID":"w","ResultCode":0,"CallbackMetadata":{"Item":["#;
-    let result = r#"{"Result":{"ResultCode":0,"ConversationID":"A","ResultParameters":{"ResultParameter":["#;
+    let pairs = |channel, open: &str, unit: &str, close: &str| {
+        (channel, BodyFormat::Json, filled(open, unit, close))
+    };
+    let stk = r#"{"Body":{"stkCallback":{"CheckoutRequestID":"w","ResultCode":0,"CallbackMetadata":{"Item":["#;
+    let result =
+        r#"{"Result":{"ResultCode":0,"ConversationID":"A","ResultParameters":{"ResultParameter":["#;
     let mut all = vec![
-        pairs(Channel::DarajaStk, stk, r#"{"Name":"Amount","Value":1},"#, "{}]}}}}"),
-        pairs(Channel::DarajaStk, stk, r#"{"Name":"Amount","Value":1,"Value":2},"#, "{}]}}}}"),
+        pairs(
+            Channel::DarajaStk,
+            stk,
+            r#"{"Name":"Amount","Value":1},"#,
+            "{}]}}}}",
+        ),
+        pairs(
+            Channel::DarajaStk,
+            stk,
+            r#"{"Name":"Amount","Value":1,"Value":2},"#,
+            "{}]}}}}",
+        ),
         pairs(Channel::DarajaStk, stk, "{},", "{}]}}}}"),
         pairs(Channel::DarajaStk, stk, "0,", "0]}}}}"),
-        pairs(Channel::DarajaResult, result, r#"{"Key":"TransactionStatus"},"#, "{}]}}}"),
-        pairs(Channel::DarajaResult, result, r#"{"Key":"a","Key":"a"},"#, "{}]}}}"),
+        pairs(
+            Channel::DarajaResult,
+            result,
+            r#"{"Key":"TransactionStatus"},"#,
+            "{}]}}}",
+        ),
+        pairs(
+            Channel::DarajaResult,
+            result,
+            r#"{"Key":"a","Key":"a"},"#,
+            "{}]}}}",
+        ),
         pairs(Channel::DarajaTimeout, "[", r#""InitiatorName=","#, "0]"),
-        pairs(Channel::DarajaTimeout, "{", r#""InitiatorName":1,"#, r#""a":1}"#),
-        pairs(Channel::DarajaTimeout, &"[".repeat(63), "0,", &format!("0{}", "]".repeat(63))),
-        pairs(Channel::DarajaTimeout, &r#"{"a":"#.repeat(63), r#"{"":0}"#, ""),
-        pairs(Channel::Gumroad, &format!(r#"{{"{half}":{{"#), r#""":0,"#, r#""":0}}"#),
+        pairs(
+            Channel::DarajaTimeout,
+            "{",
+            r#""InitiatorName":1,"#,
+            r#""a":1}"#,
+        ),
+        pairs(
+            Channel::DarajaTimeout,
+            &"[".repeat(63),
+            "0,",
+            &format!("0{}", "]".repeat(63)),
+        ),
+        pairs(
+            Channel::DarajaTimeout,
+            &r#"{"a":"#.repeat(63),
+            r#"{"":0}"#,
+            "",
+        ),
+        pairs(
+            Channel::Gumroad,
+            &format!(r#"{{"{half}":{{"#),
+            r#""":0,"#,
+            r#""":0}}"#,
+        ),
         pairs(Channel::Gumroad, "{", r#""":{"":0},"#, r#""":0}"#),
     ];
     for channel in Channel::ALL {
@@ -49,8 +90,22 @@ fn costly() -> Vec<(Channel, BodyFormat, String)> {
             all.push(pairs(*channel, open, unit, close));
         }
     }
-    for unit in ["a=&", "&", "=", "%", "%00", "a", "price=1&", "sale_id=%ff&", "+"] {
-        all.push((Channel::Gumroad, BodyFormat::Form, filled("resource_name=sale&", unit, "")));
+    for unit in [
+        "a=&",
+        "&",
+        "=",
+        "%",
+        "%00",
+        "a",
+        "price=1&",
+        "sale_id=%ff&",
+        "+",
+    ] {
+        all.push((
+            Channel::Gumroad,
+            BodyFormat::Form,
+            filled("resource_name=sale&", unit, ""),
+        ));
     }
     all
 }
@@ -60,7 +115,10 @@ fn what_a_body_costs_is_in_proportion_to_it() {
     for (channel, format, body) in costly() {
         assert!(body.len() <= LIMIT && body.len() > LIMIT / 2);
         if let Err(broken) = keeps(channel, format, body.as_bytes()) {
-            panic!("{channel} {}…: {broken}", body.chars().take(80).collect::<String>());
+            panic!(
+                "{channel} {}…: {broken}",
+                body.chars().take(80).collect::<String>()
+            );
         }
     }
 }

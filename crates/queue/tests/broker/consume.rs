@@ -5,12 +5,19 @@ use std::collections::BTreeSet;
 use tokio::time::timeout;
 
 async fn next(consumer: &mut Consumer) -> Delivery {
-    timeout(BOUND, consumer.next()).await.expect("a delivery in time").expect("the consumer goes on")
+    timeout(BOUND, consumer.next())
+        .await
+        .expect("a delivery in time")
+        .expect("the consumer goes on")
 }
 
 async fn publish(broker: &Broker, bodies: impl IntoIterator<Item = u32>) {
     for body in bodies {
-        broker.publisher().publish(Target::Payments, message(&body.to_string()), LONG).await.unwrap();
+        broker
+            .publisher()
+            .publish(Target::Payments, message(&body.to_string()), LONG)
+            .await
+            .unwrap();
     }
 }
 
@@ -42,7 +49,10 @@ async fn a_consumer_survives_a_cut_and_what_was_not_acked_is_delivered_again() {
     let held = next(&mut consumer).await;
     link.cut();
     let mut state = broker.state();
-    state.wait_for(|state| *state == BrokerState::Down).await.unwrap();
+    state
+        .wait_for(|state| *state == BrokerState::Down)
+        .await
+        .unwrap();
     link.restore();
 
     let mut seen = BTreeSet::new();
@@ -53,7 +63,10 @@ async fn a_consumer_survives_a_cut_and_what_was_not_acked_is_delivered_again() {
         delivery.ack().await.ok();
     }
     assert!(seen.contains(&held.message.id));
-    assert!(held.ack().await.is_err(), "the channel of this delivery is gone");
+    assert!(
+        held.ack().await.is_err(),
+        "the channel of this delivery is gone"
+    );
     depth_becomes(&broker, Target::Payments, 0).await;
 }
 
@@ -97,7 +110,11 @@ async fn many_are_acked_at_once_and_the_stale_ones_counted() {
     let mut consumer = broker.consumer(Target::Payments, 10);
     let held = vec![next(&mut consumer).await, next(&mut consumer).await];
     assert_eq!(Delivery::ack_all(held).await, 0);
-    let stale = vec![next(&mut consumer).await, next(&mut consumer).await, next(&mut consumer).await];
+    let stale = vec![
+        next(&mut consumer).await,
+        next(&mut consumer).await,
+        next(&mut consumer).await,
+    ];
     consumer.pause();
     depth_becomes(&broker, Target::Payments, 3).await;
     assert_eq!(Delivery::ack_all(stale).await, 3);
@@ -124,24 +141,38 @@ async fn a_closed_broker_ends_its_consumers() {
     let broker = stage.broker().await;
     let mut consumer = broker.consumer(Target::Payments, 10);
     broker.close().await;
-    let end = timeout(BOUND, consumer.next()).await.expect("an end in time");
+    let end = timeout(BOUND, consumer.next())
+        .await
+        .expect("an end in time");
     assert!(end.is_none(), "{end:?}");
 }
 
 #[tokio::test]
 async fn a_message_delivered_too_often_moves_to_suspects() {
-    let stage = Stage::with_bounds(Bounds { payment_deliveries_max: 2, ..Bounds::default() });
+    let stage = Stage::with_bounds(Bounds {
+        payment_deliveries_max: 2,
+        ..Bounds::default()
+    });
     let broker = stage.broker().await;
     let poison = message("kills its worker");
-    broker.publisher().publish(Target::Payments, poison.clone(), LONG).await.unwrap();
+    broker
+        .publisher()
+        .publish(Target::Payments, poison.clone(), LONG)
+        .await
+        .unwrap();
     let mut consumer = broker.consumer(Target::Payments, 1);
     for count in 0..3 {
         let delivery = next(&mut consumer).await;
-        assert_eq!((&delivery.message, delivery.delivery_count), (&poison, count));
+        assert_eq!(
+            (&delivery.message, delivery.delivery_count),
+            (&poison, count)
+        );
         delivery.reject_to_requeue().await.unwrap();
     }
-    let suspect =
-        eventually("the suspect", BOUND, async || broker.get(Target::Suspects).await.unwrap()).await;
+    let suspect = eventually("the suspect", BOUND, async || {
+        broker.get(Target::Suspects).await.unwrap()
+    })
+    .await;
     assert_eq!(suspect.message, poison);
     depth_becomes(&broker, Target::Payments, 0).await;
 }
@@ -156,7 +187,12 @@ async fn a_subscription_that_ends_quietly_is_renewed() {
     delete_queue(stage.topology().queue(Target::Payments)).await;
     // Not `depth`: a queue is declared a moment before it is bound, and takes no message until then.
     let publisher = broker.publisher();
-    let taken = async || publisher.publish(Target::Payments, message("2"), LONG).await.ok();
+    let taken = async || {
+        publisher
+            .publish(Target::Payments, message("2"), LONG)
+            .await
+            .ok()
+    };
     eventually("the queue is back and bound", BOUND, taken).await;
     assert_eq!(next(&mut consumer).await.message.body.as_ref(), b"2");
 }
@@ -166,7 +202,10 @@ async fn a_message_that_was_got_and_dropped_comes_back_with_the_connection() {
     let stage = Stage::new();
     let broker = stage.broker().await;
     publish(&broker, [1]).await;
-    let got = eventually("the message", BOUND, async || broker.get(Target::Payments).await.unwrap()).await;
+    let got = eventually("the message", BOUND, async || {
+        broker.get(Target::Payments).await.unwrap()
+    })
+    .await;
     drop(got);
     assert!(broker.get(Target::Payments).await.unwrap().is_none());
     broker.close().await;

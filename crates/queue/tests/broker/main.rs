@@ -1,5 +1,8 @@
 //! Against the real broker; each test has a namespace of its own.
-#![expect(clippy::unwrap_used, reason = "a test that unwraps says enough by failing there")]
+#![expect(
+    clippy::unwrap_used,
+    reason = "a test that unwraps says enough by failing there"
+)]
 
 mod consume;
 mod publish;
@@ -28,7 +31,10 @@ impl Stage {
     }
 
     fn with_bounds(bounds: Bounds) -> Self {
-        Self { namespace: Namespace::unique(), bounds }
+        Self {
+            namespace: Namespace::unique(),
+            bounds,
+        }
     }
 
     fn topology(&self) -> Topology {
@@ -58,22 +64,33 @@ async fn up(broker: &Broker) {
 
 fn message(body: &str) -> Message {
     let headers = BTreeMap::from([("risiti-kind".to_owned(), "stk".to_owned())]);
-    Message { id: Uuid::now_v7(), headers, body: Bytes::copy_from_slice(body.as_bytes()) }
+    Message {
+        id: Uuid::now_v7(),
+        headers,
+        body: Bytes::copy_from_slice(body.as_bytes()),
+    }
 }
 
 /// The broker counts a queue's messages a moment after it confirms them.
 async fn depth_becomes(broker: &Broker, target: Target, wanted: u64) {
-    eventually(&format!("{wanted} messages in {target:?}"), BOUND, async || {
-        (broker.depth(target).await.ok()? == wanted).then_some(())
-    })
+    eventually(
+        &format!("{wanted} messages in {target:?}"),
+        BOUND,
+        async || (broker.depth(target).await.ok()? == wanted).then_some(()),
+    )
     .await;
 }
 
 /// Somebody deletes a queue behind our back.
 async fn delete_queue(queue: &str) {
     let connection =
-        lapin::Connection::connect(&amqp_url(), lapin::ConnectionProperties::default()).await.unwrap();
+        lapin::Connection::connect(&amqp_url(), lapin::ConnectionProperties::default())
+            .await
+            .unwrap();
     let channel = connection.create_channel().await.unwrap();
-    channel.queue_delete(queue.into(), lapin::options::QueueDeleteOptions::default()).await.unwrap();
+    channel
+        .queue_delete(queue.into(), lapin::options::QueueDeleteOptions::default())
+        .await
+        .unwrap();
     connection.close(200, "done".into()).await.unwrap();
 }

@@ -10,10 +10,22 @@ const SHORT: Duration = Duration::from_millis(300);
 async fn a_confirmed_message_is_in_the_queue_of_its_target_whole() {
     let stage = Stage::new();
     let broker = stage.broker().await;
-    for target in [Target::Payments, Target::Suspects, Target::Lanes, Target::Dead] {
+    for target in [
+        Target::Payments,
+        Target::Suspects,
+        Target::Lanes,
+        Target::Dead,
+    ] {
         let sent = message("{\"TransAmount\": 1500.10}");
-        broker.publisher().publish(target, sent.clone(), LONG).await.unwrap();
-        let got = eventually("the message", BOUND, async || broker.get(target).await.unwrap()).await;
+        broker
+            .publisher()
+            .publish(target, sent.clone(), LONG)
+            .await
+            .unwrap();
+        let got = eventually("the message", BOUND, async || {
+            broker.get(target).await.unwrap()
+        })
+        .await;
         assert_eq!(got.message, sent);
         assert!(!got.redelivered && got.delivery_count == 0);
         got.ack().await.unwrap();
@@ -27,10 +39,18 @@ async fn a_message_that_no_queue_takes_is_a_failure_and_heals_the_topology() {
     let broker = stage.broker().await;
     delete_queue(stage.topology().queue(Target::Payments)).await;
     let publisher = broker.publisher();
-    let outcome = publisher.publish(Target::Payments, message("lost"), LONG).await;
-    assert!(matches!(outcome, Err(PublishError::Returned("payments"))), "{outcome:?}");
+    let outcome = publisher
+        .publish(Target::Payments, message("lost"), LONG)
+        .await;
+    assert!(
+        matches!(outcome, Err(PublishError::Returned("payments"))),
+        "{outcome:?}"
+    );
     eventually("the queue is back", BOUND, async || {
-        publisher.publish(Target::Payments, message("kept"), LONG).await.ok()
+        publisher
+            .publish(Target::Payments, message("kept"), LONG)
+            .await
+            .ok()
     })
     .await;
 }
@@ -42,17 +62,31 @@ async fn success_means_stored_also_while_others_are_returned() {
     delete_queue(stage.topology().queue(Target::Suspects)).await;
     let publisher = broker.publisher();
     let publishes = (0..400).map(|n| {
-        let target = if n % 2 == 0 { Target::Payments } else { Target::Suspects };
+        let target = if n % 2 == 0 {
+            Target::Payments
+        } else {
+            Target::Suspects
+        };
         let publisher = publisher.clone();
         async move { (target, publisher.publish(target, message("m"), LONG).await) }
     });
     let outcomes = join_all(publishes).await;
-    let stored =
-        |of| outcomes.iter().filter(|(target, outcome)| *target == of && outcome.is_ok()).count() as u64;
+    let stored = |of| {
+        outcomes
+            .iter()
+            .filter(|(target, outcome)| *target == of && outcome.is_ok())
+            .count() as u64
+    };
     assert_eq!(stored(Target::Payments), 200);
-    assert!(stored(Target::Suspects) < 200, "nothing was returned: {outcomes:?}");
+    assert!(
+        stored(Target::Suspects) < 200,
+        "nothing was returned: {outcomes:?}"
+    );
     depth_becomes(&broker, Target::Payments, 200).await;
-    eventually("the queue is back", BOUND, async || broker.depth(Target::Suspects).await.ok()).await;
+    eventually("the queue is back", BOUND, async || {
+        broker.depth(Target::Suspects).await.ok()
+    })
+    .await;
     depth_becomes(&broker, Target::Suspects, stored(Target::Suspects)).await;
 }
 
@@ -61,8 +95,13 @@ async fn a_broker_known_to_be_away_is_not_waited_for() {
     let stage = Stage::new();
     let broker = stage.start(&format!("amqp://127.0.0.1:{}/%2f", free_port()));
     let publisher = broker.publisher();
-    let outcome = publisher.publish(Target::Payments, message("m"), LONG).now_or_never();
-    assert!(matches!(outcome, Some(Err(PublishError::Down))), "{outcome:?}");
+    let outcome = publisher
+        .publish(Target::Payments, message("m"), LONG)
+        .now_or_never();
+    assert!(
+        matches!(outcome, Some(Err(PublishError::Down))),
+        "{outcome:?}"
+    );
 }
 
 #[tokio::test]
@@ -71,17 +110,31 @@ async fn a_cut_is_told_at_once_and_healed_alone() {
     let link = Link::to(&amqp_url()).await;
     let broker = stage.broker_at(link.url()).await;
     let publisher = broker.publisher();
-    publisher.publish(Target::Payments, message("before"), LONG).await.unwrap();
+    publisher
+        .publish(Target::Payments, message("before"), LONG)
+        .await
+        .unwrap();
 
     link.cut();
     let mut state = broker.state();
-    state.wait_for(|state| *state == BrokerState::Down).await.unwrap();
-    let outcome = publisher.publish(Target::Payments, message("during"), LONG).now_or_never();
-    assert!(matches!(outcome, Some(Err(PublishError::Down))), "{outcome:?}");
+    state
+        .wait_for(|state| *state == BrokerState::Down)
+        .await
+        .unwrap();
+    let outcome = publisher
+        .publish(Target::Payments, message("during"), LONG)
+        .now_or_never();
+    assert!(
+        matches!(outcome, Some(Err(PublishError::Down))),
+        "{outcome:?}"
+    );
 
     link.restore();
     up(&broker).await;
-    publisher.publish(Target::Payments, message("after"), LONG).await.unwrap();
+    publisher
+        .publish(Target::Payments, message("after"), LONG)
+        .await
+        .unwrap();
     depth_becomes(&broker, Target::Payments, 2).await;
 }
 
@@ -91,15 +144,25 @@ async fn a_publish_under_way_fails_when_the_connection_does() {
     let link = Link::to(&amqp_url()).await;
     let broker = stage.broker_at(link.url()).await;
     let publisher = broker.publisher();
-    publisher.publish(Target::Payments, message("opens the channel"), LONG).await.unwrap();
+    publisher
+        .publish(Target::Payments, message("opens the channel"), LONG)
+        .await
+        .unwrap();
     link.lose_answers();
-    let pending = tokio::spawn(async move { publisher.publish(Target::Payments, message("m"), LONG).await });
+    let pending = tokio::spawn(async move {
+        publisher
+            .publish(Target::Payments, message("m"), LONG)
+            .await
+    });
     let direct = stage.broker().await;
     depth_becomes(&direct, Target::Payments, 2).await;
     link.cut();
     let outcome = pending.await.unwrap();
     // It was stored: a failure never says that it was not.
-    assert!(matches!(outcome, Err(PublishError::Broker(_))), "{outcome:?}");
+    assert!(
+        matches!(outcome, Err(PublishError::Broker(_))),
+        "{outcome:?}"
+    );
 }
 
 #[tokio::test]
@@ -109,11 +172,16 @@ async fn no_publish_waits_longer_than_it_may() {
     let broker = stage.broker_at(link.url()).await;
     let publisher = broker.publisher();
     link.freeze();
-    let outcome = publisher.publish(Target::Payments, message("m"), SHORT).await;
+    let outcome = publisher
+        .publish(Target::Payments, message("m"), SHORT)
+        .await;
     assert!(matches!(outcome, Err(PublishError::Timeout)), "{outcome:?}");
     link.restore();
     eventually("publishing again", BOUND, async || {
-        publisher.publish(Target::Payments, message("m"), LONG).await.ok()
+        publisher
+            .publish(Target::Payments, message("m"), LONG)
+            .await
+            .ok()
     })
     .await;
 }
@@ -125,15 +193,21 @@ async fn publishes_under_way_are_bounded_also_when_their_callers_have_left() {
     let broker = stage.broker_at(link.url()).await;
     let publisher = broker.publisher();
     link.freeze();
-    let filling = (0..IN_FLIGHT_MAX).map(|_| publisher.publish(Target::Payments, message("m"), SHORT));
+    let filling =
+        (0..IN_FLIGHT_MAX).map(|_| publisher.publish(Target::Payments, message("m"), SHORT));
     for outcome in join_all(filling).await {
         assert!(matches!(outcome, Err(PublishError::Timeout)), "{outcome:?}");
     }
-    let outcome = publisher.publish(Target::Payments, message("m"), SHORT).await;
+    let outcome = publisher
+        .publish(Target::Payments, message("m"), SHORT)
+        .await;
     assert!(matches!(outcome, Err(PublishError::TooBusy)), "{outcome:?}");
     link.restore();
     eventually("publishing again", BOUND, async || {
-        publisher.publish(Target::Payments, message("m"), LONG).await.ok()
+        publisher
+            .publish(Target::Payments, message("m"), LONG)
+            .await
+            .ok()
     })
     .await;
 }
@@ -148,11 +222,17 @@ async fn waiting_publishes_are_bounded() {
     let waiting: Vec<_> = (0..IN_FLIGHT_MAX + WAITING_MAX)
         .map(|_| {
             let publisher = publisher.clone();
-            tokio::spawn(async move { publisher.publish(Target::Payments, message("m"), LONG).await })
+            tokio::spawn(async move {
+                publisher
+                    .publish(Target::Payments, message("m"), LONG)
+                    .await
+            })
         })
         .collect();
     eventually("a refusal at once", BOUND, async || {
-        let outcome = publisher.publish(Target::Payments, message("m"), LONG).now_or_never();
+        let outcome = publisher
+            .publish(Target::Payments, message("m"), LONG)
+            .now_or_never();
         matches!(outcome, Some(Err(PublishError::TooBusy))).then_some(())
     })
     .await;
@@ -161,7 +241,10 @@ async fn waiting_publishes_are_bounded() {
 
 #[tokio::test]
 async fn a_full_queue_refuses() {
-    let stage = Stage::with_bounds(Bounds { kept_max: 3, ..Bounds::default() });
+    let stage = Stage::with_bounds(Bounds {
+        kept_max: 3,
+        ..Bounds::default()
+    });
     let broker = stage.broker().await;
     let publisher = broker.publisher();
     for target in [Target::Payments, Target::Suspects, Target::Dead] {
@@ -174,18 +257,27 @@ async fn a_full_queue_refuses() {
             }
             assert!(stored < 1_000, "the bound of {target:?} is never reached");
         };
-        assert!(matches!(refused, PublishError::Nack), "{target:?}: {refused:?}");
+        assert!(
+            matches!(refused, PublishError::Nack),
+            "{target:?}: {refused:?}"
+        );
         depth_becomes(&broker, target, stored).await;
     }
 }
 
 #[tokio::test]
 async fn full_lanes_drop_their_oldest_token_and_take_the_new_one() {
-    let stage = Stage::with_bounds(Bounds { lanes_max: 3, ..Bounds::default() });
+    let stage = Stage::with_bounds(Bounds {
+        lanes_max: 3,
+        ..Bounds::default()
+    });
     let broker = stage.broker().await;
     let publisher = broker.publisher();
     for n in 0..10 {
-        publisher.publish(Target::Lanes, message(&n.to_string()), LONG).await.unwrap();
+        publisher
+            .publish(Target::Lanes, message(&n.to_string()), LONG)
+            .await
+            .unwrap();
     }
     depth_becomes(&broker, Target::Lanes, 3).await;
     let oldest = broker.get(Target::Lanes).await.unwrap().unwrap();

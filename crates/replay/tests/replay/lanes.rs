@@ -26,13 +26,26 @@ async fn out_and_unknown(stage: &Stage) -> Uuid {
 
 async fn resolve(stage: &Stage, number: &str, more: &[&str]) -> Told {
     let device = stage.device.to_string();
-    let mut args = vec!["lanes", "resolve", &device, "--json", "--reason", "seen", "--invoice-no", number];
+    let mut args = vec![
+        "lanes",
+        "resolve",
+        &device,
+        "--json",
+        "--reason",
+        "seen",
+        "--invoice-no",
+        number,
+    ];
     args.extend_from_slice(more);
     stage.replay(&args).await
 }
 
 async fn actions(stage: &Stage, command: &str) -> i64 {
-    stage.number(&format!("SELECT count(*) FROM operator_actions WHERE command = '{command}'")).await
+    stage
+        .number(&format!(
+            "SELECT count(*) FROM operator_actions WHERE command = '{command}'"
+        ))
+        .await
 }
 
 #[tokio::test]
@@ -63,11 +76,26 @@ async fn list_has_the_keys_scripts_rely_on() {
         "retry_at",
     ];
     expected.sort_unstable();
-    let mut keys: Vec<&str> = lane.as_object().unwrap().keys().map(String::as_str).collect();
+    let mut keys: Vec<&str> = lane
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
     keys.sort_unstable();
     assert_eq!(keys, expected);
-    assert_eq!((lane["lane_state"].as_str(), lane["pending"].as_i64()), (Some("halted"), Some(1)));
-    assert!(stage.replay(&["lanes", "list"]).await.ended(0).out.contains("numbers out of step"));
+    assert_eq!(
+        (lane["lane_state"].as_str(), lane["pending"].as_i64()),
+        (Some("halted"), Some(1))
+    );
+    assert!(
+        stage
+            .replay(&["lanes", "list"])
+            .await
+            .ended(0)
+            .out
+            .contains("numbers out of step")
+    );
 }
 
 #[tokio::test]
@@ -76,23 +104,50 @@ async fn a_lane_is_halted_and_resumed_by_name_and_reason() {
     stage.sale("pending").await;
     let device = stage.device.to_string();
     stage.replay(&["lanes", "halt", &device]).await.ended(2);
-    stage.replay(&["lanes", "resume", &device, "--reason", "x"]).await.ended(1);
-    stage.replay(&["lanes", "halt", &device, "--reason", "KRA moves"]).await.ended(0);
+    stage
+        .replay(&["lanes", "resume", &device, "--reason", "x"])
+        .await
+        .ended(1);
+    stage
+        .replay(&["lanes", "halt", &device, "--reason", "KRA moves"])
+        .await
+        .ended(0);
     let reason = stage.text("SELECT halt_reason FROM lanes").await;
     assert!(
         reason.contains("KRA moves") && reason.contains("jane") && reason.contains("lanes resume"),
         "{reason}"
     );
-    let told = stage.replay(&["lanes", "halt", &device, "--reason", "again"]).await.ended(1);
+    let told = stage
+        .replay(&["lanes", "halt", &device, "--reason", "again"])
+        .await
+        .ended(1);
     assert!(told.err.contains("KRA moves"), "{}", told.err);
-    stage.replay(&["lanes", "resume", &device, "--reason", "moved"]).await.ended(0);
+    stage
+        .replay(&["lanes", "resume", &device, "--reason", "moved"])
+        .await
+        .ended(0);
     assert_eq!(stage.text(LANE).await, "1 false");
     let token = stage.take(Target::Lanes).await;
     assert_eq!(token.headers["risiti-device"], device);
     let moves = "SELECT string_agg(actor || ' ' || to_state, ', ' ORDER BY id) FROM transitions WHERE subject = 'device'";
     assert_eq!(stage.text(moves).await, "jane halted, jane waiting");
-    assert_eq!((actions(&stage, "lanes halt").await, actions(&stage, "lanes resume").await), (1, 1));
-    stage.replay(&["lanes", "halt", &Uuid::now_v7().to_string(), "--reason", "x"]).await.ended(1);
+    assert_eq!(
+        (
+            actions(&stage, "lanes halt").await,
+            actions(&stage, "lanes resume").await
+        ),
+        (1, 1)
+    );
+    stage
+        .replay(&[
+            "lanes",
+            "halt",
+            &Uuid::now_v7().to_string(),
+            "--reason",
+            "x",
+        ])
+        .await
+        .ended(1);
 }
 
 #[tokio::test]
@@ -103,15 +158,19 @@ async fn a_number_taken_elsewhere_is_passed_and_our_invoice_waits_again() {
     let told = resolve(&stage, "1", &["--taken-elsewhere"]).await.ended(0);
     assert_eq!(told.lines()[0]["next_invoice_no"], 2);
     assert_eq!(told.lines()[0]["invoice_id"], invoice.to_string());
-    let state = "SELECT state || ' ' || (invoice_no IS NULL) || ' ' || (unknown_since IS NULL) || ' '
+    let state =
+        "SELECT state || ' ' || (invoice_no IS NULL) || ' ' || (unknown_since IS NULL) || ' '
         || (hidden_since IS NULL) FROM invoices";
     assert_eq!(stage.text(state).await, "pending true true true");
     assert_eq!(stage.text(LANE).await, "2 false");
-    let foreign = "SELECT invoice_no || ' ' || operator || ' ' || reason FROM foreign_invoice_numbers";
+    let foreign =
+        "SELECT invoice_no || ' ' || operator || ' ' || reason FROM foreign_invoice_numbers";
     assert_eq!(stage.text(foreign).await, "1 jane seen");
-    let last =
-        "SELECT actor || ': ' || reason FROM transitions WHERE subject = 'invoice' ORDER BY id DESC LIMIT 1";
-    assert_eq!(stage.text(last).await, "jane: its number is another sale's: seen");
+    let last = "SELECT actor || ': ' || reason FROM transitions WHERE subject = 'invoice' ORDER BY id DESC LIMIT 1";
+    assert_eq!(
+        stage.text(last).await,
+        "jane: its number is another sale's: seen"
+    );
     assert_eq!(actions(&stage, "lanes resolve").await, 1);
     stage.take(Target::Lanes).await;
 }
@@ -122,9 +181,18 @@ async fn an_accepted_number_gives_the_invoice_its_receipt() {
     out_and_unknown(&stage).await;
     halted(&stage).await;
     resolve(&stage, "1", &["--accepted"]).await.ended(2);
-    let more = ["--accepted", "--receipt-no", "77", "--signature", "S", "--internal-data", "D"];
+    let more = [
+        "--accepted",
+        "--receipt-no",
+        "77",
+        "--signature",
+        "S",
+        "--internal-data",
+        "D",
+    ];
     resolve(&stage, "1", &more).await.ended(0);
-    let receipt = "SELECT state || ' ' || invoice_no || ' ' || receipt_no || ' ' || receipt_signature || ' '
+    let receipt =
+        "SELECT state || ' ' || invoice_no || ' ' || receipt_no || ' ' || receipt_signature || ' '
         || internal_data FROM invoices";
     assert_eq!(stage.text(receipt).await, "success 1 77 S D");
     assert_eq!(stage.text(LANE).await, "2 false");
@@ -141,9 +209,21 @@ async fn an_accepted_number_finds_the_dead_invoice_last_sent_under_it() {
         ))
         .await;
     halted(&stage).await;
-    resolve(&stage, "1", &["--accepted", "--receipt-no", "77"]).await.ended(0);
-    assert_eq!(stage.text("SELECT state || ' ' || receipt_no FROM invoices").await, "success 77");
-    assert_eq!(stage.text("SELECT solved_as || ' ' || solved_by FROM dead_letters").await, "adopted jane");
+    resolve(&stage, "1", &["--accepted", "--receipt-no", "77"])
+        .await
+        .ended(0);
+    assert_eq!(
+        stage
+            .text("SELECT state || ' ' || receipt_no FROM invoices")
+            .await,
+        "success 77"
+    );
+    assert_eq!(
+        stage
+            .text("SELECT solved_as || ' ' || solved_by FROM dead_letters")
+            .await,
+        "adopted jane"
+    );
     assert_eq!(stage.text(LANE).await, "2 false");
 }
 
@@ -167,7 +247,9 @@ async fn only_the_number_in_question_of_a_halted_lane_that_nobody_holds_can_be_s
     halted(&stage).await;
     let told = resolve(&stage, "2", &["--taken-elsewhere"]).await.ended(1);
     assert!(told.err.contains("next number is 1"), "{}", told.err);
-    resolve(&stage, "1", &["--taken-elsewhere", "--not-accepted"]).await.ended(2);
+    resolve(&stage, "1", &["--taken-elsewhere", "--not-accepted"])
+        .await
+        .ended(2);
     resolve(&stage, "1", &[]).await.ended(2);
     let lease = |until: &str| {
         let device = stage.device;
@@ -181,7 +263,13 @@ async fn only_the_number_in_question_of_a_halted_lane_that_nobody_holds_can_be_s
     let told = resolve(&stage, "1", &["--taken-elsewhere"]).await.ended(1);
     assert!(told.err.contains("holds the lane"), "{}", told.err);
     assert_eq!(stage.text(LANE).await, "1 true");
-    assert_eq!((stage.invoices("submitting").await, actions(&stage, "lanes resolve").await), (1, 0));
+    assert_eq!(
+        (
+            stage.invoices("submitting").await,
+            actions(&stage, "lanes resolve").await
+        ),
+        (1, 0)
+    );
 
     stage.sql(&lease("-1 hour")).await;
     resolve(&stage, "1", &["--taken-elsewhere"]).await.ended(0);
@@ -196,7 +284,9 @@ async fn only_the_number_in_question_of_a_halted_lane_that_nobody_holds_can_be_s
 async fn a_number_nothing_was_sent_under_cannot_have_been_accepted() {
     let stage = Stage::new().await;
     halted(&stage).await;
-    let told = resolve(&stage, "1", &["--accepted", "--receipt-no", "1"]).await.ended(1);
+    let told = resolve(&stage, "1", &["--accepted", "--receipt-no", "1"])
+        .await
+        .ended(1);
     assert!(told.err.contains("no invoice of ours"), "{}", told.err);
     resolve(&stage, "1", &["--taken-elsewhere"]).await.ended(0);
     assert_eq!(stage.text(LANE).await, "2 false");

@@ -12,11 +12,19 @@ async fn killed_half_way_and_run_again_everything_is_replayed_once() {
     for _ in 0..12 {
         stage.refused("891").await;
     }
-    let process = stage.program(&["run", "--yes", "--json", "--rate", "20/s"]).start();
-    eventually("some replayed", BOUND, async || (stage.invoices("pending").await >= 3).then_some(())).await;
+    let process = stage
+        .program(&["run", "--yes", "--json", "--rate", "20/s"])
+        .start();
+    eventually("some replayed", BOUND, async || {
+        (stage.invoices("pending").await >= 3).then_some(())
+    })
+    .await;
     process.kill();
     drop(process);
-    assert!(stage.invoices("dead").await > 0, "it was killed too late to tell");
+    assert!(
+        stage.invoices("dead").await > 0,
+        "it was killed too late to tell"
+    );
     // What it held comes back once the broker has noticed.
     let left = stage.invoices("dead").await;
     let left = u64::try_from(left).unwrap();
@@ -28,7 +36,13 @@ async fn killed_half_way_and_run_again_everything_is_replayed_once() {
     let [matched, replayed, skipped, failed] = told.tally("replayed");
     assert_eq!((replayed, failed), (left, 0));
     assert_eq!(matched, replayed + skipped);
-    assert_eq!((stage.invoices("pending").await, stage.invoices("dead").await), (12, 0));
+    assert_eq!(
+        (
+            stage.invoices("pending").await,
+            stage.invoices("dead").await
+        ),
+        (12, 0)
+    );
     let twice = "SELECT count(*) FROM (SELECT subject_id FROM transitions WHERE from_state = 'dead'
         GROUP BY subject_id HAVING count(*) > 1) more";
     assert_eq!(stage.number(twice).await, 0);
@@ -41,13 +55,28 @@ async fn a_signal_stops_it_between_two_items() {
     for _ in 0..3 {
         stage.refused("891").await;
     }
-    let mut process = stage.program(&["run", "--yes", "--json", "--rate", "1/h"]).start();
-    eventually("one replayed", BOUND, async || (stage.invoices("pending").await == 1).then_some(())).await;
+    let mut process = stage
+        .program(&["run", "--yes", "--json", "--rate", "1/h"])
+        .start();
+    eventually("one replayed", BOUND, async || {
+        (stage.invoices("pending").await == 1).then_some(())
+    })
+    .await;
     process.terminate();
-    assert_eq!(process.exit(BOUND).await.code(), Some(0), "{}", process.log());
+    assert_eq!(
+        process.exit(BOUND).await.code(),
+        Some(0),
+        "{}",
+        process.log()
+    );
     assert_eq!(stage.invoices("dead").await, 2);
     stage.depth_becomes(Target::Dead, 2).await;
-    assert_eq!(stage.number("SELECT done FROM operator_actions WHERE ended_at IS NOT NULL").await, 1);
+    assert_eq!(
+        stage
+            .number("SELECT done FROM operator_actions WHERE ended_at IS NOT NULL")
+            .await,
+        1
+    );
 }
 
 #[tokio::test]
@@ -56,8 +85,10 @@ async fn a_second_run_at_the_same_time_exits_3() {
     stage.refused("891").await;
     stage.refused("891").await;
     let first = stage.program(&["run", "--yes", "--rate", "1/h"]).start();
-    eventually("the first at work", BOUND, async || (stage.invoices("pending").await == 1).then_some(()))
-        .await;
+    eventually("the first at work", BOUND, async || {
+        (stage.invoices("pending").await == 1).then_some(())
+    })
+    .await;
     let told = stage.replay(&["run", "--yes", "--json"]).await.ended(3);
     assert!(told.out.is_empty(), "{}", told.out);
     assert_eq!(stage.invoices("dead").await, 1);
@@ -70,12 +101,19 @@ async fn a_run_that_loses_its_lock_stops() {
     stage.refused("891").await;
     stage.refused("891").await;
     let mut process = stage.program(&["run", "--yes", "--rate", "1/h"]).start();
-    eventually("the first at work", BOUND, async || (stage.invoices("pending").await == 1).then_some(()))
-        .await;
+    eventually("the first at work", BOUND, async || {
+        (stage.invoices("pending").await == 1).then_some(())
+    })
+    .await;
     let cut = "SELECT count(pg_terminate_backend(pid)) FROM pg_locks WHERE locktype = 'advisory' AND granted
         AND database = (SELECT oid FROM pg_database WHERE datname = current_database())";
     assert_eq!(stage.number(cut).await, 1);
-    assert_eq!(process.exit(BOUND).await.code(), Some(1), "{}", process.log());
+    assert_eq!(
+        process.exit(BOUND).await.code(),
+        Some(1),
+        "{}",
+        process.log()
+    );
     assert!(process.log().contains("lock was lost"), "{}", process.log());
     assert_eq!(stage.invoices("dead").await, 1);
 }
@@ -87,13 +125,31 @@ async fn a_run_that_loses_the_broker_says_so_and_can_be_run_again() {
         stage.refused("891").await;
     }
     let link = Link::to(&amqp_url()).await;
-    let program = stage.program(&["run", "--yes", "--json", "--rate", "20/s"]).env("AMQP_URL", link.url());
+    let program = stage
+        .program(&["run", "--yes", "--json", "--rate", "20/s"])
+        .env("AMQP_URL", link.url());
     let mut process = program.start();
-    eventually("some replayed", BOUND, async || (stage.invoices("pending").await >= 3).then_some(())).await;
+    eventually("some replayed", BOUND, async || {
+        (stage.invoices("pending").await >= 3).then_some(())
+    })
+    .await;
     link.cut();
-    assert_eq!(process.exit(BOUND).await.code(), Some(1), "{}", process.log());
-    assert!(stage.invoices("dead").await > 0, "it was cut off too late to tell");
-    assert_eq!(stage.number("SELECT count(*) FROM operator_actions WHERE ended_at IS NOT NULL").await, 1);
+    assert_eq!(
+        process.exit(BOUND).await.code(),
+        Some(1),
+        "{}",
+        process.log()
+    );
+    assert!(
+        stage.invoices("dead").await > 0,
+        "it was cut off too late to tell"
+    );
+    assert_eq!(
+        stage
+            .number("SELECT count(*) FROM operator_actions WHERE ended_at IS NOT NULL")
+            .await,
+        1
+    );
     let left = u64::try_from(stage.invoices("dead").await).unwrap();
     eventually("the messages back", BOUND, async || {
         (stage.broker.depth(Target::Dead).await.ok()? >= left).then_some(())
@@ -109,28 +165,78 @@ async fn bytes_set_aside_again_while_they_are_replayed_stay_on_the_pile() {
     let stage = Stage::new().await;
     let id = stage.unreadable("{").await;
     let filter = DeadLetterFilter::default();
-    let by = ByHand { operator: "jane".to_owned(), reason: "test".to_owned() };
+    let by = ByHand {
+        operator: "jane".to_owned(),
+        reason: "test".to_owned(),
+    };
     let run = stage.ledger.begin_run("run", &by, &filter).await.unwrap();
-    let item = stage.ledger.pile_item(id, &filter, &run).await.unwrap().unwrap();
+    let item = stage
+        .ledger
+        .pile_item(id, &filter, &run)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(item.standing, Standing::Wanted);
-    assert_eq!(stage.unreadable("{").await, id, "the ledger worker met them once more");
-    assert_eq!(stage.ledger.message_replayed(&item, &by).await.unwrap(), PileMove::Gone);
-    assert_eq!(stage.number("SELECT count(*) FROM dead_letters WHERE solved_at IS NULL").await, 1);
+    assert_eq!(
+        stage.unreadable("{").await,
+        id,
+        "the ledger worker met them once more"
+    );
+    assert_eq!(
+        stage.ledger.message_replayed(&item, &by).await.unwrap(),
+        PileMove::Gone
+    );
+    assert_eq!(
+        stage
+            .number("SELECT count(*) FROM dead_letters WHERE solved_at IS NULL")
+            .await,
+        1
+    );
 
-    let item = stage.ledger.pile_item(id, &filter, &run).await.unwrap().unwrap();
-    assert_eq!(stage.ledger.message_replayed(&item, &by).await.unwrap(), PileMove::Done(None));
+    let item = stage
+        .ledger
+        .pile_item(id, &filter, &run)
+        .await
+        .unwrap()
+        .unwrap();
+    assert_eq!(
+        stage.ledger.message_replayed(&item, &by).await.unwrap(),
+        PileMove::Done(None)
+    );
 }
 
 #[tokio::test]
 async fn what_dies_again_during_a_run_is_the_next_runs() {
     let stage = Stage::new().await;
     let filter = DeadLetterFilter::default();
-    let by = ByHand { operator: "jane".to_owned(), reason: "test".to_owned() };
+    let by = ByHand {
+        operator: "jane".to_owned(),
+        reason: "test".to_owned(),
+    };
     let run = stage.ledger.begin_run("run", &by, &filter).await.unwrap();
     let invoice = stage.refused_row("891").await;
-    let item = stage.ledger.pile_item(invoice, &filter, &run).await.unwrap().unwrap();
+    let item = stage
+        .ledger
+        .pile_item(invoice, &filter, &run)
+        .await
+        .unwrap()
+        .unwrap();
     assert_eq!(item.standing, Standing::Left);
-    assert!(stage.ledger.next_pile_item(None, &filter, &run).await.unwrap().is_none());
+    assert!(
+        stage
+            .ledger
+            .next_pile_item(None, &filter, &run)
+            .await
+            .unwrap()
+            .is_none()
+    );
     let next = stage.ledger.begin_run("run", &by, &filter).await.unwrap();
-    assert!(stage.ledger.next_pile_item(None, &filter, &next).await.unwrap().is_some());
+    assert!(
+        stage
+            .ledger
+            .next_pile_item(None, &filter, &next)
+            .await
+            .unwrap()
+            .is_some()
+    );
 }

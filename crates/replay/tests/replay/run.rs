@@ -15,7 +15,12 @@ async fn list_shows_what_is_there_and_takes_nothing() {
     let told = stage.replay(&["list", "--json"]).await.ended(0);
     let lines = told.lines();
     assert_eq!(lines.len(), 2);
-    let keys: Vec<&str> = lines[0].as_object().unwrap().keys().map(String::as_str).collect();
+    let keys: Vec<&str> = lines[0]
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
     let mut expected = vec![
         "dead_letter_id",
         "merchant",
@@ -41,9 +46,15 @@ async fn list_shows_what_is_there_and_takes_nothing() {
         expected
     );
     assert_eq!(lines[0]["dead_letter_id"], refused.to_string());
-    assert_eq!((lines[0]["merchant"].as_str(), lines[0]["code"].as_str()), (Some("acme"), Some("891")));
+    assert_eq!(
+        (lines[0]["merchant"].as_str(), lines[0]["code"].as_str()),
+        (Some("acme"), Some("891"))
+    );
     assert_eq!(lines[1]["dead_letter_id"], unreadable.to_string());
-    assert_eq!((lines[1]["cause"].as_str(), lines[1]["code"].as_str()), (Some("unreadable"), None));
+    assert_eq!(
+        (lines[1]["cause"].as_str(), lines[1]["code"].as_str()),
+        (Some("unreadable"), None)
+    );
     assert!(lines[1]["invoice_id"].is_null());
     for (filter, count) in [
         (["--cause", "refused"], 1),
@@ -56,10 +67,20 @@ async fn list_shows_what_is_there_and_takes_nothing() {
         (["--limit", "1"], 1),
         (["--id", &unreadable.to_string()], 1),
     ] {
-        let told = stage.replay(&["list", "--json", filter[0], filter[1]]).await.ended(0);
+        let told = stage
+            .replay(&["list", "--json", filter[0], filter[1]])
+            .await
+            .ended(0);
         assert_eq!(told.lines().len(), count, "{filter:?}");
     }
-    assert!(stage.replay(&["list"]).await.ended(0).out.contains("item not known"));
+    assert!(
+        stage
+            .replay(&["list"])
+            .await
+            .ended(0)
+            .out
+            .contains("item not known")
+    );
     assert_eq!(stage.broker.depth(Target::Dead).await.unwrap(), 2);
 }
 
@@ -72,10 +93,31 @@ async fn a_dry_run_moves_nothing() {
     assert_eq!(told.tally("replayed"), [2, 0, 0, 0]);
     assert_eq!(told.lines()[0]["causes"][0]["count"], 1);
     assert_eq!(told.lines()[0]["sample"].as_array().unwrap().len(), 2);
-    assert!(stage.replay(&["run", "--dry-run", "--limit", "1"]).await.ended(0).out.starts_with("1 matched"));
-    assert_eq!((stage.invoices("dead").await, stage.broker.depth(Target::Dead).await.unwrap()), (1, 2));
-    assert_eq!(stage.number("SELECT count(*) FROM dead_letters WHERE solved_at IS NULL").await, 2);
-    assert_eq!(stage.number("SELECT count(*) FROM operator_actions").await, 0);
+    assert!(
+        stage
+            .replay(&["run", "--dry-run", "--limit", "1"])
+            .await
+            .ended(0)
+            .out
+            .starts_with("1 matched")
+    );
+    assert_eq!(
+        (
+            stage.invoices("dead").await,
+            stage.broker.depth(Target::Dead).await.unwrap()
+        ),
+        (1, 2)
+    );
+    assert_eq!(
+        stage
+            .number("SELECT count(*) FROM dead_letters WHERE solved_at IS NULL")
+            .await,
+        2
+    );
+    assert_eq!(
+        stage.number("SELECT count(*) FROM operator_actions").await,
+        0
+    );
 }
 
 #[tokio::test]
@@ -83,8 +125,18 @@ async fn without_a_terminal_and_without_yes_nothing_moves() {
     let stage = Stage::new().await;
     stage.refused("891").await;
     let told = stage.replay(&["run", "--json"]).await.ended(2);
-    assert!(told.out.is_empty() && told.err.contains("--yes"), "{}", told.err);
-    assert_eq!((stage.invoices("dead").await, stage.broker.depth(Target::Dead).await.unwrap()), (1, 1));
+    assert!(
+        told.out.is_empty() && told.err.contains("--yes"),
+        "{}",
+        told.err
+    );
+    assert_eq!(
+        (
+            stage.invoices("dead").await,
+            stage.broker.depth(Target::Dead).await.unwrap()
+        ),
+        (1, 1)
+    );
 }
 
 #[tokio::test]
@@ -92,16 +144,19 @@ async fn a_replayed_invoice_waits_in_its_lane_with_a_token_and_says_who_sent_it_
     let stage = Stage::new().await;
     let invoice = stage.refused("891").await;
     let waiting = stage.sale("pending").await;
-    let told = stage.replay(&["run", "--yes", "--json", "--reason", "code registered"]).await.ended(0);
+    let told = stage
+        .replay(&["run", "--yes", "--json", "--reason", "code registered"])
+        .await
+        .ended(0);
     assert_eq!(told.tally("replayed"), [1, 1, 0, 0]);
     assert_eq!(stage.broker.depth(Target::Dead).await.unwrap(), 0);
     let token = stage.take(Target::Lanes).await;
     assert_eq!(token.headers["risiti-device"], stage.device.to_string());
-    let last =
-        "SELECT actor || ': ' || reason FROM transitions WHERE to_state = 'pending' ORDER BY id DESC LIMIT 1";
+    let last = "SELECT actor || ': ' || reason FROM transitions WHERE to_state = 'pending' ORDER BY id DESC LIMIT 1";
     assert_eq!(stage.text(last).await, "jane: code registered");
-    let first =
-        stage.text("SELECT id::text FROM invoices WHERE state = 'pending' ORDER BY position LIMIT 1").await;
+    let first = stage
+        .text("SELECT id::text FROM invoices WHERE state = 'pending' ORDER BY position LIMIT 1")
+        .await;
     assert_eq!(first, waiting.to_string(), "it goes behind what waits");
     let row = "SELECT solved_as || ' ' || solved_by || ' ' || replays FROM dead_letters";
     assert_eq!(stage.text(row).await, "replayed jane 1");
@@ -120,11 +175,17 @@ async fn what_the_filter_does_not_take_stays_in_place_and_in_the_queue() {
     let wanted = stage.refused("891").await;
     let other = stage.refused("892").await;
     let unread = stage.unreadable("{").await;
-    let told = stage.replay(&["run", "--yes", "--json", "--code", "891"]).await.ended(0);
+    let told = stage
+        .replay(&["run", "--yes", "--json", "--code", "891"])
+        .await
+        .ended(0);
     assert_eq!(told.tally("replayed"), [1, 1, 0, 0]);
     assert_eq!(stage.invoices("dead").await, 1);
     stage.depth_becomes(Target::Dead, 2).await;
-    let left = [stage.take(Target::Dead).await, stage.take(Target::Dead).await];
+    let left = [
+        stage.take(Target::Dead).await,
+        stage.take(Target::Dead).await,
+    ];
     let mut ids = left.map(|message| message.headers["risiti-dead-letter-id"].clone());
     ids.sort();
     let mut expected = [other.to_string(), unread.to_string()];
@@ -139,7 +200,10 @@ async fn a_limit_leaves_the_rest() {
     for _ in 0..3 {
         stage.refused("891").await;
     }
-    let told = stage.replay(&["run", "--yes", "--json", "--limit", "2"]).await.ended(0);
+    let told = stage
+        .replay(&["run", "--yes", "--json", "--limit", "2"])
+        .await
+        .ended(0);
     assert_eq!(told.tally("replayed"), [2, 2, 0, 0]);
     stage.depth_becomes(Target::Dead, 1).await;
     assert_eq!(stage.invoices("dead").await, 1);
@@ -161,7 +225,13 @@ async fn a_second_message_of_the_same_death_is_skipped() {
     stage.dead_message(invoice).await;
     let told = stage.replay(&["run", "--yes", "--json"]).await.ended(0);
     assert_eq!(told.tally("replayed"), [2, 1, 1, 0]);
-    assert_eq!((stage.invoices("pending").await, stage.broker.depth(Target::Dead).await.unwrap()), (1, 0));
+    assert_eq!(
+        (
+            stage.invoices("pending").await,
+            stage.broker.depth(Target::Dead).await.unwrap()
+        ),
+        (1, 0)
+    );
 }
 
 #[tokio::test]
@@ -180,14 +250,19 @@ async fn what_can_be_read_by_now_goes_to_the_ledger_and_the_rest_stays_and_fails
     let hopeless = stage.unreadable("{\"PhoneNumber\": 254708374149").await;
     let told = stage.replay(&["run", "--yes", "--json"]).await.ended(1);
     assert_eq!(told.tally("replayed"), [2, 1, 0, 1]);
-    assert!(told.err.contains(&hopeless.to_string()) && !told.err.contains("254708374149"), "{}", told.err);
+    assert!(
+        told.err.contains(&hopeless.to_string()) && !told.err.contains("254708374149"),
+        "{}",
+        told.err
+    );
     let payment = stage.take(Target::Payments).await;
     assert_eq!(&payment.body[..], STK.as_bytes());
     assert_eq!(payment.headers["risiti-kind"], "stk");
     assert_eq!(payment.headers["risiti-replays"], "1");
     assert!(!payment.headers.contains_key("risiti-unreadable-field"));
     assert!(!payment.headers.contains_key("risiti-dead-letter-id"));
-    let solved = format!("SELECT coalesce(solved_as, '-') FROM dead_letters WHERE id = '{readable}'");
+    let solved =
+        format!("SELECT coalesce(solved_as, '-') FROM dead_letters WHERE id = '{readable}'");
     assert_eq!(stage.text(&solved).await, "replayed");
     stage.depth_becomes(Target::Dead, 1).await;
     let left = stage.take(Target::Dead).await;
@@ -203,14 +278,24 @@ async fn what_is_no_dead_letter_of_ours_stays_and_stops_nobody() {
     let stage = Stage::new().await;
     let bodies = [&b""[..], b"\0", b"{}", &[0xff; 300]];
     for (body, header_bytes) in bodies.into_iter().zip([0, 300, 70_000, 0]) {
-        stage.namespace.publish_strange("dead", body, header_bytes).await;
+        stage
+            .namespace
+            .publish_strange("dead", body, header_bytes)
+            .await;
     }
     stage.refused("891").await;
     for _ in 0..2 {
-        stage.namespace.publish_strange("dead", b"after", 70_000).await;
+        stage
+            .namespace
+            .publish_strange("dead", b"after", 70_000)
+            .await;
     }
-    let told =
-        stage.replay(&["run", "--code", "891", "--reason", "mended", "--yes", "--json"]).await.ended(0);
+    let told = stage
+        .replay(&[
+            "run", "--code", "891", "--reason", "mended", "--yes", "--json",
+        ])
+        .await
+        .ended(0);
     assert_eq!(told.tally("replayed"), [1, 1, 0, 0]);
     assert_eq!(stage.invoices("pending").await, 1);
     stage.depth_becomes(Target::Dead, 6).await;

@@ -47,20 +47,37 @@ impl Stage {
             ))
             .await
             .unwrap();
-        let settings = DatabaseSettings { url, pool_size: 2, role: None, application_name: "test" };
+        let settings = DatabaseSettings {
+            url,
+            pool_size: 2,
+            role: None,
+            application_name: "test",
+        };
         let ledger = Ledger::open(settings).unwrap();
         let namespace = Namespace::unique();
         let topology = Topology::new(namespace.name()).unwrap();
-        let broker = Broker::start(&amqp_url(), topology, "test", CancellationToken::new()).unwrap();
+        let broker =
+            Broker::start(&amqp_url(), topology, "test", CancellationToken::new()).unwrap();
         broker.wait_up().await;
-        Self { client, broker, device, merchant, ledger, namespace, database }
+        Self {
+            client,
+            broker,
+            device,
+            merchant,
+            ledger,
+            namespace,
+            database,
+        }
     }
 
     /// The program, with nobody at a terminal.
     pub(crate) fn program(&self, args: &[&str]) -> Program {
-        let program =
-            Program::built("risiti-replay").args(args.iter().copied()).env("RISITI_OPERATOR", "jane");
-        self.variables().into_iter().fold(program, |program, (name, value)| program.env(name, value))
+        let program = Program::built("risiti-replay")
+            .args(args.iter().copied())
+            .env("RISITI_OPERATOR", "jane");
+        self.variables()
+            .into_iter()
+            .fold(program, |program, (name, value)| program.env(name, value))
     }
 
     /// What the program needs to be told by variables.
@@ -96,13 +113,24 @@ impl Stage {
         let invoice = self.sale("dead").await;
         let statement = "INSERT INTO dead_letters (id, cause, merchant_id, device_id, invoice_id, provider, code,
             message, amount, currency) VALUES ($1, 'refused', $2, $3, $1, 'daraja', $4, 'item not known', 116, 'KES')";
-        self.client.execute(statement, &[&invoice, &self.merchant, &self.device, &code]).await.unwrap();
+        self.client
+            .execute(statement, &[&invoice, &self.merchant, &self.device, &code])
+            .await
+            .unwrap();
         invoice
     }
 
     pub(crate) async fn dead_message(&self, invoice: Uuid) {
         let headers = BTreeMap::from([("risiti-dead-letter-id".to_owned(), invoice.to_string())]);
-        self.publish(Target::Dead, Message { id: invoice, headers, body: b"{}".as_slice().into() }).await;
+        self.publish(
+            Target::Dead,
+            Message {
+                id: invoice,
+                headers,
+                body: b"{}".as_slice().into(),
+            },
+        )
+        .await;
     }
 
     /// A paid sale of 116 shillings whose invoice went through pending and submitting to this state.
@@ -118,12 +146,13 @@ impl Stage {
              VALUES ('{invoice}', '{invoice}', '{merchant}', '{device}', 'sale', 116, 'test');"
         );
         if state != "pending" {
-            let out =
-                "UPDATE invoices SET state = 'submitting', invoice_no = (SELECT next_invoice_no FROM lanes)";
+            let out = "UPDATE invoices SET state = 'submitting', invoice_no = (SELECT next_invoice_no FROM lanes)";
             sql += &format!("{out} WHERE id = '{invoice}';");
         }
         if state == "dead" {
-            sql += &format!("UPDATE invoices SET state = 'dead', invoice_no = NULL WHERE id = '{invoice}';");
+            sql += &format!(
+                "UPDATE invoices SET state = 'dead', invoice_no = NULL WHERE id = '{invoice}';"
+            );
         }
         self.client.batch_execute(&sql).await.unwrap();
         invoice
@@ -142,7 +171,10 @@ impl Stage {
             received_at: jiff::Timestamp::now(),
             traceparent: None,
             account: Account::default(),
-            unreadable: Some(Unreadable { field: "body".to_owned(), problem: "not JSON".to_owned() }),
+            unreadable: Some(Unreadable {
+                field: "body".to_owned(),
+                problem: "not JSON".to_owned(),
+            }),
         };
         let letter = MessageDeadLetter {
             cause: DeadCause::Unreadable,
@@ -155,14 +187,25 @@ impl Stage {
         };
         let mut headers = letter.headers.clone();
         headers.insert("risiti-dead-letter-id".to_owned(), letter.id().to_string());
-        let message = Message { id: letter.id(), headers, body: letter.body.clone().into() };
+        let message = Message {
+            id: letter.id(),
+            headers,
+            body: letter.body.clone().into(),
+        };
         self.publish(Target::Dead, message).await;
-        self.ledger.insert_message_dead_letter(&letter).await.unwrap();
+        self.ledger
+            .insert_message_dead_letter(&letter)
+            .await
+            .unwrap();
         letter.id()
     }
 
     pub(crate) async fn publish(&self, target: Target, message: Message) {
-        self.broker.publisher().publish(target, message, PUBLISH_TIMEOUT).await.unwrap();
+        self.broker
+            .publisher()
+            .publish(target, message, PUBLISH_TIMEOUT)
+            .await
+            .unwrap();
     }
 
     pub(crate) async fn sql(&self, text: &str) {
@@ -178,19 +221,27 @@ impl Stage {
     }
 
     pub(crate) async fn invoices(&self, state: &str) -> i64 {
-        self.number(&format!("SELECT count(*) FROM invoices WHERE state = '{state}'")).await
+        self.number(&format!(
+            "SELECT count(*) FROM invoices WHERE state = '{state}'"
+        ))
+        .await
     }
 
     /// Waits for the queue to hold so many: what a killed program held comes back a moment later.
     pub(crate) async fn depth_becomes(&self, target: Target, wanted: u64) {
         let what = format!("{} of {wanted}", target.as_str());
-        eventually(&what, BOUND, async || (self.broker.depth(target).await.ok()? == wanted).then_some(()))
-            .await;
+        eventually(&what, BOUND, async || {
+            (self.broker.depth(target).await.ok()? == wanted).then_some(())
+        })
+        .await;
     }
 
     /// Takes one message away.
     pub(crate) async fn take(&self, target: Target) -> Message {
-        let delivery = eventually(target.as_str(), BOUND, async || self.broker.get(target).await.ok()?).await;
+        let delivery = eventually(target.as_str(), BOUND, async || {
+            self.broker.get(target).await.ok()?
+        })
+        .await;
         let message = delivery.message.clone();
         delivery.ack().await.unwrap();
         message
@@ -222,7 +273,10 @@ impl Told {
     }
 
     pub(crate) fn lines(&self) -> Vec<Value> {
-        self.out.lines().map(|line| serde_json::from_str(line).unwrap()).collect()
+        self.out
+            .lines()
+            .map(|line| serde_json::from_str(line).unwrap())
+            .collect()
     }
 
     /// `[matched, done, skipped, failed]`; the one line a run prints.

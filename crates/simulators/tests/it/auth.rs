@@ -9,16 +9,25 @@ use std::time::Duration;
 async fn legacy_takes_the_identity_from_headers_or_body() {
     let sim = Sim::of(Dialect::Legacy).await;
     let bare = |body: &Value| {
-        let request = sim.client.post(sim.url(sim.sale_path())).header("Content-Type", "application/json");
+        let request = sim
+            .client
+            .post(sim.url(sim.sale_path()))
+            .header("Content-Type", "application/json");
         request.body(body.to_string())
     };
     let mut body = sale(1);
     let answer = Answer::read(bare(&body).send().await.unwrap()).await;
     assert_eq!(answer.code(), "900", "no cmcKey anywhere");
     body["cmcKey"] = json!("wrong");
-    assert_eq!(Answer::read(bare(&body).send().await.unwrap()).await.code(), "901");
+    assert_eq!(
+        Answer::read(bare(&body).send().await.unwrap()).await.code(),
+        "901"
+    );
     body["cmcKey"] = json!(KEY);
-    assert_eq!(Answer::read(bare(&body).send().await.unwrap()).await.code(), "000");
+    assert_eq!(
+        Answer::read(bare(&body).send().await.unwrap()).await.code(),
+        "000"
+    );
     assert_eq!(sim.stats().await["refusals"]["auth"], 2);
 }
 
@@ -30,7 +39,10 @@ async fn an_unknown_branch_is_no_device() {
     let answer = sim.sell(&elsewhere).await;
     let expected = &fixture!("06_error_responses")["legacy_device_not_valid"];
     assert_eq!(shape(&answer.body), shape(&expected["body"]));
-    assert_eq!((answer.code(), answer.text()), ("901", "It is not valid device"));
+    assert_eq!(
+        (answer.code(), answer.text()),
+        ("901", "It is not valid device")
+    );
     let sim = Sim::of(Dialect::Gateway).await;
     assert_eq!(sim.sell(&elsewhere).await.text(), "Please try again later");
 }
@@ -39,24 +51,54 @@ async fn an_unknown_branch_is_no_device() {
 async fn the_gateway_wants_token_headers_and_app() {
     let sim = Sim::of(Dialect::Gateway).await;
     let request = |token: &str, app: Option<&str>, key: Option<&str>| {
-        let request = sim.client.post(sim.url(sim.sale_path())).header("Content-Type", "application/json");
-        let request =
-            request.bearer_auth(token).header("tin", PIN).header("bhfId", "00").body(sale(1).to_string());
-        let request = app.into_iter().fold(request, |request, app| request.header("apigee_app_id", app));
-        key.into_iter().fold(request, |request, key| request.header("cmcKey", key))
+        let request = sim
+            .client
+            .post(sim.url(sim.sale_path()))
+            .header("Content-Type", "application/json");
+        let request = request
+            .bearer_auth(token)
+            .header("tin", PIN)
+            .header("bhfId", "00")
+            .body(sale(1).to_string());
+        let request = app
+            .into_iter()
+            .fold(request, |request, app| request.header("apigee_app_id", app));
+        key.into_iter()
+            .fold(request, |request, key| request.header("cmcKey", key))
     };
     let token = sim.fetch_token().await;
-    let wrong = Answer::read(request("nonsense", Some("app-id"), Some(KEY)).send().await.unwrap()).await;
+    let wrong = Answer::read(
+        request("nonsense", Some("app-id"), Some(KEY))
+            .send()
+            .await
+            .unwrap(),
+    )
+    .await;
     let expected = &fixture!("06_error_responses")["gateway_token_invalid"];
     assert_eq!(wrong.status, 401);
     assert_eq!(shape(&wrong.body), shape(&expected["body"]));
     let no_app = Answer::read(request(&token, None, Some(KEY)).send().await.unwrap()).await;
-    assert_eq!((no_app.status, no_app.text()), (400, "apigee_app_id cannot be Null"));
+    assert_eq!(
+        (no_app.status, no_app.text()),
+        (400, "apigee_app_id cannot be Null")
+    );
     let no_key = Answer::read(request(&token, Some("app-id"), None).send().await.unwrap()).await;
     assert_eq!(no_key.text(), "cmcKey cannot be Null");
-    let other_key = Answer::read(request(&token, Some("app-id"), Some("x")).send().await.unwrap()).await;
+    let other_key = Answer::read(
+        request(&token, Some("app-id"), Some("x"))
+            .send()
+            .await
+            .unwrap(),
+    )
+    .await;
     assert_eq!(other_key.code(), "901");
-    let right = Answer::read(request(&token, Some("app-id"), Some(KEY)).send().await.unwrap()).await;
+    let right = Answer::read(
+        request(&token, Some("app-id"), Some(KEY))
+            .send()
+            .await
+            .unwrap(),
+    )
+    .await;
     assert_eq!(right.code(), "000");
 }
 
@@ -64,14 +106,47 @@ async fn the_gateway_wants_token_headers_and_app() {
 async fn a_token_is_fetched_by_get_with_basic_auth() {
     let sim = Sim::of(Dialect::Gateway).await;
     let url = sim.url("/v1/token/generate?grant_type=client_credentials");
-    let right =
-        Answer::read(sim.client.get(&url).basic_auth("app", Some("secret")).send().await.unwrap()).await;
+    let right = Answer::read(
+        sim.client
+            .get(&url)
+            .basic_auth("app", Some("secret"))
+            .send()
+            .await
+            .unwrap(),
+    )
+    .await;
     assert_eq!(right.body["expires_in"], "3599", "a string, as seen live");
-    let wrong = sim.client.get(&url).basic_auth("app", Some("other")).send().await.unwrap();
+    let wrong = sim
+        .client
+        .get(&url)
+        .basic_auth("app", Some("other"))
+        .send()
+        .await
+        .unwrap();
     assert_eq!(wrong.status(), 401);
-    let posted = sim.client.post(&url).basic_auth("app", Some("secret")).send().await.unwrap();
-    assert_eq!((posted.status().as_u16(), posted.bytes().await.unwrap().len()), (200, 0));
-    assert_eq!(sim.client.get(sim.url("/v1/token/generate")).send().await.unwrap().status(), 401);
+    let posted = sim
+        .client
+        .post(&url)
+        .basic_auth("app", Some("secret"))
+        .send()
+        .await
+        .unwrap();
+    assert_eq!(
+        (
+            posted.status().as_u16(),
+            posted.bytes().await.unwrap().len()
+        ),
+        (200, 0)
+    );
+    assert_eq!(
+        sim.client
+            .get(sim.url("/v1/token/generate"))
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        401
+    );
 }
 
 #[tokio::test]
@@ -87,10 +162,17 @@ async fn a_token_of_another_app_does_not_open_a_device() {
 
 #[tokio::test]
 async fn tokens_run_out() {
-    let sim = Sim::with(Config { token_ttl: Duration::ZERO, ..Config::local(Dialect::Gateway) }).await;
+    let sim = Sim::with(Config {
+        token_ttl: Duration::ZERO,
+        ..Config::local(Dialect::Gateway)
+    })
+    .await;
     assert_eq!(sim.sell(&sale(1)).await.status, 401);
     let stats = sim.stats().await;
-    assert_eq!((&stats["unauthorised"], &stats["protocol_errors"]), (&json!(1), &json!(0)));
+    assert_eq!(
+        (&stats["unauthorised"], &stats["protocol_errors"]),
+        (&json!(1), &json!(0))
+    );
 }
 
 #[tokio::test]
@@ -114,21 +196,33 @@ async fn a_device_is_initialised_once() {
         let again = sim.post(path, &ask("RISITI/2")).await;
         assert_eq!((again.code(), again.data()), ("902", &Value::Null));
         let devices = sim.get("/_sim/devices").await;
-        assert_eq!(devices["devices"][1]["cmcKey"], first.data()["info"]["cmcKey"]);
+        assert_eq!(
+            devices["devices"][1]["cmcKey"],
+            first.data()["info"]["cmcKey"]
+        );
     }
 }
 
 #[tokio::test]
 async fn initialisation_reads_the_body_only() {
     let sim = Sim::of(Dialect::Gateway).await;
-    let answer = sim.post("/initialize", &json!({"bhfId": "00", "dvcSrlNo": "RISITI/00"})).await;
+    let answer = sim
+        .post(
+            "/initialize",
+            &json!({"bhfId": "00", "dvcSrlNo": "RISITI/00"}),
+        )
+        .await;
     assert_eq!((answer.status, answer.text()), (400, "Missing Tin"));
 }
 
 #[tokio::test]
 async fn an_uninitialised_device_sells_nothing() {
     let sim = Sim::empty(Config::local(Dialect::Vscu)).await;
-    sim.control("/_sim/devices", &json!({"tin": PIN, "bhfId": "00", "dvcSrlNo": "S"})).await;
+    sim.control(
+        "/_sim/devices",
+        &json!({"tin": PIN, "bhfId": "00", "dvcSrlNo": "S"}),
+    )
+    .await;
     assert_eq!(sim.sell(&sale(1)).await.code(), "901");
     let mut elsewhere = sale(1);
     elsewhere["bhfId"] = json!("05");
@@ -139,8 +233,22 @@ async fn an_uninitialised_device_sells_nothing() {
 async fn wrong_paths_methods_and_types_are_told_by_status() {
     let sim = Sim::of(Dialect::Legacy).await;
     assert_eq!(sim.post("/saveVscu", &sale(1)).await.status, 404);
-    assert_eq!(sim.client.get(sim.url(sim.sale_path())).send().await.unwrap().status(), 405);
-    let form = sim.client.post(sim.url(sim.sale_path())).body("a=b").send().await.unwrap();
+    assert_eq!(
+        sim.client
+            .get(sim.url(sim.sale_path()))
+            .send()
+            .await
+            .unwrap()
+            .status(),
+        405
+    );
+    let form = sim
+        .client
+        .post(sim.url(sim.sale_path()))
+        .body("a=b")
+        .send()
+        .await
+        .unwrap();
     assert_eq!(form.status(), 415);
     assert_eq!(sim.stats().await["refusals"]["protocol"], 3);
 }
@@ -153,7 +261,15 @@ async fn registering_twice_is_fine_and_differently_is_not() {
     assert_eq!((again.status, &again.body["cmcKey"]), (200, &json!(KEY)));
     let other = json!({"tin": PIN, "bhfId": "00", "dvcSrlNo": "another"});
     assert_eq!(sim.control("/_sim/devices", &other).await.status, 409);
-    for wrong in [json!({}), json!({"tin": "P", "bhfId": "00", "dvcSrlNo": "S"}), json!({"unknown": 1})] {
-        assert_eq!(sim.control("/_sim/devices", &wrong).await.status, 400, "{wrong}");
+    for wrong in [
+        json!({}),
+        json!({"tin": "P", "bhfId": "00", "dvcSrlNo": "S"}),
+        json!({"unknown": 1}),
+    ] {
+        assert_eq!(
+            sim.control("/_sim/devices", &wrong).await.status,
+            400,
+            "{wrong}"
+        );
     }
 }

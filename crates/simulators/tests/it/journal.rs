@@ -7,7 +7,10 @@ use std::fs;
 use std::path::Path;
 
 fn kept_in(journal: &Path) -> Config {
-    Config { journal: Some(journal.to_owned()), ..Config::local(Dialect::Legacy) }
+    Config {
+        journal: Some(journal.to_owned()),
+        ..Config::local(Dialect::Legacy)
+    }
 }
 
 #[tokio::test]
@@ -16,7 +19,8 @@ async fn it_goes_on_as_the_same_authority() {
     let journal = folder.path().join("books");
     let sim = Sim::with(kept_in(&journal)).await;
     assert_eq!(sim.sell(&sale(1)).await.code(), "000");
-    sim.fault(json!({"match": {"count": 1}, "fault": "accept_then_drop"})).await;
+    sim.fault(json!({"match": {"count": 1}, "fault": "accept_then_drop"}))
+        .await;
     sim.sell_in_vain(&sale(2)).await;
     assert_eq!(sim.sell(&sale(9)).await.code(), "910", "a number ahead");
     let (sales, stats) = (sim.accepted().await, sim.stats().await);
@@ -25,13 +29,26 @@ async fn it_goes_on_as_the_same_authority() {
     let sim = Sim::empty(kept_in(&journal)).await;
     assert_eq!(sim.accepted().await, sales);
     let after = sim.stats().await;
-    for same in ["protocol_errors", "protocol_error_log", "refusals", "in_flight_max_per_device", "devices"] {
+    for same in [
+        "protocol_errors",
+        "protocol_error_log",
+        "refusals",
+        "in_flight_max_per_device",
+        "devices",
+    ] {
         assert_eq!(after[same], stats[same], "{same}");
     }
-    assert_eq!(sim.look_up(2).await.code(), "000", "accepted, and its answer lost");
+    assert_eq!(
+        sim.look_up(2).await.code(),
+        "000",
+        "accepted, and its answer lost"
+    );
     assert_eq!(sim.sell(&sale(2)).await.code(), "994");
     let third = sim.sell(&sale(3)).await;
-    assert_eq!((third.code(), third.data()["curRcptNo"].as_str()), ("000", Some("3")));
+    assert_eq!(
+        (third.code(), third.data()["curRcptNo"].as_str()),
+        ("000", Some("3"))
+    );
 }
 
 #[tokio::test]
@@ -51,7 +68,11 @@ async fn a_sale_cut_off_in_mid_write_was_never_accepted() {
     let other = changed(sale(2), &[("/remark", json!("another"))]);
     assert_eq!(sim.sell(&other).await.code(), "000");
     sim.stop().await;
-    assert_eq!(Sim::empty(kept_in(&journal)).await.accepted().await.len(), 2, "written after the torn line");
+    assert_eq!(
+        Sim::empty(kept_in(&journal)).await.accepted().await.len(),
+        2,
+        "written after the torn line"
+    );
 }
 
 #[tokio::test]
@@ -64,7 +85,11 @@ async fn cleared_is_cleared() {
     sim.stop().await;
     let sim = Sim::empty(kept_in(&journal)).await;
     assert!(sim.accepted().await.is_empty());
-    assert_eq!(sim.sell(&sale(1)).await.code(), "000", "the device is still there");
+    assert_eq!(
+        sim.sell(&sale(1)).await.code(),
+        "000",
+        "the device is still there"
+    );
 }
 
 #[tokio::test]
@@ -72,7 +97,9 @@ async fn a_journal_it_cannot_read_is_named() {
     let folder = tempfile::tempdir().unwrap();
     let journal = folder.path().join("books");
     fs::write(&journal, "{\"entry\":\"cleared\"}\nrubbish\n").unwrap();
-    let Err(error) = start(kept_in(&journal)).await else { panic!("it started") };
+    let Err(error) = start(kept_in(&journal)).await else {
+        panic!("it started")
+    };
     let error = format!("{error:#}");
     assert!(error.contains("books: line 2"), "{error}");
 }

@@ -16,7 +16,10 @@ async fn a_taken_number_is_answered_as_each_dialect_does() {
         assert_eq!(shape(&answer.body), shape(&expected["body"]), "{case}");
         assert_eq!((answer.code(), answer.text()), {
             let body = &expected["body"];
-            (body["resultCd"].as_str().unwrap(), body["resultMsg"].as_str().unwrap())
+            (
+                body["resultCd"].as_str().unwrap(),
+                body["resultMsg"].as_str().unwrap(),
+            )
         });
         assert_eq!(sim.accepted().await.len(), 1);
     }
@@ -31,7 +34,10 @@ async fn the_gateway_names_the_expected_number_in_one_of_two_wordings() {
         let answer = sim.sell(&sale(number)).await;
         assert_eq!(answer.status, 400);
         assert_eq!(answer.body["responseBody"], Value::Null);
-        assert_eq!(answer.body["responseHeader"]["customerMessage"], "Validation failed");
+        assert_eq!(
+            answer.body["responseHeader"]["customerMessage"],
+            "Validation failed"
+        );
         let next = number + 1;
         let texts = [
             format!("Invc No: {number} is invalid, use the expected value: {next}"),
@@ -47,10 +53,16 @@ async fn the_gateway_names_the_expected_number_in_one_of_two_wordings() {
 async fn a_number_ahead_is_refused_and_moves_nothing() {
     let sim = Sim::of(Dialect::Gateway).await;
     let answer = sim.sell(&sale(7)).await;
-    assert!(answer.text().contains('1') && answer.text().contains('7'), "{answer:?}");
+    assert!(
+        answer.text().contains('1') && answer.text().contains('7'),
+        "{answer:?}"
+    );
     assert_eq!(sim.sell(&sale(1)).await.code(), "000");
     let stats = sim.stats().await;
-    assert_eq!((&stats["refusals"]["sequence"], &stats["protocol_errors"]), (&json!(1), &json!(1)));
+    assert_eq!(
+        (&stats["refusals"]["sequence"], &stats["protocol_errors"]),
+        (&json!(1), &json!(1))
+    );
 }
 
 #[tokio::test]
@@ -63,7 +75,10 @@ async fn a_refused_sale_leaves_its_number_free() {
 
 #[tokio::test]
 async fn without_strict_sequence_gaps_pass_but_taken_numbers_do_not() {
-    let config = Config { strict_sequence: false, ..Config::local(Dialect::Legacy) };
+    let config = Config {
+        strict_sequence: false,
+        ..Config::local(Dialect::Legacy)
+    };
     let sim = Sim::with(config).await;
     assert_eq!(sim.sell(&sale(5)).await.code(), "000");
     assert_eq!(sim.sell(&sale(3)).await.code(), "994");
@@ -86,7 +101,10 @@ async fn numbering_may_start_anywhere_and_apart_from_receipts() {
                         "next_invoice_no": 41, "next_receipt_no": 7});
     assert_eq!(sim.control("/_sim/devices", &device).await.status, 201);
     let answer = sim.sell(&sale(41)).await;
-    assert_eq!((answer.code(), &answer.data()["curRcptNo"]), ("000", &json!("7")));
+    assert_eq!(
+        (answer.code(), &answer.data()["curRcptNo"]),
+        ("000", &json!("7"))
+    );
 }
 
 #[tokio::test]
@@ -105,10 +123,16 @@ async fn another_sale_under_a_taken_number_is_a_clash() {
     assert_eq!(sim.sell(&other).await.code(), "994");
     assert_eq!(sim.sell(&sale(1)).await.code(), "994");
     let stats = sim.stats().await;
-    assert_eq!((&stats["refusals"]["clash"], &stats["refusals"]["resend"]), (&json!(1), &json!(1)));
+    assert_eq!(
+        (&stats["refusals"]["clash"], &stats["refusals"]["resend"]),
+        (&json!(1), &json!(1))
+    );
     assert_eq!(stats["protocol_errors"], 1);
     let clash = &stats["protocol_error_log"][0]["clash"];
-    assert_eq!((&clash["invoice_no"], &clash["refused"]), (&json!(1), &json!("another")));
+    assert_eq!(
+        (&clash["invoice_no"], &clash["refused"]),
+        (&json!(1), &json!("another"))
+    );
     assert_eq!(clash["filed"], sale(1)["remark"]);
     assert_eq!(clash["filed_at"], sim.accepted().await[0]["accepted_at"]);
 }

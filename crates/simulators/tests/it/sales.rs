@@ -39,7 +39,11 @@ async fn signatures_look_like_kras() {
     let answer = sim.sell(&sale(1)).await;
     let base32 = |field: &str| {
         let text = answer.data()[field].as_str().unwrap();
-        assert!(text.bytes().all(|b| b.is_ascii_uppercase() || (b'2'..=b'7').contains(&b)), "{text}");
+        assert!(
+            text.bytes()
+                .all(|b| b.is_ascii_uppercase() || (b'2'..=b'7').contains(&b)),
+            "{text}"
+        );
         text.len()
     };
     assert_eq!((base32("rcptSign"), base32("intrlData")), (16, 26));
@@ -49,14 +53,25 @@ async fn signatures_look_like_kras() {
 async fn a_credit_note_follows_its_sale_in_every_dialect() {
     for dialect in [Dialect::Legacy, Dialect::Gateway, Dialect::Vscu] {
         let sim = Sim::of(dialect).await;
-        assert_eq!(sim.sell(&fixture!("02_sales_request_mpesa_1160")).await.code(), "000");
+        assert_eq!(
+            sim.sell(&fixture!("02_sales_request_mpesa_1160"))
+                .await
+                .code(),
+            "000"
+        );
         let answer = sim.sell(&fixture!("08_credit_note_request")).await;
         assert_eq!(answer.code(), "000", "{answer:?}");
         let accepted = sim.accepted().await;
         assert_eq!(accepted[1]["rcptTyCd"], "R");
-        assert_eq!((&accepted[1]["orgInvcNo"], &accepted[1]["totAmt"]), (&json!(1), &json!("580")));
+        assert_eq!(
+            (&accepted[1]["orgInvcNo"], &accepted[1]["totAmt"]),
+            (&json!(1), &json!("580"))
+        );
         let stats = sim.stats().await;
-        assert_eq!((&stats["sales_accepted"], &stats["credit_notes_accepted"]), (&json!(2), &json!(1)));
+        assert_eq!(
+            (&stats["sales_accepted"], &stats["credit_notes_accepted"]),
+            (&json!(2), &json!(1))
+        );
         assert_eq!(stats["protocol_errors"], 0);
     }
 }
@@ -77,8 +92,9 @@ async fn a_look_up_finds_the_sale_as_stored() {
     assert_eq!(shape(&answer.body), shape(&expected));
     // All but the server's own values is what was sent.
     for field in ["rcptPbctDt", "sdcDateTime", "intrlData", "rcptSign"] {
-        *expected.pointer_mut(&format!("/data/salesList/0/receipt/{field}")).unwrap() =
-            found["receipt"][field].clone();
+        *expected
+            .pointer_mut(&format!("/data/salesList/0/receipt/{field}"))
+            .unwrap() = found["receipt"][field].clone();
     }
     assert_eq!(found, &expected["data"]["salesList"][0]);
 }
@@ -99,7 +115,10 @@ async fn the_receipt_of_a_look_up_is_the_receipt_of_the_sale() {
 #[tokio::test]
 async fn amounts_come_back_to_the_digit() {
     let sim = Sim::of(Dialect::Legacy).await;
-    let body = sale(1).to_string().replace("1160", "1160.00").replace(":1000,", ":1000.00,");
+    let body = sale(1)
+        .to_string()
+        .replace("1160", "1160.00")
+        .replace(":1000,", ":1000.00,");
     let sent: Value = serde_json::from_str(&body).unwrap();
     let request = sim.call(sim.sale_path(), &sent).body(body);
     assert_eq!(request.send().await.unwrap().status(), 200);
@@ -111,14 +130,20 @@ async fn amounts_come_back_to_the_digit() {
         .text()
         .await
         .unwrap();
-    assert!(found.contains("\"totAmt\":1160.00,") && found.contains("\"totTaxblAmt\":1000.00,"), "{found}");
+    assert!(
+        found.contains("\"totAmt\":1160.00,") && found.contains("\"totTaxblAmt\":1000.00,"),
+        "{found}"
+    );
     assert_eq!(sim.accepted().await[0]["totAmt"], "1160.00");
 }
 
 #[tokio::test]
 async fn what_is_not_there_is_not_found() {
     let probes = fixture!("07_invoice_details_probe");
-    for (dialect, case) in [(Dialect::Legacy, "not_found_legacy"), (Dialect::Gateway, "not_found_gateway")] {
+    for (dialect, case) in [
+        (Dialect::Legacy, "not_found_legacy"),
+        (Dialect::Gateway, "not_found_gateway"),
+    ] {
         let sim = Sim::of(dialect).await;
         let answer = sim.look_up(1).await;
         assert_eq!(answer.status, probes[case]["http_status"], "{case}");
@@ -131,8 +156,15 @@ async fn what_is_not_there_is_not_found() {
 async fn both_spellings_of_the_gateways_look_up_work() {
     let sim = Sim::of(Dialect::Gateway).await;
     sim.sell(&sale(1)).await;
-    for path in ["/selectInvoiceDetail", "/etims-oscu/api/v1/selectInvoiceDetails"] {
-        assert_eq!(sim.post(path, &json!({"invcNo": 1})).await.code(), "000", "{path}");
+    for path in [
+        "/selectInvoiceDetail",
+        "/etims-oscu/api/v1/selectInvoiceDetails",
+    ] {
+        assert_eq!(
+            sim.post(path, &json!({"invcNo": 1})).await.code(),
+            "000",
+            "{path}"
+        );
     }
 }
 
@@ -145,15 +177,21 @@ async fn the_sales_list_tells_what_came_since() {
     sim.sell(&sale(1)).await;
     sim.sell(&sale(2)).await;
     let all = crate::support::Answer::read(list("20180101000000").send().await.unwrap()).await;
-    let numbers: Vec<_> =
-        all.data()["salesList"].as_array().unwrap().iter().map(|s| s["invcNo"].clone()).collect();
+    let numbers: Vec<_> = all.data()["salesList"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|s| s["invcNo"].clone())
+        .collect();
     assert_eq!(numbers, [1, 2]);
 }
 
 #[tokio::test]
 async fn code_lists_tell_the_rates() {
     let sim = Sim::of(Dialect::Gateway).await;
-    let answer = sim.post("/selectCodeList", &json!({"lastReqDt": "20180101000000"})).await;
+    let answer = sim
+        .post("/selectCodeList", &json!({"lastReqDt": "20180101000000"}))
+        .await;
     let classes = answer.data()["clsList"].as_array().unwrap();
     let tax = classes.iter().find(|class| class["cdCls"] == "04").unwrap();
     let rate = |code: &str| {
@@ -179,8 +217,13 @@ async fn legacy_takes_prices_net_of_vat() {
 async fn every_tax_type_has_its_split() {
     let sim = Sim::of(Dialect::Gateway).await;
     // KES 116.00 of each type, header and line.
-    let rates =
-        [("A", 116.0, 0.0), ("B", 100.0, 16.0), ("C", 116.0, 0.0), ("D", 116.0, 0.0), ("E", 107.41, 8.59)];
+    let rates = [
+        ("A", 116.0, 0.0),
+        ("B", 100.0, 16.0),
+        ("C", 116.0, 0.0),
+        ("D", 116.0, 0.0),
+        ("E", 107.41, 8.59),
+    ];
     for ((name, taxable, tax), number) in rates.into_iter().zip(1..) {
         let (taxable_field, tax_field) = (format!("/taxblAmt{name}"), format!("/taxAmt{name}"));
         let zero = [("/taxblAmtB", json!(0)), ("/taxAmtB", json!(0))];

@@ -7,7 +7,11 @@ use serde_json::{Value, json};
 const ITEM: &str = "KE2NTNO0000001";
 
 async fn checking() -> Sim {
-    Sim::with(Config { stock_check: true, ..Config::local(Dialect::Gateway) }).await
+    Sim::with(Config {
+        stock_check: true,
+        ..Config::local(Dialect::Gateway)
+    })
+    .await
 }
 
 fn item(item_type: &str) -> Value {
@@ -25,8 +29,16 @@ async fn goods_are_saved_then_stocked_then_sold() {
     let goods_in = json!({"sarTyCd": "02", "itemList": [{"itemCd": ITEM, "qty": 10}]});
     assert_eq!(sim.post("/insert/stockIO", &goods_in).await.code(), "000");
     let level = |quantity: u32| json!({"itemCd": ITEM, "rsdQty": quantity});
-    assert!(sim.post("/save/stockMaster", &level(9)).await.text().contains("Expected: 10.00"));
-    assert_eq!(sim.post("/save/stockMaster", &level(10)).await.code(), "000");
+    assert!(
+        sim.post("/save/stockMaster", &level(9))
+            .await
+            .text()
+            .contains("Expected: 10.00")
+    );
+    assert_eq!(
+        sim.post("/save/stockMaster", &level(10)).await.code(),
+        "000"
+    );
     assert_eq!(sim.sell(&sale(1)).await.code(), "000");
 }
 

@@ -12,8 +12,12 @@ pub(crate) const KEY: &str = "0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF01
 /// A file of `tests/fixtures`.
 macro_rules! fixture {
     ($name:literal) => {
-        serde_json::from_str::<serde_json::Value>(include_str!(concat!("../fixtures/", $name, ".json")))
-            .unwrap()
+        serde_json::from_str::<serde_json::Value>(include_str!(concat!(
+            "../fixtures/",
+            $name,
+            ".json"
+        )))
+        .unwrap()
     };
 }
 pub(crate) use fixture;
@@ -41,18 +45,27 @@ impl Answer {
 
     /// `resultCd`, wherever it stands.
     pub(crate) fn code(&self) -> &str {
-        let found = self.body.get("resultCd").or_else(|| self.body.pointer("/responseBody/resultCd"));
+        let found = self
+            .body
+            .get("resultCd")
+            .or_else(|| self.body.pointer("/responseBody/resultCd"));
         found.and_then(Value::as_str).unwrap_or_default()
     }
 
     /// The text of a refusal.
     pub(crate) fn text(&self) -> &str {
-        let found = self.body.get("resultMsg").or_else(|| self.body.pointer("/responseHeader/debugMessage"));
+        let found = self
+            .body
+            .get("resultMsg")
+            .or_else(|| self.body.pointer("/responseHeader/debugMessage"));
         found.and_then(Value::as_str).unwrap_or_default()
     }
 
     pub(crate) fn data(&self) -> &Value {
-        self.body.get("data").or_else(|| self.body.pointer("/responseBody/data")).unwrap_or(&Value::Null)
+        self.body
+            .get("data")
+            .or_else(|| self.body.pointer("/responseBody/data"))
+            .unwrap_or(&Value::Null)
     }
 }
 
@@ -70,7 +83,12 @@ impl Sim {
 
     pub(crate) async fn empty(config: Config) -> Self {
         let dialect = config.dialect;
-        Self { running: start(config).await.unwrap(), client: client(), dialect, token: String::new() }
+        Self {
+            running: start(config).await.unwrap(),
+            client: client(),
+            dialect,
+            token: String::new(),
+        }
     }
 
     pub(crate) async fn with_token(mut self) -> Self {
@@ -82,8 +100,15 @@ impl Sim {
 
     pub(crate) async fn fetch_token(&self) -> String {
         let url = self.url("/v1/token/generate?grant_type=client_credentials");
-        let answer =
-            Answer::read(self.client.get(url).basic_auth("app", Some("secret")).send().await.unwrap()).await;
+        let answer = Answer::read(
+            self.client
+                .get(url)
+                .basic_auth("app", Some("secret"))
+                .send()
+                .await
+                .unwrap(),
+        )
+        .await;
         answer.body["access_token"].as_str().unwrap().to_owned()
     }
 
@@ -105,7 +130,15 @@ impl Sim {
     }
 
     pub(crate) async fn control(&self, path: &str, body: &Value) -> Answer {
-        Answer::read(self.client.post(self.url(path)).body(body.to_string()).send().await.unwrap()).await
+        Answer::read(
+            self.client
+                .post(self.url(path))
+                .body(body.to_string())
+                .send()
+                .await
+                .unwrap(),
+        )
+        .await
     }
 
     pub(crate) async fn fault(&self, rule: Value) -> u64 {
@@ -115,7 +148,9 @@ impl Sim {
     }
 
     pub(crate) async fn get(&self, path: &str) -> Value {
-        Answer::read(self.client.get(self.url(path)).send().await.unwrap()).await.body
+        Answer::read(self.client.get(self.url(path)).send().await.unwrap())
+            .await
+            .body
     }
 
     pub(crate) async fn stats(&self) -> Value {
@@ -123,7 +158,10 @@ impl Sim {
     }
 
     pub(crate) async fn accepted(&self) -> Vec<Value> {
-        self.get("/_sim/sales").await["sales"].as_array().unwrap().clone()
+        self.get("/_sim/sales").await["sales"]
+            .as_array()
+            .unwrap()
+            .clone()
     }
 
     pub(crate) async fn delete(&self, path: &str) {
@@ -134,13 +172,21 @@ impl Sim {
     /// A call of KRA's API as a well-behaved client makes it.
     pub(crate) fn call(&self, path: &str, body: &Value) -> RequestBuilder {
         let branch = body["bhfId"].as_str().unwrap_or("00").to_owned();
-        let request = self.client.post(self.url(path)).header("Content-Type", "application/json");
+        let request = self
+            .client
+            .post(self.url(path))
+            .header("Content-Type", "application/json");
         let request = match self.dialect {
             Dialect::Vscu => request,
-            _ => request.header("tin", PIN).header("bhfId", branch).header("cmcKey", KEY),
+            _ => request
+                .header("tin", PIN)
+                .header("bhfId", branch)
+                .header("cmcKey", KEY),
         };
         let request = match self.dialect {
-            Dialect::Gateway => request.bearer_auth(&self.token).header("apigee_app_id", "app-id"),
+            Dialect::Gateway => request
+                .bearer_auth(&self.token)
+                .header("apigee_app_id", "app-id"),
             _ => request,
         };
         request.body(body.to_string())
@@ -164,7 +210,10 @@ impl Sim {
 
     /// Sends a sale whose answer is expected to get lost.
     pub(crate) async fn sell_in_vain(&self, sale: &Value) -> reqwest::Error {
-        self.call(self.sale_path(), sale).send().await.expect_err("the connection is cut")
+        self.call(self.sale_path(), sale)
+            .send()
+            .await
+            .expect_err("the connection is cut")
     }
 
     pub(crate) async fn look_up(&self, number: i64) -> Answer {
@@ -196,7 +245,9 @@ pub(crate) fn sale(number: i64) -> Value {
 /// `document` with the values at these JSON pointers replaced.
 pub(crate) fn changed(mut document: Value, changes: &[(&str, Value)]) -> Value {
     for (pointer, value) in changes {
-        *document.pointer_mut(pointer).unwrap_or_else(|| panic!("no {pointer}")) = value.clone();
+        *document
+            .pointer_mut(pointer)
+            .unwrap_or_else(|| panic!("no {pointer}")) = value.clone();
     }
     document
 }
@@ -204,7 +255,10 @@ pub(crate) fn changed(mut document: Value, changes: &[(&str, Value)]) -> Value {
 /// The keys at every level, values left out: two documents of one shape are equal.
 pub(crate) fn shape(document: &Value) -> Value {
     match document {
-        Value::Object(fields) => fields.iter().map(|(name, value)| (name.clone(), shape(value))).collect(),
+        Value::Object(fields) => fields
+            .iter()
+            .map(|(name, value)| (name.clone(), shape(value)))
+            .collect(),
         Value::Array(values) => values.iter().map(shape).collect(),
         Value::String(_) => json!("text"),
         Value::Number(_) => json!(0),

@@ -23,14 +23,22 @@ pub(super) struct Setback {
 
 pub(super) enum State {
     Open(Store),
-    Closed { why: Arc<str>, again_at: Instant, pause: Duration },
+    Closed {
+        why: Arc<str>,
+        again_at: Instant,
+        pause: Duration,
+    },
     Foreign(Arc<str>),
 }
 
 impl State {
     /// To be opened at once.
     pub(super) fn unopened() -> Self {
-        Self::Closed { why: "still opening".into(), again_at: Instant::now(), pause: PAUSE_FIRST }
+        Self::Closed {
+            why: "still opening".into(),
+            again_at: Instant::now(),
+            pause: PAUSE_FIRST,
+        }
     }
 }
 
@@ -38,7 +46,9 @@ impl<M: Medium> Writer<M> {
     /// How long nothing needs doing, if no command comes.
     pub(super) fn wait(&self) -> Option<Duration> {
         match &self.state {
-            State::Closed { again_at, .. } => Some(again_at.saturating_duration_since(Instant::now())),
+            State::Closed { again_at, .. } => {
+                Some(again_at.saturating_duration_since(Instant::now()))
+            }
             State::Open(_) => match &self.setback {
                 Some(setback) => Some(setback.again_at.saturating_duration_since(Instant::now())),
                 None => (!self.shared.removed().is_empty()).then_some(Duration::ZERO),
@@ -48,7 +58,12 @@ impl<M: Medium> Writer<M> {
     }
 
     pub(super) fn open_if_due(&mut self) {
-        let State::Closed { again_at, pause, .. } = &self.state else { return };
+        let State::Closed {
+            again_at, pause, ..
+        } = &self.state
+        else {
+            return;
+        };
         let pause = *pause;
         if Instant::now() < *again_at {
             return;
@@ -63,9 +78,14 @@ impl<M: Medium> Writer<M> {
                 };
                 self.count();
             }
-            Err(trouble) => self.close_after(trouble, (pause * 2).clamp(PAUSE_FIRST, PAUSE_LONGEST)),
+            Err(trouble) => {
+                self.close_after(trouble, (pause * 2).clamp(PAUSE_FIRST, PAUSE_LONGEST))
+            }
         }
-        self.status.damaged_files = self.medium.damaged_files().unwrap_or(self.status.damaged_files);
+        self.status.damaged_files = self
+            .medium
+            .damaged_files()
+            .unwrap_or(self.status.damaged_files);
     }
 
     fn close_after(&mut self, trouble: Trouble, pause: Duration) {
@@ -87,7 +107,9 @@ impl<M: Medium> Writer<M> {
                     tracing::error!(%why, file = name, "THE SPOOL IS DAMAGED: what it holds is not delivered until somebody mends it; starting a fresh one");
                     again_at = Instant::now();
                 }
-                Err(error) => tracing::error!(%why, %error, "the spool is damaged and cannot be set aside"),
+                Err(error) => {
+                    tracing::error!(%why, %error, "the spool is damaged and cannot be set aside")
+                }
             },
             Trouble::Disk(why) => {
                 if self.status.condition != Condition::Failing(why.clone()) {
@@ -96,13 +118,20 @@ impl<M: Medium> Writer<M> {
             }
         }
         self.status.condition = Condition::Failing(why.clone());
-        self.state = State::Closed { why, again_at, pause };
+        self.state = State::Closed {
+            why,
+            again_at,
+            pause,
+        };
     }
 
     pub(super) fn set_back(&mut self, trouble: Trouble) {
         let why = trouble.why().clone();
         self.close_after(trouble, Duration::ZERO);
-        self.setback = Some(Setback { why, again_at: Instant::now() + self.patience });
+        self.setback = Some(Setback {
+            why,
+            again_at: Instant::now() + self.patience,
+        });
         // On a disk almost full the least commit succeeds and the next one fails.
         self.patience = (self.patience * 2).min(PAUSE_LONGEST);
     }
@@ -115,8 +144,11 @@ impl<M: Medium> Writer<M> {
 
 /// redb may panic on a file that was changed under it.
 pub(super) fn attempt<T>(work: impl FnOnce() -> Result<T, Trouble>) -> Result<T, Trouble> {
-    catch_unwind(AssertUnwindSafe(work))
-        .unwrap_or_else(|_| Err(Trouble::Damaged("the database cannot make sense of it".into())))
+    catch_unwind(AssertUnwindSafe(work)).unwrap_or_else(|_| {
+        Err(Trouble::Damaged(
+            "the database cannot make sense of it".into(),
+        ))
+    })
 }
 
 #[cfg(test)]
@@ -141,7 +173,10 @@ mod tests {
         assert!(writer.setback.is_none());
         assert_eq!(writer.patience, PAUSE_FIRST * 2);
         let mut batch = Batch::default();
-        batch.add(Command::Append { bytes: vec![1], done: oneshot::channel().0 });
+        batch.add(Command::Append {
+            bytes: vec![1],
+            done: oneshot::channel().0,
+        });
         writer.write(&mut batch);
         assert_eq!(writer.patience, PAUSE_FIRST);
     }

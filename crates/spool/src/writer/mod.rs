@@ -36,7 +36,12 @@ pub(crate) struct Writer<M> {
 }
 
 impl<M: Medium> Writer<M> {
-    pub(crate) fn new(medium: M, limit: u64, shared: Arc<Shared>, told: watch::Sender<Status>) -> Self {
+    pub(crate) fn new(
+        medium: M,
+        limit: u64,
+        shared: Arc<Shared>,
+        told: watch::Sender<Status>,
+    ) -> Self {
         let state = State::unopened();
         let status = Status::default();
         Self {
@@ -61,7 +66,11 @@ impl<M: Medium> Writer<M> {
             for read in std::mem::take(&mut batch.reads) {
                 self.answer(read);
             }
-            let closing = if batch.empties { self.shared.closing().take() } else { None };
+            let closing = if batch.empties {
+                self.shared.closing().take()
+            } else {
+                None
+            };
             if closing.is_some() || batch.orphaned {
                 // Removed while this batch was written.
                 while matches!(self.state, State::Open(_))
@@ -79,8 +88,15 @@ impl<M: Medium> Writer<M> {
     fn write(&mut self, batch: &mut Batch) {
         let waiting = std::mem::take(&mut batch.waiting);
         let entries = std::mem::take(&mut batch.entries);
-        let due = self.setback.as_ref().is_none_or(|setback| Instant::now() >= setback.again_at);
-        let held_off = self.setback.as_ref().filter(|_| !due).map(|setback| setback.why.clone());
+        let due = self
+            .setback
+            .as_ref()
+            .is_none_or(|setback| Instant::now() >= setback.again_at);
+        let held_off = self
+            .setback
+            .as_ref()
+            .filter(|_| !due)
+            .map(|setback| setback.why.clone());
         let store = match (&mut self.state, held_off) {
             (State::Open(store), None) => store,
             (State::Closed { why, .. } | State::Foreign(why), None) => {
@@ -89,7 +105,13 @@ impl<M: Medium> Writer<M> {
             }
             (_, Some(why)) => return self.refuse_for_trouble(waiting, &why),
         };
-        let removals: BTreeSet<u64> = self.shared.removed().iter().copied().take(REMOVALS_MAX).collect();
+        let removals: BTreeSet<u64> = self
+            .shared
+            .removed()
+            .iter()
+            .copied()
+            .take(REMOVALS_MAX)
+            .collect();
         let mut room = self.limit.saturating_sub(store.counts.bytes);
         let (mut fitting, mut stored, mut refused) = (Vec::new(), Vec::new(), Vec::new());
         for (bytes, done) in entries.into_iter().zip(waiting) {
@@ -118,7 +140,9 @@ impl<M: Medium> Writer<M> {
                     self.status.condition = Condition::Writable;
                 }
                 if !removals.is_empty() {
-                    self.shared.removed().retain(|number| !removals.contains(number));
+                    self.shared
+                        .removed()
+                        .retain(|number| !removals.contains(number));
                     self.status.condition = Condition::Writable;
                 }
                 self.count();
@@ -138,7 +162,9 @@ impl<M: Medium> Writer<M> {
         self.status.refused_disk += waiting.len() as u64;
         self.tell();
         let error = SpoolError::Disk(why.clone());
-        waiting.into_iter().for_each(|done| tell(done, Err(error.clone())));
+        waiting
+            .into_iter()
+            .for_each(|done| tell(done, Err(error.clone())));
     }
 
     fn refuse(&mut self, refused: Vec<Done<()>>) {
@@ -154,11 +180,21 @@ impl<M: Medium> Writer<M> {
         }
         self.status.refused_full += refused.len() as u64;
         self.tell();
-        refused.into_iter().for_each(|done| tell(done, Err(SpoolError::Full)));
+        refused
+            .into_iter()
+            .for_each(|done| tell(done, Err(SpoolError::Full)));
     }
 
     fn answer(&mut self, read: Command) {
-        let Command::Read { after, entries_max, bytes_max, done } = read else { return };
+        let Command::Read {
+            after,
+            entries_max,
+            bytes_max,
+            done,
+        } = read
+        else {
+            return;
+        };
         let store = match &self.state {
             State::Open(store) => store,
             State::Closed { why, .. } | State::Foreign(why) => {
@@ -176,7 +212,9 @@ impl<M: Medium> Writer<M> {
     }
 
     fn count(&mut self) {
-        let State::Open(store) = &self.state else { return };
+        let State::Open(store) = &self.state else {
+            return;
+        };
         let counts = store.counts;
         self.status.entries = counts.entries;
         self.status.bytes = counts.bytes;

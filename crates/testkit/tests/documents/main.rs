@@ -5,19 +5,30 @@ mod text;
 use std::collections::{BTreeMap, BTreeSet};
 
 use text::{
-    anchor, between, code_spans, documents, files, names_after, prose, read, root, rows, section, sources,
+    anchor, between, code_spans, documents, files, names_after, prose, read, root, rows, section,
+    sources,
 };
 
 const OPERATING: &str = "docs/operating.md";
 const DATA_MODEL: &str = "docs/data-model.md";
 /// Those whose settings and metrics people rely on.
-const PRODUCT: [&str; 6] = ["service", "ingress", "ledger-worker", "etims-worker", "replay", "admin"];
+const PRODUCT: [&str; 6] = [
+    "service",
+    "ingress",
+    "ledger-worker",
+    "etims-worker",
+    "replay",
+    "admin",
+];
 
 /// Variables of the product with their defaults, where a setting has one.
 fn settings() -> BTreeMap<String, Option<String>> {
     let mut settings = BTreeMap::new();
     for (_, source) in sources(&PRODUCT) {
-        for line in source.lines().filter(|line| line.trim_start().starts_with("#[arg(")) {
+        for line in source
+            .lines()
+            .filter(|line| line.trim_start().starts_with("#[arg("))
+        {
             for variable in between(line, "env = \"", "\"") {
                 let text = between(line, "default_value = \"", "\"").first().copied();
                 let number = line.split_once("default_value_t = ").map(|(_, rest)| rest);
@@ -36,8 +47,10 @@ fn settings() -> BTreeMap<String, Option<String>> {
 fn every_setting_is_documented_with_its_default_and_no_other() {
     let document = read(OPERATING);
     let table = rows(section(&document, "## Settings"));
-    let documented: BTreeMap<&str, &str> =
-        table.iter().map(|row| (row[0].trim_matches('`'), row[2].trim_matches('`'))).collect();
+    let documented: BTreeMap<&str, &str> = table
+        .iter()
+        .map(|row| (row[0].trim_matches('`'), row[2].trim_matches('`')))
+        .collect();
     let settings = settings();
     for (variable, default) in &settings {
         let told = documented.get(variable.as_str());
@@ -46,7 +59,9 @@ fn every_setting_is_documented_with_its_default_and_no_other() {
             assert_eq!(told, default, "{variable}");
         }
     }
-    let mentioned = code_spans(&document).into_iter().filter(|code| code.starts_with("RISITI_"));
+    let mentioned = code_spans(&document)
+        .into_iter()
+        .filter(|code| code.starts_with("RISITI_"));
     let mentioned = mentioned.map(|code| code.split('=').next().expect("a split has a first part"));
     let script = read("deploy/local/services.sh");
     for variable in documented.keys().copied().chain(mentioned) {
@@ -59,16 +74,26 @@ fn every_setting_is_documented_with_its_default_and_no_other() {
 #[test]
 fn every_metric_is_documented_and_no_other() {
     let document = read(OPERATING);
-    let name = |code: &str| code.split('{').next().expect("a split has a first part").to_owned();
+    let name = |code: &str| {
+        code.split('{')
+            .next()
+            .expect("a split has a first part")
+            .to_owned()
+    };
     let told = section(&document, "## What to alert on");
-    let told = code_spans(told).into_iter().filter(|code| code.starts_with("risiti_")).map(name);
+    let told = code_spans(told)
+        .into_iter()
+        .filter(|code| code.starts_with("risiti_"))
+        .map(name);
     let documented: BTreeSet<String> = told.collect();
     let mut exported = BTreeSet::new();
     for (path, source) in sources(&PRODUCT[1..]) {
         if path.ends_with("/metrics.rs") {
-            let literals =
-                between(&source, "\"", "\"").into_iter().filter(|text| text.starts_with("risiti_"));
-            let names = literals.filter(|text| text.chars().all(|c| c.is_ascii_lowercase() || c == '_'));
+            let literals = between(&source, "\"", "\"")
+                .into_iter()
+                .filter(|text| text.starts_with("risiti_"));
+            let names =
+                literals.filter(|text| text.chars().all(|c| c.is_ascii_lowercase() || c == '_'));
             exported.extend(names.map(str::to_owned));
         }
     }
@@ -80,7 +105,10 @@ fn relative_links_lead_somewhere() {
     let mut seen = 0;
     for path in documents() {
         let document = read(&path);
-        for link in prose(&document).into_iter().flat_map(|line| between(line, "](", ")")) {
+        for link in prose(&document)
+            .into_iter()
+            .flat_map(|line| between(line, "](", ")"))
+        {
             if link.contains("://") {
                 continue;
             }
@@ -88,14 +116,24 @@ fn relative_links_lead_somewhere() {
             let (file, fragment) = link.split_once('#').unwrap_or((link, ""));
             let target = match file {
                 "" => root().join(&path),
-                file => root().join(&path).parent().expect("a file has a folder").join(file),
+                file => root()
+                    .join(&path)
+                    .parent()
+                    .expect("a file has a folder")
+                    .join(file),
             };
             assert!(target.exists(), "{path} links to {link}");
             if !fragment.is_empty() {
-                let text = std::fs::read_to_string(&target).expect("a target with an anchor is text");
-                let headings = prose(&text).into_iter().filter(|line| line.starts_with('#'));
+                let text =
+                    std::fs::read_to_string(&target).expect("a target with an anchor is text");
+                let headings = prose(&text)
+                    .into_iter()
+                    .filter(|line| line.starts_with('#'));
                 let mut anchors = headings.map(|line| anchor(line.trim_start_matches('#').trim()));
-                assert!(anchors.any(|anchor| anchor == fragment), "{path} links to {link}");
+                assert!(
+                    anchors.any(|anchor| anchor == fragment),
+                    "{path} links to {link}"
+                );
             }
         }
     }
@@ -108,7 +146,9 @@ fn files_that_are_named_exist() {
     for path in documents().iter().filter(|path| path.starts_with("docs/")) {
         let document = read(path);
         for code in code_spans(&document) {
-            let is_file = [".rs", ".sh", ".sql", ".toml"].iter().any(|end| code.ends_with(end));
+            let is_file = [".rs", ".sh", ".sql", ".toml"]
+                .iter()
+                .any(|end| code.ends_with(end));
             if is_file && !code.contains(['*', ' ', '{']) {
                 let named = |file: &String| file == code || file.ends_with(&format!("/{code}"));
                 assert!(files.iter().any(named), "{path} names {code}");
@@ -120,7 +160,10 @@ fn files_that_are_named_exist() {
 /// Names of all functions, tests among them.
 fn functions() -> BTreeSet<String> {
     let mut functions = BTreeSet::new();
-    for path in files().iter().filter(|path| path.starts_with("crates/") && path.ends_with(".rs")) {
+    for path in files()
+        .iter()
+        .filter(|path| path.starts_with("crates/") && path.ends_with(".rs"))
+    {
         functions.extend(names_after(&read(path), "fn "));
     }
     functions
@@ -130,10 +173,16 @@ fn functions() -> BTreeSet<String> {
 fn tests_that_reach_the_limits_exist() {
     let tests = functions();
     let document = read(OPERATING);
-    let limits = prose(section(&document, "## Limits")).into_iter().filter(|line| line.starts_with("| "));
+    let limits = prose(section(&document, "## Limits"))
+        .into_iter()
+        .filter(|line| line.starts_with("| "));
     let mut cited = 0;
     for row in limits {
-        let reached_by = row.trim_end_matches(" |").rsplit('|').next().expect("a split has a last part");
+        let reached_by = row
+            .trim_end_matches(" |")
+            .rsplit('|')
+            .next()
+            .expect("a split has a last part");
         for name in between(reached_by, "`", "`") {
             assert!(tests.contains(name), "no test is called {name}");
             cited += 1;
@@ -146,14 +195,21 @@ fn tests_that_reach_the_limits_exist() {
 fn cited(lines: &[&str]) -> usize {
     let files = files();
     let tests = functions();
-    let rows = lines.iter().filter(|line| line.starts_with("| ") && !line.contains("Shown by"));
+    let rows = lines
+        .iter()
+        .filter(|line| line.starts_with("| ") && !line.contains("Shown by"));
     let mut cited = 0;
     for row in rows {
-        let shown_by = row.trim_end_matches(" |").rsplit('|').next().expect("a split has a last part");
+        let shown_by = row
+            .trim_end_matches(" |")
+            .rsplit('|')
+            .next()
+            .expect("a split has a last part");
         let names: Vec<&str> = between(shown_by, "`", "`")
             .into_iter()
             .filter(|name| {
-                !name.contains("make ") && (!name.contains('-') || files.iter().any(|file| file == name))
+                !name.contains("make ")
+                    && (!name.contains('-') || files.iter().any(|file| file == name))
             })
             .collect();
         assert!(!names.is_empty(), "nothing shows {row}");
@@ -180,9 +236,14 @@ fn tests_that_stop_threats_exist() {
 #[test]
 fn the_data_model_names_every_table_and_every_rule() {
     let document = read(DATA_MODEL);
-    let told: BTreeSet<String> = code_spans(&document).into_iter().map(str::to_owned).collect();
-    let migrations: Vec<String> =
-        files().into_iter().filter(|path| path.starts_with("migrations/")).collect();
+    let told: BTreeSet<String> = code_spans(&document)
+        .into_iter()
+        .map(str::to_owned)
+        .collect();
+    let migrations: Vec<String> = files()
+        .into_iter()
+        .filter(|path| path.starts_with("migrations/"))
+        .collect();
     let schema: String = migrations.iter().map(|path| read(path)).collect();
     let tables = names_after(&schema, "CREATE TABLE ");
     let mut rules = names_after(&schema, "CONSTRAINT ");
@@ -192,8 +253,14 @@ fn the_data_model_names_every_table_and_every_rule() {
         assert!(told.contains(name), "{DATA_MODEL} says nothing of {name}");
     }
     for row in rows(section(&document, "## What the database itself refuses")) {
-        for name in between(row[0], "`", "`").into_iter().filter(|name| !tables.contains(*name)) {
-            assert!(schema.contains(name), "{DATA_MODEL} names {name}, which no migration does");
+        for name in between(row[0], "`", "`")
+            .into_iter()
+            .filter(|name| !tables.contains(*name))
+        {
+            assert!(
+                schema.contains(name),
+                "{DATA_MODEL} names {name}, which no migration does"
+            );
         }
     }
 }
@@ -201,33 +268,54 @@ fn the_data_model_names_every_table_and_every_rule() {
 #[test]
 fn every_crate_has_a_row_and_a_readme() {
     let architecture = read("docs/architecture.md");
-    let table: BTreeSet<&str> =
-        rows(section(&architecture, "## 8. Crates")).iter().map(|row| row[0].trim_matches('`')).collect();
-    for manifest in files().iter().filter(|path| path.starts_with("crates/") && path.ends_with("/Cargo.toml"))
+    let table: BTreeSet<&str> = rows(section(&architecture, "## 8. Crates"))
+        .iter()
+        .map(|row| row[0].trim_matches('`'))
+        .collect();
+    for manifest in files()
+        .iter()
+        .filter(|path| path.starts_with("crates/") && path.ends_with("/Cargo.toml"))
     {
         let text = read(manifest);
         let name = between(&text, "name = \"", "\"")[0];
-        assert!(table.contains(name), "docs/architecture.md has no row for {name}");
+        assert!(
+            table.contains(name),
+            "docs/architecture.md has no row for {name}"
+        );
         let readme = read(&manifest.replace("Cargo.toml", "README.md"));
-        assert!(readme.starts_with(&format!("# {name}\n")), "{manifest}: its README is not headed {name}");
+        assert!(
+            readme.starts_with(&format!("# {name}\n")),
+            "{manifest}: its README is not headed {name}"
+        );
     }
 }
 
 #[test]
 fn a_newcomer_needs_two_commands() {
     let readme = read("README.md");
-    let (_, after) = readme.split_once("```sh\n").expect("the README has a block of commands");
+    let (_, after) = readme
+        .split_once("```sh\n")
+        .expect("the README has a block of commands");
     let (commands, _) = after.split_once("```").expect("the block ends");
     assert_eq!(commands, "make demo\nmake test\n");
 }
 
 #[test]
 fn no_path_of_a_machine_is_kept() {
-    let paths = [concat!("/wo", "rk/"), concat!("/tmp/", "risiti"), concat!("/ro", "ot/")];
+    let paths = [
+        concat!("/wo", "rk/"),
+        concat!("/tmp/", "risiti"),
+        concat!("/ro", "ot/"),
+    ];
     for file in files() {
-        let Ok(text) = std::fs::read_to_string(root().join(&file)) else { continue };
+        let Ok(text) = std::fs::read_to_string(root().join(&file)) else {
+            continue;
+        };
         for path in paths {
-            assert!(!text.contains(path), "{file} holds a path of somebody's machine");
+            assert!(
+                !text.contains(path),
+                "{file} holds a path of somebody's machine"
+            );
         }
     }
 }

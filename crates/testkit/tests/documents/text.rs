@@ -8,7 +8,8 @@ const NOT_OURS: [&str; 5] = [".git", ".local", ".risiti", ".tools", "target"];
 
 pub(crate) fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
-    here.canonicalize().expect("the workspace is where this crate is")
+    here.canonicalize()
+        .expect("the workspace is where this crate is")
 }
 
 pub(crate) fn read(path: &str) -> String {
@@ -22,7 +23,10 @@ pub(crate) fn files() -> Vec<String> {
     while let Some(folder) = folders.pop() {
         for entry in std::fs::read_dir(&folder).expect("a folder of the workspace can be read") {
             let path = entry.expect("an entry can be read").path();
-            let name = path.file_name().and_then(|name| name.to_str()).unwrap_or_default();
+            let name = path
+                .file_name()
+                .and_then(|name| name.to_str())
+                .unwrap_or_default();
             if path.is_symlink() || NOT_OURS.contains(&name) {
                 continue;
             }
@@ -40,13 +44,23 @@ pub(crate) fn files() -> Vec<String> {
 /// The Rust sources of these crates, without their tests folders.
 pub(crate) fn sources(crates: &[&str]) -> Vec<(String, String)> {
     let of = |path: &String| {
-        crates.iter().any(|name| path.starts_with(&format!("crates/{name}/src/"))) && path.ends_with(".rs")
+        crates
+            .iter()
+            .any(|name| path.starts_with(&format!("crates/{name}/src/")))
+            && path.ends_with(".rs")
     };
-    files().into_iter().filter(of).map(|path| (path.clone(), read(&path))).collect()
+    files()
+        .into_iter()
+        .filter(of)
+        .map(|path| (path.clone(), read(&path)))
+        .collect()
 }
 
 pub(crate) fn documents() -> Vec<String> {
-    files().into_iter().filter(|path| path.ends_with(".md")).collect()
+    files()
+        .into_iter()
+        .filter(|path| path.ends_with(".md"))
+        .collect()
 }
 
 /// What stands between each `open` and the `close` that follows it on its line.
@@ -55,7 +69,9 @@ pub(crate) fn between<'a>(text: &'a str, open: &str, close: &str) -> Vec<&'a str
     for line in text.lines() {
         let mut rest = line;
         while let Some((_, after)) = rest.split_once(open) {
-            let Some((inside, more)) = after.split_once(close) else { break };
+            let Some((inside, more)) = after.split_once(close) else {
+                break;
+            };
             found.push(inside);
             rest = more;
         }
@@ -65,7 +81,10 @@ pub(crate) fn between<'a>(text: &'a str, open: &str, close: &str) -> Vec<&'a str
 
 /// Inline code, fenced blocks left out.
 pub(crate) fn code_spans(markdown: &str) -> Vec<&str> {
-    prose(markdown).into_iter().flat_map(|line| between(line, "`", "`")).collect()
+    prose(markdown)
+        .into_iter()
+        .flat_map(|line| between(line, "`", "`"))
+        .collect()
 }
 
 /// Lines outside of fenced blocks.
@@ -81,28 +100,45 @@ pub(crate) fn prose(markdown: &str) -> Vec<&str> {
 
 /// The cells of each table row whose first cell is code.
 pub(crate) fn rows(markdown: &str) -> Vec<Vec<&str>> {
-    let lines = prose(markdown).into_iter().filter(|line| line.starts_with("| `"));
-    lines.map(|line| line.trim_matches('|').split('|').map(str::trim).collect()).collect()
+    let lines = prose(markdown)
+        .into_iter()
+        .filter(|line| line.starts_with("| `"));
+    lines
+        .map(|line| line.trim_matches('|').split('|').map(str::trim).collect())
+        .collect()
 }
 
 /// The part of a document below one heading, up to the next of its rank or above.
 pub(crate) fn section<'a>(markdown: &'a str, heading: &str) -> &'a str {
-    let (_, below) = markdown.split_once(&format!("\n{heading}\n")).unwrap_or_else(|| panic!("no {heading}"));
-    let rank = heading.split(' ').next().expect("a heading starts with its rank");
-    below.split_once(&format!("\n{rank} ")).map_or(below, |(inside, _)| inside)
+    let (_, below) = markdown
+        .split_once(&format!("\n{heading}\n"))
+        .unwrap_or_else(|| panic!("no {heading}"));
+    let rank = heading
+        .split(' ')
+        .next()
+        .expect("a heading starts with its rank");
+    below
+        .split_once(&format!("\n{rank} "))
+        .map_or(below, |(inside, _)| inside)
 }
 
 /// As a link's anchor names it.
 pub(crate) fn anchor(heading: &str) -> String {
     let kept = heading.to_lowercase().replace(' ', "-");
-    kept.chars().filter(|c| c.is_alphanumeric() || "-_".contains(*c)).collect()
+    kept.chars()
+        .filter(|c| c.is_alphanumeric() || "-_".contains(*c))
+        .collect()
 }
 
 /// Names that follow a keyword in SQL or Rust.
 pub(crate) fn names_after(text: &str, keyword: &str) -> BTreeSet<String> {
     let name = |rest: &str| -> String {
         let name = rest.trim_start_matches([' ', '=', '\'']);
-        name.chars().take_while(|c| c.is_ascii_alphanumeric() || *c == '_').collect()
+        name.chars()
+            .take_while(|c| c.is_ascii_alphanumeric() || *c == '_')
+            .collect()
     };
-    text.match_indices(keyword).map(|(at, _)| name(&text[at + keyword.len()..])).collect()
+    text.match_indices(keyword)
+        .map(|(at, _)| name(&text[at + keyword.len()..]))
+        .collect()
 }

@@ -37,20 +37,38 @@ async fn a_backlog_costs_no_program_memory() {
     let queue = Queue::open(&stack).await;
 
     peaks.few("risiti-ingress", ingress(&stack, 1).await);
-    queue.fill("payments", FEW, |n| queue.payment(1_000 + n)).await;
-    peaks.few("risiti-ledger-worker", until(&stack, "risiti-ledger-worker", "report_events", 500).await);
-    peaks.few("risiti-etims-worker", until(&stack, "risiti-etims-worker", ACCEPTED, FILED).await);
+    queue
+        .fill("payments", FEW, |n| queue.payment(1_000 + n))
+        .await;
+    peaks.few(
+        "risiti-ledger-worker",
+        until(&stack, "risiti-ledger-worker", "report_events", 500).await,
+    );
+    peaks.few(
+        "risiti-etims-worker",
+        until(&stack, "risiti-etims-worker", ACCEPTED, FILED).await,
+    );
     dead_letters(&stack, &queue, 0..FEW_LETTERS).await;
     replay(&stack, |args, peak| peaks.few(args, peak)).await;
 
-    queue.fill("payments", many, |n| queue.payment(100_000 + n)).await;
+    queue
+        .fill("payments", many, |n| queue.payment(100_000 + n))
+        .await;
     peaks.many("risiti-ingress", ingress(&stack, 500).await);
     let recorded = stack.count("SELECT count(*) FROM report_events").await + RECORDED;
-    peaks
-        .many("risiti-ledger-worker", until(&stack, "risiti-ledger-worker", "report_events", recorded).await);
+    peaks.many(
+        "risiti-ledger-worker",
+        until(&stack, "risiti-ledger-worker", "report_events", recorded).await,
+    );
     invoices(&stack, many).await;
-    let filed = stack.count(&format!("SELECT count(*) FROM {ACCEPTED}")).await + FILED;
-    peaks.many("risiti-etims-worker", until(&stack, "risiti-etims-worker", ACCEPTED, filed).await);
+    let filed = stack
+        .count(&format!("SELECT count(*) FROM {ACCEPTED}"))
+        .await
+        + FILED;
+    peaks.many(
+        "risiti-etims-worker",
+        until(&stack, "risiti-etims-worker", ACCEPTED, filed).await,
+    );
     dead_letters(&stack, &queue, FEW_LETTERS..letters).await;
     replay(&stack, |args, peak| peaks.many(args, peak)).await;
 
@@ -76,10 +94,17 @@ impl Peaks {
 
     fn hold(&self) {
         for (program, few, many) in &self.0 {
-            eprintln!("{program:24} {:7.1} MiB beside little, {:7.1} MiB beside much", mib(*few), mib(*many));
+            eprintln!(
+                "{program:24} {:7.1} MiB beside little, {:7.1} MiB beside much",
+                mib(*few),
+                mib(*many)
+            );
         }
         for (program, few, many) in &self.0 {
-            assert!(*many > 0 && *many <= few + ROOM_KIB, "{program}: {few} KiB became {many} KiB");
+            assert!(
+                *many > 0 && *many <= few + ROOM_KIB,
+                "{program}: {few} KiB became {many} KiB"
+            );
         }
     }
 }
@@ -91,7 +116,9 @@ fn mib(kib: u64) -> f64 {
 /// The most that was ever resident; `None` once the program has ended.
 fn peak(process: &Process) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).ok()?;
-    let line = status.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;
+    let line = status
+        .lines()
+        .find_map(|line| line.strip_prefix("VmHWM:"))?;
     line.trim().trim_end_matches(" kB").parse().ok()
 }
 
@@ -135,7 +162,9 @@ async fn replay(stack: &Stack, mut seen: impl FnMut(&str, u64)) {
         ("export", export.as_str()),
     ];
     for (name, command) in commands {
-        let program = stack.program("risiti-replay").env("RISITI_OPERATOR", "jane");
+        let program = stack
+            .program("risiti-replay")
+            .env("RISITI_OPERATOR", "jane");
         let mut process = program.args(command.split(' ')).start();
         let mut highest = 0;
         eventually(command, BOUND, async || {
@@ -156,19 +185,36 @@ async fn dead_letters(stack: &Stack, queue: &Queue, which: Range<usize>) {
         which.start,
         which.end - 1
     );
-    stack.database.connect().await.batch_execute(&statement).await.unwrap();
+    stack
+        .database
+        .connect()
+        .await
+        .batch_execute(&statement)
+        .await
+        .unwrap();
     let client = stack.database.connect().await;
-    let (newest, count) = ("SELECT id FROM dead_letters ORDER BY dead_at DESC, id LIMIT $1", which.len());
-    let rows = client.query(newest, &[&i64::try_from(count).unwrap()]).await.unwrap();
+    let (newest, count) = (
+        "SELECT id FROM dead_letters ORDER BY dead_at DESC, id LIMIT $1",
+        which.len(),
+    );
+    let rows = client
+        .query(newest, &[&i64::try_from(count).unwrap()])
+        .await
+        .unwrap();
     let ids: Vec<Uuid> = rows.iter().map(|row| row.get(0)).collect();
     queue.fill("dead", which.len(), |n| letter(ids[n])).await;
 }
 
 fn letter(id: Uuid) -> (BasicProperties, Vec<u8>) {
     let mut headers = FieldTable::default();
-    headers.insert("risiti-dead-letter-id".into(), AMQPValue::LongString(id.to_string().into()));
+    headers.insert(
+        "risiti-dead-letter-id".into(),
+        AMQPValue::LongString(id.to_string().into()),
+    );
     (
-        BasicProperties::default().with_message_id(id.to_string().into()).with_headers(headers),
+        BasicProperties::default()
+            .with_message_id(id.to_string().into())
+            .with_headers(headers),
         vec![b'x'; 1_000],
     )
 }
@@ -201,7 +247,9 @@ struct Queue {
 
 impl Queue {
     async fn open(stack: &Stack) -> Self {
-        let connection = Connection::connect(&amqp_url(), ConnectionProperties::default()).await.unwrap();
+        let connection = Connection::connect(&amqp_url(), ConnectionProperties::default())
+            .await
+            .unwrap();
         let channel = connection.create_channel().await.unwrap();
         let namespace = stack.namespace.name().to_owned();
         let mut ingress = stack.start("risiti-ingress").await;
@@ -211,13 +259,28 @@ impl Queue {
         // By way of the spool, where the ingress had not met the broker yet.
         let got = eventually("the webhook in its queue", BOUND, async || {
             let options = BasicGetOptions { no_ack: false };
-            channel.basic_get(queue.as_str().into(), options).await.unwrap()
+            channel
+                .basic_get(queue.as_str().into(), options)
+                .await
+                .unwrap()
         })
         .await;
         ingress.ends_well().await;
-        got.delivery.acker.ack(BasicAckOptions::default()).await.unwrap();
-        channel.confirm_select(ConfirmSelectOptions::default()).await.unwrap();
-        Self { namespace, channel, sample: got.delivery.properties, _connection: connection }
+        got.delivery
+            .acker
+            .ack(BasicAckOptions::default())
+            .await
+            .unwrap();
+        channel
+            .confirm_select(ConfirmSelectOptions::default())
+            .await
+            .unwrap();
+        Self {
+            namespace,
+            channel,
+            sample: got.delivery.properties,
+            _connection: connection,
+        }
     }
 
     /// The `n`th payment: the sample with another event, checkout and receipt.
@@ -226,23 +289,39 @@ impl Queue {
         let id = Uuid::now_v7().to_string();
         let mut headers = FieldTable::default();
         for (name, value) in self.sample.headers().as_ref().unwrap().inner() {
-            let AMQPValue::LongString(text) = value else { continue };
+            let AMQPValue::LongString(text) = value else {
+                continue;
+            };
             let text = text.to_string().replace(sampled, &id);
             let text = text.replace("ws_CO_00000708374149", &format!("ws_CO_{n:05}708374149"));
             headers.insert(name.as_str().into(), AMQPValue::LongString(text.into()));
         }
-        let properties = self.sample.clone().with_message_id(id.into()).with_headers(headers);
+        let properties = self
+            .sample
+            .clone()
+            .with_message_id(id.into())
+            .with_headers(headers);
         (properties, stk(n, "1160.00").into_bytes())
     }
 
-    async fn fill(&self, suffix: &str, count: usize, message: impl Fn(usize) -> (BasicProperties, Vec<u8>)) {
+    async fn fill(
+        &self,
+        suffix: &str,
+        count: usize,
+        message: impl Fn(usize) -> (BasicProperties, Vec<u8>),
+    ) {
         let queue = format!("{}.{suffix}", self.namespace);
         let mut confirms = VecDeque::new();
         for n in 0..count {
             let (properties, body) = message(n);
             let options = BasicPublishOptions::default();
-            let publishing =
-                self.channel.basic_publish("".into(), queue.as_str().into(), options, &body, properties);
+            let publishing = self.channel.basic_publish(
+                "".into(),
+                queue.as_str().into(),
+                options,
+                &body,
+                properties,
+            );
             confirms.push_back(publishing.await.unwrap());
             if confirms.len() == CONFIRMS_OUTSTANDING {
                 confirms.pop_front().unwrap().await.unwrap();

@@ -6,7 +6,8 @@ use risiti_testkit::Server::{Postgres, RabbitMq, Redis};
 
 use crate::stack::{PATIENCE, Running, Stack, stk};
 
-const FILED: &str = "SELECT count(*) FROM report_invoices WHERE state = 'success' AND kind = 'sale'";
+const FILED: &str =
+    "SELECT count(*) FROM report_invoices WHERE state = 'success' AND kind = 'sale'";
 const SET_ASIDE: &str = "SELECT count(*) FROM dead_letters";
 const OTHERS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()";
@@ -18,7 +19,9 @@ async fn programs_ride_out_what_becomes_of_their_servers() {
     story.goes_on().await;
 
     servers.kill(Postgres).await;
-    story.workers_miss("database: postgres cannot be reached").await;
+    story
+        .workers_miss("database: postgres cannot be reached")
+        .await;
     story.pay(3).await;
     servers.restart(Postgres).await;
     story.goes_on().await;
@@ -35,7 +38,10 @@ async fn programs_ride_out_what_becomes_of_their_servers() {
     story.goes_on().await;
 
     // A fail-over: who connects anew finds a standby for a while.
-    let (books, name) = (story.stack.database.connect().await, story.stack.database.name().to_owned());
+    let (books, name) = (
+        story.stack.database.connect().await,
+        story.stack.database.name().to_owned(),
+    );
     let takes_no_writes = async |on: bool| {
         let statement = format!("ALTER DATABASE {name} SET default_transaction_read_only = {on}");
         books.batch_execute(&statement).await.unwrap();
@@ -43,16 +49,26 @@ async fn programs_ride_out_what_becomes_of_their_servers() {
     takes_no_writes(true).await;
     books.execute(OTHERS, &[]).await.unwrap();
     story.pay(3).await;
-    story.workers_miss("database: postgres takes no writes").await;
+    story
+        .workers_miss("database: postgres takes no writes")
+        .await;
     takes_no_writes(false).await;
     story.goes_on().await;
 
     // A memory alarm: the broker reads no publishes, and tells whoever tries one.
-    servers.rabbitmqctl(&["set_vm_memory_high_watermark", "0.0000001"]).await;
+    servers
+        .rabbitmqctl(&["set_vm_memory_high_watermark", "0.0000001"])
+        .await;
     story.pay(3).await;
-    story.ingress.process.line_with("takes no publishes", PATIENCE).await;
+    story
+        .ingress
+        .process
+        .line_with("takes no publishes", PATIENCE)
+        .await;
     story.pay(3).await;
-    servers.rabbitmqctl(&["set_vm_memory_high_watermark", "0.4"]).await;
+    servers
+        .rabbitmqctl(&["set_vm_memory_high_watermark", "0.4"])
+        .await;
     story.goes_on().await;
 
     servers.kill(RabbitMq).await;
@@ -77,15 +93,30 @@ impl Story {
         let stack = Stack::on_private(servers).await;
         let mut ingress = stack.start("risiti-ingress").await;
         let webhooks = ingress.webhooks().await;
-        let workers =
-            vec![stack.start("risiti-ledger-worker").await, stack.start("risiti-etims-worker").await];
-        Self { stack, ingress, workers, webhooks, next: 1 }
+        let workers = vec![
+            stack.start("risiti-ledger-worker").await,
+            stack.start("risiti-etims-worker").await,
+        ];
+        Self {
+            stack,
+            ingress,
+            workers,
+            webhooks,
+            next: 1,
+        }
     }
 
     /// So many payments, each taken: where the broker cannot confirm, by the spool.
     async fn pay(&mut self, count: usize) {
         for n in self.next..self.next + count {
-            assert_eq!(self.stack.post(self.webhooks, "stk", &stk(n, "100.00")).await.0, 200, "payment {n}");
+            assert_eq!(
+                self.stack
+                    .post(self.webhooks, "stk", &stk(n, "100.00"))
+                    .await
+                    .0,
+                200,
+                "payment {n}"
+            );
         }
         self.next += count;
     }
@@ -103,7 +134,9 @@ impl Story {
             worker.is_ready().await;
         }
         self.pay(1).await;
-        self.stack.becomes(FILED, i64::try_from(self.next - 1).unwrap()).await;
+        self.stack
+            .becomes(FILED, i64::try_from(self.next - 1).unwrap())
+            .await;
     }
 
     async fn end(self) {

@@ -3,7 +3,9 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
-use risiti_testkit::{Namespace, PrivateServers, Process, Program, TestDatabase, eventually, http_status};
+use risiti_testkit::{
+    Namespace, PrivateServers, Process, Program, TestDatabase, eventually, http_status,
+};
 use serde_json::{Value, json};
 
 pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
@@ -30,19 +32,32 @@ impl Stack {
     /// A migrated database and one merchant whose short code files through a device of the simulator.
     pub(crate) async fn new() -> Self {
         let database = TestDatabase::create().await;
-        Self::on(database, risiti_testkit::amqp_url(), risiti_testkit::redis_url()).await
+        Self::on(
+            database,
+            risiti_testkit::amqp_url(),
+            risiti_testkit::redis_url(),
+        )
+        .await
     }
 
     /// The same on servers of its own.
     pub(crate) async fn on_private(servers: &PrivateServers) -> Self {
         let database = TestDatabase::create_on(servers.postgres_url()).await;
-        Self::on(database, servers.amqp_url().to_owned(), servers.redis_url().to_owned()).await
+        Self::on(
+            database,
+            servers.amqp_url().to_owned(),
+            servers.redis_url().to_owned(),
+        )
+        .await
     }
 
     async fn on(database: TestDatabase, amqp_url: String, redis_url: String) -> Self {
-        rustls::crypto::ring::default_provider().install_default().ok();
-        let mut sim =
-            Program::built("etims-sim").args(["--listen", "127.0.0.1:0", "--dialect", "legacy"]).start();
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
+        let mut sim = Program::built("etims-sim")
+            .args(["--listen", "127.0.0.1:0", "--dialect", "legacy"])
+            .start();
         let simulator = sim.address_after("listening on http://").await;
         let mut stack = Self {
             database,
@@ -50,15 +65,24 @@ impl Stack {
             amqp_url,
             redis_url,
             data: tempfile::tempdir().unwrap(),
-            client: reqwest::Client::builder().timeout(PATIENCE).build().unwrap(),
+            client: reqwest::Client::builder()
+                .timeout(PATIENCE)
+                .build()
+                .unwrap(),
             simulator,
             _simulator: sim,
             secret: String::new(),
         };
         stack.admin(&["migrate"]).await;
-        let merchant =
-            stack.admin(&["merchant", "create", "--slug", "acme", "--name", "Acme Ltd", "--json"]).await;
-        merchant["webhook_secret"].as_str().unwrap().clone_into(&mut stack.secret);
+        let merchant = stack
+            .admin(&[
+                "merchant", "create", "--slug", "acme", "--name", "Acme Ltd", "--json",
+            ])
+            .await;
+        merchant["webhook_secret"]
+            .as_str()
+            .unwrap()
+            .clone_into(&mut stack.secret);
         stack
             .admin(&[
                 "provider",
@@ -76,16 +100,37 @@ impl Stack {
     }
 
     async fn add_device(&self) {
-        let device =
-            json!({"tin": "P051234567X", "bhfId": "00", "dvcSrlNo": "SN1", "cmcKey": "0123456789ABCDEF"});
+        let device = json!({"tin": "P051234567X", "bhfId": "00", "dvcSrlNo": "SN1", "cmcKey": "0123456789ABCDEF"});
         self.sim_post("/_sim/devices", &device).await;
         let key = self.data.path().join("cmc-key");
         std::fs::write(&key, "0123456789ABCDEF").unwrap();
         let base_url = format!("http://{}", self.simulator);
-        let mut args =
-            vec!["device", "add", "--merchant", "acme", "--environment", "sandbox", "--dialect", "legacy"];
-        args.extend(["--base-url", &base_url, "--pin", "P051234567X", "--branch", "00", "--serial", "SN1"]);
-        args.extend(["--cmc-key-file", key.to_str().unwrap(), "--sdc-id", "KRACU0400000001"]);
+        let mut args = vec![
+            "device",
+            "add",
+            "--merchant",
+            "acme",
+            "--environment",
+            "sandbox",
+            "--dialect",
+            "legacy",
+        ];
+        args.extend([
+            "--base-url",
+            &base_url,
+            "--pin",
+            "P051234567X",
+            "--branch",
+            "00",
+            "--serial",
+            "SN1",
+        ]);
+        args.extend([
+            "--cmc-key-file",
+            key.to_str().unwrap(),
+            "--sdc-id",
+            "KRACU0400000001",
+        ]);
         args.extend([
             "--item-code",
             "KE3NTXNO0000001",
@@ -100,7 +145,11 @@ impl Stack {
 
     /// What it printed, as JSON where it is.
     pub(crate) async fn admin(&self, args: &[&str]) -> Value {
-        let output = self.program("risiti-admin").args(args.iter().copied()).output().await;
+        let output = self
+            .program("risiti-admin")
+            .args(args.iter().copied())
+            .output()
+            .await;
         assert!(
             output.status.success(),
             "risiti-admin {args:?}: {}",
@@ -130,14 +179,22 @@ impl Stack {
 
     /// All that a command says, to whichever of its two outputs.
     pub(crate) async fn told_by(&self, name: &str, args: &[&str], env: &[(&str, &str)]) -> String {
-        let program = env.iter().fold(self.program(name), |program, (name, value)| program.env(name, *value));
+        let program = env
+            .iter()
+            .fold(self.program(name), |program, (name, value)| {
+                program.env(name, *value)
+            });
         let output = program.args(args.iter().copied()).output().await;
         let said = [output.stdout, output.stderr].concat();
         format!("{}\n{}", output.status, String::from_utf8_lossy(&said))
     }
 
     pub(crate) async fn start_with(&self, name: &str, env: &[(&str, &str)]) -> Running {
-        let program = env.iter().fold(self.program(name), |program, (name, value)| program.env(name, *value));
+        let program = env
+            .iter()
+            .fold(self.program(name), |program, (name, value)| {
+                program.env(name, *value)
+            });
         let mut process = program.start();
         let ops = process.address_after("ops listener on ").await;
         let running = Running { process, ops };
@@ -158,41 +215,68 @@ impl Stack {
 
     pub(crate) async fn post(&self, ingress: SocketAddr, route: &str, body: &str) -> (u16, String) {
         let url = format!("http://{ingress}/webhooks/daraja/{}/{route}", self.secret);
-        let request = self.client.post(url).header("content-type", "application/json").body(body.to_owned());
+        let request = self
+            .client
+            .post(url)
+            .header("content-type", "application/json")
+            .body(body.to_owned());
         let answer = request.send().await.unwrap();
         (answer.status().as_u16(), answer.text().await.unwrap())
     }
 
     pub(crate) async fn sim_post(&self, path: &str, body: &Value) {
         let request = self.client.post(format!("http://{}{path}", self.simulator));
-        let answer =
-            request.header("content-type", "application/json").body(body.to_string()).send().await.unwrap();
-        assert!(answer.status().is_success(), "{path}: {}", answer.text().await.unwrap());
+        let answer = request
+            .header("content-type", "application/json")
+            .body(body.to_string())
+            .send()
+            .await
+            .unwrap();
+        assert!(
+            answer.status().is_success(),
+            "{path}: {}",
+            answer.text().await.unwrap()
+        );
     }
 
     pub(crate) async fn sim_get(&self, path: &str) -> Value {
-        let answer = self.client.get(format!("http://{}{path}", self.simulator)).send().await.unwrap();
+        let answer = self
+            .client
+            .get(format!("http://{}{path}", self.simulator))
+            .send()
+            .await
+            .unwrap();
         serde_json::from_str(&answer.text().await.unwrap()).unwrap()
     }
 
     /// One number out of the reporting views.
     pub(crate) async fn count(&self, question: &str) -> i64 {
-        self.database.connect().await.query_one(question, &[]).await.unwrap().get(0)
+        self.database
+            .connect()
+            .await
+            .query_one(question, &[])
+            .await
+            .unwrap()
+            .get(0)
     }
 
     pub(crate) async fn becomes(&self, question: &str, expected: i64) {
-        eventually(&format!("{question} gives {expected}"), PATIENCE, async || {
-            (self.count(question).await == expected).then_some(())
-        })
+        eventually(
+            &format!("{question} gives {expected}"),
+            PATIENCE,
+            async || (self.count(question).await == expected).then_some(()),
+        )
         .await;
     }
 }
 
 impl Running {
     pub(crate) async fn is_ready(&self) {
-        eventually(&format!("{} is ready", self.process.name()), PATIENCE, async || {
-            (http_status(self.ops, "/readyz").await? == 200).then_some(())
-        })
+        eventually(
+            &format!("{} is ready", self.process.name()),
+            PATIENCE,
+            async || (http_status(self.ops, "/readyz").await? == 200).then_some(()),
+        )
         .await;
     }
 
@@ -201,8 +285,15 @@ impl Running {
     }
 
     pub(crate) async fn metrics(&self) -> String {
-        let client = reqwest::Client::builder().timeout(PATIENCE).build().unwrap();
-        let answer = client.get(format!("http://{}/metrics", self.ops)).send().await.unwrap();
+        let client = reqwest::Client::builder()
+            .timeout(PATIENCE)
+            .build()
+            .unwrap();
+        let answer = client
+            .get(format!("http://{}/metrics", self.ops))
+            .send()
+            .await
+            .unwrap();
         answer.text().await.unwrap()
     }
 
