@@ -1,0 +1,141 @@
+//! The canary: one row sealed under the credentials key, so that a program can tell at boot whether it was
+//! given the right key, and never takes a true signature for a false one (protocol A6).
+
+use secrecy::SecretString;
+use uuid::Uuid;
+
+use crate::db::error::LedgerError;
+use crate::db::pool::{Ledger, Transaction};
+use crate::db::statements::statements;
+use crate::db::vault::{Place, Vault};
+
+statements! {
+    CANARY = "SELECT ciphertext FROM credentials_canary WHERE id = 1";
+    /// Held while a secret is written, so that `keys reencrypt` cannot pass it by.
+    CANARY_SHARED = "SELECT ciphertext FROM credentials_canary WHERE id = 1 FOR SHARE";
+    CANARY_EXCLUSIVE = "SELECT ciphertext FROM credentials_canary WHERE id = 1 FOR UPDATE";
+    CANARY_PLANT = "INSERT INTO credentials_canary (id, ciphertext) VALUES (1, $1) ON CONFLICT (id) DO NOTHING";
+    CANARY_REPLACE = "UPDATE credentials_canary SET ciphertext = $1 WHERE id = 1";
+    PROVIDER_KEYS = "SELECT id, ciphertext FROM provider_keys ORDER BY id FOR UPDATE";
+    PROVIDER_KEY_REPLACE = "UPDATE provider_keys SET ciphertext = $2 WHERE id = $1";
+    DEVICE_SECRETS = "SELECT id, consumer_secret_ciphertext, cmc_key_ciphertext FROM devices
+        WHERE consumer_secret_ciphertext IS NOT NULL OR cmc_key_ciphertext IS NOT NULL ORDER BY id FOR UPDATE";
+    DEVICE_SECRETS_REPLACE = "UPDATE devices SET consumer_secret_ciphertext = $2, cmc_key_ciphertext = $3
+        WHERE id = $1";
+}
+
+const PLACE: Place = Place {
+    column: "credentials_canary.ciphertext",
+    row: Uuid::nil(),
+};
+const TEXT: &str = "risiti";
+
+/// What the canary says about a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyCheck {
+    /// The key, or the old one beside it, is the one secrets are sealed under.
+    Right,
+    Wrong,
+    /// No secret was ever stored, so any key is as good as another.
+    NothingSealedYet,
+}
+
+/// How many secrets `keys reencrypt` sealed anew.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reencrypted {
+    pub provider_keys: u64,
+    pub devices: u64,
+}
+
+pub(crate) fn check_canary(vault: &Vault, canary: Option<&[u8]>) -> KeyCheck {
+    match canary.map(|ciphertext| vault.open(PLACE, ciphertext)) {
+        Some(Ok(_)) => KeyCheck::Right,
+        Some(Err(_)) => KeyCheck::Wrong,
+        None => KeyCheck::NothingSealedYet,
+    }
+}
+
+impl Ledger {
+    /// Compares the key with the database's canary.
+    pub async fn prove_key(&self, vault: &Vault) -> Result<KeyCheck, LedgerError> {
+        let row = self.connection().await?.query_opt(CANARY, &[]).await?;
+        let ciphertext: Option<Vec<u8>> = row.map(|row| row.try_get(0)).transpose()?;
+        Ok(check_canary(vault, ciphertext.as_deref()))
+    }
+
+    /// Plants the canary where there is none.
+    ///
+    /// # Errors
+    /// [`LedgerError::Vault`] when there is one and the key does not open it.
+    pub async fn plant_canary(&self, vault: &Vault) -> Result<(), LedgerError> {
+        let mut connection = self.connection().await?;
+        let transaction = connection.transaction().await?;
+        transaction.settle_key(vault).await?;
+        transaction.commit().await
+    }
+
+    /// Seals every stored secret under the vault's current key, in one transaction.
+    ///
+    /// # Errors
+    /// [`LedgerError::Vault`] when some secret opens with neither key; nothing is changed then.
+    pub async fn reencrypt(&self, vault: &Vault) -> Result<Reencrypted, LedgerError> {
+        let mut connection = self.connection().await?;
+        let transaction = connection.transaction().await?;
+        let mut done = Reencrypted::default();
+        let Some(row) = transaction.query_opt(CANARY_EXCLUSIVE, &[]).await? else {
+            return Ok(done);
+        };
+        let sealed: Vec<u8> = row.try_get(0)?;
+        let text = vault.open(PLACE, &sealed)?;
+        transaction
+            .execute(CANARY_REPLACE, &[&vault.seal(PLACE, &text)?])
+            .await?;
+        for row in transaction.query(PROVIDER_KEYS, &[]).await? {
+            let id: Uuid = row.try_get(0)?;
+            let sealed = anew(vault, Place::provider_key(id), row.try_get(1)?)?;
+            done.provider_keys += transaction
+                .execute(PROVIDER_KEY_REPLACE, &[&id, &sealed])
+                .await?;
+        }
+        for row in transaction.query(DEVICE_SECRETS, &[]).await? {
+            let id: Uuid = row.try_get(0)?;
+            let consumer_secret = anew(
+                vault,
+                crate::directory::devices::consumer_secret_place(id),
+                row.try_get(1)?,
+            )?;
+            let cmc_key = anew(
+                vault,
+                crate::directory::devices::cmc_key_place(id),
+                row.try_get(2)?,
+            )?;
+            done.devices += transaction
+                .execute(DEVICE_SECRETS_REPLACE, &[&id, &consumer_secret, &cmc_key])
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(done)
+    }
+}
+
+impl Transaction<'_> {
+    /// Makes sure, until the transaction ends, that what this vault seals fits what is stored.
+    pub(crate) async fn settle_key(&self, vault: &Vault) -> Result<(), LedgerError> {
+        let canary = vault.seal(PLACE, &SecretString::from(TEXT))?;
+        self.execute(CANARY_PLANT, &[&canary]).await?;
+        let stored: Vec<u8> = self.query_one(CANARY_SHARED, &[]).await?.try_get(0)?;
+        vault.open(PLACE, &stored)?;
+        Ok(())
+    }
+}
+
+fn anew(
+    vault: &Vault,
+    place: Place,
+    sealed: Option<Vec<u8>>,
+) -> Result<Option<Vec<u8>>, LedgerError> {
+    let Some(sealed) = sealed else {
+        return Ok(None);
+    };
+    Ok(Some(vault.seal(place, &vault.open(place, &sealed)?)?))
+}

@@ -1,0 +1,214 @@
+//! What can go wrong with Postgres, told apart by what a caller would do about it.
+
+use std::time::Duration;
+
+use deadpool_postgres::{PoolError, TimeoutType};
+
+use crate::db::vault::VaultError;
+
+/// Messages are Postgres' own primary message or ours. A row's values are in neither: the server's
+/// DETAIL line, which quotes keys, is dropped where errors enter.
+#[derive(Debug, thiserror::Error)]
+pub enum LedgerError {
+    /// No usable connection: nothing was asked of the database.
+    #[error("postgres cannot be reached")]
+    Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
+    /// Every pooled connection stayed in use for the whole wait.
+    #[error("no database connection became free in time")]
+    PoolExhausted,
+    /// The statement may have happened. Its connection is thrown away (protocol C10).
+    #[error("no answer from postgres within {0:?}")]
+    Deadline(Duration),
+    /// The connection broke while a statement was under way; it may have happened.
+    #[error("the connection to postgres broke")]
+    Broken(#[source] tokio_postgres::Error),
+    /// A standby, or a primary that was told to take no writes.
+    #[error("postgres takes no writes: it is a standby, or read-only")]
+    ReadOnly,
+    /// The server refused the statement.
+    #[error("{0}")]
+    Refused(Refusal),
+    /// A parameter or a column was not of the type the code expects.
+    #[error("a value does not fit its column")]
+    Value(#[source] tokio_postgres::Error),
+    /// A stored value that the code cannot read.
+    #[error("{table}.{column} of {row} holds a value that cannot be read")]
+    Stored {
+        table: &'static str,
+        column: &'static str,
+        row: String,
+    },
+    /// A guarded statement found the row in another state than it was read in.
+    #[error("{table} {row} was moved by somebody else")]
+    Moved { table: &'static str, row: String },
+    #[error(
+        "no credentials key was given, and a secret has to be opened or sealed: set RISITI_CREDENTIALS_KEY"
+    )]
+    KeyMissing,
+    #[error(transparent)]
+    Vault(#[from] VaultError),
+    #[error("bad database setting: {0}")]
+    Setting(String),
+    #[error("the database's schema is not this program's: {0}")]
+    Schema(String),
+    #[error("migration failed: {0}")]
+    Migration(String),
+}
+
+/// An error answer of the server, without the DETAIL that would quote a row.
+#[derive(Debug, Clone, thiserror::Error)]
+#[error("postgres refused a statement with {code}: {message}")]
+pub struct Refusal {
+    pub code: String,
+    pub message: String,
+    pub constraint: Option<String>,
+}
+
+impl LedgerError {
+    /// True where the trouble lies with the server, the network or this program's rights, and the same
+    /// statement can work later; false where the row itself is at fault (protocol C3).
+    pub fn is_transient(&self) -> bool {
+        match self {
+            Self::Unreachable(_)
+            | Self::PoolExhausted
+            | Self::Deadline(_)
+            | Self::Broken(_)
+            | Self::ReadOnly => true,
+            Self::Refused(refusal) => is_transient_code(&refusal.code),
+            Self::Value(_)
+            | Self::Stored { .. }
+            | Self::KeyMissing
+            | Self::Vault(_)
+            | Self::Moved { .. }
+            | Self::Setting(_)
+            | Self::Schema(_)
+            | Self::Migration(_) => false,
+        }
+    }
+
+    /// True where the connection itself is no good any more: the server behind it takes no writes (25006, after a
+    /// fail-over) or is going away (57P01 to 57P05). Another connection may reach another server (protocol C10).
+    pub(crate) fn ends_connection(&self) -> bool {
+        match self {
+            Self::ReadOnly => true,
+            Self::Refused(refusal) => refusal.code == "25006" || refusal.code.starts_with("57P0"),
+            _ => false,
+        }
+    }
+
+    /// 40P01: the whole transaction was rolled back and can be done again at once (protocol C2).
+    pub fn is_deadlock(&self) -> bool {
+        matches!(self, Self::Refused(refusal) if refusal.code == "40P01")
+    }
+
+    /// The named constraint, unique index or trigger rule that refused the row.
+    pub fn constraint(&self) -> Option<&str> {
+        match self {
+            Self::Refused(refusal) => refusal.constraint.as_deref(),
+            _ => None,
+        }
+    }
+}
+
+/// Protocol C3's classes, and beside them what is never a row's fault: a session that was ended for
+/// idling (25P03), a server that takes no writes (25006), a login or a right that is missing (28, 42501), a table that is not there yet (42P01).
+fn is_transient_code(code: &str) -> bool {
+    const CLASSES: [&str; 6] = ["08", "28", "40", "53", "55", "57"];
+    const CODES: [&str; 4] = ["25006", "25P03", "42501", "42P01"];
+    CLASSES.iter().any(|class| code.starts_with(class)) || CODES.contains(&code)
+}
+
+impl From<tokio_postgres::Error> for LedgerError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        if let Some(refusal) = refusal(&error) {
+            return Self::Refused(refusal);
+        }
+        let text = error.to_string();
+        if error.is_closed()
+            || text.starts_with("error communicating")
+            || text.starts_with("unexpected")
+        {
+            Self::Broken(error)
+        } else {
+            Self::Value(error)
+        }
+    }
+}
+
+impl From<PoolError> for LedgerError {
+    fn from(error: PoolError) -> Self {
+        match error {
+            PoolError::Timeout(TimeoutType::Wait) => Self::PoolExhausted,
+            PoolError::Backend(error) => Self::unreachable(error),
+            other => Self::Unreachable(other.to_string().into()),
+        }
+    }
+}
+
+impl LedgerError {
+    /// For errors of connecting: whatever the server said then, nothing was asked of it yet.
+    pub(crate) fn unreachable(error: tokio_postgres::Error) -> Self {
+        match refusal(&error) {
+            Some(refusal) => Self::Unreachable(Box::new(refusal)),
+            None => Self::Unreachable(Box::new(error)),
+        }
+    }
+}
+
+fn refusal(error: &tokio_postgres::Error) -> Option<Refusal> {
+    error.as_db_error().map(|answer| Refusal {
+        code: answer.code().code().to_owned(),
+        message: answer.message().to_owned(),
+        constraint: answer.constraint().map(str::to_owned),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(code: &str) -> LedgerError {
+        LedgerError::Refused(Refusal {
+            code: code.to_owned(),
+            message: "no".to_owned(),
+            constraint: None,
+        })
+    }
+
+    #[test]
+    fn trouble_of_the_server_is_transient() {
+        for code in [
+            "08006", "40001", "40P01", "53300", "55P03", "57P01", "57014", "25006", "25P03",
+            "28P01", "42501",
+        ] {
+            assert!(refused(code).is_transient(), "{code}");
+        }
+        assert!(LedgerError::Deadline(Duration::from_secs(12)).is_transient());
+        assert!(LedgerError::PoolExhausted.is_transient());
+    }
+
+    #[test]
+    fn trouble_of_a_row_is_not() {
+        for code in [
+            "22001", "22P02", "23505", "23514", "23001", "P0001", "XX000",
+        ] {
+            assert!(!refused(code).is_transient(), "{code}");
+        }
+    }
+
+    #[test]
+    fn a_server_that_takes_no_writes_or_goes_away_ends_the_connection() {
+        for code in ["25006", "57P01", "57P02", "57P03"] {
+            assert!(refused(code).ends_connection(), "{code}");
+        }
+        for code in ["57014", "40P01", "23505"] {
+            assert!(!refused(code).ends_connection(), "{code}");
+        }
+    }
+
+    #[test]
+    fn only_40p01_is_a_deadlock() {
+        assert!(refused("40P01").is_deadlock());
+        assert!(!refused("40001").is_deadlock());
+    }
+}

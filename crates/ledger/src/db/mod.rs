@@ -1,0 +1,10 @@
+//! The database as every module uses it: connections, statements, migrations, secrets at rest.
+
+pub(crate) mod connection;
+pub(crate) mod credentials;
+pub(crate) mod error;
+pub(crate) mod migrate;
+pub(crate) mod pool;
+pub(crate) mod statements;
+mod tls;
+pub(crate) mod vault;

@@ -1,0 +1,212 @@
+//! Secrets at rest: XChaCha20-Poly1305 under a key from the environment, bound to the place they are
+//! stored at, so that a ciphertext moved to another row or column opens no more.
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use chacha20poly1305::aead::{Aead, Payload};
+use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
+use rand::TryRngCore;
+use rand::rngs::OsRng;
+use secrecy::{ExposeSecret, SecretString};
+use uuid::Uuid;
+
+/// First byte of every ciphertext; another layout or cipher takes another.
+const FORMAT: u8 = 1;
+const NONCE_BYTES: usize = 24;
+
+/// The credentials key, and optionally the one before it, which only opens.
+#[derive(Clone)]
+pub struct Vault {
+    current: XChaCha20Poly1305,
+    old: Option<XChaCha20Poly1305>,
+}
+
+/// Where a secret is stored. Part of what is authenticated.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// `table.column`.
+    pub column: &'static str,
+    pub row: Uuid,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum VaultError {
+    #[error("the key is not 32 bytes in base64")]
+    Key,
+    #[error("the secret in {0} cannot be opened with this credentials key")]
+    Sealed(&'static str),
+    #[error("the operating system gave no random numbers")]
+    Random,
+}
+
+impl Place {
+    /// The place of a provider's signing key.
+    pub(crate) fn provider_key(id: Uuid) -> Self {
+        Self {
+            column: "provider_keys.ciphertext",
+            row: id,
+        }
+    }
+}
+
+impl Vault {
+    /// Both keys are 32 bytes in base64.
+    pub fn new(key: &SecretString, old: Option<&SecretString>) -> Result<Self, VaultError> {
+        Ok(Self {
+            current: cipher(key)?,
+            old: old.map(cipher).transpose()?,
+        })
+    }
+
+    pub fn seal(&self, place: Place, secret: &SecretString) -> Result<Vec<u8>, VaultError> {
+        let mut nonce = [0; NONCE_BYTES];
+        OsRng
+            .try_fill_bytes(&mut nonce)
+            .map_err(|_| VaultError::Random)?;
+        let payload = Payload {
+            msg: secret.expose_secret().as_bytes(),
+            aad: &place.bytes(),
+        };
+        let sealed = self.current.encrypt(XNonce::from_slice(&nonce), payload);
+        let sealed = sealed.map_err(|_| VaultError::Sealed(place.column))?;
+        Ok([&[FORMAT], &nonce[..], &sealed[..]].concat())
+    }
+
+    /// Tries the current key, then the old one.
+    pub fn open(&self, place: Place, ciphertext: &[u8]) -> Result<SecretString, VaultError> {
+        std::iter::once(&self.current)
+            .chain(&self.old)
+            .find_map(|key| open(key, place, ciphertext))
+            .ok_or(VaultError::Sealed(place.column))
+    }
+}
+
+impl std::fmt::Debug for Vault {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Vault")
+            .field("old", &self.old.is_some())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Place {
+    /// The column's name never holds a NUL, so no two places give the same bytes.
+    fn bytes(self) -> Vec<u8> {
+        [self.column.as_bytes(), &[0], self.row.as_bytes()].concat()
+    }
+}
+
+fn cipher(key: &SecretString) -> Result<XChaCha20Poly1305, VaultError> {
+    let bytes = BASE64_STANDARD
+        .decode(key.expose_secret().trim())
+        .map_err(|_| VaultError::Key)?;
+    XChaCha20Poly1305::new_from_slice(&bytes).map_err(|_| VaultError::Key)
+}
+
+fn open(key: &XChaCha20Poly1305, place: Place, ciphertext: &[u8]) -> Option<SecretString> {
+    let (format, rest) = ciphertext.split_first()?;
+    if *format != FORMAT || rest.len() < NONCE_BYTES {
+        return None;
+    }
+    let (nonce, sealed) = rest.split_at(NONCE_BYTES);
+    let payload = Payload {
+        msg: sealed,
+        aad: &place.bytes(),
+    };
+    let plain = key.decrypt(XNonce::from_slice(nonce), payload).ok()?;
+    String::from_utf8(plain).ok().map(SecretString::from)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    const HERE: Place = Place {
+        column: "provider_keys.ciphertext",
+        row: Uuid::from_u128(1),
+    };
+
+    fn key(byte: u8) -> SecretString {
+        BASE64_STANDARD.encode([byte; 32]).into()
+    }
+
+    fn vault(byte: u8) -> Vault {
+        Vault::new(&key(byte), None).unwrap()
+    }
+
+    #[test]
+    fn what_was_sealed_opens_with_the_same_key_only() {
+        let sealed = vault(1).seal(HERE, &"sk_live_1".into()).unwrap();
+        assert_eq!(
+            vault(1).open(HERE, &sealed).unwrap().expose_secret(),
+            "sk_live_1"
+        );
+        assert_eq!(
+            vault(2).open(HERE, &sealed).unwrap_err(),
+            VaultError::Sealed(HERE.column)
+        );
+    }
+
+    #[test]
+    fn the_old_key_opens_and_never_seals() {
+        let sealed = vault(1).seal(HERE, &"s".into()).unwrap();
+        let rotating = Vault::new(&key(2), Some(&key(1))).unwrap();
+        assert!(rotating.open(HERE, &sealed).is_ok());
+        let again = rotating.seal(HERE, &"s".into()).unwrap();
+        assert!(vault(2).open(HERE, &again).is_ok());
+        assert!(vault(1).open(HERE, &again).is_err());
+    }
+
+    #[test]
+    fn a_ciphertext_moved_elsewhere_does_not_open() {
+        let sealed = vault(1).seal(HERE, &"s".into()).unwrap();
+        for place in [
+            Place {
+                row: Uuid::from_u128(2),
+                ..HERE
+            },
+            Place {
+                column: "devices.cmc_key_ciphertext",
+                ..HERE
+            },
+        ] {
+            assert!(vault(1).open(place, &sealed).is_err());
+        }
+    }
+
+    #[test]
+    fn the_same_secret_never_looks_the_same() {
+        let vault = vault(1);
+        assert_ne!(
+            vault.seal(HERE, &"s".into()).unwrap(),
+            vault.seal(HERE, &"s".into()).unwrap()
+        );
+    }
+
+    #[test]
+    fn a_key_of_another_length_is_refused() {
+        for bad in ["", "c2hvcnQ=", "not base64"] {
+            assert_eq!(Vault::new(&bad.into(), None).unwrap_err(), VaultError::Key);
+        }
+    }
+
+    #[test]
+    fn debug_shows_no_key() {
+        assert_eq!(format!("{:?}", vault(1)), "Vault { old: false, .. }");
+    }
+
+    proptest! {
+        #[test]
+        fn any_bytes_are_refused_and_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..80)) {
+            prop_assert!(vault(1).open(HERE, &bytes).is_err());
+        }
+
+        #[test]
+        fn one_flipped_bit_is_noticed(at in 0usize..(1 + NONCE_BYTES + 16 + 6), bit in 0u8..8) {
+            let mut sealed = vault(1).seal(HERE, &"secret".into()).unwrap();
+            sealed[at] ^= 1 << bit;
+            prop_assert!(vault(1).open(HERE, &sealed).is_err());
+        }
+    }
+}

@@ -1,0 +1,234 @@
+//! Looking at the pile of dead letters: filters, pages, counts. Consumes nothing (protocol E2).
+
+use jiff::Timestamp;
+use risiti_domain::{DeadCause, DeviceId, EventId, InvoiceId};
+use rust_decimal::Decimal;
+use serde::Serialize;
+use tokio_postgres::Row;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
+
+use crate::db::error::LedgerError;
+use crate::db::pool::Ledger;
+use crate::db::statements::statements;
+
+/// What a filter asks of a row `d` of its merchant `m`, as parameters 1 to 5. Whether the row is open is
+/// another question.
+macro_rules! wanted {
+    () => {
+        "($1::text IS NULL OR m.slug = $1) AND ($2::text IS NULL OR d.cause = $2)
+         AND ($3::text IS NULL OR d.code = $3) AND ($4::timestamptz IS NULL OR d.dead_at >= $4)
+         AND (cardinality($5::uuid[]) = 0 OR d.id = ANY($5))"
+    };
+}
+pub(crate) use wanted;
+
+/// Whether a row is on the part of the pile that parameter 6 names.
+macro_rules! lies_there {
+    () => {
+        "CASE $6::text WHEN 'all' THEN true WHEN 'discarded' THEN d.solved_as IS NOT DISTINCT FROM 'discarded'
+         ELSE d.solved_at IS NULL END"
+    };
+}
+pub(crate) use lies_there;
+
+statements! {
+    PAGE = concat!("
+        SELECT d.id, m.slug, d.device_id, d.cause, d.code, d.message, d.attempts, d.invoice_id, d.event_id,
+               d.amount, d.currency, d.dead_at, d.replays
+        FROM dead_letters d LEFT JOIN merchants m ON m.id = d.merchant_id
+        WHERE ", wanted!(), " AND ", lies_there!(), " AND (d.dead_at, d.id) > ($7, $8)
+        ORDER BY d.dead_at, d.id LIMIT $9");
+    COUNTS = concat!("
+        SELECT d.cause, d.code, count(*), min(d.dead_at)
+        FROM dead_letters d LEFT JOIN merchants m ON m.id = d.merchant_id
+        WHERE ", wanted!(), " AND ", lies_there!(), "
+        GROUP BY d.cause, d.code ORDER BY count(*) DESC, d.cause, d.code");
+    MERCHANT = "SELECT EXISTS (SELECT FROM merchants WHERE slug = $1)";
+}
+
+/// Which dead letters. The empty filter takes all that lie on the pile.
+#[derive(Clone, Debug, Default, Serialize)]
+pub struct DeadLetterFilter {
+    /// Slug.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub merchant: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub cause: Option<DeadCause>,
+    /// KRA's result code.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub code: Option<String>,
+    /// Dead since then.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub since: Option<Timestamp>,
+    /// Dead letters' own ids; an invoice's dead letter has the invoice's. Empty: any.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub ids: Vec<Uuid>,
+    pub part: PilePart,
+}
+
+/// Which of all dead letters there ever were.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PilePart {
+    /// Those that still lie there.
+    #[default]
+    Waiting,
+    /// Those that were given up.
+    Discarded,
+    All,
+}
+
+/// Parameters 1 to 6 of a statement, owned.
+pub(crate) struct FilterParams<'a> {
+    cause: Option<&'static str>,
+    part: &'static str,
+    filter: &'a DeadLetterFilter,
+}
+
+impl DeadLetterFilter {
+    pub(crate) fn params(&self) -> FilterParams<'_> {
+        let part = match self.part {
+            PilePart::Waiting => "waiting",
+            PilePart::Discarded => "discarded",
+            PilePart::All => "all",
+        };
+        FilterParams {
+            cause: self.cause.map(DeadCause::as_str),
+            part,
+            filter: self,
+        }
+    }
+}
+
+impl FilterParams<'_> {
+    pub(crate) fn with<'a>(
+        &'a self,
+        more: &[&'a (dyn ToSql + Sync)],
+    ) -> Vec<&'a (dyn ToSql + Sync)> {
+        let filter = self.filter;
+        let mut params: Vec<&(dyn ToSql + Sync)> = vec![
+            &filter.merchant,
+            &self.cause,
+            &filter.code,
+            &filter.since,
+            &filter.ids,
+            &self.part,
+        ];
+        params.extend_from_slice(more);
+        params
+    }
+}
+
+/// A dead letter as a list shows it; serialises with the keys that scripts rely on.
+#[derive(Clone, Debug, Serialize)]
+pub struct DeadLetter {
+    pub dead_letter_id: Uuid,
+    /// Slug; `None` where not even the merchant could be read.
+    pub merchant: Option<String>,
+    pub device_id: Option<DeviceId>,
+    pub cause: DeadCause,
+    /// `None` where KRA gave none.
+    pub code: Option<String>,
+    pub message: Option<String>,
+    pub attempts: i32,
+    pub invoice_id: Option<InvoiceId>,
+    pub event_id: Option<EventId>,
+    pub amount: Option<Decimal>,
+    pub currency: Option<String>,
+    pub dead_at: Timestamp,
+    pub replays: i32,
+}
+
+/// How many died of what.
+#[derive(Clone, Debug, Serialize)]
+pub struct CauseCount {
+    pub cause: DeadCause,
+    pub code: Option<String>,
+    pub count: i64,
+    pub oldest: Timestamp,
+}
+
+impl Ledger {
+    /// At most `limit` dead letters, oldest first, that come after `after`.
+    pub async fn dead_letters(
+        &self,
+        filter: &DeadLetterFilter,
+        after: Option<&DeadLetter>,
+        limit: u32,
+    ) -> Result<Vec<DeadLetter>, LedgerError> {
+        let (at, id) = after.map_or((Timestamp::UNIX_EPOCH, Uuid::nil()), |last| {
+            (last.dead_at, last.dead_letter_id)
+        });
+        let limit = i64::from(limit);
+        let params = filter.params();
+        let rows = self
+            .connection()
+            .await?
+            .query(PAGE, &params.with(&[&at, &id, &limit]))
+            .await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// By cause and code, the most frequent first.
+    pub async fn count_dead_letters(
+        &self,
+        filter: &DeadLetterFilter,
+    ) -> Result<Vec<CauseCount>, LedgerError> {
+        let params = filter.params();
+        let rows = self
+            .connection()
+            .await?
+            .query(COUNTS, &params.with(&[]))
+            .await?;
+        rows.iter()
+            .map(|row| {
+                let code: Option<String> = row.try_get(1)?;
+                let cause = cause(row.try_get(0)?, &code.clone().unwrap_or_default())?;
+                Ok(CauseCount {
+                    cause,
+                    code,
+                    count: row.try_get(2)?,
+                    oldest: row.try_get(3)?,
+                })
+            })
+            .collect()
+    }
+
+    pub async fn merchant_exists(&self, slug: &str) -> Result<bool, LedgerError> {
+        Ok(self
+            .connection()
+            .await?
+            .query_one(MERCHANT, &[&slug])
+            .await?
+            .try_get(0)?)
+    }
+}
+
+fn read(row: &Row) -> Result<DeadLetter, LedgerError> {
+    let id: Uuid = row.try_get(0)?;
+    Ok(DeadLetter {
+        dead_letter_id: id,
+        merchant: row.try_get(1)?,
+        device_id: row.try_get::<_, Option<Uuid>>(2)?.map(DeviceId::from_uuid),
+        cause: cause(row.try_get(3)?, &id.to_string())?,
+        code: row.try_get(4)?,
+        message: row.try_get(5)?,
+        attempts: row.try_get(6)?,
+        invoice_id: row.try_get::<_, Option<Uuid>>(7)?.map(InvoiceId::from_uuid),
+        event_id: row.try_get::<_, Option<Uuid>>(8)?.map(EventId::from_uuid),
+        amount: row.try_get(9)?,
+        currency: row.try_get(10)?,
+        dead_at: row.try_get(11)?,
+        replays: row.try_get(12)?,
+    })
+}
+
+fn cause(text: &str, row: &str) -> Result<DeadCause, LedgerError> {
+    let unreadable = |_| LedgerError::Stored {
+        table: "dead_letters",
+        column: "cause",
+        row: row.to_owned(),
+    };
+    text.parse().map_err(unreadable)
+}

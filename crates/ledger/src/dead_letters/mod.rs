@@ -1,0 +1,7 @@
+//! Dead letters: keeping them, showing them, replaying and discarding them.
+
+pub(crate) mod evidence;
+pub(crate) mod insert;
+pub(crate) mod list;
+pub(crate) mod moves;
+pub(crate) mod runs;

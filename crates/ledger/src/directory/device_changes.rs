@@ -1,0 +1,267 @@
+//! Changing devices, and ending the halts that wait for a change.
+
+use risiti_domain::{DeviceId, Dialect, Environment, TaxType};
+use url::Url;
+use uuid::Uuid;
+
+use crate::db::error::LedgerError;
+use crate::db::pool::{Ledger, Transaction};
+use crate::db::statements::statements;
+use crate::db::vault::Vault;
+use crate::directory::devices::{cmc_key_place, consumer_secret_place, tax_rates_json};
+use crate::directory::manage_error::{ManageError, refused_by};
+use crate::directory::new_device::{DeviceOptions, host, seal};
+use crate::operator_actions::ByHand;
+
+statements! {
+    /// Whether it has an invoice is asked in two halves, each of which has an index: one that is filed has a number.
+    DEVICE_LOCK = "SELECT d.merchant_id, m.slug, d.environment, d.pin, d.branch,
+        EXISTS (SELECT FROM invoices i WHERE i.device_id = d.id AND i.state <> 'success')
+            OR EXISTS (SELECT FROM invoices i WHERE i.device_id = d.id AND i.invoice_no IS NOT NULL)
+        FROM devices d JOIN merchants m ON m.id = d.merchant_id WHERE d.id = $1
+        FOR NO KEY UPDATE OF d";
+    DEVICE_CHANGE = "UPDATE devices SET
+        merchant_id = coalesce($2, merchant_id), environment = coalesce($3, environment),
+        dialect = coalesce($4, dialect), base_url = coalesce($5, base_url),
+        portal_url = coalesce($6, portal_url), token_url = coalesce($7, token_url),
+        app_id = coalesce($8, app_id), consumer_key = coalesce($9, consumer_key),
+        consumer_secret_ciphertext = coalesce($10, consumer_secret_ciphertext), serial = coalesce($11, serial),
+        cmc_key_ciphertext = coalesce($12, cmc_key_ciphertext), sdc_id = coalesce($13, sdc_id),
+        item_code = coalesce($14, item_code), item_class = coalesce($15, item_class),
+        item_name = coalesce($16, item_name), tax_type = coalesce($17, tax_type),
+        tax_rates = tax_rates || $18, is_default = is_default AND $2::uuid IS NULL
+        WHERE id = $1";
+    /// Short codes go with the merchant, not with the device.
+    SHORT_CODES_UNBIND = "UPDATE short_codes SET device_id = NULL WHERE device_id = $1 AND merchant_id <> $2";
+    LANE_HOST = "UPDATE lanes SET host = $2 WHERE device_id = $1";
+    /// The lane's guard lets it go back only where no number was used yet.
+    NUMBER_SET = "UPDATE lanes SET next_invoice_no = $2, moved_by = $3 WHERE device_id = $1
+        AND (next_invoice_no = $2 OR NOT EXISTS (SELECT FROM submissions s WHERE s.device_id = $1))";
+    NUMBER = "SELECT next_invoice_no FROM lanes WHERE device_id = $1";
+    /// A halt's message names the command that ends it (protocol D15); this ends those that name it.
+    HALT_END = "UPDATE lanes SET halted_at = NULL, halt_reason = NULL, retry_at = NULL, retry_step = 0,
+        token_at = NULL, moved_by = $2, moved_because = $3
+        WHERE device_id = $1 AND halted_at IS NOT NULL AND halt_reason LIKE '%device update%'";
+}
+
+/// What `device update` changes; `None` leaves a value as it is.
+#[derive(Clone, Debug, Default)]
+pub struct DeviceChanges {
+    pub merchant: Option<String>,
+    pub environment: Option<Environment>,
+    pub dialect: Option<Dialect>,
+    pub base_url: Option<Url>,
+    pub serial: Option<String>,
+    pub item_code: Option<String>,
+    pub item_class: Option<String>,
+    pub item_name: Option<String>,
+    pub tax_type: Option<TaxType>,
+    pub next_invoice_no: Option<i64>,
+    pub more: DeviceOptions,
+}
+
+/// What `device update` did beside the change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Updated {
+    /// The lane was halted for something that this command ends.
+    pub resumed: bool,
+}
+
+impl DeviceChanges {
+    /// Whether nothing would change.
+    pub fn is_empty(&self) -> bool {
+        let Self {
+            merchant,
+            environment,
+            dialect,
+            base_url,
+            serial,
+            item_code,
+            item_class,
+            item_name,
+            tax_type,
+            next_invoice_no,
+            more,
+        } = self;
+        merchant.is_none()
+            && environment.is_none()
+            && dialect.is_none()
+            && base_url.is_none()
+            && serial.is_none()
+            && item_code.is_none()
+            && item_class.is_none()
+            && item_name.is_none()
+            && tax_type.is_none()
+            && next_invoice_no.is_none()
+            && more.is_empty()
+    }
+}
+
+impl Ledger {
+    /// Changes a device, and ends a halt of its lane that waits for that.
+    pub async fn update_device(
+        &self,
+        id: DeviceId,
+        changes: &DeviceChanges,
+        vault: &Vault,
+        by: &ByHand,
+    ) -> Result<Updated, ManageError> {
+        let mut connection = self.connection().await?;
+        let transaction = connection.transaction().await?;
+        let updated = transaction.update_device(id, changes, vault, by).await?;
+        transaction.commit().await?;
+        Ok(updated)
+    }
+}
+
+impl Transaction<'_> {
+    async fn update_device(
+        &self,
+        device: DeviceId,
+        changes: &DeviceChanges,
+        vault: &Vault,
+        by: &ByHand,
+    ) -> Result<Updated, ManageError> {
+        self.settle_key(vault).await?;
+        let id = device.uuid();
+        let row = self
+            .query_opt(DEVICE_LOCK, &[&id])
+            .await?
+            .ok_or(ManageError::NoDevice(device))?;
+        let known = Known::read(&row)?;
+        let merchant = match &changes.merchant {
+            Some(slug) if *slug != known.merchant_slug => {
+                Some(self.merchant_for_update(slug).await?)
+            }
+            _ => None,
+        };
+        if known.has_invoices && merchant.is_some() {
+            return Err(ManageError::HasInvoices("the merchant"));
+        }
+        if known.has_invoices
+            && changes
+                .environment
+                .is_some_and(|new| new != known.environment)
+        {
+            return Err(ManageError::HasInvoices("the environment"));
+        }
+        self.change_row(id, merchant, changes, vault, &known)
+            .await?;
+        if let Some(base_url) = &changes.base_url {
+            let host = host(base_url)?;
+            self.add_host(&host).await?;
+            self.execute(LANE_HOST, &[&id, &host]).await?;
+        }
+        if let Some(number) = changes.next_invoice_no {
+            self.set_number(id, number, &by.operator).await?;
+        }
+        let owner = merchant.unwrap_or(known.merchant);
+        if merchant.is_some() {
+            self.execute(SHORT_CODES_UNBIND, &[&id, &owner]).await?;
+        }
+        self.settle_default(owner, id, changes.more.make_default)
+            .await?;
+        let slug = changes.merchant.as_deref().unwrap_or(&known.merchant_slug);
+        self.bind_short_codes(slug, owner, id, &changes.more.short_codes)
+            .await?;
+        let resumed = self
+            .execute(HALT_END, &[&id, &by.operator, &by.reason])
+            .await?
+            == 1;
+        self.record_action("device update", by, serde_json::json!({ "device_id": id }))
+            .await?;
+        Ok(Updated { resumed })
+    }
+
+    async fn change_row(
+        &self,
+        id: Uuid,
+        merchant: Option<Uuid>,
+        changes: &DeviceChanges,
+        vault: &Vault,
+        known: &Known,
+    ) -> Result<(), ManageError> {
+        let more = &changes.more;
+        let changed = self
+            .execute(
+                DEVICE_CHANGE,
+                &[
+                    &id,
+                    &merchant,
+                    &changes.environment.map(Environment::as_str),
+                    &changes.dialect.map(Dialect::as_str),
+                    &changes.base_url.as_ref().map(Url::as_str),
+                    &more.portal_url.as_ref().map(Url::as_str),
+                    &more.token_url.as_ref().map(Url::as_str),
+                    &more.app_id,
+                    &more.consumer_key,
+                    &seal(
+                        vault,
+                        consumer_secret_place(id),
+                        more.consumer_secret.as_ref(),
+                    )?,
+                    &changes.serial,
+                    &seal(vault, cmc_key_place(id), more.cmc_key.as_ref())?,
+                    &more.sdc_id,
+                    &changes.item_code,
+                    &changes.item_class,
+                    &changes.item_name,
+                    &changes.tax_type.map(TaxType::as_str),
+                    &tax_rates_json(&more.tax_rates),
+                ],
+            )
+            .await;
+        match changed {
+            Ok(_) => Ok(()),
+            Err(error) => match error.constraint() {
+                Some("gateway_has_token") => Err(ManageError::TokenMissing),
+                Some("device_per_branch_unique") => Err(ManageError::BranchTaken {
+                    environment: changes.environment.unwrap_or(known.environment),
+                    pin: known.pin.clone(),
+                    branch: known.branch.clone(),
+                }),
+                _ => Err(error.into()),
+            },
+        }
+    }
+
+    async fn set_number(&self, device: Uuid, to: i64, operator: &str) -> Result<(), ManageError> {
+        let row = self.query_one(NUMBER, &[&device]).await?;
+        let from: i64 = row.try_get(0).map_err(LedgerError::from)?;
+        let refused = || ManageError::NumberInUse { from, to };
+        match self.execute(NUMBER_SET, &[&device, &to, &operator]).await {
+            Ok(1) => Ok(()),
+            Ok(_) => Err(refused()),
+            Err(error) => Err(refused_by(error, "invoice_no_never_back", refused)),
+        }
+    }
+}
+
+/// A device's row before a change.
+struct Known {
+    merchant: Uuid,
+    merchant_slug: String,
+    environment: Environment,
+    pin: String,
+    branch: String,
+    has_invoices: bool,
+}
+
+impl Known {
+    fn read(row: &tokio_postgres::Row) -> Result<Self, LedgerError> {
+        let environment: &str = row.try_get(2)?;
+        let unreadable = |_| LedgerError::Stored {
+            table: "devices",
+            column: "environment",
+            row: environment.to_owned(),
+        };
+        Ok(Self {
+            merchant: row.try_get(0)?,
+            merchant_slug: row.try_get(1)?,
+            environment: environment.parse().map_err(unreadable)?,
+            pin: row.try_get(3)?,
+            branch: row.try_get(4)?,
+            has_invoices: row.try_get(5)?,
+        })
+    }
+}

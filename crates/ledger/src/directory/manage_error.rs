@@ -1,0 +1,102 @@
+//! Why a command of `risiti-admin` is refused: told so that the person can do something about it.
+
+use risiti_domain::Environment;
+
+use crate::db::error::LedgerError;
+use crate::db::vault::VaultError;
+
+#[derive(Debug, thiserror::Error)]
+pub enum ManageError {
+    #[error("there is a merchant {0} already")]
+    MerchantExists(String),
+    #[error("there is no merchant {0}: make it with `risiti-admin merchant create`")]
+    NoMerchant(String),
+    #[error(
+        "merchant {merchant} has no {provider} account: add it with `risiti-admin provider add`"
+    )]
+    NoAccount {
+        merchant: String,
+        provider: &'static str,
+    },
+    #[error("short code {0} belongs to another merchant")]
+    ShortCodeTaken(String),
+    #[error(
+        "short code {short_code} is not registered: first run `risiti-admin provider add --merchant \
+         {merchant} --provider daraja --shortcode {short_code}`"
+    )]
+    ShortCodeUnknown {
+        merchant: String,
+        short_code: String,
+    },
+    #[error("a new daraja account needs a --shortcode")]
+    ShortCodeMissing,
+    #[error("--enforce-cidr without any --allow-cidr would refuse every webhook")]
+    NothingAllowed,
+    #[error("this key is active already, as {0}")]
+    KeyKnown(uuid::Uuid),
+    #[error(
+        "two keys are active already: remove one with `risiti-admin provider remove-key` first"
+    )]
+    KeysFull,
+    #[error("there is no such key: `risiti-admin provider list` shows the active ones")]
+    NoKey,
+    #[error(
+        "it is the only active key and without it every webhook is refused: add its successor first, or say --force"
+    )]
+    LastKey,
+    #[error(
+        "there is a device for {environment} {pin} {branch} already: KRA counts invoices per branch, so there is one lane for it"
+    )]
+    BranchTaken {
+        environment: Environment,
+        pin: String,
+        branch: String,
+    },
+    #[error("there is no device {0}: `risiti-admin device list` shows them")]
+    NoDevice(risiti_domain::DeviceId),
+    #[error(
+        "the gateway dialect needs --token-url, --consumer-key, --consumer-secret-file and --app-id"
+    )]
+    TokenMissing,
+    #[error(
+        "{0} cannot change once the device has invoices: they stay with the merchant and environment they were made for"
+    )]
+    HasInvoices(&'static str),
+    #[error(
+        "the next invoice number cannot go from {from} to {to}: the lane has sent sales already, and only \
+         `risiti-replay lanes resolve` may say whose a number is"
+    )]
+    NumberInUse { from: i64, to: i64 },
+    #[error(
+        "the lane cannot be taken now: it is halted, backing off, or a worker holds it; `risiti-admin device \
+         show` tells which"
+    )]
+    LaneBusy,
+    #[error(
+        "the lane has an invoice under way whose outcome is not known yet: try again when it is settled"
+    )]
+    LaneUnsettled,
+    #[error("base URL {0:?} has no host")]
+    NoHost(String),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+impl From<VaultError> for ManageError {
+    fn from(error: VaultError) -> Self {
+        Self::Ledger(error.into())
+    }
+}
+
+/// Turns the refusal of one named constraint into what it means here.
+pub(crate) fn refused_by(
+    error: LedgerError,
+    constraint: &str,
+    meaning: impl FnOnce() -> ManageError,
+) -> ManageError {
+    if error.constraint() == Some(constraint) {
+        meaning()
+    } else {
+        error.into()
+    }
+}

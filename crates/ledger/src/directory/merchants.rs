@@ -1,0 +1,135 @@
+//! Merchants and their path secrets.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use rand::TryRngCore;
+use rand::rngs::OsRng;
+use risiti_domain::MerchantId;
+use secrecy::SecretString;
+use uuid::Uuid;
+
+use crate::db::error::LedgerError;
+use crate::db::pool::{Ledger, Transaction};
+use crate::db::statements::statements;
+use crate::db::vault::VaultError;
+use crate::directory::manage_error::{ManageError, refused_by};
+use crate::directory::snapshot::hash_path_secret;
+
+/// 160 bits; the design asks for 128 or more.
+const SECRET_BYTES: usize = 20;
+
+statements! {
+    MERCHANT_CREATE = "INSERT INTO merchants (id, slug, name) VALUES ($1, $2, $3)";
+    MERCHANT_LOCK = "SELECT id FROM merchants WHERE slug = $1 FOR NO KEY UPDATE";
+    MERCHANT_LIST = "SELECT m.id, m.slug, m.name, m.created_at,
+        ARRAY(SELECT provider FROM provider_accounts a WHERE a.merchant_id = m.id ORDER BY provider),
+        (SELECT count(*) FROM devices d WHERE d.merchant_id = m.id)
+        FROM merchants m ORDER BY m.slug";
+    SECRET_ADD = "INSERT INTO webhook_secrets (id, merchant_id, secret_sha256) VALUES ($1, $2, $3)";
+    /// An earlier end stays: rotating twice gives no secret a longer life.
+    SECRETS_EXPIRE = "UPDATE webhook_secrets
+        SET expires_at = LEAST(coalesce(expires_at, 'infinity'), now() + make_interval(secs => $2::float8))
+        WHERE merchant_id = $1 AND (expires_at IS NULL OR expires_at > now())
+        RETURNING expires_at";
+}
+
+/// A merchant as `merchant list` shows it.
+#[derive(Clone, Debug)]
+pub struct MerchantSummary {
+    pub id: MerchantId,
+    pub slug: String,
+    pub name: String,
+    pub created_at: Timestamp,
+    pub providers: Vec<String>,
+    pub devices: i64,
+}
+
+impl Ledger {
+    /// Returns the new merchant and its path secret, which is stored as a hash and never shown again.
+    pub async fn create_merchant(
+        &self,
+        slug: &str,
+        name: &str,
+    ) -> Result<(MerchantId, SecretString), ManageError> {
+        let mut connection = self.connection().await?;
+        let transaction = connection.transaction().await?;
+        let id = Uuid::now_v7();
+        transaction
+            .execute(MERCHANT_CREATE, &[&id, &slug, &name])
+            .await
+            .map_err(|error| {
+                refused_by(error, "merchant_slug_unique", || {
+                    ManageError::MerchantExists(slug.to_owned())
+                })
+            })?;
+        let secret = transaction.add_path_secret(id).await?;
+        transaction.commit().await?;
+        Ok((MerchantId::from_uuid(id), secret))
+    }
+
+    /// By slug.
+    pub async fn merchants(&self) -> Result<Vec<MerchantSummary>, LedgerError> {
+        let rows = self.connection().await?.query(MERCHANT_LIST, &[]).await?;
+        rows.iter()
+            .map(|row| {
+                Ok(MerchantSummary {
+                    id: MerchantId::from_uuid(row.try_get(0)?),
+                    slug: row.try_get(1)?,
+                    name: row.try_get(2)?,
+                    created_at: row.try_get(3)?,
+                    providers: row.try_get(4)?,
+                    devices: row.try_get(5)?,
+                })
+            })
+            .collect()
+    }
+
+    /// Makes a new path secret; the ones before it work until the overlap ends. Returns it, and when that is.
+    pub async fn rotate_path_secret(
+        &self,
+        slug: &str,
+        overlap: Duration,
+    ) -> Result<(SecretString, Option<Timestamp>), ManageError> {
+        let mut connection = self.connection().await?;
+        let transaction = connection.transaction().await?;
+        let merchant = transaction.merchant_for_update(slug).await?;
+        let expired = transaction
+            .query(SECRETS_EXPIRE, &[&merchant, &overlap.as_secs_f64()])
+            .await?;
+        let mut until = None;
+        for row in expired {
+            until = until.max(
+                row.try_get::<_, Option<Timestamp>>(0)
+                    .map_err(LedgerError::from)?,
+            );
+        }
+        let secret = transaction.add_path_secret(merchant).await?;
+        transaction.commit().await?;
+        Ok((secret, until))
+    }
+}
+
+impl Transaction<'_> {
+    /// Locks the merchant's row, so that what hangs below it changes one command at a time.
+    pub(crate) async fn merchant_for_update(&self, slug: &str) -> Result<Uuid, ManageError> {
+        let row = self.query_opt(MERCHANT_LOCK, &[&slug]).await?;
+        let row = row.ok_or_else(|| ManageError::NoMerchant(slug.to_owned()))?;
+        Ok(row.try_get(0).map_err(LedgerError::from)?)
+    }
+
+    async fn add_path_secret(&self, merchant: Uuid) -> Result<SecretString, ManageError> {
+        let mut bytes = [0; SECRET_BYTES];
+        OsRng
+            .try_fill_bytes(&mut bytes)
+            .map_err(|_| VaultError::Random)?;
+        let secret = hex::encode(bytes);
+        let digest = hash_path_secret(&secret);
+        self.execute(
+            SECRET_ADD,
+            &[&Uuid::now_v7(), &merchant, &digest.as_slice()],
+        )
+        .await?;
+        Ok(secret.into())
+    }
+}

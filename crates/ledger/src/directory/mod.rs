@@ -1,0 +1,10 @@
+//! Merchants, their provider accounts and devices: what ingress reads and what an operator changes.
+
+pub(crate) mod device_changes;
+pub(crate) mod devices;
+pub(crate) mod listen;
+pub(crate) mod manage_error;
+pub(crate) mod merchants;
+pub(crate) mod new_device;
+pub(crate) mod provider_accounts;
+pub(crate) mod snapshot;

@@ -1,0 +1,338 @@
+//! How a merchant's gateways are believed: Daraja's short codes and source ranges, Paystack's signing keys,
+//! Gumroad's seller.
+
+use jiff::Timestamp;
+use risiti_domain::Provider;
+use secrecy::{ExposeSecret, SecretString};
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::db::error::LedgerError;
+use crate::db::pool::{Ledger, Transaction};
+use crate::db::statements::statements;
+use crate::db::vault::{Place, Vault};
+use crate::directory::manage_error::ManageError;
+
+/// One in use and one being rolled in.
+const KEYS_MAX: usize = 2;
+
+statements! {
+    ACCOUNT_LOCK = "SELECT id, allow_cidrs FROM provider_accounts WHERE merchant_id = $1 AND provider = $2
+        FOR UPDATE";
+    ACCOUNT_ADD = "INSERT INTO provider_accounts (id, merchant_id, provider, seller_id) VALUES ($1, $2, $3, $4)";
+    SELLER_SET = "UPDATE provider_accounts SET seller_id = $2 WHERE id = $1";
+    SOURCES_SET = "UPDATE provider_accounts SET allow_cidrs = $2, enforce_cidr = $3 WHERE id = $1";
+    /// The update changes nothing; it makes the statement return the owner of a code that is known.
+    SHORT_CODE_ADD = "INSERT INTO short_codes (short_code, account_id, merchant_id) VALUES ($1, $2, $3)
+        ON CONFLICT (short_code) DO UPDATE SET short_code = EXCLUDED.short_code
+        RETURNING merchant_id";
+    KEYS = "SELECT id, ciphertext FROM provider_keys WHERE account_id = $1 ORDER BY id";
+    KEY_ADD = "INSERT INTO provider_keys (id, account_id, ciphertext, live) VALUES ($1, $2, $3, $4)";
+    KEY_REMOVE = "DELETE FROM provider_keys WHERE id = $1 AND account_id = $2";
+    ACCOUNT_LIST = "SELECT a.id, m.slug, a.provider, a.trust_policy, a.seller_id, a.allow_cidrs, a.enforce_cidr,
+        a.created_at,
+        ARRAY(SELECT short_code FROM short_codes c WHERE c.account_id = a.id ORDER BY short_code),
+        ARRAY(SELECT id FROM provider_keys k WHERE k.account_id = a.id ORDER BY k.id),
+        ARRAY(SELECT live FROM provider_keys k WHERE k.account_id = a.id ORDER BY k.id),
+        ARRAY(SELECT created_at FROM provider_keys k WHERE k.account_id = a.id ORDER BY k.id)
+        FROM provider_accounts a JOIN merchants m ON m.id = a.merchant_id
+        WHERE $1::text IS NULL OR m.slug = $1
+        ORDER BY m.slug, a.provider";
+}
+
+/// What `provider add` brings.
+#[derive(Clone, Debug)]
+pub enum NewAccount {
+    /// Adds short codes; a list of ranges that is not empty takes the place of the one before.
+    Daraja {
+        short_codes: Vec<String>,
+        allow_cidrs: Vec<String>,
+        enforce: bool,
+    },
+    /// Adds a signing key.
+    Paystack { key: SecretString },
+    /// Sets the seller.
+    Gumroad { seller_id: String },
+}
+
+/// What `provider add` did.
+#[derive(Clone, Debug)]
+pub struct AddedAccount {
+    pub account_id: Uuid,
+    /// Of the Paystack key.
+    pub key_id: Option<Uuid>,
+}
+
+/// An account as `provider list` shows it.
+#[derive(Clone, Debug)]
+pub struct AccountSummary {
+    pub id: Uuid,
+    pub merchant: String,
+    pub provider: String,
+    pub trust_policy: String,
+    pub seller_id: Option<String>,
+    pub allow_cidrs: Vec<String>,
+    pub enforce_cidr: bool,
+    pub created_at: Timestamp,
+    pub short_codes: Vec<String>,
+    pub keys: Vec<KeySummary>,
+}
+
+/// An active signing key, without the key.
+#[derive(Clone, Debug)]
+pub struct KeySummary {
+    pub id: Uuid,
+    /// `None` when its prefix says neither.
+    pub live: Option<bool>,
+    pub created_at: Timestamp,
+}
+
+impl NewAccount {
+    pub fn provider(&self) -> Provider {
+        match self {
+            Self::Daraja { .. } => Provider::Daraja,
+            Self::Paystack { .. } => Provider::Paystack,
+            Self::Gumroad { .. } => Provider::Gumroad,
+        }
+    }
+}
+
+impl Ledger {
+    /// Adds a gateway to a merchant, or to what is known of it. The vault is asked for a Paystack key only.
+    pub async fn add_account(
+        &self,
+        merchant: &str,
+        account: &NewAccount,
+        vault: Option<&Vault>,
+    ) -> Result<AddedAccount, ManageError> {
+        let mut connection = self.connection().await?;
+        let transaction = connection.transaction().await?;
+        let merchant_id = transaction.merchant_for_update(merchant).await?;
+        let provider = account.provider().as_str();
+        let known = transaction
+            .query_opt(ACCOUNT_LOCK, &[&merchant_id, &provider])
+            .await?;
+        let (account_id, cidrs) = match &known {
+            Some(row) => (column(row, 0)?, column::<Vec<String>>(row, 1)?),
+            None => (
+                transaction.add_account_row(merchant_id, account).await?,
+                Vec::new(),
+            ),
+        };
+        let mut added = AddedAccount {
+            account_id,
+            key_id: None,
+        };
+        match account {
+            NewAccount::Daraja {
+                short_codes,
+                allow_cidrs,
+                enforce,
+            } => {
+                if known.is_none() && short_codes.is_empty() {
+                    return Err(ManageError::ShortCodeMissing);
+                }
+                for short_code in short_codes {
+                    transaction
+                        .add_short_code(short_code, account_id, merchant_id)
+                        .await?;
+                }
+                transaction
+                    .set_sources(account_id, cidrs, allow_cidrs, *enforce)
+                    .await?;
+            }
+            NewAccount::Paystack { key } => {
+                let vault = vault.ok_or(LedgerError::KeyMissing)?;
+                added.key_id = Some(transaction.add_key(account_id, key, vault).await?);
+            }
+            NewAccount::Gumroad { seller_id } => {
+                transaction
+                    .execute(SELLER_SET, &[&account_id, seller_id])
+                    .await?;
+            }
+        }
+        transaction.commit().await?;
+        Ok(added)
+    }
+
+    /// By merchant and provider; `None` lists all merchants.
+    pub async fn accounts(
+        &self,
+        merchant: Option<&str>,
+    ) -> Result<Vec<AccountSummary>, LedgerError> {
+        let rows = self
+            .connection()
+            .await?
+            .query(ACCOUNT_LIST, &[&merchant])
+            .await?;
+        rows.iter().map(summary).collect()
+    }
+
+    /// Without `force` the last active key stays: every webhook would be refused.
+    pub async fn remove_key(
+        &self,
+        merchant: &str,
+        key: Uuid,
+        force: bool,
+    ) -> Result<(), ManageError> {
+        let mut connection = self.connection().await?;
+        let transaction = connection.transaction().await?;
+        let merchant_id = transaction.merchant_for_update(merchant).await?;
+        let provider = Provider::Paystack.as_str();
+        let account = transaction
+            .query_opt(ACCOUNT_LOCK, &[&merchant_id, &provider])
+            .await?;
+        let account = account.ok_or_else(|| ManageError::NoAccount {
+            merchant: merchant.to_owned(),
+            provider,
+        })?;
+        let account: Uuid = column(&account, 0)?;
+        let active = transaction.query(KEYS, &[&account]).await?.len();
+        if transaction.execute(KEY_REMOVE, &[&key, &account]).await? == 0 {
+            return Err(ManageError::NoKey);
+        }
+        if active == 1 && !force {
+            return Err(ManageError::LastKey);
+        }
+        Ok(transaction.commit().await?)
+    }
+}
+
+impl Transaction<'_> {
+    async fn add_account_row(
+        &self,
+        merchant: Uuid,
+        account: &NewAccount,
+    ) -> Result<Uuid, LedgerError> {
+        let id = Uuid::now_v7();
+        let seller_id = match account {
+            NewAccount::Gumroad { seller_id } => Some(seller_id),
+            NewAccount::Daraja { .. } | NewAccount::Paystack { .. } => None,
+        };
+        self.execute(
+            ACCOUNT_ADD,
+            &[&id, &merchant, &account.provider().as_str(), &seller_id],
+        )
+        .await?;
+        Ok(id)
+    }
+
+    async fn add_short_code(
+        &self,
+        code: &str,
+        account: Uuid,
+        merchant: Uuid,
+    ) -> Result<(), ManageError> {
+        let row = self
+            .query_one(SHORT_CODE_ADD, &[&code, &account, &merchant])
+            .await?;
+        if column::<Uuid>(&row, 0)? != merchant {
+            return Err(ManageError::ShortCodeTaken(code.to_owned()));
+        }
+        Ok(())
+    }
+
+    async fn set_sources(
+        &self,
+        account: Uuid,
+        known: Vec<String>,
+        given: &[String],
+        enforce: bool,
+    ) -> Result<(), ManageError> {
+        if given.is_empty() && !enforce {
+            return Ok(());
+        }
+        let cidrs = if given.is_empty() {
+            known.as_slice()
+        } else {
+            given
+        };
+        if enforce && cidrs.is_empty() {
+            return Err(ManageError::NothingAllowed);
+        }
+        self.execute(SOURCES_SET, &[&account, &cidrs, &enforce])
+            .await?;
+        Ok(())
+    }
+
+    async fn add_key(
+        &self,
+        account: Uuid,
+        key: &SecretString,
+        vault: &Vault,
+    ) -> Result<Uuid, ManageError> {
+        self.settle_key(vault).await?;
+        let active = self.query(KEYS, &[&account]).await?;
+        for row in &active {
+            let id = column(row, 0)?;
+            let known = vault.open(Place::provider_key(id), &column::<Vec<u8>>(row, 1)?)?;
+            if known.expose_secret() == key.expose_secret() {
+                return Err(ManageError::KeyKnown(id));
+            }
+        }
+        if active.len() >= KEYS_MAX {
+            return Err(ManageError::KeysFull);
+        }
+        let id = Uuid::now_v7();
+        let sealed = vault.seal(Place::provider_key(id), key)?;
+        self.execute(KEY_ADD, &[&id, &account, &sealed, &is_live(key)])
+            .await?;
+        Ok(id)
+    }
+}
+
+/// Paystack's secret keys say in their prefix which side they sign for.
+fn is_live(key: &SecretString) -> Option<bool> {
+    let key = key.expose_secret();
+    if key.starts_with("sk_live_") {
+        Some(true)
+    } else if key.starts_with("sk_test_") {
+        Some(false)
+    } else {
+        None
+    }
+}
+
+fn summary(row: &Row) -> Result<AccountSummary, LedgerError> {
+    let ids: Vec<Uuid> = row.try_get(9)?;
+    let live: Vec<Option<bool>> = row.try_get(10)?;
+    let created: Vec<Timestamp> = row.try_get(11)?;
+    let keys = ids.into_iter().zip(live).zip(created);
+    Ok(AccountSummary {
+        id: row.try_get(0)?,
+        merchant: row.try_get(1)?,
+        provider: row.try_get(2)?,
+        trust_policy: row.try_get(3)?,
+        seller_id: row.try_get(4)?,
+        allow_cidrs: row.try_get(5)?,
+        enforce_cidr: row.try_get(6)?,
+        created_at: row.try_get(7)?,
+        short_codes: row.try_get(8)?,
+        keys: keys
+            .map(|((id, live), created_at)| KeySummary {
+                id,
+                live,
+                created_at,
+            })
+            .collect(),
+    })
+}
+
+fn column<'r, T: tokio_postgres::types::FromSql<'r>>(
+    row: &'r Row,
+    index: usize,
+) -> Result<T, LedgerError> {
+    Ok(row.try_get(index)?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_says_which_side_it_signs_for() {
+        assert_eq!(is_live(&"sk_live_abc".into()), Some(true));
+        assert_eq!(is_live(&"sk_test_abc".into()), Some(false));
+        assert_eq!(is_live(&"pk_live_abc".into()), None);
+    }
+}

@@ -1,0 +1,242 @@
+//! What ingress has to know of merchants, as one snapshot: small enough to keep in memory and on disk, and
+//! holding secrets only as the database does, hashed or encrypted (architecture §9.6).
+
+use std::collections::HashMap;
+
+use jiff::Timestamp;
+use risiti_domain::MerchantId;
+use secrecy::SecretString;
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+use uuid::Uuid;
+
+use crate::db::credentials::{KeyCheck, check_canary};
+use crate::db::vault::{Place, Vault, VaultError};
+
+/// Every merchant, found by path secret or slug. Serialised as the plain list and the canary.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+#[serde(from = "Snapshot", into = "Snapshot")]
+pub struct Directory {
+    snapshot: Snapshot,
+    by_secret: HashMap<[u8; 32], (usize, Option<Timestamp>)>,
+    by_slug: HashMap<String, usize>,
+}
+
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+struct Snapshot {
+    canary: Option<Bytes>,
+    merchants: Vec<Merchant>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Merchant {
+    pub id: MerchantId,
+    pub slug: String,
+    secrets: Vec<PathSecret>,
+    pub daraja: Option<DarajaAccount>,
+    pub paystack: Option<PaystackAccount>,
+    pub gumroad: Option<GumroadAccount>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct PathSecret {
+    #[serde(with = "hex::serde")]
+    sha256: [u8; 32],
+    expires_at: Option<Timestamp>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct DarajaAccount {
+    pub short_codes: Vec<String>,
+    /// As Postgres keeps them; `risiti-admin` let only well-formed ones in.
+    pub allow_cidrs: Vec<String>,
+    /// A source outside the list is refused, not only noted.
+    pub enforce: bool,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaystackAccount {
+    pub keys: Vec<PaystackKey>,
+}
+
+/// A signing key, still encrypted.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PaystackKey {
+    pub id: Uuid,
+    pub ciphertext: Bytes,
+    /// `None` when its prefix said neither live nor test.
+    pub live: Option<bool>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct GumroadAccount {
+    pub seller_id: String,
+}
+
+/// Bytes that travel as hexadecimal text.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct Bytes(#[serde(with = "hex::serde")] pub Vec<u8>);
+
+impl Directory {
+    pub fn merchants(&self) -> &[Merchant] {
+        &self.snapshot.merchants
+    }
+
+    /// The merchant a webhook's path secret belongs to now. An expired secret belongs to nobody.
+    pub fn by_secret(&self, secret: &str) -> Option<&Merchant> {
+        self.by_secret_at(secret, Timestamp::now())
+    }
+
+    /// The same at another time.
+    pub fn by_secret_at(&self, secret: &str, now: Timestamp) -> Option<&Merchant> {
+        let (index, expires_at) = self.by_secret.get(&hash_path_secret(secret))?;
+        match expires_at {
+            Some(expires_at) if *expires_at <= now => None,
+            _ => self.snapshot.merchants.get(*index),
+        }
+    }
+
+    pub fn by_slug(&self, slug: &str) -> Option<&Merchant> {
+        self.snapshot.merchants.get(*self.by_slug.get(slug)?)
+    }
+
+    /// Whether the vault holds the key that this directory's secrets are encrypted under (protocol A6).
+    pub fn prove_key(&self, vault: &Vault) -> KeyCheck {
+        check_canary(
+            vault,
+            self.snapshot
+                .canary
+                .as_ref()
+                .map(|bytes| bytes.0.as_slice()),
+        )
+    }
+}
+
+impl PaystackKey {
+    pub fn open(&self, vault: &Vault) -> Result<SecretString, VaultError> {
+        vault.open(Place::provider_key(self.id), &self.ciphertext.0)
+    }
+}
+
+/// What is stored of a path secret. It is 128 random bits or more, so a plain hash gives nothing away.
+pub fn hash_path_secret(secret: &str) -> [u8; 32] {
+    Sha256::digest(secret.as_bytes()).into()
+}
+
+impl From<Snapshot> for Directory {
+    fn from(snapshot: Snapshot) -> Self {
+        let mut by_secret = HashMap::new();
+        let mut by_slug = HashMap::new();
+        for (index, merchant) in snapshot.merchants.iter().enumerate() {
+            by_slug.insert(merchant.slug.clone(), index);
+            for secret in &merchant.secrets {
+                by_secret.insert(secret.sha256, (index, secret.expires_at));
+            }
+        }
+        Self {
+            snapshot,
+            by_secret,
+            by_slug,
+        }
+    }
+}
+
+impl From<Directory> for Snapshot {
+    fn from(directory: Directory) -> Self {
+        directory.snapshot
+    }
+}
+
+impl PartialEq for Directory {
+    fn eq(&self, other: &Self) -> bool {
+        self.snapshot == other.snapshot
+    }
+}
+
+impl std::fmt::Debug for Bytes {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{} bytes", self.0.len())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const SECRET: &str = "0123456789abcdef0123456789abcdef";
+
+    fn directory(expires_at: Option<&str>) -> Directory {
+        let secret = PathSecret {
+            sha256: hash_path_secret(SECRET),
+            expires_at: expires_at.map(|text| text.parse().unwrap()),
+        };
+        let merchant = Merchant {
+            id: MerchantId::from_uuid(Uuid::from_u128(7)),
+            slug: "acme".to_owned(),
+            secrets: vec![secret],
+            daraja: None,
+            paystack: Some(PaystackAccount {
+                keys: vec![PaystackKey {
+                    id: Uuid::from_u128(8),
+                    ciphertext: Bytes(vec![1, 2]),
+                    live: Some(true),
+                }],
+            }),
+            gumroad: None,
+        };
+        Snapshot {
+            canary: None,
+            merchants: vec![merchant],
+        }
+        .into()
+    }
+
+    #[test]
+    fn a_merchant_is_found_by_secret_and_by_slug() {
+        let directory = directory(None);
+        assert_eq!(directory.by_secret(SECRET).unwrap().slug, "acme");
+        assert!(
+            directory
+                .by_secret("0123456789abcdef0123456789abcdee")
+                .is_none()
+        );
+        assert!(directory.by_slug("acme").is_some());
+        assert!(directory.by_slug("Acme").is_none());
+    }
+
+    #[test]
+    fn a_replaced_secret_works_until_its_overlap_ends() {
+        let directory = directory(Some("2026-01-02T00:00:00Z"));
+        assert!(
+            directory
+                .by_secret_at(SECRET, "2026-01-01T23:59:59Z".parse().unwrap())
+                .is_some()
+        );
+        assert!(
+            directory
+                .by_secret_at(SECRET, "2026-01-02T00:00:00Z".parse().unwrap())
+                .is_none()
+        );
+    }
+
+    #[test]
+    fn the_copy_on_disk_reads_back_and_holds_no_path_secret() {
+        let directory = directory(Some("2026-01-02T00:00:00Z"));
+        let text = serde_json::to_string(&directory).unwrap();
+        assert!(!text.contains(SECRET));
+        let back: Directory = serde_json::from_str(&text).unwrap();
+        assert_eq!(back, directory);
+        assert!(back.by_slug("acme").is_some());
+    }
+
+    #[test]
+    fn without_a_canary_no_key_is_proven() {
+        let vault =
+            Vault::new(&"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=".into(), None).unwrap();
+        assert_eq!(
+            directory(None).prove_key(&vault),
+            KeyCheck::NothingSealedYet
+        );
+    }
+}

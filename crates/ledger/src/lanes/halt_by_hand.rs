@@ -1,0 +1,114 @@
+//! Stopping a lane and starting it again, by a person with a reason.
+
+use risiti_domain::DeviceId;
+use serde_json::json;
+
+use crate::ByHand;
+use crate::db::error::LedgerError;
+use crate::db::pool::{Ledger, Transaction};
+use crate::db::statements::statements;
+
+statements! {
+    LANE = "SELECT halt_reason, next_invoice_no FROM lanes WHERE device_id = $1 FOR UPDATE";
+    /// The reason names the command that ends it (protocol D15).
+    HALT = "
+        UPDATE lanes SET halted_at = now(), halt_reason = $2, token_at = NULL, moved_by = $3
+        WHERE device_id = $1 AND halted_at IS NULL";
+    RESUME = "
+        UPDATE lanes SET halted_at = NULL, halt_reason = NULL, retry_at = NULL, retry_step = 0, token_at = NULL,
+            moved_by = $2, moved_because = $3
+        WHERE device_id = $1 AND halted_at IS NOT NULL";
+    /// What KRA has hidden so far is given its full time again (protocol D9); what is unknown stays unknown.
+    SEEN_AFRESH = "
+        UPDATE invoices SET hidden_since = NULL WHERE device_id = $1 AND state = 'submitting'";
+}
+
+/// Why a lane was left as it is.
+#[derive(Debug, thiserror::Error)]
+pub enum LaneRefusal {
+    #[error("there is no such device")]
+    NoSuchDevice,
+    #[error("the lane is halted already: {0}")]
+    HaltedAlready(String),
+    #[error("the lane is not halted; only a halted one can be resumed or resolved")]
+    NotHalted,
+    #[error("a worker holds the lane at this moment; try again in ten seconds")]
+    Held,
+    #[error("number {asked} is not in question: the lane's next number is {next}")]
+    NotInQuestion { asked: i64, next: i64 },
+    #[error("no invoice of ours was ever sent under number {0}: was it --taken-elsewhere?")]
+    NothingSent(i64),
+    #[error("the invoice last sent under number {0} has a receipt already")]
+    HasReceipt(i64),
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// A lane under its row lock.
+pub(crate) struct LockedLane {
+    pub(crate) halt_reason: Option<String>,
+    pub(crate) next_invoice_no: i64,
+}
+
+impl Ledger {
+    /// No call is begun on the lane any more; one that is under way ends first.
+    pub async fn halt_lane_by_hand(
+        &self,
+        device: DeviceId,
+        by: &ByHand,
+    ) -> Result<(), LaneRefusal> {
+        let mut connection = self.connection().await?;
+        let transaction = connection.transaction().await?;
+        if let Some(reason) = transaction.lock_lane(device).await?.halt_reason {
+            return Err(LaneRefusal::HaltedAlready(reason));
+        }
+        let reason = format!(
+            "{} (by {}; ends with: risiti-replay lanes resume)",
+            by.reason, by.operator
+        );
+        transaction
+            .execute(HALT, &[&device.uuid(), &reason, &by.operator])
+            .await?;
+        transaction
+            .record_action("lanes halt", by, json!({ "device_id": device }))
+            .await?;
+        Ok(transaction.commit().await?)
+    }
+
+    /// The lane goes on at once, whatever it waited for.
+    pub async fn resume_lane(&self, device: DeviceId, by: &ByHand) -> Result<(), LaneRefusal> {
+        let mut connection = self.connection().await?;
+        let transaction = connection.transaction().await?;
+        let Some(halted_for) = transaction.lock_lane(device).await?.halt_reason else {
+            return Err(LaneRefusal::NotHalted);
+        };
+        transaction.end_halt(device, by).await?;
+        let subject = json!({ "device_id": device, "halted_for": halted_for });
+        transaction
+            .record_action("lanes resume", by, subject)
+            .await?;
+        Ok(transaction.commit().await?)
+    }
+}
+
+impl Transaction<'_> {
+    pub(crate) async fn lock_lane(&self, device: DeviceId) -> Result<LockedLane, LaneRefusal> {
+        let row = self
+            .query_opt(LANE, &[&device.uuid()])
+            .await?
+            .ok_or(LaneRefusal::NoSuchDevice)?;
+        let read = || {
+            Ok(LockedLane {
+                halt_reason: row.try_get(0)?,
+                next_invoice_no: row.try_get(1)?,
+            })
+        };
+        read().map_err(|error: tokio_postgres::Error| LedgerError::from(error).into())
+    }
+
+    pub(crate) async fn end_halt(&self, device: DeviceId, by: &ByHand) -> Result<(), LedgerError> {
+        self.execute(RESUME, &[&device.uuid(), &by.operator, &by.reason])
+            .await?;
+        self.execute(SEEN_AFRESH, &[&device.uuid()]).await.map(drop)
+    }
+}

@@ -1,0 +1,173 @@
+//! What all workers know together about a KRA host: its breaker, and whether it takes sales (protocol D12, D13).
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use risiti_domain::InvoiceId;
+use uuid::Uuid;
+
+use crate::db::error::LedgerError;
+use crate::db::pool::Ledger;
+use crate::db::statements::millis;
+use crate::db::statements::statements;
+
+statements! {
+    STATES = "
+        SELECT host, breaker, greatest(0, extract(epoch FROM retry_at - clock_timestamp()) * 1000)::bigint,
+               retry_step, trial_until > clock_timestamp()
+        FROM hosts ORDER BY host";
+    OPEN = "
+        UPDATE hosts SET breaker = 'open', opened_at = coalesce(opened_at, now()), retry_step = retry_step + 1,
+            retry_at = clock_timestamp() + $2::bigint * interval '1 millisecond', trial_by = NULL, trial_until = NULL
+        WHERE host = $1 AND (breaker = 'closed' OR (breaker = 'trying' AND trial_by = $3))";
+    TRY = "
+        UPDATE hosts SET breaker = 'trying', trial_by = $2,
+            trial_until = clock_timestamp() + $3::bigint * interval '1 millisecond'
+        WHERE host = $1 AND ((breaker = 'open' AND retry_at <= clock_timestamp())
+            OR (breaker = 'trying' AND (trial_until <= clock_timestamp() OR trial_by = $2)))";
+    /// All lanes of the host were waiting for this, and must not come all at once (protocol D14): a hundred a second.
+    CLOSE = "
+        WITH closed AS (
+            UPDATE hosts SET breaker = 'closed', opened_at = NULL, retry_at = NULL, retry_step = 0,
+                trial_by = NULL, trial_until = NULL
+            WHERE host = $1 AND breaker = 'trying' AND trial_by = $2 RETURNING host
+        ), waiting AS (
+            SELECT l.device_id, count(*) OVER () AS lanes FROM lanes l JOIN closed USING (host)
+            WHERE l.device_id <> $3 AND l.halted_at IS NULL AND lane_has_work(l.device_id)
+        ), locked AS (
+            SELECT l.device_id, w.lanes FROM lanes l JOIN waiting w USING (device_id) FOR UPDATE OF l SKIP LOCKED
+        ), spread AS (
+            UPDATE lanes l SET retry_at = now() + random() * least(locked.lanes, 6000) * interval '10 milliseconds'
+            FROM locked WHERE l.device_id = locked.device_id
+        )
+        SELECT count(*) FROM closed";
+    ANSWERED = "UPDATE hosts SET last_answer_at = now() WHERE host = ANY($1)";
+    TOOK_ANOTHER = "
+        SELECT EXISTS (SELECT FROM lanes l JOIN submissions s ON s.device_id = l.device_id
+                       WHERE l.host = $1 AND s.outcome = 'ok' AND s.sent_at > $2 AND s.invoice_id <> $3),
+               EXISTS (SELECT FROM hosts WHERE host = $1 AND last_answer_at > now() - interval '5 minutes')";
+}
+
+/// A host's breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Breaker {
+    Closed,
+    /// One process tries one call.
+    Trying,
+    Open,
+}
+
+/// A host as the last look at the table showed it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HostState {
+    pub host: String,
+    pub breaker: Breaker,
+    /// Until a trial may be made, or made again.
+    pub retry_in: Duration,
+    /// How often it opened in a row.
+    pub retry_step: u32,
+}
+
+/// What the host did for others (protocol D9, D12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HostProof {
+    /// It accepted another sale since the mark.
+    pub took_another: bool,
+    /// It answered someone within the last five minutes.
+    pub answers: bool,
+}
+
+impl Ledger {
+    pub async fn host_states(&self) -> Result<Vec<HostState>, LedgerError> {
+        let rows = self.connection().await?.query(STATES, &[]).await?;
+        rows.iter()
+            .map(|row| {
+                let host: String = row.try_get(0)?;
+                let trial_lives: Option<bool> = row.try_get(4)?;
+                let breaker = match row.try_get::<_, &str>(1)? {
+                    "closed" => Breaker::Closed,
+                    "trying" if trial_lives == Some(true) => Breaker::Trying,
+                    _ => Breaker::Open,
+                };
+                let retry_in = row
+                    .try_get::<_, Option<i64>>(2)?
+                    .unwrap_or(0)
+                    .unsigned_abs();
+                let retry_step = row.try_get::<_, i32>(3)?.unsigned_abs();
+                Ok(HostState {
+                    host,
+                    breaker,
+                    retry_in: Duration::from_millis(retry_in),
+                    retry_step,
+                })
+            })
+            .collect()
+    }
+
+    /// Opens a closed breaker, or opens it again after this worker's trial failed. False if neither was so.
+    pub async fn open_breaker(
+        &self,
+        host: &str,
+        worker: Uuid,
+        pause: Duration,
+    ) -> Result<bool, LedgerError> {
+        let connection = self.connection().await?;
+        Ok(connection
+            .execute(OPEN, &[&host, &millis(pause), &worker])
+            .await?
+            == 1)
+    }
+
+    /// True for the one worker that may try one call now; the right lapses after `limit`.
+    pub async fn begin_trial(
+        &self,
+        host: &str,
+        worker: Uuid,
+        limit: Duration,
+    ) -> Result<bool, LedgerError> {
+        let connection = self.connection().await?;
+        Ok(connection
+            .execute(TRY, &[&host, &worker, &millis(limit)])
+            .await?
+            == 1)
+    }
+
+    /// This worker's trial went well. The host's other lanes come back spread out, `lane` goes on at once.
+    pub async fn close_breaker(
+        &self,
+        host: &str,
+        worker: Uuid,
+        lane: risiti_domain::DeviceId,
+    ) -> Result<bool, LedgerError> {
+        let connection = self.connection().await?;
+        let row = connection
+            .query_one(CLOSE, &[&host, &worker, &lane.uuid()])
+            .await?;
+        Ok(row.try_get::<_, i64>(0)? == 1)
+    }
+
+    /// These hosts answered since the last time.
+    pub async fn hosts_answered(&self, hosts: &[String]) -> Result<(), LedgerError> {
+        self.connection()
+            .await?
+            .execute(ANSWERED, &[&hosts])
+            .await
+            .map(drop)
+    }
+
+    pub async fn host_proof(
+        &self,
+        host: &str,
+        mark: Timestamp,
+        invoice: InvoiceId,
+    ) -> Result<HostProof, LedgerError> {
+        let connection = self.connection().await?;
+        let row = connection
+            .query_one(TOOK_ANOTHER, &[&host, &mark, &invoice.uuid()])
+            .await?;
+        Ok(HostProof {
+            took_another: row.try_get(0)?,
+            answers: row.try_get(1)?,
+        })
+    }
+}

@@ -1,0 +1,227 @@
+//! A person says who owns a number that the database cannot account for (protocol D11).
+
+use risiti_domain::{DeviceId, InvoiceId};
+use serde_json::json;
+use uuid::Uuid;
+
+use crate::ByHand;
+use crate::db::error::LedgerError;
+use crate::db::pool::{Ledger, Transaction};
+use crate::db::statements::statements;
+use crate::lanes::halt_by_hand::LaneRefusal;
+
+statements! {
+    /// A claim that ran out, with whatever its frozen worker still means to write.
+    DROP_CLAIM = "DELETE FROM lane_leases WHERE device_id = $1 AND lease_until < now()";
+    CLAIMED = "SELECT EXISTS (SELECT FROM lane_leases WHERE device_id = $1)";
+    OUT = "SELECT id, invoice_no FROM invoices WHERE device_id = $1 AND state = 'submitting' FOR UPDATE";
+    /// The invoice that was sent last under the number, wherever it is by now.
+    SENT = "
+        SELECT i.id, i.state FROM submissions s JOIN invoices i ON i.id = s.invoice_id
+        WHERE s.device_id = $1 AND s.invoice_no = $2 ORDER BY s.id DESC LIMIT 1 FOR UPDATE OF i";
+    FOREIGN = "
+        INSERT INTO foreign_invoice_numbers (device_id, invoice_no, operator, reason) VALUES ($1, $2, $3, $4)
+        ON CONFLICT (device_id, invoice_no) DO NOTHING";
+    NUMBER_BACK = "
+        UPDATE invoices SET state = 'pending', invoice_no = NULL, unknown_since = NULL, hidden_since = NULL,
+            refused_at = NULL, strikes = 0, rounds = 0, strike_mark = NULL, moved_by = $2, moved_because = $3,
+            moved_event = NULL
+        WHERE id = $1 AND state = 'submitting'";
+    ACCEPTED = "
+        UPDATE invoices SET state = 'success', invoice_no = $2, receipt_no = $3, receipt_signature = $4,
+            internal_data = $5, issued_at = now(), unknown_since = NULL, hidden_since = NULL, refused_at = NULL,
+            look_up_due_at = NULL, look_up_no = NULL, discard_wish = NULL, last_code = NULL, last_error = NULL,
+            moved_by = $6, moved_because = $7, moved_event = NULL
+        WHERE id = $1 AND state <> 'success'";
+    PASS = "
+        UPDATE lanes SET next_invoice_no = next_invoice_no + 1, moved_by = $3
+        WHERE device_id = $1 AND next_invoice_no = $2";
+    SOLVE = "
+        UPDATE dead_letters SET solved_at = now(), solved_as = 'adopted', solved_by = $2, solved_reason = $3
+        WHERE invoice_id = $1 AND (solved_at IS NULL OR solved_as = 'discarded')";
+    /// Credit notes that were discarded with their sale come back with it (protocol C9).
+    CREDIT_NOTES_BACK = "
+        UPDATE invoices SET state = 'pending', position = nextval('lane_position'), moved_by = $2,
+            moved_because = 'its sale was filed after all', moved_event = NULL
+        WHERE sale_id = $1 AND state = 'discarded' AND moved_because = 'its sale was discarded'";
+}
+
+/// What a person found out about a number.
+#[derive(Clone, Debug)]
+pub enum Ownership {
+    /// A sale that is none of ours.
+    TakenElsewhere,
+    /// KRA accepted the invoice we sent under it.
+    Accepted(HandReceipt),
+    /// KRA has nothing under it.
+    NotAccepted,
+}
+
+/// A receipt as a person reads it off KRA's portal.
+#[derive(Clone, Debug)]
+pub struct HandReceipt {
+    pub receipt_no: i64,
+    pub signature: Option<String>,
+    pub internal_data: Option<String>,
+}
+
+/// What came of it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Resolved {
+    /// The invoice that got the receipt, or gave the number back.
+    pub invoice: Option<InvoiceId>,
+    pub next_invoice_no: i64,
+}
+
+impl Ownership {
+    fn as_str(&self) -> &'static str {
+        match self {
+            Self::TakenElsewhere => "taken elsewhere",
+            Self::Accepted(_) => "accepted",
+            Self::NotAccepted => "not accepted",
+        }
+    }
+}
+
+impl Ledger {
+    /// Settles the number in question of a halted lane, and ends the halt.
+    pub async fn resolve_lane(
+        &self,
+        device: DeviceId,
+        invoice_no: i64,
+        ownership: &Ownership,
+        by: &ByHand,
+    ) -> Result<Resolved, LaneRefusal> {
+        let mut connection = self.connection().await?;
+        let transaction = connection.transaction().await?;
+        let out = transaction.number_in_question(device, invoice_no).await?;
+        let invoice = match ownership {
+            Ownership::TakenElsewhere => {
+                let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
+                    [&device.uuid(), &invoice_no, &by.operator, &by.reason];
+                transaction.execute(FOREIGN, &params).await?;
+                transaction
+                    .number_back(out, "its number is another sale's", by)
+                    .await?;
+                out
+            }
+            Ownership::NotAccepted => {
+                transaction
+                    .number_back(out, "its number was not accepted", by)
+                    .await?;
+                out
+            }
+            Ownership::Accepted(receipt) => Some(
+                transaction
+                    .accept_by_hand(device, invoice_no, receipt, by)
+                    .await?,
+            ),
+        };
+        if !matches!(ownership, Ownership::NotAccepted) {
+            transaction
+                .execute(PASS, &[&device.uuid(), &invoice_no, &by.operator])
+                .await?;
+        }
+        transaction.end_halt(device, by).await?;
+        let subject = json!({ "device_id": device, "invoice_no": invoice_no, "as": ownership.as_str(), "invoice_id": invoice });
+        transaction
+            .record_action("lanes resolve", by, subject)
+            .await?;
+        let next_invoice_no = transaction.lock_lane(device).await?.next_invoice_no;
+        transaction.commit().await?;
+        Ok(Resolved {
+            invoice: invoice.map(InvoiceId::from_uuid),
+            next_invoice_no,
+        })
+    }
+}
+
+impl Transaction<'_> {
+    /// Refuses all but the number that stopped the lane; gives the invoice that holds it, if one does.
+    async fn number_in_question(
+        &self,
+        device: DeviceId,
+        asked: i64,
+    ) -> Result<Option<Uuid>, LaneRefusal> {
+        let id = device.uuid();
+        self.execute(DROP_CLAIM, &[&id]).await?;
+        let claimed = self
+            .query_one(CLAIMED, &[&id])
+            .await?
+            .try_get(0)
+            .map_err(LedgerError::from)?;
+        let lane = self.lock_lane(device).await?;
+        if lane.halt_reason.is_none() {
+            return Err(LaneRefusal::NotHalted);
+        }
+        if claimed {
+            return Err(LaneRefusal::Held);
+        }
+        let out = self.query_opt(OUT, &[&id]).await?;
+        let out = out
+            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+            .transpose();
+        let out: Option<(Uuid, i64)> =
+            out.map_err(|error: tokio_postgres::Error| LedgerError::from(error))?;
+        let held = out
+            .filter(|(_, number)| *number == asked)
+            .map(|(invoice, _)| invoice);
+        if held.is_none() && asked != lane.next_invoice_no {
+            return Err(LaneRefusal::NotInQuestion {
+                asked,
+                next: lane.next_invoice_no,
+            });
+        }
+        Ok(held)
+    }
+
+    async fn number_back(
+        &self,
+        invoice: Option<Uuid>,
+        why: &str,
+        by: &ByHand,
+    ) -> Result<(), LedgerError> {
+        let Some(invoice) = invoice else {
+            return Ok(());
+        };
+        let because = format!("{why}: {}", by.reason);
+        self.execute(NUMBER_BACK, &[&invoice, &by.operator, &because])
+            .await
+            .map(drop)
+    }
+
+    async fn accept_by_hand(
+        &self,
+        device: DeviceId,
+        invoice_no: i64,
+        receipt: &HandReceipt,
+        by: &ByHand,
+    ) -> Result<Uuid, LaneRefusal> {
+        let sent = self.query_opt(SENT, &[&device.uuid(), &invoice_no]).await?;
+        let row = sent.ok_or(LaneRefusal::NothingSent(invoice_no))?;
+        let invoice: Uuid = row.try_get(0).map_err(LedgerError::from)?;
+        let because = format!("accepted, a person found: {}", by.reason);
+        let HandReceipt {
+            receipt_no,
+            signature,
+            internal_data,
+        } = receipt;
+        let params: [&(dyn tokio_postgres::types::ToSql + Sync); 7] = [
+            &invoice,
+            &invoice_no,
+            receipt_no,
+            signature,
+            internal_data,
+            &by.operator,
+            &because,
+        ];
+        if self.execute(ACCEPTED, &params).await? == 0 {
+            return Err(LaneRefusal::HasReceipt(invoice_no));
+        }
+        self.execute(SOLVE, &[&invoice, &by.operator, &by.reason])
+            .await?;
+        self.execute(CREDIT_NOTES_BACK, &[&invoice, &by.operator])
+            .await?;
+        Ok(invoice)
+    }
+}

@@ -1,0 +1,197 @@
+//! What a lane writes about an invoice that is out, other than answers to sends: looked up as absent,
+//! stepping aside, dead, halted.
+
+use std::time::Duration;
+
+use jiff::Timestamp;
+use risiti_domain::{DeadCause, InvoiceId};
+
+use crate::db::error::LedgerError;
+use crate::db::pool::Ledger;
+use crate::db::statements::millis;
+use crate::db::statements::statements;
+use crate::dead_letters::insert::insert_invoice_dead_letter;
+use crate::lanes::leases::Claim;
+
+statements! {
+    ABSENT = "
+        WITH held AS (
+            UPDATE lane_leases SET lease_until = clock_timestamp() + interval '10 seconds'
+            WHERE device_id = $1 AND claim_id = $2 RETURNING device_id
+        ), invoice AS (
+            UPDATE invoices SET unknown_since = NULL, strikes = $4, rounds = $5, strike_mark = $6
+            WHERE id = $3 AND state = 'submitting' AND EXISTS (SELECT FROM held)
+        )
+        UPDATE lanes SET last_call_at = now(), retry_at = NULL WHERE device_id = (SELECT device_id FROM held)";
+    /// `$4`: nothing was learnt, so the quarter of an hour of answered look-ups starts over (protocol D9).
+    WAIT = "
+        WITH held AS (
+            UPDATE lane_leases SET lease_until = clock_timestamp() + interval '10 seconds'
+            WHERE device_id = $1 AND claim_id = $2 RETURNING device_id
+        ), invoice AS (
+            UPDATE invoices SET hidden_since = CASE WHEN hidden_since IS NOT NULL AND $4 THEN now() ELSE hidden_since END
+            WHERE id = $3 AND state = 'submitting' AND EXISTS (SELECT FROM held)
+        )
+        UPDATE lanes SET retry_step = retry_step + 1, retry_at = now() + $5::bigint * interval '1 millisecond'
+        WHERE device_id = (SELECT device_id FROM held)";
+    ASIDE = "
+        WITH held AS (
+            UPDATE lane_leases SET lease_until = clock_timestamp() + interval '10 seconds'
+            WHERE device_id = $1 AND claim_id = $2 RETURNING device_id
+        ), invoice AS (
+            UPDATE invoices SET state = 'pending', invoice_no = NULL, position = nextval('lane_position'),
+                unknown_since = NULL, strikes = $4, rounds = 0, strike_mark = $5,
+                moved_by = 'etims-worker', moved_because = 'steps aside after failing', moved_event = NULL
+            WHERE id = $3 AND state = 'submitting' AND device_id = (SELECT device_id FROM held)
+        )
+        UPDATE lanes SET last_call_at = now(), retry_at = NULL
+        WHERE device_id = (SELECT device_id FROM held)";
+    /// A request that was never answered can still arrive: its number is looked up again, 15 minutes and 24
+    /// hours after the last such send (protocol D10).
+    DEAD = "
+        UPDATE invoices i SET state = 'dead', invoice_no = NULL, unknown_since = NULL, hidden_since = NULL,
+            refused_at = NULL, strikes = $3, rounds = 0,
+            stale_submission = (SELECT coalesce(max(s.id), 0) FROM submissions s WHERE s.invoice_id = $1), look_up_no = late.invoice_no,
+            look_up_due_at = late.sent_at + interval '15 minutes',
+            moved_by = 'etims-worker', moved_because = $4, moved_event = NULL
+        FROM (VALUES (1)) AS one
+        LEFT JOIN LATERAL (
+            SELECT s.invoice_no, s.sent_at FROM submissions s
+            WHERE s.invoice_id = $1 AND (s.outcome IS NULL OR s.outcome = 'unknown') ORDER BY s.id DESC LIMIT 1
+        ) late ON true
+        WHERE i.id = $1 AND i.device_id = $2 AND i.state = 'submitting'";
+    NUMBER_BACK = "
+        UPDATE lanes SET last_outcome = $2, last_call_at = now(), retry_step = 0, retry_at = NULL WHERE device_id = $1";
+    /// Who resumes the lane gives it another quarter of an hour, or another hour, before the same halt.
+    HALT = "
+        WITH held AS (
+            UPDATE lane_leases SET lease_until = clock_timestamp() + interval '10 seconds'
+            WHERE device_id = $1 AND claim_id = $2 RETURNING device_id
+        ), invoice AS (
+            UPDATE invoices SET hidden_since = NULL, rounds = 0,
+                unknown_since = CASE WHEN unknown_since IS NOT NULL OR hidden_since IS NOT NULL THEN now() END
+            WHERE device_id = (SELECT device_id FROM held) AND state = 'submitting'
+        )
+        UPDATE lanes SET halted_at = now(), halt_reason = $3, last_outcome = 'halt', last_call_at = now(),
+            moved_by = 'etims-worker'
+        WHERE device_id = (SELECT device_id FROM held) AND halted_at IS NULL";
+}
+
+/// How often an invoice has failed so far (protocol D12).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Tally {
+    pub strikes: u32,
+    pub rounds: u32,
+    pub mark: Timestamp,
+}
+
+impl Ledger {
+    /// Looked up, and not there: the same bytes may go out again. False when the claim is gone.
+    pub async fn looked_up_absent(
+        &self,
+        claim: &Claim,
+        invoice: InvoiceId,
+        tally: Tally,
+    ) -> Result<bool, LedgerError> {
+        let (strikes, rounds) = (int(tally.strikes), int(tally.rounds));
+        let (device, id) = (claim.device.uuid(), invoice.uuid());
+        let connection = self.connection().await?;
+        let lanes = connection
+            .execute(
+                ABSENT,
+                &[
+                    &device,
+                    &claim.claim_id,
+                    &id,
+                    &strikes,
+                    &rounds,
+                    &tally.mark,
+                ],
+            )
+            .await?;
+        Ok(lanes == 1)
+    }
+
+    /// The lane is due again after the pause; the invoice stays as it is. False when the claim is gone.
+    pub async fn lane_waits(
+        &self,
+        claim: &Claim,
+        invoice: InvoiceId,
+        nothing_learnt: bool,
+        pause: Option<Duration>,
+    ) -> Result<bool, LedgerError> {
+        let (device, id) = (claim.device.uuid(), invoice.uuid());
+        let pause = pause.map(millis);
+        let connection = self.connection().await?;
+        let lanes = connection
+            .execute(
+                WAIT,
+                &[&device, &claim.claim_id, &id, &nothing_learnt, &pause],
+            )
+            .await?;
+        Ok(lanes == 1)
+    }
+
+    /// The number goes back and the invoice to the end of its lane (protocol D12). False when the claim is gone.
+    pub async fn step_aside(
+        &self,
+        claim: &Claim,
+        invoice: InvoiceId,
+        tally: Tally,
+    ) -> Result<bool, LedgerError> {
+        let (device, id) = (claim.device.uuid(), invoice.uuid());
+        let strikes = int(tally.strikes);
+        let connection = self.connection().await?;
+        let lanes = connection
+            .execute(
+                ASIDE,
+                &[&device, &claim.claim_id, &id, &strikes, &tally.mark],
+            )
+            .await?;
+        Ok(lanes == 1)
+    }
+
+    /// Dead, and its number back. Its message is on the pile already (protocol E1). False when the claim is gone.
+    pub async fn invoice_dead(
+        &self,
+        claim: &Claim,
+        invoice: InvoiceId,
+        cause: DeadCause,
+        strikes: u32,
+        code: Option<&str>,
+        message: &str,
+    ) -> Result<bool, LedgerError> {
+        let device = claim.device.uuid();
+        let mut connection = self.connection().await?;
+        let transaction = connection.transaction().await?;
+        if !claim.hold(&transaction).await? {
+            return Ok(false);
+        }
+        let because = format!("{cause}: {message}");
+        if transaction
+            .execute(DEAD, &[&invoice.uuid(), &device, &int(strikes), &because])
+            .await?
+            == 1
+        {
+            insert_invoice_dead_letter(&transaction, invoice, cause, code, message).await?;
+            transaction
+                .execute(NUMBER_BACK, &[&device, &cause.as_str()])
+                .await?;
+        }
+        transaction.commit().await?;
+        Ok(true)
+    }
+
+    /// Stops the lane until somebody does what the reason says (protocol D15). False when the claim is gone.
+    pub async fn halt_lane(&self, claim: &Claim, reason: &str) -> Result<bool, LedgerError> {
+        let connection = self.connection().await?;
+        let lanes = connection
+            .execute(HALT, &[&claim.device.uuid(), &claim.claim_id, &reason])
+            .await?;
+        Ok(lanes == 1)
+    }
+}
+
+fn int(count: u32) -> i32 {
+    i32::try_from(count).unwrap_or(i32::MAX)
+}

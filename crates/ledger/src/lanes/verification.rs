@@ -1,0 +1,89 @@
+//! `device verify` files with real numbers of a lane: it takes the lane's lease like a worker, and writes
+//! down every number it used up, so that nothing else ever looks for their owner (protocol D11).
+
+use risiti_domain::DeviceId;
+use uuid::Uuid;
+
+use crate::db::error::LedgerError;
+use crate::db::pool::Ledger;
+use crate::db::statements::statements;
+use crate::directory::manage_error::ManageError;
+use crate::lanes::leases::Claim;
+use crate::operator_actions::ByHand;
+
+statements! {
+    /// Nothing may be under way: its number would be the one we take.
+    NEXT_NUMBER = "SELECT l.next_invoice_no FROM lanes l
+        WHERE l.device_id = $1
+            AND NOT EXISTS (SELECT FROM invoices i WHERE i.device_id = $1 AND i.state = 'submitting')";
+    HOLD = "UPDATE lane_leases SET lease_until = clock_timestamp() + interval '10 seconds'
+        WHERE device_id = $1 AND claim_id = $2 AND lease_until > clock_timestamp()";
+    NUMBER_PASS = "UPDATE lanes SET next_invoice_no = $2 + 1, moved_by = $3
+        WHERE device_id = $1 AND next_invoice_no = $2";
+    NUMBER_FOREIGN = "INSERT INTO foreign_invoice_numbers (device_id, invoice_no, operator, reason)
+        VALUES ($1, $2, $3, $4)";
+    /// No token is marked, as this program cannot publish one: the wake loop sees to that.
+    LET_GO = "DELETE FROM lane_leases WHERE device_id = $1 AND claim_id = $2";
+}
+
+impl Ledger {
+    /// Takes an idle lane. It has to be kept with `renew_leases` and let go with [`Ledger::end_verification`].
+    pub async fn begin_verification(&self, device: DeviceId) -> Result<Claim, ManageError> {
+        let claim = self.claim_lane(device, Uuid::now_v7()).await?;
+        claim.ok_or(ManageError::LaneBusy)
+    }
+
+    /// The number KRA expects next, while the lane has nothing under way.
+    pub async fn next_number(&self, claim: &Claim) -> Result<i64, ManageError> {
+        let row = self
+            .connection()
+            .await?
+            .query_opt(NEXT_NUMBER, &[&claim.device.uuid()])
+            .await?;
+        let row = row.ok_or(ManageError::LaneUnsettled)?;
+        Ok(row.try_get(0).map_err(LedgerError::from)?)
+    }
+
+    /// Writes down that KRA accepted something of ours under this number that is no invoice of a payment.
+    ///
+    /// # Errors
+    /// [`ManageError::LaneBusy`] when the claim is gone or the number is not the next one; nothing is written.
+    pub async fn number_used(
+        &self,
+        claim: &Claim,
+        number: i64,
+        by: &ByHand,
+    ) -> Result<(), ManageError> {
+        let mut connection = self.connection().await?;
+        let transaction = connection.transaction().await?;
+        let device = claim.device.uuid();
+        let held = transaction
+            .execute(HOLD, &[&device, &claim.claim_id])
+            .await?;
+        let passed = transaction
+            .execute(NUMBER_PASS, &[&device, &number, &by.operator])
+            .await?;
+        if held != 1 || passed != 1 {
+            return Err(ManageError::LaneBusy);
+        }
+        transaction
+            .execute(
+                NUMBER_FOREIGN,
+                &[&device, &number, &by.operator, &by.reason],
+            )
+            .await?;
+        let subject = serde_json::json!({ "device_id": device, "invoice_no": number });
+        transaction
+            .record_action("device verify", by, subject)
+            .await?;
+        Ok(transaction.commit().await?)
+    }
+
+    pub async fn end_verification(&self, claim: &Claim) -> Result<(), LedgerError> {
+        let connection = self.connection().await?;
+        connection
+            .execute(LET_GO, &[&claim.device.uuid(), &claim.claim_id])
+            .await
+            .map(drop)
+    }
+}

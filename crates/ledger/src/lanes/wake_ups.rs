@@ -1,0 +1,51 @@
+//! Which lanes to wake once new invoices are committed, and the mark that keeps one token per lane.
+
+use risiti_domain::DeviceId;
+use uuid::Uuid;
+
+use crate::db::error::LedgerError;
+use crate::db::pool::Ledger;
+use crate::db::statements::statements;
+
+statements! {
+    /// Whoever holds the lease looks for work before letting go, and the wake loop sees an empty
+    /// `token_at` within a second: leaving a lane out here delays nothing for long (protocol D3).
+    MARK = "
+        UPDATE lanes SET token_at = now() WHERE device_id IN (
+            SELECT l.device_id FROM lanes l
+            WHERE l.device_id = ANY($1) AND l.halted_at IS NULL
+              AND (l.retry_at IS NULL OR l.retry_at <= now())
+              AND (l.token_at IS NULL OR l.token_at < now() - interval '10 minutes')
+              AND NOT EXISTS (SELECT FROM lane_leases x WHERE x.device_id = l.device_id AND x.lease_until > now())
+            ORDER BY l.device_id FOR UPDATE SKIP LOCKED)
+        RETURNING device_id";
+    UNMARK = "UPDATE lanes SET token_at = NULL WHERE device_id = ANY($1)";
+}
+
+impl Ledger {
+    /// Of these lanes, those that need a token now; each is marked as having one, so publish it. A lane
+    /// that another transaction is writing to is left to the wake loop.
+    pub async fn mark_tokens(&self, lanes: &[DeviceId]) -> Result<Vec<DeviceId>, LedgerError> {
+        let rows = self
+            .connection()
+            .await?
+            .query(MARK, &[&uuids(lanes)])
+            .await?;
+        rows.iter()
+            .map(|row| Ok(DeviceId::from_uuid(row.try_get(0)?)))
+            .collect()
+    }
+
+    /// Takes the mark back where publishing failed, so that the wake loop publishes within a second.
+    pub async fn unmark_tokens(&self, lanes: &[DeviceId]) -> Result<(), LedgerError> {
+        self.connection()
+            .await?
+            .execute(UNMARK, &[&uuids(lanes)])
+            .await
+            .map(drop)
+    }
+}
+
+fn uuids(lanes: &[DeviceId]) -> Vec<Uuid> {
+    lanes.iter().map(|lane| lane.uuid()).collect()
+}

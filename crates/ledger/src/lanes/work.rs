@@ -1,0 +1,220 @@
+//! What a lane has to do next, with everything needed to do it.
+
+use jiff::Timestamp;
+use risiti_domain::{DeviceId, InvoiceId, InvoiceKind, PaymentMethod, Phone};
+use rust_decimal::Decimal;
+use tokio_postgres::Row;
+use uuid::Uuid;
+
+use crate::db::error::LedgerError;
+use crate::db::pool::Ledger;
+use crate::db::statements::statements;
+use crate::lanes::leases::Claim;
+
+statements! {
+    /// The invoice that is out, else the oldest eligible one (protocol D2, D6).
+    NEXT = "
+        SELECT l.halted_at IS NOT NULL AS halted, coalesce(i.invoice_no, l.next_invoice_no) AS no, l.retry_step,
+               late.id AS late_id, late.look_up_no AS late_no, late.discard_wish AS late_wish,
+               i.id, i.kind, i.state = 'submitting' AS out, i.amount, i.strikes, i.strike_mark, i.rounds,
+               i.first_sent_at, i.unknown_since, i.hidden_since, i.refused_at IS NOT NULL AS refused,
+               i.last_code, i.last_error, i.attempts, i.merchant_id, i.payment_id, i.event_id, e.trace_id,
+               EXISTS (SELECT FROM submissions s WHERE s.invoice_id = i.id AND s.invoice_no = coalesce(i.invoice_no, l.next_invoice_no)
+                       AND (s.outcome IS NULL OR s.outcome = 'unknown')) AS ever_unknown,
+               EXISTS (SELECT FROM submissions s WHERE s.device_id = l.device_id AND s.invoice_no = l.next_invoice_no
+                       AND s.invoice_id <> i.id AND (s.outcome IS NULL OR s.outcome = 'unknown')) AS others_unknown,
+               stored.body,
+               sale.invoice_no AS original_no, p.receipt, p.money_key, p.phone, p.method,
+               coalesce(p.occurred_at, p.settled_at, p.recorded_at) AS occurred_at,
+               coalesce(r.occurred_at, r.recorded_at) AS refunded_at
+        FROM lane_leases x
+        JOIN lanes l ON l.device_id = x.device_id
+        LEFT JOIN LATERAL (
+            SELECT id, look_up_no, discard_wish FROM invoices
+            WHERE device_id = l.device_id AND look_up_due_at <= now() ORDER BY look_up_due_at LIMIT 1
+        ) late ON true
+        LEFT JOIN LATERAL (
+            SELECT * FROM (
+                (SELECT 0 AS turn, o.* FROM invoices o WHERE o.device_id = l.device_id AND o.state = 'submitting')
+                UNION ALL
+                (SELECT 1, w.* FROM invoices w
+                 WHERE w.device_id = l.device_id AND w.state = 'pending' AND (w.kind = 'sale'
+                     OR EXISTS (SELECT FROM invoices s WHERE s.id = w.sale_id AND s.state = 'success'))
+                 ORDER BY w.position LIMIT 1)
+            ) either ORDER BY turn LIMIT 1
+        ) i ON true
+        LEFT JOIN LATERAL (
+            SELECT s.body FROM submissions s
+            WHERE s.invoice_id = i.id AND s.invoice_no = coalesce(i.invoice_no, l.next_invoice_no)
+              AND s.id > i.stale_submission ORDER BY s.id DESC LIMIT 1
+        ) stored ON true
+        LEFT JOIN payments p ON p.id = i.payment_id
+        LEFT JOIN events e ON e.id = i.event_id
+        LEFT JOIN invoices sale ON sale.id = i.sale_id
+        LEFT JOIN reversals r ON r.id = i.reversal_id
+        WHERE x.device_id = $1 AND x.claim_id = $2";
+}
+
+/// What the holder of a lane finds there.
+#[derive(Clone, Debug)]
+pub enum LaneWork {
+    /// The lane is another's by now.
+    ClaimGone,
+    Halted,
+    Nothing,
+    LookUp(LateLookUp),
+    Invoice(Box<LaneInvoice>),
+}
+
+/// A number to be looked up for an invoice that holds it no more (protocol D10).
+#[derive(Clone, Debug)]
+pub struct LateLookUp {
+    pub invoice: InvoiceId,
+    pub invoice_no: i64,
+    /// An operator wants it discarded when the number is not its (protocol E4).
+    pub discard: bool,
+}
+
+/// The invoice whose turn it is.
+#[derive(Clone, Debug)]
+pub struct LaneInvoice {
+    pub id: InvoiceId,
+    pub device: DeviceId,
+    pub kind: InvoiceKind,
+    /// The number it holds, or the one it will be given.
+    pub invoice_no: i64,
+    /// It holds the number already.
+    pub out: bool,
+    pub total: Decimal,
+    pub merchant_id: Uuid,
+    pub payment_id: Uuid,
+    /// The webhook that made it, for following it through the logs.
+    pub event_id: Option<Uuid>,
+    pub trace_id: Option<String>,
+    pub original_invoice_no: Option<i64>,
+    pub trader_invoice_no: String,
+    pub phone: Option<Phone>,
+    pub method: PaymentMethod,
+    pub occurred_at: Timestamp,
+    pub refunded_at: Option<Timestamp>,
+    pub first_sent_at: Option<Timestamp>,
+    /// The bytes to send again under this number.
+    pub body: Option<Vec<u8>>,
+    pub history: History,
+    /// Failures of the lane in a row.
+    pub lane_failures: u32,
+}
+
+/// What is known of an invoice's sends.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct History {
+    pub attempts: u32,
+    /// Some send of this invoice under this number was never answered, in this round or an earlier one.
+    pub ever_unknown: bool,
+    /// Some send of another invoice under this number was never answered, and may arrive yet.
+    pub others_unknown: bool,
+    /// Since when nobody knows whether the number is taken; look it up before anything is sent.
+    pub unknown_since: Option<Timestamp>,
+    /// Since when KRA says that the number is taken and look-ups do not show it (protocol D9).
+    pub hidden_since: Option<Timestamp>,
+    /// It was refused, and that is not acted on yet.
+    pub refused: bool,
+    pub last_code: Option<String>,
+    pub last_error: Option<String>,
+    pub strikes: u32,
+    /// When the last strike was counted, or the first failure.
+    pub strike_mark: Option<Timestamp>,
+    pub rounds: u32,
+}
+
+impl Ledger {
+    pub async fn lane_work(&self, claim: &Claim) -> Result<LaneWork, LedgerError> {
+        let connection = self.connection().await?;
+        let row = connection
+            .query_opt(NEXT, &[&claim.device.uuid(), &claim.claim_id])
+            .await?;
+        match row {
+            None => Ok(LaneWork::ClaimGone),
+            Some(row) => read(claim.device, &row),
+        }
+    }
+}
+
+fn read(device: DeviceId, row: &Row) -> Result<LaneWork, LedgerError> {
+    if row.try_get("halted")? {
+        return Ok(LaneWork::Halted);
+    }
+    if let Some(late) = late_look_up(row)? {
+        return Ok(LaneWork::LookUp(late));
+    }
+    match row.try_get::<_, Option<Uuid>>("id")? {
+        None => Ok(LaneWork::Nothing),
+        Some(id) => Ok(LaneWork::Invoice(Box::new(invoice(device, id, row)?))),
+    }
+}
+
+fn late_look_up(row: &Row) -> Result<Option<LateLookUp>, LedgerError> {
+    let (Some(invoice), Some(invoice_no)) = (row.try_get("late_id")?, row.try_get("late_no")?)
+    else {
+        return Ok(None);
+    };
+    let wish: Option<&str> = row.try_get("late_wish")?;
+    Ok(Some(LateLookUp {
+        invoice: InvoiceId::from_uuid(invoice),
+        invoice_no,
+        discard: wish.is_some(),
+    }))
+}
+
+fn invoice(device: DeviceId, id: Uuid, row: &Row) -> Result<LaneInvoice, LedgerError> {
+    let unreadable = |table, column| LedgerError::Stored {
+        table,
+        column,
+        row: id.to_string(),
+    };
+    let kind: &str = row.try_get("kind")?;
+    let method: &str = row.try_get("method")?;
+    let receipt: Option<String> = row.try_get("receipt")?;
+    let money_key: Option<String> = row.try_get("money_key")?;
+    let count = |column| Ok::<u32, LedgerError>(row.try_get::<_, i32>(column)?.unsigned_abs());
+    Ok(LaneInvoice {
+        id: InvoiceId::from_uuid(id),
+        device,
+        kind: kind.parse().map_err(|_| unreadable("invoices", "kind"))?,
+        invoice_no: row.try_get("no")?,
+        out: row.try_get("out")?,
+        total: row.try_get("amount")?,
+        merchant_id: row.try_get("merchant_id")?,
+        payment_id: row.try_get("payment_id")?,
+        event_id: row.try_get("event_id")?,
+        trace_id: row.try_get("trace_id")?,
+        original_invoice_no: row.try_get("original_no")?,
+        trader_invoice_no: receipt
+            .or(money_key)
+            .ok_or_else(|| unreadable("payments", "receipt"))?,
+        phone: row
+            .try_get::<_, Option<&str>>("phone")?
+            .and_then(Phone::parse),
+        method: method
+            .parse()
+            .map_err(|_| unreadable("payments", "method"))?,
+        occurred_at: row.try_get("occurred_at")?,
+        refunded_at: row.try_get("refunded_at")?,
+        first_sent_at: row.try_get("first_sent_at")?,
+        body: row.try_get("body")?,
+        history: History {
+            attempts: count("attempts")?,
+            ever_unknown: row.try_get("ever_unknown")?,
+            others_unknown: row.try_get("others_unknown")?,
+            unknown_since: row.try_get("unknown_since")?,
+            hidden_since: row.try_get("hidden_since")?,
+            refused: row.try_get("refused")?,
+            last_code: row.try_get("last_code")?,
+            last_error: row.try_get("last_error")?,
+            strikes: count("strikes")?,
+            strike_mark: row.try_get("strike_mark")?,
+            rounds: count("rounds")?,
+        },
+        lane_failures: count("retry_step")?,
+    })
+}

@@ -1,0 +1,96 @@
+//! Checks of every SQL statement of this crate against the migrated schema: it prepares, its program's
+//! role may run it, and it finds its rows through an index.
+
+mod plans;
+mod rights;
+
+use std::path::Path;
+
+use crate::db::statements::Statement;
+
+/// Every module that declares statements. A test compares this list with the source files.
+const ALL: &[&[Statement]] = &[
+    crate::lanes::adoption::STATEMENTS,
+    crate::db::credentials::STATEMENTS,
+    crate::dead_letters::evidence::STATEMENTS,
+    crate::dead_letters::list::STATEMENTS,
+    crate::dead_letters::moves::STATEMENTS,
+    crate::dead_letters::insert::STATEMENTS,
+    crate::operator_actions::STATEMENTS,
+    crate::directory::new_device::STATEMENTS,
+    crate::directory::device_changes::STATEMENTS,
+    crate::directory::devices::STATEMENTS,
+    crate::recording::events::STATEMENTS,
+    crate::lanes::hosts::STATEMENTS,
+    crate::lanes::halt_by_hand::STATEMENTS,
+    crate::lanes::gauges::STATEMENTS,
+    crate::lanes::resolve::STATEMENTS,
+    crate::lanes::settle::STATEMENTS,
+    crate::lanes::status::STATEMENTS,
+    crate::lanes::work::STATEMENTS,
+    crate::lanes::leases::STATEMENTS,
+    crate::directory::listen::STATEMENTS,
+    crate::lanes::late_look_ups::STATEMENTS,
+    crate::directory::merchants::STATEMENTS,
+    crate::recording::owing::STATEMENTS,
+    crate::recording::payment_rows::STATEMENTS,
+    crate::db::pool::STATEMENTS,
+    crate::lanes::shares::STATEMENTS,
+    crate::directory::provider_accounts::STATEMENTS,
+    crate::dead_letters::runs::STATEMENTS,
+    crate::recording::reversal_rows::STATEMENTS,
+    crate::recording::stripes::STATEMENTS,
+    crate::lanes::submissions::STATEMENTS,
+    crate::recording::suspects::STATEMENTS,
+    crate::lanes::wake_ups::STATEMENTS,
+    crate::lanes::wake::STATEMENTS,
+    crate::lanes::verification::STATEMENTS,
+];
+
+#[tokio::test]
+async fn every_statement_fits_the_migrated_schema() {
+    let database = risiti_testkit::TestDatabase::create().await;
+    crate::migrate(&database.url().into()).await.unwrap();
+    let client = database.connect().await;
+    for statement in ALL.iter().copied().flatten() {
+        if let Err(error) = client.prepare(statement.sql).await {
+            panic!(
+                "{}: {}",
+                statement.name,
+                error.as_db_error().map_or("no answer", |e| e.message())
+            );
+        }
+    }
+}
+
+/// A module that declares statements and is not in `ALL` would escape the test that prepares them.
+#[test]
+fn every_declaring_module_is_listed() {
+    let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");
+    let mut declaring = Vec::new();
+    collect_declaring_modules(&sources, "risiti_ledger", &mut declaring);
+    for module in &declaring {
+        assert!(
+            ALL.iter()
+                .any(|list| list[0].name.starts_with(module.as_str())),
+            "{module} is not in statement_checks::ALL"
+        );
+    }
+    assert_eq!(declaring.len(), ALL.len());
+}
+
+fn collect_declaring_modules(folder: &Path, parent: &str, declaring: &mut Vec<String>) {
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let module = format!("{parent}::{}", path.file_stem().unwrap().to_str().unwrap());
+
+        if path.is_dir() {
+            collect_declaring_modules(&path, &module, declaring);
+            continue;
+        }
+        let text = std::fs::read_to_string(&path).unwrap();
+        if text.lines().any(|line| line.starts_with("statements! {")) {
+            declaring.push(format!("{module}::"));
+        }
+    }
+}
