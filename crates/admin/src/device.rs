@@ -4,7 +4,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use risiti_domain::{DeviceId, Dialect};
-use risiti_ledger::{ByHand, DeviceChanges, DeviceOptions, LaneStatus, ManageError, NewDevice};
+use risiti_ledger::{
+    DeviceChanges, DeviceOptions, LaneStatus, ManageError, NewDevice, OperatorAction,
+};
 use risiti_service::BadSetting;
 use serde_json::{Value, json};
 use uuid::Uuid;
@@ -107,7 +109,7 @@ async fn update(session: &Session, args: DeviceUpdate) -> Result<()> {
     if changes.is_empty() && !args.more.initialise {
         return Err(BadSetting::new("device update", "nothing to change was given").into());
     }
-    let by = ByHand {
+    let by = OperatorAction {
         operator: session.operator.clone(),
         reason: args.reason,
     };
@@ -141,7 +143,7 @@ async fn install_known(
     session: &Session,
     id: DeviceId,
     args: &MoreArgs,
-    by: &ByHand,
+    by: &OperatorAction,
 ) -> Result<risiti_ledger::Updated> {
     let vault = session.vault().await?;
     let device = session

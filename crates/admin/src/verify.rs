@@ -10,7 +10,7 @@ use risiti_domain::{DeviceId, Dialect, Environment, InvoiceId, InvoiceKind, Paym
 use risiti_etims::{
     Client, DeviceProfile, LookUpOutcome, Receipt, SaleDocument, SendOutcome, sale_body,
 };
-use risiti_ledger::{ByHand, Claim, Ledger, ManageError};
+use risiti_ledger::{Claim, Ledger, ManageError, OperatorAction};
 use rust_decimal::Decimal;
 use serde_json::json;
 use tokio_util::sync::CancellationToken;
@@ -36,7 +36,7 @@ struct Verification<'a> {
     claim: Claim,
     client: Client,
     profile: DeviceProfile,
-    by: ByHand,
+    by: OperatorAction,
     report: Report<'a>,
 }
 
@@ -72,7 +72,7 @@ pub(crate) async fn run(
         claim,
         client: initialise::client(call, Some(report.captures().witness()))?,
         profile: profile::of_stored(&stored)?,
-        by: ByHand {
+        by: OperatorAction {
             operator: session.operator.clone(),
             reason: "device verify".to_owned(),
         },

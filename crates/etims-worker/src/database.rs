@@ -1,72 +1,37 @@
-//! Whether Postgres can be worked with: reachable, with our schema and our key.
-
-use std::time::Duration;
+//! How this worker probes its database: it must take writes, have the expected schema, and open with our key.
 
 use risiti_ledger::{KeyCheck, Ledger, LedgerError, Vault};
-use risiti_service::{BadSetting, Readiness};
-use tokio::sync::watch;
+use risiti_service::{BadSetting, DatabaseProblem};
 
-const LOOK: Duration = Duration::from_secs(1);
-/// A frozen Postgres answers no look; that is told before the look gives up.
-const HOLDS: Duration = Duration::from_secs(4);
-
-pub(crate) struct Database {
-    up: watch::Sender<bool>,
+/// Schema and key are checked until they were right once. From then on only writes are.
+pub(crate) struct Probe<'a> {
+    pub(crate) ledger: &'a Ledger,
+    pub(crate) vault: &'a Vault,
+    pub(crate) key_proven: bool,
 }
 
-impl Database {
-    pub(crate) fn new() -> Self {
-        Self {
-            up: watch::Sender::new(false),
+impl Probe<'_> {
+    pub(crate) async fn run(&mut self) -> Result<(), DatabaseProblem> {
+        match self.check().await {
+            // Working on under a wrong key would halt every lane.
+            Ok(KeyCheck::Wrong) => Err(DatabaseProblem::Setting(BadSetting::new(
+                "--credentials-key (RISITI_CREDENTIALS_KEY)",
+                "does not open the secrets in this database",
+            ))),
+            Ok(_) => Ok(()),
+            Err(error @ LedgerError::Schema(_)) => Err(DatabaseProblem::Schema(error.to_string())),
+            Err(error) => Err(DatabaseProblem::Unavailable(error.to_string())),
         }
     }
 
-    pub(crate) fn follow(&self) -> watch::Receiver<bool> {
-        self.up.subscribe()
-    }
-
-    /// Looks every second, and tells the readiness and whoever follows. Ends only with a credentials key
-    /// that is not the database's: working on would halt every lane.
-    pub(crate) async fn watch(
-        &self,
-        ledger: &Ledger,
-        vault: &Vault,
-        readiness: &Readiness,
-    ) -> BadSetting {
-        let (mut known, mut told) = (false, None);
-        loop {
-            let seen = look(ledger, vault, &mut known).await;
-            if matches!(seen, Ok(KeyCheck::Wrong)) {
-                let problem = "does not open the secrets in this database";
-                return BadSetting::new("--credentials-key (RISITI_CREDENTIALS_KEY)", problem);
-            }
-            let up = seen.is_ok();
-            if told.replace(up) != Some(up) {
-                match &seen {
-                    Ok(_) => tracing::info!("the database is there"),
-                    Err(error) => tracing::warn!("the database cannot be worked with: {error}"),
-                }
-            }
-            self.up
-                .send_if_modified(|was| std::mem::replace(was, up) != up);
-            readiness.set_for(
-                "database",
-                seen.map(drop).map_err(|error| error.to_string()),
-                HOLDS,
-            );
-            tokio::time::sleep(LOOK).await;
+    async fn check(&mut self) -> Result<KeyCheck, LedgerError> {
+        self.ledger.check_writable().await?;
+        if self.key_proven {
+            return Ok(KeyCheck::Right);
         }
+        self.ledger.check_schema().await?;
+        let check = self.ledger.prove_key(self.vault).await?;
+        self.key_proven = check == KeyCheck::Right;
+        Ok(check)
     }
-}
-
-/// The whole look once, and from then on whether it takes writes.
-async fn look(ledger: &Ledger, vault: &Vault, known: &mut bool) -> Result<KeyCheck, LedgerError> {
-    ledger.check_writable().await?;
-    if *known {
-        return Ok(KeyCheck::Right);
-    }
-    ledger.check_schema().await?;
-    let check = ledger.prove_key(vault).await?;
-    *known = check == KeyCheck::Right;
-    Ok(check)
 }

@@ -5,7 +5,7 @@ use std::time::Duration;
 use jiff::{SignedDuration, Timestamp};
 use risiti_domain::{DeadCause, DeviceId, Dialect, InvoiceId};
 use risiti_etims::{Answer, FoundSale, HaltReason, LookUpOutcome, Receipt, SendOutcome};
-use risiti_ledger::{History, HostProof, LaneInvoice, SendWord, Tally};
+use risiti_ledger::{History, HostProof, LaneInvoice, SendResult, Tally};
 
 /// How long a number that KRA calls taken may stay invisible to look-ups (protocol D9).
 const HIDDEN_MAX: SignedDuration = SignedDuration::from_mins(15);
@@ -19,12 +19,12 @@ const ROUNDS_MAX: u32 = 3;
 pub(crate) enum Step {
     Send,
     LookUp,
-    Bury(Burial),
+    DeadLetter(Death),
 }
 
 /// A death, its message still to be published.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Burial {
+pub(crate) struct Death {
     pub(crate) cause: DeadCause,
     pub(crate) strikes: u32,
 }
@@ -35,7 +35,7 @@ pub(crate) enum AfterSend {
     Accept(Receipt),
     /// Write the answer down, then go on.
     Record {
-        word: SendWord,
+        word: SendResult,
         settled: bool,
         taken: bool,
         refused: bool,
@@ -60,8 +60,8 @@ pub(crate) enum AfterLookUp {
     GiveTo(InvoiceId, Receipt),
     /// The same bytes again, under the same number.
     Resend(Tally),
-    StepAside(Tally),
-    Bury(Burial),
+    Defer(Tally),
+    DeadLetter(Death),
     /// Back off, for this long at least.
     Wait {
         nothing_learnt: bool,
@@ -85,18 +85,18 @@ pub(crate) struct Facts {
 ///
 /// A number given back with an unanswered send behind it is looked up before another invoice takes it: the
 /// request may have arrived since, and a person at KRA would see two sales under one number.
-pub(crate) fn step(dialect: Dialect, out: bool, history: &History) -> Step {
+pub(crate) fn step(dialect: Dialect, holds_number: bool, history: &History) -> Step {
     // A VSCU cannot be asked, only told again (protocol D16).
     let can_ask = dialect != Dialect::Vscu;
-    let open = if out {
+    let open = if holds_number {
         history.unknown_since.is_some()
     } else {
         history.others_unknown
     };
     if open && can_ask {
         Step::LookUp
-    } else if out && !open && history.refused {
-        Step::Bury(Burial {
+    } else if holds_number && !open && history.refused {
+        Step::DeadLetter(Death {
             cause: DeadCause::Refused,
             strikes: history.strikes,
         })
@@ -114,12 +114,12 @@ pub(crate) fn after_send(facts: &Facts, invoice: &LaneInvoice, outcome: &SendOut
         refused: false,
         then,
     };
-    let unknown = |then| record(SendWord::Unknown, false, then);
+    let unknown = |then| record(SendResult::Unknown, false, then);
     match outcome {
         SendOutcome::Ok(receipt) => AfterSend::Accept(receipt.clone()),
         SendOutcome::NotSent(answer) => {
             let settled = history.unknown_since.is_none();
-            record(SendWord::NotSent, settled, Then::Wait(answer.retry_after))
+            record(SendResult::NotSent, settled, Then::Wait(answer.retry_after))
         }
         SendOutcome::Refused {
             answer,
@@ -128,9 +128,9 @@ pub(crate) fn after_send(facts: &Facts, invoice: &LaneInvoice, outcome: &SendOut
             let settled = !history.ever_unknown && !look_up_first;
             // An answer too vague to act on counts as none.
             let word = if *look_up_first {
-                SendWord::Unknown
+                SendResult::Unknown
             } else {
-                SendWord::Refused
+                SendResult::Refused
             };
             let then = if settled || facts.dialect != Dialect::Vscu {
                 Then::GoOn
@@ -158,7 +158,7 @@ pub(crate) fn after_send(facts: &Facts, invoice: &LaneInvoice, outcome: &SendOut
         }
         SendOutcome::Unknown(answer) => unknown(Then::Wait(answer.retry_after)),
         SendOutcome::Taken(answer) => AfterSend::Record {
-            word: SendWord::Unknown,
+            word: SendResult::Unknown,
             settled: false,
             taken: true,
             refused: false,
@@ -237,19 +237,19 @@ fn absent(facts: &Facts, invoice: &LaneInvoice, answer: &Answer) -> AfterLookUp 
         return AfterLookUp::Halt(resolve(invoice, what));
     }
     if history.refused {
-        return AfterLookUp::Bury(Burial {
+        return AfterLookUp::DeadLetter(Death {
             cause: DeadCause::Refused,
             strikes: history.strikes,
         });
     }
     let tally = count(facts, history);
     if tally.strikes >= facts.strikes_max {
-        AfterLookUp::Bury(Burial {
+        AfterLookUp::DeadLetter(Death {
             cause: DeadCause::Exhausted,
             strikes: tally.strikes,
         })
     } else if tally.rounds >= ROUNDS_MAX {
-        AfterLookUp::StepAside(tally)
+        AfterLookUp::Defer(tally)
     } else {
         AfterLookUp::Resend(tally)
     }

@@ -10,7 +10,7 @@ use risiti_ledger::{
 };
 
 use crate::calls::send_verdict;
-use crate::decide::{self, AfterLookUp, AfterSend, Burial, Facts, Step, Then};
+use crate::decide::{self, AfterLookUp, AfterSend, Death, Facts, Step, Then};
 use crate::lane::{Lane, Next};
 use crate::letters;
 
@@ -23,10 +23,10 @@ impl Lane<'_> {
         invoice: &LaneInvoice,
         now: Timestamp,
     ) -> Result<Next, LedgerError> {
-        match decide::step(self.profile.dialect, invoice.out, &invoice.history) {
+        match decide::step(self.profile.dialect, invoice.holds_number, &invoice.history) {
             Step::Send => self.send(invoice, now).await,
             Step::LookUp => self.look_up(invoice, now).await,
-            Step::Bury(burial) => self.bury(invoice, burial).await,
+            Step::DeadLetter(death) => self.dead_letter(invoice, death).await,
         }
     }
 
@@ -157,7 +157,7 @@ impl Lane<'_> {
         tracing::info!(outcome = look_up_word(&outcome), "looked up");
         let (lanes, claim) = (self.lanes, self.claim);
         let written = match decide::after_look_up(&facts, invoice, &outcome) {
-            AfterLookUp::Accept(receipt) if invoice.out => {
+            AfterLookUp::Accept(receipt) if invoice.holds_number => {
                 return self.accept(invoice, None, &receipt).await;
             }
             AfterLookUp::Accept(receipt) => return self.give(invoice, invoice.id, &receipt).await,
@@ -181,16 +181,16 @@ impl Lane<'_> {
                 });
             }
             // Not sent yet in this turn, so there is nothing to count.
-            _ if !invoice.out => return self.send(invoice, now).await,
-            AfterLookUp::Bury(burial) => return self.bury(invoice, burial).await,
+            _ if !invoice.holds_number => return self.send(invoice, now).await,
+            AfterLookUp::DeadLetter(death) => return self.dead_letter(invoice, death).await,
             AfterLookUp::Resend(tally) => {
                 lanes
                     .ledger
                     .looked_up_absent(claim, invoice.id, tally)
                     .await?
             }
-            AfterLookUp::StepAside(tally) => {
-                lanes.ledger.step_aside(claim, invoice.id, tally).await?
+            AfterLookUp::Defer(tally) => {
+                lanes.ledger.defer_invoice(claim, invoice.id, tally).await?
             }
         };
         Ok(if written { Next::GoOn } else { Next::Stop })
@@ -248,9 +248,13 @@ impl Lane<'_> {
     }
 
     /// The message first, with confirm, then the row (protocol E1).
-    async fn bury(&mut self, invoice: &LaneInvoice, burial: Burial) -> Result<Next, LedgerError> {
+    async fn dead_letter(
+        &mut self,
+        invoice: &LaneInvoice,
+        death: Death,
+    ) -> Result<Next, LedgerError> {
         let lanes = self.lanes;
-        let message = letters::message(invoice, &burial);
+        let message = letters::message(invoice, &death);
         let target = risiti_queue::Target::Dead;
         if let Err(error) = lanes
             .publisher
@@ -270,7 +274,7 @@ impl Lane<'_> {
             history.last_code.as_deref(),
             history.last_error.as_deref().unwrap_or_default(),
         );
-        let (cause, strikes) = (burial.cause, burial.strikes);
+        let (cause, strikes) = (death.cause, death.strikes);
         if !lanes
             .ledger
             .invoice_dead(self.claim, invoice.id, cause, strikes, code, text)

@@ -2,15 +2,16 @@
 
 use std::time::{Duration, Instant};
 
-use crate::database::Database;
+use risiti_service::DatabaseHealth;
+
 use crate::lane::Lanes;
 
 const INTERVAL: Duration = Duration::from_secs(5);
 /// The reading takes whole tables: it may use one part in so many of the time.
 const IDLE_PARTS: u32 = 50;
 
-pub(crate) async fn run(lanes: &Lanes, database: &Database) {
-    let up = database.follow();
+pub(crate) async fn run(lanes: &Lanes, health: &DatabaseHealth) {
+    let up = health.subscribe();
     let mut pause = Duration::from_millis(500);
     loop {
         tokio::select! {

@@ -1,45 +1,25 @@
-//! The message a dead invoice leaves on the pile.
-
-use std::collections::BTreeMap;
+//! The message that a dead invoice leaves in the dead-letter queue.
 
 use risiti_ledger::{LaneInvoice, invoice_dead_letter_id};
-use risiti_queue::Message;
+use risiti_queue::{DeadLetterFacts, Message};
 
-use crate::decide::Burial;
+use crate::decide::Death;
 
-/// The last request body, and what is needed to find the row. Equal for the same death, so publishing it
-/// again is harmless (protocol E1).
-pub(crate) fn message(invoice: &LaneInvoice, burial: &Burial) -> Message {
-    let id = invoice_dead_letter_id(invoice.id);
+/// Carries the last request body and what is needed to find the row.
+pub(crate) fn message(invoice: &LaneInvoice, death: &Death) -> Message {
     let history = &invoice.history;
-    let mut headers = BTreeMap::from([
-        ("risiti-dead-letter-id", id.to_string()),
-        ("risiti-cause", burial.cause.to_string()),
-        (
-            "risiti-message",
-            history.last_error.clone().unwrap_or_default(),
-        ),
-        ("risiti-attempts", history.attempts.to_string()),
-        ("risiti-invoice", invoice.id.to_string()),
-        ("risiti-device", invoice.device.to_string()),
-        ("risiti-merchant", invoice.merchant_id.to_string()),
-    ]);
-    if let Some(event) = invoice.event_id {
-        headers.insert("risiti-event-id", event.to_string());
-    }
-    if let Some(code) = &history.last_code {
-        headers.insert("risiti-code", code.clone());
-    }
-    Message {
-        id,
-        headers: headers
-            .into_iter()
-            .map(|(name, value)| (name.to_owned(), value))
-            .collect(),
-        body: invoice
-            .body
-            .clone()
-            .unwrap_or_else(|| b"{}".to_vec())
-            .into(),
-    }
+    let facts = DeadLetterFacts {
+        id: invoice_dead_letter_id(invoice.id),
+        cause: death.cause.to_string(),
+        message: history.last_error.clone().unwrap_or_default(),
+        code: history.last_code.clone(),
+        attempts: Some(history.attempts),
+        event_id: invoice.event_id,
+        merchant_id: Some(invoice.merchant_id),
+        invoice_id: Some(invoice.id.uuid()),
+        device_id: Some(invoice.device.uuid()),
+        replays: None,
+    };
+    let body = invoice.body.clone().unwrap_or_else(|| b"{}".to_vec());
+    Message::dead_letter(&facts, Default::default(), body.into())
 }

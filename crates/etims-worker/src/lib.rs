@@ -23,12 +23,12 @@ use std::time::Duration;
 use risiti_etims::{Backoff, Client, ClientSettings};
 use risiti_ledger::{DatabaseSettings, Ledger, Vault};
 use risiti_queue::{Broker, Target, Topology};
-use risiti_service::{BadSetting, Context};
+use risiti_service::{BadSetting, Context, DatabaseHealth};
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use database::Database;
+use database::Probe;
 use hosts::{HostRules, Hosts};
 use lane::Lanes;
 use leases::Leases;
@@ -49,7 +49,7 @@ const LANES_PER_CALL: u32 = 2;
 /// Files invoices until told to stop; then finishes the calls under way within the grace (protocol D17).
 pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
     settings.lanes.check()?;
-    context.readiness.expect(&["broker", "database"]);
+    context.readiness.expect(&["broker", "database", "schema"]);
     let (vault, broker) = (open_vault(&settings)?, open_broker(&settings)?);
     let (ledger, keeper) = (
         open_ledger(&settings, POOL_SIZE)?,
@@ -63,15 +63,20 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
         vault,
         &broker,
     )?);
-    let database = Database::new();
+    let health = DatabaseHealth::default();
+    let mut probe = Probe {
+        ledger: &keeper,
+        vault: &lanes.vault,
+        key_proven: false,
+    };
     // What keeps the lanes in hand alive goes on until the last of them is let go.
     let end = CancellationToken::new();
     let work = async {
         let consumer = broker.consumer(Target::Lanes, lanes_in_hand(&settings.lanes));
         tokio::join!(
-            tokens::consume(lanes.clone(), &database, consumer),
-            wake::run(&lanes, &database, &broker, settings.lanes.wake_interval),
-            gauges::run(&lanes, &database),
+            tokens::consume(lanes.clone(), &health, consumer),
+            wake::run(&lanes, &health, &broker, settings.lanes.wake_interval),
+            gauges::run(&lanes, &health),
         );
         end.cancel();
     };
@@ -79,7 +84,7 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
     let outcome = tokio::select! {
         _ = async { tokio::join!(work, keep) } => Ok(()),
         () = let_go(&context) => Ok(()),
-        bad = database.watch(&keeper, &lanes.vault, &context.readiness) => Err(bad.into()),
+        bad = health.watch(&context.readiness, async || probe.run().await) => Err(bad.into()),
         () = broker.tell(|state| context.readiness.set("broker", state)) => Ok(()),
     };
     broker.close().await;

@@ -5,16 +5,14 @@ use std::time::Duration;
 
 use risiti_domain::DeviceId;
 use risiti_ledger::Ledger;
-use risiti_queue::{Consumer, Delivery, Message, Publisher, Target};
+use risiti_queue::{Consumer, Delivery, FailedWakeUp, Publisher};
+use risiti_service::DatabaseHealth;
 use tokio::task::JoinSet;
+use uuid::Uuid;
 
-use crate::database::Database;
 use crate::lane::Lanes;
 
-/// Publishes under way at once for one batch of tokens.
-const PUBLISHES_MAX: usize = 64;
-
-/// Publishes a token for each lane, all marked as having one; where that fails the mark is taken back, and
+/// Publishes a wake-up for each lane, all marked as having one. Where that fails the mark is taken back, and
 /// the wake loop tries again.
 pub(crate) async fn publish(
     ledger: &Ledger,
@@ -22,35 +20,22 @@ pub(crate) async fn publish(
     timeout: Duration,
     lanes: &[DeviceId],
 ) {
-    let mut failed = Vec::new();
-    for some in lanes.chunks(PUBLISHES_MAX) {
-        let mut publishing = JoinSet::new();
-        for lane in some.iter().copied() {
-            let publisher = publisher.clone();
-            publishing.spawn(async move {
-                publisher
-                    .publish(Target::Lanes, Message::lane_token(lane.uuid()), timeout)
-                    .await
-                    .map_err(|error| (lane, error))
-            });
-        }
-        for outcome in publishing.join_all().await {
-            if let Err((lane, error)) = outcome {
-                tracing::debug!(device_id = %lane, %error, "token not published");
-                failed.push(lane);
-            }
-        }
+    let devices: Vec<Uuid> = lanes.iter().map(|lane| lane.uuid()).collect();
+    let mut unmark = Vec::new();
+    for FailedWakeUp { device, error } in publisher.publish_wake_ups(&devices, timeout).await {
+        tracing::debug!(device_id = %device, %error, "wake-up not published");
+        unmark.push(DeviceId::from_uuid(device));
     }
-    if !failed.is_empty()
-        && let Err(error) = ledger.unmark_tokens(&failed).await
+    if !unmark.is_empty()
+        && let Err(error) = ledger.unmark_wake_ups(&unmark).await
     {
-        tracing::debug!(%error, "tokens not unmarked, they lapse");
+        tracing::debug!(%error, "wake-up marks not taken back, they lapse");
     }
 }
 
 /// Takes tokens until told to stop, then waits for the lanes in hand. The prefetch bounds those.
-pub(crate) async fn consume(lanes: Arc<Lanes>, database: &Database, mut consumer: Consumer) {
-    let mut up = database.follow();
+pub(crate) async fn consume(lanes: Arc<Lanes>, health: &DatabaseHealth, mut consumer: Consumer) {
+    let mut up = health.subscribe();
     let mut working = JoinSet::new();
     loop {
         // A worker that has lost Postgres gives its tokens back and waits (protocol B3).
@@ -75,7 +60,7 @@ pub(crate) async fn consume(lanes: Arc<Lanes>, database: &Database, mut consumer
 }
 
 async fn take(lanes: Arc<Lanes>, delivery: Delivery) {
-    match delivery.message.lane_device().map(DeviceId::from_uuid) {
+    match delivery.message.woken_device().map(DeviceId::from_uuid) {
         Some(device) => {
             if let Err(error) = lanes.quantum(device).await {
                 tracing::warn!(device_id = %device, %error, "lane left for later");

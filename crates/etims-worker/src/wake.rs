@@ -3,13 +3,18 @@
 use std::time::Duration;
 
 use risiti_queue::{Broker, BrokerState, Target};
+use risiti_service::DatabaseHealth;
 
-use crate::database::Database;
 use crate::lane::Lanes;
 use crate::tokens;
 
-pub(crate) async fn run(lanes: &Lanes, database: &Database, broker: &Broker, interval: Duration) {
-    let (up, state) = (database.follow(), broker.state());
+pub(crate) async fn run(
+    lanes: &Lanes,
+    health: &DatabaseHealth,
+    broker: &Broker,
+    interval: Duration,
+) {
+    let (up, state) = (health.subscribe(), broker.state());
     loop {
         tokio::select! {
             () = tokio::time::sleep(interval) => {}

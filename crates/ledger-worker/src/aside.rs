@@ -1,11 +1,12 @@
 //! Setting messages aside: published to the dead-letter exchange, then a row, and only then acknowledged
 //! (protocol E1).
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use bytes::Bytes;
 use risiti_ledger::{Ledger, LedgerError, MessageDeadLetter};
-use risiti_queue::{Message, PublishError, Publisher, Target};
+use risiti_queue::{DeadLetterFacts, Message, PublishError, Publisher, Target, replays};
 
 use crate::metrics::Metrics;
 use crate::patience::Patience;
@@ -48,21 +49,19 @@ impl Pile {
         if self.ledger.count_dead_letter_again(letter).await? {
             return Ok(());
         }
-        let message = message(letter);
+        let facts = facts(letter);
+        let body = Bytes::from(letter.body.clone());
+        let message = Message::dead_letter(&facts, letter.headers.clone(), body.clone());
         match self
             .publisher
-            .publish(Target::Dead, message.clone(), self.publish_timeout)
+            .publish(Target::Dead, message, self.publish_timeout)
             .await
         {
             Err(PublishError::Oversized) => {
                 // The row keeps all headers; the message needs only what replay finds it by.
-                let headers = own_headers(letter).into_iter().collect();
+                let short = Message::dead_letter(&facts, BTreeMap::new(), body);
                 self.publisher
-                    .publish(
-                        Target::Dead,
-                        Message { headers, ..message },
-                        self.publish_timeout,
-                    )
+                    .publish(Target::Dead, short, self.publish_timeout)
                     .await?;
             }
             published => published?,
@@ -75,44 +74,20 @@ impl Pile {
     }
 }
 
-/// The bytes and headers as they came, and beside them what replay filters by.
-fn message(letter: &MessageDeadLetter) -> Message {
-    let mut headers = letter.headers.clone();
-    headers.extend(own_headers(letter));
-    Message {
+fn facts(letter: &MessageDeadLetter) -> DeadLetterFacts {
+    DeadLetterFacts {
         id: letter.id(),
-        headers,
-        body: Bytes::from(letter.body.clone()),
+        cause: letter.cause.to_string(),
+        message: letter.message.clone(),
+        event_id: letter.event_id.map(|id| id.uuid()),
+        merchant_id: letter.merchant_id.map(|id| id.uuid()),
+        replays: Some(replays(&letter.headers).unwrap_or("0").to_owned()),
+        ..DeadLetterFacts::default()
     }
-}
-
-fn own_headers(letter: &MessageDeadLetter) -> Vec<(String, String)> {
-    let replays = letter
-        .headers
-        .get("risiti-replays")
-        .cloned()
-        .unwrap_or_else(|| "0".to_owned());
-    let named = [
-        ("risiti-dead-letter-id", Some(letter.id().to_string())),
-        ("risiti-cause", Some(letter.cause.to_string())),
-        ("risiti-message", Some(letter.message.clone())),
-        ("risiti-event-id", letter.event_id.map(|id| id.to_string())),
-        (
-            "risiti-merchant",
-            letter.merchant_id.map(|id| id.to_string()),
-        ),
-        ("risiti-replays", Some(replays)),
-    ];
-    named
-        .into_iter()
-        .filter_map(|(name, value)| Some((name.to_owned(), value?)))
-        .collect()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use risiti_domain::{DeadCause, EventId, MerchantId, Provider};
     use uuid::Uuid;
@@ -131,7 +106,7 @@ mod tests {
             ]),
             message: "body: not JSON".to_owned(),
         };
-        let message = message(&letter);
+        let message = Message::dead_letter(&facts(&letter), letter.headers.clone(), Bytes::new());
         assert_eq!(message.id, letter.id());
         let header = |name: &str| message.headers.get(name).map(String::as_str);
         assert_eq!(header("risiti-channel"), Some("daraja_stk"));

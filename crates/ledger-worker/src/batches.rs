@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use risiti_queue::{Consumer, Delivery, Message};
+use risiti_service::DatabaseHealth;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
 use crate::aside::Pile;
-use crate::database::Gate;
 use crate::patience::Patience;
 use crate::recorder::{GivenUp, Recorder};
 use crate::settings::BatchArgs;
@@ -18,7 +18,7 @@ const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 pub(crate) struct Batches<'a> {
     pub(crate) settings: &'a BatchArgs,
-    pub(crate) gate: &'a Gate,
+    pub(crate) database: &'a DatabaseHealth,
     pub(crate) recorder: &'a Recorder,
     pub(crate) waker: &'a Waker,
     pub(crate) pile: &'a Pile,
@@ -32,7 +32,7 @@ impl Batches<'_> {
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => break,
-                () = self.gate.wait_open() => consumer.resume(),
+                () = self.database.wait_available() => consumer.resume(),
             }
             let batch = tokio::select! {
                 () = self.stop.cancelled() => break,
@@ -44,7 +44,7 @@ impl Batches<'_> {
             let begun = Instant::now();
             if let Err(GivenUp) = self.handle(batch).await {
                 consumer.pause();
-                self.gate.lost();
+                self.database.report_lost();
             } else {
                 self.recorder
                     .metrics

@@ -13,13 +13,12 @@ mod tokens;
 
 use risiti_ledger::{DatabaseSettings, Ledger};
 use risiti_queue::{Broker, Target, Topology};
-use risiti_service::{BadSetting, Context};
+use risiti_service::{BadSetting, Context, DatabaseHealth};
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 
 use aside::Pile;
 use batches::Batches;
-use database::Gate;
 use metrics::Metrics;
 use recorder::Recorder;
 use suspects::Suspects;
@@ -54,11 +53,14 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
     .map_err(|error| BadSetting::new("--amqp-url (AMQP_URL)", error.to_string()))?;
 
     context.readiness.expect(&["broker", "database", "schema"]);
-    let gate = Gate::new();
-    let work = work(&settings, &context, &ledger, &broker, &gate);
+    let health = DatabaseHealth::default();
+    let work = work(&settings, &context, &ledger, &broker, &health);
     tokio::select! {
         () = work => {}
-        () = gate.watch(&ledger, &context.readiness, &context.deadline) => {}
+        bad = health.watch(&context.readiness, async || database::probe(&ledger).await) => {
+            return Err(bad.into());
+        }
+        () = context.deadline.cancelled() => {}
         () = broker.tell(|state| context.readiness.set("broker", state)) => {}
     }
     broker.close().await;
@@ -71,7 +73,7 @@ async fn work(
     context: &Context,
     ledger: &Ledger,
     broker: &Broker,
-    gate: &Gate,
+    database: &DatabaseHealth,
 ) {
     let metrics = Metrics::register(&context.metrics);
     let publish_timeout = settings.amqp.publish_timeout;
@@ -93,7 +95,7 @@ async fn work(
     };
     let batches = Batches {
         settings: &settings.batches,
-        gate,
+        database,
         recorder: &recorder,
         waker: &waker,
         pile: &pile,
@@ -101,7 +103,7 @@ async fn work(
     };
     let suspects = Suspects {
         ledger,
-        gate,
+        database,
         recorder: &recorder,
         waker: &waker,
         pile: &pile,

@@ -14,7 +14,7 @@ pub(crate) struct Metrics {
     pub(crate) batch_size: Histogram,
     pub(crate) batch_seconds: Histogram,
     dead_letters: IntCounterVec,
-    tokens: IntCounterVec,
+    wake_ups: IntCounterVec,
 }
 
 const DARAJA_KINDS: &[&str] = &[
@@ -118,10 +118,10 @@ impl Metrics {
                 &["cause"],
                 &[&[DeadCause::Unreadable.as_str(), DeadCause::Poison.as_str()]],
             ),
-            tokens: counters(
+            wake_ups: counters(
                 registry,
                 "risiti_lane_tokens_total",
-                "Lane tokens published; failed ones are made up for by the wake loop.",
+                "Lane wake_ups published; failed ones are made up for by the wake loop.",
                 &["outcome"],
                 &[&["published", "failed"]],
             ),
@@ -164,10 +164,12 @@ impl Metrics {
         self.dead_letters.with_label_values(&[cause.as_str()]).inc();
     }
 
-    pub(crate) fn token(&self, published: bool) {
-        self.tokens
-            .with_label_values(&[if published { "published" } else { "failed" }])
-            .inc();
+    pub(crate) fn wake_ups(&self, published: usize, failed: usize) {
+        for (outcome, count) in [("published", published), ("failed", failed)] {
+            self.wake_ups
+                .with_label_values(&[outcome])
+                .inc_by(count as u64);
+        }
     }
 }
 

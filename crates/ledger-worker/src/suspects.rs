@@ -2,11 +2,11 @@
 
 use risiti_ledger::{Ledger, LedgerError};
 use risiti_queue::{Consumer, Delivery};
+use risiti_service::DatabaseHealth;
 use tokio_util::sync::CancellationToken;
 
 use crate::aside::Pile;
 use crate::batches::acknowledge;
-use crate::database::Gate;
 use crate::patience::Patience;
 use crate::read::{follow_id, poison};
 use crate::recorder::{GivenUp, Recorder};
@@ -17,7 +17,7 @@ const TRIES_MAX: u32 = 3;
 
 pub(crate) struct Suspects<'a> {
     pub(crate) ledger: &'a Ledger,
-    pub(crate) gate: &'a Gate,
+    pub(crate) database: &'a DatabaseHealth,
     pub(crate) recorder: &'a Recorder,
     pub(crate) waker: &'a Waker,
     pub(crate) pile: &'a Pile,
@@ -31,7 +31,7 @@ impl Suspects<'_> {
         loop {
             tokio::select! {
                 () = self.stop.cancelled() => break,
-                () = self.gate.wait_open() => consumer.resume(),
+                () = self.database.wait_available() => consumer.resume(),
             }
             let delivery = tokio::select! {
                 () = self.stop.cancelled() => break,
@@ -40,7 +40,7 @@ impl Suspects<'_> {
             let Some(delivery) = delivery else { break };
             if let Err(GivenUp) = self.handle(delivery).await {
                 consumer.pause();
-                self.gate.lost();
+                self.database.report_lost();
             }
         }
         consumer.cancel();

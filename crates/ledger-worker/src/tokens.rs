@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use risiti_domain::DeviceId;
 use risiti_ledger::{Ledger, Recorded};
-use risiti_queue::{Message, Publisher, Target};
+use risiti_queue::{FailedWakeUp, Publisher};
+use uuid::Uuid;
 
 use crate::metrics::Metrics;
 
@@ -27,7 +28,7 @@ impl Waker {
             return;
         }
         let lanes: Vec<DeviceId> = lanes.into_iter().collect();
-        match self.ledger.mark_tokens(&lanes).await {
+        match self.ledger.mark_wake_ups(&lanes).await {
             Ok(marked) => self.publish(&marked).await,
             Err(error) => {
                 tracing::warn!(
@@ -39,32 +40,26 @@ impl Waker {
     }
 
     async fn publish(&self, lanes: &[DeviceId]) {
-        let publishes = lanes.iter().map(|lane| async move {
-            let published = self
-                .publisher
-                .publish(
-                    Target::Lanes,
-                    Message::lane_token(lane.uuid()),
-                    self.publish_timeout,
-                )
-                .await;
-            self.metrics.token(published.is_ok());
-            published.err().map(|error| {
-                tracing::warn!(device_id = %lane, "failed to publish a lane token: {error}");
-                *lane
-            })
-        });
-        let failed: Vec<DeviceId> = futures_util::future::join_all(publishes)
-            .await
-            .into_iter()
-            .flatten()
+        let devices: Vec<Uuid> = lanes.iter().map(|lane| lane.uuid()).collect();
+        let failed = self
+            .publisher
+            .publish_wake_ups(&devices, self.publish_timeout)
+            .await;
+        self.metrics
+            .wake_ups(devices.len() - failed.len(), failed.len());
+        for FailedWakeUp { device, error } in &failed {
+            tracing::warn!(device_id = %device, "failed to publish a wake-up: {error}");
+        }
+        let unmark: Vec<DeviceId> = failed
+            .iter()
+            .map(|failed| DeviceId::from_uuid(failed.device))
             .collect();
-        if !failed.is_empty()
-            && let Err(error) = self.ledger.unmark_tokens(&failed).await
+        if !unmark.is_empty()
+            && let Err(error) = self.ledger.unmark_wake_ups(&unmark).await
         {
             tracing::warn!(
-                lanes = failed.len(),
-                "failed to take back token marks: {error}"
+                lanes = unmark.len(),
+                "failed to take back wake-up marks: {error}"
             );
         }
     }

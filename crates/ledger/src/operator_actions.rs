@@ -13,7 +13,7 @@ statements! {
 
 /// Who does something by hand, and why: kept in `operator_actions`.
 #[derive(Clone, Debug)]
-pub struct ByHand {
+pub struct OperatorAction {
     pub operator: String,
     pub reason: String,
 }
@@ -23,7 +23,7 @@ impl Transaction<'_> {
     pub(crate) async fn record_action(
         &self,
         command: &str,
-        by: &ByHand,
+        by: &OperatorAction,
         subject: serde_json::Value,
     ) -> Result<(), LedgerError> {
         self.execute(

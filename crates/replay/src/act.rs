@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use bytes::Bytes;
-use risiti_ledger::{ByHand, KeptMessage, Ledger, LedgerError, PileItem, PileMove};
+use risiti_ledger::{Ledger, LedgerError, MoveOutcome, OperatorAction, RunItem, StoredMessage};
 use risiti_providers::{Envelope, parse};
 use risiti_queue::{Message, PublishError, Publisher, Target};
 
@@ -41,21 +41,21 @@ pub(crate) struct Actor {
     pub(crate) ledger: Ledger,
     pub(crate) publisher: Publisher,
     pub(crate) publish_timeout: Duration,
-    pub(crate) by: ByHand,
+    pub(crate) by: OperatorAction,
     pub(crate) deed: Deed,
 }
 
 impl Actor {
-    pub(crate) async fn act(&self, item: &PileItem) -> Result<Done, ActError> {
+    pub(crate) async fn act(&self, item: &RunItem) -> Result<Done, ActError> {
         let moved = match (self.deed, item.invoice) {
             (Deed::Replay, Some(invoice)) => self.ledger.replay_invoice(invoice, &self.by).await?,
             (Deed::Replay, None) => return self.replay_message(item).await,
             (Deed::Discard, _) => self.ledger.discard_dead_letter(item, &self.by).await?,
         };
         let (done, lane) = match moved {
-            PileMove::Done(lane) => (Done::Moved, lane),
-            PileMove::Wished(lane) => (Done::Wished, Some(lane)),
-            PileMove::Gone => (Done::Skipped, None),
+            MoveOutcome::Done(lane) => (Done::Moved, lane),
+            MoveOutcome::Wished(lane) => (Done::Wished, Some(lane)),
+            MoveOutcome::Gone => (Done::Skipped, None),
         };
         if let Some(lane) = lane {
             waker::wake(&self.ledger, &self.publisher, self.publish_timeout, lane).await;
@@ -64,8 +64,8 @@ impl Actor {
     }
 
     /// Read anew, for the parser may have learnt since, and published to `[payments]` if it can be read.
-    async fn replay_message(&self, item: &PileItem) -> Result<Done, ActError> {
-        let Some(kept) = self.ledger.kept_message(item).await? else {
+    async fn replay_message(&self, item: &RunItem) -> Result<Done, ActError> {
+        let Some(kept) = self.ledger.stored_message(item).await? else {
             return Ok(Done::Skipped);
         };
         let message = match readable(kept) {
@@ -76,14 +76,14 @@ impl Actor {
             .publish(Target::Payments, message, self.publish_timeout)
             .await?;
         Ok(match self.ledger.message_replayed(item, &self.by).await? {
-            PileMove::Gone => Done::Failed("it was set aside again at once".to_owned()),
+            MoveOutcome::Gone => Done::Failed("it was set aside again at once".to_owned()),
             _ => Done::Moved,
         })
     }
 }
 
 /// The message as the ingress would have published it, had it been able to read it.
-fn readable(kept: KeptMessage) -> Result<Message, String> {
+fn readable(kept: StoredMessage) -> Result<Message, String> {
     let mut envelope = Envelope::from_headers(&kept.headers)
         .map_err(|error| format!("not a webhook of ours: {error}"))?;
     let event = parse(
@@ -96,14 +96,10 @@ fn readable(kept: KeptMessage) -> Result<Message, String> {
     envelope.kind = Some(event.kind);
     envelope.delivery_key = Some(event.delivery_key);
     envelope.unreadable = None;
-    let mut headers = envelope.to_headers();
-    headers.insert(
-        "risiti-replays".to_owned(),
-        kept.replays.saturating_add(1).to_string(),
-    );
-    Ok(Message {
+    let message = Message {
         id: envelope.event_id.uuid(),
-        headers,
+        headers: envelope.to_headers(),
         body: Bytes::from(kept.body),
-    })
+    };
+    Ok(message.with_replays(kept.replays.saturating_add(1)))
 }

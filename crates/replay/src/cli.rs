@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
 use risiti_domain::DeadCause;
-use risiti_ledger::{DeadLetterFilter, PilePart};
+use risiti_ledger::{DeadLetterFilter, DeadLetterScope};
 use risiti_service::{AmqpArgs, DatabaseArgs};
 use uuid::Uuid;
 
@@ -149,9 +149,9 @@ impl FilterArgs {
             since: self.since,
             ids: self.ids.clone(),
             part: if self.discarded {
-                PilePart::Discarded
+                DeadLetterScope::Discarded
             } else {
-                PilePart::Waiting
+                DeadLetterScope::Waiting
             },
         }
     }

@@ -8,7 +8,7 @@ use std::process::ExitCode;
 
 use anyhow::{Context as _, Result};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use risiti_ledger::{ByHand, DeadLetterFilter, Evidence, Ledger, RunTally};
+use risiti_ledger::{DeadLetterFilter, Evidence, Ledger, OperatorAction, RunCounts};
 use risiti_providers::{Channel, redact};
 use risiti_service::Context;
 use serde_json::{Value, json};
@@ -28,7 +28,7 @@ pub(crate) async fn export(
     let filter = args.list.filter.filter();
     warn_of_unknown_merchant(&ledger, &filter, out).await?;
     let mut sink = Sink::open(args.out.as_deref())?;
-    let by = ByHand {
+    let by = OperatorAction {
         operator,
         reason: args.reason,
     };
@@ -38,10 +38,10 @@ pub(crate) async fn export(
     ledger
         .end_run(
             &run,
-            RunTally {
+            RunCounts {
                 matched: count,
                 done: count,
-                ..RunTally::default()
+                ..RunCounts::default()
             },
         )
         .await?;

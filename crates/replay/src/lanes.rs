@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use risiti_domain::DeviceId;
-use risiti_ledger::{ByHand, LaneStatus, Ledger};
+use risiti_ledger::{LaneStatus, Ledger, OperatorAction};
 use risiti_service::{AmqpArgs, DatabaseArgs};
 use serde_json::json;
 
@@ -31,11 +31,11 @@ pub(crate) async fn run(command: LanesCommand, operator: String, out: Output) ->
     Ok(ExitCode::SUCCESS)
 }
 
-async fn open(args: &LaneArgs, operator: String) -> Result<(Ledger, ByHand)> {
+async fn open(args: &LaneArgs, operator: String) -> Result<(Ledger, OperatorAction)> {
     let ledger = session::ledger(&args.database).await?;
     Ok((
         ledger,
-        ByHand {
+        OperatorAction {
             operator,
             reason: args.reason.clone(),
         },

@@ -2,7 +2,7 @@
 
 use clap::{ArgGroup, Args, Subcommand};
 use risiti_domain::DeviceId;
-use risiti_ledger::{HandReceipt, Ownership};
+use risiti_ledger::{EnteredReceipt, Ownership};
 use risiti_service::{AmqpArgs, DatabaseArgs};
 
 use crate::values;
@@ -124,7 +124,7 @@ pub(crate) struct LaneResolveArgs {
 impl LaneResolveArgs {
     pub(crate) fn ownership(&self) -> Ownership {
         match self.receipt_no {
-            Some(receipt_no) if self.accepted => Ownership::Accepted(HandReceipt {
+            Some(receipt_no) if self.accepted => Ownership::Accepted(EnteredReceipt {
                 receipt_no,
                 signature: self.signature.clone(),
                 internal_data: self.internal_data.clone(),

@@ -19,7 +19,7 @@ mod waker;
 use std::process::ExitCode;
 
 use act::Deed;
-use risiti_ledger::ByHand;
+use risiti_ledger::OperatorAction;
 use risiti_service::{BadSetting, Context};
 
 pub use cli::Cli;
@@ -39,14 +39,14 @@ pub async fn run(cli: Cli, context: Context) -> anyhow::Result<ExitCode> {
         Command::List(args) => list::list(&args, out).await,
         Command::Show(args) => show::show(args, out).await,
         Command::Run(args) => {
-            let by = ByHand {
+            let by = OperatorAction {
                 operator,
                 reason: args.reason,
             };
             run::go_over_the_pile(&args.pass, by, Deed::Replay, out, &context).await
         }
         Command::Discard(args) => {
-            let by = ByHand {
+            let by = OperatorAction {
                 operator,
                 reason: args.reason,
             };

@@ -5,10 +5,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use indicatif::ProgressBar;
-use risiti_ledger::{DeadLetterFilter, Ledger, PileItem, ReplayRun, RunTally, Standing};
+use risiti_ledger::{DeadLetterFilter, Ledger, ReplayRun, RunCounts, RunItem, RunStatus};
 use risiti_queue::{Broker, BrokerError, Delivery, Message, PublishError, Publisher, Target};
 use tokio_util::sync::CancellationToken;
-use uuid::Uuid;
 
 use crate::act::{ActError, Actor, Done};
 use crate::output::Output;
@@ -34,7 +33,7 @@ pub(crate) struct Pass<'a> {
     pub(crate) stop: CancellationToken,
     pub(crate) bar: ProgressBar,
     pub(crate) out: Output,
-    pub(crate) tally: RunTally,
+    pub(crate) tally: RunCounts,
     /// Of `tally.matched`, those left to their lanes.
     pub(crate) wished: u64,
 }
@@ -80,16 +79,16 @@ impl Pass<'_> {
     }
 
     async fn one_message(&mut self, delivery: Delivery) -> Result<()> {
-        let id = dead_letter_id(&delivery);
-        let item = self.ledger.pile_item(id, self.filter, self.run).await?;
+        let id = delivery.message.dead_letter_id();
+        let item = self.ledger.run_item(id, self.filter, self.run).await?;
         let then = match item {
             // Its row may be on its way (protocol E1).
             None => Then::ToTheTail,
-            Some(item) => match item.standing {
-                Standing::Wanted => self.take_up(&item).await?,
-                Standing::Left => Then::ToTheTail,
-                Standing::Tried => Then::Ack,
-                Standing::Solved { wanted } => {
+            Some(item) => match item.status {
+                RunStatus::Wanted => self.take_up(&item).await?,
+                RunStatus::Left => Then::ToTheTail,
+                RunStatus::Tried => Then::Ack,
+                RunStatus::Solved { wanted } => {
                     self.count(wanted, Done::Skipped);
                     Then::Ack
                 }
@@ -138,7 +137,7 @@ impl Pass<'_> {
         while self.goes_on().await {
             let next = self
                 .ledger
-                .next_pile_item(after, self.filter, self.run)
+                .next_run_item(after, self.filter, self.run)
                 .await?;
             let Some((dead_at, item)) = next else { break };
             self.take_up(&item).await?;
@@ -147,7 +146,7 @@ impl Pass<'_> {
         Ok(())
     }
 
-    async fn take_up(&mut self, item: &PileItem) -> Result<Then> {
+    async fn take_up(&mut self, item: &RunItem) -> Result<Then> {
         self.pace.used();
         let done = self.patiently(item).await?;
         let then = match &done {
@@ -169,7 +168,7 @@ impl Pass<'_> {
 
     /// A deadlock or a short failure of the database is no reason to end the run; a row that is refused is
     /// no reason to end it for the others.
-    async fn patiently(&self, item: &PileItem) -> Result<Done> {
+    async fn patiently(&self, item: &RunItem) -> Result<Done> {
         let mut tries = 0;
         loop {
             tries += 1;
@@ -197,14 +196,4 @@ impl Pass<'_> {
         }
         self.bar.inc(1);
     }
-}
-
-/// Where a message of somebody else's ended up here, its own id, which no row has.
-fn dead_letter_id(delivery: &Delivery) -> Uuid {
-    let named = delivery
-        .message
-        .headers
-        .get("risiti-dead-letter-id")
-        .and_then(|id| id.parse().ok());
-    named.unwrap_or(delivery.message.id)
 }

@@ -4,7 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
-use risiti_ledger::{ByHand, DeadLetterFilter, Ledger, ReplayLock, RunTally};
+use risiti_ledger::{DeadLetterFilter, Ledger, OperatorAction, ReplayLock, RunCounts};
 use risiti_queue::Broker;
 use risiti_service::Context;
 use serde_json::{Value, json};
@@ -22,7 +22,7 @@ use crate::session;
 
 pub(crate) async fn go_over_the_pile(
     args: &PassArgs,
-    by: ByHand,
+    by: OperatorAction,
     deed: Deed,
     out: Output,
     context: &Context,
@@ -36,9 +36,9 @@ pub(crate) async fn go_over_the_pile(
     warn_of_unknown_merchant(&ledger, &filter, out).await?;
     let summary = Summary::of(&ledger, &filter, args.limit).await?;
     if args.dry_run {
-        let tally = RunTally {
+        let tally = RunCounts {
             matched: summary.matched,
-            ..RunTally::default()
+            ..RunCounts::default()
         };
         out.line(&with(report(deed, tally), summary.json()), || {
             summary.text()
@@ -80,7 +80,7 @@ struct Parts<'a> {
 async fn locked(
     args: &PassArgs,
     parts: Parts<'_>,
-    by: ByHand,
+    by: OperatorAction,
     deed: Deed,
     expected: u64,
     out: Output,
@@ -117,7 +117,7 @@ async fn locked(
         stop,
         bar: bar.clone(),
         out,
-        tally: RunTally::default(),
+        tally: RunCounts::default(),
         wished: 0,
     };
     let went = pass.go().await;
@@ -169,7 +169,7 @@ fn bar(expected: u64) -> ProgressBar {
 }
 
 /// `{"matched","replayed","skipped","failed"}`, the second key by the deed.
-fn report(deed: Deed, tally: RunTally) -> Value {
+fn report(deed: Deed, tally: RunCounts) -> Value {
     json!({ "matched": tally.matched, deed.done_key(): tally.done, "skipped": tally.skipped, "failed": tally.failed })
 }
 
@@ -210,8 +210,8 @@ impl Deed {
         }
     }
 
-    fn told(self, tally: RunTally, wished: u64) -> String {
-        let RunTally {
+    fn told(self, tally: RunCounts, wished: u64) -> String {
+        let RunCounts {
             matched,
             done,
             skipped,

@@ -5,7 +5,8 @@ use std::time::Duration;
 
 use risiti_domain::DeviceId;
 use risiti_ledger::{Ledger, LedgerError};
-use risiti_queue::{Message, Publisher, Target};
+use risiti_queue::Publisher;
+use uuid::Uuid;
 
 /// One token, where the lane needs one.
 pub(crate) async fn wake(
@@ -25,14 +26,12 @@ async fn try_wake(
     timeout: Duration,
     lane: DeviceId,
 ) -> Result<(), LedgerError> {
-    for lane in ledger.mark_tokens(&[lane]).await? {
-        if publisher
-            .publish(Target::Lanes, Message::lane_token(lane.uuid()), timeout)
-            .await
-            .is_err()
-        {
-            ledger.unmark_tokens(&[lane]).await?;
-        }
+    let marked = ledger.mark_wake_ups(&[lane]).await?;
+    let devices: Vec<Uuid> = marked.iter().map(|lane| lane.uuid()).collect();
+    let failed = publisher.publish_wake_ups(&devices, timeout).await;
+
+    if !failed.is_empty() {
+        ledger.unmark_wake_ups(&marked).await?;
     }
     Ok(())
 }

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod args;
+mod database_health;
 mod lifecycle;
 mod logs;
 pub mod metrics;
@@ -11,6 +12,7 @@ pub mod tls;
 mod units;
 
 pub use args::{AmqpArgs, CredentialsArgs, DatabaseArgs, GraceArgs, LogArgs, LogFormat, OpsArgs};
+pub use database_health::{DatabaseHealth, DatabaseProblem};
 pub use lifecycle::{Boot, Context, run};
 pub use readiness::Readiness;
 pub use settings::{BadSetting, parse, parse_from};

@@ -48,7 +48,7 @@ fn invoice(history: History) -> LaneInvoice {
         device: DeviceId::from_uuid(Uuid::from_u128(2)),
         kind: InvoiceKind::Sale,
         invoice_no: 8,
-        out: true,
+        holds_number: true,
         total: 116.into(),
         merchant_id: Uuid::from_u128(3),
         payment_id: Uuid::from_u128(4),
@@ -114,7 +114,7 @@ fn the_next_step_follows_from_the_stored_history_alone() {
         ..History::default()
     };
     let bury = || {
-        Step::Bury(Burial {
+        Step::DeadLetter(Death {
             cause: DeadCause::Refused,
             strikes: 0,
         })
@@ -297,7 +297,7 @@ fn d10_a_refusal_is_final_only_without_an_unknown_send_behind_it() {
     let decision = after_look_up(&proven(), &looked_up, &LookUpOutcome::Absent(answer()));
     assert_eq!(
         decision,
-        AfterLookUp::Bury(Burial {
+        AfterLookUp::DeadLetter(Death {
             cause: DeadCause::Refused,
             strikes: 0
         })
@@ -338,15 +338,15 @@ fn d12_strikes_need_proof_and_rounds_step_aside() {
     );
     assert_eq!(
         after(&facts(), 1, 2, Some(mark)),
-        AfterLookUp::StepAside(tally(1, 3, mark))
+        AfterLookUp::Defer(tally(1, 3, mark))
     );
-    let exhausted = Burial {
+    let exhausted = Death {
         cause: DeadCause::Exhausted,
         strikes: 5,
     };
     assert_eq!(
         after(&proven(), 4, 2, Some(mark)),
-        AfterLookUp::Bury(exhausted)
+        AfterLookUp::DeadLetter(exhausted)
     );
 }
 

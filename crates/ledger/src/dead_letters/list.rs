@@ -64,13 +64,13 @@ pub struct DeadLetterFilter {
     /// Dead letters' own ids; an invoice's dead letter has the invoice's. Empty: any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<Uuid>,
-    pub part: PilePart,
+    pub part: DeadLetterScope,
 }
 
 /// Which of all dead letters there ever were.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-pub enum PilePart {
+pub enum DeadLetterScope {
     /// Those that still lie there.
     #[default]
     Waiting,
@@ -89,9 +89,9 @@ pub(crate) struct FilterParams<'a> {
 impl DeadLetterFilter {
     pub(crate) fn params(&self) -> FilterParams<'_> {
         let part = match self.part {
-            PilePart::Waiting => "waiting",
-            PilePart::Discarded => "discarded",
-            PilePart::All => "all",
+            DeadLetterScope::Waiting => "waiting",
+            DeadLetterScope::Discarded => "discarded",
+            DeadLetterScope::All => "all",
         };
         FilterParams {
             cause: self.cause.map(DeadCause::as_str),

@@ -8,8 +8,8 @@ use tokio_postgres::types::Json;
 use crate::db::error::LedgerError;
 use crate::db::pool::Ledger;
 use crate::db::statements::statements;
-use crate::dead_letters::runs::PileItem;
-use crate::operator_actions::ByHand;
+use crate::dead_letters::runs::RunItem;
+use crate::operator_actions::OperatorAction;
 
 statements! {
     /// Behind the lane's other work, so that live sales do not wait for what failed once. A look-up that is
@@ -56,7 +56,7 @@ statements! {
 
 /// What became of one item.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PileMove {
+pub enum MoveOutcome {
     /// Off the pile; the lane to wake, if it has one.
     Done(Option<DeviceId>),
     /// The lane looks its number up first, then adopts or discards it (protocol E4).
@@ -66,7 +66,7 @@ pub enum PileMove {
 }
 
 /// An unreadable or poison message as it was kept.
-pub struct KeptMessage {
+pub struct StoredMessage {
     pub body: Vec<u8>,
     pub headers: BTreeMap<String, String>,
     /// How often it was replayed before.
@@ -78,8 +78,8 @@ impl Ledger {
     pub async fn replay_invoice(
         &self,
         invoice: InvoiceId,
-        by: &ByHand,
-    ) -> Result<PileMove, LedgerError> {
+        by: &OperatorAction,
+    ) -> Result<MoveOutcome, LedgerError> {
         let id = invoice.uuid();
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
@@ -87,7 +87,7 @@ impl Ledger {
             .query_opt(REPLAY_INVOICE, &[&id, &by.operator, &by.reason])
             .await?;
         let Some(row) = moved else {
-            return Ok(PileMove::Gone);
+            return Ok(MoveOutcome::Gone);
         };
         transaction
             .execute(CREDIT_NOTES_BACK, &[&id, &by.operator])
@@ -96,10 +96,15 @@ impl Ledger {
             .execute(SOLVE, &[&id, &"replayed", &by.operator, &by.reason])
             .await?;
         transaction.commit().await?;
-        Ok(PileMove::Done(Some(DeviceId::from_uuid(row.try_get(0)?))))
+        Ok(MoveOutcome::Done(Some(DeviceId::from_uuid(
+            row.try_get(0)?,
+        ))))
     }
 
-    pub async fn kept_message(&self, item: &PileItem) -> Result<Option<KeptMessage>, LedgerError> {
+    pub async fn stored_message(
+        &self,
+        item: &RunItem,
+    ) -> Result<Option<StoredMessage>, LedgerError> {
         let row = self
             .connection()
             .await?
@@ -108,7 +113,7 @@ impl Ledger {
         row.map(|row| {
             let headers: Option<Json<BTreeMap<String, String>>> = row.try_get(1)?;
             let headers = headers.map(|Json(headers)| headers).unwrap_or_default();
-            Ok(KeptMessage {
+            Ok(StoredMessage {
                 body: row.try_get(0)?,
                 headers,
                 replays: row.try_get(2)?,
@@ -118,12 +123,12 @@ impl Ledger {
     }
 
     /// Call it once `[payments]` has confirmed the message: killed between, it is published again, and the
-    /// ledger knows its delivery key. [`PileMove::Gone`]: it came back to the pile already.
+    /// ledger knows its delivery key. [`MoveOutcome::Gone`]: it came back to the pile already.
     pub async fn message_replayed(
         &self,
-        item: &PileItem,
-        by: &ByHand,
-    ) -> Result<PileMove, LedgerError> {
+        item: &RunItem,
+        by: &OperatorAction,
+    ) -> Result<MoveOutcome, LedgerError> {
         let connection = self.connection().await?;
         let solved = connection
             .execute(
@@ -132,9 +137,9 @@ impl Ledger {
             )
             .await?;
         Ok(if solved == 1 {
-            PileMove::Done(None)
+            MoveOutcome::Done(None)
         } else {
-            PileMove::Gone
+            MoveOutcome::Gone
         })
     }
 
@@ -142,9 +147,9 @@ impl Ledger {
     /// credit notes with it (protocol C9).
     pub async fn discard_dead_letter(
         &self,
-        item: &PileItem,
-        by: &ByHand,
-    ) -> Result<PileMove, LedgerError> {
+        item: &RunItem,
+        by: &OperatorAction,
+    ) -> Result<MoveOutcome, LedgerError> {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
         if let Some(invoice) = item.invoice {
@@ -153,14 +158,14 @@ impl Ledger {
             if let Some(row) = transaction.query_opt(WISH, &[&id, &wish]).await? {
                 let lane = DeviceId::from_uuid(row.try_get(0)?);
                 transaction.commit().await?;
-                return Ok(PileMove::Wished(lane));
+                return Ok(MoveOutcome::Wished(lane));
             }
             if transaction
                 .execute(DISCARD_INVOICE, &[&id, &by.operator, &by.reason])
                 .await?
                 == 0
             {
-                return Ok(PileMove::Gone);
+                return Ok(MoveOutcome::Gone);
             }
             transaction
                 .execute(DISCARD_CREDIT_NOTES, &[&id, &by.operator])
@@ -171,9 +176,9 @@ impl Ledger {
             .await?;
         transaction.commit().await?;
         Ok(if solved == 1 {
-            PileMove::Done(None)
+            MoveOutcome::Done(None)
         } else {
-            PileMove::Gone
+            MoveOutcome::Gone
         })
     }
 }

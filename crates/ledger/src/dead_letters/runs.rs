@@ -12,8 +12,8 @@ use uuid::Uuid;
 use crate::db::error::LedgerError;
 use crate::db::pool::Ledger;
 use crate::db::statements::statements;
-use crate::dead_letters::list::{DeadLetterFilter, PilePart, lies_there, wanted};
-use crate::operator_actions::ByHand;
+use crate::dead_letters::list::{DeadLetterFilter, DeadLetterScope, lies_there, wanted};
+use crate::operator_actions::OperatorAction;
 
 statements! {
     TRY_LOCK = "SELECT pg_try_advisory_lock($1)";
@@ -69,7 +69,7 @@ pub struct ReplayRun {
 
 /// What became of the items of a run.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct RunTally {
+pub struct RunCounts {
     pub matched: u64,
     pub done: u64,
     pub skipped: u64,
@@ -78,18 +78,18 @@ pub struct RunTally {
 
 /// What a run has to know of a dead letter.
 #[derive(Clone, Debug)]
-pub struct PileItem {
+pub struct RunItem {
     pub id: Uuid,
     /// `None`: an unreadable or poison message.
     pub invoice: Option<InvoiceId>,
     /// As the row stood; a replay that is overtaken by another delivery of the same bytes notices by it.
     pub deliveries: i64,
-    pub standing: Standing,
+    pub status: RunStatus,
 }
 
 /// How a dead letter stands to a run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Standing {
+pub enum RunStatus {
     /// To be acted on.
     Wanted,
     /// Left the pile before; `wanted` where the run's filter would have taken it.
@@ -140,7 +140,7 @@ impl Ledger {
     pub async fn begin_run(
         &self,
         command: &str,
-        by: &ByHand,
+        by: &OperatorAction,
         filter: &DeadLetterFilter,
     ) -> Result<ReplayRun, LedgerError> {
         let id = Uuid::now_v7();
@@ -157,7 +157,7 @@ impl Ledger {
         })
     }
 
-    pub async fn end_run(&self, run: &ReplayRun, tally: RunTally) -> Result<(), LedgerError> {
+    pub async fn end_run(&self, run: &ReplayRun, tally: RunCounts) -> Result<(), LedgerError> {
         let [matched, done, skipped, failed] =
             [tally.matched, tally.done, tally.skipped, tally.failed]
                 .map(|n| i64::try_from(n).unwrap_or(i64::MAX));
@@ -169,12 +169,12 @@ impl Ledger {
     }
 
     /// The dead letter a message stands for. `None`: it has no row (yet).
-    pub async fn pile_item(
+    pub async fn run_item(
         &self,
         id: Uuid,
         filter: &DeadLetterFilter,
         run: &ReplayRun,
-    ) -> Result<Option<PileItem>, LedgerError> {
+    ) -> Result<Option<RunItem>, LedgerError> {
         let params = filter.params();
         let connection = self.connection().await?;
         let row = connection
@@ -182,35 +182,35 @@ impl Ledger {
             .await?;
         row.map(|row| {
             let wanted: bool = row.try_get("wanted")?;
-            let standing = match (row.try_get("lies_there")?, wanted) {
-                (false, _) if row.try_get("open")? => Standing::Left,
-                (false, wanted) => Standing::Solved {
-                    wanted: wanted && filter.part == PilePart::Waiting,
+            let status = match (row.try_get("lies_there")?, wanted) {
+                (false, _) if row.try_get("open")? => RunStatus::Left,
+                (false, wanted) => RunStatus::Solved {
+                    wanted: wanted && filter.part == DeadLetterScope::Waiting,
                 },
-                (true, false) => Standing::Left,
-                (true, true) if !row.try_get::<_, bool>("old_enough")? => Standing::Left,
-                (true, true) if row.try_get("tried")? => Standing::Tried,
-                (true, true) => Standing::Wanted,
+                (true, false) => RunStatus::Left,
+                (true, true) if !row.try_get::<_, bool>("old_enough")? => RunStatus::Left,
+                (true, true) if row.try_get("tried")? => RunStatus::Tried,
+                (true, true) => RunStatus::Wanted,
             };
-            item(&row, standing)
+            item(&row, status)
         })
         .transpose()
     }
 
     /// The next dead letter of a run after this one, oldest first, whether or not a message stands for it.
-    pub async fn next_pile_item(
+    pub async fn next_run_item(
         &self,
         after: Option<(Timestamp, Uuid)>,
         filter: &DeadLetterFilter,
         run: &ReplayRun,
-    ) -> Result<Option<(Timestamp, PileItem)>, LedgerError> {
+    ) -> Result<Option<(Timestamp, RunItem)>, LedgerError> {
         let (at, id) = after.unwrap_or((Timestamp::UNIX_EPOCH, Uuid::nil()));
         let params = filter.params();
         let connection = self.connection().await?;
         let row = connection
             .query_opt(NEXT, &params.with(&[&run.began, &run.id, &at, &id]))
             .await?;
-        row.map(|row| Ok((row.try_get("dead_at")?, item(&row, Standing::Wanted)?)))
+        row.map(|row| Ok((row.try_get("dead_at")?, item(&row, RunStatus::Wanted)?)))
             .transpose()
     }
 
@@ -224,13 +224,13 @@ impl Ledger {
     }
 }
 
-fn item(row: &tokio_postgres::Row, standing: Standing) -> Result<PileItem, LedgerError> {
-    Ok(PileItem {
+fn item(row: &tokio_postgres::Row, status: RunStatus) -> Result<RunItem, LedgerError> {
+    Ok(RunItem {
         id: row.try_get("id")?,
         invoice: row
             .try_get::<_, Option<Uuid>>("invoice_id")?
             .map(InvoiceId::from_uuid),
         deliveries: row.try_get("deliveries")?,
-        standing,
+        status,
     })
 }

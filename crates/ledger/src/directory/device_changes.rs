@@ -11,7 +11,7 @@ use crate::db::vault::Vault;
 use crate::directory::devices::{cmc_key_place, consumer_secret_place, tax_rates_json};
 use crate::directory::manage_error::{ManageError, refused_by};
 use crate::directory::new_device::{DeviceOptions, host, seal};
-use crate::operator_actions::ByHand;
+use crate::operator_actions::OperatorAction;
 
 statements! {
     /// Whether it has an invoice is asked in two halves, each of which has an index: one that is filed has a number.
@@ -104,7 +104,7 @@ impl Ledger {
         id: DeviceId,
         changes: &DeviceChanges,
         vault: &Vault,
-        by: &ByHand,
+        by: &OperatorAction,
     ) -> Result<Updated, ManageError> {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
@@ -120,7 +120,7 @@ impl Transaction<'_> {
         device: DeviceId,
         changes: &DeviceChanges,
         vault: &Vault,
-        by: &ByHand,
+        by: &OperatorAction,
     ) -> Result<Updated, ManageError> {
         self.settle_key(vault).await?;
         let id = device.uuid();

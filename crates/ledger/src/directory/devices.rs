@@ -34,7 +34,7 @@ pub struct Device {
     pub base_url: String,
     pub portal_url: Option<String>,
     /// Gateway only, and there always.
-    pub token: Option<DeviceToken>,
+    pub token: Option<TokenEndpoint>,
     pub pin: String,
     pub branch: String,
     pub serial: String,
@@ -51,7 +51,7 @@ pub struct Device {
 
 /// How the gateway's bearer token is fetched.
 #[derive(Clone, Debug)]
-pub struct DeviceToken {
+pub struct TokenEndpoint {
     /// The whole URL, its query included.
     pub url: String,
     pub app_id: String,
@@ -103,12 +103,14 @@ fn read(row: &Row, vault: &Vault) -> Result<Device, LedgerError> {
         row.try_get(10)?,
         consumer_secret,
     ) {
-        (Some(url), Some(app_id), Some(consumer_key), Some(consumer_secret)) => Some(DeviceToken {
-            url,
-            app_id,
-            consumer_key,
-            consumer_secret,
-        }),
+        (Some(url), Some(app_id), Some(consumer_key), Some(consumer_secret)) => {
+            Some(TokenEndpoint {
+                url,
+                app_id,
+                consumer_key,
+                consumer_secret,
+            })
+        }
         _ => None,
     };
     let tax_rates: serde_json::Value = row.try_get(21)?;

@@ -3,7 +3,7 @@
 use risiti_domain::DeviceId;
 use serde_json::json;
 
-use crate::ByHand;
+use crate::OperatorAction;
 use crate::db::error::LedgerError;
 use crate::db::pool::{Ledger, Transaction};
 use crate::db::statements::statements;
@@ -55,7 +55,7 @@ impl Ledger {
     pub async fn halt_lane_by_hand(
         &self,
         device: DeviceId,
-        by: &ByHand,
+        by: &OperatorAction,
     ) -> Result<(), LaneRefusal> {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
@@ -76,7 +76,11 @@ impl Ledger {
     }
 
     /// The lane goes on at once, whatever it waited for.
-    pub async fn resume_lane(&self, device: DeviceId, by: &ByHand) -> Result<(), LaneRefusal> {
+    pub async fn resume_lane(
+        &self,
+        device: DeviceId,
+        by: &OperatorAction,
+    ) -> Result<(), LaneRefusal> {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
         let Some(halted_for) = transaction.lock_lane(device).await?.halt_reason else {
@@ -106,7 +110,11 @@ impl Transaction<'_> {
         read().map_err(|error: tokio_postgres::Error| LedgerError::from(error).into())
     }
 
-    pub(crate) async fn end_halt(&self, device: DeviceId, by: &ByHand) -> Result<(), LedgerError> {
+    pub(crate) async fn end_halt(
+        &self,
+        device: DeviceId,
+        by: &OperatorAction,
+    ) -> Result<(), LedgerError> {
         self.execute(RESUME, &[&device.uuid(), &by.operator, &by.reason])
             .await?;
         self.execute(SEEN_AFRESH, &[&device.uuid()]).await.map(drop)

@@ -4,7 +4,7 @@ use risiti_domain::{DeviceId, InvoiceId};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::ByHand;
+use crate::OperatorAction;
 use crate::db::error::LedgerError;
 use crate::db::pool::{Ledger, Transaction};
 use crate::db::statements::statements;
@@ -52,14 +52,14 @@ pub enum Ownership {
     /// A sale that is none of ours.
     TakenElsewhere,
     /// KRA accepted the invoice we sent under it.
-    Accepted(HandReceipt),
+    Accepted(EnteredReceipt),
     /// KRA has nothing under it.
     NotAccepted,
 }
 
 /// A receipt as a person reads it off KRA's portal.
 #[derive(Clone, Debug)]
-pub struct HandReceipt {
+pub struct EnteredReceipt {
     pub receipt_no: i64,
     pub signature: Option<String>,
     pub internal_data: Option<String>,
@@ -90,7 +90,7 @@ impl Ledger {
         device: DeviceId,
         invoice_no: i64,
         ownership: &Ownership,
-        by: &ByHand,
+        by: &OperatorAction,
     ) -> Result<Resolved, LaneRefusal> {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
@@ -179,7 +179,7 @@ impl Transaction<'_> {
         &self,
         invoice: Option<Uuid>,
         why: &str,
-        by: &ByHand,
+        by: &OperatorAction,
     ) -> Result<(), LedgerError> {
         let Some(invoice) = invoice else {
             return Ok(());
@@ -194,14 +194,14 @@ impl Transaction<'_> {
         &self,
         device: DeviceId,
         invoice_no: i64,
-        receipt: &HandReceipt,
-        by: &ByHand,
+        receipt: &EnteredReceipt,
+        by: &OperatorAction,
     ) -> Result<Uuid, LaneRefusal> {
         let sent = self.query_opt(SENT, &[&device.uuid(), &invoice_no]).await?;
         let row = sent.ok_or(LaneRefusal::NothingSent(invoice_no))?;
         let invoice: Uuid = row.try_get(0).map_err(LedgerError::from)?;
         let because = format!("accepted, a person found: {}", by.reason);
-        let HandReceipt {
+        let EnteredReceipt {
             receipt_no,
             signature,
             internal_data,

@@ -133,7 +133,7 @@ impl Ledger {
     }
 
     /// The number goes back and the invoice to the end of its lane (protocol D12). False when the claim is gone.
-    pub async fn step_aside(
+    pub async fn defer_invoice(
         &self,
         claim: &Claim,
         invoice: InvoiceId,

@@ -83,7 +83,7 @@ pub struct StoredReceipt {
 
 /// What a send came to, short of being accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum SendWord {
+pub enum SendResult {
     Refused,
     Unknown,
     NotSent,
@@ -93,7 +93,7 @@ pub enum SendWord {
 #[derive(Clone, Debug)]
 pub struct AnsweredSend<'a> {
     pub submission: i64,
-    pub word: SendWord,
+    pub word: SendResult,
     pub code: Option<&'a str>,
     pub message: &'a str,
     /// The number is known not to be taken by this invoice.
@@ -110,7 +110,7 @@ pub struct AnsweredSend<'a> {
     pub pause: Option<Duration>,
 }
 
-impl SendWord {
+impl SendResult {
     fn as_str(self) -> &'static str {
         match self {
             Self::Refused => "refused",

@@ -9,7 +9,7 @@ use crate::db::pool::Ledger;
 use crate::db::statements::statements;
 use crate::directory::manage_error::ManageError;
 use crate::lanes::leases::Claim;
-use crate::operator_actions::ByHand;
+use crate::operator_actions::OperatorAction;
 
 statements! {
     /// Nothing may be under way: its number would be the one we take.
@@ -52,7 +52,7 @@ impl Ledger {
         &self,
         claim: &Claim,
         number: i64,
-        by: &ByHand,
+        by: &OperatorAction,
     ) -> Result<(), ManageError> {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;

@@ -25,7 +25,7 @@ statements! {
 impl Ledger {
     /// Of these lanes, those that need a token now; each is marked as having one, so publish it. A lane
     /// that another transaction is writing to is left to the wake loop.
-    pub async fn mark_tokens(&self, lanes: &[DeviceId]) -> Result<Vec<DeviceId>, LedgerError> {
+    pub async fn mark_wake_ups(&self, lanes: &[DeviceId]) -> Result<Vec<DeviceId>, LedgerError> {
         let rows = self
             .connection()
             .await?
@@ -37,7 +37,7 @@ impl Ledger {
     }
 
     /// Takes the mark back where publishing failed, so that the wake loop publishes within a second.
-    pub async fn unmark_tokens(&self, lanes: &[DeviceId]) -> Result<(), LedgerError> {
+    pub async fn unmark_wake_ups(&self, lanes: &[DeviceId]) -> Result<(), LedgerError> {
         self.connection()
             .await?
             .execute(UNMARK, &[&uuids(lanes)])

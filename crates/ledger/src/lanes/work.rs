@@ -12,11 +12,11 @@ use crate::db::statements::statements;
 use crate::lanes::leases::Claim;
 
 statements! {
-    /// The invoice that is out, else the oldest eligible one (protocol D2, D6).
+    /// The invoice that holds a number, else the oldest eligible one (protocol D2, D6).
     NEXT = "
         SELECT l.halted_at IS NOT NULL AS halted, coalesce(i.invoice_no, l.next_invoice_no) AS no, l.retry_step,
                late.id AS late_id, late.look_up_no AS late_no, late.discard_wish AS late_wish,
-               i.id, i.kind, i.state = 'submitting' AS out, i.amount, i.strikes, i.strike_mark, i.rounds,
+               i.id, i.kind, i.state = 'submitting' AS holds_number, i.amount, i.strikes, i.strike_mark, i.rounds,
                i.first_sent_at, i.unknown_since, i.hidden_since, i.refused_at IS NOT NULL AS refused,
                i.last_code, i.last_error, i.attempts, i.merchant_id, i.payment_id, i.event_id, e.trace_id,
                EXISTS (SELECT FROM submissions s WHERE s.invoice_id = i.id AND s.invoice_no = coalesce(i.invoice_no, l.next_invoice_no)
@@ -84,7 +84,7 @@ pub struct LaneInvoice {
     /// The number it holds, or the one it will be given.
     pub invoice_no: i64,
     /// It holds the number already.
-    pub out: bool,
+    pub holds_number: bool,
     pub total: Decimal,
     pub merchant_id: Uuid,
     pub payment_id: Uuid,
@@ -182,7 +182,7 @@ fn invoice(device: DeviceId, id: Uuid, row: &Row) -> Result<LaneInvoice, LedgerE
         device,
         kind: kind.parse().map_err(|_| unreadable("invoices", "kind"))?,
         invoice_no: row.try_get("no")?,
-        out: row.try_get("out")?,
+        holds_number: row.try_get("holds_number")?,
         total: row.try_get("amount")?,
         merchant_id: row.try_get("merchant_id")?,
         payment_id: row.try_get("payment_id")?,

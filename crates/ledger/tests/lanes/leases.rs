@@ -1,5 +1,5 @@
 use risiti_domain::DeadCause;
-use risiti_ledger::{Adoption, AnsweredSend, LaneWork, SendWord, Tally};
+use risiti_ledger::{Adoption, AnsweredSend, LaneWork, SendResult, Tally};
 use uuid::Uuid;
 
 use crate::kit::{Kit, receipt};
@@ -85,7 +85,7 @@ async fn whose_claim_is_gone_writes_nothing() {
     };
     let answer = AnsweredSend {
         submission,
-        word: SendWord::Refused,
+        word: SendResult::Refused,
         code: Some("910"),
         message: "no",
         settled: true,
@@ -112,7 +112,7 @@ async fn whose_claim_is_gone_writes_nothing() {
     );
     assert!(!ledger.looked_up_absent(&old, sale, tally).await.unwrap());
     assert!(!ledger.lane_waits(&old, sale, true, None).await.unwrap());
-    assert!(!ledger.step_aside(&old, sale, tally).await.unwrap());
+    assert!(!ledger.defer_invoice(&old, sale, tally).await.unwrap());
     assert!(
         !ledger
             .invoice_dead(&old, sale, DeadCause::Refused, 0, None, "no")
@@ -203,7 +203,7 @@ async fn a_sale_sent_and_not_answered_is_an_open_question_to_whoever_comes_next(
     kit.lapse().await;
     let found = kit.next(&kit.claim().await).await.unwrap();
     assert_eq!(
-        (found.id, found.invoice_no, found.out),
+        (found.id, found.invoice_no, found.holds_number),
         (sent.id, 1, true),
         "not the one that is out"
     );

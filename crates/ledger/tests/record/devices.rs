@@ -103,8 +103,8 @@ async fn a_lane_is_marked_once_and_a_halted_leased_or_waiting_one_not_at_all() {
         )
         .await
         .unwrap();
-    assert_eq!(kit.ledger.mark_tokens(&lanes).await.unwrap(), lanes[..1]);
-    assert!(kit.ledger.mark_tokens(&lanes).await.unwrap().is_empty());
-    kit.ledger.unmark_tokens(&lanes[..1]).await.unwrap();
-    assert_eq!(kit.ledger.mark_tokens(&lanes).await.unwrap(), lanes[..1]);
+    assert_eq!(kit.ledger.mark_wake_ups(&lanes).await.unwrap(), lanes[..1]);
+    assert!(kit.ledger.mark_wake_ups(&lanes).await.unwrap().is_empty());
+    kit.ledger.unmark_wake_ups(&lanes[..1]).await.unwrap();
+    assert_eq!(kit.ledger.mark_wake_ups(&lanes).await.unwrap(), lanes[..1]);
 }

@@ -1,7 +1,7 @@
 //! Money going back, before and after it came, in parts and whole.
 
 use risiti_domain::InvoiceId;
-use risiti_ledger::ByHand;
+use risiti_ledger::OperatorAction;
 use risiti_providers::ReversalOutcome::{Done, Failed, Pending, Undone};
 
 use crate::kit::{Kit, Merchant};
@@ -277,7 +277,7 @@ async fn a_credit_note_that_went_with_its_sale_stays_gone_once_the_money_came_ba
         .await
         .unwrap()
         .get(0);
-    let by = ByHand {
+    let by = OperatorAction {
         operator: "test".to_owned(),
         reason: "it was right".to_owned(),
     };

@@ -1,6 +1,6 @@
 //! Killed, stopped, doubled, cut off: the pile is the same in the end (protocol E5).
 
-use risiti_ledger::{ByHand, DeadLetterFilter, PileMove, Standing};
+use risiti_ledger::{DeadLetterFilter, MoveOutcome, OperatorAction, RunStatus};
 use risiti_queue::Target;
 use risiti_testkit::{Link, amqp_url, eventually};
 
@@ -165,18 +165,18 @@ async fn bytes_set_aside_again_while_they_are_replayed_stay_on_the_pile() {
     let stage = Stage::new().await;
     let id = stage.unreadable("{").await;
     let filter = DeadLetterFilter::default();
-    let by = ByHand {
+    let by = OperatorAction {
         operator: "jane".to_owned(),
         reason: "test".to_owned(),
     };
     let run = stage.ledger.begin_run("run", &by, &filter).await.unwrap();
     let item = stage
         .ledger
-        .pile_item(id, &filter, &run)
+        .run_item(id, &filter, &run)
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(item.standing, Standing::Wanted);
+    assert_eq!(item.status, RunStatus::Wanted);
     assert_eq!(
         stage.unreadable("{").await,
         id,
@@ -184,7 +184,7 @@ async fn bytes_set_aside_again_while_they_are_replayed_stay_on_the_pile() {
     );
     assert_eq!(
         stage.ledger.message_replayed(&item, &by).await.unwrap(),
-        PileMove::Gone
+        MoveOutcome::Gone
     );
     assert_eq!(
         stage
@@ -195,13 +195,13 @@ async fn bytes_set_aside_again_while_they_are_replayed_stay_on_the_pile() {
 
     let item = stage
         .ledger
-        .pile_item(id, &filter, &run)
+        .run_item(id, &filter, &run)
         .await
         .unwrap()
         .unwrap();
     assert_eq!(
         stage.ledger.message_replayed(&item, &by).await.unwrap(),
-        PileMove::Done(None)
+        MoveOutcome::Done(None)
     );
 }
 
@@ -209,7 +209,7 @@ async fn bytes_set_aside_again_while_they_are_replayed_stay_on_the_pile() {
 async fn what_dies_again_during_a_run_is_the_next_runs() {
     let stage = Stage::new().await;
     let filter = DeadLetterFilter::default();
-    let by = ByHand {
+    let by = OperatorAction {
         operator: "jane".to_owned(),
         reason: "test".to_owned(),
     };
@@ -217,15 +217,15 @@ async fn what_dies_again_during_a_run_is_the_next_runs() {
     let invoice = stage.refused_row("891").await;
     let item = stage
         .ledger
-        .pile_item(invoice, &filter, &run)
+        .run_item(invoice, &filter, &run)
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(item.standing, Standing::Left);
+    assert_eq!(item.status, RunStatus::Left);
     assert!(
         stage
             .ledger
-            .next_pile_item(None, &filter, &run)
+            .next_run_item(None, &filter, &run)
             .await
             .unwrap()
             .is_none()
@@ -234,7 +234,7 @@ async fn what_dies_again_during_a_run_is_the_next_runs() {
     assert!(
         stage
             .ledger
-            .next_pile_item(None, &filter, &next)
+            .next_run_item(None, &filter, &next)
             .await
             .unwrap()
             .is_some()
