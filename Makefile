@@ -51,7 +51,7 @@ fuzz: linker
 backlog: export BACKLOG_MESSAGES = $(or $(MESSAGES),1000000)
 backlog: linker
 	cargo build --locked --workspace --bins
-	@$(with_servers) cargo test --locked -p risiti-testkit --test pipeline backlog -- --nocapture
+	@$(with_servers) cargo test --locked -p system-tests --test pipeline backlog -- --nocapture
 
 ## make up      the demo's stack, left running
 up: linker

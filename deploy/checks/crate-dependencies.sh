@@ -25,6 +25,7 @@ risiti-model:
 risiti-testkit:
 risiti-chaos: risiti-testkit
 risiti-hostile:
+system-tests:
 '
 
 # Who may name an outside system's library. The load generator and the test kit

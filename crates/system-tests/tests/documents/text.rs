@@ -79,6 +79,16 @@ pub(crate) fn between<'a>(text: &'a str, open: &str, close: &str) -> Vec<&'a str
     found
 }
 
+/// Returns what each `#[name(…)]` of a Rust source holds, on one line however rustfmt broke it.
+pub(crate) fn attributes(source: &str, name: &str) -> Vec<String> {
+    let open = format!("#[{name}(");
+    let starts = source.match_indices(&open).map(|(at, _)| at + open.len());
+    starts
+        .filter_map(|start| source[start..].split_once(")]"))
+        .map(|(inside, _)| inside.split_whitespace().collect::<Vec<_>>().join(" "))
+        .collect()
+}
+
 /// Inline code, fenced blocks left out.
 pub(crate) fn code_spans(markdown: &str) -> Vec<&str> {
     prose(markdown)

@@ -5,8 +5,8 @@ mod text;
 use std::collections::{BTreeMap, BTreeSet};
 
 use text::{
-    anchor, between, code_spans, documents, files, names_after, prose, read, root, rows, section,
-    sources,
+    anchor, attributes, between, code_spans, documents, files, names_after, prose, read, root,
+    rows, section, sources,
 };
 
 const OPERATING: &str = "docs/operating.md";
@@ -25,14 +25,14 @@ const PRODUCT: [&str; 6] = [
 fn settings() -> BTreeMap<String, Option<String>> {
     let mut settings = BTreeMap::new();
     for (_, source) in sources(&PRODUCT) {
-        for line in source
-            .lines()
-            .filter(|line| line.trim_start().starts_with("#[arg("))
-        {
-            for variable in between(line, "env = \"", "\"") {
-                let text = between(line, "default_value = \"", "\"").first().copied();
-                let number = line.split_once("default_value_t = ").map(|(_, rest)| rest);
-                let number = number.and_then(|rest| rest.split([',', ')']).next());
+        for attribute in attributes(&source, "arg") {
+            for variable in between(&attribute, "env = \"", "\"") {
+                let text = between(&attribute, "default_value = \"", "\"")
+                    .first()
+                    .copied();
+                let number = attribute
+                    .split_once("default_value_t = ")
+                    .and_then(|(_, rest)| rest.split([',', ')']).next());
                 let default = text.or(number).map(|default| default.replace('_', ""));
                 settings.insert(variable.to_owned(), default);
             }
