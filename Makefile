@@ -4,23 +4,23 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo test check fuzz backlog up down linker
+.PHONY: help demo chaos test check fuzz backlog up down linker
 
 with_servers := deploy/local/services.sh with
 
 help:
 	@sed -n 's/^## //p' Makefile
 
-## make demo    every service against the eTIMS simulator: a storm, faults, replay, audit
+## make demo    run every program against the eTIMS simulator: a storm, faults, replay, audit
 demo: linker
 	@$(with_servers) deploy/local/demo.sh
 
-## make chaos   the fault programme: SECONDS=120 of kills, freezes and cut links, SEED= to repeat one
+## make chaos   run the fault programme of kills, freezes and cut links (SECONDS=, default 120; SEED= repeats one)
 chaos: linker
 	cargo build --locked --workspace --bins
 	@$${CARGO_TARGET_DIR:-target}/debug/risiti-chaos run --seconds $(or $(SECONDS),120) $(if $(SEED),--seed $(SEED))
 
-## make test    every test, on real servers
+## make test    run every test, on real servers
 test: linker
 	cargo build --locked --workspace --all-targets
 	@if cargo nextest --version >/dev/null 2>&1; then \
@@ -29,7 +29,7 @@ test: linker
 	    $(with_servers) cargo test --locked --workspace --lib --bins --tests; \
 	fi
 
-## make check   formatting, lints, docs, dependency policy
+## make check   check formatting, lints, docs and dependency policy
 check: linker
 	cargo fmt --all --check
 	cargo clippy --locked --workspace --all-targets -- -D warnings
@@ -37,7 +37,7 @@ check: linker
 	@deploy/checks/crate-dependencies.sh
 	@deploy/checks/cargo-deny.sh
 
-## make fuzz    bad input at scale, long form (CASES=, default 1000000)
+## make fuzz    feed every parser with bad input at scale (CASES=, default 1000000)
 CASES ?= 1000000
 fuzz: export FUZZ_CASES = $(CASES)
 fuzz: linker
@@ -47,17 +47,17 @@ fuzz: linker
 	$(with_servers) cargo test --locked -p risiti-ingress --test webhooks framing -- --nocapture
 	$(with_servers) cargo test --locked -p risiti-ledger-worker --test worker hostile -- --nocapture
 
-## make backlog a million messages and 100,000 dead letters, and the memory they cost (MESSAGES=)
+## make backlog measure the memory that a large backlog costs (MESSAGES=, default 1000000)
 backlog: export BACKLOG_MESSAGES = $(or $(MESSAGES),1000000)
 backlog: linker
 	cargo build --locked --workspace --bins
 	@$(with_servers) cargo test --locked -p system-tests --test pipeline backlog -- --nocapture
 
-## make up      the demo's stack, left running
+## make up      start the demo's stack and leave it running
 up: linker
 	@deploy/local/stack.sh up
 
-## make down    stops it
+## make down    stop it
 down:
 	@deploy/local/stack.sh down
 
