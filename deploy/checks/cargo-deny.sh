@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
-# Dependency policy (deny.toml): bans, licences, sources; known vulnerabilities
-# where their database is on this machine, because CI must not need a network to
-# judge what it already has.
+# Checks the dependency policy (deny.toml): bans, licences and sources. Known
+# vulnerabilities are checked where their database is on this machine, because CI
+# must not need a network.
 #
 # Uses $CARGO_DENY, or the cargo-deny on the PATH, or builds one, once, into the
 # user's cache, where every clone finds it.
@@ -22,7 +22,7 @@ build() {
     flock 9
     [[ -x $built/bin/cargo-deny ]] && return
     echo "building cargo-deny $version into $built (once, some minutes)" >&2
-    # Little optimisation: it is built for a few seconds of work.
+    # It is built with little optimisation, because it runs for a few seconds only.
     CARGO_PROFILE_DEV_DEBUG=0 CARGO_PROFILE_DEV_OPT_LEVEL=1 \
         cargo install --quiet --locked --debug --root "$built.new" "cargo-deny@$version" 9>&-
     rm -rf "$built"

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
-# Fails on a dependency that docs/architecture.md forbids: between our crates, or
-# of a crate on an outside library that another one owns. Development
-# dependencies are free, they ship nothing.
+# Fails on a dependency that docs/architecture.md forbids: one between our crates,
+# or one on an outside library that another crate owns. Development dependencies
+# are not checked, because they ship nothing.
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/../.."
 
-# Which of our crates each may use. A new crate must be added here to build.
+# Which of our crates each may use. A new crate must be added here, or `make check` fails.
 allowed_ours='
 risiti-domain:
 risiti-providers: risiti-domain
@@ -41,7 +41,7 @@ redis: risiti-ingress
 redb: risiti-spool
 '
 
-# The domain has no I/O, no clock and no async; the providers no network.
+# The domain has no I/O, no clock and no async. The providers have no network.
 never='
 risiti-domain: tokio tokio-util futures-util tracing clap actix-web async-trait
 risiti-providers: tokio tokio-util futures-util actix-web async-trait

@@ -1,9 +1,10 @@
 #!/usr/bin/env bash
-# A bad afternoon: every program of Risiti against the eTIMS simulator, a storm of webhooks, things broken on
-# purpose, the dead letters replayed, and an audit of every id. Run by `make demo`, with DATABASE_URL and
-# AMQP_URL set. Exit 0 only if the books balance; target/demo/summary.json tells the same as the table.
+# Runs every program of Risiti against the eTIMS simulator under a storm of webhooks. It breaks things on
+# purpose, replays the dead letters, and audits every id. `make demo` runs it with DATABASE_URL and
+# AMQP_URL set. It exits 0 only if the audit finds no breach. target/demo/summary.json says the same as the
+# table.
 #
-# PAYMENTS (default 3000) and SEED (default: another one each time, printed) change the storm.
+# PAYMENTS (default 3000) and SEED (default: a new one each time, printed) change the storm.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
@@ -16,7 +17,7 @@ stack=$here/stack.sh
 export RISITI_STACK_DIR=$demo/stack
 
 export RISITI_OPERATOR=demo
-# Minutes of life in seconds of demo.
+# Pauses of minutes in production take seconds in the demo.
 export RISITI_BREAKER_PAUSE=1s RISITI_RETRY_MAX=10s RISITI_ETIMS_TIMEOUT=5s
 
 began=$SECONDS
@@ -34,7 +35,7 @@ trap finish EXIT
 trap 'exit 130' INT
 trap 'exit 143' TERM HUP
 
-# Also ends what a demo left that was itself killed.
+# Also ends what a killed demo left running.
 "$stack" purge
 rm -rf "$demo"
 mkdir -p "$demo"
@@ -52,7 +53,7 @@ tell "the storm begins: $payments payments, seed $seed"
     --seed "$seed" --concurrency 64 --record "$demo/record.jsonl" &
 storm=$!
 
-# kill -9, and back after a moment.
+# Kills a program with SIGKILL and starts it again after a moment.
 strike() {
     tell "kill -9 $1"
     "$stack" kill "$1"
@@ -83,7 +84,7 @@ settled() {
 settled 60s || tell "some work is not done yet"
 tell "the tax authority recovers; the dead letters are replayed"
 "$bin/risiti-load" trouble --fleet "$demo/fleet.json" "${sims[@]}" --clear
-# What nobody can read is no better for it, and stays.
+# An unreadable webhook stays: the tax authority's recovery does not make it readable.
 for cause in refused exhausted; do
     "$bin/risiti-replay" run --cause "$cause" --yes --json --reason "the tax authority has recovered" >&2
 done

@@ -1,11 +1,11 @@
 #!/usr/bin/env bash
 # usage: install-packages.sh [PACKAGE…]
 #
-# Installs Debian packages without letting them start anything: a Debian server
+# Installs Debian packages without letting them start anything. A Debian server
 # package starts the machine's own instance on its well-known port, and the
-# PostgreSQL package makes a cluster besides. Both are held back while apt runs
-# and put back as they were afterwards, also after an interrupt. Without a
-# package it only puts back what a killed run left behind.
+# PostgreSQL package also makes a cluster. Both are prevented while apt runs. The
+# settings for that are restored afterwards, also after an interrupt. Without a
+# package name it only restores what a killed run left behind.
 set -euo pipefail
 
 policy=/usr/sbin/policy-rc.d
@@ -35,7 +35,7 @@ put_back() {
     if [[ -e $policy_saved && ! -e $policy ]]; then mv "$policy_saved" "$policy"; fi
     if [[ -e $cluster_rule ]]; then
         rm -f "$cluster_rule"
-        # The package owns neither folder before it is installed; empty ones are ours.
+        # The package owns neither folder before it is installed, so an empty one is ours.
         rmdir --ignore-fail-on-non-empty "$cluster_dir" 2>/dev/null || true
     fi
 }
@@ -48,8 +48,8 @@ hold_back() {
     printf '%s\ncreate_main_cluster = false\n' "$marker" >"$cluster_rule"
 }
 
-# The first try does without `apt-get update`; whatever goes wrong (stale lists,
-# a mirror that hiccups, an earlier run that was cut off) the next ones repair.
+# The first try runs without `apt-get update`. The next ones repair what went wrong:
+# stale lists, a mirror that fails for a moment, an earlier run that was interrupted.
 install() {
     local attempt log
     log=$(mktemp)

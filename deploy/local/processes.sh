@@ -1,14 +1,14 @@
-# Starting, recognising and ending the servers of one folder. Sourced by
-# services.sh and stack.sh, which set $state (its absolute, physical path).
+# Starts, recognises and ends the servers of one folder. services.sh and stack.sh
+# source it and set $state (the folder's absolute, physical path).
 #
 # A server is ours when its environment carries our mark or, where a server may
 # overwrite its environment (PostgreSQL), when its command line names our data
-# folder. A remembered process id is believed only after that check: the id may
-# belong to another program by now, or to the clone this one was copied from.
+# folder. A remembered process id is trusted only after that check, because the id
+# may belong to another program by now, or to the clone this one was copied from.
 
 mark_of() { printf 'RISITI_PRIVATE_SERVER=%s/%s' "$state" "$1"; }
 
-# launch NAME COMMAND…: runs it detached from this shell, its terminal, its
+# launch NAME COMMAND… runs the command detached from this shell, its terminal, its
 # session and every descriptor it holds (locks, make's job server, CI's pipes).
 launch() {
     local name=$1
@@ -36,14 +36,14 @@ is_ours() {
         grep -qzsxF "$state/$name/data" "/proc/$pid/cmdline"
 }
 
-# Prints the id of the running server NAME; fails when it does not run.
+# Prints the id of the running server NAME. Fails when it does not run.
 pid_of() {
     local name=$1 pid
     pid=$(cat "$state/run/$name.pid" 2>/dev/null) || return 1
     [[ $pid =~ ^[0-9]+$ ]] && is_ours "$name" "$pid" && echo "$pid"
 }
 
-# wait_ready NAME SECONDS CHECK: fails at once when the server has died.
+# wait_ready NAME SECONDS CHECK waits until CHECK succeeds. It fails at once when the server has died.
 wait_ready() {
     local name=$1 deadline=$((SECONDS + $2)) check=$3
     until "$check"; do
@@ -65,8 +65,9 @@ tree_of() {
 # A zombie has no command line any more.
 is_alive() { grep -qs . "/proc/$1/cmdline"; }
 
-# signal_tree SIGNAL PID: every process of a server, not a process group, since each of PostgreSQL's has its own.
-# Stopped first, the server makes no new ones meanwhile; those that outlived a killed one would keep its data.
+# signal_tree SIGNAL PID signals every process of a server. It uses no process group, because each process of
+# PostgreSQL has its own. The server is stopped first, so that it makes no new processes meanwhile. Processes
+# that outlived a killed server would keep its data in use.
 signal_tree() {
     local signal=$1 pid=$2 tree
     [[ $signal == CONT ]] || kill -s STOP "$pid" 2>/dev/null || true
@@ -79,9 +80,9 @@ signal_tree() {
     done
 }
 
-# end NAME SIGNAL SECONDS: asks the server with SIGNAL and insists after SECONDS;
-# then the same for whatever else carries its mark: an epmd that Erlang started
-# itself, or a server whose remembered id is lost.
+# end NAME SIGNAL SECONDS ends the server with SIGNAL, and with SIGKILL after SECONDS.
+# Then it does the same for any other process with its mark: an epmd that Erlang
+# started itself, or a server whose remembered id is lost.
 end() {
     local name=$1 pid
     if pid=$(pid_of "$name"); then stop_all "$@" "$pid"; fi
@@ -95,7 +96,7 @@ stop_all() {
     local name=$1 signal=$2 deadline=$((SECONDS + $3)) pid
     for pid in "${@:4}"; do
         kill -s "$signal" "$pid" 2>/dev/null || true
-        # What is frozen would not hear it.
+        # A frozen process would not handle the signal.
         signal_tree CONT "$pid"
     done
     for pid in "${@:4}"; do
@@ -110,8 +111,8 @@ stop_all() {
 
 port_answers() { (exec 3<>"/dev/tcp/127.0.0.1/$1") 2>/dev/null; }
 
-# Below the ephemeral range, so that no outgoing connection sits on one, and
-# below 45536, where RabbitMQ's tools would run out of room above theirs.
+# Ports are below the ephemeral range, so that no outgoing connection uses one. They are
+# also below 45536, because RabbitMQ's tools need room for ports above the server's.
 pick_port() {
     local port
     while :; do
@@ -123,7 +124,7 @@ pick_port() {
     done
 }
 
-# A remembered port that somebody else took meanwhile is given up.
+# A remembered port that another program took meanwhile is replaced.
 free_port() {
     local setting=$1
     if port_answers "${!setting}"; then

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Private PostgreSQL, RabbitMQ and Redis for this clone, data below .local/.
+# Private PostgreSQL, RabbitMQ and Redis for this clone, with their data below .local/.
 #
 #   services.sh up               installs what is missing, starts what does not run, waits until all accept work
 #   services.sh down [--purge]   stops them and keeps the data; --purge removes the data
@@ -11,15 +11,14 @@
 #                                freeze SIGSTOP, of all processes of a server; start brings it back with its
 #                                data on the same port and waits until it accepts work
 #   services.sh rabbitmqctl ARG…   the broker's own tool, on the private node
-#   services.sh hold SERVER…     starts these and prints env; when its standard input ends, however its caller
-#                                ended, it stops and removes the set. Takes RISITI_SERVICES_DIR
+#   services.sh hold SERVER…     starts these and prints env. When its standard input ends, however its caller
+#                                ended, it stops and removes the set. It needs RISITI_SERVICES_DIR
 #
 # Where DATABASE_URL and AMQP_URL are set already, to servers that are not these,
 # nothing is installed or started and those are used.
 #
-# RISITI_SERVICES_DIR (default .local) holds ports, passwords and data; another folder is another set of
-# servers, small ones, for what wants to kill and freeze them. A folder that is asked for wins over
-# DATABASE_URL and AMQP_URL.
+# RISITI_SERVICES_DIR (default .local) holds ports, passwords and data. Another folder is another set of
+# small servers, for tests that kill and freeze them. If it is set, DATABASE_URL and AMQP_URL are ignored.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)
@@ -47,7 +46,7 @@ for server in "${servers[@]}"; do
     source "$here/servers/$server.sh"
 done
 
-# --- What is remembered: ports, passwords, the node's name -------------------
+# --- Remembered settings: ports, passwords, the node's name ------------------
 
 remember() {
     local name=$1 value=$2
@@ -95,7 +94,7 @@ provided() {
     ! (private_urls && [[ $DATABASE_URL == "$private_database_url" && $AMQP_URL == "$private_amqp_url" ]])
 }
 
-# Takes the first host of a URL and knows whether something listens there.
+# Succeeds if something listens at the first host of a URL.
 url_answers() {
     local rest=${1#*://} default=$2 host port
     rest=${rest%%[/?]*}
@@ -134,18 +133,18 @@ lock() {
 }
 unlock() { exec 9>&-; }
 
-# After an installation that was cut off programs may lie there without their
+# After an interrupted installation, programs may be there without their
 # libraries or their user.
 half_installed() {
     local states
-    # It also fails when one of the names is unknown here, which is no answer to the question.
+    # dpkg-query also fails when it does not know one of the names, which is no error here.
     states=$(dpkg-query -W -f '${db:Status-Status}\n' 'postgresql*' 'erlang-*' rabbitmq-server redis-server 2>/dev/null) || true
     grep -qE '^(half|unpacked|triggers)' <<<"$states"
 }
 
 install_missing() {
     local packages=()
-    # A mark left in policy-rc.d: an installation is running, or one was killed.
+    # Our mark in policy-rc.d means that an installation is running or was killed.
     if grep -qs "Risiti's install-packages.sh" /usr/sbin/policy-rc.d; then
         bash "$here/install-packages.sh" 9>&- || true
     fi
@@ -159,14 +158,14 @@ install_missing() {
     if ((${#packages[@]})); then bash "$here/install-packages.sh" "${packages[@]}" 9>&-; fi
 }
 
-# A server may die at start because its port was taken in between, or because
-# what a killed predecessor left is not gone yet: worth two more tries.
+# A server may die at start because its port was taken meanwhile, or because
+# processes of a killed predecessor are still there. So it gets two more tries.
 start_one() {
     local name=$1 attempt
     if pid_of "$name" >/dev/null && wait_ready "$name" 120 "${name}_ready"; then return; fi
     if pid_of "$name" >/dev/null; then die_with_log "$name" "$name runs but accepts no work"; fi
     for attempt in 1 2 3; do
-        # Also ends one whose remembered id is lost, and what a killed one left.
+        # Also ends a server whose remembered id is lost, and what a killed one left.
         "${name}_stop"
         if "${name}_start"; then
             say "$name runs"
@@ -202,7 +201,7 @@ up() {
     fi
     lock
     up_locked
-    # Below a `with` the servers are started again, and still end with it.
+    # Inside a `with` the servers still stop when that ends.
     [[ ${RISITI_SERVICES_WITH:-} == "$state" ]] || touch "$state/kept"
     unlock
 }
@@ -229,7 +228,7 @@ own_servers() {
     recall
 }
 
-# Takes no lock: what starts may be killed as well.
+# Takes no lock, so that a server can be killed while it starts.
 signal_servers() {
     local signal=$1 name pid
     own_servers "${@:2}"
@@ -258,7 +257,7 @@ rabbitmqctl() {
     own_servers rabbitmq
     local environment
     rabbitmq_environment
-    # Beside the server's script: the one in the path switches to another user.
+    # The one beside the server's script: the one in the path switches to another user.
     exec env "${environment[@]}" "$(dirname "$(rabbitmq_script)")/rabbitmqctl" "$@"
 }
 
@@ -271,12 +270,12 @@ let_go() {
 hold() {
     [[ -n ${RISITI_SERVICES_DIR:-} ]] || die "hold removes the whole set in the end, so it takes RISITI_SERVICES_DIR"
     own_servers "$@"
-    # Only the end of the caller ends this, not a signal that was meant for all of its processes.
+    # Only the end of the caller ends this, not a signal to the caller's process group.
     trap '' INT TERM HUP
     trap let_go EXIT
     start "$@"
     print_env
-    # Whoever reads the lines above waits for their end.
+    # The reader of the lines above waits for the end of the output.
     exec >/dev/null
     cat >/dev/null
 }
@@ -314,7 +313,7 @@ print_env() {
         RISITI_REDIS_URL "$private_redis_url"
 }
 
-# Every user holds the shared lock; whoever can take it alone is the last one.
+# Every user holds the shared lock. The one that can take it exclusively is the last user.
 leave() {
     exec 8>&-
     lock
@@ -332,7 +331,7 @@ with() {
     mkdir -p "$state"
     exec 8>"$state/users"
     flock -s 8
-    # Whatever ends this, what is started here must still be stopped.
+    # The servers must be stopped, however this ends.
     trap leave EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Every program of Risiti on this machine, against the private servers and the eTIMS simulator.
+# Runs every program of Risiti on this machine, against the private servers and the eTIMS simulator.
 #
 #   stack.sh up [--bare]   builds, migrates, starts everything, registers a sample merchant, prints every URL;
 #                          --bare: neither merchant nor URLs. RISITI_STACK_BUILD=no takes the programs as they are
@@ -9,7 +9,7 @@
 #   stack.sh env      export lines of what the programs were given
 #   stack.sh start|stop|kill|freeze|thaw PROGRAM    one program, e.g. etims-worker-1
 #
-# RISITI_STACK_DIR (default .local/stack) holds ports, keys and logs; another folder is another stack, with
+# RISITI_STACK_DIR (default .local/stack) holds ports, keys and logs. Another folder is another stack, with
 # its own database and namespace.
 # shellcheck disable=SC2154  # ports and keys are remembered by name
 set -euo pipefail
@@ -30,7 +30,7 @@ die() {
 # shellcheck source=deploy/local/processes.sh
 source "$here/processes.sh"
 
-# --- What is remembered ------------------------------------------------------
+# --- Remembered settings -----------------------------------------------------
 
 remember() {
     printf -v "$1" %s "$2"
@@ -52,7 +52,7 @@ recall() {
     [[ -n ${credentials_key:-} ]] || remember credentials_key "$(head -c 32 /dev/urandom | base64 -w0)"
 }
 
-# The stack's own database and namespace, on whichever servers there are.
+# The stack has its own database and namespace, on the servers that services.sh names.
 settings() {
     eval "$("$here/services.sh" env)"
     local options=""
@@ -90,7 +90,7 @@ start_program() {
     esac
 }
 
-# http METHOD PORT PATH [BODY]: prints the answer, head and all. A fresh Debian has no curl.
+# http METHOD PORT PATH [BODY] prints the answer with its head. A fresh Debian has no curl.
 http() {
     # shellcheck disable=SC2016  # expanded by the inner shell
     timeout 5 bash -c '
@@ -114,7 +114,7 @@ ready() {
 await() {
     local name=$1 deadline=$((SECONDS + 60)) unseen=0
     until ready "$name"; do
-        # A program in the middle of an exec has no environment to be known by, so one look is not enough.
+        # A program in the middle of an exec has no environment to recognise it by, so one look is not enough.
         if pid_of "$name" >/dev/null; then unseen=0; else unseen=$((unseen + 1)); fi
         if ((unseen == 10 || SECONDS >= deadline)); then
             tail -n 20 "$state/log/$name.log" >&2 || true
@@ -152,7 +152,7 @@ up() {
     [[ ${1:-} == --bare ]] || sample_merchant
 }
 
-# Registers acme once; the URL with its secret is printed and kept nowhere else.
+# Registers acme once. The URL with its secret is printed and kept nowhere else.
 sample_merchant() {
     local admin=$target/risiti-admin sim="http://127.0.0.1:$etims_sim_port" answer secret next=1
     local cmc_key=0123456789ABCDEF0123456789ABCDEF serial=RISITI/P051234567X/1
@@ -166,7 +166,7 @@ sample_merchant() {
         rm -f "$state/cmc-key"
     else
         answer=$("$admin" merchant rotate-secret --slug acme --json)
-        # The simulator forgets when it stops; the real one would know the number.
+        # The simulator forgets its state when it stops, so the next number comes from our database.
         next=$("$admin" device list --json | sed -n 's/.*"next_invoice_no": *\([0-9]*\).*/\1/p')
     fi
     if [[ $(http GET "$etims_sim_port" /_sim/devices) != *P051234567X* ]]; then
@@ -200,7 +200,7 @@ psql "\$DATABASE_URL" -c 'SELECT state, invoice_no, receipt_no, receipt_url FROM
 SAMPLE
 }
 
-# Ingress first: it finishes what it holds while the workers still run.
+# Ingress stops first, so that it finishes what it holds while the workers still run.
 down() {
     local name
     for name in ingress-1 ingress-2 ledger-worker-1 ledger-worker-2 etims-worker-1 etims-worker-2 etims-sim etims-sim-gateway; do

@@ -1,8 +1,8 @@
 # PostgreSQL for services.sh: one cluster in postgres/data.
 #
-# As root initdb refuses to run, so it and the server run as user `postgres`;
-# where that user cannot reach the clone (a folder above it is 0700) it gets the
-# one capability that lets it pass through.
+# initdb refuses to run as root, so it and the server then run as user `postgres`.
+# Where that user cannot reach the clone (a folder above it is 0700), it gets the
+# one capability that lets it through.
 
 postgres_bin() {
     local found
@@ -13,14 +13,14 @@ postgres_bin() {
 
 postgres_installed() { [[ -x $(postgres_bin)/postgres && -x $(postgres_bin)/psql ]] 2>/dev/null; }
 
-# Sets $as: the words that put a command into the right user's hands.
+# Sets $as to the words that run a command as the right user.
 postgres_as() {
     as=()
     ((EUID == 0)) || return 0
     id postgres >/dev/null 2>&1 || die "PostgreSQL does not run as root, and there is no user named postgres"
     chown postgres: "$state/postgres"
     local become=(setpriv --reuid postgres --regid postgres --clear-groups) capability
-    # A real write: access(2), which test(1) asks, does not count capabilities.
+    # This is a real write, because access(2), which test(1) uses, ignores capabilities.
     local probe=(touch "$state/postgres/reachable")
     as=("${become[@]}")
     "${as[@]}" "${probe[@]}" 2>/dev/null && return
@@ -34,7 +34,7 @@ postgres_as() {
 # The folder appears under its final name only when it is complete.
 postgres_initialise() {
     local new=$state/postgres/data.new unsynced=()
-    # A set of its own does not outlive a power cut, so its first files need not.
+    # A separate set need not survive a power cut, so its first files are not synced.
     [[ -z ${RISITI_SERVICES_DIR:-} ]] || unsynced=(--no-sync)
     [[ -e $state/postgres/data/PG_VERSION ]] && return
     say "making a PostgreSQL cluster in $state/postgres"

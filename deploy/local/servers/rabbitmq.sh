@@ -1,5 +1,5 @@
 # RabbitMQ for services.sh: one node with its own epmd, cookie and node name, so
-# that it neither meets nor outlives anything else on the machine.
+# that it shares nothing with other nodes on the machine.
 
 # Debian's /usr/sbin/rabbitmq-server switches to the user `rabbitmq` and its
 # folders; the script behind it does not.
@@ -59,7 +59,7 @@ rabbitmq_environment() {
     )
 }
 
-# Sends the protocol header and wants connection.start (a method frame) back:
+# Sends the protocol header and expects connection.start (a method frame) back.
 # RabbitMQ opens its listener last, when users and queues are there.
 rabbitmq_ready() {
     local first
@@ -72,7 +72,7 @@ rabbitmq_ready() {
 
 rabbitmq_start() {
     local environment
-    # A first boot that was cut off may lack the user; nobody has used it yet.
+    # An interrupted first boot may lack the user. Nobody has used the node yet.
     if [[ ! -e $state/rabbitmq/complete ]]; then
         say "making a RabbitMQ node in $state/rabbitmq"
         rm -rf "$state/rabbitmq"

@@ -11,7 +11,7 @@ redis_start() {
     mkdir -p "$state/redis"
     (
         umask 077
-        # Without set-proc-title Redis would write over the mark we know it by.
+        # Without this, Redis would overwrite the mark by which we recognise it.
         cat >"$state/redis/redis.conf" <<-CONF
 			bind 127.0.0.1
 			port $redis_port
