@@ -4,8 +4,8 @@ use uuid::Uuid;
 
 use crate::servers::{clean_up, database_url};
 
-/// An empty database for one test, `risiti_test_…`, dropped with this value together with every connection
-/// that is still open to it.
+/// An empty database for one test, named `risiti_test_…`. It is dropped with this value, and every
+/// connection that is still open to it ends.
 #[derive(Debug)]
 pub struct TestDatabase {
     server: String,
@@ -14,16 +14,18 @@ pub struct TestDatabase {
 }
 
 impl TestDatabase {
+    /// Creates a database on the server that all tests share.
+    ///
     /// # Panics
-    /// Where `DATABASE_URL` is missing, does not answer, or its role may not create databases.
+    /// Panics when `DATABASE_URL` is missing or does not answer, or its role may not create databases.
     pub async fn create() -> TestDatabase {
         TestDatabase::create_on(&database_url()).await
     }
 
-    /// On another server than the one that all tests share; drop it before that.
+    /// Creates a database on another server. Drop it before you stop that server.
     ///
     /// # Panics
-    /// Where nothing answers there, or its role may not create databases.
+    /// Panics when nothing answers there, or the role may not create databases.
     pub async fn create_on(server: &str) -> TestDatabase {
         let name = format!("risiti_test_{}", Uuid::now_v7().simple());
         let client = connect(server).await;
@@ -41,7 +43,7 @@ impl TestDatabase {
         }
     }
 
-    /// What a program takes as `DATABASE_URL`.
+    /// Returns what a program takes as `DATABASE_URL`.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -50,7 +52,7 @@ impl TestDatabase {
         &self.name
     }
 
-    /// A connection outside every pool: to look from the side, or to hold a lock.
+    /// Opens a connection outside every pool, to observe the database or to hold a lock.
     pub async fn connect(&self) -> Client {
         connect(&self.url).await
     }
@@ -77,13 +79,13 @@ impl Drop for TestDatabase {
     }
 }
 
-/// Takes away every table, view and function of a database that may be going down meanwhile.
+/// Removes every table, view and function of a database that may be going down meanwhile.
 ///
 /// # Errors
-/// Postgres cannot be reached, or ends the session.
+/// Fails when Postgres cannot be reached or ends the session.
 pub async fn empty_database(url: &str) -> Result<(), tokio_postgres::Error> {
     let (client, connection) = tokio_postgres::connect(url, NoTls).await?;
-    // Its error is that of the statement in flight.
+    // The statement in flight returns the same error.
     tokio::spawn(connection);
     client
         .batch_execute("DROP SCHEMA public CASCADE; CREATE SCHEMA public")
@@ -95,7 +97,7 @@ pub(crate) async fn connect(url: &str) -> Client {
         .await
         .expect("connecting to the test's Postgres");
     tokio::spawn(async move {
-        // Ends with the client, or when the test cuts it; the client's next call then says so.
+        // The connection ends with the client or when the test cuts it. The client's next call fails then.
         let _ = connection.await;
     });
     client
@@ -117,7 +119,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn lives_as_long_as_the_value_even_with_a_connection_open() {
+    async fn database_goes_with_its_value_despite_an_open_connection() {
         let database = TestDatabase::create().await;
         let name = database.name().to_owned();
         let open = database.connect().await;
@@ -130,9 +132,11 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn cut_connections_are_noticed_by_their_owner_only() {
-        let (one, other) = (TestDatabase::create().await, TestDatabase::create().await);
-        let (cut, kept) = (one.connect().await, other.connect().await);
+    async fn cutting_connections_leaves_other_databases_alone() {
+        let one = TestDatabase::create().await;
+        let other = TestDatabase::create().await;
+        let cut = one.connect().await;
+        let kept = other.connect().await;
         one.cut_connections().await;
         eventually(
             "the connection is gone",

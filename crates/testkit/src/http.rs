@@ -3,13 +3,13 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// The status of `GET path`, or none while nothing answers there. For `/healthz` and `/readyz`; a test that
-/// wants more of HTTP than a status brings a client.
+/// Returns the status of `GET path`, or `None` while nothing answers there. It is meant for `/healthz` and
+/// `/readyz`. A test that needs more than a status brings its own client.
 pub async fn http_status(address: SocketAddr, path: &str) -> Option<u16> {
     let mut stream = TcpStream::connect(address).await.ok()?;
     let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await.ok()?;
-    // "HTTP/1.1 200"
+    // Long enough for "HTTP/1.1 200".
     let mut head = [0; 12];
     stream.read_exact(&mut head).await.ok()?;
     std::str::from_utf8(&head)
@@ -38,14 +38,14 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn reads_the_status_line_only() {
+    async fn status_is_read_from_the_first_line() {
         let address =
             serve_once("HTTP/1.1 503 Service Unavailable\r\ncontent-length: 0\r\n\r\n").await;
         assert_eq!(http_status(address, "/readyz").await, Some(503));
     }
 
     #[tokio::test]
-    async fn what_is_not_http_or_not_there_is_none() {
+    async fn no_status_without_an_http_answer() {
         let address = serve_once("nonsense, and enough of it").await;
         assert_eq!(http_status(address, "/readyz").await, None);
         let nobody = SocketAddr::from(([127, 0, 0, 1], crate::free_port()));

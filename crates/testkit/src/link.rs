@@ -9,20 +9,20 @@ use tokio::time::{Instant, sleep, sleep_until};
 use url::Url;
 
 #[derive(Clone, Copy, Debug, PartialEq)]
-enum State {
+enum LinkState {
     Open,
     Cut,
     Frozen,
     AnswersLost,
-    Slow { delay: Duration },
-    Narrow { bytes_per_second: u32 },
+    Delayed { delay: Duration },
+    Throttled { bytes_per_second: u32 },
 }
 
-/// Chunks on their way: a link holds no more than so many in each direction.
-const CHUNKS: usize = 16;
-const CHUNK: usize = 16 * 1024;
-/// A narrow link carries so many portions a second.
-const PORTIONS: u32 = 20;
+/// The most chunks that a link holds in each direction.
+const CHUNKS_MAX: usize = 16;
+const CHUNK_BYTES: usize = 16 * 1024;
+/// How many portions a throttled link carries each second.
+const PORTIONS_PER_SECOND: u32 = 20;
 
 #[derive(Clone, Copy)]
 enum Direction {
@@ -30,24 +30,24 @@ enum Direction {
     Answer,
 }
 
-/// A stretch of wire between a program and a server that other tests use too, so that only this program
-/// sees the server go away.
+/// A TCP proxy between one program and a server that other tests use too, so that only this program sees
+/// the server fail.
 ///
-/// Faults come in pairs: [`cut`](Link::cut) loses what is on its way there, and
-/// [`lose_answers`](Link::lose_answers) what is on its way back.
+/// Faults come in pairs: [`cut`](Link::cut) loses requests, and [`lose_answers`](Link::lose_answers) loses
+/// answers.
 #[derive(Debug)]
 pub struct Link {
     address: SocketAddr,
     url: String,
-    state: watch::Sender<State>,
+    state: watch::Sender<LinkState>,
     listening: JoinHandle<()>,
 }
 
 impl Link {
-    /// To the server of a URL such as `DATABASE_URL` or `AMQP_URL`.
+    /// Opens a link to the server of a URL such as `DATABASE_URL` or `AMQP_URL`.
     ///
     /// # Panics
-    /// Where the URL has no host and port.
+    /// Panics when the URL has no host and port.
     pub async fn to(url: &str) -> Link {
         let mut link_url = Url::parse(url).expect("a link leads to a URL");
         let host = link_url
@@ -71,10 +71,10 @@ impl Link {
             .set_port(Some(address.port()))
             .expect("the URL had a host before");
 
-        let (state, seen) = watch::channel(State::Open);
+        let (state, state_changes) = watch::channel(LinkState::Open);
         let listening = tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
-                tokio::spawn(carry(client, (host.clone(), port), seen.clone()));
+                tokio::spawn(carry(client, (host.clone(), port), state_changes.clone()));
             }
         });
         Link {
@@ -85,7 +85,7 @@ impl Link {
         }
     }
 
-    /// The same URL, through this link.
+    /// Returns the same URL, through this link.
     pub fn url(&self) -> &str {
         &self.url
     }
@@ -94,35 +94,36 @@ impl Link {
         self.address
     }
 
-    /// Ends every connection and takes no new one.
+    /// Ends every connection and accepts no new one.
     pub fn cut(&self) {
-        self.state.send_replace(State::Cut);
+        self.state.send_replace(LinkState::Cut);
     }
 
-    /// Connections stay and carry nothing, either way, until [`restore`](Link::restore).
+    /// Keeps every connection and carries nothing either way until [`restore`](Link::restore).
     pub fn freeze(&self) {
-        self.state.send_replace(State::Frozen);
+        self.state.send_replace(LinkState::Frozen);
     }
 
-    /// Requests arrive, answers vanish. What vanished leaves a hole in the stream, so follow up with
-    /// [`cut`](Link::cut) before [`restore`](Link::restore).
+    /// Delivers requests and drops answers. The stream then has a hole, so call [`cut`](Link::cut) before
+    /// [`restore`](Link::restore).
     pub fn lose_answers(&self) {
-        self.state.send_replace(State::AnswersLost);
+        self.state.send_replace(LinkState::AnswersLost);
     }
 
-    /// Everything arrives so much later, each way.
+    /// Delays everything each way.
     pub fn delay(&self, delay: Duration) {
-        self.state.send_replace(State::Slow { delay });
+        self.state.send_replace(LinkState::Delayed { delay });
     }
 
-    /// Each connection carries so many bytes a second, each way.
+    /// Limits the bytes that each connection carries each way.
     pub fn throttle(&self, bytes_per_second: u32) {
-        self.state.send_replace(State::Narrow { bytes_per_second });
+        self.state
+            .send_replace(LinkState::Throttled { bytes_per_second });
     }
 
-    /// As new, for connections that are still there and for later ones.
+    /// Ends every fault, for open connections and for later ones.
     pub fn restore(&self) {
-        self.state.send_replace(State::Open);
+        self.state.send_replace(LinkState::Open);
     }
 }
 
@@ -133,9 +134,13 @@ impl Drop for Link {
     }
 }
 
-async fn carry(client: TcpStream, server: (String, u16), mut seen: watch::Receiver<State>) {
-    let cut = seen.clone();
-    if *seen.borrow_and_update() == State::Cut {
+async fn carry(
+    client: TcpStream,
+    server: (String, u16),
+    mut state_changes: watch::Receiver<LinkState>,
+) {
+    let cut = state_changes.clone();
+    if *state_changes.borrow_and_update() == LinkState::Cut {
         return;
     }
     let Ok(server) = TcpStream::connect(server).await else {
@@ -145,29 +150,31 @@ async fn carry(client: TcpStream, server: (String, u16), mut seen: watch::Receiv
     let (server_read, server_write) = server.into_split();
     tokio::select! {
         () = until_cut(cut) => {}
-        () = pump(client_read, server_write, Direction::Request, seen.clone()) => {}
-        () = pump(server_read, client_write, Direction::Answer, seen) => {}
+        () = pump(client_read, server_write, Direction::Request, state_changes.clone()) => {}
+        () = pump(server_read, client_write, Direction::Answer, state_changes) => {}
     }
 }
 
-async fn until_cut(mut seen: watch::Receiver<State>) {
-    // An error means that the link itself is gone, which is a cut as well.
-    let _ = seen.wait_for(|state| *state == State::Cut).await;
+async fn until_cut(mut state_changes: watch::Receiver<LinkState>) {
+    // An error means that the link was dropped, which counts as a cut.
+    let _ = state_changes
+        .wait_for(|state| *state == LinkState::Cut)
+        .await;
 }
 
 async fn pump(
     mut from: impl AsyncReadExt + Unpin,
     to: impl AsyncWriteExt + Unpin,
     direction: Direction,
-    seen: watch::Receiver<State>,
+    state_changes: watch::Receiver<LinkState>,
 ) {
-    let (chunks, arriving) = mpsc::channel(CHUNKS);
-    let state = seen.clone();
+    let (chunks, arriving) = mpsc::channel(CHUNKS_MAX);
+    let state = state_changes.clone();
     let take = async move {
-        let mut buffer = vec![0; CHUNK];
+        let mut buffer = vec![0; CHUNK_BYTES];
         while let Ok(length @ 1..) = from.read(&mut buffer).await {
             let delay = match *state.borrow() {
-                State::Slow { delay } => delay,
+                LinkState::Delayed { delay } => delay,
                 _ => Duration::ZERO,
             };
             if chunks
@@ -179,27 +186,29 @@ async fn pump(
             }
         }
     };
-    tokio::join!(take, deliver(arriving, to, direction, seen));
+    tokio::join!(take, deliver(arriving, to, direction, state_changes));
 }
 
 async fn deliver(
     mut arriving: mpsc::Receiver<(Instant, Vec<u8>)>,
     mut to: impl AsyncWriteExt + Unpin,
     direction: Direction,
-    mut seen: watch::Receiver<State>,
+    mut state_changes: watch::Receiver<LinkState>,
 ) {
     while let Some((due, bytes)) = arriving.recv().await {
         sleep_until(due).await;
-        let Ok(state) = seen
-            .wait_for(|state| *state != State::Frozen)
+        let Ok(state) = state_changes
+            .wait_for(|state| *state != LinkState::Frozen)
             .await
             .map(|state| *state)
         else {
             return;
         };
         let written = match (state, direction) {
-            (State::AnswersLost, Direction::Answer) => Ok(()),
-            (State::Narrow { .. }, _) => trickle(&mut to, &bytes, &seen).await,
+            (LinkState::AnswersLost, Direction::Answer) => Ok(()),
+            (LinkState::Throttled { .. }, _) => {
+                write_throttled(&mut to, &bytes, &state_changes).await
+            }
             _ => to.write_all(&bytes).await,
         };
         if written.is_err() {
@@ -208,20 +217,20 @@ async fn deliver(
     }
 }
 
-/// In portions, until the link is wide again.
-async fn trickle(
+/// Writes in portions until the link is no longer throttled.
+async fn write_throttled(
     to: &mut (impl AsyncWriteExt + Unpin),
     mut bytes: &[u8],
-    seen: &watch::Receiver<State>,
+    state_changes: &watch::Receiver<LinkState>,
 ) -> std::io::Result<()> {
     while !bytes.is_empty() {
-        let State::Narrow { bytes_per_second } = *seen.borrow() else {
+        let LinkState::Throttled { bytes_per_second } = *state_changes.borrow() else {
             return to.write_all(bytes).await;
         };
-        let portion = (bytes_per_second / PORTIONS).max(1) as usize;
+        let portion = (bytes_per_second / PORTIONS_PER_SECOND).max(1) as usize;
         let (now, later) = bytes.split_at(portion.min(bytes.len()));
         to.write_all(now).await?;
-        sleep(Duration::from_secs(1) / PORTIONS).await;
+        sleep(Duration::from_secs(1) / PORTIONS_PER_SECOND).await;
         bytes = later;
     }
     Ok(())
@@ -238,7 +247,7 @@ mod tests {
 
     const BOUND: Duration = Duration::from_secs(10);
 
-    /// Sends back every byte, and counts what it got.
+    /// Starts a server that sends back every byte and counts what it received.
     async fn echo() -> (String, Arc<AtomicUsize>) {
         let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("amqp://{}/%2f", listener.local_addr().unwrap());
@@ -267,7 +276,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn carries_until_cut_and_again_after() {
+    async fn link_carries_until_cut_and_after_restore() {
         let (url, _) = echo().await;
         let link = Link::to(&url).await;
         assert_eq!(link.url(), format!("amqp://{}/%2f", link.address()));
@@ -288,7 +297,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_frozen_link_delivers_when_it_thaws() {
+    async fn frozen_link_delivers_once_restored() {
         let (url, received) = echo().await;
         let link = Link::to(&url).await;
         let mut stream = TcpStream::connect(link.address()).await.unwrap();
@@ -310,12 +319,12 @@ mod tests {
         link.restore();
         let answer = tokio::time::timeout(BOUND, &mut later)
             .await
-            .expect("the link thawed");
+            .expect("the link is restored");
         assert_eq!(answer.unwrap().unwrap(), b'y');
     }
 
     #[tokio::test]
-    async fn a_lost_answer_was_still_a_request() {
+    async fn lost_answer_still_delivers_its_request() {
         let (url, received) = echo().await;
         let link = Link::to(&url).await;
         let mut stream = TcpStream::connect(link.address()).await.unwrap();
@@ -331,11 +340,12 @@ mod tests {
         let _ = stream.read_to_end(&mut answer).await;
         assert_eq!(answer, b"");
     }
-    /// Long enough that nothing arrives while the test looks, however slow its machine.
-    const AGES: Duration = Duration::from_secs(3600);
+
+    /// Long enough that nothing arrives during the test on the slowest machine.
+    const NEVER_DURING_THE_TEST: Duration = Duration::from_secs(3600);
 
     #[tokio::test]
-    async fn a_slow_link_delivers_when_it_is_time() {
+    async fn delayed_link_delivers_after_the_delay() {
         let (url, received) = echo().await;
         let link = Link::to(&url).await;
         let mut stream = TcpStream::connect(link.address()).await.unwrap();
@@ -346,7 +356,7 @@ mod tests {
         assert_eq!(ask(&mut stream).await, Some(b'x'));
         assert!(asked.elapsed() >= delay * 2, "the delay holds each way");
 
-        link.delay(AGES);
+        link.delay(NEVER_DURING_THE_TEST);
         stream.write_all(b"y").await.unwrap();
         for _ in 0..50 {
             tokio::task::yield_now().await;
@@ -356,15 +366,15 @@ mod tests {
         assert_eq!(
             ask(&mut stream).await,
             None,
-            "what is under way does not keep a connection from ending"
+            "bytes on their way must not keep a connection open"
         );
     }
 
     #[tokio::test]
-    async fn a_narrow_link_carries_a_little_at_a_time_and_the_rest_when_it_is_wide_again() {
+    async fn throttled_link_carries_portions_until_restored() {
         let (url, received) = echo().await;
         let link = Link::to(&url).await;
-        link.throttle(PORTIONS);
+        link.throttle(PORTIONS_PER_SECOND);
         let mut stream = TcpStream::connect(link.address()).await.unwrap();
         let began = Instant::now();
         stream.write_all(&[b'x'; 1000]).await.unwrap();
@@ -372,10 +382,8 @@ mod tests {
             (received.load(Ordering::SeqCst) > 0).then_some(())
         })
         .await;
-        let (arrived, most) = (
-            received.load(Ordering::SeqCst),
-            began.elapsed().as_millis() / 50 + 1,
-        );
+        let arrived = received.load(Ordering::SeqCst);
+        let most = began.elapsed().as_millis() / 50 + 1;
         assert!(
             arrived as u128 <= most,
             "{arrived} bytes where {most} fit through"
@@ -384,7 +392,7 @@ mod tests {
         let mut answer = vec![0; 1000];
         tokio::time::timeout(BOUND, stream.read_exact(&mut answer))
             .await
-            .expect("it is wide")
+            .expect("the link is restored")
             .unwrap();
     }
 }

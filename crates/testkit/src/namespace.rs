@@ -8,12 +8,12 @@ use uuid::Uuid;
 
 use crate::servers::{amqp_url, clean_up};
 
-/// What Risiti makes in a namespace, by suffix. Kept here by hand: this crate may not look into others, and
-/// a name that is missing only leaves an empty queue behind.
+/// What Risiti declares in a namespace, by suffix. The list is kept by hand, since this crate may not use
+/// others. A missing name only leaves an empty queue behind.
 const QUEUES: [&str; 4] = [".payments", ".suspects", ".lanes", ".dead"];
 const EXCHANGES: [&str; 2] = ["", ".dead-letters"];
 
-/// A prefix of exchanges and queues that no other test uses; they are deleted with this value.
+/// A prefix of exchanges and queues that no other test uses. They are deleted with this value.
 #[derive(Debug)]
 pub struct Namespace {
     name: String,
@@ -26,25 +26,25 @@ impl Namespace {
         }
     }
 
-    /// What a program takes as `RISITI_NAMESPACE`.
+    /// Returns what a program takes as `RISITI_NAMESPACE`.
     pub fn name(&self) -> &str {
         &self.name
     }
 
-    /// Takes a queue away, as somebody with a broker's console might: `payments`, `lanes` …
+    /// Deletes a queue such as `payments` or `lanes`, as an operator at the broker's console might.
     ///
     /// # Panics
-    /// Where the broker does not do it.
+    /// Panics when the broker refuses.
     pub async fn lose_queue(&self, suffix: &str) {
         let queue = format!("{}.{suffix}", self.name);
         delete_queues(&[queue]).await.expect("deleting a queue");
     }
 
-    /// Puts a message into a queue that no program of ours would write: no id, and headers of every type that
-    /// AMQP has, among them so many bytes of text.
+    /// Publishes a message that no program of ours would write. It has no id, and headers of every AMQP type,
+    /// among them a text of `header_bytes` bytes.
     ///
     /// # Panics
-    /// Where the broker does not take it.
+    /// Panics when the broker does not confirm it.
     pub async fn publish_strange(&self, suffix: &str, body: &[u8], header_bytes: usize) {
         let queue = format!("{}.{suffix}", self.name);
         publish_strange(&queue, body, header_bytes)
@@ -53,8 +53,8 @@ impl Namespace {
     }
 }
 
-/// How many messages wait in a queue of any broker, not counting those that a consumer holds; none where there
-/// is no such queue, or no broker.
+/// Counts the messages that wait in a queue of any broker, without those that a consumer holds. Returns `None`
+/// when there is no such queue or no broker.
 pub async fn messages_in(amqp_url: &str, queue: &str) -> Option<u32> {
     let connection = Connection::connect(amqp_url, ConnectionProperties::default())
         .await
@@ -137,7 +137,7 @@ async fn publish_strange(queue: &str, body: &[u8], header_bytes: usize) -> lapin
 }
 
 async fn delete(name: &str) -> lapin::Result<()> {
-    // The broker answers "gone" also for what was never there.
+    // Deleting what never existed succeeds too.
     delete_queues(&QUEUES.map(|queue| format!("{name}{queue}"))).await?;
     let connection = Connection::connect(&amqp_url(), ConnectionProperties::default()).await?;
     let channel = connection.create_channel().await?;
@@ -170,7 +170,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn its_queues_go_with_it() {
+    async fn queues_are_deleted_with_their_namespace() {
         let namespace = Namespace::unique();
         let queue = format!("{}.payments", namespace.name());
         declare(&queue, false).await.unwrap();
@@ -183,7 +183,7 @@ mod tests {
             .expect_err("the queue should be gone");
     }
     #[tokio::test]
-    async fn messages_are_counted_without_being_taken() {
+    async fn counting_messages_takes_none() {
         let namespace = Namespace::unique();
         let queue = format!("{}.payments", namespace.name());
         assert_eq!(messages_in(&amqp_url(), &queue).await, None);

@@ -10,7 +10,7 @@ use tokio_postgres::Client;
 use crate::database::connect;
 use crate::process::target_folder;
 
-/// One of the servers a set may have.
+/// A kind of server that a set may run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Server {
     Postgres,
@@ -28,11 +28,11 @@ impl Server {
     }
 }
 
-/// Servers that no other test uses, in a temporary folder: to be killed, frozen and started again.
+/// Servers that no other test uses, in a temporary folder. A test may kill, freeze and restart them.
 ///
-/// They end with this value, and also when the test itself is killed: `services.sh hold` waits at the other
-/// end of a pipe for that. A boot of RabbitMQ costs many seconds, so let one test function do what it can
-/// with one set.
+/// They end with this value. They also end when the test is killed, because `services.sh hold` waits for
+/// that at the other end of a pipe. A start of RabbitMQ takes many seconds, so let one test function do as
+/// much as it can with one set.
 #[derive(Debug)]
 pub struct PrivateServers {
     folder: TempDir,
@@ -43,14 +43,14 @@ pub struct PrivateServers {
 }
 
 impl PrivateServers {
-    /// A set of which these run. The others' addresses are known as well, and nothing answers there.
+    /// Starts these servers. The others have an address too, at which nothing answers.
     ///
     /// # Panics
-    /// Where one of them does not start.
+    /// Panics when one of them does not start.
     pub async fn start(servers: &[Server]) -> PrivateServers {
         let folder = tempfile::Builder::new().prefix("risiti-test-").tempdir();
         let folder = folder.expect("making a folder for servers");
-        // PostgreSQL runs as a user of its own where the test is root.
+        // PostgreSQL runs as another user when the test is root, and must reach its folder.
         fs::set_permissions(folder.path(), fs::Permissions::from_mode(0o711))
             .expect("opening the folder");
         let names: Vec<_> = servers.iter().map(|server| server.name()).collect();
@@ -60,7 +60,7 @@ impl PrivateServers {
             .spawn()
             .expect("running deploy/local/services.sh");
 
-        let stdout = hold.stdout.take().expect("it was asked for");
+        let stdout = hold.stdout.take().expect("standard output is piped");
         let mut set = PrivateServers {
             folder,
             hold,
@@ -78,7 +78,7 @@ impl PrivateServers {
         set
     }
 
-    /// `DATABASE_URL` of its first, empty database.
+    /// Returns the `DATABASE_URL` of the first, empty database.
     pub fn postgres_url(&self) -> &str {
         &self.postgres_url
     }
@@ -91,41 +91,41 @@ impl PrivateServers {
         &self.redis_url
     }
 
-    /// A connection to the first database.
+    /// Connects to the first database.
     ///
     /// # Panics
-    /// Where Postgres does not answer.
+    /// Panics when Postgres does not answer.
     pub async fn connect(&self) -> Client {
         connect(&self.postgres_url).await
     }
 
-    /// SIGKILL, of all its processes. They are gone when this returns.
+    /// Sends SIGKILL to all processes of a server. They are gone when this returns.
     pub async fn kill(&self, server: Server) {
         self.run("kill", server).await;
     }
 
-    /// The polite end.
+    /// Stops a server as its own tools do.
     pub async fn stop(&self, server: Server) {
         self.run("stop", server).await;
     }
 
-    /// Starts one that was killed or stopped or never ran, at the same address with the data it had, and
-    /// waits until it accepts work.
+    /// Starts a server that was killed, was stopped or never ran. It keeps its address and its data. Returns
+    /// once it accepts work.
     pub async fn restart(&self, server: Server) {
         self.run("start", server).await;
     }
 
-    /// SIGSTOP, of all its processes: connections stay, and are made, and carry nothing.
+    /// Sends SIGSTOP to all processes of a server. Connections stay and new ones open, but carry nothing.
     pub async fn freeze(&self, server: Server) {
         self.run("freeze", server).await;
     }
 
-    /// SIGCONT.
+    /// Sends SIGCONT to all processes of a server.
     pub async fn thaw(&self, server: Server) {
         self.run("thaw", server).await;
     }
 
-    /// As an operator of the broker.
+    /// Runs `rabbitmqctl` against the private broker.
     pub async fn rabbitmqctl(&self, args: &[&str]) {
         self.services("rabbitmqctl", args).await;
     }
@@ -171,7 +171,7 @@ impl Drop for PrivateServers {
         if std::thread::panicking() {
             self.keep_logs();
         }
-        // Its input ends.
+        // `services.sh hold` stops the servers once its input ends.
         drop(self.hold.stdin.take());
         let _ = self.hold.wait();
     }
@@ -180,7 +180,7 @@ impl Drop for PrivateServers {
 fn services(folder: &Path, command: &str, args: &[&str]) -> Command {
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../deploy/local/services.sh");
     let mut services = Command::new(script);
-    // What kills a test may kill its whole process group, and this has to tidy up after it.
+    // Whatever kills the test may kill its process group, and this process must clean up after it.
     services.process_group(0);
     services
         .arg(command)
@@ -216,7 +216,7 @@ mod tests {
         )
     }
 
-    /// Every server carries its folder in its environment.
+    /// Counts the processes that have this folder in their environment, as every server does.
     fn processes_of(folder: &str) -> usize {
         let processes = fs::read_dir("/proc").unwrap().flatten();
         let environments =
@@ -227,7 +227,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn come_back_at_their_address_with_their_data() {
+    async fn servers_return_at_their_address_with_their_data() {
         let servers = PrivateServers::start(&[Server::Postgres]).await;
         assert_ne!(servers.postgres_url(), crate::database_url());
         let folder = servers.folder.path().to_str().unwrap().to_owned();
@@ -254,7 +254,7 @@ mod tests {
         servers.thaw(Server::Postgres).await;
         servers.connect().await;
 
-        // A frozen one is stopped as well.
+        // A frozen server can be stopped too.
         servers.freeze(Server::Postgres).await;
         servers.stop(Server::Postgres).await;
         servers.restart(Server::Postgres).await;
@@ -267,7 +267,7 @@ mod tests {
     }
 
     #[tokio::test]
-    #[ignore = "the one below runs this and kills it"]
+    #[ignore = "servers_end_with_a_test_that_is_killed runs this and kills it"]
     async fn owner() {
         let servers = PrivateServers::start(&[Server::Redis]).await;
         eprintln!("servers in {}", servers.folder.path().display());
@@ -275,7 +275,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn end_with_a_test_that_is_killed() {
+    async fn servers_end_with_a_test_that_is_killed() {
         let mut owner = Program::at(&std::env::current_exe().unwrap())
             .args([
                 "--ignored",

@@ -10,12 +10,12 @@ use uuid::Uuid;
 
 use crate::eventually;
 
-/// How long a program may take to say where it listens; only a broken one ever does.
+/// How long a program may take to log its address. Only a broken one takes this long.
 const START_BOUND: Duration = Duration::from_secs(60);
 
-/// A program of this workspace, about to be started.
+/// A program of this workspace that is about to be started.
 ///
-/// It sees none of this shell's `RISITI_…` variables and server addresses: what it is configured with
+/// It sees none of this shell's `RISITI_…` variables and server addresses, so that its whole configuration
 /// stands in the test.
 #[derive(Debug)]
 pub struct Program {
@@ -27,21 +27,21 @@ pub struct Program {
 }
 
 impl Program {
-    /// The program of that name that was built beside this test.
+    /// Names a program that was built beside this test.
     ///
     /// # Panics
-    /// Where it was not built.
+    /// Panics when it was not built.
     pub fn built(name: &str) -> Program {
         let path = target_folder().join(name);
         assert!(
             path.is_file(),
-            "{} is not there: run `make test`, or cargo build --workspace",
+            "{} does not exist: run `make test`, or cargo build --workspace",
             path.display()
         );
         Program::at(&path)
     }
 
-    /// Any executable.
+    /// Names any executable.
     pub fn at(path: &Path) -> Program {
         let name = path
             .file_name()
@@ -78,11 +78,10 @@ impl Program {
         self
     }
 
-    /// Starts it, with its output and log in a file of its own under the target folder, where no other was
-    /// named.
+    /// Starts it. Output and log go to a file of its own under the target folder, unless another was named.
     ///
     /// # Panics
-    /// Where it cannot be started.
+    /// Panics when it cannot be started.
     pub fn start(self) -> Process {
         let log = self.log.clone().unwrap_or_else(|| {
             let name = format!("{}-{}.log", self.name, Uuid::now_v7().simple());
@@ -111,10 +110,10 @@ impl Program {
         }
     }
 
-    /// Runs it to its end and returns what it printed, for programs that do one thing.
+    /// Runs it to its end and returns what it printed. This is for programs that do one thing.
     ///
     /// # Panics
-    /// Where it cannot be started.
+    /// Panics when it cannot be started.
     pub async fn output(self) -> std::process::Output {
         let mut command = tokio::process::Command::from(self.command());
         command.stdin(Stdio::null()).kill_on_drop(true);
@@ -140,7 +139,7 @@ impl Program {
     }
 }
 
-/// A started program; killed with this value if it still runs.
+/// A started program. It is killed with this value if it still runs.
 #[derive(Debug)]
 pub struct Process {
     child: Child,
@@ -158,28 +157,28 @@ impl Process {
         self.child.id()
     }
 
-    /// SIGTERM: the polite end.
+    /// Sends SIGTERM, which asks it to end.
     pub fn terminate(&self) {
         self.signal(Signal::TERM);
     }
 
-    /// SIGKILL: no code of the program runs any more.
+    /// Sends SIGKILL, after which no code of the program runs.
     pub fn kill(&self) {
         self.signal(Signal::KILL);
     }
 
-    /// SIGSTOP: alive, and doing nothing, as behind a long pause.
+    /// Sends SIGSTOP. The program lives and does nothing, as in a long pause.
     pub fn freeze(&self) {
         self.signal(Signal::STOP);
     }
 
-    /// SIGCONT.
+    /// Sends SIGCONT.
     pub fn thaw(&self) {
         self.signal(Signal::CONT);
     }
 
     fn signal(&self, signal: Signal) {
-        // Once the exit was collected the id may be another process'.
+        // Once the exit was collected, another process may have this id.
         if self.exit.is_none() {
             let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw);
             kill_process(pid.expect("a child has a process id"), signal)
@@ -187,7 +186,7 @@ impl Process {
         }
     }
 
-    /// The exit status, if the program has ended.
+    /// Returns the exit status if the program has ended.
     pub fn try_exit(&mut self) -> Option<ExitStatus> {
         if self.exit.is_none() {
             self.exit = self.child.try_wait().expect("asking after a child");
@@ -198,13 +197,13 @@ impl Process {
     /// Waits for the program to end.
     ///
     /// # Panics
-    /// When it does not end within the bound.
+    /// Panics when it does not end within the bound.
     pub async fn exit(&mut self, bound: Duration) -> ExitStatus {
         let what = format!("the end of {} (log: {})", self.name, self.log.display());
         eventually(&what, bound, async || self.try_exit()).await
     }
 
-    /// What it has written so far, output and log together.
+    /// Returns what it has written so far, output and log together.
     pub fn log(&self) -> String {
         String::from_utf8_lossy(&fs::read(&self.log).expect("reading the log file")).into_owned()
     }
@@ -212,7 +211,7 @@ impl Process {
     /// Waits for a line that contains `text` and returns it.
     ///
     /// # Panics
-    /// When there is none within the bound, or the program ended without it.
+    /// Panics when there is no such line within the bound, or the program ended without it.
     pub async fn line_with(&mut self, text: &str, bound: Duration) -> String {
         let what = format!(
             "{:?} in the log of {} ({})",
@@ -221,9 +220,9 @@ impl Process {
             self.log.display()
         );
         eventually(&what, bound, async || {
-            // Asked first: what a program wrote before its end is all there afterwards.
+            // The exit is read before the log, so that the log of an ended program is complete.
             let ended = self.try_exit();
-            // Only whole lines: the last one may still be growing.
+            // The last line may be incomplete, so only whole lines count.
             let log = self.log();
             let found = log
                 .split_inclusive('\n')
@@ -239,10 +238,10 @@ impl Process {
         .await
     }
 
-    /// The address that follows `text` in the log, such as `"ops listener on "`.
+    /// Waits for the address that follows `text` in the log, such as `"ops listener on "`.
     ///
     /// # Panics
-    /// When there is none within a minute, or the program ended without it.
+    /// Panics when there is none within a minute, or the program ended without it.
     pub async fn address_after(&mut self, text: &str) -> SocketAddr {
         let line = self.line_with(text, START_BOUND).await;
         let rest = line.split_once(text).map_or("", |(_, rest)| rest);
@@ -267,7 +266,7 @@ impl Drop for Process {
     }
 }
 
-/// `target/debug`, for a test in `target/debug/deps`.
+/// Returns the folder of built programs: `target/debug` for a test in `target/debug/deps`.
 pub(crate) fn target_folder() -> PathBuf {
     let test = std::env::current_exe().expect("a test has a path");
     let folder = test.parent().expect("a test lies in a folder");
@@ -292,7 +291,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn reads_the_address_a_program_bound() {
+    async fn address_is_read_from_the_log() {
         let mut process =
             shell("echo 'INFO ops listener on 127.0.0.1:4242, ready'; sleep 60").start();
         assert_eq!(
@@ -304,7 +303,7 @@ mod tests {
 
     #[tokio::test]
     #[should_panic(expected = "ended with exit status: 3 before it wrote")]
-    async fn a_program_that_dies_first_is_not_waited_for() {
+    async fn program_that_dies_first_is_not_waited_for() {
         let mut process = shell("echo no such luck; exit 3").start();
         process
             .line_with("listener", Duration::from_secs(600))
@@ -312,28 +311,28 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn signals_reach_it() {
+    async fn signals_reach_the_process() {
         let script = "trap 'echo asked; exit 0' TERM; echo up; while :; do sleep 0.05; done";
-        let mut polite = shell(script).start();
-        polite.line_with("up", BOUND).await;
-        polite.freeze();
-        polite.terminate();
+        let mut terminated = shell(script).start();
+        terminated.line_with("up", BOUND).await;
+        terminated.freeze();
+        terminated.terminate();
         assert!(
-            polite.try_exit().is_none(),
+            terminated.try_exit().is_none(),
             "a frozen program handled a signal"
         );
-        polite.thaw();
-        assert!(polite.exit(BOUND).await.success());
-        assert!(polite.log().contains("asked"));
-        polite.kill();
+        terminated.thaw();
+        assert!(terminated.exit(BOUND).await.success());
+        assert!(terminated.log().contains("asked"));
+        terminated.kill();
 
-        let mut rude = shell(script).start();
-        rude.kill();
-        assert_eq!(rude.exit(BOUND).await.signal(), Some(9));
+        let mut killed = shell(script).start();
+        killed.kill();
+        assert_eq!(killed.exit(BOUND).await.signal(), Some(9));
     }
 
     #[tokio::test]
-    async fn a_named_log_is_added_to() {
+    async fn named_log_is_appended_to() {
         let folder = tempfile::tempdir().unwrap();
         let log = folder.path().join("log/echo.log");
         for word in ["one", "two"] {
@@ -350,7 +349,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn goes_with_the_value() {
+    async fn process_ends_with_its_value() {
         let process = shell("sleep 600").start();
         let proc_entry = PathBuf::from(format!("/proc/{}", process.id()));
         assert!(proc_entry.exists());
@@ -359,7 +358,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn sees_only_what_the_test_sets() {
+    async fn program_sees_only_variables_the_test_sets() {
         let output = shell("echo ${DATABASE_URL:-none} $RISITI_NAMESPACE")
             .env("RISITI_NAMESPACE", "mine")
             .output();

@@ -1,26 +1,27 @@
 use std::env;
 use std::net::{Ipv4Addr, TcpListener};
 
-/// Postgres, as a role that may create databases.
+/// Returns the URL of Postgres, for a role that may create databases.
 ///
 /// # Panics
-/// Where the variable is not set.
+/// Panics when the variable is not set.
 pub fn database_url() -> String {
     required("DATABASE_URL")
 }
 
-/// RabbitMQ.
+/// Returns the URL of RabbitMQ.
 ///
 /// # Panics
-/// Where the variable is not set.
+/// Panics when the variable is not set.
 pub fn amqp_url() -> String {
     required("AMQP_URL")
 }
 
-/// Redis, shared by all tests: use keys of your own, such as ones that begin with the namespace.
+/// Returns the URL of Redis. All tests share it, so use keys of your own, such as ones that begin with the
+/// namespace.
 ///
 /// # Panics
-/// Where the variable is not set.
+/// Panics when the variable is not set.
 pub fn redis_url() -> String {
     required("RISITI_REDIS_URL")
 }
@@ -34,8 +35,8 @@ fn required(name: &str) -> String {
     }
 }
 
-/// A port on which nothing listens at this moment. Somebody may take it before you do: where a program can
-/// be told port 0 and asked for the address it got, do that instead.
+/// Returns a port on which nothing listens at this moment. Another process may take it before you do. Where
+/// a program accepts port 0 and logs the address it got, use that instead.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("binding port 0 on loopback");
     listener
@@ -44,8 +45,8 @@ pub fn free_port() -> u16 {
         .port()
 }
 
-/// Runs clean-up from `Drop`, which may be inside a runtime that cannot be blocked on: on a thread and a
-/// runtime of its own. What goes wrong is left to `services.sh down --purge`.
+/// Runs clean-up from `Drop`, on a thread and a runtime of its own, because the caller's runtime cannot be
+/// blocked on. What this fails to remove, `services.sh down --purge` removes.
 pub(crate) fn clean_up<F>(work: F)
 where
     F: Future<Output = ()> + Send + 'static,
@@ -67,18 +68,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_free_port_can_be_bound() {
+    fn free_port_can_be_bound() {
         TcpListener::bind((Ipv4Addr::LOCALHOST, free_port())).unwrap();
     }
 
     #[test]
     #[should_panic(expected = "run `make test`")]
-    fn a_missing_server_says_what_to_run() {
+    fn missing_server_names_the_command_to_run() {
         required("RISITI_A_VARIABLE_NOBODY_SETS");
     }
 
     #[tokio::test]
-    async fn clean_up_finishes_before_it_returns_also_inside_a_runtime() {
+    async fn clean_up_finishes_before_it_returns_inside_a_runtime() {
         let (sender, receiver) = std::sync::mpsc::channel();
         clean_up(async move {
             tokio::task::yield_now().await;

@@ -14,10 +14,10 @@ use tokio::task::JoinHandle;
 use tokio_rustls::TlsAcceptor;
 use url::Url;
 
-/// The request for TLS that a Postgres client sends before anything else: length 8, code 80877103.
-const POSTGRES_ASKS_FOR_TLS: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
+/// The TLS request that a Postgres client sends first: length 8, code 80877103.
+const POSTGRES_TLS_REQUEST: [u8; 8] = [0, 0, 0, 8, 4, 210, 22, 47];
 
-/// Somebody who signs certificates, made for one test and trusted by nobody who is not told to.
+/// A certificate authority made for one test. Only clients that are given its root trust it.
 pub struct Authority {
     issuer: CertifiedIssuer<'static, KeyPair>,
     folder: TempDir,
@@ -32,9 +32,14 @@ impl std::fmt::Debug for Authority {
 }
 
 impl Authority {
+    /// Creates an authority with a root of its own.
+    ///
     /// # Panics
-    /// Where no certificate can be made or written.
-    #[allow(clippy::new_without_default, reason = "each is another one")]
+    /// Panics when no certificate can be made or written.
+    #[allow(
+        clippy::new_without_default,
+        reason = "each call creates a different authority"
+    )]
     pub fn new() -> Authority {
         let mut params =
             CertificateParams::new(Vec::new()).expect("no name is a legal list of names");
@@ -48,15 +53,15 @@ impl Authority {
         Authority { issuer, folder }
     }
 
-    /// Its certificate, as `SSL_CERT_FILE` or `sslrootcert` want it.
+    /// Returns the path of its root certificate, for `SSL_CERT_FILE` or `sslrootcert`.
     pub fn root(&self) -> PathBuf {
         self.folder.path().join("root.pem")
     }
 
-    /// A new certificate and its key for that name (or address), in PEM.
+    /// Issues a certificate with its key for a name or address, both in PEM.
     ///
     /// # Panics
-    /// Where the name is none.
+    /// Panics when the name is not valid.
     pub fn issue(&self, name: &str) -> (String, String) {
         let params = CertificateParams::new([name.to_owned()]).expect("a legal name");
         let key = KeyPair::generate().expect("making a key");
@@ -66,10 +71,10 @@ impl Authority {
         (certificate.pem(), key.serialize_pem())
     }
 
-    /// The same, written to `certificate.pem` and `key.pem` in the folder.
+    /// Issues a certificate and writes it to `certificate.pem` and `key.pem` in the folder.
     ///
     /// # Panics
-    /// Where the name is none, or the folder cannot be written to.
+    /// Panics when the name is not valid or the folder cannot be written to.
     pub fn issue_to(&self, name: &str, folder: &Path) -> (PathBuf, PathBuf) {
         let (certificate, key) = self.issue(name);
         let paths = (folder.join("certificate.pem"), folder.join("key.pem"));
@@ -79,7 +84,7 @@ impl Authority {
     }
 }
 
-/// A server that other tests speak to plainly, as one that speaks TLS.
+/// A TLS proxy in front of a server that speaks no TLS.
 #[derive(Debug)]
 pub struct TlsFront {
     address: SocketAddr,
@@ -88,10 +93,11 @@ pub struct TlsFront {
 }
 
 impl TlsFront {
-    /// To the server of a URL such as `DATABASE_URL`, under a certificate of `authority` for `name`.
+    /// Opens a front for the server of a URL such as `DATABASE_URL`. Its certificate is issued by `authority`
+    /// for `name`.
     ///
     /// # Panics
-    /// Where the URL has no host and port, or the name is none.
+    /// Panics when the URL has no host and port, or the name is not valid.
     pub async fn to(url: &str, authority: &Authority, name: &str) -> TlsFront {
         let server = Url::parse(url).expect("a front leads to a URL");
         let host = server
@@ -126,10 +132,10 @@ impl TlsFront {
         }
     }
 
-    /// The same URL under another scheme, through this front, which is called `localhost`.
+    /// Returns the URL under another scheme and through this front, with the host `localhost`.
     ///
     /// # Panics
-    /// Where the scheme is none.
+    /// Panics when the scheme is not valid.
     pub fn url(&self, scheme: &str) -> String {
         let rest = &self.server.as_str()[self.server.scheme().len()..];
         let mut url = Url::parse(&format!("{scheme}{rest}")).expect("a scheme");
@@ -174,15 +180,15 @@ async fn carry(
 ) {
     if is_postgres {
         let mut asked = [0; 8];
-        // One that does not ask would speak plainly: this server does not.
-        if client.read_exact(&mut asked).await.is_err() || asked != POSTGRES_ASKS_FOR_TLS {
+        // A client that asks for no TLS is refused.
+        if client.read_exact(&mut asked).await.is_err() || asked != POSTGRES_TLS_REQUEST {
             return;
         }
         if client.write_all(b"S").await.is_err() {
             return;
         }
     }
-    // A client that does not believe the certificate ends it here.
+    // A client that does not trust the certificate ends the handshake.
     let Ok(mut client) = acceptor.accept(client).await else {
         return;
     };
@@ -224,7 +230,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn carries_for_who_believes_its_certificate() {
+    async fn front_serves_clients_that_trust_its_certificate() {
         let server = TcpListener::bind("127.0.0.1:0").await.unwrap();
         let url = format!("redis://{}", server.local_addr().unwrap());
         tokio::spawn(async move {

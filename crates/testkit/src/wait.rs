@@ -2,24 +2,24 @@ use std::time::Duration;
 
 use tokio::time::Instant;
 
-/// Asks `probe` until it has an answer, and returns that.
+/// Calls `probe` until it has an answer, and returns that answer.
 ///
-/// The bound only says when to give up; take it generously, it costs nothing in a test that passes. One
-/// call of `probe` may be cut off by it.
+/// The bound only says when to give up. Make it generous, since it costs nothing in a test that passes.
+/// It may cut off one call of `probe`.
 ///
 /// # Panics
-/// When there is no answer within the bound: "{what} did not happen within …".
+/// Panics with "{what} did not happen within …" when there is no answer within the bound.
 #[track_caller]
 pub fn eventually<T>(
     what: &str,
     bound: Duration,
     mut probe: impl AsyncFnMut() -> Option<T>,
 ) -> impl Future<Output = T> {
-    let asked_at = std::panic::Location::caller();
+    let called_at = std::panic::Location::caller();
     async move {
         let deadline = Instant::now() + bound;
         let mut pause = Duration::from_millis(5);
-        let asking = async {
+        let probing = async {
             loop {
                 if let Some(answer) = probe().await {
                     return answer;
@@ -28,9 +28,9 @@ pub fn eventually<T>(
                 pause = (pause * 2).min(Duration::from_millis(100));
             }
         };
-        match tokio::time::timeout_at(deadline, asking).await {
+        match tokio::time::timeout_at(deadline, probing).await {
             Ok(answer) => answer,
-            Err(_) => panic!("{what} did not happen within {bound:?} (waited at {asked_at})"),
+            Err(_) => panic!("{what} did not happen within {bound:?} (waited at {called_at})"),
         }
     }
 }
@@ -61,7 +61,7 @@ mod tests {
 
     #[tokio::test]
     #[should_panic(expected = "an answer did not happen")]
-    async fn a_probe_that_hangs_is_cut_off_too() {
+    async fn hanging_probe_is_cut_off_at_the_bound() {
         eventually("an answer", Duration::from_millis(50), async || {
             std::future::pending::<Option<()>>().await
         })
