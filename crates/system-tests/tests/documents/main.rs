@@ -1,4 +1,4 @@
-//! Prose drifts. What a document says that a program can check is checked here.
+//! Checks what documents say against the code, so that they stay true.
 
 mod text;
 
@@ -11,7 +11,7 @@ use text::{
 
 const OPERATING: &str = "docs/operating.md";
 const DATA_MODEL: &str = "docs/data-model.md";
-/// Those whose settings and metrics people rely on.
+/// Crates whose settings and metrics people rely on.
 const PRODUCT: [&str; 6] = [
     "service",
     "ingress",
@@ -21,7 +21,7 @@ const PRODUCT: [&str; 6] = [
     "admin",
 ];
 
-/// Variables of the product with their defaults, where a setting has one.
+/// Returns the variables of the product with their defaults, where a setting has one.
 fn settings() -> BTreeMap<String, Option<String>> {
     let mut settings = BTreeMap::new();
     for (_, source) in sources(&PRODUCT) {
@@ -53,10 +53,11 @@ fn every_setting_is_documented_with_its_default_and_no_other() {
         .collect();
     let settings = settings();
     for (variable, default) in &settings {
-        let told = documented.get(variable.as_str());
-        let told = told.unwrap_or_else(|| panic!("{OPERATING} says nothing of {variable}"));
+        let documented_default = documented
+            .get(variable.as_str())
+            .unwrap_or_else(|| panic!("{OPERATING} does not name {variable}"));
         if let Some(default) = default {
-            assert_eq!(told, default, "{variable}");
+            assert_eq!(documented_default, default, "{variable}");
         }
     }
     let mentioned = code_spans(&document)
@@ -80,12 +81,12 @@ fn every_metric_is_documented_and_no_other() {
             .expect("a split has a first part")
             .to_owned()
     };
-    let told = section(&document, "## What to alert on");
-    let told = code_spans(told)
+    let alerts = section(&document, "## What to alert on");
+    let metrics = code_spans(alerts)
         .into_iter()
         .filter(|code| code.starts_with("risiti_"))
         .map(name);
-    let documented: BTreeSet<String> = told.collect();
+    let documented: BTreeSet<String> = metrics.collect();
     let mut exported = BTreeSet::new();
     for (path, source) in sources(&PRODUCT[1..]) {
         if path.ends_with("/metrics.rs") {
@@ -157,7 +158,7 @@ fn files_that_are_named_exist() {
     }
 }
 
-/// Names of all functions, tests among them.
+/// Returns the names of all functions, tests included.
 fn functions() -> BTreeSet<String> {
     let mut functions = BTreeSet::new();
     for path in files()
@@ -191,7 +192,7 @@ fn tests_that_reach_the_limits_exist() {
     assert!(cited >= 30, "{cited}");
 }
 
-/// Of each row of these tables, the tests its last cell names.
+/// Checks that every row of these tables names existing tests in its last cell, and counts them.
 fn cited(lines: &[&str]) -> usize {
     let files = files();
     let tests = functions();
@@ -236,7 +237,7 @@ fn tests_that_stop_threats_exist() {
 #[test]
 fn the_data_model_names_every_table_and_every_rule() {
     let document = read(DATA_MODEL);
-    let told: BTreeSet<String> = code_spans(&document)
+    let named: BTreeSet<String> = code_spans(&document)
         .into_iter()
         .map(str::to_owned)
         .collect();
@@ -250,7 +251,7 @@ fn the_data_model_names_every_table_and_every_rule() {
     rules.extend(names_after(&schema, "CREATE UNIQUE INDEX "));
     assert!(tables.len() > 15 && rules.len() > 40);
     for name in tables.iter().chain(&rules).filter(|name| !name.is_empty()) {
-        assert!(told.contains(name), "{DATA_MODEL} says nothing of {name}");
+        assert!(named.contains(name), "{DATA_MODEL} does not name {name}");
     }
     for row in rows(section(&document, "## What the database itself refuses")) {
         for name in between(row[0], "`", "`")

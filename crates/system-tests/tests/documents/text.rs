@@ -1,10 +1,10 @@
-//! Finding things in text, without a parser for each language.
+//! Finds things in text without a parser for each language.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
 
-/// As in `.gitignore`, which a copy without git has to do without.
-const NOT_OURS: [&str; 5] = [".git", ".local", ".risiti", ".tools", "target"];
+/// Folders that `.gitignore` names. A copy without git must skip them too.
+const IGNORED: [&str; 5] = [".git", ".local", ".risiti", ".tools", "target"];
 
 pub(crate) fn root() -> PathBuf {
     let here = Path::new(env!("CARGO_MANIFEST_DIR")).join("../..");
@@ -16,7 +16,7 @@ pub(crate) fn read(path: &str) -> String {
     std::fs::read_to_string(root().join(path)).unwrap_or_else(|error| panic!("{path}: {error}"))
 }
 
-/// Paths from the root, without what is built or kept there by running things.
+/// Returns all paths from the root, without what building or running left there.
 pub(crate) fn files() -> Vec<String> {
     let mut found = Vec::new();
     let mut folders = vec![root()];
@@ -27,7 +27,7 @@ pub(crate) fn files() -> Vec<String> {
                 .file_name()
                 .and_then(|name| name.to_str())
                 .unwrap_or_default();
-            if path.is_symlink() || NOT_OURS.contains(&name) {
+            if path.is_symlink() || IGNORED.contains(&name) {
                 continue;
             }
             if path.is_dir() {
@@ -41,7 +41,7 @@ pub(crate) fn files() -> Vec<String> {
     found
 }
 
-/// The Rust sources of these crates, without their tests folders.
+/// Returns the Rust sources of these crates, without their tests folders.
 pub(crate) fn sources(crates: &[&str]) -> Vec<(String, String)> {
     let of = |path: &String| {
         crates
@@ -63,7 +63,7 @@ pub(crate) fn documents() -> Vec<String> {
         .collect()
 }
 
-/// What stands between each `open` and the `close` that follows it on its line.
+/// Returns the text between each `open` and the `close` that follows on the same line.
 pub(crate) fn between<'a>(text: &'a str, open: &str, close: &str) -> Vec<&'a str> {
     let mut found = Vec::new();
     for line in text.lines() {
@@ -89,7 +89,7 @@ pub(crate) fn attributes(source: &str, name: &str) -> Vec<String> {
         .collect()
 }
 
-/// Inline code, fenced blocks left out.
+/// Returns inline code, without fenced blocks.
 pub(crate) fn code_spans(markdown: &str) -> Vec<&str> {
     prose(markdown)
         .into_iter()
@@ -97,7 +97,7 @@ pub(crate) fn code_spans(markdown: &str) -> Vec<&str> {
         .collect()
 }
 
-/// Lines outside of fenced blocks.
+/// Returns the lines outside of fenced blocks.
 pub(crate) fn prose(markdown: &str) -> Vec<&str> {
     let mut fenced = false;
     let outside = |line: &&str| {
@@ -108,7 +108,7 @@ pub(crate) fn prose(markdown: &str) -> Vec<&str> {
     markdown.lines().filter(outside).collect()
 }
 
-/// The cells of each table row whose first cell is code.
+/// Returns the cells of each table row whose first cell is code.
 pub(crate) fn rows(markdown: &str) -> Vec<Vec<&str>> {
     let lines = prose(markdown)
         .into_iter()
@@ -118,7 +118,7 @@ pub(crate) fn rows(markdown: &str) -> Vec<Vec<&str>> {
         .collect()
 }
 
-/// The part of a document below one heading, up to the next of its rank or above.
+/// Returns the part of a document below a heading, up to the next heading of its rank.
 pub(crate) fn section<'a>(markdown: &'a str, heading: &str) -> &'a str {
     let (_, below) = markdown
         .split_once(&format!("\n{heading}\n"))
@@ -132,7 +132,7 @@ pub(crate) fn section<'a>(markdown: &'a str, heading: &str) -> &'a str {
         .map_or(below, |(inside, _)| inside)
 }
 
-/// As a link's anchor names it.
+/// Returns a heading as the anchor of a link names it.
 pub(crate) fn anchor(heading: &str) -> String {
     let kept = heading.to_lowercase().replace(' ', "-");
     kept.chars()
@@ -140,7 +140,7 @@ pub(crate) fn anchor(heading: &str) -> String {
         .collect()
 }
 
-/// Names that follow a keyword in SQL or Rust.
+/// Returns the names that follow a keyword in SQL or Rust.
 pub(crate) fn names_after(text: &str, keyword: &str) -> BTreeSet<String> {
     let name = |rest: &str| -> String {
         let name = rest.trim_start_matches([' ', '=', '\'']);

@@ -1,5 +1,5 @@
-//! A backlog waits in queues and tables, never in a program: what each holds is bounded by its settings, however
-//! much there is to do. Peaks beside a small backlog are compared with those beside a large one.
+//! A backlog waits in queues and tables, never in a program. What each program holds is bounded by its settings.
+//! The test compares the peak memory beside a small backlog with the peak beside a large one.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -11,88 +11,89 @@ use lapin::{BasicProperties, Channel, Connection, ConnectionProperties};
 use risiti_testkit::{Process, amqp_url, eventually};
 use uuid::Uuid;
 
-use crate::stack::{Running, Stack, stk};
+use crate::fixture::{Fixture, RunningProgram, stk};
 
 const FEW: usize = 500;
-const FEW_LETTERS: usize = 100;
+const FEW_DEAD_LETTERS: usize = 100;
 const RECORDED: i64 = 4_000;
 const FILED: i64 = 100;
 const WEBHOOKS: usize = 50;
-/// What an allocator may do differently from one time to the next. 20,000 messages held would come to thrice that.
-const ROOM_KIB: u64 = 16 * 1024;
-/// A million messages and their rows take a while to make.
-const BOUND: Duration = Duration::from_secs(1_200);
+/// How much an allocator may differ between two runs. Holding 20,000 messages would take three times as much.
+const GROWTH_MAX_KIB: u64 = 16 * 1024;
+/// Making a million messages and their rows takes this long.
+const LONG_DEADLINE: Duration = Duration::from_secs(1_200);
 const CONFIRMS_OUTSTANDING: usize = 1_000;
 
-/// In `[payments]`, and as many invoices in one lane.
-fn messages() -> usize {
+/// How many messages are put in `[payments]`, and invoices in one lane.
+fn message_count() -> usize {
     std::env::var("BACKLOG_MESSAGES").map_or(20_000, |text| text.parse().unwrap())
 }
 
 #[tokio::test]
-async fn a_backlog_costs_no_program_memory() {
-    let (stack, many) = (Stack::new().await, messages());
-    let letters = (many / 10).max(5_000);
+async fn backlog_costs_no_program_memory() {
+    let fixture = Fixture::new().await;
+    let many = message_count();
+    let dead_letter_count = (many / 10).max(5_000);
     let mut peaks = Peaks::default();
-    let queue = Queue::open(&stack).await;
+    let queue = Queues::open(&fixture).await;
 
-    peaks.few("risiti-ingress", ingress(&stack, 1).await);
+    peaks.record_small("risiti-ingress", ingress(&fixture, 1).await);
     queue
         .fill("payments", FEW, |n| queue.payment(1_000 + n))
         .await;
-    peaks.few(
+    peaks.record_small(
         "risiti-ledger-worker",
-        until(&stack, "risiti-ledger-worker", "report_events", 500).await,
+        peak_until(&fixture, "risiti-ledger-worker", "report_events", 500).await,
     );
-    peaks.few(
+    peaks.record_small(
         "risiti-etims-worker",
-        until(&stack, "risiti-etims-worker", ACCEPTED, FILED).await,
+        peak_until(&fixture, "risiti-etims-worker", ACCEPTED_INVOICES, FILED).await,
     );
-    dead_letters(&stack, &queue, 0..FEW_LETTERS).await;
-    replay(&stack, |args, peak| peaks.few(args, peak)).await;
+    add_dead_letters(&fixture, &queue, 0..FEW_DEAD_LETTERS).await;
+    replay(&fixture, |args, peak| peaks.record_small(args, peak)).await;
 
     queue
         .fill("payments", many, |n| queue.payment(100_000 + n))
         .await;
-    peaks.many("risiti-ingress", ingress(&stack, 500).await);
-    let recorded = stack.count("SELECT count(*) FROM report_events").await + RECORDED;
-    peaks.many(
+    peaks.record_large("risiti-ingress", ingress(&fixture, 500).await);
+    let recorded = fixture.count("SELECT count(*) FROM report_events").await + RECORDED;
+    peaks.record_large(
         "risiti-ledger-worker",
-        until(&stack, "risiti-ledger-worker", "report_events", recorded).await,
+        peak_until(&fixture, "risiti-ledger-worker", "report_events", recorded).await,
     );
-    invoices(&stack, many).await;
-    let filed = stack
-        .count(&format!("SELECT count(*) FROM {ACCEPTED}"))
+    add_invoices(&fixture, many).await;
+    let filed = fixture
+        .count(&format!("SELECT count(*) FROM {ACCEPTED_INVOICES}"))
         .await
         + FILED;
-    peaks.many(
+    peaks.record_large(
         "risiti-etims-worker",
-        until(&stack, "risiti-etims-worker", ACCEPTED, filed).await,
+        peak_until(&fixture, "risiti-etims-worker", ACCEPTED_INVOICES, filed).await,
     );
-    dead_letters(&stack, &queue, FEW_LETTERS..letters).await;
-    replay(&stack, |args, peak| peaks.many(args, peak)).await;
+    add_dead_letters(&fixture, &queue, FEW_DEAD_LETTERS..dead_letter_count).await;
+    replay(&fixture, |args, peak| peaks.record_large(args, peak)).await;
 
-    eprintln!("{many} messages, {letters} dead letters");
-    peaks.hold();
+    eprintln!("{many} messages, {dead_letter_count} dead letters");
+    peaks.assert_bounded();
 }
 
-const ACCEPTED: &str = "report_invoices WHERE state = 'success'";
+const ACCEPTED_INVOICES: &str = "report_invoices WHERE state = 'success'";
 
-/// Highest memory in KiB, by program and arguments.
+/// Peak memory in KiB beside a small and a large backlog, by program and arguments.
 #[derive(Default)]
 struct Peaks(Vec<(String, u64, u64)>);
 
 impl Peaks {
-    fn few(&mut self, program: &str, peak: u64) {
+    fn record_small(&mut self, program: &str, peak: u64) {
         self.0.push((program.to_owned(), peak, 0));
     }
 
-    fn many(&mut self, program: &str, peak: u64) {
+    fn record_large(&mut self, program: &str, peak: u64) {
         let row = self.0.iter_mut().find(|(name, ..)| name == program);
         row.unwrap().2 = peak;
     }
 
-    fn hold(&self) {
+    fn assert_bounded(&self) {
         for (program, few, many) in &self.0 {
             eprintln!(
                 "{program:24} {:7.1} MiB beside little, {:7.1} MiB beside much",
@@ -102,7 +103,7 @@ impl Peaks {
         }
         for (program, few, many) in &self.0 {
             assert!(
-                *many > 0 && *many <= few + ROOM_KIB,
+                *many > 0 && *many <= few + GROWTH_MAX_KIB,
                 "{program}: {few} KiB became {many} KiB"
             );
         }
@@ -113,7 +114,7 @@ fn mib(kib: u64) -> f64 {
     f64::from(u32::try_from(kib).unwrap()) / 1024.0
 }
 
-/// The most that was ever resident; `None` once the program has ended.
+/// Returns the peak resident memory, or `None` once the program has ended.
 fn peak(process: &Process) -> Option<u64> {
     let status = std::fs::read_to_string(format!("/proc/{}/status", process.id())).ok()?;
     let line = status
@@ -122,18 +123,18 @@ fn peak(process: &Process) -> Option<u64> {
     line.trim().trim_end_matches(" kB").parse().ok()
 }
 
-async fn peak_and_end(running: Running) -> u64 {
+async fn peak_and_end(running: RunningProgram) -> u64 {
     let peak = peak(&running.process).unwrap();
-    running.ends_well().await;
+    running.terminate_cleanly().await;
     peak
 }
 
-/// Lets it work until a view has so many rows.
-async fn until(stack: &Stack, program: &str, rows: &str, wanted: i64) -> u64 {
-    let running = stack.start(program).await;
-    let client = stack.database.connect().await;
+/// Runs a program until a view has this many rows, and returns its peak memory.
+async fn peak_until(fixture: &Fixture, program: &str, rows: &str, wanted: i64) -> u64 {
+    let running = fixture.start(program).await;
+    let client = fixture.database.connect().await;
     let count = format!("SELECT count(*) FROM {rows}");
-    eventually(&format!("{wanted} {rows}"), BOUND, async || {
+    eventually(&format!("{wanted} {rows}"), LONG_DEADLINE, async || {
         let found: i64 = client.query_one(&count, &[]).await.unwrap().get(0);
         (found >= wanted).then_some(())
     })
@@ -141,19 +142,22 @@ async fn until(stack: &Stack, program: &str, rows: &str, wanted: i64) -> u64 {
     peak_and_end(running).await
 }
 
-async fn ingress(stack: &Stack, first: usize) -> u64 {
-    let mut running = stack.start("risiti-ingress").await;
+async fn ingress(fixture: &Fixture, first: usize) -> u64 {
+    let mut running = fixture.start("risiti-ingress").await;
     let webhooks = running.webhooks().await;
     for n in first..first + WEBHOOKS {
-        assert_eq!(stack.post(webhooks, "stk", &stk(n, "1160.00")).await.0, 200);
+        assert_eq!(
+            fixture.post(webhooks, "stk", &stk(n, "1160.00")).await.0,
+            200
+        );
     }
     peak_and_end(running).await
 }
 
-/// Whatever goes over the pile, each by itself.
-async fn replay(stack: &Stack, mut seen: impl FnMut(&str, u64)) {
+/// Runs every command that reads all dead letters, and reports its peak memory.
+async fn replay(fixture: &Fixture, mut report_peak: impl FnMut(&str, u64)) {
     let folder = tempfile::tempdir().unwrap();
-    let file = folder.path().join("letters.jsonl");
+    let file = folder.path().join("dead-letters.jsonl");
     let export = format!("export --out {}", file.display());
     let commands = [
         ("list", "list"),
@@ -162,22 +166,22 @@ async fn replay(stack: &Stack, mut seen: impl FnMut(&str, u64)) {
         ("export", export.as_str()),
     ];
     for (name, command) in commands {
-        let program = stack
+        let program = fixture
             .program("risiti-replay")
             .env("RISITI_OPERATOR", "jane");
         let mut process = program.args(command.split(' ')).start();
         let mut highest = 0;
-        eventually(command, BOUND, async || {
+        eventually(command, LONG_DEADLINE, async || {
             highest = peak(&process).unwrap_or(0).max(highest);
             process.try_exit()
         })
         .await;
-        seen(name, highest);
+        report_peak(name, highest);
     }
 }
 
-/// Rows and messages, each a kilobyte that no program of ours can read.
-async fn dead_letters(stack: &Stack, queue: &Queue, which: Range<usize>) {
+/// Adds dead letters, as rows and messages. Each is a kilobyte that no program can read.
+async fn add_dead_letters(fixture: &Fixture, queue: &Queues, which: Range<usize>) {
     let statement = format!(
         "INSERT INTO dead_letters (id, cause, merchant_id, provider, body, body_sha256, headers, message)
          SELECT md5('letter' || n)::uuid, 'unreadable', m.id, 'daraja', body, sha256(body), '{{}}', 'not JSON'
@@ -185,27 +189,26 @@ async fn dead_letters(stack: &Stack, queue: &Queue, which: Range<usize>) {
         which.start,
         which.end - 1
     );
-    stack
+    fixture
         .database
         .connect()
         .await
         .batch_execute(&statement)
         .await
         .unwrap();
-    let client = stack.database.connect().await;
-    let (newest, count) = (
-        "SELECT id FROM dead_letters ORDER BY dead_at DESC, id LIMIT $1",
-        which.len(),
-    );
+    let client = fixture.database.connect().await;
+    let newest = "SELECT id FROM dead_letters ORDER BY dead_at DESC, id LIMIT $1";
     let rows = client
-        .query(newest, &[&i64::try_from(count).unwrap()])
+        .query(newest, &[&i64::try_from(which.len()).unwrap()])
         .await
         .unwrap();
     let ids: Vec<Uuid> = rows.iter().map(|row| row.get(0)).collect();
-    queue.fill("dead", which.len(), |n| letter(ids[n])).await;
+    queue
+        .fill("dead", which.len(), |n| dead_letter(ids[n]))
+        .await;
 }
 
-fn letter(id: Uuid) -> (BasicProperties, Vec<u8>) {
+fn dead_letter(id: Uuid) -> (BasicProperties, Vec<u8>) {
     let mut headers = FieldTable::default();
     headers.insert(
         "risiti-dead-letter-id".into(),
@@ -219,9 +222,9 @@ fn letter(id: Uuid) -> (BasicProperties, Vec<u8>) {
     )
 }
 
-/// All in one lane.
-async fn invoices(stack: &Stack, many: usize) {
-    let client = stack.database.connect().await;
+/// Adds invoices, all in one lane.
+async fn add_invoices(fixture: &Fixture, many: usize) {
+    let client = fixture.database.connect().await;
     let statement = format!(
         "INSERT INTO payments (id, merchant_id, provider, money_key, receipt, amount, currency, method, state,
              authenticated_by, settled_at, moved_by)
@@ -236,28 +239,31 @@ async fn invoices(stack: &Stack, many: usize) {
     client.batch_execute(&statement).await.unwrap();
 }
 
-/// The queues of a stack, from outside.
-struct Queue {
+/// The queues of a fixture, filled from outside.
+struct Queues {
     namespace: String,
     channel: Channel,
-    /// A webhook as the ingress publishes it, of which all others are made.
+    /// A webhook as ingress publishes it. All others are made from it.
     sample: BasicProperties,
     _connection: Connection,
 }
 
-impl Queue {
-    async fn open(stack: &Stack) -> Self {
+impl Queues {
+    async fn open(fixture: &Fixture) -> Self {
         let connection = Connection::connect(&amqp_url(), ConnectionProperties::default())
             .await
             .unwrap();
         let channel = connection.create_channel().await.unwrap();
-        let namespace = stack.namespace.name().to_owned();
-        let mut ingress = stack.start("risiti-ingress").await;
+        let namespace = fixture.namespace.name().to_owned();
+        let mut ingress = fixture.start("risiti-ingress").await;
         let webhooks = ingress.webhooks().await;
-        assert_eq!(stack.post(webhooks, "stk", &stk(0, "1160.00")).await.0, 200);
+        assert_eq!(
+            fixture.post(webhooks, "stk", &stk(0, "1160.00")).await.0,
+            200
+        );
         let queue = format!("{namespace}.payments");
-        // By way of the spool, where the ingress had not met the broker yet.
-        let got = eventually("the webhook in its queue", BOUND, async || {
+        // It arrives through the spool where ingress was not yet connected to the broker.
+        let got = eventually("the webhook in its queue", LONG_DEADLINE, async || {
             let options = BasicGetOptions { no_ack: false };
             channel
                 .basic_get(queue.as_str().into(), options)
@@ -265,7 +271,7 @@ impl Queue {
                 .unwrap()
         })
         .await;
-        ingress.ends_well().await;
+        ingress.terminate_cleanly().await;
         got.delivery
             .acker
             .ack(BasicAckOptions::default())
@@ -283,7 +289,7 @@ impl Queue {
         }
     }
 
-    /// The `n`th payment: the sample with another event, checkout and receipt.
+    /// Makes the `n`th payment: the sample with another event, checkout and receipt.
     fn payment(&self, n: usize) -> (BasicProperties, Vec<u8>) {
         let sampled = self.sample.message_id().as_ref().unwrap().as_str();
         let id = Uuid::now_v7().to_string();

@@ -1,116 +1,114 @@
-//! Servers restarted, blocked, and failed over under programs that nobody restarts. On servers of its own, in one
-//! test: a boot of RabbitMQ is what this costs.
+//! Servers are restarted, blocked and failed over, and nobody restarts a program. The test has servers of its
+//! own. It is one test because a start of RabbitMQ takes long.
 
 use risiti_testkit::PrivateServers;
 use risiti_testkit::Server::{Postgres, RabbitMq, Redis};
 
-use crate::stack::{PATIENCE, Running, Stack, stk};
+use crate::fixture::{DEADLINE, Fixture, RunningProgram, stk};
 
 const FILED: &str =
     "SELECT count(*) FROM report_invoices WHERE state = 'success' AND kind = 'sale'";
-const SET_ASIDE: &str = "SELECT count(*) FROM dead_letters";
-const OTHERS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
+const DEAD_LETTERS: &str = "SELECT count(*) FROM dead_letters";
+const END_OTHER_SESSIONS: &str = "SELECT pg_terminate_backend(pid) FROM pg_stat_activity
     WHERE datname = current_database() AND pid <> pg_backend_pid()";
 
 #[tokio::test]
-async fn programs_ride_out_what_becomes_of_their_servers() {
+async fn programs_recover_from_every_server_outage() {
     let servers = PrivateServers::start(&[Postgres, RabbitMq, Redis]).await;
-    let mut story = Story::begin(&servers).await;
-    story.goes_on().await;
+    let mut scenario = OutageScenario::begin(&servers).await;
+    scenario.expect_recovery().await;
 
     servers.kill(Postgres).await;
-    story
-        .workers_miss("database: postgres cannot be reached")
+    scenario
+        .expect_workers_miss("database: postgres cannot be reached")
         .await;
-    story.pay(3).await;
+    scenario.pay(3).await;
     servers.restart(Postgres).await;
-    story.goes_on().await;
+    scenario.expect_recovery().await;
 
     servers.stop(Postgres).await;
-    story.workers_miss("database").await;
-    story.pay(3).await;
+    scenario.expect_workers_miss("database").await;
+    scenario.pay(3).await;
     servers.restart(Postgres).await;
-    story.goes_on().await;
+    scenario.expect_recovery().await;
 
     servers.kill(Redis).await;
-    story.pay(3).await;
+    scenario.pay(3).await;
     servers.restart(Redis).await;
-    story.goes_on().await;
+    scenario.expect_recovery().await;
 
-    // A fail-over: who connects anew finds a standby for a while.
-    let (books, name) = (
-        story.stack.database.connect().await,
-        story.stack.database.name().to_owned(),
-    );
-    let takes_no_writes = async |on: bool| {
+    // A fail-over: new connections reach a standby for a while.
+    let database = scenario.fixture.database.connect().await;
+    let name = scenario.fixture.database.name().to_owned();
+    let set_read_only = async |on: bool| {
         let statement = format!("ALTER DATABASE {name} SET default_transaction_read_only = {on}");
-        books.batch_execute(&statement).await.unwrap();
+        database.batch_execute(&statement).await.unwrap();
     };
-    takes_no_writes(true).await;
-    books.execute(OTHERS, &[]).await.unwrap();
-    story.pay(3).await;
-    story
-        .workers_miss("database: postgres takes no writes")
+    set_read_only(true).await;
+    database.execute(END_OTHER_SESSIONS, &[]).await.unwrap();
+    scenario.pay(3).await;
+    scenario
+        .expect_workers_miss("database: postgres takes no writes")
         .await;
-    takes_no_writes(false).await;
-    story.goes_on().await;
+    set_read_only(false).await;
+    scenario.expect_recovery().await;
 
-    // A memory alarm: the broker reads no publishes, and tells whoever tries one.
+    // A memory alarm: the broker reads no publishes, and tells the connection that tries one.
     servers
         .rabbitmqctl(&["set_vm_memory_high_watermark", "0.0000001"])
         .await;
-    story.pay(3).await;
-    story
+    scenario.pay(3).await;
+    scenario
         .ingress
         .process
-        .line_with("takes no publishes", PATIENCE)
+        .line_with("takes no publishes", DEADLINE)
         .await;
-    story.pay(3).await;
+    scenario.pay(3).await;
     servers
         .rabbitmqctl(&["set_vm_memory_high_watermark", "0.4"])
         .await;
-    story.goes_on().await;
+    scenario.expect_recovery().await;
 
     servers.kill(RabbitMq).await;
-    story.workers_miss("broker: ").await;
-    story.pay(3).await;
+    scenario.expect_workers_miss("broker: ").await;
+    scenario.pay(3).await;
     servers.restart(RabbitMq).await;
-    story.goes_on().await;
-    story.end().await;
+    scenario.expect_recovery().await;
+    scenario.end().await;
 }
 
-struct Story {
-    stack: Stack,
-    ingress: Running,
-    workers: Vec<Running>,
+struct OutageScenario {
+    fixture: Fixture,
+    ingress: RunningProgram,
+    workers: Vec<RunningProgram>,
     webhooks: std::net::SocketAddr,
-    /// The next payment's number; all before it were told, and answered 200.
-    next: usize,
+    /// The next payment's number. Every payment before it was posted and answered 200.
+    next_payment: usize,
 }
 
-impl Story {
+impl OutageScenario {
     async fn begin(servers: &PrivateServers) -> Self {
-        let stack = Stack::on_private(servers).await;
-        let mut ingress = stack.start("risiti-ingress").await;
+        let fixture = Fixture::on_private(servers).await;
+        let mut ingress = fixture.start("risiti-ingress").await;
         let webhooks = ingress.webhooks().await;
         let workers = vec![
-            stack.start("risiti-ledger-worker").await,
-            stack.start("risiti-etims-worker").await,
+            fixture.start("risiti-ledger-worker").await,
+            fixture.start("risiti-etims-worker").await,
         ];
         Self {
-            stack,
+            fixture,
             ingress,
             workers,
             webhooks,
-            next: 1,
+            next_payment: 1,
         }
     }
 
-    /// So many payments, each taken: where the broker cannot confirm, by the spool.
+    /// Posts payments and expects 200 for each. Where the broker cannot confirm, the spool keeps them.
     async fn pay(&mut self, count: usize) {
-        for n in self.next..self.next + count {
+        for n in self.next_payment..self.next_payment + count {
             assert_eq!(
-                self.stack
+                self.fixture
                     .post(self.webhooks, "stk", &stk(n, "100.00"))
                     .await
                     .0,
@@ -118,34 +116,34 @@ impl Story {
                 "payment {n}"
             );
         }
-        self.next += count;
+        self.next_payment += count;
     }
 
-    async fn workers_miss(&self, what: &str) {
+    async fn expect_workers_miss(&self, what: &str) {
         for worker in &self.workers {
-            self.stack.misses(worker, what).await;
+            self.fixture.wait_until_missing(worker, what).await;
         }
     }
 
-    /// All are ready, and whatever was paid so far is filed, a new payment included.
-    async fn goes_on(&mut self) {
-        self.ingress.is_ready().await;
+    /// Waits until all programs are ready and every payment so far is filed, a new one included.
+    async fn expect_recovery(&mut self) {
+        self.ingress.wait_ready().await;
         for worker in &self.workers {
-            worker.is_ready().await;
+            worker.wait_ready().await;
         }
         self.pay(1).await;
-        self.stack
-            .becomes(FILED, i64::try_from(self.next - 1).unwrap())
+        self.fixture
+            .wait_for_count(FILED, i64::try_from(self.next_payment - 1).unwrap())
             .await;
     }
 
     async fn end(self) {
-        assert_eq!(self.stack.count(SET_ASIDE).await, 0);
-        let sales = self.stack.sim_get("/_sim/sales").await;
+        assert_eq!(self.fixture.count(DEAD_LETTERS).await, 0);
+        let sales = self.fixture.sim_get("/_sim/sales").await;
         let sales = sales["sales"].as_array().or(sales.as_array()).unwrap();
-        assert_eq!(sales.len(), self.next - 1);
+        assert_eq!(sales.len(), self.next_payment - 1);
         for program in self.workers.into_iter().chain([self.ingress]) {
-            program.ends_well().await;
+            program.terminate_cleanly().await;
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The whole stack as processes, known through the contract alone.
+//! All programs as processes with a simulator, known through their public interface alone.
 
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -8,10 +8,10 @@ use risiti_testkit::{
 };
 use serde_json::{Value, json};
 
-pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const DEADLINE: Duration = Duration::from_secs(60);
 pub(crate) const CREDENTIALS_KEY: &str = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
 
-pub(crate) struct Stack {
+pub(crate) struct Fixture {
     pub(crate) database: TestDatabase,
     pub(crate) namespace: Namespace,
     amqp_url: String,
@@ -23,13 +23,13 @@ pub(crate) struct Stack {
     pub(crate) secret: String,
 }
 
-pub(crate) struct Running {
+pub(crate) struct RunningProgram {
     pub(crate) process: Process,
     ops: SocketAddr,
 }
 
-impl Stack {
-    /// A migrated database and one merchant whose short code files through a device of the simulator.
+impl Fixture {
+    /// Sets up a migrated database and one merchant, whose short code files through a device of the simulator.
     pub(crate) async fn new() -> Self {
         let database = TestDatabase::create().await;
         Self::on(
@@ -40,7 +40,7 @@ impl Stack {
         .await
     }
 
-    /// The same on servers of its own.
+    /// Sets up the same on private servers.
     pub(crate) async fn on_private(servers: &PrivateServers) -> Self {
         let database = TestDatabase::create_on(servers.postgres_url()).await;
         Self::on(
@@ -59,22 +59,22 @@ impl Stack {
             .args(["--listen", "127.0.0.1:0", "--dialect", "legacy"])
             .start();
         let simulator = sim.address_after("listening on http://").await;
-        let mut stack = Self {
+        let mut fixture = Self {
             database,
             namespace: Namespace::unique(),
             amqp_url,
             redis_url,
             data: tempfile::tempdir().unwrap(),
             client: reqwest::Client::builder()
-                .timeout(PATIENCE)
+                .timeout(DEADLINE)
                 .build()
                 .unwrap(),
             simulator,
             _simulator: sim,
             secret: String::new(),
         };
-        stack.admin(&["migrate"]).await;
-        let merchant = stack
+        fixture.admin(&["migrate"]).await;
+        let merchant = fixture
             .admin(&[
                 "merchant", "create", "--slug", "acme", "--name", "Acme Ltd", "--json",
             ])
@@ -82,8 +82,8 @@ impl Stack {
         merchant["webhook_secret"]
             .as_str()
             .unwrap()
-            .clone_into(&mut stack.secret);
-        stack
+            .clone_into(&mut fixture.secret);
+        fixture
             .admin(&[
                 "provider",
                 "add",
@@ -95,8 +95,8 @@ impl Stack {
                 "600000",
             ])
             .await;
-        stack.add_device().await;
-        stack
+        fixture.add_device().await;
+        fixture
     }
 
     async fn add_device(&self) {
@@ -173,23 +173,28 @@ impl Stack {
             .env("RISITI_ETIMS_TIMEOUT", "5s")
     }
 
-    pub(crate) async fn start(&self, name: &str) -> Running {
+    pub(crate) async fn start(&self, name: &str) -> RunningProgram {
         self.start_with(name, &[]).await
     }
 
-    /// All that a command says, to whichever of its two outputs.
-    pub(crate) async fn told_by(&self, name: &str, args: &[&str], env: &[(&str, &str)]) -> String {
+    /// Runs a command and returns its status and all it printed.
+    pub(crate) async fn output_of(
+        &self,
+        name: &str,
+        args: &[&str],
+        env: &[(&str, &str)],
+    ) -> String {
         let program = env
             .iter()
             .fold(self.program(name), |program, (name, value)| {
                 program.env(name, *value)
             });
         let output = program.args(args.iter().copied()).output().await;
-        let said = [output.stdout, output.stderr].concat();
-        format!("{}\n{}", output.status, String::from_utf8_lossy(&said))
+        let printed = [output.stdout, output.stderr].concat();
+        format!("{}\n{}", output.status, String::from_utf8_lossy(&printed))
     }
 
-    pub(crate) async fn start_with(&self, name: &str, env: &[(&str, &str)]) -> Running {
+    pub(crate) async fn start_with(&self, name: &str, env: &[(&str, &str)]) -> RunningProgram {
         let program = env
             .iter()
             .fold(self.program(name), |program, (name, value)| {
@@ -197,16 +202,16 @@ impl Stack {
             });
         let mut process = program.start();
         let ops = process.address_after("ops listener on ").await;
-        let running = Running { process, ops };
-        running.is_ready().await;
+        let running = RunningProgram { process, ops };
+        running.wait_ready().await;
         running
     }
 
-    /// `/readyz` is 503 and says so.
-    pub(crate) async fn misses(&self, running: &Running, what: &str) {
+    /// Waits until `/readyz` answers 503 and names `what`.
+    pub(crate) async fn wait_until_missing(&self, running: &RunningProgram, what: &str) {
         let url = format!("http://{}/readyz", running.ops);
         let name = format!("{what:?} in the readiness of {}", running.process.name());
-        eventually(&name, PATIENCE, async || {
+        eventually(&name, DEADLINE, async || {
             let answer = self.client.get(&url).send().await.ok()?;
             (answer.status() == 503 && answer.text().await.ok()?.contains(what)).then_some(())
         })
@@ -249,7 +254,7 @@ impl Stack {
         serde_json::from_str(&answer.text().await.unwrap()).unwrap()
     }
 
-    /// One number out of the reporting views.
+    /// Reads one number from the reporting views.
     pub(crate) async fn count(&self, question: &str) -> i64 {
         self.database
             .connect()
@@ -260,21 +265,21 @@ impl Stack {
             .get(0)
     }
 
-    pub(crate) async fn becomes(&self, question: &str, expected: i64) {
+    pub(crate) async fn wait_for_count(&self, question: &str, expected: i64) {
         eventually(
             &format!("{question} gives {expected}"),
-            PATIENCE,
+            DEADLINE,
             async || (self.count(question).await == expected).then_some(()),
         )
         .await;
     }
 }
 
-impl Running {
-    pub(crate) async fn is_ready(&self) {
+impl RunningProgram {
+    pub(crate) async fn wait_ready(&self) {
         eventually(
             &format!("{} is ready", self.process.name()),
-            PATIENCE,
+            DEADLINE,
             async || (http_status(self.ops, "/readyz").await? == 200).then_some(()),
         )
         .await;
@@ -286,7 +291,7 @@ impl Running {
 
     pub(crate) async fn metrics(&self) -> String {
         let client = reqwest::Client::builder()
-            .timeout(PATIENCE)
+            .timeout(DEADLINE)
             .build()
             .unwrap();
         let answer = client
@@ -297,9 +302,9 @@ impl Running {
         answer.text().await.unwrap()
     }
 
-    pub(crate) async fn ends_well(mut self) {
+    pub(crate) async fn terminate_cleanly(mut self) {
         self.process.terminate();
-        let status = self.process.exit(PATIENCE).await;
+        let status = self.process.exit(DEADLINE).await;
         assert!(status.success(), "{status}: {}", self.process.log());
     }
 }
