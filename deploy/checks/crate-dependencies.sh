@@ -19,7 +19,7 @@ risiti-ledger-worker: risiti-domain risiti-providers risiti-ledger risiti-queue 
 risiti-etims-worker: risiti-domain risiti-etims risiti-ledger risiti-queue risiti-service
 risiti-replay: risiti-domain risiti-providers risiti-ledger risiti-queue risiti-service
 risiti-admin: risiti-domain risiti-etims risiti-ledger risiti-providers risiti-service
-etims-simulator:
+etims-sim:
 risiti-load:
 risiti-model:
 risiti-testkit:

@@ -1,6 +1,6 @@
 //! A simulator and a client for one test.
 
-use etims_simulator::{Config, Dialect, Running, start};
+use etims_sim::{Config, Dialect, Running, start};
 use reqwest::{Client, ClientBuilder, RequestBuilder, Response};
 use serde_json::{Value, json};
 use std::time::Duration;

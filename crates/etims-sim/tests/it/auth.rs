@@ -1,7 +1,7 @@
 //! Who may call: headers, keys, tokens, initialisation.
 
 use crate::support::{Answer, KEY, PIN, Sim, fixture, sale, shape};
-use etims_simulator::{Config, Dialect};
+use etims_sim::{Config, Dialect};
 use serde_json::{Value, json};
 use std::time::Duration;
 

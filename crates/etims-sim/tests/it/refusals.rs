@@ -1,7 +1,7 @@
 //! Every rule of the sales request, broken one at a time.
 
 use crate::support::{Sim, changed, fixture, sale};
-use etims_simulator::{Config, Dialect};
+use etims_sim::{Config, Dialect};
 use serde_json::{Value, json};
 
 /// The document broken at one place, refused on the gateway with this text.

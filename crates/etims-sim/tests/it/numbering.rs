@@ -1,7 +1,7 @@
 //! Invoice numbers: exactly the next one, and what a taken one is answered.
 
 use crate::support::{Sim, changed, fixture, sale, shape};
-use etims_simulator::{Config, Dialect};
+use etims_sim::{Config, Dialect};
 use serde_json::{Value, json};
 
 #[tokio::test]

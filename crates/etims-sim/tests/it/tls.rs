@@ -1,7 +1,7 @@
 //! The same over HTTPS.
 
 use crate::support::{KEY, PIN, client_builder, sale};
-use etims_simulator::{Config, Dialect, start};
+use etims_sim::{Config, Dialect, start};
 use serde_json::{Value, json};
 
 #[tokio::test]

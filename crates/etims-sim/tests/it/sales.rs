@@ -1,7 +1,7 @@
 //! Sales and credit notes that are right, and how they are answered and found.
 
 use crate::support::{Sim, changed, fixture, sale, shape};
-use etims_simulator::Dialect;
+use etims_sim::Dialect;
 use serde_json::{Value, json};
 
 #[tokio::test]

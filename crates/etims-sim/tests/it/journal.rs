@@ -1,7 +1,7 @@
 //! What a simulator that was killed still knows.
 
 use crate::support::{Sim, changed, sale};
-use etims_simulator::{Config, Dialect, start};
+use etims_sim::{Config, Dialect, start};
 use serde_json::json;
 use std::fs;
 use std::path::Path;

@@ -1,7 +1,7 @@
 //! With `--stock-check`, an item must exist before it is sold.
 
 use crate::support::{Sim, sale};
-use etims_simulator::{Config, Dialect};
+use etims_sim::{Config, Dialect};
 use serde_json::{Value, json};
 
 const ITEM: &str = "KE2NTNO0000001";

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use clap::Parser;
-use etims_simulator::Config;
+use etims_sim::Config;
 use std::io::IsTerminal;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
@@ -21,7 +21,7 @@ async fn main() -> Result<()> {
     log();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
-    let simulator = etims_simulator::start(program.config).await?;
+    let simulator = etims_sim::start(program.config).await?;
     tracing::info!("listening on {}", simulator.url());
     tokio::select! {
         _ = terminate.recv() => {}
@@ -31,7 +31,7 @@ async fn main() -> Result<()> {
 }
 
 fn log() {
-    let quiet = || EnvFilter::new("warn,etims_sim=info,etims_simulator=info");
+    let quiet = || EnvFilter::new("warn,etims_sim=info");
     tracing_subscriber::fmt()
         .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| quiet()))
         .with_ansi(std::io::stderr().is_terminal())

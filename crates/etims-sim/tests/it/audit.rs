@@ -1,7 +1,7 @@
 //! What audits rely on: doubles, calls at once, connections, starting again.
 
 use crate::support::{Sim, changed, sale, until};
-use etims_simulator::{Config, Dialect};
+use etims_sim::{Config, Dialect};
 use serde_json::{Value, json};
 use std::time::Duration;
 

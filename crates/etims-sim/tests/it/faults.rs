@@ -1,7 +1,7 @@
 //! Each fault, as the client feels it and as the books show it.
 
 use crate::support::{Answer, KEY, PIN, Sim, changed, sale, until};
-use etims_simulator::Dialect;
+use etims_sim::Dialect;
 use serde_json::{Value, json};
 use std::time::Duration;
 
