@@ -1,19 +1,19 @@
 //! What audits read: the sales accepted and the counts.
 
-use crate::books::{Books, Branch};
 use crate::clock;
-use crate::device::Filed;
-use crate::server::Authority;
+use crate::device::FiledSale;
+use crate::records::{Branch, KraRecords};
+use crate::server::Simulator;
 use serde_json::{Value, json};
 
-impl Filed {
+impl FiledSale {
     /// One row of `GET /_sim/sales`; amounts are text, exact.
     pub(crate) fn listed(&self, branch: &Branch) -> Value {
         let receipt = &self.receipt;
         json!({
             "tin": branch.tin, "bhfId": branch.bhf, "invcNo": self.sale.invoice_no,
             "orgInvcNo": self.sale.original_no, "rcptTyCd": if self.sale.credit { "R" } else { "S" },
-            "remark": self.sale.remark, "trdInvcNo": self.sale.trader_no, "totAmt": self.sale.total.to_string(),
+            "remark": self.sale.remark, "trdInvcNo": self.sale.trader_number, "totAmt": self.sale.total.to_string(),
             "curRcptNo": receipt.current.to_string(), "totRcptNo": receipt.total.to_string(),
             "rcptSign": receipt.signature, "intrlData": receipt.internal_data,
             "sdcDateTime": clock::compact(receipt.at), "accepted_at": self.accepted_at, "late": self.late,
@@ -21,7 +21,7 @@ impl Filed {
     }
 }
 
-impl Books {
+impl KraRecords {
     /// Business invoices accepted under more than one number: by `remark`, or by trader number
     /// where a sale has no remark.
     fn doubled(&self) -> Vec<Value> {
@@ -39,7 +39,7 @@ impl Books {
 
     fn doubled_without_remark(&self) -> impl Iterator<Item = Value> {
         self.repeated_trader_numbers()
-            .filter_map(|(branch, trader_no, numbers)| {
+            .filter_map(|(branch, trader_number, numbers)| {
                 let device = &self.devices[branch];
                 let silent = |no: &&i64| {
                     device
@@ -50,14 +50,15 @@ impl Books {
                 let silent: Vec<_> = numbers.iter().filter(silent).collect();
                 let shown = |no| json!({"device": branch.to_string(), "invcNo": no});
                 let accepted: Vec<_> = silent.into_iter().map(shown).collect();
-                (accepted.len() > 1).then(|| json!({"trdInvcNo": trader_no, "accepted": accepted}))
+                (accepted.len() > 1)
+                    .then(|| json!({"trdInvcNo": trader_number, "accepted": accepted}))
             })
     }
 
     fn doubled_trader_numbers(&self) -> Vec<Value> {
         let repeated = self.repeated_trader_numbers();
-        let shown = repeated.map(|(branch, trader_no, numbers)| {
-            json!({"device": branch.to_string(), "trdInvcNo": trader_no, "invcNo": numbers})
+        let shown = repeated.map(|(branch, trader_number, numbers)| {
+            json!({"device": branch.to_string(), "trdInvcNo": trader_number, "invcNo": numbers})
         });
         shown.collect()
     }
@@ -67,7 +68,7 @@ impl Books {
             .iter()
             .flat_map(|(branch, device)| {
                 device
-                    .trader_nos
+                    .trader_numbers
                     .iter()
                     .map(move |(no, numbers)| (branch, no, numbers))
             })
@@ -75,11 +76,11 @@ impl Books {
     }
 }
 
-impl Authority {
+impl Simulator {
     pub(crate) fn stats(&self) -> Value {
         let (counts, in_flight) = self.traffic.counts();
-        let books = self.books();
-        let credits = books
+        let records = self.records();
+        let credits = records
             .devices
             .values()
             .flat_map(|device| device.sales.values())
@@ -88,14 +89,14 @@ impl Authority {
         let mut stats = serde_json::to_value(counts).expect("counts are plain data");
         let more = [
             ("in_flight", json!(in_flight)),
-            ("devices", json!(books.devices.len())),
-            ("sales_accepted", json!(books.sales)),
+            ("devices", json!(records.devices.len())),
+            ("sales_accepted", json!(records.sales)),
             ("credit_notes_accepted", json!(credits)),
-            ("tokens_issued", json!(books.tokens_issued)),
-            ("doubled", json!(books.doubled())),
+            ("tokens_issued", json!(records.tokens_issued)),
+            ("doubled", json!(records.doubled())),
             (
                 "doubled_trader_numbers",
-                json!(books.doubled_trader_numbers()),
+                json!(records.doubled_trader_numbers()),
             ),
         ];
         for (name, value) in more {

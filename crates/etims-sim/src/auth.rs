@@ -1,13 +1,13 @@
 //! Who is calling, by the rules of each dialect.
 
-use crate::books::{Books, Branch, not_valid};
 use crate::config::{Config, Dialect};
 use crate::device::Device;
-use crate::draw;
 use crate::envelope::Reply;
 use crate::fields::Fields;
+use crate::records::{Branch, KraRecords, not_valid};
 use crate::refusal::{Mistake, Refusal};
 use crate::routes::Call;
+use crate::seeded;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
@@ -15,7 +15,7 @@ use std::time::Instant;
 
 /// The identity a request claims, from headers and body as the dialect has it.
 #[derive(Debug, Default, Clone)]
-pub(crate) struct Claim {
+pub(crate) struct Credentials {
     pub(crate) branch: Option<Branch>,
     cmc_key: Option<String>,
     bearer: Option<String>,
@@ -24,7 +24,7 @@ pub(crate) struct Claim {
     torn: bool,
 }
 
-impl Claim {
+impl Credentials {
     pub(crate) fn of(
         dialect: Dialect,
         call: Call,
@@ -64,13 +64,13 @@ impl Claim {
         }
     }
 
-    /// The device this claim proves to be.
+    /// The device these credentials prove to be.
     ///
     /// # Errors
     /// What the dialect answers to a caller it does not know.
-    pub(crate) fn check(&self, books: &mut Books, config: &Config) -> Result<Branch, Reply> {
+    pub(crate) fn check(&self, records: &mut KraRecords, config: &Config) -> Result<Branch, Reply> {
         let consumer_key = match config.dialect {
-            Dialect::Gateway => Some(self.check_token(books)?.to_owned()),
+            Dialect::Gateway => Some(self.check_token(records)?.to_owned()),
             _ => None,
         };
         let keyless = config.dialect == Dialect::Vscu;
@@ -85,7 +85,7 @@ impl Claim {
                 "body and header differ",
             )));
         }
-        let device = books
+        let device = records
             .devices
             .get(&branch)
             .ok_or_else(|| Reply::Refused(unknown_branch(config.dialect)))?;
@@ -99,10 +99,10 @@ impl Claim {
     }
 
     /// The app that a living token belongs to.
-    pub(crate) fn check_token<'a>(&self, books: &'a Books) -> Result<&'a str, Reply> {
+    pub(crate) fn check_token<'a>(&self, records: &'a KraRecords) -> Result<&'a str, Reply> {
         self.bearer
             .as_ref()
-            .and_then(|token| books.consumer_key(token))
+            .and_then(|token| records.consumer_key(token))
             .ok_or(Reply::Unauthorised)
     }
 
@@ -122,9 +122,9 @@ impl Claim {
     }
 
     /// Ends the life of the token in this request.
-    pub(crate) fn expire_token(&self, books: &mut Books) {
+    pub(crate) fn expire_token(&self, records: &mut KraRecords) {
         if let Some(token) = &self.bearer {
-            books.expire_token(token);
+            records.expire_token(token);
         }
     }
 }
@@ -155,7 +155,7 @@ fn unknown_branch(dialect: Dialect) -> Refusal {
 
 /// Answers the token call: HTTP Basic with the consumer key and secret of a known app.
 pub(crate) fn issue_token(
-    books: &mut Books,
+    records: &mut KraRecords,
     config: &Config,
     headers: &HeaderMap,
     query: &str,
@@ -177,17 +177,17 @@ pub(crate) fn issue_token(
     };
     let known =
         |device: &Device| device.app.consumer_key == key && device.app.consumer_secret == secret;
-    if !books.devices.values().any(known) {
+    if !records.devices.values().any(known) {
         return Reply::Unauthorised;
     }
-    books.tokens_issued += 1;
-    let token = draw::base32(
+    records.tokens_issued += 1;
+    let token = seeded::base32(
         config.seed,
         "token",
-        &[&key.to_owned(), &books.tokens_issued.to_string()],
+        &[&key.to_owned(), &records.tokens_issued.to_string()],
         28,
     );
-    if !books.keep_token(
+    if !records.keep_token(
         token.clone(),
         key.to_owned(),
         Instant::now() + config.token_ttl,

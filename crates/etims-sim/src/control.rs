@@ -1,12 +1,12 @@
 //! The control API under `/_sim`, for tests and audits. It is not part of KRA's API.
 
-use crate::books::Branch;
 use crate::device::{App, Device};
-use crate::draw;
 use crate::envelope::{json_answer, problem};
-use crate::journal::Entry;
-use crate::rules::Rule;
-use crate::server::Authority;
+use crate::fault_rule::FaultRule;
+use crate::journal::JournalEntry;
+use crate::records::Branch;
+use crate::seeded;
+use crate::server::Simulator;
 use actix_web::{HttpResponse, web};
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -16,7 +16,7 @@ use std::sync::atomic::Ordering;
 /// Devices kept at once.
 const MAX_DEVICES: usize = 20_000;
 
-type Sim = web::Data<Authority>;
+type Sim = web::Data<Simulator>;
 
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
@@ -71,24 +71,24 @@ async fn register(sim: Sim, body: web::Bytes) -> HttpResponse {
         return problem(400, "tin has 11 characters, bhfId 2, numbers start at 1");
     }
     let branch = wanted.branch();
-    let mut books = sim.books();
-    if let Some(device) = books.devices.get(&branch) {
+    let mut records = sim.records();
+    if let Some(device) = records.devices.get(&branch) {
         return if device.is_the(&wanted) {
             json_answer(200, &keys(&branch, device))
         } else {
             problem(409, "this tin and bhfId are registered with other values")
         };
     }
-    if books.devices.len() >= MAX_DEVICES {
+    if records.devices.len() >= MAX_DEVICES {
         return problem(507, "too many devices");
     }
-    let entry = Entry::Device(wanted.clone());
-    if !books.journal.write(&entry) {
+    let entry = JournalEntry::Device(wanted.clone());
+    if !records.journal.write(&entry) {
         return problem(507, "the journal cannot be written");
     }
     let device = Device::new(&branch, wanted, sim.config.seed);
     let answer = json_answer(201, &keys(&branch, &device));
-    books.devices.insert(branch, device);
+    records.devices.insert(branch, device);
     answer
 }
 
@@ -100,27 +100,27 @@ impl Device {
         Self {
             serial: wanted.dvc_srl_no,
             cmc_key: wanted.cmc_key,
-            sdc_id: format!("KRACU{}", draw::digits(seed, "sdcId", &of, 10)),
-            mrc_no: format!("WIS{}", draw::digits(seed, "mrcNo", &of, 8)),
+            sdc_id: format!("KRACU{}", seeded::digits(seed, "sdcId", &of, 10)),
+            mrc_no: format!("WIS{}", seeded::digits(seed, "mrcNo", &of, 8)),
             app: App {
                 consumer_key: wanted
                     .consumer_key
-                    .unwrap_or_else(|| draw::base32(seed, "consumer key", &of, 32)),
+                    .unwrap_or_else(|| seeded::base32(seed, "consumer key", &of, 32)),
                 consumer_secret: wanted
                     .consumer_secret
-                    .unwrap_or_else(|| draw::base32(seed, "secret", &of, 16)),
+                    .unwrap_or_else(|| seeded::base32(seed, "secret", &of, 16)),
                 app_id: wanted
                     .app_id
-                    .unwrap_or_else(|| draw::uuid(seed, "app", &of)),
+                    .unwrap_or_else(|| seeded::uuid(seed, "app", &of)),
             },
             first_invoice_no,
             next_invoice_no: first_invoice_no,
             first_receipt_no,
             next_receipt_no: first_receipt_no,
             sales: Default::default(),
-            trader_nos: HashMap::new(),
+            trader_numbers: HashMap::new(),
             items: Default::default(),
-            last_try: None,
+            last_attempt: None,
         }
     }
 
@@ -150,8 +150,8 @@ fn keys(branch: &Branch, device: &Device) -> Value {
 }
 
 async fn devices(sim: Sim) -> HttpResponse {
-    let books = sim.books();
-    let devices: Vec<_> = books
+    let records = sim.records();
+    let devices: Vec<_> = records
         .devices
         .iter()
         .map(|(branch, device)| keys(branch, device))
@@ -160,30 +160,30 @@ async fn devices(sim: Sim) -> HttpResponse {
 }
 
 async fn add_fault(sim: Sim, body: web::Bytes) -> HttpResponse {
-    let rule: Rule = match serde_json::from_slice(&body) {
+    let rule: FaultRule = match serde_json::from_slice(&body) {
         Ok(rule) => rule,
         Err(error) => return problem(400, &error.to_string()),
     };
     if let Err(reason) = rule.check(sim.config.dialect) {
         return problem(400, reason);
     }
-    match sim.faults().add(rule) {
+    match sim.fault_script().add(rule) {
         Some(id) => json_answer(201, &json!({ "id": id })),
         None => problem(507, "too many fault rules"),
     }
 }
 
 async fn faults(sim: Sim) -> HttpResponse {
-    json_answer(200, &json!({ "faults": sim.faults().list() }))
+    json_answer(200, &json!({ "faults": sim.fault_script().list() }))
 }
 
 async fn clear_faults(sim: Sim) -> HttpResponse {
-    sim.faults().clear();
+    sim.fault_script().clear();
     HttpResponse::NoContent().finish()
 }
 
 async fn remove_fault(sim: Sim, id: web::Path<u64>) -> HttpResponse {
-    if sim.faults().remove(*id) {
+    if sim.fault_script().remove(*id) {
         HttpResponse::NoContent().finish()
     } else {
         problem(404, "no such rule")
@@ -200,13 +200,13 @@ struct Page {
 }
 
 async fn sales(sim: Sim, page: web::Query<Page>) -> HttpResponse {
-    let books = sim.books();
+    let records = sim.records();
     let wanted = |branch: &Branch| {
         page.device
             .as_ref()
             .is_none_or(|device| branch.tin == *device || branch.to_string() == *device)
     };
-    let all = books.devices.iter().filter(|(branch, _)| wanted(branch));
+    let all = records.devices.iter().filter(|(branch, _)| wanted(branch));
     let all =
         all.flat_map(|(branch, device)| device.sales.values().map(move |filed| (branch, filed)));
     let page = all.skip(page.offset).take(page.limit.unwrap_or(usize::MAX));
@@ -220,13 +220,13 @@ async fn stats(sim: Sim) -> HttpResponse {
 
 async fn clear(sim: Sim) -> HttpResponse {
     sim.epoch.fetch_add(1, Ordering::SeqCst);
-    let mut books = sim.books();
-    if !books.journal.write(&Entry::Cleared) {
+    let mut records = sim.records();
+    if !records.journal.write(&JournalEntry::Cleared) {
         return problem(507, "the journal cannot be written");
     }
-    books.clear();
-    drop(books);
-    sim.faults().clear();
+    records.clear();
+    drop(records);
+    sim.fault_script().clear();
     sim.traffic.clear();
     HttpResponse::NoContent().finish()
 }

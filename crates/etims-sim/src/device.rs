@@ -1,11 +1,11 @@
 //! One device: its credentials, its numbering, and what it filed.
 
-use crate::books::Branch;
 use crate::clock;
 use crate::config::{Config, Dialect};
-use crate::draw;
+use crate::records::Branch;
 use crate::refusal::{Clash, Mistake, Refusal};
 use crate::sale::Sale;
+use crate::seeded;
 use crate::stock::Item;
 use jiff::civil::DateTime;
 use rust_decimal::Decimal;
@@ -34,16 +34,16 @@ pub(crate) struct Device {
     pub(crate) next_invoice_no: i64,
     pub(crate) first_receipt_no: i64,
     pub(crate) next_receipt_no: i64,
-    pub(crate) sales: BTreeMap<i64, Filed>,
+    pub(crate) sales: BTreeMap<i64, FiledSale>,
     /// Trader numbers of sales (not credit notes), with the numbers they were accepted under.
-    pub(crate) trader_nos: HashMap<String, Vec<i64>>,
+    pub(crate) trader_numbers: HashMap<String, Vec<i64>>,
     pub(crate) items: BTreeMap<String, Item>,
-    pub(crate) last_try: Option<Try>,
+    pub(crate) last_attempt: Option<Attempt>,
 }
 
 /// The last attempt on a device, to notice a resend that nobody asked about first.
 #[derive(Debug)]
-pub(crate) struct Try {
+pub(crate) struct Attempt {
     pub(crate) invoice_no: i64,
     pub(crate) answered: bool,
     pub(crate) looked_up: bool,
@@ -61,24 +61,24 @@ pub(crate) struct Receipt {
 
 /// A sale accepted, with the request as it was sent.
 #[derive(Debug)]
-pub(crate) struct Filed {
+pub(crate) struct FiledSale {
     pub(crate) sale: Sale,
     pub(crate) body: Box<[u8]>,
     pub(crate) receipt: Receipt,
     pub(crate) accepted_at: jiff::Timestamp,
     /// Accepted after its caller had been cut off.
     pub(crate) late: bool,
-    pub(crate) hidden: Hidden,
+    pub(crate) hidden: HiddenUntil,
 }
 
 /// How long look-ups do not see an accepted sale.
 #[derive(Debug, Default)]
-pub(crate) struct Hidden {
+pub(crate) struct HiddenUntil {
     pub(crate) until: Option<Instant>,
     pub(crate) look_ups: u32,
 }
 
-impl Hidden {
+impl HiddenUntil {
     pub(crate) fn now(&self) -> bool {
         self.look_ups > 0 || self.until.is_some_and(|until| Instant::now() < until)
     }
@@ -95,11 +95,11 @@ impl Device {
         if found == expected || (found > expected && !config.strict_sequence) {
             return Ok(());
         }
-        let text = match draw::hash(config.seed, &["wording", &self.sdc_id, &found.to_string()]) % 2
-        {
-            0 => format!("Invc No: {found} is invalid, use the expected value: {expected}"),
-            _ => format!("Invalid invcNo sequence, expected: {expected} but found: {found}"),
-        };
+        let text =
+            match seeded::hash(config.seed, &["wording", &self.sdc_id, &found.to_string()]) % 2 {
+                0 => format!("Invc No: {found} is invalid, use the expected value: {expected}"),
+                _ => format!("Invalid invcNo sequence, expected: {expected} but found: {found}"),
+            };
         if found > expected {
             let message = format!("Request parameter error[<invcNo> : expected {expected}]");
             return Err(Refusal::new(Mistake::Sequence, "910", &message, text));
@@ -113,7 +113,7 @@ impl Device {
             }
             _ => Refusal::new(mistake, "994", "There is an overlapped Data", text),
         };
-        let clash = |filed: &Filed| Clash {
+        let clash = |filed: &FiledSale| Clash {
             invoice_no: found,
             refused: sale.name().to_owned(),
             filed: filed.sale.name().to_owned(),
@@ -166,8 +166,8 @@ impl Device {
         Receipt {
             current: receipt_no,
             total: receipt_no,
-            internal_data: draw::base32(seed, "internal data", &parts, 26),
-            signature: draw::base32(seed, "signature", &parts, 16),
+            internal_data: seeded::base32(seed, "internal data", &parts, 26),
+            signature: seeded::base32(seed, "signature", &parts, 16),
             at: clock::now(),
         }
     }
@@ -175,12 +175,14 @@ impl Device {
 
 impl Sale {
     fn name(&self) -> &str {
-        self.remark.as_deref().unwrap_or(&self.trader_no)
+        self.remark.as_deref().unwrap_or(&self.trader_number)
     }
 
     fn is_same_business(&self, other: &Sale) -> bool {
         match (&self.remark, &other.remark) {
-            (None, None) => self.trader_no == other.trader_no && self.credit == other.credit,
+            (None, None) => {
+                self.trader_number == other.trader_number && self.credit == other.credit
+            }
             (ours, theirs) => ours == theirs,
         }
     }

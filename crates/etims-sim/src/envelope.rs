@@ -22,7 +22,7 @@ pub(crate) enum Reply {
     Token(String, u64),
     /// The token is missing, unknown or expired.
     Unauthorised,
-    /// The books are full.
+    /// The records are full.
     Full,
 }
 

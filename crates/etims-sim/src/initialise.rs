@@ -1,25 +1,25 @@
 //! Device initialisation: the key is handed out once, ever.
 
-use crate::auth::Claim;
-use crate::books::{Books, not_valid};
+use crate::auth::Credentials;
 use crate::config::{Config, Dialect};
-use crate::draw;
 use crate::envelope::Reply;
 use crate::fields::Fields;
-use crate::journal::Entry;
+use crate::journal::JournalEntry;
+use crate::records::{KraRecords, not_valid};
 use crate::refusal::{Mistake, Refusal};
+use crate::seeded;
 use serde_json::json;
 
 /// # Errors
 /// 901 for a device or serial that is not approved, 902 the second time.
 pub(crate) fn initialise(
-    books: &mut Books,
+    records: &mut KraRecords,
     config: &Config,
-    claim: &Claim,
+    credentials: &Credentials,
     body: &[u8],
 ) -> Result<Reply, Reply> {
     if config.dialect == Dialect::Gateway {
-        claim.check_token(books)?;
+        credentials.check_token(records)?;
     }
     let fields = Fields::of_body(body).map_err(Reply::Refused)?;
     for (name, label) in [("tin", "Tin"), ("bhfId", "BhfId"), ("dvcSrlNo", "DvcSrlNo")] {
@@ -34,11 +34,11 @@ pub(crate) fn initialise(
         }
     }
     let serial = fields.text("dvcSrlNo", 100).map_err(Reply::Refused)?;
-    let branch = claim
+    let branch = credentials
         .branch
         .clone()
         .ok_or_else(|| Reply::Refused(not_valid()))?;
-    let device = books
+    let device = records
         .devices
         .get_mut(&branch)
         .filter(|device| device.serial == serial);
@@ -50,17 +50,17 @@ pub(crate) fn initialise(
             "This device is installed",
         )));
     }
-    let key = draw::hex(
+    let key = seeded::hex(
         config.seed,
         "cmcKey",
         &[&branch.tin, &branch.bhf, &device.serial],
         52,
     );
-    let entry = Entry::Initialised {
+    let entry = JournalEntry::Initialised {
         branch: branch.clone(),
         cmc_key: key.clone(),
     };
-    if !books.journal.write(&entry) {
+    if !records.journal.write(&entry) {
         return Ok(Reply::Full);
     }
     device.cmc_key = Some(key.clone());

@@ -1,15 +1,15 @@
-//! The books on disk, so that a simulator that was killed goes on as the same authority.
+//! The records on disk, so that a simulator that was killed goes on as the same authority.
 //!
 //! One JSON object a line, written before the answer leaves. Without fsync: it survives the process, not the machine.
 
-use crate::books::{Books, Branch};
 use crate::config::Config;
 use crate::control::Registration;
-use crate::device::{Device, Filed, Hidden, Receipt};
+use crate::device::{Device, FiledSale, HiddenUntil, Receipt};
 use crate::fields::Fields;
-use crate::sale::{Rules, Sale};
+use crate::records::{Branch, KraRecords};
+use crate::sale::{Sale, SaleRules};
 use crate::tax::Rates;
-use crate::traffic::{Noted, Traffic};
+use crate::traffic::{ProtocolError, Traffic};
 use anyhow::{Context, anyhow};
 use serde::{Deserialize, Serialize};
 use std::fs::{File, OpenOptions};
@@ -22,7 +22,7 @@ const MAX_LINE: u64 = 4 << 20;
 
 #[derive(Serialize, Deserialize)]
 #[serde(tag = "entry", rename_all = "snake_case")]
-pub(crate) enum Entry {
+pub(crate) enum JournalEntry {
     Device(Registration),
     Initialised {
         branch: Branch,
@@ -35,7 +35,7 @@ pub(crate) enum Entry {
         accepted_at: jiff::Timestamp,
         late: bool,
     },
-    Mistake(Noted),
+    Mistake(ProtocolError),
     ResendWithoutLookUp,
     Peak {
         all: usize,
@@ -56,7 +56,7 @@ struct Writer {
 
 impl Journal {
     /// Whether the entry is safe. After a failure nothing is any more.
-    pub(crate) fn write(&self, entry: &Entry) -> bool {
+    pub(crate) fn write(&self, entry: &JournalEntry) -> bool {
         let Some(writer) = &self.0 else { return true };
         let mut line = serde_json::to_vec(entry).expect("entries are plain data");
         line.push(b'\n');
@@ -75,24 +75,27 @@ impl Journal {
 ///
 /// # Errors
 /// When the file cannot be opened, or holds what these settings would not have accepted.
-pub(crate) fn open(config: &Config) -> anyhow::Result<(Books, Traffic)> {
-    let (mut books, mut traffic) = (Books::default(), Traffic::default());
+pub(crate) fn open(config: &Config) -> anyhow::Result<(KraRecords, Traffic)> {
+    let (mut records, mut traffic) = (KraRecords::default(), Traffic::default());
     let Some(path) = &config.journal else {
-        return Ok((books, traffic));
+        return Ok((records, traffic));
     };
-    let file = read(path, |entry| apply(entry, config, &mut books, &traffic))
+    let file = read(path, |entry| apply(entry, config, &mut records, &traffic))
         .with_context(|| format!("the journal {}", path.display()))?;
     let journal = Journal(Some(Arc::new(Mutex::new(Writer {
         file,
         broken: false,
     }))));
-    books.journal = journal.clone();
+    records.journal = journal.clone();
     traffic.journal = journal;
-    Ok((books, traffic))
+    Ok((records, traffic))
 }
 
 /// Drops the half line that a kill in mid-write leaves: its sale was not answered.
-fn read(path: &Path, mut apply: impl FnMut(Entry) -> anyhow::Result<()>) -> anyhow::Result<File> {
+fn read(
+    path: &Path,
+    mut apply: impl FnMut(JournalEntry) -> anyhow::Result<()>,
+) -> anyhow::Result<File> {
     let mut file = OpenOptions::new()
         .read(true)
         .write(true)
@@ -116,37 +119,37 @@ fn read(path: &Path, mut apply: impl FnMut(Entry) -> anyhow::Result<()>) -> anyh
 }
 
 fn apply(
-    entry: Entry,
+    entry: JournalEntry,
     config: &Config,
-    books: &mut Books,
+    records: &mut KraRecords,
     traffic: &Traffic,
 ) -> anyhow::Result<()> {
     match entry {
-        Entry::Device(wanted) => {
+        JournalEntry::Device(wanted) => {
             let branch = wanted.branch();
             let device = Device::new(&branch, wanted, config.seed);
-            books.devices.insert(branch, device);
+            records.devices.insert(branch, device);
         }
-        Entry::Initialised { branch, cmc_key } => {
-            let device = books
+        JournalEntry::Initialised { branch, cmc_key } => {
+            let device = records
                 .devices
                 .get_mut(&branch)
                 .ok_or_else(|| anyhow!("no device {branch}"))?;
             device.cmc_key = Some(cmc_key);
         }
-        Entry::Sale {
+        JournalEntry::Sale {
             branch,
             body,
             receipt,
             accepted_at,
             late,
         } => {
-            let rules = Rules::new(config.dialect, Rates::new(config.rate_e));
+            let rules = SaleRules::new(config.dialect, Rates::new(config.rate_e));
             let sale =
                 Fields::of_body(body.as_bytes()).and_then(|fields| Sale::read(&fields, rules));
             let sale = sale.map_err(|refusal| anyhow!("{}", refusal.message))?;
-            let (body, hidden) = (body.into_bytes().into(), Hidden::default());
-            let filed = Filed {
+            let (body, hidden) = (body.into_bytes().into(), HiddenUntil::default());
+            let filed = FiledSale {
                 sale,
                 body,
                 receipt,
@@ -154,17 +157,19 @@ fn apply(
                 late,
                 hidden,
             };
-            books
+            records
                 .enter(&branch, filed)
                 .ok_or_else(|| anyhow!("no device {branch}"))?;
         }
-        Entry::Mistake(noted) => traffic.remember(noted),
-        Entry::ResendWithoutLookUp => traffic.change(|counts| counts.resends_without_look_up += 1),
-        Entry::Peak { all, device } => traffic.change(|counts| {
+        JournalEntry::Mistake(error) => traffic.remember(error),
+        JournalEntry::ResendWithoutLookUp => {
+            traffic.change(|counts| counts.resends_without_look_up += 1)
+        }
+        JournalEntry::Peak { all, device } => traffic.change(|counts| {
             counts.raise(all, device);
         }),
-        Entry::Cleared => {
-            books.clear();
+        JournalEntry::Cleared => {
+            records.clear();
             traffic.clear();
         }
     }
@@ -178,17 +183,20 @@ mod tests {
     #[test]
     fn after_a_failed_write_nothing_is_safe() {
         let folder = tempfile::tempdir().unwrap();
-        let path = folder.path().join("books");
+        let path = folder.path().join("records");
         std::fs::write(&path, "").unwrap();
         let file = File::open(&path).unwrap();
         let journal = Journal(Some(Arc::new(Mutex::new(Writer {
             file,
             broken: false,
         }))));
-        assert!(!journal.write(&Entry::Cleared), "opened to read only");
-        assert!(!journal.clone().write(&Entry::Cleared));
         assert!(
-            Journal::default().write(&Entry::Cleared),
+            !journal.write(&JournalEntry::Cleared),
+            "opened to read only"
+        );
+        assert!(!journal.clone().write(&JournalEntry::Cleared));
+        assert!(
+            Journal::default().write(&JournalEntry::Cleared),
             "nothing to write to"
         );
     }

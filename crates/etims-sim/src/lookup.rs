@@ -2,7 +2,7 @@
 //! receipt. What S2B's captures lack is left out (`salesTyCd`, `trdInvcNo`, `tin`, `bhfId`).
 
 use crate::clock;
-use crate::device::Filed;
+use crate::device::FiledSale;
 use serde_json::json;
 use serde_json::value::RawValue;
 use std::collections::BTreeMap;
@@ -94,12 +94,12 @@ const ITEM: [&str; 21] = [
 type Object = BTreeMap<String, Box<RawValue>>;
 
 /// `data` of the find call and of the sales list.
-pub(crate) fn sales_list<'a>(filed: impl Iterator<Item = &'a Filed>) -> Box<RawValue> {
+pub(crate) fn sales_list<'a>(filed: impl Iterator<Item = &'a FiledSale>) -> Box<RawValue> {
     let sales: Vec<String> = filed.map(stored).collect();
     raw(format!("{{\"salesList\":[{}]}}", sales.join(",")))
 }
 
-fn stored(filed: &Filed) -> String {
+fn stored(filed: &FiledSale) -> String {
     let mut sale: Object =
         serde_json::from_slice(&filed.body).expect("an accepted sale is a JSON object");
     let receipt = receipt(&sale, filed);
@@ -127,7 +127,7 @@ fn stored(filed: &Filed) -> String {
     object(&HEADER, &sale)
 }
 
-fn receipt(sale: &Object, filed: &Filed) -> String {
+fn receipt(sale: &Object, filed: &FiledSale) -> String {
     let mut receipt: Object =
         serde_json::from_str(sale["receipt"].get()).expect("an accepted sale has a receipt object");
     let signed = &filed.receipt;

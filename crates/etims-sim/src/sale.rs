@@ -1,6 +1,6 @@
 //! The sales request: every field that KRA's table requires, and sums that add up.
 //!
-//! What needs the books (numbering, the original of a credit note, stock) is checked there.
+//! What needs the records (numbering, the original of a credit note, stock) is checked there.
 
 use crate::clock;
 use crate::codes;
@@ -11,14 +11,14 @@ use crate::tax::{self, Rates, TYPES};
 use jiff::civil::{Date, DateTime};
 use rust_decimal::Decimal;
 
-/// What the books need to know of a sale that is right in itself.
+/// What the records need to know of a sale that is right in itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Sale {
     pub(crate) invoice_no: i64,
     /// 0 for a sale.
     pub(crate) original_no: i64,
     pub(crate) credit: bool,
-    pub(crate) trader_no: String,
+    pub(crate) trader_number: String,
     pub(crate) remark: Option<String>,
     pub(crate) buyer: Option<String>,
     pub(crate) day: Date,
@@ -28,7 +28,7 @@ pub(crate) struct Sale {
 }
 
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Rules {
+pub(crate) struct SaleRules {
     pub(crate) dialect: Dialect,
     pub(crate) rates: Rates,
     pub(crate) now: DateTime,
@@ -36,7 +36,7 @@ pub(crate) struct Rules {
 
 /// Line sums per tax type.
 #[derive(Default)]
-struct Sums {
+struct LineSums {
     taxable: [Decimal; 5],
     tax: [Decimal; 5],
     total: Decimal,
@@ -45,7 +45,7 @@ struct Sums {
 impl Sale {
     /// # Errors
     /// The first rule broken, in the order of KRA's field table.
-    pub(crate) fn read(fields: &Fields<'_>, rules: Rules) -> Result<Self, Refusal> {
+    pub(crate) fn read(fields: &Fields<'_>, rules: SaleRules) -> Result<Self, Refusal> {
         let mut sale = header(fields, rules)?;
         people(fields)?;
         receipt(&fields.object("receipt")?, rules)?;
@@ -53,7 +53,7 @@ impl Sale {
         if fields.integer("totItemCnt")? != lines.len() as i64 {
             return Err(fields.wrong("totItemCnt", "is not the number of lines"));
         }
-        let mut sums = Sums::default();
+        let mut sums = LineSums::default();
         for (line, n) in lines.iter().zip(1..) {
             sale.items.push(item(line, n, rules, &mut sums)?);
         }
@@ -66,8 +66,8 @@ impl Sale {
     }
 }
 
-fn header(fields: &Fields<'_>, rules: Rules) -> Result<Sale, Refusal> {
-    let trader_no = fields.loose_text("trdInvcNo", 50)?;
+fn header(fields: &Fields<'_>, rules: SaleRules) -> Result<Sale, Refusal> {
+    let trader_number = fields.loose_text("trdInvcNo", 50)?;
     let invoice_no = fields.integer("invcNo")?;
     let original_no = fields.integer("orgInvcNo")?;
     let buyer = pin(fields, "custTin")?;
@@ -99,7 +99,7 @@ fn header(fields: &Fields<'_>, rules: Rules) -> Result<Sale, Refusal> {
         invoice_no,
         original_no,
         credit,
-        trader_no,
+        trader_number,
         remark,
         buyer,
         day,
@@ -120,7 +120,7 @@ fn people(fields: &Fields<'_>) -> Result<(), Refusal> {
     Ok(())
 }
 
-fn receipt(receipt: &Fields<'_>, rules: Rules) -> Result<(), Refusal> {
+fn receipt(receipt: &Fields<'_>, rules: SaleRules) -> Result<(), Refusal> {
     pin(receipt, "custTin")?;
     for (name, max) in [
         ("custMblNo", 20),
@@ -151,7 +151,12 @@ fn pin(fields: &Fields<'_>, name: &str) -> Result<Option<String>, Refusal> {
     }
 }
 
-fn item(line: &Fields<'_>, n: i64, rules: Rules, sums: &mut Sums) -> Result<String, Refusal> {
+fn item(
+    line: &Fields<'_>,
+    n: i64,
+    rules: SaleRules,
+    sums: &mut LineSums,
+) -> Result<String, Refusal> {
     if line.integer("itemSeq")? != n {
         return Err(line.wrong("itemSeq", "must count from 1"));
     }
@@ -185,8 +190,8 @@ fn amounts(
     line: &Fields<'_>,
     n: i64,
     quantity: Decimal,
-    rules: Rules,
-    sums: &mut Sums,
+    rules: SaleRules,
+    sums: &mut LineSums,
 ) -> Result<(), Refusal> {
     let place = format!(" on item: {n}");
     let (price, supply) = (line.amount("prc", 18, 2)?, line.amount("splyAmt", 18, 2)?);
@@ -220,7 +225,7 @@ fn amounts(
     Ok(())
 }
 
-fn totals(fields: &Fields<'_>, rules: Rules, sums: &Sums) -> Result<(), Refusal> {
+fn totals(fields: &Fields<'_>, rules: SaleRules, sums: &LineSums) -> Result<(), Refusal> {
     for (index, name) in TYPES.iter().enumerate() {
         let rate = fields.amount(&format!("taxRt{name}"), 7, 2)?;
         let expected = rules.rates.percent(index);
@@ -252,7 +257,7 @@ fn totals(fields: &Fields<'_>, rules: Rules, sums: &Sums) -> Result<(), Refusal>
     tax::expect("totAmt", "", sums.total, fields.amount("totAmt", 18, 2)?)
 }
 
-impl Rules {
+impl SaleRules {
     pub(crate) fn new(dialect: Dialect, rates: Rates) -> Self {
         Self {
             dialect,

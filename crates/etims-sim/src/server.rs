@@ -1,13 +1,13 @@
 //! The simulator as a running server.
 
-use crate::books::Books;
 use crate::config::Config;
-use crate::draw;
+use crate::connection::Connection;
 use crate::envelope::Envelope;
-use crate::faults::Faults;
+use crate::fault_script::FaultScript;
+use crate::records::KraRecords;
+use crate::seeded;
 use crate::traffic::Traffic;
-use crate::wire::Wire;
-use crate::{control, journal, kra, tls};
+use crate::{control, journal, kra_api, tls};
 use actix_web::dev::ServerHandle;
 use actix_web::{App, HttpServer, web};
 use anyhow::Context;
@@ -24,10 +24,10 @@ const MAX_BODY: usize = 1 << 20;
 const KEEP_ALIVE: Duration = Duration::from_secs(75);
 
 /// Everything the simulator knows.
-pub(crate) struct Authority {
+pub(crate) struct Simulator {
     pub(crate) config: Config,
-    books: Mutex<Books>,
-    faults: Mutex<Faults>,
+    records: Mutex<KraRecords>,
+    fault_script: Mutex<FaultScript>,
     pub(crate) traffic: Traffic,
     /// Raised when the state is cleared, so that late deliveries from before stay away.
     pub(crate) epoch: AtomicU64,
@@ -36,15 +36,15 @@ pub(crate) struct Authority {
     replies: AtomicU64,
 }
 
-impl Authority {
-    pub(crate) fn books(&self) -> MutexGuard<'_, Books> {
-        self.books
+impl Simulator {
+    pub(crate) fn records(&self) -> MutexGuard<'_, KraRecords> {
+        self.records
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 
-    pub(crate) fn faults(&self) -> MutexGuard<'_, Faults> {
-        self.faults
+    pub(crate) fn fault_script(&self) -> MutexGuard<'_, FaultScript> {
+        self.fault_script
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
@@ -52,7 +52,7 @@ impl Authority {
     /// The envelope of one answer.
     pub(crate) fn envelope(&self) -> Envelope {
         let nth = self.replies.fetch_add(1, Ordering::Relaxed).to_string();
-        let reference = draw::uuid(self.config.seed, "response", &[&nth]);
+        let reference = seeded::uuid(self.config.seed, "response", &[&nth]);
         Envelope {
             dialect: self.config.dialect,
             reference,
@@ -61,14 +61,14 @@ impl Authority {
 }
 
 /// A running simulator; it serves until told to stop or until its runtime ends.
-pub struct Running {
+pub struct RunningSimulator {
     address: SocketAddr,
     tls: bool,
     handle: ServerHandle,
     task: JoinHandle<std::io::Result<()>>,
 }
 
-impl Running {
+impl RunningSimulator {
     /// e.g. `http://127.0.0.1:45123`, without a trailing slash.
     pub fn url(&self) -> String {
         let scheme = if self.tls { "https" } else { "http" };
@@ -89,17 +89,17 @@ impl Running {
 ///
 /// # Errors
 /// When the address is taken, or the TLS files or the journal cannot be used.
-pub async fn start(config: Config) -> anyhow::Result<Running> {
+pub async fn start(config: Config) -> anyhow::Result<RunningSimulator> {
     let listener = std::net::TcpListener::bind(config.listen)
         .with_context(|| format!("listening on {}", config.listen))?;
     let address = listener.local_addr()?;
     let tls = tls::settings(&config)?;
     let is_tls = tls.is_some();
-    let (books, traffic) = journal::open(&config)?;
-    let authority = Arc::new(Authority {
+    let (records, traffic) = journal::open(&config)?;
+    let simulator = Arc::new(Simulator {
         config,
-        books: Mutex::new(books),
-        faults: Mutex::default(),
+        records: Mutex::new(records),
+        fault_script: Mutex::default(),
         traffic,
         epoch: AtomicU64::new(0),
         delayed: AtomicUsize::new(0),
@@ -107,15 +107,15 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     });
     let server = HttpServer::new(move || {
         App::new()
-            .app_data(web::Data::from(authority.clone()))
+            .app_data(web::Data::from(simulator.clone()))
             .app_data(web::PayloadConfig::new(MAX_BODY))
             .app_data(web::JsonConfig::default().limit(MAX_BODY))
             .service(web::scope("/_sim").configure(control::routes))
-            .default_service(web::to(kra::answer))
+            .default_service(web::to(kra_api::answer))
     })
     .on_connect(|io, extensions| {
-        if let Some(wire) = Wire::below(io) {
-            extensions.insert(Arc::new(wire));
+        if let Some(connection) = Connection::below(io) {
+            extensions.insert(Arc::new(connection));
         }
     })
     .keep_alive(KEEP_ALIVE)
@@ -127,7 +127,7 @@ pub async fn start(config: Config) -> anyhow::Result<Running> {
     };
     let server = server.run();
     let handle = server.handle();
-    Ok(Running {
+    Ok(RunningSimulator {
         address,
         tls: is_tls,
         handle,

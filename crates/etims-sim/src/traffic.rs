@@ -1,10 +1,10 @@
 //! Counts of everything that came in, for audits: calls at once, connections, refusals.
 
-use crate::books::Branch;
-use crate::journal::{Entry, Journal};
+use crate::connection::Connection;
+use crate::journal::{Journal, JournalEntry};
+use crate::records::Branch;
 use crate::refusal::{Clash, Mistake, Refusal};
 use crate::routes::Call;
-use crate::wire::Wire;
 use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -26,14 +26,14 @@ pub(crate) struct Traffic {
 
 #[derive(Default)]
 struct Inner {
-    live: HashMap<u64, Live>,
-    last_live: u64,
+    open_calls: HashMap<u64, OpenCall>,
+    last_call: u64,
     counts: Counts,
 }
 
-struct Live {
+struct OpenCall {
     branch: Option<Branch>,
-    wire: Arc<Wire>,
+    connection: Arc<Connection>,
 }
 
 #[derive(Clone, Default, Serialize)]
@@ -45,7 +45,7 @@ pub(crate) struct Counts {
     pub(crate) in_flight_max_per_device: BTreeMap<String, usize>,
     pub(crate) refusals: BTreeMap<String, u64>,
     pub(crate) protocol_errors: u64,
-    pub(crate) protocol_error_log: VecDeque<Noted>,
+    pub(crate) protocol_error_log: VecDeque<ProtocolError>,
     pub(crate) faults: BTreeMap<&'static str, u64>,
     /// Calls without a valid token.
     pub(crate) unauthorised: u64,
@@ -55,14 +55,14 @@ pub(crate) struct Counts {
 
 /// One client mistake.
 #[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct Noted {
+pub(crate) struct ProtocolError {
     pub(crate) at: jiff::Timestamp,
     pub(crate) path: String,
     pub(crate) device: Option<String>,
     pub(crate) mistake: String,
     pub(crate) code: String,
     pub(crate) message: String,
-    /// Whether it was one at all depends on when the caller let go of the number, which only its own books tell.
+    /// Whether it was one at all depends on when the caller let go of the number, which only its own records tell.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) clash: Option<Clash>,
 }
@@ -75,7 +75,7 @@ pub(crate) struct InFlight<'a> {
 
 impl Drop for InFlight<'_> {
     fn drop(&mut self) {
-        self.traffic.lock().live.remove(&self.id);
+        self.traffic.lock().open_calls.remove(&self.id);
     }
 }
 
@@ -93,8 +93,10 @@ impl Traffic {
 
     pub(crate) fn counts(&self) -> (Counts, usize) {
         let mut inner = self.lock();
-        inner.live.retain(|_, live| !live.wire.hung_up());
-        (inner.counts.clone(), inner.live.len())
+        inner
+            .open_calls
+            .retain(|_, open_calls| !open_calls.connection.hung_up());
+        (inner.counts.clone(), inner.open_calls.len())
     }
 
     /// Forgets the counts; calls in flight stay in flight.
@@ -107,25 +109,25 @@ impl Traffic {
         call: Call,
         path: &str,
         branch: Option<Branch>,
-        wire: Arc<Wire>,
+        connection: Arc<Connection>,
     ) -> InFlight<'_> {
         let mut inner = self.lock();
         *inner.counts.calls.entry(call).or_default() += 1;
         inner.counts.count_path(path);
-        inner.counts.connections += u64::from(wire.is_fresh());
-        inner.last_live += 1;
-        let id = inner.last_live;
-        inner.live.insert(
+        inner.counts.connections += u64::from(connection.is_fresh());
+        inner.last_call += 1;
+        let id = inner.last_call;
+        inner.open_calls.insert(
             id,
-            Live {
+            OpenCall {
                 branch: branch.clone(),
-                wire,
+                connection,
             },
         );
         let raised = inner.measure(branch.as_ref());
         drop(inner);
         if let Some((all, device)) = raised {
-            self.journal.write(&Entry::Peak { all, device });
+            self.journal.write(&JournalEntry::Peak { all, device });
         }
         InFlight { traffic: self, id }
     }
@@ -136,7 +138,7 @@ impl Traffic {
             *self.lock().counts.refusals.entry(name).or_default() += 1;
             return;
         }
-        let noted = Noted {
+        let error = ProtocolError {
             at: jiff::Timestamp::now(),
             path: path.to_owned(),
             device: branch.map(ToString::to_string),
@@ -145,23 +147,23 @@ impl Traffic {
             message: refusal.gateway.clone(),
             clash: refusal.clash.as_deref().cloned(),
         };
-        self.journal.write(&Entry::Mistake(noted.clone()));
-        self.remember(noted);
+        self.journal.write(&JournalEntry::Mistake(error.clone()));
+        self.remember(error);
     }
 
-    pub(crate) fn remember(&self, noted: Noted) {
+    pub(crate) fn remember(&self, error: ProtocolError) {
         let counts = &mut self.lock().counts;
-        *counts.refusals.entry(noted.mistake.clone()).or_default() += 1;
+        *counts.refusals.entry(error.mistake.clone()).or_default() += 1;
         counts.protocol_errors += 1;
         if counts.protocol_error_log.len() == REMEMBERED {
             counts.protocol_error_log.pop_front();
         }
-        counts.protocol_error_log.push_back(noted);
+        counts.protocol_error_log.push_back(error);
     }
 
     /// Counts a number sent again although its last answer was lost and nobody looked it up since.
     pub(crate) fn resent_without_look_up(&self) {
-        self.journal.write(&Entry::ResendWithoutLookUp);
+        self.journal.write(&JournalEntry::ResendWithoutLookUp);
         self.change(|counts| counts.resends_without_look_up += 1);
     }
 }
@@ -201,8 +203,9 @@ impl Inner {
         if !self.is_new_maximum(branch) {
             return None;
         }
-        self.live.retain(|_, live| !live.wire.hung_up());
-        let all = self.live.len();
+        self.open_calls
+            .retain(|_, open_calls| !open_calls.connection.hung_up());
+        let all = self.open_calls.len();
         let of_device = branch.map(|branch| (branch.clone(), self.of(branch)));
         self.counts
             .raise(all, of_device.clone())
@@ -210,7 +213,7 @@ impl Inner {
     }
 
     fn is_new_maximum(&self, branch: Option<&Branch>) -> bool {
-        self.live.len() > self.counts.in_flight_max
+        self.open_calls.len() > self.counts.in_flight_max
             || branch.is_some_and(|branch| {
                 let max = self
                     .counts
@@ -222,9 +225,9 @@ impl Inner {
     }
 
     fn of(&self, branch: &Branch) -> usize {
-        self.live
+        self.open_calls
             .values()
-            .filter(|live| live.branch.as_ref() == Some(branch))
+            .filter(|open_calls| open_calls.branch.as_ref() == Some(branch))
             .count()
     }
 }

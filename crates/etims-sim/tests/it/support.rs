@@ -1,6 +1,6 @@
 //! A simulator and a client for one test.
 
-use etims_sim::{Config, Dialect, Running, start};
+use etims_sim::{Config, Dialect, RunningSimulator, start};
 use reqwest::{Client, ClientBuilder, RequestBuilder, Response};
 use serde_json::{Value, json};
 use std::time::Duration;
@@ -23,7 +23,7 @@ macro_rules! fixture {
 pub(crate) use fixture;
 
 pub(crate) struct Sim {
-    running: Running,
+    running: RunningSimulator,
     pub(crate) client: Client,
     dialect: Dialect,
     token: String,

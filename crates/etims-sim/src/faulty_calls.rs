@@ -1,15 +1,15 @@
 //! Carrying out a call together with the faults planned for it.
 
 use crate::config::Dialect;
-use crate::device::Try;
+use crate::connection::Connection;
+use crate::device::Attempt;
 use crate::envelope::{Reply, html};
-use crate::faults::Plan;
+use crate::fault_rule::Fault;
+use crate::fault_script::FaultPlan;
 use crate::fields::Fields;
-use crate::kra::Request;
+use crate::kra_api::Request;
 use crate::routes::Call;
-use crate::rules::Fault;
-use crate::server::Authority;
-use crate::wire::Wire;
+use crate::server::Simulator;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use actix_web::http::header::RETRY_AFTER;
@@ -21,17 +21,17 @@ use tokio::time::sleep;
 /// Late deliveries on their way at once.
 const MAX_DELAYED: usize = 10_000;
 
-impl Authority {
+impl Simulator {
     /// What is processed is so when the call comes in; latency is spent before the answer.
     /// So a caller that gives up has not undone anything.
     pub(crate) async fn perform(
         self: &Arc<Self>,
         request: Arc<Request>,
-        plan: Plan,
-        wire: &Wire,
+        plan: FaultPlan,
+        connection: &Connection,
     ) -> HttpResponse {
         self.count(&plan);
-        self.note_try(&request, &plan);
+        self.record_attempt(&request, &plan);
         let reply = match &plan.outcome {
             None => Ok(self.process(&request, &plan, false)),
             Some(fault) => {
@@ -42,17 +42,17 @@ impl Authority {
         sleep(self.config.latency + plan.slow.unwrap_or_default()).await;
         match reply {
             Ok(reply) => self.envelope().render(&reply),
-            Err(fault) => self.misanswer(fault, wire).await,
+            Err(fault) => self.faulty_answer(fault, connection).await,
         }
     }
 
     /// The part of a fault that happens to the request.
-    fn before(self: &Arc<Self>, request: &Arc<Request>, plan: &Plan, fault: &Fault) {
+    fn before(self: &Arc<Self>, request: &Arc<Request>, plan: &FaultPlan, fault: &Fault) {
         match fault {
             Fault::DeliverLate { ms, .. } => {
                 self.deliver_late(request.clone(), plan, Duration::from_millis(*ms))
             }
-            Fault::ExpiredToken => request.claim.expire_token(&mut self.books()),
+            Fault::ExpiredToken => request.credentials.expire_token(&mut self.records()),
             Fault::AcceptThenDrop
             | Fault::Status { accept: true, .. }
             | Fault::Html { accept: true, .. }
@@ -62,7 +62,7 @@ impl Authority {
     }
 
     /// The part of a fault that happens to the answer.
-    async fn misanswer(&self, fault: &Fault, wire: &Wire) -> HttpResponse {
+    async fn faulty_answer(&self, fault: &Fault, connection: &Connection) -> HttpResponse {
         match fault {
             Fault::Status {
                 code, retry_after, ..
@@ -87,9 +87,9 @@ impl Authority {
             Fault::ExpiredToken => self.envelope().render(&Reply::Unauthorised),
             Fault::DeliverLate { hold_ms, .. } => {
                 sleep(Duration::from_millis(*hold_ms)).await;
-                cut(wire)
+                cut(connection)
             }
-            _ => cut(wire),
+            _ => cut(connection),
         }
     }
 
@@ -103,27 +103,27 @@ impl Authority {
         answer
     }
 
-    fn deliver_late(self: &Arc<Self>, request: Arc<Request>, plan: &Plan, after: Duration) {
+    fn deliver_late(self: &Arc<Self>, request: Arc<Request>, plan: &FaultPlan, after: Duration) {
         if self.delayed.fetch_add(1, Ordering::SeqCst) >= MAX_DELAYED {
             // Lost for good, as a request may be.
             self.delayed.fetch_sub(1, Ordering::SeqCst);
             return;
         }
-        let (authority, epoch) = (self.clone(), self.epoch.load(Ordering::SeqCst));
-        let plan = Plan {
+        let (simulator, epoch) = (self.clone(), self.epoch.load(Ordering::SeqCst));
+        let plan = FaultPlan {
             lag: plan.lag,
-            ..Plan::default()
+            ..FaultPlan::default()
         };
         tokio::spawn(async move {
             sleep(after).await;
-            if authority.epoch.load(Ordering::SeqCst) == epoch {
-                authority.process(&request, &plan, true);
+            if simulator.epoch.load(Ordering::SeqCst) == epoch {
+                simulator.process(&request, &plan, true);
             }
-            authority.delayed.fetch_sub(1, Ordering::SeqCst);
+            simulator.delayed.fetch_sub(1, Ordering::SeqCst);
         });
     }
 
-    fn count(&self, plan: &Plan) {
+    fn count(&self, plan: &FaultPlan) {
         let slow = plan.slow.map(|_| "slow");
         let lag = plan.lag.map(|_| "lookup_lag");
         let padded = plan.padded.then_some("blank_padded_keys");
@@ -135,20 +135,20 @@ impl Authority {
     }
 
     /// Notices a sale sent again although its last answer was lost and nobody looked it up since.
-    fn note_try(&self, request: &Request, plan: &Plan) {
+    fn record_attempt(&self, request: &Request, plan: &FaultPlan) {
         let Ok(invoice_no) = Fields::lenient(&request.body).integer("invcNo") else {
             return;
         };
         let answered = !plan.outcome.as_ref().is_some_and(Fault::leaves_unknown);
-        let mut books = self.books();
+        let mut records = self.records();
         let device = request
-            .claim
+            .credentials
             .branch
             .as_ref()
-            .and_then(|branch| books.devices.get_mut(branch));
+            .and_then(|branch| records.devices.get_mut(branch));
         let Some(device) = device else { return };
         let last = device
-            .last_try
+            .last_attempt
             .as_mut()
             .filter(|last| last.invoice_no == invoice_no);
         match (request.call, last) {
@@ -158,7 +158,7 @@ impl Authority {
                 if blind && self.config.dialect != Dialect::Vscu {
                     self.traffic.resent_without_look_up();
                 }
-                device.last_try = Some(Try {
+                device.last_attempt = Some(Attempt {
                     invoice_no,
                     answered,
                     looked_up: false,
@@ -169,8 +169,8 @@ impl Authority {
     }
 }
 
-fn cut(wire: &Wire) -> HttpResponse {
-    wire.cut();
+fn cut(connection: &Connection) -> HttpResponse {
+    connection.cut();
     // Nobody receives it; actix wants something to fail to write.
     HttpResponse::InternalServerError().finish()
 }

@@ -1,8 +1,8 @@
-//! KRA's books: devices, their numbering, and the sales accepted.
+//! KRA's records: devices, their numbering, and the sales accepted.
 
 use crate::config::Config;
-use crate::device::{Device, Filed, Hidden, Receipt};
-use crate::journal::{Entry, Journal};
+use crate::device::{Device, FiledSale, HiddenUntil, Receipt};
+use crate::journal::{Journal, JournalEntry};
 use crate::refusal::{Mistake, Refusal};
 use crate::sale::Sale;
 use serde::{Deserialize, Serialize};
@@ -26,7 +26,7 @@ impl std::fmt::Display for Branch {
 }
 
 #[derive(Default)]
-pub(crate) struct Books {
+pub(crate) struct KraRecords {
     pub(crate) devices: BTreeMap<Branch, Device>,
     tokens: HashMap<String, Token>,
     pub(crate) tokens_issued: u64,
@@ -44,13 +44,13 @@ struct Token {
 
 /// What became of a sale that is right.
 #[derive(Debug)]
-pub(crate) enum Filing {
+pub(crate) enum FilingOutcome {
     Accepted(Receipt),
-    /// The books hold as many sales as they may, or cannot be written; nothing changed.
+    /// The records hold as many sales as they may, or cannot be written; nothing changed.
     Full,
 }
 
-impl Books {
+impl KraRecords {
     /// Accepts `sale` under its number.
     ///
     /// # Errors
@@ -62,7 +62,7 @@ impl Books {
         body: &[u8],
         config: &Config,
         late: bool,
-    ) -> Result<Filing, Refusal> {
+    ) -> Result<FilingOutcome, Refusal> {
         let device = self.devices.get_mut(branch).ok_or_else(not_valid)?;
         device.check_number(&sale, config)?;
         if sale.credit {
@@ -72,11 +72,11 @@ impl Books {
             device.check_stock(&sale)?;
         }
         if self.sales >= config.max_sales {
-            return Ok(Filing::Full);
+            return Ok(FilingOutcome::Full);
         }
         let receipt = device.sign(branch, sale.invoice_no, config.seed);
         let accepted_at = jiff::Timestamp::now();
-        let entry = Entry::Sale {
+        let entry = JournalEntry::Sale {
             branch: branch.clone(),
             body: String::from_utf8_lossy(body).into_owned(),
             receipt: receipt.clone(),
@@ -84,10 +84,10 @@ impl Books {
             late,
         };
         if !self.journal.write(&entry) {
-            return Ok(Filing::Full);
+            return Ok(FilingOutcome::Full);
         }
-        let hidden = Hidden::default();
-        let filed = Filed {
+        let hidden = HiddenUntil::default();
+        let filed = FiledSale {
             sale,
             body: body.into(),
             receipt: receipt.clone(),
@@ -96,11 +96,11 @@ impl Books {
             hidden,
         };
         self.enter(branch, filed).ok_or_else(not_valid)?;
-        Ok(Filing::Accepted(receipt))
+        Ok(FilingOutcome::Accepted(receipt))
     }
 
     /// Enters what was accepted; nothing where there is no such device.
-    pub(crate) fn enter(&mut self, branch: &Branch, filed: Filed) -> Option<()> {
+    pub(crate) fn enter(&mut self, branch: &Branch, filed: FiledSale) -> Option<()> {
         let device = self.devices.get_mut(branch)?;
         let sale = &filed.sale;
         let number = sale.invoice_no;
@@ -112,8 +112,8 @@ impl Books {
         }
         if !sale.credit {
             device
-                .trader_nos
-                .entry(sale.trader_no.clone())
+                .trader_numbers
+                .entry(sale.trader_number.clone())
                 .or_default()
                 .push(number);
         }
@@ -125,7 +125,7 @@ impl Books {
     }
 
     /// The filed sale as a look-up may see it, or nothing while it is hidden.
-    pub(crate) fn look_up(&mut self, branch: &Branch, number: i64) -> Option<&Filed> {
+    pub(crate) fn look_up(&mut self, branch: &Branch, number: i64) -> Option<&FiledSale> {
         let device = self.devices.get_mut(branch)?;
         let filed = device.sales.get_mut(&number)?;
         if filed.hidden.now() {
@@ -173,11 +173,11 @@ impl Books {
     pub(crate) fn clear(&mut self) {
         for device in self.devices.values_mut() {
             device.sales.clear();
-            device.trader_nos.clear();
+            device.trader_numbers.clear();
             device.next_invoice_no = device.first_invoice_no;
             device.next_receipt_no = device.first_receipt_no;
             device.items.clear();
-            device.last_try = None;
+            device.last_attempt = None;
         }
         self.remarks.clear();
         self.sales = 0;

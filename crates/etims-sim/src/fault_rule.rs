@@ -1,8 +1,8 @@
 //! The language of fault rules: which calls, and what goes wrong with them.
 
-use crate::books::Branch;
 use crate::config::Dialect;
-use crate::faults::Subject;
+use crate::fault_script::CallDetails;
+use crate::records::Branch;
 use crate::routes::Call;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 /// Which calls a rule is about. Absent parts match everything.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Match {
+pub(crate) struct RuleMatch {
     /// `tin` or `tin/bhfId`.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub device: Option<String>,
@@ -149,13 +149,13 @@ fn ok() -> u16 {
 /// A rule as it was posted.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
-pub(crate) struct Rule {
+pub(crate) struct FaultRule {
     #[serde(rename = "match", default)]
-    pub matching: Match,
+    pub matching: RuleMatch,
     pub fault: Fault,
 }
 
-impl Rule {
+impl FaultRule {
     /// Refuses what could never do anything.
     pub(crate) fn check(&self, dialect: Dialect) -> Result<(), &'static str> {
         let wanted = &self.matching;
@@ -184,21 +184,21 @@ impl Rule {
         }
     }
 
-    pub(crate) fn matches(&self, subject: &Subject) -> bool {
+    pub(crate) fn matches(&self, details: &CallDetails) -> bool {
         let wanted = &self.matching;
         let same =
             |wanted: &Option<String>, found: &Option<String>| wanted.is_none() || wanted == found;
-        self.suits(subject.call)
+        self.suits(details.call)
             && wanted.device.as_ref().is_none_or(|device| {
                 let named =
                     |branch: &Branch| branch.tin == *device || branch.to_string() == *device;
-                subject.branch.as_ref().is_some_and(named)
+                details.branch.as_ref().is_some_and(named)
             })
-            && same(&wanted.remark, &subject.remark)
-            && same(&wanted.trader_number, &subject.trader_no)
+            && same(&wanted.remark, &details.remark)
+            && same(&wanted.trader_number, &details.trader_number)
             && wanted
                 .amount
-                .is_none_or(|amount| subject.amount == Some(amount))
+                .is_none_or(|amount| details.amount == Some(amount))
     }
 
     /// A rule that names no call takes those its fault makes sense for.
@@ -286,9 +286,9 @@ mod tests {
 
     #[test]
     fn calls_are_named_as_in_stats() {
-        let matching: Match = serde_json::from_str(r#"{"call":"sales_list"}"#).unwrap();
+        let matching: RuleMatch = serde_json::from_str(r#"{"call":"sales_list"}"#).unwrap();
         assert_eq!(matching.call, Some(CallMatch::Only(Call::SalesList)));
-        let any: Match = serde_json::from_str(r#"{"call":"any"}"#).unwrap();
+        let any: RuleMatch = serde_json::from_str(r#"{"call":"any"}"#).unwrap();
         assert_eq!(any.call, Some(CallMatch::Any));
     }
 }

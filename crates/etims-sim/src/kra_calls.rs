@@ -1,29 +1,29 @@
 //! What KRA does with a call when nothing goes wrong.
 
 use crate::auth;
-use crate::books::{Branch, Filing, not_valid};
 use crate::clock;
 use crate::codes;
 use crate::config::Dialect;
-use crate::device::{Device, Hidden, Receipt};
+use crate::device::{Device, HiddenUntil, Receipt};
 use crate::envelope::{Reply, pad_keys};
-use crate::faults::Plan;
+use crate::fault_script::FaultPlan;
 use crate::fields::Fields;
 use crate::initialise;
-use crate::kra::Request;
+use crate::kra_api::Request;
 use crate::lookup;
+use crate::records::{Branch, FilingOutcome, not_valid};
 use crate::refusal::{Mistake, Refusal};
 use crate::routes::Call;
-use crate::sale::{Rules, Sale};
-use crate::server::Authority;
+use crate::sale::{Sale, SaleRules};
+use crate::server::Simulator;
 use crate::tax::Rates;
 use serde_json::json;
 use std::time::Instant;
 
-impl Authority {
+impl Simulator {
     /// `late` marks a request that arrives after its caller was cut off: what is refused then is
     /// no mistake of the caller's.
-    pub(crate) fn process(&self, request: &Request, plan: &Plan, late: bool) -> Reply {
+    pub(crate) fn process(&self, request: &Request, plan: &FaultPlan, late: bool) -> Reply {
         let reply = self
             .attempt(request, plan, late)
             .unwrap_or_else(|reply| reply);
@@ -31,7 +31,7 @@ impl Authority {
             Reply::Refused(_) if late => self.traffic.change(|counts| counts.late_refused += 1),
             Reply::Refused(refusal) => {
                 self.traffic
-                    .note(&request.path, request.claim.branch.as_ref(), refusal)
+                    .note(&request.path, request.credentials.branch.as_ref(), refusal)
             }
             Reply::Unauthorised if request.call == Call::Token => {
                 let refusal = Refusal::new(
@@ -48,12 +48,12 @@ impl Authority {
         reply
     }
 
-    fn attempt(&self, request: &Request, plan: &Plan, late: bool) -> Result<Reply, Reply> {
-        let mut books = self.books();
+    fn attempt(&self, request: &Request, plan: &FaultPlan, late: bool) -> Result<Reply, Reply> {
+        let mut records = self.records();
         match request.call {
             Call::Token => {
                 return Ok(auth::issue_token(
-                    &mut books,
+                    &mut records,
                     &self.config,
                     &request.headers,
                     &request.query,
@@ -61,16 +61,16 @@ impl Authority {
             }
             Call::Initialise => {
                 return initialise::initialise(
-                    &mut books,
+                    &mut records,
                     &self.config,
-                    &request.claim,
+                    &request.credentials,
                     &request.body,
                 );
             }
             _ => {}
         }
-        let branch = request.claim.check(&mut books, &self.config)?;
-        drop(books);
+        let branch = request.credentials.check(&mut records, &self.config)?;
+        drop(records);
         let fields = Fields::of_body(&request.body).map_err(Reply::Refused)?;
         match request.call {
             Call::Sale => self.sale(&branch, request, &fields, plan, late),
@@ -95,26 +95,26 @@ impl Authority {
         branch: &Branch,
         request: &Request,
         fields: &Fields<'_>,
-        plan: &Plan,
+        plan: &FaultPlan,
         late: bool,
     ) -> Result<Reply, Reply> {
-        let rules = Rules::new(self.config.dialect, Rates::new(self.config.rate_e));
+        let rules = SaleRules::new(self.config.dialect, Rates::new(self.config.rate_e));
         let sale = Sale::read(fields, rules).map_err(Reply::Refused)?;
         let number = sale.invoice_no;
-        let mut books = self.books();
-        let filed = books
+        let mut records = self.records();
+        let filed = records
             .file(branch, sale, &request.body, &self.config, late)
             .map_err(Reply::Refused)?;
         let receipt = match filed {
-            Filing::Accepted(receipt) => receipt,
-            Filing::Full => return Ok(Reply::Full),
+            FilingOutcome::Accepted(receipt) => receipt,
+            FilingOutcome::Full => return Ok(Reply::Full),
         };
-        let device = books
+        let device = records
             .devices
             .get_mut(branch)
             .ok_or_else(|| Reply::Refused(not_valid()))?;
         if let (Some((time, look_ups)), Some(filed)) = (plan.lag, device.sales.get_mut(&number)) {
-            filed.hidden = Hidden {
+            filed.hidden = HiddenUntil {
                 until: time.map(|time| Instant::now() + time),
                 look_ups,
             };
@@ -127,8 +127,8 @@ impl Authority {
         branch: &Branch,
         change: impl FnOnce(&mut Device) -> Result<(), Refusal>,
     ) -> Result<Reply, Reply> {
-        let mut books = self.books();
-        let device = books
+        let mut records = self.records();
+        let device = records
             .devices
             .get_mut(branch)
             .ok_or_else(|| Reply::Refused(not_valid()))?;
@@ -157,8 +157,8 @@ impl Authority {
 
     fn look_up(&self, branch: &Branch, fields: &Fields<'_>) -> Result<Reply, Reply> {
         let number = fields.integer("invcNo").map_err(Reply::Refused)?;
-        let mut books = self.books();
-        Ok(match books.look_up(branch, number) {
+        let mut records = self.records();
+        Ok(match records.look_up(branch, number) {
             Some(filed) => Reply::Found(lookup::sales_list(std::iter::once(filed))),
             None => Reply::Nothing,
         })
@@ -166,8 +166,8 @@ impl Authority {
 
     fn sales_list(&self, branch: &Branch, fields: &Fields<'_>) -> Result<Reply, Reply> {
         let since = last_request(fields)?;
-        let books = self.books();
-        let sales = books
+        let records = self.records();
+        let sales = records
             .devices
             .get(branch)
             .into_iter()

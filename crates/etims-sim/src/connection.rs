@@ -9,14 +9,14 @@ use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-pub(crate) struct Wire {
+pub(crate) struct Connection {
     stream: std::net::TcpStream,
     used: AtomicBool,
     /// HTTP/2, which actix offers over TLS.
     multiplexed: bool,
 }
 
-impl Wire {
+impl Connection {
     /// `None` for a transport that is neither plain nor TLS over TCP.
     pub(crate) fn below(io: &dyn Any) -> Option<Self> {
         let (stream, multiplexed) = match io.downcast_ref::<TcpStream>() {

@@ -1,10 +1,10 @@
 //! Fault rules at work: which calls go wrong. What a rule hits depends on its seed and on the
 //! calls it has seen, not on time.
 
-use crate::books::Branch;
-use crate::draw;
+use crate::fault_rule::{Fault, FaultRule};
+use crate::records::Branch;
 use crate::routes::Call;
-use crate::rules::{Fault, Rule};
+use crate::seeded;
 use rust_decimal::Decimal;
 use serde::Serialize;
 use std::collections::{BTreeMap, HashMap};
@@ -18,10 +18,10 @@ const MAX_COUNTED: usize = 20_000;
 
 /// A rule with its counters, as `GET /_sim/faults` shows it.
 #[derive(Clone, Debug, Serialize)]
-pub(crate) struct Posted {
+pub(crate) struct ActiveRule {
     id: u64,
     #[serde(flatten)]
-    rule: Rule,
+    rule: FaultRule,
     /// Calls that matched device, call and contents.
     seen: u64,
     hits: u64,
@@ -33,17 +33,17 @@ pub(crate) struct Posted {
 
 /// What a rule may look at.
 #[derive(Debug)]
-pub(crate) struct Subject {
+pub(crate) struct CallDetails {
     pub(crate) call: Call,
     pub(crate) branch: Option<Branch>,
     pub(crate) remark: Option<String>,
-    pub(crate) trader_no: Option<String>,
+    pub(crate) trader_number: Option<String>,
     pub(crate) amount: Option<Decimal>,
 }
 
 /// The faults of one call: at most one of each kind, the oldest rule first.
 #[derive(Debug, Default, PartialEq, Eq)]
-pub(crate) struct Plan {
+pub(crate) struct FaultPlan {
     pub(crate) outcome: Option<Fault>,
     pub(crate) slow: Option<Duration>,
     /// Time and number of look-ups for which the sale is hidden.
@@ -52,20 +52,20 @@ pub(crate) struct Plan {
 }
 
 #[derive(Default)]
-pub(crate) struct Faults {
-    rules: BTreeMap<u64, Posted>,
+pub(crate) struct FaultScript {
+    rules: BTreeMap<u64, ActiveRule>,
     last_id: u64,
 }
 
-impl Faults {
+impl FaultScript {
     /// The new rule's id, or nothing when there are too many.
-    pub(crate) fn add(&mut self, rule: Rule) -> Option<u64> {
+    pub(crate) fn add(&mut self, rule: FaultRule) -> Option<u64> {
         if self.rules.len() >= MAX_RULES {
             return None;
         }
         self.last_id += 1;
         let id = self.last_id;
-        let posted = Posted {
+        let active = ActiveRule {
             id,
             rule,
             seen: 0,
@@ -73,11 +73,11 @@ impl Faults {
             per_device: HashMap::new(),
             down_until: None,
         };
-        self.rules.insert(id, posted);
+        self.rules.insert(id, active);
         Some(id)
     }
 
-    pub(crate) fn list(&self) -> Vec<Posted> {
+    pub(crate) fn list(&self) -> Vec<ActiveRule> {
         self.rules.values().cloned().collect()
     }
 
@@ -90,24 +90,24 @@ impl Faults {
     }
 
     /// Decides what goes wrong with this call, and counts it.
-    pub(crate) fn plan(&mut self, subject: &Subject) -> Plan {
-        let mut plan = Plan::default();
-        for posted in self.rules.values_mut() {
-            let free = match posted.rule.fault {
+    pub(crate) fn plan(&mut self, details: &CallDetails) -> FaultPlan {
+        let mut plan = FaultPlan::default();
+        for active in self.rules.values_mut() {
+            let free = match active.rule.fault {
                 Fault::Slow { .. } => plan.slow.is_none(),
                 Fault::LookupLag { .. } => plan.lag.is_none(),
                 Fault::BlankPaddedKeys => !plan.padded,
                 _ => plan.outcome.is_none(),
             };
-            if free && posted.hits(subject) {
-                plan.take(&posted.rule.fault);
+            if free && active.hits(details) {
+                plan.take(&active.rule.fault);
             }
         }
         plan
     }
 }
 
-impl Plan {
+impl FaultPlan {
     fn take(&mut self, fault: &Fault) {
         match fault {
             Fault::Slow { ms } => self.slow = Some(Duration::from_millis(*ms)),
@@ -120,12 +120,12 @@ impl Plan {
     }
 }
 
-impl Posted {
-    fn hits(&mut self, subject: &Subject) -> bool {
+impl ActiveRule {
+    fn hits(&mut self, details: &CallDetails) -> bool {
         if self.down_until.is_some_and(|until| Instant::now() < until) {
             return true;
         }
-        if !self.rule.matches(subject)
+        if !self.rule.matches(details)
             || self
                 .rule
                 .matching
@@ -139,7 +139,7 @@ impl Posted {
             return false;
         }
         let nth = self.rule.matching.every_nth.unwrap_or(1).max(1);
-        if !(self.seen - self.rule.matching.skip).is_multiple_of(nth) || !self.drawn(subject) {
+        if !(self.seen - self.rule.matching.skip).is_multiple_of(nth) || !self.drawn(details) {
             return false;
         }
         self.hits += 1;
@@ -149,17 +149,17 @@ impl Posted {
         true
     }
 
-    fn drawn(&mut self, subject: &Subject) -> bool {
+    fn drawn(&mut self, details: &CallDetails) -> bool {
         let Some(probability) = self.rule.matching.probability else {
             return true;
         };
         let known =
-            self.per_device.len() < MAX_COUNTED || self.per_device.contains_key(&subject.branch);
-        let device = if known { subject.branch.clone() } else { None };
+            self.per_device.len() < MAX_COUNTED || self.per_device.contains_key(&details.branch);
+        let device = if known { details.branch.clone() } else { None };
         let name = device.as_ref().map(ToString::to_string).unwrap_or_default();
         let calls = self.per_device.entry(device).or_default();
         *calls += 1;
-        draw::unit(
+        seeded::unit(
             self.rule.matching.seed,
             &["fault", &name, &calls.to_string()],
         ) < probability
