@@ -1,31 +1,31 @@
 //! Who is calling, by the rules of each dialect.
 
-use crate::config::{Config, Dialect};
-use crate::device::Device;
-use crate::envelope::Reply;
-use crate::fields::Fields;
-use crate::records::{Branch, KraRecords, not_valid};
-use crate::refusal::{Mistake, Refusal};
-use crate::routes::Call;
-use crate::seeded;
 use actix_web::http::header::{AUTHORIZATION, HeaderMap};
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
-use std::time::Instant;
 
-/// The identity a request claims, from headers and body as the dialect has it.
+use crate::branch::Branch;
+use crate::config::{Config, Dialect};
+use crate::device::Device;
+use crate::fields::Fields;
+use crate::records::KraRecords;
+use crate::refusal::{Refusal, RefusalKind};
+use crate::reply::Reply;
+use crate::routes::Call;
+
+/// The credentials of a request, from its headers and body as the dialect has it.
 #[derive(Debug, Default, Clone)]
 pub(crate) struct Credentials {
     pub(crate) branch: Option<Branch>,
     cmc_key: Option<String>,
-    bearer: Option<String>,
+    access_token: Option<String>,
     app_id: Option<String>,
-    /// `tin` or `bhfId` of the body differ from the headers.
-    torn: bool,
+    /// Whether the body has another `tin` or `bhfId` than the headers.
+    body_contradicts_headers: bool,
 }
 
 impl Credentials {
-    pub(crate) fn of(
+    pub(crate) fn read(
         dialect: Dialect,
         call: Call,
         headers: &HeaderMap,
@@ -38,9 +38,9 @@ impl Credentials {
                 .map(str::to_owned)
         };
         let body = |name: &str| fields.optional_text(name, 255).ok().flatten();
-        let in_body = dialect == Dialect::Vscu || call == Call::Initialise;
-        let either = |name: &str| match dialect {
-            _ if in_body => body(name),
+        let body_only = dialect == Dialect::Vscu || call == Call::Initialise;
+        let find = |name: &str| match dialect {
+            _ if body_only => body(name),
             Dialect::Gateway => header(name),
             _ => header(name).or_else(|| body(name)),
         };
@@ -49,150 +49,139 @@ impl Credentials {
                 .zip(body(name))
                 .is_some_and(|(header, body)| header != body)
         };
-        let branch = either("tin")
-            .zip(either("bhfId"))
+
+        let branch = find("tin")
+            .zip(find("bhfId"))
             .map(|(tin, bhf)| Branch { tin, bhf });
-        let bearer = header(AUTHORIZATION.as_str())
+        let access_token = header(AUTHORIZATION.as_str())
             .and_then(|value| value.strip_prefix("Bearer ").map(str::to_owned));
-        let torn = !in_body && (differs("tin") || differs("bhfId"));
         Self {
             branch,
-            cmc_key: either("cmcKey"),
-            bearer,
+            cmc_key: find("cmcKey"),
+            access_token,
             app_id: header("apigee_app_id"),
-            torn,
+            body_contradicts_headers: !body_only && (differs("tin") || differs("bhfId")),
         }
     }
 
-    /// The device these credentials prove to be.
+    /// The device that the credentials prove.
     ///
     /// # Errors
-    /// What the dialect answers to a caller it does not know.
-    pub(crate) fn check(&self, records: &mut KraRecords, config: &Config) -> Result<Branch, Reply> {
+    /// What the dialect replies to a caller that it does not know.
+    pub(crate) fn authenticate(
+        &self,
+        records: &KraRecords,
+        config: &Config,
+    ) -> Result<Branch, Reply> {
         let consumer_key = match config.dialect {
-            Dialect::Gateway => Some(self.check_token(records)?.to_owned()),
+            Dialect::Gateway => Some(self.check_token(records)?),
             _ => None,
         };
-        let keyless = config.dialect == Dialect::Vscu;
-        let branch = self.branch.clone().ok_or_else(|| missing("tin or bhfId"))?;
-        if self.cmc_key.is_none() && !keyless {
-            return Err(missing("cmcKey"));
+        let branch = self
+            .branch
+            .as_ref()
+            .ok_or_else(|| missing_header("tin or bhfId"))?;
+        let needs_key = config.dialect != Dialect::Vscu;
+        if self.cmc_key.is_none() && needs_key {
+            return Err(missing_header("cmcKey").into());
         }
-        if self.torn {
-            return Err(Reply::Refused(Refusal::field(
-                "tin",
-                "",
-                "body and header differ",
-            )));
+        if self.body_contradicts_headers {
+            return Err(Refusal::invalid_field("tin", "", "body and header differ").into());
         }
+
         let device = records
             .devices
-            .get(&branch)
-            .ok_or_else(|| Reply::Refused(unknown_branch(config.dialect)))?;
-        if device.cmc_key.is_none() || !(keyless || device.cmc_key == self.cmc_key) {
-            return Err(Reply::Refused(not_valid()));
+            .get(branch)
+            .ok_or_else(|| unknown_branch(config.dialect))?;
+        let initialised = device.cmc_key.is_some();
+        if !initialised || (needs_key && device.cmc_key != self.cmc_key) {
+            return Err(Refusal::invalid_device().into());
         }
-        match consumer_key {
-            Some(key) => self.check_app(device, &key).map(|()| branch),
-            None => Ok(branch),
+        if let Some(consumer_key) = consumer_key {
+            self.check_app(device, consumer_key)?;
         }
+        Ok(branch.clone())
     }
 
-    /// The app that a living token belongs to.
+    /// The consumer key of the app that owns the access token.
     pub(crate) fn check_token<'a>(&self, records: &'a KraRecords) -> Result<&'a str, Reply> {
-        self.bearer
+        self.access_token
             .as_ref()
-            .and_then(|token| records.consumer_key(token))
+            .and_then(|access_token| records.access_tokens.consumer_key(access_token))
             .ok_or(Reply::Unauthorised)
     }
 
-    fn check_app(&self, device: &Device, consumer_key: &str) -> Result<(), Reply> {
+    fn check_app(&self, device: &Device, consumer_key: &str) -> Result<(), Refusal> {
         let text = match &self.app_id {
             None => "apigee_app_id cannot be Null",
             Some(id) if *id != device.app.app_id => "Invalid apigee_app_id",
             _ if device.app.consumer_key != consumer_key => "Invalid apigee_app_id for this token",
             _ => return Ok(()),
         };
-        Err(Reply::Refused(Refusal::new(
-            Mistake::Auth,
-            "900",
-            "",
-            text.into(),
-        )))
+        Err(Refusal::new(RefusalKind::Auth, "900", "", text.into()))
     }
 
-    /// Ends the life of the token in this request.
+    /// Expires the access token of this request.
     pub(crate) fn expire_token(&self, records: &mut KraRecords) {
-        if let Some(token) = &self.bearer {
-            records.expire_token(token);
+        if let Some(access_token) = &self.access_token {
+            records.access_tokens.expire(access_token);
         }
     }
 }
 
-fn missing(name: &str) -> Reply {
-    let text = format!("{name} cannot be Null");
-    Reply::Refused(Refusal::new(
-        Mistake::Auth,
-        "900",
-        "There is no Header Information",
-        text,
-    ))
+fn missing_header(name: &str) -> Refusal {
+    let message = "There is no Header Information";
+    let gateway_message = format!("{name} cannot be Null");
+    Refusal::new(RefusalKind::Auth, "900", message, gateway_message)
 }
 
-/// A wrong branch makes the gateway vague (a day was lost to that); the others say what it is.
+/// The gateway is vague about a wrong branch, which has cost an integrator a day. The other
+/// dialects say what is wrong.
 fn unknown_branch(dialect: Dialect) -> Refusal {
     match dialect {
-        Dialect::Gateway => Refusal::new(Mistake::Auth, "901", "", "Please try again later".into()),
-        Dialect::Legacy => not_valid(),
-        Dialect::Vscu => Refusal::new(
-            Mistake::Auth,
-            "E04",
-            "Device or branch not found",
-            String::new(),
-        ),
+        Dialect::Gateway => {
+            let text = "Please try again later";
+            Refusal::new(RefusalKind::Auth, "901", "", text.into())
+        }
+        Dialect::Legacy => Refusal::invalid_device(),
+        Dialect::Vscu => {
+            let message = "Device or branch not found";
+            Refusal::new(RefusalKind::Auth, "E04", message, String::new())
+        }
     }
 }
 
-/// Answers the token call: HTTP Basic with the consumer key and secret of a known app.
+/// Replies to the token call, which has HTTP Basic with the consumer key and secret of an app.
 pub(crate) fn issue_token(
     records: &mut KraRecords,
     config: &Config,
     headers: &HeaderMap,
     query: &str,
 ) -> Reply {
-    if !query
+    let asks_for_token = query
         .split('&')
-        .any(|pair| pair == "grant_type=client_credentials")
-    {
-        return Reply::Unauthorised;
-    }
+        .any(|pair| pair == "grant_type=client_credentials");
     let basic = headers
         .get(AUTHORIZATION)
-        .and_then(|value| value.to_str().ok()?.strip_prefix("Basic "));
-    let decoded = basic
+        .and_then(|value| value.to_str().ok()?.strip_prefix("Basic "))
         .and_then(|text| STANDARD.decode(text).ok())
         .and_then(|bytes| String::from_utf8(bytes).ok());
-    let Some((key, secret)) = decoded.as_deref().and_then(|pair| pair.split_once(':')) else {
+    let Some((key, secret)) = basic.as_deref().and_then(|pair| pair.split_once(':')) else {
         return Reply::Unauthorised;
     };
-    let known =
-        |device: &Device| device.app.consumer_key == key && device.app.consumer_secret == secret;
-    if !records.devices.values().any(known) {
+    let known = records
+        .devices
+        .values()
+        .any(|device| device.app.consumer_key == key && device.app.consumer_secret == secret);
+    if !asks_for_token || !known {
         return Reply::Unauthorised;
     }
-    records.tokens_issued += 1;
-    let token = seeded::base32(
-        config.seed,
-        "token",
-        &[&key.to_owned(), &records.tokens_issued.to_string()],
-        28,
-    );
-    if !records.keep_token(
-        token.clone(),
-        key.to_owned(),
-        Instant::now() + config.token_ttl,
-    ) {
-        return Reply::Full;
+
+    match records
+        .access_tokens
+        .issue(key, config.seed, config.token_ttl)
+    {
+        Some(access_token) => Reply::Token(access_token, config.token_ttl.as_secs()),
+        None => Reply::Full,
     }
-    Reply::Token(token, config.token_ttl.as_secs())
 }

@@ -1,4 +1,4 @@
-//! KRA's clock: Nairobi time, UTC+3 the year round, in the spellings of the API.
+//! KRA's clock, which is Nairobi time (UTC+3 the year round), in the formats of the API.
 
 use jiff::civil::{Date, DateTime};
 use jiff::tz::{TimeZone, offset};
@@ -17,20 +17,20 @@ pub(crate) fn compact(at: DateTime) -> String {
     at.strftime("%Y%m%d%H%M%S").to_string()
 }
 
-/// `YYYY-MM-DD HH:MM:SS`, the spelling of look-ups.
+/// `YYYY-MM-DD HH:MM:SS`, the format of look-ups.
 pub(crate) fn spaced(at: DateTime) -> String {
     at.strftime("%Y-%m-%d %H:%M:%S").to_string()
 }
 
 pub(crate) fn parse_compact(text: &str) -> Option<DateTime> {
-    let well_formed = text.len() == 14 && text.bytes().all(|b| b.is_ascii_digit());
+    let well_formed = text.len() == 14 && text.bytes().all(|byte| byte.is_ascii_digit());
     well_formed
         .then(|| DateTime::strptime("%Y%m%d%H%M%S", text).ok())
         .flatten()
 }
 
 pub(crate) fn parse_day(text: &str) -> Option<Date> {
-    let well_formed = text.len() == 8 && text.bytes().all(|b| b.is_ascii_digit());
+    let well_formed = text.len() == 8 && text.bytes().all(|byte| byte.is_ascii_digit());
     well_formed
         .then(|| Date::strptime("%Y%m%d", text).ok())
         .flatten()
@@ -48,7 +48,7 @@ mod tests {
     }
 
     #[test]
-    fn only_whole_digit_dates_are_dates() {
+    fn times_with_missing_or_extra_characters_do_not_parse() {
         assert_eq!(
             parse_compact("20260305141500").map(spaced).as_deref(),
             Some("2026-03-05 14:15:00")

@@ -1,7 +1,8 @@
 //! KRA's code lists (OSCU specification, chapter 4) and the call that reads them.
 
-use crate::tax::{Rates, TYPES};
 use serde_json::{Value, json};
+
+use crate::tax::{Rates, TYPES};
 
 pub(crate) const SALES_TYPES: [&str; 4] = ["N", "C", "P", "T"];
 pub(crate) const PAYMENT_TYPES: [&str; 7] = ["01", "02", "03", "04", "05", "06", "07"];
@@ -20,16 +21,17 @@ pub(crate) const PACKAGES: [&str; 52] = [
     "VR", "VT", "VY", "ML", "TN",
 ];
 
-/// Item codes are the taxpayer's own, and some spell a package longer than its code.
+/// Packages that occur in item codes only. Item codes are the taxpayer's own, and some spell a
+/// package longer than its code.
 const PACKAGES_OF_ITEMS: [&str; 1] = ["NTX"];
 
-/// Country, item type, package, unit, running number. The one-letter unit is valid in a sale but
-/// breaks inside an item code.
+/// Whether the code is country, item type, package, unit and running number. A unit of one letter is
+/// valid in a sale but KRA refuses it inside an item code.
 pub(crate) fn is_item_code(code: &str) -> bool {
-    let head = code.as_bytes();
-    if head.len() < 8
-        || !head[..2].iter().all(u8::is_ascii_uppercase)
-        || !(b'1'..=b'3').contains(&head[2])
+    let bytes = code.as_bytes();
+    if bytes.len() < 8
+        || !bytes[..2].iter().all(u8::is_ascii_uppercase)
+        || !(b'1'..=b'3').contains(&bytes[2])
     {
         return false;
     }
@@ -41,40 +43,50 @@ pub(crate) fn is_item_code(code: &str) -> bool {
     let mut after_unit = after_package.flat_map(|rest| {
         UNITS
             .iter()
-            .filter(|u| u.len() > 1)
+            .filter(|unit| unit.len() > 1)
             .filter_map(|unit| rest.strip_prefix(unit))
     });
-    after_unit.any(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+    after_unit.any(|number| !number.is_empty() && number.bytes().all(|byte| byte.is_ascii_digit()))
 }
 
-/// The answer of the code list call, rates included.
-pub(crate) fn listing(rates: Rates) -> Value {
+/// The answer of the code list call, with the tax rates.
+pub(crate) fn code_list(rates: Rates) -> Value {
     let tax_types = TYPES.iter().enumerate().map(|(index, name)| {
         let rate = rates.percent(index).normalize().to_string();
         entry(name, &format!("{name} ({rate}%)"), index, Some(rate))
     });
     let lists = [
         ("04", "Taxation Type", tax_types.collect()),
-        ("07", "Payment Type", plain(&PAYMENT_TYPES)),
-        ("10", "Quantity Unit", plain(&UNITS)),
+        ("07", "Payment Type", entries(&PAYMENT_TYPES)),
+        ("10", "Quantity Unit", entries(&UNITS)),
         (
             "11",
             "Sales Status",
-            plain(&["01", "02", "03", "04", "05", "06"]),
+            entries(&["01", "02", "03", "04", "05", "06"]),
         ),
-        ("14", "Sales Type", plain(&SALES_TYPES)),
-        ("17", "Packing Unit", plain(&PACKAGES)),
-        ("32", "Refund Reason", plain(&REFUND_REASONS)),
-        ("37", "Sales Receipt Type", plain(&["S", "R"])),
+        ("14", "Sales Type", entries(&SALES_TYPES)),
+        ("17", "Packing Unit", entries(&PACKAGES)),
+        ("32", "Refund Reason", entries(&REFUND_REASONS)),
+        ("37", "Sales Receipt Type", entries(&["S", "R"])),
     ];
-    let classes = lists.into_iter().map(|(class, name, details): (_, _, Vec<Value>)| {
-        json!({"cdCls": class, "cdClsNm": name, "cdClsDesc": null, "useYn": "Y", "userDfnNm1": null,
-               "userDfnNm2": null, "userDfnNm3": null, "dtlList": details})
-    });
+    let classes = lists
+        .into_iter()
+        .map(|(class, name, details): (_, _, Vec<Value>)| {
+            json!({
+                "cdCls": class,
+                "cdClsNm": name,
+                "cdClsDesc": null,
+                "useYn": "Y",
+                "userDfnNm1": null,
+                "userDfnNm2": null,
+                "userDfnNm3": null,
+                "dtlList": details,
+            })
+        });
     json!({ "clsList": classes.collect::<Vec<_>>() })
 }
 
-fn plain(codes: &[&str]) -> Vec<Value> {
+fn entries(codes: &[&str]) -> Vec<Value> {
     codes
         .iter()
         .enumerate()
@@ -83,17 +95,26 @@ fn plain(codes: &[&str]) -> Vec<Value> {
 }
 
 fn entry(code: &str, name: &str, at: usize, user_defined: Option<String>) -> Value {
-    json!({"cd": code, "cdNm": name, "cdDesc": name, "useYn": "Y", "srtOrd": at + 1,
-           "userDfnCd1": user_defined, "userDfnCd2": null, "userDfnCd3": null})
+    json!({
+        "cd": code,
+        "cdNm": name,
+        "cdDesc": name,
+        "useYn": "Y",
+        "srtOrd": at + 1,
+        "userDfnCd1": user_defined,
+        "userDfnCd2": null,
+        "userDfnCd3": null,
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use rust_decimal::Decimal;
 
+    use super::*;
+
     #[test]
-    fn item_codes_are_country_type_package_unit_number() {
+    fn item_code_is_country_type_package_unit_and_number() {
         for right in [
             "KE2NTNO0000001",
             "KE3NTXNO0000001",
@@ -116,12 +137,12 @@ mod tests {
     }
 
     #[test]
-    fn the_listing_tells_the_rates() {
-        let listing = listing(Rates::new(Decimal::ZERO));
-        let details = listing["clsList"][0]["dtlList"].as_array().unwrap();
+    fn code_list_has_the_tax_rates() {
+        let code_list = code_list(Rates::new(Decimal::ZERO));
+        let details = code_list["clsList"][0]["dtlList"].as_array().unwrap();
         let rates: Vec<_> = details
             .iter()
-            .map(|d| d["userDfnCd1"].as_str().unwrap())
+            .map(|detail| detail["userDfnCd1"].as_str().unwrap())
             .collect();
         assert_eq!(rates, ["0", "16", "0", "0", "0"]);
     }

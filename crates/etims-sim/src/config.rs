@@ -1,12 +1,14 @@
-//! The simulator's settings, one struct for the program and for tests.
+//! The settings of the simulator, for the program and for tests.
 
-use clap::{Args, ValueEnum};
-use rust_decimal::Decimal;
 use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-/// Which of KRA's three fronts is played: auth, paths, envelope and codes differ.
+use clap::{Args, ValueEnum};
+use rust_decimal::Decimal;
+
+/// Which of KRA's three interfaces is simulated. They differ in authentication, paths, envelopes
+/// and codes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub enum Dialect {
     /// The direct hosts `etims-api[-sbx].kra.go.ke`.
@@ -58,7 +60,7 @@ pub struct Config {
 }
 
 impl Config {
-    /// The program's defaults on a free local port.
+    /// The defaults of the program, on a free local port.
     pub fn local(dialect: Dialect) -> Self {
         Self {
             listen: SocketAddr::from(([127, 0, 0, 1], 0)),
@@ -92,8 +94,9 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use clap::Parser;
+
+    use super::*;
 
     #[derive(Parser)]
     struct Program {
@@ -102,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn times_need_a_unit() {
+    fn durations_need_a_unit() {
         assert_eq!(parse_duration("100ms"), Ok(Duration::from_millis(100)));
         assert_eq!(parse_duration("2s"), Ok(Duration::from_secs(2)));
         assert_eq!(parse_duration("3m"), Ok(Duration::from_secs(180)));
@@ -112,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn a_local_config_is_what_the_program_defaults_to() {
+    fn local_config_has_the_defaults_of_the_program() {
         let program = Program::parse_from(["etims-sim"]).config;
         assert_eq!(
             format!("{program:?}"),
@@ -121,7 +124,7 @@ mod tests {
     }
 
     #[test]
-    fn the_contracts_command_line_parses() {
+    fn documented_command_line_parses() {
         let line = "etims-sim --listen 127.0.0.1:9000 --dialect gateway --latency 100ms --strict-sequence false";
         let config = Program::parse_from(line.split(' ')).config;
         assert_eq!(config.dialect, Dialect::Gateway);

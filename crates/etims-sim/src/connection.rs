@@ -1,23 +1,24 @@
-//! The TCP connection below a request, for what HTTP itself cannot say: cutting it
-//! without an answer, and noticing that the caller has hung up.
+//! The TCP connection below a request. It does what HTTP cannot: cutting the connection without
+//! an answer, and noticing that the caller has hung up.
 
-use actix_tls::accept::rustls_0_23::TlsStream;
-use actix_web::rt::net::TcpStream;
 use std::any::Any;
 use std::io::ErrorKind;
 use std::net::Shutdown;
 use std::os::fd::AsFd;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use actix_tls::accept::rustls_0_23::TlsStream;
+use actix_web::rt::net::TcpStream;
+
 pub(crate) struct Connection {
     stream: std::net::TcpStream,
     used: AtomicBool,
-    /// HTTP/2, which actix offers over TLS.
+    /// Whether it speaks HTTP/2, which actix offers over TLS.
     multiplexed: bool,
 }
 
 impl Connection {
-    /// `None` for a transport that is neither plain nor TLS over TCP.
+    /// The connection of a transport, or `None` if that is neither TCP nor TLS over TCP.
     pub(crate) fn below(io: &dyn Any) -> Option<Self> {
         let (stream, multiplexed) = match io.downcast_ref::<TcpStream>() {
             Some(stream) => (stream, false),
@@ -34,20 +35,21 @@ impl Connection {
         })
     }
 
-    /// True for the first call on this connection.
-    pub(crate) fn is_fresh(&self) -> bool {
+    /// Marks the connection as used. The result is true for its first call only.
+    pub(crate) fn mark_used(&self) -> bool {
         !self.used.swap(true, Ordering::Relaxed)
     }
 
-    /// Ends the connection now; whatever actix writes afterwards reaches nobody.
+    /// Ends the connection now. Whatever actix writes afterwards reaches nobody.
     pub(crate) fn cut(&self) {
-        // It fails only when the peer has already gone, which is as good.
+        // This fails only when the peer has already gone, which has the same effect.
         let _ = self.stream.shutdown(Shutdown::Both);
     }
 
-    /// Whether the caller of a pending request stopped waiting. HTTP/1.1 clients send nothing
-    /// before the answer, so anything readable is an end of stream or TLS saying goodbye. Of HTTP/2
-    /// this cannot be told.
+    /// Whether the caller of a pending request has stopped waiting.
+    ///
+    /// An HTTP/1.1 client sends nothing before the answer, so anything readable is the end of the
+    /// stream or of TLS. With HTTP/2 nobody can tell, and the answer is no.
     pub(crate) fn hung_up(&self) -> bool {
         if self.multiplexed {
             return false;

@@ -1,17 +1,20 @@
-//! One device: its credentials, its numbering, and what it filed.
+//! One device: its credentials, its numbering and the sales that it filed.
 
-use crate::clock;
-use crate::config::{Config, Dialect};
-use crate::records::Branch;
-use crate::refusal::{Clash, Mistake, Refusal};
-use crate::sale::Sale;
-use crate::seeded;
-use crate::stock::Item;
+use std::collections::{BTreeMap, HashMap};
+use std::time::Instant;
+
 use jiff::civil::DateTime;
 use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
-use std::collections::{BTreeMap, HashMap};
-use std::time::Instant;
+
+use crate::branch::Branch;
+use crate::clock;
+use crate::config::{Config, Dialect};
+use crate::refusal::{Clash, Refusal, RefusalKind};
+use crate::registration::Registration;
+use crate::sale::Sale;
+use crate::seeded;
+use crate::stock::Stock;
 
 /// Credentials of one portal app on the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -35,13 +38,15 @@ pub(crate) struct Device {
     pub(crate) first_receipt_no: i64,
     pub(crate) next_receipt_no: i64,
     pub(crate) sales: BTreeMap<i64, FiledSale>,
-    /// Trader numbers of sales (not credit notes), with the numbers they were accepted under.
+    /// Trader numbers of sales (not credit notes), with the invoice numbers they were accepted
+    /// under.
     pub(crate) trader_numbers: HashMap<String, Vec<i64>>,
-    pub(crate) items: BTreeMap<String, Item>,
+    pub(crate) stock: Stock,
     pub(crate) last_attempt: Option<Attempt>,
 }
 
-/// The last attempt on a device, to notice a resend that nobody asked about first.
+/// The last sale that a device sent. It shows whether the client looked up an unanswered sale
+/// before it sent the sale again.
 #[derive(Debug)]
 pub(crate) struct Attempt {
     pub(crate) invoice_no: i64,
@@ -49,7 +54,7 @@ pub(crate) struct Attempt {
     pub(crate) looked_up: bool,
 }
 
-/// The fiscal receipt KRA signs.
+/// The fiscal receipt that KRA signs.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub(crate) struct Receipt {
     pub(crate) current: i64,
@@ -59,108 +64,171 @@ pub(crate) struct Receipt {
     pub(crate) at: DateTime,
 }
 
-/// A sale accepted, with the request as it was sent.
+/// An accepted sale, with the request as it was sent.
 #[derive(Debug)]
 pub(crate) struct FiledSale {
     pub(crate) sale: Sale,
     pub(crate) body: Box<[u8]>,
     pub(crate) receipt: Receipt,
     pub(crate) accepted_at: jiff::Timestamp,
-    /// Accepted after its caller had been cut off.
+    /// Whether it was accepted after its caller had been cut off.
     pub(crate) late: bool,
     pub(crate) hidden: HiddenUntil,
+}
+
+impl FiledSale {
+    /// Whether look-ups do not see the sale now.
+    pub(crate) fn is_hidden(&self) -> bool {
+        self.hidden.look_ups > 0 || self.hidden.time.is_some_and(|time| Instant::now() < time)
+    }
 }
 
 /// How long look-ups do not see an accepted sale.
 #[derive(Debug, Default)]
 pub(crate) struct HiddenUntil {
-    pub(crate) until: Option<Instant>,
+    pub(crate) time: Option<Instant>,
+    /// How many more look-ups find nothing.
     pub(crate) look_ups: u32,
 }
 
-impl HiddenUntil {
-    pub(crate) fn now(&self) -> bool {
-        self.look_ups > 0 || self.until.is_some_and(|until| Instant::now() < until)
-    }
-}
-
 impl Device {
+    pub(crate) fn new(branch: &Branch, registration: Registration, seed: u64) -> Self {
+        let parts = [&branch.tin, &branch.bhf];
+        let app = App {
+            consumer_key: registration
+                .consumer_key
+                .unwrap_or_else(|| seeded::base32(seed, "consumer key", &parts, 32)),
+            consumer_secret: registration
+                .consumer_secret
+                .unwrap_or_else(|| seeded::base32(seed, "secret", &parts, 16)),
+            app_id: registration
+                .app_id
+                .unwrap_or_else(|| seeded::uuid(seed, "app", &parts)),
+        };
+        let first_invoice_no = registration.next_invoice_no.unwrap_or(1);
+        let first_receipt_no = registration.next_receipt_no.unwrap_or(first_invoice_no);
+        Self {
+            serial: registration.dvc_srl_no,
+            cmc_key: registration.cmc_key,
+            sdc_id: format!("KRACU{}", seeded::digits(seed, "sdcId", &parts, 10)),
+            mrc_no: format!("WIS{}", seeded::digits(seed, "mrcNo", &parts, 8)),
+            app,
+            first_invoice_no,
+            next_invoice_no: first_invoice_no,
+            first_receipt_no,
+            next_receipt_no: first_receipt_no,
+            sales: BTreeMap::new(),
+            trader_numbers: HashMap::new(),
+            stock: Stock::default(),
+            last_attempt: None,
+        }
+    }
+
+    /// Whether `registration` asks for this device as it is. Registering it again is no error.
+    pub(crate) fn is_registered_as(&self, registration: &Registration) -> bool {
+        let same = |wanted: &Option<String>, ours: &str| {
+            wanted.as_deref().is_none_or(|wanted| wanted == ours)
+        };
+        let cmc_key = self.cmc_key.as_deref().unwrap_or_default();
+        self.serial == registration.dvc_srl_no
+            && same(&registration.cmc_key, cmc_key)
+            && same(&registration.consumer_key, &self.app.consumer_key)
+            && same(&registration.consumer_secret, &self.app.consumer_secret)
+            && same(&registration.app_id, &self.app.app_id)
+            && registration
+                .next_invoice_no
+                .is_none_or(|number| number == self.first_invoice_no)
+    }
+
     /// `dvcId` of the initialisation answer.
     pub(crate) fn device_id(&self) -> String {
         format!("999991{}", &self.sdc_id[5..])
     }
 
+    /// Checks that the sale has the next number, or a higher one if gaps are allowed.
     pub(crate) fn check_number(&self, sale: &Sale, config: &Config) -> Result<(), Refusal> {
-        let (found, expected) = (sale.invoice_no, self.next_invoice_no);
+        let found = sale.invoice_no;
+        let expected = self.next_invoice_no;
         if found == expected || (found > expected && !config.strict_sequence) {
             return Ok(());
         }
-        let text =
-            match seeded::hash(config.seed, &["wording", &self.sdc_id, &found.to_string()]) % 2 {
-                0 => format!("Invc No: {found} is invalid, use the expected value: {expected}"),
-                _ => format!("Invalid invcNo sequence, expected: {expected} but found: {found}"),
-            };
+
+        // Both wordings of the gateway were seen live. The seed picks one for each number.
+        let parts = ["wording", &self.sdc_id, &found.to_string()];
+        let text = match seeded::hash(config.seed, &parts) % 2 {
+            0 => format!("Invc No: {found} is invalid, use the expected value: {expected}"),
+            _ => format!("Invalid invcNo sequence, expected: {expected} but found: {found}"),
+        };
         if found > expected {
             let message = format!("Request parameter error[<invcNo> : expected {expected}]");
-            return Err(Refusal::new(Mistake::Sequence, "910", &message, text));
+            return Err(Refusal::new(RefusalKind::Sequence, "910", &message, text));
         }
-        let filed = self.sales.get(&found);
-        let same = filed.is_some_and(|filed| filed.sale.is_same_business(sale));
-        let mistake = if same { Mistake::None } else { Mistake::Clash };
-        let refusal = match config.dialect {
-            Dialect::Vscu => {
-                Refusal::new(mistake, "899", "An error regarding Client occurred.", text)
-            }
-            _ => Refusal::new(mistake, "994", "There is an overlapped Data", text),
-        };
-        let clash = |filed: &FiledSale| Clash {
-            invoice_no: found,
-            refused: sale.name().to_owned(),
-            filed: filed.sale.name().to_owned(),
-            filed_at: filed.accepted_at,
-        };
-        Err(Refusal {
-            clash: filed.filter(|_| !same).map(clash).map(Box::new),
-            ..refusal
-        })
+        Err(self.taken_number(sale, config.dialect, text))
     }
 
+    /// The refusal of a sale whose number is taken, by itself or by another sale.
+    fn taken_number(&self, sale: &Sale, dialect: Dialect, text: String) -> Refusal {
+        let filed = self.sales.get(&sale.invoice_no);
+        let resend = filed.is_some_and(|filed| filed.sale.is_same_business(sale));
+        let kind = if resend {
+            RefusalKind::Resend
+        } else {
+            RefusalKind::Clash
+        };
+        let (code, message) = match dialect {
+            Dialect::Vscu => ("899", "An error regarding Client occurred."),
+            _ => ("994", "There is an overlapped Data"),
+        };
+        let clash = filed.filter(|_| !resend).map(|filed| {
+            Box::new(Clash {
+                invoice_no: sale.invoice_no,
+                refused: sale.label().to_owned(),
+                filed: filed.sale.label().to_owned(),
+                filed_at: filed.accepted_at,
+            })
+        });
+        Refusal {
+            clash,
+            ..Refusal::new(kind, code, message, text)
+        }
+    }
+
+    /// Checks a credit note against its original sale and the earlier credit notes of that sale.
     pub(crate) fn check_credit(&self, credit: &Sale) -> Result<(), Refusal> {
         let unknown = || {
-            Refusal::rule("orgInvcNo does not exist. Please update the field and try again".into())
+            Refusal::broken_rule(
+                "orgInvcNo does not exist. Please update the field and try again".into(),
+            )
         };
         let original = self
             .sales
             .get(&credit.original_no)
             .filter(|filed| !filed.sale.credit)
+            .map(|filed| &filed.sale)
             .ok_or_else(unknown)?;
-        if original.sale.buyer != credit.buyer {
-            return Err(Refusal::field(
-                "custTin",
-                "",
-                "is not the buyer of the original sale",
-            ));
+        let invalid = |field, problem| Err(Refusal::invalid_field(field, "", problem));
+        if original.buyer != credit.buyer {
+            return invalid("custTin", "is not the buyer of the original sale");
         }
-        if credit.day < original.sale.day {
-            return Err(Refusal::field("salesDt", "", "is before the original sale"));
+        if credit.day < original.day {
+            return invalid("salesDt", "is before the original sale");
         }
-        let credits = self
+
+        let credited: Decimal = self
             .sales
             .range(credit.original_no..)
-            .map(|(_, filed)| &filed.sale);
-        let earlier = credits.filter(|sale| sale.credit && sale.original_no == credit.original_no);
-        let credited: Decimal = earlier.map(|sale| sale.total).sum();
-        if credited + credit.total > original.sale.total {
-            return Err(Refusal::field(
-                "totAmt",
-                "",
-                "credit notes exceed the original sale",
-            ));
+            .map(|(_, filed)| &filed.sale)
+            .filter(|sale| sale.credit && sale.original_no == credit.original_no)
+            .map(|sale| sale.total)
+            .sum();
+        if credited + credit.total > original.total {
+            return invalid("totAmt", "credit notes exceed the original sale");
         }
         Ok(())
     }
 
-    pub(crate) fn sign(&self, branch: &Branch, number: i64, seed: u64) -> Receipt {
+    /// The receipt for the sale that is about to be accepted under `number`.
+    pub(crate) fn sign_receipt(&self, branch: &Branch, number: i64, seed: u64) -> Receipt {
         let receipt_no = self.next_receipt_no;
         let parts = [&branch.tin, &branch.bhf, &number.to_string()];
         Receipt {
@@ -171,19 +239,14 @@ impl Device {
             at: clock::now(),
         }
     }
-}
 
-impl Sale {
-    fn name(&self) -> &str {
-        self.remark.as_deref().unwrap_or(&self.trader_number)
-    }
-
-    fn is_same_business(&self, other: &Sale) -> bool {
-        match (&self.remark, &other.remark) {
-            (None, None) => {
-                self.trader_number == other.trader_number && self.credit == other.credit
-            }
-            (ours, theirs) => ours == theirs,
-        }
+    /// Forgets the sales, items and attempts. Numbering starts again where it was registered.
+    pub(crate) fn clear(&mut self) {
+        self.sales.clear();
+        self.trader_numbers.clear();
+        self.next_invoice_no = self.first_invoice_no;
+        self.next_receipt_no = self.first_receipt_no;
+        self.stock.clear();
+        self.last_attempt = None;
     }
 }

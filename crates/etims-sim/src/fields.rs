@@ -1,43 +1,50 @@
-//! Reading the fields of a request strictly: presence, type, length, and numbers as the exact
-//! text that was sent, never as a float.
+//! Strict reading of the fields of a request: presence, type and length. Numbers are read as the
+//! exact text that was sent, never as a float.
 
-use crate::clock;
-use crate::refusal::Refusal;
+use std::collections::BTreeMap;
+
 use jiff::civil::{Date, DateTime};
 use rust_decimal::Decimal;
 use serde_json::value::RawValue;
-use std::collections::BTreeMap;
+
+use crate::clock;
+use crate::refusal::{Refusal, RefusalKind};
 
 /// One JSON object of a request.
 pub(crate) struct Fields<'a> {
     map: BTreeMap<String, &'a RawValue>,
-    /// Appended to every complaint, e.g. ` on item: 1`.
+    /// Appended to every refusal of a field, e.g. ` on item: 1`.
     place: String,
 }
 
 impl<'a> Fields<'a> {
     pub(crate) fn of_body(body: &'a [u8]) -> Result<Self, Refusal> {
         if body.is_empty() {
-            let mistake = crate::refusal::Mistake::Fields;
             let text = "There is no request full text";
-            return Err(Refusal::new(mistake, "911", text, text.to_owned()));
+            return Err(Refusal::new(
+                RefusalKind::Fields,
+                "911",
+                text,
+                text.to_owned(),
+            ));
         }
         let map = serde_json::from_slice(body)
-            .map_err(|_| Refusal::rule("Request body is not a JSON object".into()))?;
+            .map_err(|_| Refusal::broken_rule("Request body is not a JSON object".into()))?;
         Ok(Self {
             map,
             place: String::new(),
         })
     }
 
-    /// The object as sent, or nothing to read where the body is not one.
-    pub(crate) fn lenient(body: &'a [u8]) -> Self {
+    /// The fields of the body, or none where it is not a JSON object.
+    pub(crate) fn of_body_or_empty(body: &'a [u8]) -> Self {
         Self {
             map: serde_json::from_slice(body).unwrap_or_default(),
             place: String::new(),
         }
     }
 
+    /// The field as JSON text. Null counts as absent.
     pub(crate) fn raw(&self, name: &str) -> Option<&'a RawValue> {
         self.map
             .get(name)
@@ -46,9 +53,9 @@ impl<'a> Fields<'a> {
     }
 
     pub(crate) fn object(&self, name: &str) -> Result<Fields<'a>, Refusal> {
-        let raw = self.raw(name).ok_or_else(|| self.empty(name))?;
+        let raw = self.raw(name).ok_or_else(|| self.missing(name))?;
         let map =
-            serde_json::from_str(raw.get()).map_err(|_| self.wrong(name, "must be an object"))?;
+            serde_json::from_str(raw.get()).map_err(|_| self.invalid(name, "must be an object"))?;
         Ok(Fields {
             map,
             place: format!(" in {name}"),
@@ -56,54 +63,52 @@ impl<'a> Fields<'a> {
     }
 
     pub(crate) fn list(&self, name: &str) -> Result<Vec<Fields<'a>>, Refusal> {
-        let raw = self.raw(name).ok_or_else(|| self.empty(name))?;
+        let raw = self.raw(name).ok_or_else(|| self.missing(name))?;
         let maps: Vec<BTreeMap<String, &'a RawValue>> = serde_json::from_str(raw.get())
-            .map_err(|_| self.wrong(name, "must be a list of objects"))?;
+            .map_err(|_| self.invalid(name, "must be a list of objects"))?;
         if maps.is_empty() {
-            return Err(self.empty(name));
+            return Err(self.missing(name));
         }
-        let numbered = maps.into_iter().zip(1..);
-        Ok(numbered
-            .map(|(map, n)| Fields {
-                map,
-                place: format!(" on item: {n}"),
-            })
-            .collect())
+        let lines = maps.into_iter().zip(1..).map(|(map, line_number)| Fields {
+            map,
+            place: format!(" on item: {line_number}"),
+        });
+        Ok(lines.collect())
     }
 
-    /// A string of at most `max` characters; empty counts as absent.
+    /// A string of at most `max` characters. A blank one counts as absent.
     pub(crate) fn optional_text(&self, name: &str, max: usize) -> Result<Option<String>, Refusal> {
         let Some(raw) = self.raw(name) else {
             return Ok(None);
         };
         let text: String =
-            serde_json::from_str(raw.get()).map_err(|_| self.wrong(name, "must be a string"))?;
+            serde_json::from_str(raw.get()).map_err(|_| self.invalid(name, "must be a string"))?;
         if text.chars().count() > max {
-            return Err(self.wrong(name, &format!("longer than {max}")));
+            return Err(self.invalid(name, &format!("longer than {max}")));
         }
         Ok(Some(text).filter(|text| !text.trim().is_empty()))
     }
 
     pub(crate) fn text(&self, name: &str, max: usize) -> Result<String, Refusal> {
         self.optional_text(name, max)?
-            .ok_or_else(|| self.empty(name))
+            .ok_or_else(|| self.missing(name))
     }
 
-    /// A string or an unquoted number, as the sample of KRA's specification has it.
-    pub(crate) fn loose_text(&self, name: &str, max: usize) -> Result<String, Refusal> {
+    /// A string, or an unquoted number as in the sample of KRA's specification.
+    pub(crate) fn text_or_number(&self, name: &str, max: usize) -> Result<String, Refusal> {
         match self.raw(name) {
             Some(raw) if !raw.get().starts_with(['"', '{', '[']) => Ok(raw.get().to_owned()),
             _ => self.text(name, max),
         }
     }
 
-    /// One of `allowed`, case and all.
+    /// One of `allowed`, in the same case.
     pub(crate) fn code(&self, name: &str, allowed: &[&str]) -> Result<String, Refusal> {
         let code = self.text(name, 5)?;
         if allowed.contains(&code.as_str()) {
             Ok(code)
         } else {
-            Err(self.wrong(name, "not in the code list"))
+            Err(self.invalid(name, "not in the code list"))
         }
     }
 
@@ -115,31 +120,32 @@ impl<'a> Fields<'a> {
         }
     }
 
-    /// A JSON number with at most `scale` decimals and `digits` digits altogether, not negative.
+    /// A JSON number that is not negative, with at most `digits` digits of which `scale` are
+    /// decimals.
     pub(crate) fn amount(&self, name: &str, digits: u32, scale: u32) -> Result<Decimal, Refusal> {
-        let raw = self.raw(name).ok_or_else(|| self.empty(name))?.get();
-        let number =
-            Decimal::from_str_exact(raw).map_err(|_| self.wrong(name, "must be a plain number"))?;
+        let raw = self.raw(name).ok_or_else(|| self.missing(name))?.get();
+        let number = Decimal::from_str_exact(raw)
+            .map_err(|_| self.invalid(name, "must be a plain number"))?;
         if number.is_sign_negative() && !number.is_zero() {
-            return Err(self.wrong(name, "must not be negative"));
+            return Err(self.invalid(name, "must not be negative"));
         }
         if number.normalize().scale() > scale
             || number.trunc().to_string().len() > (digits - scale) as usize
         {
-            return Err(self.wrong(name, &format!("must fit {digits},{scale}")));
+            return Err(self.invalid(name, &format!("must fit {digits},{scale}")));
         }
         Ok(number)
     }
 
-    /// A whole number, quoted or not (both were seen to work).
+    /// A whole number, quoted or not. KRA was seen to take both.
     pub(crate) fn integer(&self, name: &str) -> Result<i64, Refusal> {
-        let raw = self.raw(name).ok_or_else(|| self.empty(name))?.get();
+        let raw = self.raw(name).ok_or_else(|| self.missing(name))?.get();
         raw.trim_matches('"')
             .parse()
-            .map_err(|_| self.wrong(name, "must be a whole number"))
+            .map_err(|_| self.invalid(name, "must be a whole number"))
     }
 
-    /// `yyyyMMddHHmmss`, not after `now`.
+    /// A time as `yyyyMMddHHmmss` that is not after `now`.
     pub(crate) fn optional_time(
         &self,
         name: &str,
@@ -149,9 +155,9 @@ impl<'a> Fields<'a> {
             return Ok(None);
         };
         let at = clock::parse_compact(&text)
-            .ok_or_else(|| self.wrong(name, "must be yyyyMMddHHmmss"))?;
+            .ok_or_else(|| self.invalid(name, "must be yyyyMMddHHmmss"))?;
         if at > now {
-            Err(self.wrong(name, "must not be in the future"))
+            Err(self.invalid(name, "must not be in the future"))
         } else {
             Ok(Some(at))
         }
@@ -159,26 +165,26 @@ impl<'a> Fields<'a> {
 
     pub(crate) fn time(&self, name: &str, now: DateTime) -> Result<DateTime, Refusal> {
         self.optional_time(name, now)?
-            .ok_or_else(|| self.empty(name))
+            .ok_or_else(|| self.missing(name))
     }
 
-    /// `yyyyMMdd`, not after `now`.
+    /// A day as `yyyyMMdd` that is not after `now`.
     pub(crate) fn day(&self, name: &str, now: DateTime) -> Result<Date, Refusal> {
         let day = clock::parse_day(&self.text(name, 8)?)
-            .ok_or_else(|| self.wrong(name, "must be yyyyMMdd"))?;
+            .ok_or_else(|| self.invalid(name, "must be yyyyMMdd"))?;
         if day > now.date() {
-            Err(self.wrong(name, "must not be in the future"))
+            Err(self.invalid(name, "must not be in the future"))
         } else {
             Ok(day)
         }
     }
 
-    pub(crate) fn empty(&self, name: &str) -> Refusal {
-        Refusal::empty(name, &self.place)
+    pub(crate) fn missing(&self, name: &str) -> Refusal {
+        Refusal::missing_field(name, &self.place)
     }
 
-    pub(crate) fn wrong(&self, name: &str, problem: &str) -> Refusal {
-        Refusal::field(name, &self.place, problem)
+    pub(crate) fn invalid(&self, name: &str, problem: &str) -> Refusal {
+        Refusal::invalid_field(name, &self.place, problem)
     }
 }
 
@@ -195,7 +201,7 @@ mod tests {
     }
 
     #[test]
-    fn absent_null_and_empty_are_all_missing() {
+    fn absent_null_and_blank_texts_are_missing() {
         for body in ["{}", r#"{"a":null}"#, r#"{"a":""}"#, r#"{"a":" "}"#] {
             let message = problem(read(body, |f| f.text("a", 5)));
             assert_eq!(
@@ -206,18 +212,18 @@ mod tests {
     }
 
     #[test]
-    fn texts_are_strings_and_have_a_length() {
+    fn texts_must_be_strings_of_limited_length() {
         assert_eq!(read(r#"{"a":"héé"}"#, |f| f.text("a", 3)), Ok("héé".into()));
         assert!(problem(read(r#"{"a":"abcd"}"#, |f| f.text("a", 3))).contains("longer than 3"));
         assert!(problem(read(r#"{"a":1}"#, |f| f.text("a", 3))).contains("must be a string"));
         assert_eq!(
-            read(r#"{"a":12}"#, |f| f.loose_text("a", 3)),
+            read(r#"{"a":12}"#, |f| f.text_or_number("a", 3)),
             Ok("12".into())
         );
     }
 
     #[test]
-    fn amounts_are_exact_numbers_that_fit() {
+    fn amounts_must_be_exact_numbers_that_fit() {
         let amount = |body: &str| read(body, |f| f.amount("a", 18, 2));
         assert_eq!(amount(r#"{"a":1160.10}"#).unwrap().to_string(), "1160.10");
         assert_eq!(
@@ -231,7 +237,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_may_be_quoted_and_must_be_whole() {
+    fn whole_numbers_may_be_quoted() {
         assert_eq!(read(r#"{"n":7}"#, |f| f.integer("n")), Ok(7));
         assert_eq!(read(r#"{"n":"7"}"#, |f| f.integer("n")), Ok(7));
         for wrong in ["7.0", "\"x\"", "{}"] {
@@ -243,7 +249,7 @@ mod tests {
     }
 
     #[test]
-    fn times_must_be_past_and_well_formed() {
+    fn times_must_be_well_formed_and_past() {
         let now = clock::parse_compact("20260305141500").unwrap();
         let time = |body: &str| read(body, |f| f.time("t", now));
         assert!(time(r#"{"t":"20260305141500"}"#).is_ok());
@@ -253,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_must_be_a_json_object() {
+    fn body_that_is_no_json_object_is_refused() {
         assert_eq!(Fields::of_body(b"").err().unwrap().code, "911");
         for body in ["[]", "nonsense", "\"text\""] {
             assert_eq!(
@@ -265,11 +271,11 @@ mod tests {
     }
 
     #[test]
-    fn a_complaint_about_a_line_names_the_line() {
+    fn refusal_of_a_line_names_the_line() {
         let body = br#"{"itemList":[{"itemNm":"a"},{"itemNm":""}]}"#;
         let lines = Fields::of_body(body).unwrap().list("itemList").unwrap();
         assert_eq!(
-            lines[1].text("itemNm", 10).unwrap_err().gateway,
+            lines[1].text("itemNm", 10).unwrap_err().gateway_message,
             "Expected a value for itemNm on item: 2"
         );
     }

@@ -1,17 +1,21 @@
-//! Device initialisation: the key is handed out once, ever.
+//! The initialisation of a device, which hands out its key exactly once.
+
+use serde_json::json;
 
 use crate::auth::Credentials;
 use crate::config::{Config, Dialect};
-use crate::envelope::Reply;
 use crate::fields::Fields;
 use crate::journal::JournalEntry;
-use crate::records::{KraRecords, not_valid};
-use crate::refusal::{Mistake, Refusal};
+use crate::records::KraRecords;
+use crate::refusal::{Refusal, RefusalKind};
+use crate::reply::Reply;
 use crate::seeded;
-use serde_json::json;
+
+/// Fields that the call must have, with the names that the gateway gives them in refusals.
+const REQUIRED: [(&str, &str); 3] = [("tin", "Tin"), ("bhfId", "BhfId"), ("dvcSrlNo", "DvcSrlNo")];
 
 /// # Errors
-/// 901 for a device or serial that is not approved, 902 the second time.
+/// 901 for a device or serial that is not approved, 902 for a device that is initialised.
 pub(crate) fn initialise(
     records: &mut KraRecords,
     config: &Config,
@@ -21,54 +25,59 @@ pub(crate) fn initialise(
     if config.dialect == Dialect::Gateway {
         credentials.check_token(records)?;
     }
-    let fields = Fields::of_body(body).map_err(Reply::Refused)?;
-    for (name, label) in [("tin", "Tin"), ("bhfId", "BhfId"), ("dvcSrlNo", "DvcSrlNo")] {
+    let fields = Fields::of_body(body)?;
+    for (name, label) in REQUIRED {
         if fields.raw(name).is_none() {
             let message = format!("Request parameter error[<{name}> : may not be empty]");
-            return Err(Reply::Refused(Refusal::new(
-                Mistake::Fields,
-                "910",
-                &message,
-                format!("Missing {label}"),
-            )));
+            let gateway_message = format!("Missing {label}");
+            let refusal = Refusal::new(RefusalKind::Fields, "910", &message, gateway_message);
+            return Err(refusal.into());
         }
     }
-    let serial = fields.text("dvcSrlNo", 100).map_err(Reply::Refused)?;
+
+    let serial = fields.text("dvcSrlNo", 100)?;
     let branch = credentials
         .branch
         .clone()
-        .ok_or_else(|| Reply::Refused(not_valid()))?;
+        .ok_or_else(Refusal::invalid_device)?;
     let device = records
         .devices
         .get_mut(&branch)
-        .filter(|device| device.serial == serial);
-    let device = device.ok_or_else(|| Reply::Refused(not_valid()))?;
+        .filter(|device| device.serial == serial)
+        .ok_or_else(Refusal::invalid_device)?;
     if device.cmc_key.is_some() {
-        return Err(Reply::Refused(Refusal::coded(
-            Mistake::Auth,
-            "902",
-            "This device is installed",
-        )));
+        let message = "This device is installed";
+        return Err(Refusal::coded(RefusalKind::Auth, "902", message).into());
     }
-    let key = seeded::hex(
-        config.seed,
-        "cmcKey",
-        &[&branch.tin, &branch.bhf, &device.serial],
-        52,
-    );
+
+    let parts = [&branch.tin, &branch.bhf, &device.serial];
+    let cmc_key = seeded::hex(config.seed, "cmcKey", &parts, 52);
     let entry = JournalEntry::Initialised {
         branch: branch.clone(),
-        cmc_key: key.clone(),
+        cmc_key: cmc_key.clone(),
     };
-    if !records.journal.write(&entry) {
+    if records.journal.write(&entry).is_err() {
         return Ok(Reply::Full);
     }
-    device.cmc_key = Some(key.clone());
+    device.cmc_key = Some(cmc_key.clone());
     Ok(Reply::done(&json!({ "info": {
-        "tin": branch.tin, "taxprNm": "Baraka Mini Mart Ltd", "bsnsActv": "Retail of groceries",
-        "bhfId": branch.bhf, "bhfNm": "Headquarter", "bhfOpenDt": "20240102", "prvncNm": "Nairobi",
-        "dstrtNm": "Westlands", "sctrNm": "Parklands", "locDesc": "Shop 4, Sample Plaza", "hqYn": "Y",
-        "mgrNm": "Test Manager", "mgrTelNo": "0700000000", "mgrEmail": "manager@example.test",
-        "dvcId": device.device_id(), "sdcId": device.sdc_id, "mrcNo": device.mrc_no, "cmcKey": key,
+        "tin": branch.tin,
+        "taxprNm": "Baraka Mini Mart Ltd",
+        "bsnsActv": "Retail of groceries",
+        "bhfId": branch.bhf,
+        "bhfNm": "Headquarter",
+        "bhfOpenDt": "20240102",
+        "prvncNm": "Nairobi",
+        "dstrtNm": "Westlands",
+        "sctrNm": "Parklands",
+        "locDesc": "Shop 4, Sample Plaza",
+        "hqYn": "Y",
+        "mgrNm": "Test Manager",
+        "mgrTelNo": "0700000000",
+        "mgrEmail": "manager@example.test",
+        "dvcId": device.device_id(),
+        "sdcId": device.sdc_id,
+        "mrcNo": device.mrc_no,
+        "cmcKey": cmc_key,
     }})))
 }

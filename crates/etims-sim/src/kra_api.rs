@@ -1,30 +1,23 @@
-//! The door: which call a request is, and whether it comes in the right manner.
+//! The HTTP entry of KRA's API: which call a request is, and whether its form is right.
+
+use std::sync::Arc;
+
+use actix_web::http::Method;
+use actix_web::http::header::CONTENT_TYPE;
+use actix_web::{HttpRequest, HttpResponse, web};
+use rust_decimal::Decimal;
 
 use crate::auth::Credentials;
 use crate::connection::Connection;
-use crate::fault_script::CallDetails;
+use crate::fault_rule::CallDetails;
 use crate::fields::Fields;
-use crate::refusal::{Mistake, Refusal};
+use crate::refusal::{Refusal, RefusalKind};
+use crate::request::KraRequest;
 use crate::routes::{self, Call};
-use crate::server::Simulator;
-use actix_web::http::Method;
-use actix_web::http::header::{CONTENT_TYPE, HeaderMap};
-use actix_web::{HttpRequest, HttpResponse, web};
-use rust_decimal::Decimal;
-use std::sync::Arc;
+use crate::simulator::Simulator;
 
-/// A request read, and whom it claims to come from.
-pub(crate) struct Request {
-    pub(crate) call: Call,
-    pub(crate) path: String,
-    pub(crate) query: String,
-    pub(crate) headers: HeaderMap,
-    pub(crate) body: web::Bytes,
-    pub(crate) credentials: Credentials,
-}
-
-/// The door: every path outside the control API.
-pub(crate) async fn answer(
+/// Handles every path outside the control API.
+pub(crate) async fn handle(
     request: HttpRequest,
     body: web::Bytes,
     simulator: web::Data<Simulator>,
@@ -33,17 +26,18 @@ pub(crate) async fn answer(
     let Some(connection) = request.conn_data::<Arc<Connection>>().cloned() else {
         return HttpResponse::InternalServerError().finish();
     };
-    let config = &simulator.config;
-    let Some(call) = routes::find(config.dialect, request.path()) else {
-        return stranger(&simulator, &request, 404, "no such path");
+    let dialect = simulator.config.dialect;
+    let Some(call) = routes::find(dialect, request.path()) else {
+        return refuse_form(&simulator, &request, 404, "no such path");
     };
-    if let Some(refused) = wrong_manner(&simulator, call, &request) {
-        return refused;
+    if let Some(answer) = check_form(&simulator, call, &request) {
+        return answer;
     }
-    let fields = Fields::lenient(&body);
-    let credentials = Credentials::of(config.dialect, call, request.headers(), &fields);
-    let details = details(call, &credentials, &fields);
-    let request = Request {
+
+    let fields = Fields::of_body_or_empty(&body);
+    let credentials = Credentials::read(dialect, call, request.headers(), &fields);
+    let details = call_details(call, &credentials, &fields);
+    let request = KraRequest {
         call,
         path: request.path().to_owned(),
         query: request.query_string().to_owned(),
@@ -51,7 +45,8 @@ pub(crate) async fn answer(
         body,
         credentials,
     };
-    let in_flight = simulator.traffic.enter(
+
+    let in_flight = simulator.traffic.begin_call(
         call,
         &request.path,
         details.branch.clone(),
@@ -59,64 +54,71 @@ pub(crate) async fn answer(
     );
     let plan = simulator.fault_script().plan(&details);
     let answer = simulator
-        .clone()
-        .perform(Arc::new(request), plan, &connection)
+        .handle_with_faults(Arc::new(request), plan, &connection)
         .await;
-    // Before the answer leaves: its receiver may call again at once.
+    // The call ends before its answer leaves, because the client may call again at once.
     drop(in_flight);
     answer
 }
 
-/// The simulated KRA has one voice for what only a wrong configuration asks: the status.
-fn stranger(simulator: &Simulator, request: &HttpRequest, status: u16, text: &str) -> HttpResponse {
+/// Answers a request that only a wrong configuration sends. Every dialect says it by the status.
+fn refuse_form(
+    simulator: &Simulator,
+    request: &HttpRequest,
+    status: u16,
+    text: &str,
+) -> HttpResponse {
     let refusal = Refusal::new(
-        Mistake::Protocol,
+        RefusalKind::Protocol,
         &status.to_string(),
         text,
         text.to_owned(),
     );
-    simulator.traffic.note(request.path(), None, &refusal);
-    simulator.envelope().fault(status, text)
+    simulator
+        .traffic
+        .count_refusal(request.path(), None, &refusal);
+    simulator.renderer().server_error(status, text)
 }
 
-fn wrong_manner(simulator: &Simulator, call: Call, request: &HttpRequest) -> Option<HttpResponse> {
+/// The answer to a request with a wrong method or content type, or `None` if both are right.
+fn check_form(simulator: &Simulator, call: Call, request: &HttpRequest) -> Option<HttpResponse> {
     match (call, request.method()) {
         (Call::Token, &Method::GET) => return None,
-        // Seen live: a POST for a token is answered with nothing at all.
+        // Seen live: a POST for a token is answered with an empty body.
         (Call::Token, &Method::POST) => return Some(HttpResponse::Ok().finish()),
         (_, &Method::POST) => {}
-        _ => return Some(stranger(simulator, request, 405, "method not allowed")),
+        _ => {
+            let answer = refuse_form(simulator, request, 405, "method not allowed");
+            return Some(answer);
+        }
     }
+
     let content_type = request
         .headers()
         .get(CONTENT_TYPE)
         .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
-    let json = content_type
-        .split(';')
-        .next()
-        .is_some_and(|kind| kind.trim() == "application/json");
-    (!json).then(|| {
-        stranger(
-            simulator,
-            request,
-            415,
-            "content type must be application/json",
-        )
-    })
+    let media_type = content_type.split(';').next().unwrap_or_default();
+    if media_type.trim() == "application/json" {
+        return None;
+    }
+    let text = "content type must be application/json";
+    Some(refuse_form(simulator, request, 415, text))
 }
 
-fn details(call: Call, credentials: &Credentials, fields: &Fields<'_>) -> CallDetails {
-    let text = |name| fields.loose_text(name, 400).ok();
+/// What fault rules may match of a call. Only a sale has a remark, trader number and amount.
+fn call_details(call: Call, credentials: &Credentials, fields: &Fields<'_>) -> CallDetails {
     let sale = call == Call::Sale;
+    let text = |name| fields.text_or_number(name, 400).ok().filter(|_| sale);
+    let amount = fields
+        .raw("totAmt")
+        .and_then(|raw| Decimal::from_str_exact(raw.get()).ok())
+        .filter(|_| sale);
     CallDetails {
         call,
         branch: credentials.branch.clone(),
-        remark: text("remark").filter(|_| sale),
-        trader_number: text("trdInvcNo").filter(|_| sale),
-        amount: fields
-            .raw("totAmt")
-            .and_then(|raw| Decimal::from_str_exact(raw.get()).ok())
-            .filter(|_| sale),
+        remark: text("remark"),
+        trader_number: text("trdInvcNo"),
+        amount,
     }
 }

@@ -1,63 +1,68 @@
-//! What KRA does with a call when nothing goes wrong.
+//! What KRA does with each call when nothing goes wrong.
+
+use std::iter;
+use std::time::Instant;
+
+use jiff::civil::DateTime;
+use serde_json::json;
 
 use crate::auth;
+use crate::branch::Branch;
 use crate::clock;
 use crate::codes;
 use crate::config::Dialect;
 use crate::device::{Device, HiddenUntil, Receipt};
-use crate::envelope::{Reply, pad_keys};
 use crate::fault_script::FaultPlan;
 use crate::fields::Fields;
 use crate::initialise;
-use crate::kra_api::Request;
 use crate::lookup;
-use crate::records::{Branch, FilingOutcome, not_valid};
-use crate::refusal::{Mistake, Refusal};
+use crate::records::FilingOutcome;
+use crate::refusal::{Refusal, RefusalKind};
+use crate::reply::Reply;
+use crate::request::KraRequest;
 use crate::routes::Call;
 use crate::sale::{Sale, SaleRules};
-use crate::server::Simulator;
+use crate::simulator::Simulator;
 use crate::tax::Rates;
-use serde_json::json;
-use std::time::Instant;
 
 impl Simulator {
-    /// `late` marks a request that arrives after its caller was cut off: what is refused then is
-    /// no mistake of the caller's.
-    pub(crate) fn process(&self, request: &Request, plan: &FaultPlan, late: bool) -> Reply {
+    /// Does what a call asks for, and counts its refusal.
+    ///
+    /// A request is `late` when its caller was cut off before it arrived. Its refusal is no
+    /// mistake of the caller's.
+    pub(crate) fn handle_call(&self, request: &KraRequest, plan: &FaultPlan, late: bool) -> Reply {
         let reply = self
-            .attempt(request, plan, late)
+            .reply_to(request, plan, late)
             .unwrap_or_else(|reply| reply);
-        match &reply {
-            Reply::Refused(_) if late => self.traffic.change(|counts| counts.late_refused += 1),
-            Reply::Refused(refusal) => {
-                self.traffic
-                    .note(&request.path, request.credentials.branch.as_ref(), refusal)
-            }
-            Reply::Unauthorised if request.call == Call::Token => {
-                let refusal = Refusal::new(
-                    Mistake::Auth,
-                    "401",
-                    "",
-                    "wrong consumer key or secret".into(),
-                );
-                self.traffic.note(&request.path, None, &refusal);
-            }
-            Reply::Unauthorised => self.traffic.change(|counts| counts.unauthorised += 1),
-            _ => {}
-        }
+        self.count_reply(request, &reply, late);
         reply
     }
 
-    fn attempt(&self, request: &Request, plan: &FaultPlan, late: bool) -> Result<Reply, Reply> {
+    fn count_reply(&self, request: &KraRequest, reply: &Reply, late: bool) {
+        match reply {
+            Reply::Refused(_) if late => self.traffic.update(|counts| counts.late_refused += 1),
+            Reply::Refused(refusal) => {
+                let branch = request.credentials.branch.as_ref();
+                self.traffic.count_refusal(&request.path, branch, refusal);
+            }
+            Reply::Unauthorised if request.call == Call::Token => {
+                let text = "wrong consumer key or secret";
+                let refusal = Refusal::new(RefusalKind::Auth, "401", "", text.into());
+                self.traffic.count_refusal(&request.path, None, &refusal);
+            }
+            Reply::Unauthorised => self.traffic.update(|counts| counts.unauthorised += 1),
+            _ => {}
+        }
+    }
+
+    /// The reply to a call. The error is a reply as well, so that `?` ends a call that is refused.
+    fn reply_to(&self, request: &KraRequest, plan: &FaultPlan, late: bool) -> Result<Reply, Reply> {
         let mut records = self.records();
-        match request.call {
+        let branch = match request.call {
             Call::Token => {
-                return Ok(auth::issue_token(
-                    &mut records,
-                    &self.config,
-                    &request.headers,
-                    &request.query,
-                ));
+                let reply =
+                    auth::issue_token(&mut records, &self.config, &request.headers, &request.query);
+                return Ok(reply);
             }
             Call::Initialise => {
                 return initialise::initialise(
@@ -67,113 +72,116 @@ impl Simulator {
                     &request.body,
                 );
             }
-            _ => {}
-        }
-        let branch = request.credentials.check(&mut records, &self.config)?;
+            _ => request.credentials.authenticate(&records, &self.config)?,
+        };
         drop(records);
-        let fields = Fields::of_body(&request.body).map_err(Reply::Refused)?;
+
+        let fields = Fields::of_body(&request.body)?;
         match request.call {
-            Call::Sale => self.sale(&branch, request, &fields, plan, late),
-            Call::Lookup if plan.lag.is_some() => Ok(Reply::Nothing),
+            Call::Sale => self.file_sale(&branch, request, &fields, plan, late),
+            Call::Lookup if plan.lookup_lag.is_some() => Ok(Reply::Nothing),
             Call::Lookup => self.look_up(&branch, &fields),
-            Call::SalesList => self.sales_list(&branch, &fields),
+            Call::SalesList => self.list_sales(&branch, &fields),
             Call::CodeList => {
-                last_request(&fields)?;
-                Ok(Reply::done(&codes::listing(Rates::new(self.config.rate_e))))
+                last_request_time(&fields)?;
+                let rates = Rates::new(self.config.rate_e);
+                Ok(Reply::done(&codes::code_list(rates)))
+            }
+            Call::SaveItem => self.change_device(&branch, |device| device.stock.save_item(&fields)),
+            Call::StockInOut => {
+                self.change_device(&branch, |device| device.stock.move_goods(&fields))
+            }
+            Call::StockLevel => {
+                self.change_device(&branch, |device| device.stock.check_level(&fields))
             }
             Call::Other => Ok(Reply::Nothing),
-            // Both are answered above, before anybody is known.
+            // Both were answered above, before anybody is authenticated.
             Call::Token | Call::Initialise => Ok(Reply::Nothing),
-            Call::SaveItem => self.with_device(&branch, |device| device.save_item(&fields)),
-            Call::StockInOut => self.with_device(&branch, |device| device.move_stock(&fields)),
-            Call::StockLevel => self.with_device(&branch, |device| device.level_stock(&fields)),
         }
     }
 
-    fn sale(
+    fn file_sale(
         &self,
         branch: &Branch,
-        request: &Request,
+        request: &KraRequest,
         fields: &Fields<'_>,
         plan: &FaultPlan,
         late: bool,
     ) -> Result<Reply, Reply> {
         let rules = SaleRules::new(self.config.dialect, Rates::new(self.config.rate_e));
-        let sale = Sale::read(fields, rules).map_err(Reply::Refused)?;
+        let sale = Sale::read(fields, rules)?;
         let number = sale.invoice_no;
         let mut records = self.records();
-        let filed = records
-            .file(branch, sale, &request.body, &self.config, late)
-            .map_err(Reply::Refused)?;
-        let receipt = match filed {
+        let receipt = match records.file(branch, sale, &request.body, &self.config, late)? {
             FilingOutcome::Accepted(receipt) => receipt,
             FilingOutcome::Full => return Ok(Reply::Full),
         };
-        let device = records
-            .devices
-            .get_mut(branch)
-            .ok_or_else(|| Reply::Refused(not_valid()))?;
-        if let (Some((time, look_ups)), Some(filed)) = (plan.lag, device.sales.get_mut(&number)) {
+
+        let device = records.device_mut(branch)?;
+        if let (Some(lag), Some(filed)) = (plan.lookup_lag, device.sales.get_mut(&number)) {
             filed.hidden = HiddenUntil {
-                until: time.map(|time| Instant::now() + time),
-                look_ups,
+                time: lag.time.map(|time| Instant::now() + time),
+                look_ups: lag.look_ups,
             };
         }
-        Ok(self.receipt(device, &receipt, plan.padded))
+        Ok(self.receipt_reply(device, &receipt, plan.padded_keys))
     }
 
-    fn with_device(
+    fn receipt_reply(&self, device: &Device, receipt: &Receipt, padded_keys: bool) -> Reply {
+        let at = clock::compact(receipt.at);
+        if self.config.dialect == Dialect::Vscu {
+            return Reply::done(&json!({
+                "rcptNo": receipt.current,
+                "intrlData": receipt.internal_data,
+                "rcptSign": receipt.signature,
+                "totRcptNo": receipt.total,
+                "vsdcRcptPbctDate": at,
+                "sdcId": device.sdc_id,
+                "mrcNo": device.mrc_no,
+            }));
+        }
+        let reply = Reply::done(&json!({
+            "curRcptNo": receipt.current.to_string(),
+            "totRcptNo": receipt.total.to_string(),
+            "intrlData": receipt.internal_data,
+            "rcptSign": receipt.signature,
+            "sdcDateTime": at,
+        }));
+        if padded_keys {
+            reply.with_padded_keys()
+        } else {
+            reply
+        }
+    }
+
+    fn change_device(
         &self,
         branch: &Branch,
         change: impl FnOnce(&mut Device) -> Result<(), Refusal>,
     ) -> Result<Reply, Reply> {
         let mut records = self.records();
-        let device = records
-            .devices
-            .get_mut(branch)
-            .ok_or_else(|| Reply::Refused(not_valid()))?;
-        change(device)
-            .map(|()| Reply::done(&()))
-            .map_err(Reply::Refused)
-    }
-
-    fn receipt(&self, device: &Device, receipt: &Receipt, padded: bool) -> Reply {
-        let at = clock::compact(receipt.at);
-        if self.config.dialect == Dialect::Vscu {
-            return Reply::done(&json!({
-                "rcptNo": receipt.current, "intrlData": receipt.internal_data, "rcptSign": receipt.signature,
-                "totRcptNo": receipt.total, "vsdcRcptPbctDate": at, "sdcId": device.sdc_id, "mrcNo": device.mrc_no,
-            }));
-        }
-        let reply = Reply::done(&json!({
-            "curRcptNo": receipt.current.to_string(), "totRcptNo": receipt.total.to_string(),
-            "intrlData": receipt.internal_data, "rcptSign": receipt.signature, "sdcDateTime": at,
-        }));
-        match reply {
-            Reply::Done(data) if padded => Reply::Done(pad_keys(&data)),
-            reply => reply,
-        }
+        change(records.device_mut(branch)?)?;
+        Ok(Reply::done(&()))
     }
 
     fn look_up(&self, branch: &Branch, fields: &Fields<'_>) -> Result<Reply, Reply> {
-        let number = fields.integer("invcNo").map_err(Reply::Refused)?;
+        let number = fields.integer("invcNo")?;
         let mut records = self.records();
         Ok(match records.look_up(branch, number) {
-            Some(filed) => Reply::Found(lookup::sales_list(std::iter::once(filed))),
+            Some(filed) => Reply::Found(lookup::sales_list(iter::once(filed))),
             None => Reply::Nothing,
         })
     }
 
-    fn sales_list(&self, branch: &Branch, fields: &Fields<'_>) -> Result<Reply, Reply> {
-        let since = last_request(fields)?;
+    fn list_sales(&self, branch: &Branch, fields: &Fields<'_>) -> Result<Reply, Reply> {
+        let since = last_request_time(fields)?;
         let records = self.records();
-        let sales = records
+        let mut changed = records
             .devices
             .get(branch)
             .into_iter()
-            .flat_map(|device| device.sales.values());
-        let mut changed = sales
-            .filter(|filed| filed.receipt.at > since && !filed.hidden.now())
+            .flat_map(|device| device.sales.values())
+            .filter(|filed| filed.receipt.at > since && !filed.is_hidden())
             .peekable();
         Ok(match changed.peek() {
             Some(_) => Reply::Found(lookup::sales_list(changed)),
@@ -182,9 +190,7 @@ impl Simulator {
     }
 }
 
-/// `lastReqDt`: look-ups tell what changed since then.
-fn last_request(fields: &Fields<'_>) -> Result<jiff::civil::DateTime, Reply> {
-    fields
-        .time("lastReqDt", clock::now())
-        .map_err(Reply::Refused)
+/// `lastReqDt`: a list answers with what changed since then.
+fn last_request_time(fields: &Fields<'_>) -> Result<DateTime, Refusal> {
+    fields.time("lastReqDt", clock::now())
 }

@@ -1,14 +1,16 @@
 #![doc = include_str!("../README.md")]
 
+mod access_tokens;
 mod audit;
 mod auth;
+mod branch;
 mod clock;
 mod codes;
 mod config;
 mod connection;
 mod control;
 mod device;
-mod envelope;
+mod fault;
 mod fault_rule;
 mod fault_script;
 mod faulty_calls;
@@ -20,10 +22,16 @@ mod kra_calls;
 mod lookup;
 mod records;
 mod refusal;
+mod registration;
+mod render;
+mod reply;
+mod request;
+mod restore;
 mod routes;
 mod sale;
 mod seeded;
 mod server;
+mod simulator;
 mod stock;
 mod tax;
 mod tls;

@@ -1,11 +1,14 @@
-//! The find call's view of a filed sale: the request as stored, in KRA's field order, with the
-//! receipt. What S2B's captures lack is left out (`salesTyCd`, `trdInvcNo`, `tin`, `bhfId`).
+//! A filed sale as look-ups show it: the request as it is stored, in KRA's field order, with the
+//! receipt. Fields that the captures of an integrator (S2B) lack are left out: `salesTyCd`,
+//! `trdInvcNo`, `tin` and `bhfId`.
+
+use std::collections::BTreeMap;
+
+use serde_json::json;
+use serde_json::value::RawValue;
 
 use crate::clock;
 use crate::device::FiledSale;
-use serde_json::json;
-use serde_json::value::RawValue;
-use std::collections::BTreeMap;
 
 const HEADER: [&str; 41] = [
     "invcNo",
@@ -93,16 +96,16 @@ const ITEM: [&str; 21] = [
 /// Fields as JSON text, so that amounts come back exactly as they were sent.
 type Object = BTreeMap<String, Box<RawValue>>;
 
-/// `data` of the find call and of the sales list.
+/// `data` of the look-up and of the sales list.
 pub(crate) fn sales_list<'a>(filed: impl Iterator<Item = &'a FiledSale>) -> Box<RawValue> {
-    let sales: Vec<String> = filed.map(stored).collect();
+    let sales: Vec<String> = filed.map(stored_sale).collect();
     raw(format!("{{\"salesList\":[{}]}}", sales.join(",")))
 }
 
-fn stored(filed: &FiledSale) -> String {
+fn stored_sale(filed: &FiledSale) -> String {
     let mut sale: Object =
         serde_json::from_slice(&filed.body).expect("an accepted sale is a JSON object");
-    let receipt = receipt(&sale, filed);
+    let receipt = stored_receipt(&sale, filed);
     let items: Vec<Object> =
         serde_json::from_str(sale["itemList"].get()).expect("an accepted sale has a list of lines");
     let items: Vec<String> = items.iter().map(|item| object(&ITEM, item)).collect();
@@ -127,7 +130,7 @@ fn stored(filed: &FiledSale) -> String {
     object(&HEADER, &sale)
 }
 
-fn receipt(sale: &Object, filed: &FiledSale) -> String {
+fn stored_receipt(sale: &Object, filed: &FiledSale) -> String {
     let mut receipt: Object =
         serde_json::from_str(sale["receipt"].get()).expect("an accepted sale has a receipt object");
     let signed = &filed.receipt;
@@ -147,7 +150,7 @@ fn receipt(sale: &Object, filed: &FiledSale) -> String {
     object(&RECEIPT, &receipt)
 }
 
-/// `yyyyMMddHHmmss` becomes `YYYY-MM-DD HH:MM:SS`.
+/// Rewrites a time from `yyyyMMddHHmmss` to `YYYY-MM-DD HH:MM:SS`.
 fn space_out(sale: &mut Object, name: &str) {
     let text = sale
         .get(name)
@@ -157,11 +160,14 @@ fn space_out(sale: &mut Object, name: &str) {
     }
 }
 
+/// A JSON object with exactly these fields, in this order. Absent ones are null.
 fn object(names: &[&str], fields: &Object) -> String {
-    let of = |name: &&str| fields.get(*name).map_or("null", |raw| raw.get());
     let fields: Vec<String> = names
         .iter()
-        .map(|name| format!("\"{name}\":{}", of(name)))
+        .map(|name| {
+            let value = fields.get(*name).map_or("null", |raw| raw.get());
+            format!("\"{name}\":{value}")
+        })
         .collect();
     format!("{{{}}}", fields.join(","))
 }
@@ -171,5 +177,5 @@ fn set(object: &mut Object, name: &str, json: String) {
 }
 
 fn raw(json: String) -> Box<RawValue> {
-    RawValue::from_string(json).expect("put together from JSON")
+    RawValue::from_string(json).expect("text put together from JSON")
 }

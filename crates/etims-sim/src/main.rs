@@ -1,9 +1,10 @@
-//! `etims-sim`: the tax authority, simulated.
+//! `etims-sim` simulates the tax authority.
+
+use std::io::IsTerminal;
 
 use anyhow::Result;
 use clap::Parser;
 use etims_sim::Config;
-use std::io::IsTerminal;
 use tokio::signal::unix::{SignalKind, signal};
 use tracing_subscriber::EnvFilter;
 
@@ -18,7 +19,7 @@ struct Program {
 #[tokio::main]
 async fn main() -> Result<()> {
     let program = Program::parse();
-    log();
+    start_logging();
     let mut terminate = signal(SignalKind::terminate())?;
     let mut interrupt = signal(SignalKind::interrupt())?;
     let simulator = etims_sim::start(program.config).await?;
@@ -30,13 +31,13 @@ async fn main() -> Result<()> {
     simulator.stop().await
 }
 
-fn log() {
-    let quiet = || EnvFilter::new("warn,etims_sim=info");
+fn start_logging() {
+    let default_filter = || EnvFilter::new("warn,etims_sim=info");
     tracing_subscriber::fmt()
-        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| quiet()))
+        .with_env_filter(EnvFilter::try_from_default_env().unwrap_or_else(|_| default_filter()))
         .with_ansi(std::io::stderr().is_terminal())
         .with_writer(std::io::stderr)
-        // Whoever waited for our first line may have closed the pipe since.
+        // Whoever waited for the first line may have closed the pipe since.
         .log_internal_errors(false)
         .init();
 }

@@ -1,7 +1,8 @@
-//! The paths of each dialect, with every spelling that was seen to work.
+//! The paths of each dialect, in every spelling that was seen to work.
+
+use serde::{Deserialize, Serialize};
 
 use crate::config::Dialect::{self, Gateway, Legacy, Vscu};
-use serde::{Deserialize, Serialize};
 
 /// What a path asks for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
@@ -16,14 +17,14 @@ pub(crate) enum Call {
     SaveItem,
     StockInOut,
     StockLevel,
-    /// Item classes, purchases, branches, notices: answered, but empty.
+    /// Item classes, purchases, branches and notices. Their answers are empty.
     Other,
 }
 
-/// Prefixes of KRA's base URLs; a client may be configured with or without one.
+/// Prefixes of KRA's base URLs. A client may be configured with or without one.
 const PREFIXES: [&str; 2] = ["/etims-api", "/etims-oscu/api/v1"];
 
-/// What `path` asks for in `dialect`.
+/// What `path` asks for in `dialect`, or `None` if it has no such path.
 pub(crate) fn find(dialect: Dialect, path: &str) -> Option<Call> {
     let bare = PREFIXES
         .iter()
@@ -98,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn both_spellings_with_and_without_the_base() {
+    fn paths_match_in_both_spellings_with_and_without_base() {
         assert_eq!(
             find(Legacy, "/etims-api/saveTrnsSalesOsdc"),
             Some(Call::Sale)
@@ -119,7 +120,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dialect_knows_only_its_own_paths() {
+    fn dialect_has_only_its_own_paths() {
         assert_eq!(find(Legacy, "/sendSalesTransaction"), None);
         assert_eq!(find(Legacy, "/v1/token/generate"), None);
         assert_eq!(find(Vscu, "/selectInvoiceDetails"), None);

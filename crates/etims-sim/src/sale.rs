@@ -1,6 +1,10 @@
 //! The sales request: every field that KRA's table requires, and sums that add up.
 //!
-//! What needs the records (numbering, the original of a credit note, stock) is checked there.
+//! Whatever depends on earlier calls is checked against the records: numbering, the original of a
+//! credit note, and stock.
+
+use jiff::civil::{Date, DateTime};
+use rust_decimal::Decimal;
 
 use crate::clock;
 use crate::codes;
@@ -8,14 +12,12 @@ use crate::config::Dialect;
 use crate::fields::Fields;
 use crate::refusal::Refusal;
 use crate::tax::{self, Rates, TYPES};
-use jiff::civil::{Date, DateTime};
-use rust_decimal::Decimal;
 
-/// What the records need to know of a sale that is right in itself.
+/// What the records need to know of a sale or credit note that is right in itself.
 #[derive(Clone, Debug)]
 pub(crate) struct Sale {
     pub(crate) invoice_no: i64,
-    /// 0 for a sale.
+    /// The number of the sale that a credit note refers to, 0 for a sale.
     pub(crate) original_no: i64,
     pub(crate) credit: bool,
     pub(crate) trader_number: String,
@@ -34,7 +36,17 @@ pub(crate) struct SaleRules {
     pub(crate) now: DateTime,
 }
 
-/// Line sums per tax type.
+impl SaleRules {
+    pub(crate) fn new(dialect: Dialect, rates: Rates) -> Self {
+        Self {
+            dialect,
+            rates,
+            now: clock::now(),
+        }
+    }
+}
+
+/// Sums over the lines, by tax type.
 #[derive(Default)]
 struct LineSums {
     taxable: [Decimal; 5],
@@ -44,33 +56,52 @@ struct LineSums {
 
 impl Sale {
     /// # Errors
-    /// The first rule broken, in the order of KRA's field table.
+    /// The first rule that is broken, in the order of KRA's field table.
     pub(crate) fn read(fields: &Fields<'_>, rules: SaleRules) -> Result<Self, Refusal> {
-        let mut sale = header(fields, rules)?;
-        people(fields)?;
-        receipt(&fields.object("receipt")?, rules)?;
+        let mut sale = read_header(fields, rules)?;
+        check_users(fields)?;
+        check_receipt(&fields.object("receipt")?, rules)?;
+
         let lines = fields.list("itemList")?;
         if fields.integer("totItemCnt")? != lines.len() as i64 {
-            return Err(fields.wrong("totItemCnt", "is not the number of lines"));
+            return Err(fields.invalid("totItemCnt", "is not the number of lines"));
         }
         let mut sums = LineSums::default();
-        for (line, n) in lines.iter().zip(1..) {
-            sale.items.push(item(line, n, rules, &mut sums)?);
+        for (line, line_number) in lines.iter().zip(1..) {
+            sale.items
+                .push(read_line(line, line_number, rules, &mut sums)?);
         }
-        totals(fields, rules, &sums)?;
+
+        check_totals(fields, rules, &sums)?;
         sale.total = fields.amount("totAmt", 18, 2)?;
         if sale.total.is_zero() {
-            return Err(fields.empty("totAmt"));
+            return Err(fields.missing("totAmt"));
         }
         Ok(sale)
     }
+
+    /// The remark, or the trader number where there is none.
+    pub(crate) fn label(&self) -> &str {
+        self.remark.as_deref().unwrap_or(&self.trader_number)
+    }
+
+    /// Whether both are the same business invoice, whatever their numbers.
+    pub(crate) fn is_same_business(&self, other: &Sale) -> bool {
+        match (&self.remark, &other.remark) {
+            (None, None) => {
+                self.trader_number == other.trader_number && self.credit == other.credit
+            }
+            (ours, theirs) => ours == theirs,
+        }
+    }
 }
 
-fn header(fields: &Fields<'_>, rules: SaleRules) -> Result<Sale, Refusal> {
-    let trader_number = fields.loose_text("trdInvcNo", 50)?;
+/// Reads the header. The total and the items are filled in later.
+fn read_header(fields: &Fields<'_>, rules: SaleRules) -> Result<Sale, Refusal> {
+    let trader_number = fields.text_or_number("trdInvcNo", 50)?;
     let invoice_no = fields.integer("invcNo")?;
     let original_no = fields.integer("orgInvcNo")?;
-    let buyer = pin(fields, "custTin")?;
+    let buyer = optional_pin(fields, "custTin")?;
     fields.optional_text("custNm", 60)?;
     fields.optional_code("salesTyCd", &codes::SALES_TYPES)?;
     let credit = fields.code("rcptTyCd", &["S", "R"])? == "R";
@@ -81,20 +112,21 @@ fn header(fields: &Fields<'_>, rules: SaleRules) -> Result<Sale, Refusal> {
     for optional in ["stockRlsDt", "cnclReqDt", "cnclDt"] {
         fields.optional_time(optional, rules.now)?;
     }
+
     let refunded = fields.optional_time("rfdDt", rules.now)?;
     if credit {
         if refunded.is_none() {
-            return Err(Refusal::rule("Missing RfdDt Date".into()));
+            return Err(Refusal::broken_rule("Missing RfdDt Date".into()));
         }
         fields
             .code("rfdRsnCd", &codes::REFUND_REASONS)
-            .map_err(|_| Refusal::rule("Invalid RfdRsnCd".into()))?;
+            .map_err(|_| Refusal::broken_rule("Invalid RfdRsnCd".into()))?;
     } else if original_no != 0 {
-        return Err(fields.wrong("orgInvcNo", "must be 0 for a sale"));
+        return Err(fields.invalid("orgInvcNo", "must be 0 for a sale"));
     }
+
     fields.code("prchrAcptcYn", &["Y", "N"])?;
     let remark = fields.optional_text("remark", 400)?;
-    let (total, items) = (Decimal::ZERO, Vec::new());
     Ok(Sale {
         invoice_no,
         original_no,
@@ -103,66 +135,70 @@ fn header(fields: &Fields<'_>, rules: SaleRules) -> Result<Sale, Refusal> {
         remark,
         buyer,
         day,
-        total,
-        items,
+        total: Decimal::ZERO,
+        items: Vec::new(),
     })
 }
 
-fn people(fields: &Fields<'_>) -> Result<(), Refusal> {
-    for (name, max) in [
+/// Checks the users who registered and last modified the sale.
+fn check_users(fields: &Fields<'_>) -> Result<(), Refusal> {
+    let users = [
         ("regrId", 20),
         ("regrNm", 60),
         ("modrId", 20),
         ("modrNm", 60),
-    ] {
+    ];
+    for (name, max) in users {
         fields.text(name, max)?;
     }
     Ok(())
 }
 
-fn receipt(receipt: &Fields<'_>, rules: SaleRules) -> Result<(), Refusal> {
-    pin(receipt, "custTin")?;
-    for (name, max) in [
+fn check_receipt(receipt: &Fields<'_>, rules: SaleRules) -> Result<(), Refusal> {
+    optional_pin(receipt, "custTin")?;
+    let texts = [
         ("custMblNo", 20),
         ("trdeNm", 20),
         ("adrs", 200),
         ("topMsg", 20),
         ("btmMsg", 20),
-    ] {
+    ];
+    for (name, max) in texts {
         receipt.optional_text(name, max)?;
     }
     receipt.time("rcptPbctDt", rules.now)?;
     receipt.code("prchrAcptcYn", &["Y", "N"]).map(drop)
 }
 
-/// A KRA PIN: letter, nine digits, letter.
-fn pin(fields: &Fields<'_>, name: &str) -> Result<Option<String>, Refusal> {
+/// A KRA PIN, which is a letter, nine digits and a letter.
+fn optional_pin(fields: &Fields<'_>, name: &str) -> Result<Option<String>, Refusal> {
     let Some(pin) = fields.optional_text(name, 11)? else {
         return Ok(None);
     };
-    let right = pin.bytes().enumerate().all(|(at, byte)| match at {
+    let well_formed = pin.bytes().enumerate().all(|(at, byte)| match at {
         0 | 10 => byte.is_ascii_uppercase(),
         _ => byte.is_ascii_digit(),
     });
-    if right && pin.len() == 11 {
+    if well_formed && pin.len() == 11 {
         Ok(Some(pin))
     } else {
-        Err(fields.wrong(name, "is not a PIN"))
+        Err(fields.invalid(name, "is not a PIN"))
     }
 }
 
-fn item(
+/// Checks a line, adds its amounts to the sums, and returns its item code.
+fn read_line(
     line: &Fields<'_>,
-    n: i64,
+    line_number: i64,
     rules: SaleRules,
     sums: &mut LineSums,
 ) -> Result<String, Refusal> {
-    if line.integer("itemSeq")? != n {
-        return Err(line.wrong("itemSeq", "must count from 1"));
+    if line.integer("itemSeq")? != line_number {
+        return Err(line.invalid("itemSeq", "must count from 1"));
     }
     let code = line.text("itemCd", 20)?;
     if !codes::is_item_code(&code) {
-        return Err(line.wrong("itemCd", "Incorrect QtyUnitCd Prefix or item code format"));
+        return Err(line.invalid("itemCd", "Incorrect QtyUnitCd Prefix or item code format"));
     }
     line.text("itemClsCd", 10)?;
     line.text("itemNm", 200)?;
@@ -171,34 +207,39 @@ fn item(
     }
     line.code("pkgUnitCd", &codes::PACKAGES)?;
     line.code("qtyUnitCd", &codes::UNITS)?;
+
     let packages = line.amount("pkg", 13, 2)?;
     if rules.dialect == Dialect::Gateway && packages != Decimal::ONE {
         let found = packages.normalize();
-        return Err(Refusal::rule(format!(
-            "Invalid pkg for ItemList {n}. Expected: 1, Found: {found}"
+        return Err(Refusal::broken_rule(format!(
+            "Invalid pkg for ItemList {line_number}. Expected: 1, Found: {found}"
         )));
     }
     let quantity = line.amount("qty", 13, 2)?;
     if quantity.is_zero() {
-        return Err(line.empty("qty"));
+        return Err(line.missing("qty"));
     }
-    amounts(line, n, quantity, rules, sums)?;
+    add_amounts(line, line_number, quantity, rules, sums)?;
     Ok(code)
 }
 
-fn amounts(
+/// Checks the amounts of a line and adds them to the sums.
+fn add_amounts(
     line: &Fields<'_>,
-    n: i64,
+    line_number: i64,
     quantity: Decimal,
     rules: SaleRules,
     sums: &mut LineSums,
 ) -> Result<(), Refusal> {
-    let place = format!(" on item: {n}");
-    let (price, supply) = (line.amount("prc", 18, 2)?, line.amount("splyAmt", 18, 2)?);
-    let (discount_rate, discount) = (line.amount("dcRt", 5, 2)?, line.amount("dcAmt", 18, 2)?);
+    let place = format!(" on item: {line_number}");
+    let price = line.amount("prc", 18, 2)?;
+    let supply = line.amount("splyAmt", 18, 2)?;
+    let discount_rate = line.amount("dcRt", 5, 2)?;
+    let discount = line.amount("dcAmt", 18, 2)?;
     if discount_rate.is_zero() != discount.is_zero() {
-        return Err(line.wrong("dcAmt", "does not go with dcRt"));
+        return Err(line.invalid("dcAmt", "does not go with dcRt"));
     }
+
     let tax_type = line.code("taxTyCd", &TYPES)?;
     // `code` has just found it there.
     let index = TYPES
@@ -208,10 +249,12 @@ fn amounts(
     let taxable = line.amount("taxblAmt", 18, 2)?;
     let tax = line.amount("taxAmt", 18, 2)?;
     let total = line.amount("totAmt", 18, 2)?;
+
     // Legacy takes prices net of VAT as well, so only the gateway compares them.
     if rules.dialect == Dialect::Gateway {
         // A price rounded to the cent is off by up to half a cent per piece.
-        if (quantity * price - supply).abs() > Decimal::new(1, 2) * quantity.max(Decimal::ONE) {
+        let slack = Decimal::new(1, 2) * quantity.max(Decimal::ONE);
+        if (quantity * price - supply).abs() > slack {
             return tax::expect("splyAmt", &place, quantity * price, supply);
         }
         tax::expect("totAmt", &place, supply - discount, total)?;
@@ -219,50 +262,32 @@ fn amounts(
     let (expected_taxable, _) = rules.rates.split(index, total);
     tax::expect("taxblAmt", &place, expected_taxable, taxable)?;
     tax::expect("taxAmt", &place, total - taxable, tax)?;
+
     sums.taxable[index] += taxable;
     sums.tax[index] += tax;
     sums.total += total;
     Ok(())
 }
 
-fn totals(fields: &Fields<'_>, rules: SaleRules, sums: &LineSums) -> Result<(), Refusal> {
+/// Checks the rates and sums of the header against those of the lines.
+fn check_totals(fields: &Fields<'_>, rules: SaleRules, sums: &LineSums) -> Result<(), Refusal> {
     for (index, name) in TYPES.iter().enumerate() {
         let rate = fields.amount(&format!("taxRt{name}"), 7, 2)?;
         let expected = rules.rates.percent(index);
         if rate != expected {
-            let text = format!(
+            return Err(Refusal::broken_rule(format!(
                 "Rule taxRt{name} failed: Tax rate mismatch. Expected: {expected:.2}, Found: {rate}"
-            );
-            return Err(Refusal::rule(text));
+            )));
         }
-        for (prefix, sum) in [
-            ("taxblAmt", sums.taxable[index]),
-            ("taxAmt", sums.tax[index]),
-        ] {
-            let field = format!("{prefix}{name}");
-            tax::expect(&field, "", sum, fields.amount(&field, 18, 2)?)?;
-        }
+        expect_sum(fields, &format!("taxblAmt{name}"), sums.taxable[index])?;
+        expect_sum(fields, &format!("taxAmt{name}"), sums.tax[index])?;
     }
-    let (taxable, tax) = (
-        sums.taxable.iter().sum::<Decimal>(),
-        sums.tax.iter().sum::<Decimal>(),
-    );
-    tax::expect(
-        "totTaxblAmt",
-        "",
-        taxable,
-        fields.amount("totTaxblAmt", 18, 2)?,
-    )?;
-    tax::expect("totTaxAmt", "", tax, fields.amount("totTaxAmt", 18, 2)?)?;
-    tax::expect("totAmt", "", sums.total, fields.amount("totAmt", 18, 2)?)
+    expect_sum(fields, "totTaxblAmt", sums.taxable.iter().sum())?;
+    expect_sum(fields, "totTaxAmt", sums.tax.iter().sum())?;
+    expect_sum(fields, "totAmt", sums.total)
 }
 
-impl SaleRules {
-    pub(crate) fn new(dialect: Dialect, rates: Rates) -> Self {
-        Self {
-            dialect,
-            rates,
-            now: clock::now(),
-        }
-    }
+fn expect_sum(fields: &Fields<'_>, name: &str, sum: Decimal) -> Result<(), Refusal> {
+    let found = fields.amount(name, 18, 2)?;
+    tax::expect(name, "", sum, found)
 }

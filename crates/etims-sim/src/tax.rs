@@ -1,15 +1,16 @@
 //! Tax types, their rates, and the split of a tax-inclusive price.
 
-use crate::refusal::Refusal;
 use rust_decimal::{Decimal, RoundingStrategy};
+
+use crate::refusal::Refusal;
 
 /// KRA's tax types: A exempt, B standard, C zero-rated, D outside VAT, E reduced.
 pub(crate) const TYPES: [&str; 5] = ["A", "B", "C", "D", "E"];
 
-/// A cent more or less is forgiven; rounding is not documented for Kenya.
+/// How far an amount may be off. KRA does not document its rounding for Kenya.
 const SLACK: Decimal = Decimal::from_parts(1, 0, 0, false, 2);
 
-/// The rates in percent, as the code list 04 gives them.
+/// The rates in percent, as code list 04 gives them. Only that of type E is configurable.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Rates {
     e: Decimal,
@@ -20,7 +21,7 @@ impl Rates {
         Self { e }
     }
 
-    /// The rate of the `index`th of [`TYPES`], in percent.
+    /// The rate in percent of the tax type at `index` of [`TYPES`].
     pub(crate) fn percent(self, index: usize) -> Decimal {
         match index {
             1 => Decimal::from(16),
@@ -29,7 +30,7 @@ impl Rates {
         }
     }
 
-    /// Taxable amount and tax contained in `total`, rounded half-up to the cent.
+    /// The taxable amount and the tax in `total`, rounded half-up to the cent.
     pub(crate) fn split(self, index: usize, total: Decimal) -> (Decimal, Decimal) {
         let divisor = Decimal::ONE + self.percent(index) / Decimal::ONE_HUNDRED;
         let taxable =
@@ -38,21 +39,17 @@ impl Rates {
     }
 }
 
-pub(crate) fn near(a: Decimal, b: Decimal) -> bool {
-    (a - b).abs() <= SLACK
-}
-
-/// Refuses `found` when it is further than the slack from `expected`, in the gateway's words.
+/// Refuses `found`, in the gateway's words, when it is too far from `expected`.
 pub(crate) fn expect(
     name: &str,
     place: &str,
     expected: Decimal,
     found: Decimal,
 ) -> Result<(), Refusal> {
-    if near(expected, found) {
+    if (expected - found).abs() <= SLACK {
         return Ok(());
     }
-    Err(Refusal::rule(format!(
+    Err(Refusal::broken_rule(format!(
         "Invalid {name}{place}. Expected: {expected:.2}, But Found: {found:.2}"
     )))
 }
@@ -66,7 +63,7 @@ mod tests {
     }
 
     #[test]
-    fn splits_as_the_gateway_expects() {
+    fn totals_split_as_the_gateway_expects() {
         let rates = Rates::new(Decimal::from(8));
         let split = |index, total| rates.split(index, decimal(total));
         assert_eq!(split(1, "1160"), (decimal("1000"), decimal("160")));
@@ -79,7 +76,7 @@ mod tests {
 
     #[test]
     fn half_a_cent_rounds_up() {
-        // 0.29 / 1.16 = 0.25 exactly; 0.0058 / 1.16 would be half a cent.
+        // 0.0058 / 1.16 is exactly half a cent.
         assert_eq!(
             Rates::new(Decimal::ZERO).split(1, decimal("0.0058")).0,
             decimal("0.01")
@@ -87,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn a_cent_is_forgiven_and_two_are_not() {
+    fn amount_may_be_off_by_one_cent() {
         assert!(
             expect(
                 "taxblAmt",
@@ -100,7 +97,7 @@ mod tests {
         let refusal =
             expect("taxblAmt", " on item: 1", decimal("86.21"), decimal("100")).unwrap_err();
         assert_eq!(
-            refusal.gateway,
+            refusal.gateway_message,
             "Invalid taxblAmt on item: 1. Expected: 86.21, But Found: 100.00"
         );
     }

@@ -1,21 +1,23 @@
-//! Counts of everything that came in, for audits: calls at once, connections, refusals.
+//! Counts of the calls that came in, for audits: calls at once, connections and refusals.
 
-use crate::connection::Connection;
-use crate::journal::{Journal, JournalEntry};
-use crate::records::Branch;
-use crate::refusal::{Clash, Mistake, Refusal};
-use crate::routes::Call;
-use serde::{Deserialize, Serialize};
 use std::collections::{BTreeMap, HashMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Client mistakes remembered word by word; all are counted.
-const REMEMBERED: usize = 1000;
+use serde::Serialize;
 
-/// Paths counted apart; a client that invents more has them counted together.
+use crate::branch::Branch;
+use crate::connection::Connection;
+use crate::journal::{Journal, JournalEntry, Peak};
+use crate::refusal::{ProtocolError, Refusal, RefusalKind};
+use crate::routes::Call;
+
+/// Bound on the client mistakes that are kept word by word. All of them are counted.
+const MAX_LOGGED_ERRORS: usize = 1000;
+
+/// Bound on the paths that are counted separately. Any further ones are counted together.
 const MAX_PATHS: usize = 200;
 
-/// Devices whose calls in flight are counted apart.
+/// Bound on the devices whose maxima of calls in flight are kept.
 const MAX_DEVICES: usize = 20_000;
 
 #[derive(Default)]
@@ -27,7 +29,7 @@ pub(crate) struct Traffic {
 #[derive(Default)]
 struct Inner {
     open_calls: HashMap<u64, OpenCall>,
-    last_call: u64,
+    last_call_id: u64,
     counts: Counts,
 }
 
@@ -36,6 +38,7 @@ struct OpenCall {
     connection: Arc<Connection>,
 }
 
+/// The counts of `GET /_sim/stats`, under the names that it gives them.
 #[derive(Clone, Default, Serialize)]
 pub(crate) struct Counts {
     pub(crate) connections: u64,
@@ -53,21 +56,7 @@ pub(crate) struct Counts {
     pub(crate) resends_without_look_up: u64,
 }
 
-/// One client mistake.
-#[derive(Clone, Serialize, Deserialize)]
-pub(crate) struct ProtocolError {
-    pub(crate) at: jiff::Timestamp,
-    pub(crate) path: String,
-    pub(crate) device: Option<String>,
-    pub(crate) mistake: String,
-    pub(crate) code: String,
-    pub(crate) message: String,
-    /// Whether it was one at all depends on when the caller let go of the number, which only its own records tell.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub(crate) clash: Option<Clash>,
-}
-
-/// A call in flight; ends when dropped.
+/// A call in flight. The call ends when this is dropped.
 pub(crate) struct InFlight<'a> {
     traffic: &'a Traffic,
     id: u64,
@@ -82,29 +71,26 @@ impl Drop for InFlight<'_> {
 impl Traffic {
     fn lock(&self) -> MutexGuard<'_, Inner> {
         // Counters stay usable after a panic elsewhere.
-        self.inner
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn change(&self, change: impl FnOnce(&mut Counts)) {
-        change(&mut self.lock().counts);
+    pub(crate) fn update(&self, update: impl FnOnce(&mut Counts)) {
+        update(&mut self.lock().counts);
     }
 
+    /// The counts, and the number of calls in flight.
     pub(crate) fn counts(&self) -> (Counts, usize) {
         let mut inner = self.lock();
-        inner
-            .open_calls
-            .retain(|_, open_calls| !open_calls.connection.hung_up());
+        inner.remove_hung_up();
         (inner.counts.clone(), inner.open_calls.len())
     }
 
-    /// Forgets the counts; calls in flight stay in flight.
+    /// Forgets the counts. Calls in flight stay in flight.
     pub(crate) fn clear(&self) {
         self.lock().counts = Counts::default();
     }
 
-    pub(crate) fn enter(
+    pub(crate) fn begin_call(
         &self,
         call: Call,
         path: &str,
@@ -114,120 +100,127 @@ impl Traffic {
         let mut inner = self.lock();
         *inner.counts.calls.entry(call).or_default() += 1;
         inner.counts.count_path(path);
-        inner.counts.connections += u64::from(connection.is_fresh());
-        inner.last_call += 1;
-        let id = inner.last_call;
-        inner.open_calls.insert(
-            id,
-            OpenCall {
-                branch: branch.clone(),
-                connection,
-            },
-        );
-        let raised = inner.measure(branch.as_ref());
+        inner.counts.connections += u64::from(connection.mark_used());
+
+        inner.last_call_id += 1;
+        let id = inner.last_call_id;
+        let open_call = OpenCall {
+            branch: branch.clone(),
+            connection,
+        };
+        inner.open_calls.insert(id, open_call);
+        let peak = inner.raise_maxima(branch.as_ref());
         drop(inner);
-        if let Some((all, device)) = raised {
-            self.journal.write(&JournalEntry::Peak { all, device });
+
+        if let Some(peak) = peak {
+            self.keep(&JournalEntry::Peak(peak));
         }
         InFlight { traffic: self, id }
     }
 
-    pub(crate) fn note(&self, path: &str, branch: Option<&Branch>, refusal: &Refusal) {
-        if refusal.mistake == Mistake::None {
-            let name = refusal.mistake.name().to_owned();
-            *self.lock().counts.refusals.entry(name).or_default() += 1;
+    pub(crate) fn count_refusal(&self, path: &str, branch: Option<&Branch>, refusal: &Refusal) {
+        if refusal.kind == RefusalKind::Resend {
+            let name = refusal.kind.name().to_owned();
+            self.update(|counts| *counts.refusals.entry(name).or_default() += 1);
             return;
         }
-        let error = ProtocolError {
-            at: jiff::Timestamp::now(),
-            path: path.to_owned(),
-            device: branch.map(ToString::to_string),
-            mistake: refusal.mistake.name().to_owned(),
-            code: refusal.code.clone(),
-            message: refusal.gateway.clone(),
-            clash: refusal.clash.as_deref().cloned(),
-        };
-        self.journal.write(&JournalEntry::Mistake(error.clone()));
-        self.remember(error);
+        let error = ProtocolError::new(path, branch, refusal);
+        self.keep(&JournalEntry::Mistake(error.clone()));
+        self.count_protocol_error(error);
     }
 
-    pub(crate) fn remember(&self, error: ProtocolError) {
-        let counts = &mut self.lock().counts;
-        *counts.refusals.entry(error.mistake.clone()).or_default() += 1;
-        counts.protocol_errors += 1;
-        if counts.protocol_error_log.len() == REMEMBERED {
-            counts.protocol_error_log.pop_front();
-        }
-        counts.protocol_error_log.push_back(error);
+    pub(crate) fn count_protocol_error(&self, error: ProtocolError) {
+        self.update(|counts| {
+            *counts.refusals.entry(error.mistake.clone()).or_default() += 1;
+            counts.protocol_errors += 1;
+            if counts.protocol_error_log.len() == MAX_LOGGED_ERRORS {
+                counts.protocol_error_log.pop_front();
+            }
+            counts.protocol_error_log.push_back(error);
+        });
     }
 
-    /// Counts a number sent again although its last answer was lost and nobody looked it up since.
-    pub(crate) fn resent_without_look_up(&self) {
-        self.journal.write(&JournalEntry::ResendWithoutLookUp);
-        self.change(|counts| counts.resends_without_look_up += 1);
+    /// Counts a number that was sent again after a lost answer without a look-up in between.
+    pub(crate) fn count_resend_without_look_up(&self) {
+        self.keep(&JournalEntry::ResendWithoutLookUp);
+        self.update(|counts| counts.resends_without_look_up += 1);
+    }
+
+    /// Writes a count to the journal. A journal that fails is logged and refuses sales, so the
+    /// count itself need not fail.
+    fn keep(&self, entry: &JournalEntry) {
+        let _ = self.journal.write(entry);
     }
 }
 
 impl Counts {
-    /// Whether one of the maxima rose.
-    pub(crate) fn raise(&mut self, all: usize, device: Option<(Branch, usize)>) -> bool {
-        let mut rose = all > self.in_flight_max;
-        self.in_flight_max = self.in_flight_max.max(all);
-        let Some((branch, of_device)) = device else {
-            return rose;
+    fn is_exceeded_by(&self, peak: &Peak) -> bool {
+        let by_device = peak.device.as_ref().is_some_and(|(branch, calls)| {
+            let name = branch.to_string();
+            let max = self.in_flight_max_per_device.get(&name).copied();
+            self.keeps_device(&name) && *calls > max.unwrap_or_default()
+        });
+        peak.all > self.in_flight_max || by_device
+    }
+
+    pub(crate) fn raise_to(&mut self, peak: &Peak) {
+        self.in_flight_max = self.in_flight_max.max(peak.all);
+        let Some((branch, calls)) = &peak.device else {
+            return;
         };
         let name = branch.to_string();
-        let room = self.in_flight_max_per_device.len() < MAX_DEVICES;
-        if room || self.in_flight_max_per_device.contains_key(&name) {
+        if self.keeps_device(&name) {
             let max = self.in_flight_max_per_device.entry(name).or_default();
-            rose |= of_device > *max;
-            *max = (*max).max(of_device);
+            *max = (*max).max(*calls);
         }
-        rose
+    }
+
+    fn keeps_device(&self, name: &str) -> bool {
+        self.in_flight_max_per_device.len() < MAX_DEVICES
+            || self.in_flight_max_per_device.contains_key(name)
     }
 
     fn count_path(&mut self, path: &str) {
         let known = self.paths.len() < MAX_PATHS || self.paths.contains_key(path);
-        *self
-            .paths
-            .entry(if known { path } else { "(others)" }.to_owned())
-            .or_default() += 1;
+        let name = if known { path } else { "(others)" };
+        *self.paths.entry(name.to_owned()).or_default() += 1;
     }
 }
 
 impl Inner {
-    /// Raises the maxima. A caller that hung up no longer waits, but its end is often noticed
-    /// here after its next call arrived; so a new maximum is only believed once every other
-    /// connection was looked at.
-    fn measure(&mut self, branch: Option<&Branch>) -> Option<(usize, Option<(Branch, usize)>)> {
-        if !self.is_new_maximum(branch) {
+    /// Raises the maxima, and returns the new peak if there is one.
+    ///
+    /// A caller that hung up no longer waits, but this may be noticed only after its next call
+    /// has arrived. So every connection is looked at before a new maximum is believed.
+    fn raise_maxima(&mut self, branch: Option<&Branch>) -> Option<Peak> {
+        if !self.counts.is_exceeded_by(&self.in_flight(branch)) {
             return None;
         }
-        self.open_calls
-            .retain(|_, open_calls| !open_calls.connection.hung_up());
-        let all = self.open_calls.len();
-        let of_device = branch.map(|branch| (branch.clone(), self.of(branch)));
-        self.counts
-            .raise(all, of_device.clone())
-            .then_some((all, of_device))
+        self.remove_hung_up();
+        let peak = self.in_flight(branch);
+        if !self.counts.is_exceeded_by(&peak) {
+            return None;
+        }
+        self.counts.raise_to(&peak);
+        Some(peak)
     }
 
-    fn is_new_maximum(&self, branch: Option<&Branch>) -> bool {
-        self.open_calls.len() > self.counts.in_flight_max
-            || branch.is_some_and(|branch| {
-                let max = self
-                    .counts
-                    .in_flight_max_per_device
-                    .get(&branch.to_string())
-                    .copied();
-                self.of(branch) > max.unwrap_or_default()
-            })
+    fn remove_hung_up(&mut self) {
+        self.open_calls
+            .retain(|_, open_call| !open_call.connection.hung_up());
     }
 
-    fn of(&self, branch: &Branch) -> usize {
-        self.open_calls
-            .values()
-            .filter(|open_calls| open_calls.branch.as_ref() == Some(branch))
-            .count()
+    /// The calls in flight now.
+    fn in_flight(&self, branch: Option<&Branch>) -> Peak {
+        let of_device = |branch: &Branch| {
+            self.open_calls
+                .values()
+                .filter(|open_call| open_call.branch.as_ref() == Some(branch))
+                .count()
+        };
+        Peak {
+            all: self.open_calls.len(),
+            device: branch.map(|branch| (branch.clone(), of_device(branch))),
+        }
     }
 }

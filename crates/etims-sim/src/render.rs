@@ -1,49 +1,28 @@
-//! How each dialect wraps what happened: status, envelope, and the gateway's many shapes.
+//! The HTTP answers of each dialect: status, envelope, and the many shapes of the gateway.
 
-use crate::clock;
-use crate::config::Dialect;
-use crate::refusal::Refusal;
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
 use serde::Serialize;
 use serde_json::json;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::RawValue;
 
-/// What came of a call, before any dialect puts it into words.
-#[derive(Debug)]
-pub(crate) enum Reply {
-    Done(Box<RawValue>),
-    /// A look-up that found something: the one success whose legacy text differs.
-    Found(Box<RawValue>),
-    /// Code 001.
-    Nothing,
-    Refused(Refusal),
-    /// A gateway token, with its life in seconds.
-    Token(String, u64),
-    /// The token is missing, unknown or expired.
-    Unauthorised,
-    /// The records are full.
-    Full,
-}
+use crate::clock;
+use crate::config::Dialect;
+use crate::refusal::Refusal;
+use crate::reply::Reply;
 
-impl Reply {
-    pub(crate) fn done(data: &impl Serialize) -> Self {
-        // Maps with string keys and numbers always serialise.
-        Self::Done(to_raw_value(data).expect("plain data serialises"))
-    }
-}
-
+/// The whole answer of legacy and VSCU, and the `responseBody` of the gateway.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Flat<'a> {
+struct ResultBody<'a> {
     result_cd: &'a str,
     result_msg: &'a str,
     result_dt: String,
     data: Option<&'a RawValue>,
 }
 
-fn flat<'a>(code: &'a str, message: &'a str, data: Option<&'a RawValue>) -> Flat<'a> {
-    Flat {
+fn result_body<'a>(code: &'a str, message: &'a str, data: Option<&'a RawValue>) -> ResultBody<'a> {
+    ResultBody {
         result_cd: code,
         result_msg: message,
         result_dt: clock::compact(clock::now()),
@@ -53,14 +32,14 @@ fn flat<'a>(code: &'a str, message: &'a str, data: Option<&'a RawValue>) -> Flat
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Wrapped<'a> {
-    response_header: Header<'a>,
-    response_body: Option<Flat<'a>>,
+struct GatewayAnswer<'a> {
+    response_header: GatewayHeader<'a>,
+    response_body: Option<ResultBody<'a>>,
 }
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Header<'a> {
+struct GatewayHeader<'a> {
     response_code: u16,
     #[serde(rename = "responseRefID")]
     response_ref_id: &'a str,
@@ -68,13 +47,14 @@ struct Header<'a> {
     debug_message: &'a str,
 }
 
-/// Renders replies for one call; `reference` is the gateway's id for it.
-pub(crate) struct Envelope {
+/// Renders the answer to one call.
+pub(crate) struct Renderer {
     pub(crate) dialect: Dialect,
+    /// The gateway's id for the call.
     pub(crate) reference: String,
 }
 
-impl Envelope {
+impl Renderer {
     pub(crate) fn render(&self, reply: &Reply) -> HttpResponse {
         match reply {
             Reply::Done(data) => self.success("It is succeeded", data),
@@ -85,68 +65,76 @@ impl Envelope {
                 200,
                 &json!({"access_token": token, "expires_in": seconds.to_string()}),
             ),
-            Reply::Unauthorised => self.fault(401, "Unauthorised-Invalid Access Token"),
-            Reply::Full => self.fault(503, "Service Unavailable"),
+            Reply::Unauthorised => self.server_error(401, "Unauthorised-Invalid Access Token"),
+            Reply::Full => self.server_error(503, "Service Unavailable"),
         }
     }
 
     fn success(&self, text: &str, data: &RawValue) -> HttpResponse {
         match self.dialect {
-            Dialect::Gateway => self.wrapped(
+            Dialect::Gateway => self.gateway_answer(
                 200,
                 200,
                 "Successful",
-                Some(flat("000", "Successful", Some(data))),
+                Some(result_body("000", "Successful", Some(data))),
             ),
-            _ => json_answer(200, &flat("000", text, Some(data))),
+            _ => json_answer(200, &result_body("000", text, Some(data))),
         }
     }
 
     fn nothing(&self) -> HttpResponse {
-        let body = flat("001", "There is no search result", None);
+        let body = result_body("001", "There is no search result", None);
         match self.dialect {
-            Dialect::Gateway => self.wrapped(400, 200, "Successful", Some(body)),
+            Dialect::Gateway => self.gateway_answer(400, 200, "Successful", Some(body)),
             _ => json_answer(200, &body),
         }
     }
 
     fn refusal(&self, refusal: &Refusal) -> HttpResponse {
         match self.dialect {
-            Dialect::Gateway if !refusal.coded => self.refused(400, &refusal.gateway),
+            Dialect::Gateway if !refusal.coded_on_gateway => {
+                self.refused(400, &refusal.gateway_message)
+            }
             _ => self.coded(None, &refusal.code, &refusal.message),
         }
     }
 
-    /// A bare text refusal, whose HTTP status may lie (200).
+    /// A refusal with a bare text. Its HTTP status may even be 200.
     pub(crate) fn refused(&self, status: u16, text: &str) -> HttpResponse {
         match self.dialect {
-            Dialect::Gateway => self.wrapped(status, 400, text, None),
+            Dialect::Gateway => self.gateway_answer(status, 400, text, None),
             _ => json_answer(
                 200,
-                &flat("910", &format!("Request parameter error[{text}]"), None),
+                &result_body("910", &format!("Request parameter error[{text}]"), None),
             ),
         }
     }
 
-    /// A result code where the dialect puts it, by default under the HTTP status it uses.
+    /// A result code where the dialect puts it. Without `status` it has the usual HTTP status.
     pub(crate) fn coded(&self, status: Option<u16>, code: &str, message: &str) -> HttpResponse {
-        let body = flat(code, message, None);
+        let body = result_body(code, message, None);
         match self.dialect {
             Dialect::Gateway => {
                 let status = status.unwrap_or(400);
-                self.wrapped(status, status, message, Some(body))
+                self.gateway_answer(status, status, message, Some(body))
             }
             _ => json_answer(status.unwrap_or(200), &body),
         }
     }
 
-    fn wrapped(&self, status: u16, inner: u16, text: &str, body: Option<Flat<'_>>) -> HttpResponse {
+    fn gateway_answer(
+        &self,
+        status: u16,
+        inner: u16,
+        text: &str,
+        body: Option<ResultBody<'_>>,
+    ) -> HttpResponse {
         let customer_message = if inner == 200 {
             text
         } else {
             "Validation failed"
         };
-        let response_header = Header {
+        let response_header = GatewayHeader {
             response_code: inner,
             response_ref_id: &self.reference,
             customer_message,
@@ -154,15 +142,15 @@ impl Envelope {
         };
         json_answer(
             status,
-            &Wrapped {
+            &GatewayAnswer {
                 response_header,
                 response_body: body,
             },
         )
     }
 
-    /// A fault of the gateway itself, or of the web server in front of a legacy host.
-    pub(crate) fn fault(&self, status: u16, text: &str) -> HttpResponse {
+    /// An error of the gateway itself, or of the web server in front of a legacy host.
+    pub(crate) fn server_error(&self, status: u16, text: &str) -> HttpResponse {
         if self.dialect != Dialect::Gateway {
             return html(status, text);
         }
@@ -186,20 +174,6 @@ pub(crate) fn json_answer(status: u16, body: &impl Serialize) -> HttpResponse {
     HttpResponse::build(status_code(status)).json(body)
 }
 
-/// Ends the keys of receipt numbers with a blank, as the sample of KRA's specification does.
-pub(crate) fn pad_keys(data: &RawValue) -> Box<RawValue> {
-    let text = data
-        .get()
-        .replace("\"curRcptNo\":", "\"curRcptNo \":")
-        .replace("\"totRcptNo\":", "\"totRcptNo \":");
-    RawValue::from_string(text).expect("renaming a key keeps JSON whole")
-}
-
 fn status_code(status: u16) -> StatusCode {
     StatusCode::from_u16(status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
-}
-
-/// A control answer's error.
-pub(crate) fn problem(status: u16, detail: &str) -> HttpResponse {
-    json_answer(status, &json!({ "error": detail }))
 }
