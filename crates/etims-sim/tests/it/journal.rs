@@ -1,10 +1,12 @@
-//! What a simulator that was killed still knows.
+//! What a simulator knows after it was killed and started again.
 
-use crate::support::{Sim, changed, sale};
-use etims_sim::{Config, Dialect, start};
-use serde_json::json;
 use std::fs;
 use std::path::Path;
+
+use etims_sim::{Config, Dialect, start};
+use serde_json::json;
+
+use crate::fixture::{Sim, sale, with_changes};
 
 fn kept_in(journal: &Path) -> Config {
     Config {
@@ -14,20 +16,25 @@ fn kept_in(journal: &Path) -> Config {
 }
 
 #[tokio::test]
-async fn it_goes_on_as_the_same_authority() {
+async fn restarted_simulator_goes_on_with_its_records() {
     let folder = tempfile::tempdir().unwrap();
-    let journal = folder.path().join("books");
-    let sim = Sim::with(kept_in(&journal)).await;
+    let journal = folder.path().join("journal");
+    let sim = Sim::start_with(kept_in(&journal)).await;
     assert_eq!(sim.sell(&sale(1)).await.code(), "000");
-    sim.fault(json!({"match": {"count": 1}, "fault": "accept_then_drop"}))
+    sim.add_fault(json!({"match": {"count": 1}, "fault": "accept_then_drop"}))
         .await;
-    sim.sell_in_vain(&sale(2)).await;
-    assert_eq!(sim.sell(&sale(9)).await.code(), "910", "a number ahead");
-    let (sales, stats) = (sim.accepted().await, sim.stats().await);
+    sim.sell_without_answer(&sale(2)).await;
+    assert_eq!(
+        sim.sell(&sale(9)).await.code(),
+        "910",
+        "the number is ahead"
+    );
+    let sales = sim.accepted_sales().await;
+    let stats = sim.stats().await;
     sim.stop().await;
 
-    let sim = Sim::empty(kept_in(&journal)).await;
-    assert_eq!(sim.accepted().await, sales);
+    let sim = Sim::without_device(kept_in(&journal)).await;
+    assert_eq!(sim.accepted_sales().await, sales);
     let after = sim.stats().await;
     for same in [
         "protocol_errors",
@@ -41,21 +48,19 @@ async fn it_goes_on_as_the_same_authority() {
     assert_eq!(
         sim.look_up(2).await.code(),
         "000",
-        "accepted, and its answer lost"
+        "it was accepted although its answer was lost"
     );
     assert_eq!(sim.sell(&sale(2)).await.code(), "994");
     let third = sim.sell(&sale(3)).await;
-    assert_eq!(
-        (third.code(), third.data()["curRcptNo"].as_str()),
-        ("000", Some("3"))
-    );
+    assert_eq!(third.code(), "000");
+    assert_eq!(third.data()["curRcptNo"].as_str(), Some("3"));
 }
 
 #[tokio::test]
-async fn a_sale_cut_off_in_mid_write_was_never_accepted() {
+async fn half_written_sale_is_dropped() {
     let folder = tempfile::tempdir().unwrap();
-    let journal = folder.path().join("books");
-    let sim = Sim::with(kept_in(&journal)).await;
+    let journal = folder.path().join("journal");
+    let sim = Sim::start_with(kept_in(&journal)).await;
     for number in 1..=2 {
         assert_eq!(sim.sell(&sale(number)).await.code(), "000");
     }
@@ -63,28 +68,33 @@ async fn a_sale_cut_off_in_mid_write_was_never_accepted() {
     let whole = fs::read(&journal).unwrap();
     fs::write(&journal, &whole[..whole.len() - 10]).unwrap();
 
-    let sim = Sim::empty(kept_in(&journal)).await;
-    assert_eq!(sim.accepted().await.len(), 1);
-    let other = changed(sale(2), &[("/remark", json!("another"))]);
+    let sim = Sim::without_device(kept_in(&journal)).await;
+    assert_eq!(sim.accepted_sales().await.len(), 1);
+    let other = with_changes(sale(2), &[("/remark", json!("another"))]);
     assert_eq!(sim.sell(&other).await.code(), "000");
     sim.stop().await;
     assert_eq!(
-        Sim::empty(kept_in(&journal)).await.accepted().await.len(),
+        Sim::without_device(kept_in(&journal))
+            .await
+            .accepted_sales()
+            .await
+            .len(),
         2,
-        "written after the torn line"
+        "the new sale was written after the whole lines"
     );
 }
 
 #[tokio::test]
-async fn cleared_is_cleared() {
+async fn cleared_state_stays_cleared_after_restart() {
     let folder = tempfile::tempdir().unwrap();
-    let journal = folder.path().join("books");
-    let sim = Sim::with(kept_in(&journal)).await;
+    let journal = folder.path().join("journal");
+    let sim = Sim::start_with(kept_in(&journal)).await;
     sim.sell(&sale(1)).await;
     sim.delete("/_sim/state").await;
     sim.stop().await;
-    let sim = Sim::empty(kept_in(&journal)).await;
-    assert!(sim.accepted().await.is_empty());
+
+    let sim = Sim::without_device(kept_in(&journal)).await;
+    assert!(sim.accepted_sales().await.is_empty());
     assert_eq!(
         sim.sell(&sale(1)).await.code(),
         "000",
@@ -93,13 +103,13 @@ async fn cleared_is_cleared() {
 }
 
 #[tokio::test]
-async fn a_journal_it_cannot_read_is_named() {
+async fn unreadable_journal_is_named_with_its_line() {
     let folder = tempfile::tempdir().unwrap();
-    let journal = folder.path().join("books");
+    let journal = folder.path().join("journal");
     fs::write(&journal, "{\"entry\":\"cleared\"}\nrubbish\n").unwrap();
     let Err(error) = start(kept_in(&journal)).await else {
-        panic!("it started")
+        panic!("the simulator started")
     };
     let error = format!("{error:#}");
-    assert!(error.contains("books: line 2"), "{error}");
+    assert!(error.contains("journal: line 2"), "{error}");
 }

@@ -4,12 +4,14 @@
 
 mod audit;
 mod auth;
+mod credit_notes;
+mod fault_rules;
 mod faults;
+mod fixture;
 mod journal;
 mod numbering;
 mod program;
 mod refusals;
 mod sales;
 mod stock;
-mod support;
 mod tls;

@@ -1,14 +1,15 @@
-//! Invoice numbers: exactly the next one, and what a taken one is answered.
+//! Invoice numbers: only the next one is accepted, and a taken one is refused.
 
-use crate::support::{Sim, changed, fixture, sale, shape};
 use etims_sim::{Config, Dialect};
 use serde_json::{Value, json};
 
+use crate::fixture::{KEY, PIN, Sim, json_fixture, sale, shape, with_changes};
+
 #[tokio::test]
-async fn a_taken_number_is_answered_as_each_dialect_does() {
-    let fixtures = fixture!("05_duplicate_responses");
+async fn taken_number_is_refused_in_each_dialect() {
+    let fixtures = json_fixture!("05_duplicate_responses");
     for (dialect, case) in [(Dialect::Legacy, "legacy_994"), (Dialect::Vscu, "vscu_899")] {
-        let sim = Sim::of(dialect).await;
+        let sim = Sim::start(dialect).await;
         sim.sell(&sale(1)).await;
         let answer = sim.sell(&sale(1)).await;
         let expected = &fixtures[case];
@@ -21,13 +22,13 @@ async fn a_taken_number_is_answered_as_each_dialect_does() {
                 body["resultMsg"].as_str().unwrap(),
             )
         });
-        assert_eq!(sim.accepted().await.len(), 1);
+        assert_eq!(sim.accepted_sales().await.len(), 1);
     }
 }
 
 #[tokio::test]
-async fn the_gateway_names_the_expected_number_in_one_of_two_wordings() {
-    let sim = Sim::of(Dialect::Gateway).await;
+async fn gateway_names_expected_number_in_either_wording() {
+    let sim = Sim::start(Dialect::Gateway).await;
     let mut wordings = [0, 0];
     for number in 1..=20 {
         assert_eq!(sim.sell(&sale(number)).await.code(), "000");
@@ -50,8 +51,8 @@ async fn the_gateway_names_the_expected_number_in_one_of_two_wordings() {
 }
 
 #[tokio::test]
-async fn a_number_ahead_is_refused_and_moves_nothing() {
-    let sim = Sim::of(Dialect::Gateway).await;
+async fn number_ahead_is_refused_and_changes_nothing() {
+    let sim = Sim::start(Dialect::Gateway).await;
     let answer = sim.sell(&sale(7)).await;
     assert!(
         answer.text().contains('1') && answer.text().contains('7'),
@@ -59,80 +60,81 @@ async fn a_number_ahead_is_refused_and_moves_nothing() {
     );
     assert_eq!(sim.sell(&sale(1)).await.code(), "000");
     let stats = sim.stats().await;
-    assert_eq!(
-        (&stats["refusals"]["sequence"], &stats["protocol_errors"]),
-        (&json!(1), &json!(1))
-    );
+    assert_eq!(stats["refusals"]["sequence"], 1);
+    assert_eq!(stats["protocol_errors"], 1);
 }
 
 #[tokio::test]
-async fn a_refused_sale_leaves_its_number_free() {
-    let sim = Sim::of(Dialect::Gateway).await;
-    let wrong = changed(sale(1), &[("/itemList/0/pkg", json!(2))]);
+async fn refused_sale_leaves_its_number_free() {
+    let sim = Sim::start(Dialect::Gateway).await;
+    let wrong = with_changes(sale(1), &[("/itemList/0/pkg", json!(2))]);
     assert_eq!(sim.sell(&wrong).await.status, 400);
     assert_eq!(sim.sell(&sale(1)).await.code(), "000");
 }
 
 #[tokio::test]
-async fn without_strict_sequence_gaps_pass_but_taken_numbers_do_not() {
+async fn gaps_pass_without_strict_sequence() {
     let config = Config {
         strict_sequence: false,
         ..Config::local(Dialect::Legacy)
     };
-    let sim = Sim::with(config).await;
+    let sim = Sim::start_with(config).await;
     assert_eq!(sim.sell(&sale(5)).await.code(), "000");
     assert_eq!(sim.sell(&sale(3)).await.code(), "994");
     assert_eq!(sim.sell(&sale(6)).await.code(), "000");
 }
 
 #[tokio::test]
-async fn each_branch_counts_for_itself() {
-    let sim = Sim::of(Dialect::Legacy).await;
+async fn each_branch_has_its_own_numbering() {
+    let sim = Sim::start(Dialect::Legacy).await;
     sim.register("01").await;
-    let elsewhere = changed(sale(1), &[("/bhfId", json!("01"))]);
+    let elsewhere = with_changes(sale(1), &[("/bhfId", json!("01"))]);
     assert_eq!(sim.sell(&sale(1)).await.code(), "000");
     assert_eq!(sim.sell(&elsewhere).await.code(), "000");
 }
 
 #[tokio::test]
-async fn numbering_may_start_anywhere_and_apart_from_receipts() {
-    let sim = Sim::empty(Config::local(Dialect::Legacy)).await;
-    let device = json!({"tin": crate::support::PIN, "bhfId": "00", "dvcSrlNo": "S", "cmcKey": crate::support::KEY,
-                        "next_invoice_no": 41, "next_receipt_no": 7});
-    assert_eq!(sim.control("/_sim/devices", &device).await.status, 201);
+async fn numbering_starts_where_it_was_registered() {
+    let sim = Sim::without_device(Config::local(Dialect::Legacy)).await;
+    let device = json!({
+        "tin": PIN,
+        "bhfId": "00",
+        "dvcSrlNo": "S",
+        "cmcKey": KEY,
+        "next_invoice_no": 41,
+        "next_receipt_no": 7,
+    });
+    assert_eq!(sim.post_control("/_sim/devices", &device).await.status, 201);
     let answer = sim.sell(&sale(41)).await;
-    assert_eq!(
-        (answer.code(), &answer.data()["curRcptNo"]),
-        ("000", &json!("7"))
-    );
+    assert_eq!(answer.code(), "000");
+    assert_eq!(answer.data()["curRcptNo"], "7");
 }
 
 #[tokio::test]
-async fn numbers_may_be_quoted() {
-    let sim = Sim::of(Dialect::Gateway).await;
-    let quoted = changed(sale(1), &[("/invcNo", json!("1"))]);
+async fn invoice_number_may_be_quoted() {
+    let sim = Sim::start(Dialect::Gateway).await;
+    let quoted = with_changes(sale(1), &[("/invcNo", json!("1"))]);
     assert_eq!(sim.sell(&quoted).await.code(), "000");
     assert_eq!(sim.look_up(1).await.data()["salesList"][0]["invcNo"], 1);
 }
 
 #[tokio::test]
-async fn another_sale_under_a_taken_number_is_a_clash() {
-    let sim = Sim::of(Dialect::Legacy).await;
+async fn other_sale_under_a_taken_number_is_a_clash() {
+    let sim = Sim::start(Dialect::Legacy).await;
     sim.sell(&sale(1)).await;
-    let other = changed(sale(1), &[("/remark", json!("another"))]);
+    let other = with_changes(sale(1), &[("/remark", json!("another"))]);
     assert_eq!(sim.sell(&other).await.code(), "994");
     assert_eq!(sim.sell(&sale(1)).await.code(), "994");
     let stats = sim.stats().await;
-    assert_eq!(
-        (&stats["refusals"]["clash"], &stats["refusals"]["resend"]),
-        (&json!(1), &json!(1))
-    );
+    assert_eq!(stats["refusals"]["clash"], 1);
+    assert_eq!(stats["refusals"]["resend"], 1);
     assert_eq!(stats["protocol_errors"], 1);
     let clash = &stats["protocol_error_log"][0]["clash"];
-    assert_eq!(
-        (&clash["invoice_no"], &clash["refused"]),
-        (&json!(1), &json!("another"))
-    );
+    assert_eq!(clash["invoice_no"], 1);
+    assert_eq!(clash["refused"], "another");
     assert_eq!(clash["filed"], sale(1)["remark"]);
-    assert_eq!(clash["filed_at"], sim.accepted().await[0]["accepted_at"]);
+    assert_eq!(
+        clash["filed_at"],
+        sim.accepted_sales().await[0]["accepted_at"]
+    );
 }

@@ -1,13 +1,15 @@
-//! The program as other programs start it.
+//! The program, as other programs start it.
 
-use crate::support::{Answer, KEY, PIN, client, sale};
-use serde_json::json;
 use std::process::Stdio;
+
+use serde_json::json;
 use tokio::io::{AsyncBufReadExt, BufReader};
 use tokio::process::{Child, Command};
 
-/// Starts `etims-sim` and reads where it listens.
-async fn started(arguments: &[&str]) -> (Child, String) {
+use crate::fixture::{KEY, PIN, client, sale, send};
+
+/// Starts `etims-sim`, and reads from its log where it listens.
+async fn start_program(arguments: &[&str]) -> (Child, String) {
     let mut program = Command::new(env!("CARGO_BIN_EXE_etims-sim"));
     let mut child = program
         .args(arguments)
@@ -21,11 +23,11 @@ async fn started(arguments: &[&str]) -> (Child, String) {
             return (child, url.to_owned());
         }
     }
-    panic!("it ended without listening");
+    panic!("the program ended without listening");
 }
 
 #[tokio::test]
-async fn it_tells_its_port_serves_and_ends_with_zero_on_sigterm() {
+async fn program_logs_its_port_and_exits_0_on_sigterm() {
     let line = [
         "--listen",
         "127.0.0.1:0",
@@ -36,7 +38,7 @@ async fn it_tells_its_port_serves_and_ends_with_zero_on_sigterm() {
         "--strict-sequence",
         "true",
     ];
-    let (mut child, url) = started(&line).await;
+    let (mut child, url) = start_program(&line).await;
     let client = client();
     let device = json!({"tin": PIN, "bhfId": "00", "dvcSrlNo": "S", "cmcKey": KEY});
     client
@@ -48,9 +50,9 @@ async fn it_tells_its_port_serves_and_ends_with_zero_on_sigterm() {
     let request = client
         .post(format!("{url}/trnsSales/saveSales"))
         .header("Content-Type", "application/json");
-    let answer = Answer::read(request.body(sale(1).to_string()).send().await.unwrap()).await;
+    let answer = send(request.body(sale(1).to_string())).await;
     assert_eq!(answer.code(), "000");
-    // The client's idle connection must not keep it.
+    // The idle connection of the client must not keep the program from ending.
     let id = child.id().unwrap().to_string();
     assert!(
         Command::new("kill")
@@ -64,7 +66,7 @@ async fn it_tells_its_port_serves_and_ends_with_zero_on_sigterm() {
 }
 
 #[tokio::test]
-async fn a_wrong_setting_is_named_and_ends_it() {
+async fn wrong_setting_is_named_and_ends_the_program() {
     let mut program = Command::new(env!("CARGO_BIN_EXE_etims-sim"));
     let output = program.args(["--latency", "100"]).output().await.unwrap();
     assert_eq!(output.status.code(), Some(2));

@@ -1,25 +1,14 @@
 //! Every rule of the sales request, broken one at a time.
 
-use crate::support::{Sim, changed, fixture, sale};
 use etims_sim::{Config, Dialect};
 use serde_json::{Value, json};
 
-/// The document broken at one place, refused on the gateway with this text.
-async fn refused(sim: &Sim, document: &Value, changes: &[(&str, Value)], text: &str) {
-    let answer = sim.sell(&changed(document.clone(), changes)).await;
-    assert_eq!(answer.status, 400, "{changes:?}: {answer:?}");
-    assert_eq!(answer.body["responseBody"], Value::Null);
-    assert!(
-        answer.text().contains(text),
-        "{changes:?}: {:?} lacks {text:?}",
-        answer.text()
-    );
-}
+use crate::fixture::{Sim, json_fixture, sale, send, with_changes};
 
 #[tokio::test]
-async fn every_required_field_is_required() {
-    let sim = Sim::of(Dialect::Gateway).await;
-    let mut header = vec![
+async fn missing_header_field_is_refused() {
+    let sim = Sim::start(Dialect::Gateway).await;
+    let header = [
         "trdInvcNo",
         "invcNo",
         "orgInvcNo",
@@ -27,8 +16,6 @@ async fn every_required_field_is_required() {
         "salesSttsCd",
         "cfmDt",
         "salesDt",
-    ];
-    header.extend([
         "totItemCnt",
         "totTaxblAmt",
         "totTaxAmt",
@@ -36,16 +23,18 @@ async fn every_required_field_is_required() {
         "prchrAcptcYn",
         "regrId",
         "regrNm",
-    ]);
-    header.extend(["modrId", "modrNm", "receipt", "itemList"]);
+        "modrId",
+        "modrNm",
+        "receipt",
+        "itemList",
+    ];
     let per_type = ["taxblAmt", "taxRt", "taxAmt"].iter().flat_map(|field| {
         ["A", "B", "C", "D", "E"]
             .iter()
             .map(move |name| format!("{field}{name}"))
     });
     for field in header.into_iter().map(str::to_owned).chain(per_type) {
-        refused(
-            &sim,
+        sim.expect_refusal(
             &sale(1),
             &[(&format!("/{field}"), Value::Null)],
             &format!("{field} cannot be Null"),
@@ -53,8 +42,7 @@ async fn every_required_field_is_required() {
         .await;
     }
     for field in ["rcptPbctDt", "prchrAcptcYn"] {
-        refused(
-            &sim,
+        sim.expect_refusal(
             &sale(1),
             &[(&format!("/receipt/{field}"), Value::Null)],
             field,
@@ -65,8 +53,8 @@ async fn every_required_field_is_required() {
 }
 
 #[tokio::test]
-async fn every_field_of_a_line_is_required() {
-    let sim = Sim::of(Dialect::Gateway).await;
+async fn missing_line_field_is_refused() {
+    let sim = Sim::start(Dialect::Gateway).await;
     let fields = [
         "itemSeq",
         "itemCd",
@@ -87,16 +75,14 @@ async fn every_field_of_a_line_is_required() {
     ];
     for field in fields {
         let text = format!("Expected a value for {field} on item: 1");
-        refused(
-            &sim,
+        sim.expect_refusal(
             &sale(1),
             &[(&format!("/itemList/0/{field}"), Value::Null)],
             &text,
         )
         .await;
     }
-    refused(
-        &sim,
+    sim.expect_refusal(
         &sale(1),
         &[("/itemList", json!([]))],
         "itemList cannot be Null",
@@ -105,8 +91,8 @@ async fn every_field_of_a_line_is_required() {
 }
 
 #[tokio::test]
-async fn sums_and_splits_must_be_right() {
-    let sim = Sim::of(Dialect::Gateway).await;
+async fn wrong_sums_and_tax_splits_are_refused() {
+    let sim = Sim::start(Dialect::Gateway).await;
     let line = |field: &str| format!("/itemList/0/{field}");
     let cases: [(&str, Value, &str); 13] = [
         (
@@ -132,43 +118,38 @@ async fn sums_and_splits_must_be_right() {
         ("/totItemCnt", json!(2), "totItemCnt"),
     ];
     for (pointer, value, text) in cases {
-        refused(&sim, &sale(1), &[(pointer, value)], text).await;
+        sim.expect_refusal(&sale(1), &[(pointer, value)], text)
+            .await;
     }
     let cent = [
         ("/itemList/0/taxblAmt", json!(1000.01)),
         ("/itemList/0/taxAmt", json!(159.99)),
     ];
     assert_eq!(
-        sim.sell(&changed(sale(1), &cent)).await.code(),
+        sim.sell(&with_changes(sale(1), &cent)).await.code(),
         "000",
         "a cent is forgiven"
     );
 }
 
 #[tokio::test]
-async fn rates_are_checked_even_where_unused() {
-    let sim = Sim::of(Dialect::Gateway).await;
-    refused(
-        &sim,
+async fn wrong_rates_are_refused_even_where_unused() {
+    let sim = Sim::start(Dialect::Gateway).await;
+    sim.expect_refusal(
         &sale(1),
         &[("/taxRtE", json!(0))],
         "Rule taxRtE failed: Tax rate mismatch. Expected: 8.00, Found: 0",
     )
     .await;
-    refused(
-        &sim,
-        &sale(1),
-        &[("/taxRtB", json!(18))],
-        "Rule taxRtB failed",
-    )
-    .await;
+    sim.expect_refusal(&sale(1), &[("/taxRtB", json!(18))], "Rule taxRtB failed")
+        .await;
     let config = Config {
         rate_e: 0.into(),
         ..Config::local(Dialect::Gateway)
     };
-    let sim = Sim::with(config).await;
-    refused(
-        &sim,
+
+    let sim = Sim::start_with(config).await;
+    sim.expect_refusal(
         &sale(1),
         &[],
         "Rule taxRtE failed: Tax rate mismatch. Expected: 0.00, Found: 8",
@@ -177,8 +158,8 @@ async fn rates_are_checked_even_where_unused() {
 }
 
 #[tokio::test]
-async fn types_lengths_codes_and_dates_are_checked() {
-    let sim = Sim::of(Dialect::Gateway).await;
+async fn wrong_types_lengths_codes_and_dates_are_refused() {
+    let sim = Sim::start(Dialect::Gateway).await;
     let long = |length: usize| json!("x".repeat(length));
     let cases: [(&str, Value, &str); 25] = [
         (
@@ -224,115 +205,33 @@ async fn types_lengths_codes_and_dates_are_checked() {
         ("/orgInvcNo", json!(3), "must be 0 for a sale"),
     ];
     for (pointer, value, text) in cases {
-        refused(&sim, &sale(1), &[(pointer, value)], text).await;
+        sim.expect_refusal(&sale(1), &[(pointer, value)], text)
+            .await;
     }
     assert_eq!(sim.stats().await["refusals"]["fields"], 25);
 }
 
 #[tokio::test]
-async fn legacy_says_910_and_names_the_field() {
-    let sim = Sim::of(Dialect::Legacy).await;
+async fn legacy_refuses_with_910_and_names_the_field() {
+    let sim = Sim::start(Dialect::Legacy).await;
     let answer = sim
-        .sell(&changed(sale(1), &[("/modrId", Value::Null)]))
+        .sell(&with_changes(sale(1), &[("/modrId", Value::Null)]))
         .await;
-    let expected = &fixture!("06_error_responses")["legacy_parameter_error"];
-    assert_eq!((answer.status, answer.code()), (200, "910"));
+    let expected = &json_fixture!("06_error_responses")["legacy_parameter_error"];
+    assert_eq!(answer.status, 200);
+    assert_eq!(answer.code(), "910");
     assert_eq!(answer.text(), expected["body"]["resultMsg"]);
     let log = &sim.stats().await["protocol_error_log"][0];
-    assert_eq!(
-        (&log["mistake"], &log["device"]),
-        (&json!("fields"), &json!("P000000001A/00"))
-    );
+    assert_eq!(log["mistake"], "fields");
+    assert_eq!(log["device"], "P000000001A/00");
 }
 
 #[tokio::test]
-async fn bodies_that_are_no_json_objects() {
-    let sim = Sim::of(Dialect::Legacy).await;
+async fn body_that_is_no_json_object_is_refused() {
+    let sim = Sim::start(Dialect::Legacy).await;
     for (body, code) in [("", "911"), ("[]", "910"), ("{", "910")] {
         let request = sim.call(sim.sale_path(), &json!({})).body(body);
-        let answer = crate::support::Answer::read(request.send().await.unwrap()).await;
+        let answer = send(request).await;
         assert_eq!(answer.code(), code, "{body:?}");
     }
-}
-
-#[tokio::test]
-async fn credit_notes_have_rules_of_their_own() {
-    let sim = Sim::of(Dialect::Gateway).await;
-    let note = fixture!("08_credit_note_request");
-    let first = changed(note.clone(), &[("/invcNo", json!(1))]);
-    refused(
-        &sim,
-        &first,
-        &[],
-        "orgInvcNo does not exist. Please update the field and try again",
-    )
-    .await;
-    assert_eq!(sim.sell(&sale(1)).await.code(), "000");
-    refused(
-        &sim,
-        &note,
-        &[("/rfdDt", Value::Null)],
-        "Missing RfdDt Date",
-    )
-    .await;
-    refused(
-        &sim,
-        &note,
-        &[("/rfdRsnCd", Value::Null)],
-        "Invalid RfdRsnCd",
-    )
-    .await;
-    refused(
-        &sim,
-        &note,
-        &[("/rfdRsnCd", json!("07"))],
-        "Invalid RfdRsnCd",
-    )
-    .await;
-    refused(
-        &sim,
-        &note,
-        &[("/custTin", json!("A000000001Z"))],
-        "not the buyer",
-    )
-    .await;
-    refused(
-        &sim,
-        &note,
-        &[("/salesDt", json!("20260301"))],
-        "before the original",
-    )
-    .await;
-    assert_eq!(sim.sell(&note).await.code(), "000");
-    let again = changed(
-        note.clone(),
-        &[("/invcNo", json!(3)), ("/remark", json!("second half"))],
-    );
-    assert_eq!(sim.sell(&again).await.code(), "000", "the other half");
-    let third = [("/invcNo", json!(4)), ("/remark", json!("third half"))];
-    refused(&sim, &note, &third, "exceed the original sale").await;
-    refused(
-        &sim,
-        &note,
-        &[("/invcNo", json!(4)), ("/orgInvcNo", json!(2))],
-        "orgInvcNo does not exist",
-    )
-    .await;
-}
-
-#[tokio::test]
-async fn a_resent_credit_note_is_a_duplicate_and_not_an_excess() {
-    let sim = Sim::of(Dialect::Legacy).await;
-    sim.sell(&sale(1)).await;
-    let whole = changed(
-        sale(2),
-        &[
-            ("/rcptTyCd", json!("R")),
-            ("/orgInvcNo", json!(1)),
-            ("/rfdRsnCd", json!("06")),
-            ("/rfdDt", json!("20260306101000")),
-        ],
-    );
-    assert_eq!(sim.sell(&whole).await.code(), "000");
-    assert_eq!(sim.sell(&whole).await.code(), "994");
 }

@@ -1,13 +1,14 @@
-//! With `--stock-check`, an item must exist before it is sold.
+//! Stock with `--stock-check`: an item must exist before it is sold.
 
-use crate::support::{Sim, sale};
 use etims_sim::{Config, Dialect};
 use serde_json::{Value, json};
 
+use crate::fixture::{Sim, sale};
+
 const ITEM: &str = "KE2NTNO0000001";
 
-async fn checking() -> Sim {
-    Sim::with(Config {
+async fn start_with_stock_check() -> Sim {
+    Sim::start_with(Config {
         stock_check: true,
         ..Config::local(Dialect::Gateway)
     })
@@ -15,13 +16,20 @@ async fn checking() -> Sim {
 }
 
 fn item(item_type: &str) -> Value {
-    json!({"itemCd": ITEM, "itemClsCd": "5059690800", "itemTyCd": item_type, "itemNm": "Regulator", "pkgUnitCd": "NT",
-           "qtyUnitCd": "NO", "taxTyCd": "B"})
+    json!({
+        "itemCd": ITEM,
+        "itemClsCd": "5059690800",
+        "itemTyCd": item_type,
+        "itemNm": "Regulator",
+        "pkgUnitCd": "NT",
+        "qtyUnitCd": "NO",
+        "taxTyCd": "B",
+    })
 }
 
 #[tokio::test]
-async fn goods_are_saved_then_stocked_then_sold() {
-    let sim = checking().await;
+async fn goods_must_be_saved_and_stocked_before_sale() {
+    let sim = start_with_stock_check().await;
     let missing = "do not exist in your stock";
     assert!(sim.sell(&sale(1)).await.text().contains(missing));
     assert_eq!(sim.post("/saveItem", &item("2")).await.code(), "000");
@@ -43,8 +51,8 @@ async fn goods_are_saved_then_stocked_then_sold() {
 }
 
 #[tokio::test]
-async fn services_need_no_stock() {
-    let sim = checking().await;
+async fn service_needs_no_stock() {
+    let sim = start_with_stock_check().await;
     assert_eq!(sim.post("/saveItem", &item("3")).await.code(), "000");
     assert_eq!(sim.sell(&sale(1)).await.code(), "000");
 }

@@ -1,16 +1,17 @@
-//! A simulator and a client for one test.
+//! A simulator with a client, for one test.
+
+use std::time::Duration;
 
 use etims_sim::{Config, Dialect, RunningSimulator, start};
 use reqwest::{Client, ClientBuilder, RequestBuilder, Response};
 use serde_json::{Value, json};
-use std::time::Duration;
 use tokio::time::{Instant, sleep};
 
 pub(crate) const PIN: &str = "P000000001A";
 pub(crate) const KEY: &str = "0123456789ABCDEF0123456789ABCDEF0123456789ABCDEF0123";
 
-/// A file of `tests/fixtures`.
-macro_rules! fixture {
+/// Reads a file of `tests/fixtures`.
+macro_rules! json_fixture {
     ($name:literal) => {
         serde_json::from_str::<serde_json::Value>(include_str!(concat!(
             "../fixtures/",
@@ -20,16 +21,16 @@ macro_rules! fixture {
         .unwrap()
     };
 }
-pub(crate) use fixture;
+pub(crate) use json_fixture;
 
 pub(crate) struct Sim {
     running: RunningSimulator,
     pub(crate) client: Client,
     dialect: Dialect,
-    token: String,
+    access_token: String,
 }
 
-/// One answer, read.
+/// An answer that was read to its end.
 #[derive(Debug)]
 pub(crate) struct Answer {
     pub(crate) status: u16,
@@ -43,7 +44,7 @@ impl Answer {
         Self { status, body }
     }
 
-    /// `resultCd`, wherever it stands.
+    /// `resultCd`, wherever the dialect puts it.
     pub(crate) fn code(&self) -> &str {
         let found = self
             .body
@@ -69,50 +70,48 @@ impl Answer {
     }
 }
 
+/// Sends a request and reads its answer.
+pub(crate) async fn send(request: RequestBuilder) -> Answer {
+    Answer::read(request.send().await.unwrap()).await
+}
+
 impl Sim {
-    /// With one device ready, branch 00.
-    pub(crate) async fn of(dialect: Dialect) -> Self {
-        Self::with(Config::local(dialect)).await
+    /// Starts a simulator with one device, of branch 00, that is ready to sell.
+    pub(crate) async fn start(dialect: Dialect) -> Self {
+        Self::start_with(Config::local(dialect)).await
     }
 
-    pub(crate) async fn with(config: Config) -> Self {
-        let sim = Self::empty(config).await;
+    pub(crate) async fn start_with(config: Config) -> Self {
+        let sim = Self::without_device(config).await;
         sim.register("00").await;
-        sim.with_token().await
+        sim.with_access_token().await
     }
 
-    pub(crate) async fn empty(config: Config) -> Self {
+    pub(crate) async fn without_device(config: Config) -> Self {
         let dialect = config.dialect;
         Self {
             running: start(config).await.unwrap(),
             client: client(),
             dialect,
-            token: String::new(),
+            access_token: String::new(),
         }
     }
 
-    pub(crate) async fn with_token(mut self) -> Self {
+    /// Fetches a new access token, which later calls carry. Only the gateway has them.
+    pub(crate) async fn with_access_token(mut self) -> Self {
         if self.dialect == Dialect::Gateway {
-            self.token = self.fetch_token().await;
+            self.access_token = self.fetch_access_token().await;
         }
         self
     }
 
-    pub(crate) async fn fetch_token(&self) -> String {
+    pub(crate) async fn fetch_access_token(&self) -> String {
         let url = self.url("/v1/token/generate?grant_type=client_credentials");
-        let answer = Answer::read(
-            self.client
-                .get(url)
-                .basic_auth("app", Some("secret"))
-                .send()
-                .await
-                .unwrap(),
-        )
-        .await;
+        let answer = send(self.client.get(url).basic_auth("app", Some("secret"))).await;
         answer.body["access_token"].as_str().unwrap().to_owned()
     }
 
-    /// At once, as when a machine dies.
+    /// Stops the simulator at once, as when a machine dies.
     pub(crate) async fn stop(self) {
         self.running.stop().await.unwrap();
     }
@@ -122,42 +121,40 @@ impl Sim {
     }
 
     pub(crate) async fn register(&self, branch: &str) -> Value {
-        let device = json!({"tin": PIN, "bhfId": branch, "dvcSrlNo": format!("RISITI/{branch}"), "cmcKey": KEY,
-                            "consumer_key": "app", "consumer_secret": "secret", "app_id": "app-id"});
-        let answer = self.control("/_sim/devices", &device).await;
+        let device = json!({
+            "tin": PIN,
+            "bhfId": branch,
+            "dvcSrlNo": format!("RISITI/{branch}"),
+            "cmcKey": KEY,
+            "consumer_key": "app",
+            "consumer_secret": "secret",
+            "app_id": "app-id",
+        });
+        let answer = self.post_control("/_sim/devices", &device).await;
         assert_eq!(answer.status, 201, "{answer:?}");
         answer.body
     }
 
-    pub(crate) async fn control(&self, path: &str, body: &Value) -> Answer {
-        Answer::read(
-            self.client
-                .post(self.url(path))
-                .body(body.to_string())
-                .send()
-                .await
-                .unwrap(),
-        )
-        .await
+    pub(crate) async fn post_control(&self, path: &str, body: &Value) -> Answer {
+        send(self.client.post(self.url(path)).body(body.to_string())).await
     }
 
-    pub(crate) async fn fault(&self, rule: Value) -> u64 {
-        let answer = self.control("/_sim/faults", &rule).await;
+    /// Adds a rule to the fault script and returns its id.
+    pub(crate) async fn add_fault(&self, rule: Value) -> u64 {
+        let answer = self.post_control("/_sim/faults", &rule).await;
         assert_eq!(answer.status, 201, "{answer:?}");
         answer.body["id"].as_u64().unwrap()
     }
 
     pub(crate) async fn get(&self, path: &str) -> Value {
-        Answer::read(self.client.get(self.url(path)).send().await.unwrap())
-            .await
-            .body
+        send(self.client.get(self.url(path))).await.body
     }
 
     pub(crate) async fn stats(&self) -> Value {
         self.get("/_sim/stats").await
     }
 
-    pub(crate) async fn accepted(&self) -> Vec<Value> {
+    pub(crate) async fn accepted_sales(&self) -> Vec<Value> {
         self.get("/_sim/sales").await["sales"]
             .as_array()
             .unwrap()
@@ -169,7 +166,7 @@ impl Sim {
         assert_eq!(response.status(), 204, "{path}");
     }
 
-    /// A call of KRA's API as a well-behaved client makes it.
+    /// A call of KRA's API as a correct client makes it.
     pub(crate) fn call(&self, path: &str, body: &Value) -> RequestBuilder {
         let branch = body["bhfId"].as_str().unwrap_or("00").to_owned();
         let request = self
@@ -185,7 +182,7 @@ impl Sim {
         };
         let request = match self.dialect {
             Dialect::Gateway => request
-                .bearer_auth(&self.token)
+                .bearer_auth(&self.access_token)
                 .header("apigee_app_id", "app-id"),
             _ => request,
         };
@@ -193,7 +190,7 @@ impl Sim {
     }
 
     pub(crate) async fn post(&self, path: &str, body: &Value) -> Answer {
-        Answer::read(self.call(path, body).send().await.unwrap()).await
+        send(self.call(path, body)).await
     }
 
     pub(crate) fn sale_path(&self) -> &'static str {
@@ -208,8 +205,26 @@ impl Sim {
         self.post(self.sale_path(), sale).await
     }
 
-    /// Sends a sale whose answer is expected to get lost.
-    pub(crate) async fn sell_in_vain(&self, sale: &Value) -> reqwest::Error {
+    /// Sends the document with changes that break a rule. The gateway must refuse it with a text
+    /// that contains `text`.
+    pub(crate) async fn expect_refusal(
+        &self,
+        document: &Value,
+        changes: &[(&str, Value)],
+        text: &str,
+    ) {
+        let answer = self.sell(&with_changes(document.clone(), changes)).await;
+        assert_eq!(answer.status, 400, "{changes:?}: {answer:?}");
+        assert_eq!(answer.body["responseBody"], Value::Null);
+        assert!(
+            answer.text().contains(text),
+            "{changes:?}: {:?} lacks {text:?}",
+            answer.text()
+        );
+    }
+
+    /// Sends a sale whose answer must get lost.
+    pub(crate) async fn sell_without_answer(&self, sale: &Value) -> reqwest::Error {
         self.call(self.sale_path(), sale)
             .send()
             .await
@@ -222,13 +237,13 @@ impl Sim {
     }
 }
 
-/// One that gives up long after any test should have.
+/// A client whose time-out is longer than any test takes.
 pub(crate) fn client() -> Client {
     client_builder().build().unwrap()
 }
 
 pub(crate) fn client_builder() -> ClientBuilder {
-    // Another test of this process may have been first.
+    // This fails if another test of this process has installed it already.
     let _ = rustls::crypto::ring::default_provider().install_default();
     Client::builder().timeout(Duration::from_secs(60))
 }
@@ -236,14 +251,14 @@ pub(crate) fn client_builder() -> ClientBuilder {
 /// Fixture 02 under another number and remark.
 pub(crate) fn sale(number: i64) -> Value {
     let remark = format!("invoice-{number}");
-    changed(
-        fixture!("02_sales_request_mpesa_1160"),
+    with_changes(
+        json_fixture!("02_sales_request_mpesa_1160"),
         &[("/invcNo", json!(number)), ("/remark", json!(remark))],
     )
 }
 
 /// `document` with the values at these JSON pointers replaced.
-pub(crate) fn changed(mut document: Value, changes: &[(&str, Value)]) -> Value {
+pub(crate) fn with_changes(mut document: Value, changes: &[(&str, Value)]) -> Value {
     for (pointer, value) in changes {
         *document
             .pointer_mut(pointer)
@@ -252,7 +267,7 @@ pub(crate) fn changed(mut document: Value, changes: &[(&str, Value)]) -> Value {
     document
 }
 
-/// The keys at every level, values left out: two documents of one shape are equal.
+/// The keys at every level without their values. Two documents of one shape are equal.
 pub(crate) fn shape(document: &Value) -> Value {
     match document {
         Value::Object(fields) => fields
@@ -266,8 +281,8 @@ pub(crate) fn shape(document: &Value) -> Value {
     }
 }
 
-/// Waits for a condition, ten seconds at most.
-pub(crate) async fn until<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
+/// Waits for a condition, at most ten seconds.
+pub(crate) async fn wait_until<F: Future<Output = bool>>(what: &str, condition: impl Fn() -> F) {
     let deadline = Instant::now() + Duration::from_secs(10);
     while !condition().await {
         assert!(Instant::now() < deadline, "{what} did not happen");
