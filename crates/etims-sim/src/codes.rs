@@ -25,8 +25,8 @@ pub(crate) const PACKAGES: [&str; 52] = [
 /// package longer than its code.
 const PACKAGES_OF_ITEMS: [&str; 1] = ["NTX"];
 
-/// Whether the code is country, item type, package, unit and running number. A unit of one letter is
-/// valid in a sale but KRA refuses it inside an item code.
+/// Whether the code is country, item type, package, unit and running number. A unit of one letter
+/// is valid in a sale, but KRA refuses it inside an item code.
 pub(crate) fn is_item_code(code: &str) -> bool {
     let bytes = code.as_bytes();
     if bytes.len() < 8

@@ -39,6 +39,7 @@ pub(crate) struct RuleMatch {
     pub amount: Option<Decimal>,
 }
 
+/// The calls that a rule names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub(crate) enum CallMatch {
@@ -127,6 +128,7 @@ impl FaultRule {
         };
         let named = match self.matching.call {
             Some(CallMatch::Only(only)) => only == call,
+            // A look-up lags only where the rule names it. Otherwise the sale is hidden.
             Some(CallMatch::Any) | None => {
                 !matches!(self.fault, Fault::LookupLag { .. }) || call == Call::Sale
             }

@@ -172,6 +172,6 @@ impl ActiveRule {
         *calls += 1;
 
         let parts = ["fault", &name, &calls.to_string()];
-        seeded::unit(self.rule.matching.seed, &parts) < probability
+        seeded::fraction(self.rule.matching.seed, &parts) < probability
     }
 }

@@ -125,17 +125,17 @@ impl Renderer {
     fn gateway_answer(
         &self,
         status: u16,
-        inner: u16,
+        response_code: u16,
         text: &str,
         body: Option<ResultBody<'_>>,
     ) -> HttpResponse {
-        let customer_message = if inner == 200 {
+        let customer_message = if response_code == 200 {
             text
         } else {
             "Validation failed"
         };
         let response_header = GatewayHeader {
-            response_code: inner,
+            response_code,
             response_ref_id: &self.reference,
             customer_message,
             debug_message: text,
@@ -155,8 +155,11 @@ impl Renderer {
             return html(status, text);
         }
         let header = json!({
-            "responseMessage": text, "responseCode": status, "customerMessage": text,
-            "requestRefId": self.reference, "timestamp": clock::spaced(clock::now()),
+            "responseMessage": text,
+            "responseCode": status,
+            "customerMessage": text,
+            "requestRefId": self.reference,
+            "timestamp": clock::spaced(clock::now()),
         });
         json_answer(status, &json!({"header": header, "body": {}}))
     }

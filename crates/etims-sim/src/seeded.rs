@@ -22,7 +22,7 @@ fn mix(state: u64) -> u64 {
 }
 
 /// A number that is evenly spread over `0.0..1.0`.
-pub(crate) fn unit(seed: u64, parts: &[&str]) -> f64 {
+pub(crate) fn fraction(seed: u64, parts: &[&str]) -> f64 {
     (hash(seed, parts) >> 11) as f64 / (1u64 << 53) as f64
 }
 
@@ -82,9 +82,9 @@ mod tests {
     }
 
     #[test]
-    fn numbers_spread_evenly() {
+    fn fractions_spread_evenly() {
         let hits = (0..10_000)
-            .filter(|n| unit(7, &[&n.to_string()]) < 0.1)
+            .filter(|n| fraction(7, &[&n.to_string()]) < 0.1)
             .count();
         assert!((900..1100).contains(&hits), "{hits}");
     }
