@@ -135,8 +135,8 @@ fn missing_header(name: &str) -> Refusal {
     Refusal::new(RefusalKind::Auth, "900", message, gateway_message)
 }
 
-/// The gateway is vague about a wrong branch, which has cost an integrator a day. The other
-/// dialects say what is wrong.
+/// The gateway is vague about a wrong branch, which once cost a day. The other dialects say what
+/// is wrong.
 fn unknown_branch(dialect: Dialect) -> Refusal {
     match dialect {
         Dialect::Gateway => {

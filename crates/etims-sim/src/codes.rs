@@ -26,7 +26,7 @@ pub(crate) const PACKAGES: [&str; 52] = [
 const PACKAGES_OF_ITEMS: [&str; 1] = ["NTX"];
 
 /// Whether the code is country, item type, package, unit and running number. A unit of one letter
-/// is valid in a sale, but KRA refuses it inside an item code.
+/// is valid in a sale, but does not work inside an item code.
 pub(crate) fn is_item_code(code: &str) -> bool {
     let bytes = code.as_bytes();
     if bytes.len() < 8

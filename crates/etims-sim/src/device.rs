@@ -153,7 +153,7 @@ impl Device {
             return Ok(());
         }
 
-        // Both wordings of the gateway were seen live. The seed picks one for each number.
+        // The gateway has two wordings. The seed picks one for each number.
         let parts = ["wording", &self.sdc_id, &found.to_string()];
         let text = match seeded::hash(config.seed, &parts) % 2 {
             0 => format!("Invc No: {found} is invalid, use the expected value: {expected}"),
