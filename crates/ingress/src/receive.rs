@@ -232,11 +232,7 @@ fn dedup_key(
 
 fn log(envelope: &Envelope, merchant: &Merchant, once: Once) {
     let (event_id, channel) = (envelope.event_id, envelope.channel.as_str());
-    let trace_id = envelope
-        .traceparent
-        .as_deref()
-        .map(trace::id)
-        .unwrap_or_default();
+    let trace_id = envelope.trace_id().unwrap_or_default();
     let kind = envelope.kind.as_deref().unwrap_or("unreadable");
     match once {
         Once::First(Kept::Queued) => {

@@ -14,11 +14,6 @@ pub(crate) fn parent(request: &HttpRequest) -> String {
         .map_or_else(fresh, str::to_owned)
 }
 
-/// The trace id within a `traceparent`.
-pub(crate) fn id(traceparent: &str) -> &str {
-    traceparent.get(3..35).unwrap_or_default()
-}
-
 fn fresh() -> String {
     let span = Uuid::now_v7().as_u64_pair().1;
     format!("00-{}-{span:016x}-01", Uuid::now_v7().simple())
@@ -46,7 +41,6 @@ mod tests {
             .insert_header(("traceparent", given))
             .to_http_request();
         assert_eq!(parent(&request), given);
-        assert_eq!(id(given), "4bf92f3577b34da6a3ce929d0e0e4736");
     }
 
     #[test]

@@ -1,8 +1,6 @@
 //! From a message to an event, with the same code that the ingress read it with.
 
-use std::collections::BTreeMap;
-
-use risiti_domain::{DeadCause, EventId};
+use risiti_domain::DeadCause;
 use risiti_ledger::{IncomingEvent, MessageDeadLetter};
 use risiti_providers::{Envelope, parse};
 use risiti_queue::Message;
@@ -40,7 +38,7 @@ pub(crate) fn read(message: &Message) -> Reading {
             provider: envelope.channel.provider(),
             authenticated_by: envelope.authenticated_by,
             received_at: envelope.received_at,
-            trace_id: Some(trace_id(&message.headers).to_owned()).filter(|id| !id.is_empty()),
+            trace_id: envelope.trace_id().map(str::to_owned),
             body: message.body.clone(),
             event,
         })),
@@ -85,33 +83,13 @@ pub(crate) fn follow_id(message: &Message) -> Uuid {
     Envelope::from_headers(&message.headers).map_or(message.id, |envelope| envelope.event_id.uuid())
 }
 
-/// The trace a webhook belongs to, from its W3C traceparent; empty where there is none.
-pub(crate) fn trace_id(headers: &BTreeMap<String, String>) -> &str {
-    let trace = headers
-        .get("traceparent")
-        .and_then(|parent| parent.split('-').nth(1));
-    trace
-        .filter(|id| id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit()))
-        .unwrap_or_default()
-}
-
-/// Trace ids of a batch's events.
-pub(crate) fn traces(messages: &[&Message]) -> BTreeMap<EventId, String> {
-    messages
-        .iter()
-        .map(|message| {
-            (
-                EventId::from_uuid(follow_id(message)),
-                trace_id(&message.headers).to_owned(),
-            )
-        })
-        .collect()
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
+    use std::collections::BTreeMap;
+
     use bytes::Bytes;
+
+    use super::*;
 
     #[test]
     fn what_is_not_our_message_is_poison_and_kept_whole() {
@@ -130,22 +108,5 @@ mod tests {
         );
         assert_eq!(letter.headers, message.headers);
         assert_eq!(follow_id(&message), message.id);
-    }
-
-    #[test]
-    fn only_a_trace_id_is_taken_from_a_traceparent() {
-        let of = |text: &str| {
-            trace_id(&BTreeMap::from([(
-                "traceparent".to_owned(),
-                text.to_owned(),
-            )]))
-            .to_owned()
-        };
-        assert_eq!(
-            of("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"),
-            "4bf92f3577b34da6a3ce929d0e0e4736"
-        );
-        assert_eq!(of("254708374149"), "");
-        assert_eq!(of("00-zz-00"), "");
     }
 }

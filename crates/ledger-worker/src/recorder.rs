@@ -5,7 +5,7 @@ use risiti_queue::Message;
 
 use crate::metrics::Metrics;
 use crate::patience::Patience;
-use crate::read::{Reading, poison, read, traces};
+use crate::read::{Reading, poison, read};
 
 /// What a batch came to. Every message is in exactly one of the two, unless it was given up.
 #[derive(Default)]
@@ -105,14 +105,13 @@ impl Recorder {
     }
 
     fn tell(&self, messages: &[&Message], events: &[IncomingEvent], outcome: &Outcome) {
-        let traces = traces(messages);
         for recorded in &outcome.recorded {
             let Some(event) = events.iter().find(|event| event.id == recorded.event) else {
                 continue;
             };
             self.metrics
                 .recorded(event.provider, &event.event.kind, recorded);
-            let trace_id = traces.get(&recorded.event).map_or("", String::as_str);
+            let trace_id = event.trace_id.as_deref().unwrap_or_default();
             if recorded.flagged {
                 tracing::warn!(event_id = %recorded.event, trace_id, kind = event.event.kind, "event contradicts what is known, a person has to look");
             }

@@ -1,4 +1,4 @@
-//! What travels beside the provider's bytes, as message headers.
+//! The message headers that travel beside the provider's bytes.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,26 +9,28 @@ use risiti_domain::{AuthenticatedBy, EventId, MerchantId};
 
 use crate::{Account, BodyFormat, Channel, Unreadable};
 
-/// All that a worker needs to read the body again exactly as the ingress did.
+/// What Risiti adds to a webhook's body in the queue. With it, a worker reads the body exactly as
+/// ingress did.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Envelope {
     pub event_id: EventId,
     pub merchant_id: MerchantId,
     pub channel: Channel,
     pub format: BodyFormat,
-    /// As the event's; `None` when the body could not be read.
+    /// The event's kind. `None` when the body could not be read.
     pub kind: Option<String>,
-    /// `None` when the body could not be read.
+    /// The event's delivery key. `None` when the body could not be read.
     pub delivery_key: Option<String>,
     pub authenticated_by: AuthenticatedBy,
     pub received_at: Timestamp,
-    /// W3C trace context of the request.
+    /// The W3C trace context of the request.
     pub traceparent: Option<String>,
     pub account: Account,
-    /// Why the ingress could not read the body (protocol A7).
+    /// Why ingress could not read the body (protocol A7).
     pub unreadable: Option<Unreadable>,
 }
 
+/// Why headers are not an envelope.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum EnvelopeError {
     #[error("header {0} is missing")]
@@ -52,6 +54,14 @@ const UNREADABLE_FIELD: &str = "risiti-unreadable-field";
 const UNREADABLE_PROBLEM: &str = "risiti-unreadable-problem";
 
 impl Envelope {
+    /// The trace id within the W3C `traceparent`. `None` when there is no well-formed one.
+    pub fn trace_id(&self) -> Option<&str> {
+        let id = self.traceparent.as_deref()?.split('-').nth(1)?;
+        let is_well_formed = id.len() == 32 && id.bytes().all(|b| b.is_ascii_hexdigit());
+        is_well_formed.then_some(id)
+    }
+
+    /// Writes the envelope as message headers.
     pub fn to_headers(&self) -> BTreeMap<String, String> {
         let optional = [
             (KIND, self.kind.clone()),
@@ -89,7 +99,7 @@ impl Envelope {
             .collect()
     }
 
-    /// Headers of other names are left alone.
+    /// Reads the envelope from message headers. Headers of other names are ignored.
     pub fn from_headers(headers: &BTreeMap<String, String>) -> Result<Self, EnvelopeError> {
         let text = |name: &str| headers.get(name).cloned();
         let unreadable = text(UNREADABLE_FIELD)
@@ -132,7 +142,7 @@ fn required<T: FromStr>(
     optional(headers, name)?.ok_or(EnvelopeError::Missing(name))
 }
 
-/// Without the delivery key and the trace: the key may hold digits of a phone.
+/// Leaves out the delivery key, which may hold digits of a phone, and the trace.
 impl fmt::Debug for Envelope {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Envelope")
@@ -171,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn what_goes_out_comes_back() {
+    fn headers_read_back_as_the_same_envelope() {
         let bare = Envelope {
             kind: None,
             delivery_key: None,
@@ -188,7 +198,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_or_broken_header_is_named() {
+    fn missing_or_invalid_header_is_named() {
         for name in [
             EVENT_ID,
             MERCHANT_ID,
@@ -209,6 +219,22 @@ mod tests {
                 EnvelopeError::Missing(name)
             );
         }
+    }
+
+    #[test]
+    fn trace_id_is_read_only_from_a_well_formed_traceparent() {
+        let trace_id = |traceparent: Option<&str>| {
+            let envelope = Envelope {
+                traceparent: traceparent.map(str::to_owned),
+                ..full()
+            };
+            envelope.trace_id().map(str::to_owned)
+        };
+        assert_eq!(full().trace_id(), Some("4bf92f3577b34da6a3ce929d0e0e4736"));
+        for malformed in ["", "254708374149", "00-zz-00", "00-4bf92f3577b34da6-00"] {
+            assert_eq!(trace_id(Some(malformed)), None, "{malformed:?}");
+        }
+        assert_eq!(trace_id(None), None);
     }
 
     #[test]
