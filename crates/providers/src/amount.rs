@@ -1,16 +1,16 @@
-//! Amounts of a body, with the field named when one cannot be read.
+//! Amounts of a body. When one cannot be read, the error names its field.
 
 use risiti_domain::{AmountError, Currency, Money, parse_amount, parse_subunits};
 use rust_decimal::Decimal;
 
 use crate::Unreadable;
 
-/// Major units, from decimal text.
+/// Reads an amount in major units (shillings, dollars) from decimal text.
 pub(crate) fn major(field: &str, text: &str, currency: Currency) -> Result<Money, Unreadable> {
     money(field, parse_amount(text), currency)
 }
 
-/// Hundredths, from decimal text.
+/// Reads an amount in hundredths from decimal text.
 pub(crate) fn subunits(field: &str, text: &str, currency: Currency) -> Result<Money, Unreadable> {
     money(field, parse_subunits(text), currency)
 }

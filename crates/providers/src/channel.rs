@@ -1,11 +1,11 @@
-//! Where a webhook came in, what it is encoded as, and what parsing must know of the account.
+//! The channel of a webhook, its encoding, and what the parser must know of the account.
 
 use std::fmt;
 use std::str::FromStr;
 
 use risiti_domain::{Provider, UnknownName};
 
-/// One route of one provider: what its body must look like.
+/// The kind of webhook by route and message family. It decides how the body is read.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum Channel {
     DarajaStk,
@@ -75,7 +75,8 @@ impl FromStr for Channel {
     }
 }
 
-/// What the body is encoded as. Only Gumroad sends forms, and only to some accounts; elsewhere it is ignored.
+/// How a body is encoded. Only Gumroad sends forms, and only for some accounts. The other channels
+/// ignore it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum BodyFormat {
     Json,
@@ -106,11 +107,12 @@ impl FromStr for BodyFormat {
     }
 }
 
-/// What parsing must know of the merchant's account; it travels with the message, so that a worker
-/// reads a body exactly as the ingress did.
+/// What the parser must know of the merchant's account. It travels with the message, so that a
+/// worker reads a body exactly as ingress did.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Account {
-    /// Pings that name another seller are never money. `None`: the account names no seller, nothing is compared.
+    /// The account's seller. A ping that names another seller is never money. `None` means that the
+    /// account names no seller, and nothing is compared.
     pub gumroad_seller_id: Option<String>,
     /// Whether the key that verified the signature is a live one (`sk_live_…`).
     pub paystack_live: Option<bool>,
@@ -121,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn every_name_reads_back() {
+    fn every_name_parses_to_itself() {
         for channel in Channel::ALL {
             assert_eq!(channel.as_str().parse(), Ok(*channel));
             assert!(channel.as_str().starts_with(channel.provider().as_str()));

@@ -1,4 +1,4 @@
-//! What a webhook says, in the words of the domain.
+//! What a webhook reports, in the terms of the domain.
 
 use std::fmt;
 
@@ -7,43 +7,45 @@ use risiti_domain::{Money, PaymentMethod, Phone};
 
 use crate::MoneyFacts;
 
-/// One webhook, read.
+/// What one webhook reports.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Event {
-    /// As `report_events.kind` shows it: ours for Daraja, the provider's own event name elsewhere.
+    /// The kind that `report_events.kind` shows. For Daraja it is our own name, else the provider's
+    /// name of the event.
     pub kind: String,
-    /// Equal for the same message told again. Unique per merchant and provider, over all kinds. Never log it:
-    /// a CheckoutRequestID ends in digits of the payer's phone.
+    /// Equal for every delivery of the same message. It is unique per merchant and provider, over
+    /// all kinds. Never log it, because a CheckoutRequestID ends in digits of the payer's phone.
     pub delivery_key: String,
     pub facts: MoneyFacts,
     pub body: EventBody,
 }
 
+/// Which claim the event makes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum EventBody {
     Payment(PaymentReport),
     Reversal(ReversalReport),
-    /// Kept as evidence; moves no payment.
+    /// Kept as evidence. It changes no payment.
     Other {
         reason: &'static str,
     },
 }
 
-/// A claim about money coming in.
+/// A claim that money came in, or was meant to.
 #[derive(Clone, PartialEq, Eq)]
 pub struct PaymentReport {
-    /// The provider's own identifier of the money, verbatim: the same on every channel that tells of it.
-    /// Always there when `outcome` is `Succeeded`.
+    /// The provider's own identifier of the money, verbatim. It is the same on every channel that
+    /// reports it, and is always present when `outcome` is `Succeeded`.
     pub money_key: Option<String>,
-    /// Daraja's CheckoutRequestID: ties a failure without receipt to a later success.
+    /// Daraja's CheckoutRequestID. It links a failure without receipt to a later success.
     pub checkout_id: Option<String>,
-    /// A name the merchant gave the payment which is unique per payment (Paystack's reference). Daraja's
-    /// `BillRefNumber` is none: every payer of one account types the same.
+    /// The merchant's own name of the payment, unique per payment (Paystack's reference). Daraja's
+    /// `BillRefNumber` is not one, because every payer of an account types the same.
     pub reference: Option<String>,
     /// M-Pesa receipt, Paystack reference or Gumroad order number.
     pub receipt: Option<String>,
     pub outcome: Outcome,
-    /// Major units. There and above zero when `outcome` is `Succeeded`.
+    /// Major units. Present and above zero when `outcome` is `Succeeded`.
     pub amount: Option<Money>,
     pub phone: Option<Phone>,
     pub occurred_at: Option<Timestamp>,
@@ -52,40 +54,43 @@ pub struct PaymentReport {
     pub method: PaymentMethod,
 }
 
-/// Reasons are texts of ours, chosen by code: a provider's own differ by channel for one code.
+/// What became of the payment. The reasons are our own texts, chosen by code, because a provider's
+/// texts for one code differ by channel.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Outcome {
     Succeeded,
     Failed {
         reason: String,
     },
-    /// Neither paid nor failed for certain: the payment stays pending and says why.
+    /// Neither paid nor failed for certain. The payment stays pending and shows the reason.
     Unknown {
         reason: String,
     },
 }
 
-/// A claim about money going back.
+/// A claim that money went back, or was meant to.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ReversalReport {
-    /// Equal for every message about the same reversal. While a Paystack refund is `Pending` its own
-    /// reference is not known yet, so its key then differs from the later one.
+    /// Equal for every message about the same reversal, with one exception. A Paystack refund has
+    /// no reference of its own while it is `Pending`, so its key then differs from the later one.
     pub reversal_key: String,
+    /// The money key of the payment that is reversed.
     pub of_money_key: String,
-    /// Major units, above zero. `None`: the whole sale.
+    /// Major units, above zero. `None` means the whole sale.
     pub amount: Option<Money>,
     pub outcome: ReversalOutcome,
     pub occurred_at: Option<Timestamp>,
 }
 
+/// How far a reversal has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum ReversalOutcome {
-    /// Asked for; nothing has moved.
+    /// Requested. No money has moved yet.
     Pending,
     Done,
-    /// Was asked for and did not happen.
+    /// Requested, and it did not happen.
     Failed,
-    /// Had been done and was given back (a dispute that was won).
+    /// Done once, and the money came back to the merchant (a dispute that was won).
     Undone,
 }
 
@@ -155,9 +160,9 @@ impl Event {
 }
 
 impl Outcome {
-    /// What a provider's "paid" amounts to: success only with a money key and an amount above zero
-    /// (protocol A8, C7).
-    pub(crate) fn of_paid(money_key: Option<&str>, amount: Option<Money>) -> Self {
+    /// The outcome of a message that says "paid". It is a success only with a money key and an
+    /// amount above zero (protocol A8, C7).
+    pub(crate) fn from_paid(money_key: Option<&str>, amount: Option<Money>) -> Self {
         match (money_key, amount) {
             (None, _) => Self::unknown("paid, but the message has no receipt"),
             (_, None) => Self::unknown("paid, but the message has no amount"),
@@ -209,14 +214,15 @@ impl fmt::Debug for ReversalReport {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use risiti_domain::{Currency, parse_amount};
 
+    use super::*;
+
     #[test]
-    fn paid_is_success_only_with_a_key_and_money() {
+    fn paid_succeeds_only_with_a_key_and_an_amount() {
         let money = |text| Money::new(parse_amount(text).unwrap(), Currency::KES).unwrap();
         assert_eq!(
-            Outcome::of_paid(Some("UIS4000001"), Some(money("0.005"))),
+            Outcome::from_paid(Some("UIS4000001"), Some(money("0.005"))),
             Outcome::Succeeded
         );
         for (key, amount) in [
@@ -226,7 +232,7 @@ mod tests {
             (None, None),
         ] {
             assert!(matches!(
-                Outcome::of_paid(key, amount),
+                Outcome::from_paid(key, amount),
                 Outcome::Unknown { .. }
             ));
         }

@@ -1,21 +1,23 @@
-//! The money facts of an event: what makes two deliveries under one key contradict each other.
+//! The money facts of an event. Two deliveries under one key contradict each other when these
+//! differ.
 
 use risiti_domain::Money;
 use sha2::{Digest, Sha256};
 
-/// Amount, currency, outcome and receipt (protocol A3). Nothing else of a body takes part: Gumroad's
-/// retries add a field.
+/// Amount, currency, outcome and receipt (protocol A3). No other field is compared, because
+/// Gumroad's retries add one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MoneyFacts {
     pub amount: Option<Money>,
-    /// `succeeded`, `failed`, `unknown`; `reversal_…`; `none` where no money is told of.
+    /// `succeeded`, `failed` or `unknown` for a payment, `reversal_…` for a reversal, else `none`.
     pub outcome: &'static str,
-    /// The receipt of a payment, or the money key that a reversal undoes.
+    /// The receipt of a payment, or the money key of the payment that a reversal undoes.
     pub receipt: Option<String>,
 }
 
 impl MoneyFacts {
-    /// SHA-256 over labelled, length-prefixed fields: stable over releases, it is stored.
+    /// SHA-256 over labelled, length-prefixed fields. It is stored, so it must stay the same over
+    /// releases.
     pub fn digest(&self) -> [u8; 32] {
         let mut hash = Sha256::new();
         hash.update(b"risiti money facts 1\n");
@@ -38,8 +40,9 @@ impl MoneyFacts {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use risiti_domain::{Currency, parse_amount};
+
+    use super::*;
 
     fn facts() -> MoneyFacts {
         let amount = Money::new(parse_amount("1500").unwrap(), Currency::KES).unwrap();
@@ -51,7 +54,7 @@ mod tests {
     }
 
     #[test]
-    fn each_fact_counts() {
+    fn every_fact_changes_the_digest() {
         let dollars = Money::new(parse_amount("1500").unwrap(), Currency::USD).unwrap();
         let more = Money::new(parse_amount("1500.01").unwrap(), Currency::KES).unwrap();
         let mut digests = vec![
@@ -93,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_is_stored_so_it_stays() {
+    fn digest_stays_the_same_over_releases() {
         let text = "risiti money facts 1\namount:7:1500.00\ncurrency:3:KES\noutcome:9:succeeded\nreceipt:10:UIS4000001\n";
         assert_eq!(facts().digest(), <[u8; 32]>::from(Sha256::digest(text)));
     }

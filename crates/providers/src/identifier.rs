@@ -1,11 +1,11 @@
-//! Identifiers within their bounds, and the keys made of them.
+//! The bounds of identifiers, and the keys that are made of them.
 
 use crate::Unreadable;
 
-/// Longest identifier, in characters (protocol A8).
+/// Length of the longest identifier, in characters (protocol A8).
 const CHARACTERS_MAX: usize = 128;
 
-/// Passes text of at most 128 printable characters (protocol A8).
+/// Accepts text of at most 128 printable characters (protocol A8).
 pub(crate) fn identifier(field: &str, text: String) -> Result<String, Unreadable> {
     if text.chars().nth(CHARACTERS_MAX).is_some() {
         return Err(Unreadable::new(field, "is longer than 128 characters"));
@@ -20,16 +20,16 @@ pub(crate) fn identifier(field: &str, text: String) -> Result<String, Unreadable
     }
 }
 
-/// Not printable are also the characters nobody sees (two ids that look alike must be alike) and the one
-/// that stands for bytes that were no text.
+/// Refuses control characters, invisible characters and U+FFFD. Invisible ones would let two
+/// different ids look alike. U+FFFD stands for bytes that were not UTF-8.
 fn is_printable(c: char) -> bool {
     !c.is_control()
         && !matches!(c, '\u{ad}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
             | '\u{fe00}'..='\u{fe0f}' | '\u{feff}' | '\u{fff0}'..='\u{ffff}' | '\u{e0000}'..='\u{e0fff}')
 }
 
-/// Joins the parts of a key by colons. A colon within a part is escaped, so that two lists of parts never
-/// make one key.
+/// Joins the parts of a key by colons. A colon within a part is escaped, so that different parts
+/// always make different keys.
 pub(crate) fn key(parts: &[&str]) -> String {
     let parts: Vec<String> = parts
         .iter()
@@ -40,11 +40,12 @@ pub(crate) fn key(parts: &[&str]) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
 
+    use super::*;
+
     #[test]
-    fn bounds() {
+    fn only_short_printable_text_is_an_identifier() {
         for good in [
             "UIS4000001",
             "ref-with=odd.chars-01",
@@ -74,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn usual_identifiers_stand_in_a_key_as_they_are() {
+    fn usual_identifiers_are_not_escaped_in_a_key() {
         assert_eq!(
             key(&["confirmation", "UIS4000001"]),
             "confirmation:UIS4000001"
@@ -84,7 +85,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn other_parts_make_another_key(
+        fn different_parts_make_different_keys(
             a in proptest::collection::vec("[a:%3A25]{0,4}", 1..4),
             b in proptest::collection::vec("[a:%3A25]{0,4}", 1..4),
         ) {

@@ -1,5 +1,5 @@
-//! A lenient view of JSON: numbers keep their own text, so that no amount passes through a float
-//! (protocol A9), and codes, amounts and phones may be numbers or strings.
+//! A lenient view of JSON. Numbers keep their own text, so that no amount passes through a float
+//! (protocol A9). Codes, amounts and phones may be numbers or strings.
 //!
 //! Nothing here recurses, so the depth of a body does not matter.
 
@@ -12,20 +12,20 @@ use serde_json::value::RawValue;
 use crate::Unreadable;
 use crate::identifier::identifier;
 
-/// One value and where it stands in the body.
+/// One value and its path in the body.
 #[derive(Clone)]
 pub(crate) struct Node<'a> {
     raw: &'a RawValue,
     path: String,
 }
 
-/// The members of an object, repeated keys included.
+/// The members of an object and its path in the body.
 pub(crate) struct Object<'a> {
     members: Members<'a>,
     path: String,
 }
 
-/// Keys in the order of the body.
+/// Members in the order of the body, repeated keys included.
 pub(crate) struct Members<'a>(pub(crate) Vec<(String, &'a RawValue)>);
 
 impl<'a> Node<'a> {
@@ -57,7 +57,8 @@ impl<'a> Node<'a> {
         })
     }
 
-    /// The elements of an array; one object counts as an array of one, as Daraja writes some lists.
+    /// The elements of an array. A single object counts as an array of one, because Daraja writes
+    /// some lists so.
     pub(crate) fn elements(&self) -> Result<Vec<Self>, Unreadable> {
         if self.raw.get().starts_with('{') {
             return Ok(vec![self.clone()]);
@@ -73,7 +74,7 @@ impl<'a> Node<'a> {
             .collect())
     }
 
-    /// A string, or a number as it is written, without blanks around it.
+    /// A string, or a number as it is written. Surrounding blanks are removed.
     pub(crate) fn text(&self) -> Result<String, Unreadable> {
         let raw = self.raw.get();
         match raw.as_bytes().first() {
@@ -89,7 +90,8 @@ impl<'a> Node<'a> {
 }
 
 impl<'a> Object<'a> {
-    /// `None` when missing or null. Repeated with another value, it could mean either: unreadable.
+    /// `None` when missing or null. A field that is repeated with another value is unreadable,
+    /// because it could mean either.
     pub(crate) fn get(&self, name: &str) -> Result<Option<Node<'a>>, Unreadable> {
         let mut found = self
             .members
@@ -122,12 +124,12 @@ impl<'a> Object<'a> {
         Ok(Some(node.text()?).filter(|text| !text.is_empty()))
     }
 
-    /// Text of a field that never stands in the way of a payment: `None` for anything odd.
-    pub(crate) fn soft_text(&self, name: &str) -> Option<String> {
+    /// Text of a field that must never block a payment. `None` for anything odd.
+    pub(crate) fn lenient_text(&self, name: &str) -> Option<String> {
         self.text(name).ok().flatten()
     }
 
-    /// `None` when missing, null or blank; unreadable outside the bounds of protocol A8.
+    /// `None` when missing, null or blank. Text outside the bounds of protocol A8 is unreadable.
     pub(crate) fn identifier(&self, name: &str) -> Result<Option<String>, Unreadable> {
         let Some(text) = self.text(name)? else {
             return Ok(None);
@@ -201,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn missing_null_and_blank_are_the_same_nothing() {
+    fn missing_null_and_blank_all_read_as_none() {
         for json in [r#"{}"#, r#"{"a":null}"#, r#"{"a":""}"#, r#"{"a":"  "}"#] {
             assert_eq!(object(json).text("a"), Ok(None));
             assert_eq!(
@@ -212,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn a_repeated_key_must_not_disagree() {
+    fn repeated_key_with_another_value_is_unreadable() {
         assert_eq!(
             object(r#"{"a":"1","a":"1"}"#).text("a"),
             Ok(Some("1".to_owned()))
@@ -223,11 +225,11 @@ mod tests {
             ("a", "appears twice with different values")
         );
         assert!(object(r#"{"a":null,"a":"2"}"#).text("a").is_err());
-        assert_eq!(object(r#"{"a":"1","a":"2"}"#).soft_text("a"), None);
+        assert_eq!(object(r#"{"a":"1","a":"2"}"#).lenient_text("a"), None);
     }
 
     #[test]
-    fn errors_name_the_whole_path() {
+    fn errors_name_the_full_path() {
         let node = Node::root(br#"{"Body":{"stk":{"code":[]}}}"#).unwrap();
         let inner = node
             .object()
@@ -259,7 +261,7 @@ mod tests {
     }
 
     #[test]
-    fn a_body_nested_to_the_limit_is_only_a_value() {
+    fn deep_nesting_is_no_problem() {
         let json = format!(
             r#"{{"a":{}{},"b":"1"}}"#,
             "[".repeat(120_000),
@@ -270,7 +272,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_json() {
+    fn invalid_json_is_unreadable() {
         for body in [
             &b""[..],
             b"{",

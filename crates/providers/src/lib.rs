@@ -21,9 +21,10 @@ pub use event::{Event, EventBody, Outcome, PaymentReport, ReversalOutcome, Rever
 pub use facts::MoneyFacts;
 pub use unreadable::Unreadable;
 
-/// Reads one webhook. Never panics, whatever the bytes; an unreadable one is an error that names the field.
+/// Reads one webhook. It never panics, whatever the bytes. The error of an unreadable body names
+/// the field.
 ///
-/// Time and memory are linear in the body; the caller bounds its size.
+/// Time and memory grow in proportion to the body. The caller bounds the body's size.
 pub fn parse(
     channel: Channel,
     format: BodyFormat,
@@ -31,18 +32,20 @@ pub fn parse(
     account: &Account,
 ) -> Result<Event, Unreadable> {
     match channel {
-        Channel::DarajaStk => daraja::stk(body),
-        Channel::DarajaC2bValidation => daraja::validation(body),
-        Channel::DarajaC2bConfirmation => daraja::confirmation(body),
-        Channel::DarajaResult => daraja::result(body),
-        Channel::DarajaTimeout => daraja::timeout(body),
-        Channel::Paystack => paystack::notice(body, account),
-        Channel::Gumroad => gumroad::ping(format, body, account),
+        Channel::DarajaStk => daraja::parse_stk(body),
+        Channel::DarajaC2bValidation => daraja::parse_validation(body),
+        Channel::DarajaC2bConfirmation => daraja::parse_confirmation(body),
+        Channel::DarajaResult => daraja::parse_result(body),
+        Channel::DarajaTimeout => daraja::parse_timeout(body),
+        Channel::Paystack => paystack::parse_message(body, account),
+        Channel::Gumroad => gumroad::parse_ping(format, body, account),
     }
 }
 
-/// The body as it may be published, spooled and stored: blanks the credentials in Daraja's queue time-out
-/// echo, leaves all else alone. Doing it twice changes nothing more, and `parse` reads both alike.
+/// Returns the body in the form that may be published, spooled and stored. It blanks the
+/// credentials in Daraja's queue time-out echo and leaves every other body as it is.
+///
+/// Redacting twice changes nothing more, and `parse` reads the redacted body as the original.
 pub fn redact(channel: Channel, body: &[u8]) -> Cow<'_, [u8]> {
     match channel {
         Channel::DarajaTimeout => daraja::redact(body),

@@ -1,15 +1,16 @@
-//! Moments as providers write them. Text that is none is no moment, and never blocks a payment.
+//! Times as providers write them. Text that is not a time reads as `None` and never blocks a
+//! payment.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
 use jiff::tz::Offset;
 
-/// Before the oldest of the providers existed.
+/// 2000-01-01. None of the providers existed before.
 const EARLIEST: Timestamp = Timestamp::constant(946_684_800, 0);
-/// 2100-01-01: beyond, a clock is wrong or the digits are no date.
+/// 2100-01-01. A later time means that a clock is wrong or that the digits are not a date.
 const LATEST: Timestamp = Timestamp::constant(4_102_444_800, 0);
 
-/// Daraja's `yyyyMMddHHmmss`, which is East African time and does not say so.
+/// Reads Daraja's `yyyyMMddHHmmss`, which is East African time without saying so.
 pub(crate) fn nairobi(text: &str) -> Option<Timestamp> {
     if text.len() != 14 || !text.bytes().all(|b| b.is_ascii_digit()) {
         return None;
@@ -23,7 +24,7 @@ pub(crate) fn nairobi(text: &str) -> Option<Timestamp> {
         .filter(is_plausible)
 }
 
-/// ISO 8601 with a zone, as Paystack and Gumroad write it.
+/// Reads ISO 8601 with a zone, as Paystack and Gumroad write it.
 pub(crate) fn iso(text: &str) -> Option<Timestamp> {
     text.parse().ok().filter(is_plausible)
 }
@@ -37,7 +38,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn moments() {
+    fn times_are_read_with_their_zone() {
         assert_eq!(
             nairobi("20260928101529").unwrap().to_string(),
             "2026-09-28T07:15:29Z"
@@ -57,7 +58,7 @@ mod tests {
     }
 
     #[test]
-    fn texts_that_are_none() {
+    fn text_that_is_not_a_time_reads_as_none() {
         for text in [
             "",
             "2026092810152",

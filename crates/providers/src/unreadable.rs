@@ -1,10 +1,11 @@
-//! Why a body could not be read.
+//! The error of a body that could not be read.
 
-/// Names the field and what is wrong with it, and never holds a value from the body.
+/// Says which field could not be read and why. It never holds a value from the body.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{field}: {problem}")]
 pub struct Unreadable {
-    /// Path within the body, as the provider writes it: `Body.stkCallback.ResultCode`; `body` for the whole.
+    /// Path within the body as the provider writes it, such as `Body.stkCallback.ResultCode`. For
+    /// the body as a whole it is `body`.
     pub field: String,
     pub problem: String,
 }

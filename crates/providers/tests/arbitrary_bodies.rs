@@ -1,4 +1,4 @@
-//! Whatever arrives is answered, and nothing becomes money by accident.
+//! Any body gets an answer, and none is read as paid by accident.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -8,7 +8,7 @@ use risiti_providers::{
 };
 use serde_json::{Value, json};
 
-/// Bodies of real shape, as trees; every one that tells of money tells of it successfully.
+/// Bodies of real shape, as trees. Each that reports a payment reports a success.
 fn shapes() -> Vec<(Channel, Value)> {
     let fixture = |file: &str| {
         let path = std::path::Path::new(env!("CARGO_MANIFEST_DIR"))
@@ -90,8 +90,8 @@ fn is_paid(read: &Result<Event, Unreadable>) -> bool {
     matches!(read, Ok(Event { body: EventBody::Payment(report), .. }) if report.outcome == Outcome::Succeeded)
 }
 
-/// What every event promises, whatever it was read from.
-fn keeps_promises(read: &Result<Event, Unreadable>) -> Result<(), TestCaseError> {
+/// Checks what holds for every event, whatever it was read from.
+fn check_guarantees(read: &Result<Event, Unreadable>) -> Result<(), TestCaseError> {
     let Ok(event) = read else { return Ok(()) };
     let plain = |text: &str| !text.is_empty() && !text.contains(char::is_control);
     let bounded = |text: &str| plain(text) && text.chars().count() <= 128;
@@ -175,8 +175,9 @@ fn any_json() -> impl Strategy<Value = Value> {
     })
 }
 
-/// The one field of each shape that says the money is there, and whether a value of it may say so.
-fn decides(channel: Channel, path: &str, value: &Value) -> Option<bool> {
+/// For the fields that decide whether a body of this channel is paid: whether this value says so.
+/// `None` for all other fields.
+fn says_paid(channel: Channel, path: &str, value: &Value) -> Option<bool> {
     let text = value.as_str().map(str::trim);
     let zero = || value.as_i64() == Some(0) || text == Some("0");
     match (channel, path) {
@@ -196,7 +197,7 @@ fn decides(channel: Channel, path: &str, value: &Value) -> Option<bool> {
 }
 
 #[test]
-fn the_shapes_that_tell_of_money_are_read_as_paid() {
+fn shapes_that_report_money_are_read_as_paid() {
     let paid = shapes()
         .iter()
         .filter(|(channel, body)| is_paid(&read(*channel, body)))
@@ -208,7 +209,7 @@ proptest! {
     #![proptest_config(ProptestConfig::with_cases(2000))]
 
     #[test]
-    fn any_json_in_any_position(
+    fn any_json_in_any_position_is_not_paid_by_accident(
         (channel, mut body, path) in prop::sample::select(shapes()).prop_flat_map(|(channel, body)| {
             let mut found = Vec::new();
             paths(&body, "", &mut found);
@@ -219,52 +220,52 @@ proptest! {
         let was_paid = is_paid(&read(channel, &body));
         *body.pointer_mut(&path).unwrap() = value.clone();
         let read = read(channel, &body);
-        keeps_promises(&read)?;
-        prop_assert!(was_paid || !is_paid(&read) || decides(channel, &path, &value) == Some(true));
-        if decides(channel, &path, &value) == Some(false) {
+        check_guarantees(&read)?;
+        prop_assert!(was_paid || !is_paid(&read) || says_paid(channel, &path, &value) == Some(true));
+        if says_paid(channel, &path, &value) == Some(false) {
             prop_assert!(!is_paid(&read), "{path} = {value}");
         }
     }
 
     #[test]
-    fn any_json_alone(channel in prop::sample::select(Channel::ALL.to_vec()), body in any_json()) {
+    fn any_json_alone_is_never_paid(channel in prop::sample::select(Channel::ALL.to_vec()), body in any_json()) {
         let read = read(channel, &body);
-        keeps_promises(&read)?;
+        check_guarantees(&read)?;
         prop_assert!(!is_paid(&read));
     }
 
     #[test]
-    fn any_bytes(
+    fn any_bytes_are_never_paid(
         channel in prop::sample::select(Channel::ALL.to_vec()),
         format in prop::sample::select(vec![BodyFormat::Json, BodyFormat::Form]),
         body in prop::collection::vec(any::<u8>(), 0..300),
     ) {
         let read = parse(channel, format, &body, &account());
-        keeps_promises(&read)?;
+        check_guarantees(&read)?;
         prop_assert!(!is_paid(&read));
         prop_assert!(parse(channel, format, &redact(channel, &body), &account()).is_ok() == read.is_ok());
     }
 
-    /// Cut off or damaged on the way: read as it was meant, or not at all.
+    /// A body that was cut off is unreadable. One with a damaged byte still keeps the guarantees.
     #[test]
-    fn damaged_bodies((channel, body) in prop::sample::select(shapes()), at in any::<prop::sample::Index>(), byte: u8) {
+    fn cut_off_bodies_are_unreadable((channel, body) in prop::sample::select(shapes()), at in any::<prop::sample::Index>(), byte: u8) {
         let mut bytes = body.to_string().into_bytes();
         let at = at.index(bytes.len());
         prop_assert!(parse(channel, BodyFormat::Json, &bytes[..at], &account()).is_err());
         bytes[at] = byte;
-        keeps_promises(&parse(channel, BodyFormat::Json, &bytes, &account()))?;
+        check_guarantees(&parse(channel, BodyFormat::Json, &bytes, &account()))?;
     }
 
     #[test]
-    fn a_form_with_any_field_in_front(name in "[a-z_]{0,12}", value in ".{0,20}") {
+    fn form_with_any_field_in_front_keeps_the_guarantees(name in "[a-z_]{0,12}", value in ".{0,20}") {
         let fields = [(name.as_str(), value.as_str()), ("seller_id", "S"), ("resource_name", "sale"), ("sale_id", "A"), ("price", "100")];
         let body = serde_urlencoded::to_string(fields).unwrap();
         let read = parse(Channel::Gumroad, BodyFormat::Form, body.as_bytes(), &account());
-        keeps_promises(&read)?;
+        check_guarantees(&read)?;
     }
 
     #[test]
-    fn amounts_survive_exactly(cents in 1u64..100_000_000_000_000, as_text: bool) {
+    fn amounts_are_read_exactly(cents in 1u64..100_000_000_000_000, as_text: bool) {
         let major = format!("{}.{:02}", cents / 100, cents % 100);
         let quoted = |text: &str| if as_text { format!("\"{text}\"") } else { text.to_owned() };
         let [majors, subunits] = [quoted(&major), quoted(&cents.to_string())];

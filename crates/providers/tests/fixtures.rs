@@ -1,4 +1,4 @@
-//! Every recorded or documented body of `fixtures/`, and what it is read as.
+//! What every recorded or documented body in `fixtures/` is read as.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
@@ -10,7 +10,7 @@ use risiti_providers::{
 
 const SELLER: &str = "kL0psVL2admJSYRNs-OCMg==";
 
-/// File, channel, and kind | delivery key | what it says.
+/// File and channel, then "kind | delivery key | what the event reports".
 const EXPECTED: &[(&str, Channel, &str)] = &[
     (
         "daraja/stk_success_int_amount.json",
@@ -80,7 +80,7 @@ const EXPECTED: &[(&str, Channel, &str)] = &[
     (
         "daraja/stk_system_error_9999.json",
         Channel::DarajaStk,
-        "stk | ws_CO_28092026110110117708374149:9999 | unknown (9999: the prompt could not be sent, or its fate is not known) - - - - mobile_money",
+        "stk | ws_CO_28092026110110117708374149:9999 | unknown (9999: the prompt could not be sent, or its outcome is not known) - - - - mobile_money",
     ),
     (
         "daraja/stk_string_code_sfc_ic0003.json",
@@ -92,7 +92,7 @@ const EXPECTED: &[(&str, Channel, &str)] = &[
         Channel::DarajaStk,
         "Body.stkCallback.CheckoutRequestID: is missing, null or blank",
     ),
-    // Answers of the query APIs are no webhooks.
+    // Answers of the query APIs are not webhooks.
     (
         "daraja/stk_query_success.json",
         Channel::DarajaStk,
@@ -151,7 +151,7 @@ const EXPECTED: &[(&str, Channel, &str)] = &[
     (
         "daraja/c2b_validation.json",
         Channel::DarajaC2bValidation,
-        "c2b_validation | validation:UIS5000003 | other (asked before any money moved)",
+        "c2b_validation | validation:UIS5000003 | other (a question before the payment; no money has moved)",
     ),
     (
         "daraja/b2c_result_success.json",
@@ -191,7 +191,7 @@ const EXPECTED: &[(&str, Channel, &str)] = &[
     (
         "daraja/queue_timeout_echo.json",
         Channel::DarajaTimeout,
-        "queue_timeout | timeout:feb5e3f2-fbbc-4745-844c-ee37b546f627 | other (a request timed out; its fate has to be asked)",
+        "queue_timeout | timeout:feb5e3f2-fbbc-4745-844c-ee37b546f627 | other (a request timed out; its outcome has to be queried)",
     ),
     (
         "paystack/charge.success_kes_mobile_money.json",
@@ -271,7 +271,7 @@ const EXPECTED: &[(&str, Channel, &str)] = &[
     (
         "gumroad/test_ping.txt",
         Channel::Gumroad,
-        "ping | ping:FO8TXN-dbxYaBdahG97Y-Q==:test | other (a test is no money)",
+        "ping | ping:FO8TXN-dbxYaBdahG97Y-Q==:test | other (a test moves no money)",
     ),
     (
         "gumroad/refund_ping.txt",
@@ -328,14 +328,15 @@ fn describe(read: &Result<Event, Unreadable>) -> String {
         Ok(event) => event,
         Err(why) => return why.to_string(),
     };
-    let says = match &event.body {
+    let report = match &event.body {
         EventBody::Payment(report) => {
             let outcome = match &report.outcome {
                 Outcome::Succeeded => "succeeded".to_owned(),
                 Outcome::Failed { reason } => format!("failed ({reason})"),
                 Outcome::Unknown { reason } => format!("unknown ({reason})"),
             };
-            let [key, amount] = [or_dash(report.money_key.as_ref()), or_dash(report.amount)];
+            let key = or_dash(report.money_key.as_ref());
+            let amount = or_dash(report.amount);
             let phone = or_dash(report.phone.as_ref().map(|phone| phone.as_str()));
             let to = report
                 .short_code
@@ -352,19 +353,21 @@ fn describe(read: &Result<Event, Unreadable>) -> String {
             let amount = report
                 .amount
                 .map_or_else(|| "whole sale".to_owned(), |amount| amount.to_string());
-            let (outcome, key, of) = (report.outcome, &report.reversal_key, &report.of_money_key);
             format!(
-                "{outcome:?} {key} of {of} {amount} {}",
+                "{:?} {} of {} {amount} {}",
+                report.outcome,
+                report.reversal_key,
+                report.of_money_key,
                 or_dash(report.occurred_at)
             )
         }
         EventBody::Other { reason } => format!("other ({reason})"),
     };
-    format!("{} | {} | {says}", event.kind, event.delivery_key)
+    format!("{} | {} | {report}", event.kind, event.delivery_key)
 }
 
 #[test]
-fn each_fixture_is_read_as_expected() {
+fn every_fixture_is_read_as_expected() {
     for (file, _, expected) in EXPECTED {
         assert_eq!(
             describe(&read_as(file, &account(false))),
@@ -375,7 +378,7 @@ fn each_fixture_is_read_as_expected() {
 }
 
 #[test]
-fn no_fixture_is_left_out() {
+fn every_fixture_has_an_expectation() {
     let mut found = 0;
     for provider in ["daraja", "paystack", "gumroad"] {
         for entry in std::fs::read_dir(root().join(provider)).unwrap() {
@@ -394,7 +397,7 @@ fn no_fixture_is_left_out() {
 }
 
 #[test]
-fn receipts_by_provider() {
+fn every_provider_has_its_own_kind_of_receipt() {
     for (file, receipt) in [
         ("daraja/stk_success_int_amount.json", "UIS4000001"),
         ("daraja/c2b_confirmation_v1.json", "UIS5000001"),
@@ -411,9 +414,9 @@ fn receipts_by_provider() {
     }
 }
 
-/// One claim of money, told on three channels and then taken back.
 #[test]
-fn stk_c2b_and_status_tell_of_one_payment_that_a_reversal_undoes() {
+fn stk_c2b_status_and_reversal_name_the_same_money() {
+    // One payment is reported on three channels and then reversed.
     let stk = read("daraja/stk_success_int_amount.json");
     let c2b = read("daraja/c2b_confirmation_same_receipt_as_stk.json");
     let status = read("daraja/transaction_status_result.json");
@@ -436,22 +439,18 @@ fn stk_c2b_and_status_tell_of_one_payment_that_a_reversal_undoes() {
 }
 
 #[test]
-fn a_gumroad_retry_is_the_same_delivery_with_the_same_facts() {
-    let (sale, retry) = (
-        read("gumroad/sale_ping.txt"),
-        read("gumroad/sale_ping_retry.txt"),
-    );
+fn gumroad_retry_has_the_same_key_and_facts() {
+    let sale = read("gumroad/sale_ping.txt");
+    let retry = read("gumroad/sale_ping_retry.txt");
     assert!(sale.delivery_key == retry.delivery_key);
     assert_eq!(sale.facts.digest(), retry.facts.digest());
     assert!(sale.delivery_key != read("gumroad/test_ping.txt").delivery_key);
 }
 
 #[test]
-fn of_a_refund_only_the_processed_event_moves_money() {
-    let (pending, processed) = (
-        read("paystack/refund.pending.json"),
-        read("paystack/refund.processed.json"),
-    );
+fn pending_and_processed_refund_name_the_same_money() {
+    let pending = read("paystack/refund.pending.json");
+    let processed = read("paystack/refund.processed.json");
     assert!(pending.delivery_key != processed.delivery_key);
     let (EventBody::Reversal(pending), EventBody::Reversal(processed)) =
         (pending.body, processed.body)
@@ -463,13 +462,13 @@ fn of_a_refund_only_the_processed_event_moves_money() {
 }
 
 #[test]
-fn a_test_charge_under_a_live_key_is_no_money_and_takes_no_live_key() {
+fn test_charge_under_a_live_key_moves_no_money() {
     let file = "paystack/charge.success_ngn_card.json";
     let test = read_as(file, &account(true)).unwrap();
     assert_eq!(
         test.body,
         EventBody::Other {
-            reason: "a test under a live key is no money"
+            reason: "a test under a live key moves no money"
         }
     );
     assert!(test.delivery_key != read(file).delivery_key);
@@ -482,7 +481,7 @@ fn a_test_charge_under_a_live_key_is_no_money_and_takes_no_live_key() {
 }
 
 #[test]
-fn a_sale_of_another_seller_is_no_money_and_takes_no_key_of_ours() {
+fn sale_of_another_seller_moves_no_money() {
     let other = Account {
         gumroad_seller_id: Some("somebody".to_owned()),
         paystack_live: None,

@@ -1,4 +1,6 @@
-//! Paystack's signature, over bodies of known bytes under a made-up key.
+//! Known signatures of known bodies, under a made-up key of Paystack.
+
+use std::path::Path;
 
 use risiti_providers::paystack::verify;
 
@@ -8,7 +10,8 @@ const P1: &str = r#"{"event":"charge.success","data":{"id":302961,"reference":"r
 const P4: &str =
     r#"{"event":"charge.success","data":{"reference":"a/b","customer":{"first_name":"Zoë"}}}"#;
 
-/// Three spellings of one value, then two of another: only the bytes count.
+/// Three spellings of one JSON value, then two of another, each with its own signature. Only the
+/// bytes count.
 fn bodies() -> [(String, &'static str); 5] {
     let spaced = P1.replace(':', ": ").replace(',', ", ");
     let escaped = P4.replace('/', r"\/").replace('ë', r"\u00eb");
@@ -36,6 +39,7 @@ fn bodies() -> [(String, &'static str); 5] {
     ]
 }
 
+/// File, length and signature of every fixture.
 const FILES: [(&str, usize, &str); 12] = [
     (
         "charge.dispute.create.json",
@@ -100,7 +104,7 @@ const FILES: [(&str, usize, &str); 12] = [
 ];
 
 #[test]
-fn each_spelling_has_its_own_signature() {
+fn every_spelling_has_its_own_signature() {
     for (i, (body, _)) in bodies().iter().enumerate() {
         for (j, (_, signature)) in bodies().iter().enumerate() {
             assert_eq!(
@@ -115,8 +119,8 @@ fn each_spelling_has_its_own_signature() {
 }
 
 #[test]
-fn each_fixture_verifies_byte_for_byte() {
-    let root = std::path::Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/paystack");
+fn every_fixture_verifies_and_no_altered_one_does() {
+    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("fixtures/paystack");
     for (file, length, signature) in FILES {
         let mut body = std::fs::read(root.join(file)).unwrap();
         assert_eq!(body.len(), length, "{file}");
@@ -127,11 +131,11 @@ fn each_fixture_verifies_byte_for_byte() {
 }
 
 #[test]
-fn headers_that_are_no_signature_of_it() {
+fn any_other_header_or_key_is_refused() {
     let [(body, signature), ..] = bodies();
-    let good = |header: &str, key: &[u8]| verify(body.as_bytes(), header, key);
-    assert!(good(signature, KEY));
-    assert!(good(&signature.to_uppercase(), KEY));
+    let verifies = |header: &str, key: &[u8]| verify(body.as_bytes(), header, key);
+    assert!(verifies(signature, KEY));
+    assert!(verifies(&signature.to_uppercase(), KEY));
     for header in [
         "",
         "0",
@@ -140,11 +144,11 @@ fn headers_that_are_no_signature_of_it() {
         &"0".repeat(128),
         &"é".repeat(64),
     ] {
-        assert!(!good(header, KEY), "{header:?}");
+        assert!(!verifies(header, KEY), "{header:?}");
     }
-    assert!(!good(
+    assert!(!verifies(
         signature,
         b"sk_test_0000000000000000000000000000000000000001"
     ));
-    assert!(!good(signature, b""));
+    assert!(!verifies(signature, b""));
 }

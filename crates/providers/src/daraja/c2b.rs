@@ -1,31 +1,30 @@
-//! C2B: the question before a payment to a short code, and the news after it.
+//! C2B messages. The validation comes before a payment to a short code, the confirmation after it.
 
 use risiti_domain::{Currency, PaymentMethod, Phone};
 
+use super::key_prefix;
 use crate::event::{Event, Outcome, PaymentReport};
 use crate::identifier::key;
 use crate::json::{Node, Object};
 use crate::{Unreadable, amount, time};
 
-pub(super) const VALIDATION_KEY: &str = "validation";
-pub(super) const CONFIRMATION_KEY: &str = "confirmation";
-
-/// No money has moved, and none may ever: a validation need not be followed by a confirmation.
-pub(crate) fn validation(body: &[u8]) -> Result<Event, Unreadable> {
+/// Reads a validation request. No money has moved yet, and it may never move, because a
+/// confirmation need not follow.
+pub(crate) fn parse_validation(body: &[u8]) -> Result<Event, Unreadable> {
     let fields = Node::root(body)?.object()?;
     let id = fields.required_identifier("TransID")?;
     Ok(Event::other(
         "c2b_validation",
-        key(&[VALIDATION_KEY, &id]),
-        "asked before any money moved",
+        key(&[key_prefix::VALIDATION, &id]),
+        "a question before the payment; no money has moved",
     ))
 }
 
-/// The message itself says that money arrived.
-pub(crate) fn confirmation(body: &[u8]) -> Result<Event, Unreadable> {
+/// Reads a confirmation. That it arrives means that the money has.
+pub(crate) fn parse_confirmation(body: &[u8]) -> Result<Event, Unreadable> {
     let fields = Node::root(body)?.object()?;
     let id = fields.required_identifier("TransID")?;
-    let delivery_key = key(&[CONFIRMATION_KEY, &id]);
+    let delivery_key = key(&[key_prefix::CONFIRMATION, &id]);
     Ok(Event::payment(
         "c2b_confirmation",
         delivery_key,
@@ -39,15 +38,18 @@ fn report(fields: &Object<'_>, id: String) -> Result<PaymentReport, Unreadable> 
         .ok_or_else(|| fields.missing("TransAmount"))?;
     let amount = amount::major("TransAmount", &amount, Currency::KES)?;
     Ok(PaymentReport {
-        outcome: Outcome::of_paid(Some(&id), Some(amount)),
+        outcome: Outcome::from_paid(Some(&id), Some(amount)),
         money_key: Some(id.clone()),
         checkout_id: None,
         reference: None,
         receipt: Some(id),
         amount: Some(amount),
-        phone: fields.soft_text("MSISDN").as_deref().and_then(Phone::parse),
+        phone: fields
+            .lenient_text("MSISDN")
+            .as_deref()
+            .and_then(Phone::parse),
         occurred_at: fields
-            .soft_text("TransTime")
+            .lenient_text("TransTime")
             .as_deref()
             .and_then(time::nairobi),
         short_code: Some(fields.required_identifier("BusinessShortCode")?),
@@ -61,7 +63,7 @@ mod tests {
     use crate::EventBody;
 
     #[test]
-    fn a_confirmation_needs_its_id_amount_and_short_code() {
+    fn confirmation_needs_its_id_amount_and_short_code() {
         for (body, expected) in [
             (r#"{}"#, "TransID: is missing, null or blank"),
             (
@@ -86,17 +88,17 @@ mod tests {
             ),
         ] {
             assert_eq!(
-                confirmation(body.as_bytes()).unwrap_err().to_string(),
+                parse_confirmation(body.as_bytes()).unwrap_err().to_string(),
                 expected
             );
         }
     }
 
     #[test]
-    fn numbers_serve_where_strings_are_documented() {
+    fn numbers_are_read_where_strings_are_documented() {
         let body = br#"{"TransID":"A1","TransAmount":10.005,"BusinessShortCode":600000,"MSISDN":254708374149,"TransTime":20260928113015}"#;
-        let EventBody::Payment(report) = confirmation(body).unwrap().body else {
-            panic!("a payment")
+        let EventBody::Payment(report) = parse_confirmation(body).unwrap().body else {
+            panic!("not a payment")
         };
         assert_eq!(report.amount.unwrap().to_string(), "KES 10.01");
         assert_eq!(report.short_code.as_deref(), Some("600000"));
@@ -104,10 +106,10 @@ mod tests {
     }
 
     #[test]
-    fn nothing_paid_is_not_paid() {
+    fn confirmation_of_zero_is_unknown() {
         let body = br#"{"TransID":"A1","TransAmount":"0.00","BusinessShortCode":"600000"}"#;
-        let EventBody::Payment(report) = confirmation(body).unwrap().body else {
-            panic!("a payment")
+        let EventBody::Payment(report) = parse_confirmation(body).unwrap().body else {
+            panic!("not a payment")
         };
         assert_eq!(
             report.outcome,
@@ -116,11 +118,11 @@ mod tests {
     }
 
     #[test]
-    fn payers_of_one_account_share_no_reference() {
+    fn bill_reference_is_not_a_reference() {
         let body =
             br#"{"TransID":"A1","TransAmount":"1","BusinessShortCode":"6","BillRefNumber":"RENT"}"#;
-        let EventBody::Payment(report) = confirmation(body).unwrap().body else {
-            panic!("a payment")
+        let EventBody::Payment(report) = parse_confirmation(body).unwrap().body else {
+            panic!("not a payment")
         };
         assert_eq!(report.reference, None);
     }

@@ -1,22 +1,25 @@
-//! Result codes: a number in one message, a string in the next, and what STK's mean.
+//! Result codes, which are numbers in some messages and strings in others, and the meaning of
+//! STK's.
 
 use crate::Unreadable;
 use crate::event::Outcome;
 use crate::json::Object;
 
+/// The only code of success.
 pub(super) const DONE: &str = "0";
 
-/// The result code as text. Missing, null or blank is unreadable and never 0: a body of nulls once counted
-/// as paid (`fbiego/MpesaSTK` issue 1).
+/// The result code as text. A missing, null or blank code is unreadable and never 0. Elsewhere, a
+/// body of nulls once counted as paid (`fbiego/MpesaSTK` issue 1).
 pub(super) fn result_code(object: &Object<'_>) -> Result<String, Unreadable> {
     let code = object
         .text("ResultCode")?
         .ok_or_else(|| object.missing("ResultCode"))?;
-    let shaped = code.len() <= 32
+
+    let is_code = code.len() <= 32
         && code
             .bytes()
             .all(|b| b.is_ascii_alphanumeric() || b"_.-".contains(&b));
-    if shaped {
+    if is_code {
         Ok(code)
     } else {
         Err(Unreadable::new(
@@ -26,15 +29,15 @@ pub(super) fn result_code(object: &Object<'_>) -> Result<String, Unreadable> {
     }
 }
 
-/// What a code other than 0 says about an STK push. Decided by the code alone, as the
-/// description differs by channel.
+/// What a code other than 0 says about an STK push. Only the code decides, because the description
+/// of one code differs by channel.
 pub(super) fn stk_outcome(code: &str) -> Outcome {
     let meaning = match code {
         "1" => "the payer's balance is too low",
         "2" => "below the minimum per transaction",
         "3" => "above the maximum per transaction",
-        "4" => "would pass the payer's daily limit",
-        "8" => "would pass the receiver's maximum balance",
+        "4" => "would exceed the payer's daily limit",
+        "8" => "would exceed the receiver's maximum balance",
         "17" => "same amount from the same payer within two minutes",
         "26" => "M-Pesa was busy",
         "1001" => "the payer's line is locked or in another transaction",
@@ -48,10 +51,10 @@ pub(super) fn stk_outcome(code: &str) -> Outcome {
         "8006" => "the security credential is locked",
         "SFC_IC0003" => "the receiver does not exist",
         "4999" => return Outcome::unknown("4999: still being processed"),
-        // Integrators tell it apart from failure: ask before giving up.
+        // Integrators do not count it as a failure: they query the outcome before giving up.
         "9999" => {
             return Outcome::unknown(
-                "9999: the prompt could not be sent, or its fate is not known",
+                "9999: the prompt could not be sent, or its outcome is not known",
             );
         }
         _ => return Outcome::unknown(format!("{code}: a result code that is not documented")),
@@ -72,7 +75,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_and_strings_are_one_code() {
+    fn numbers_and_strings_read_as_the_same_code() {
         for (value, code) in [
             ("0", "0"),
             (r#""0""#, "0"),
@@ -84,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_else_reads_as_zero() {
+    fn nothing_but_0_reads_as_success() {
         for value in [
             "null",
             r#""""#,
@@ -110,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_by_class() {
+    fn documented_codes_fail_and_others_are_unknown() {
         for code in [
             "1", "2", "3", "4", "8", "17", "26", "1001", "1019", "1025", "1031", "1032", "1036",
             "1037",

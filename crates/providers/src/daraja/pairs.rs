@@ -1,16 +1,18 @@
-//! Daraja's lists of named values. Order and number vary, a value may be missing, a name may repeat.
+//! Daraja's lists of named values. Their order and number vary, a value may be missing, and a name
+//! may repeat.
 
 use crate::Unreadable;
 use crate::json::Object;
 
+/// One list of named values and its path in the body.
 pub(super) struct Pairs<'a> {
     pairs: Vec<(String, Object<'a>)>,
     path: String,
 }
 
 impl<'a> Pairs<'a> {
-    /// Reads `object.{outer}.{inner}`, a list of objects that are named by `name_key` (`Name` or `Key`).
-    /// Nothing there, or null, is an empty list; elements without a name are passed over.
+    /// Reads `object.{outer}.{inner}`, a list of objects that are named by `name_key` (`Name` or
+    /// `Key`). A missing or null list is an empty one. Elements without a name are skipped.
     pub(super) fn read(
         object: &Object<'a>,
         outer: &str,
@@ -27,7 +29,7 @@ impl<'a> Pairs<'a> {
         };
         for element in list.elements()? {
             let Ok(pair) = element.object() else { continue };
-            if let Some(name) = pair.soft_text(name_key) {
+            if let Some(name) = pair.lenient_text(name_key) {
                 pairs.push((name, pair));
             }
         }
@@ -38,7 +40,8 @@ impl<'a> Pairs<'a> {
         self.pairs.iter().any(|(known, _)| known == name)
     }
 
-    /// The one value of a name; `None` when missing, null or blank. Two that differ could mean either.
+    /// The value of a name. `None` when missing, null or blank. Two values that differ are
+    /// unreadable, because either could be meant.
     pub(super) fn text(&self, name: &str) -> Result<Option<String>, Unreadable> {
         let mut found = None;
         for (_, pair) in self.pairs.iter().filter(|(known, _)| known == name) {
@@ -59,8 +62,8 @@ impl<'a> Pairs<'a> {
         Ok(found.filter(|text| !text.is_empty()))
     }
 
-    /// A value that never stands in the way of a payment.
-    pub(super) fn soft_text(&self, name: &str) -> Option<String> {
+    /// A value that must never block a payment. `None` for anything odd.
+    pub(super) fn lenient_text(&self, name: &str) -> Option<String> {
         self.text(name).ok().flatten()
     }
 
@@ -78,36 +81,36 @@ mod tests {
     use super::*;
     use crate::json::Node;
 
-    fn read(list: &str, check: impl FnOnce(Result<Pairs<'_>, Unreadable>)) {
+    fn read_and_check(list: &str, check: impl FnOnce(Result<Pairs<'_>, Unreadable>)) {
         let json = format!(r#"{{"Meta":{{"Item":{list}}}}}"#);
         let node = Node::root(json.as_bytes()).unwrap();
         check(Pairs::read(&node.object().unwrap(), "Meta", "Item", "Name"));
     }
 
     #[test]
-    fn values_by_name_in_any_order() {
+    fn values_are_found_by_name_in_any_order() {
         let list = r#"[{"Value":2,"Name":"B"},null,7,{"Name":"Empty"},{"Value":1},{"Name":"A","Value":"1"}]"#;
-        read(list, |pairs| {
+        read_and_check(list, |pairs| {
             let pairs = pairs.unwrap();
             assert_eq!(pairs.text("A"), Ok(Some("1".to_owned())));
             assert_eq!(pairs.text("B"), Ok(Some("2".to_owned())));
             assert_eq!(pairs.text("Empty"), Ok(None));
             assert!(pairs.has("Empty") && !pairs.has("C"));
         });
-        read(r#"{"Name":"A","Value":1}"#, |pairs| {
+        read_and_check(r#"{"Name":"A","Value":1}"#, |pairs| {
             assert_eq!(pairs.unwrap().text("A"), Ok(Some("1".to_owned())));
         });
     }
 
     #[test]
-    fn a_repeated_name_must_not_disagree() {
-        read(
+    fn repeated_name_with_another_value_is_unreadable() {
+        read_and_check(
             r#"[{"Name":"A","Value":1},{"Name":"A"},{"Name":"A","Value":"1"}]"#,
             |pairs| {
                 assert_eq!(pairs.unwrap().text("A"), Ok(Some("1".to_owned())));
             },
         );
-        read(
+        read_and_check(
             r#"[{"Name":"A","Value":1},{"Name":"A","Value":2}]"#,
             |pairs| {
                 let pairs = pairs.unwrap();
@@ -116,18 +119,18 @@ mod tests {
                     why.to_string(),
                     "Meta.Item.A: appears twice with different values"
                 );
-                assert_eq!(pairs.soft_text("A"), None);
+                assert_eq!(pairs.lenient_text("A"), None);
             },
         );
     }
 
     #[test]
-    fn no_list_is_an_empty_one_and_a_wrong_one_is_said() {
-        read("null", |pairs| assert!(!pairs.unwrap().has("A")));
-        read("7", |pairs| {
+    fn null_is_an_empty_list_and_a_number_is_unreadable() {
+        read_and_check("null", |pairs| assert!(!pairs.unwrap().has("A")));
+        read_and_check("7", |pairs| {
             assert_eq!(pairs.err().unwrap().to_string(), "Meta.Item: is not a list")
         });
-        read(r#"[{"Name":"A","Value":[1]}]"#, |pairs| {
+        read_and_check(r#"[{"Name":"A","Value":[1]}]"#, |pairs| {
             let why = pairs.unwrap().text("A").unwrap_err();
             assert_eq!(why.to_string(), "Meta.Item.A: is neither text nor a number");
         });

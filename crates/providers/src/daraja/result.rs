@@ -1,8 +1,9 @@
-//! Results of requests: payouts, reversals, transaction status, account balance.
+//! Results of the merchant's own requests: payouts, reversals, transaction status, account balance.
 
 use risiti_domain::Currency;
 
 use super::code::{DONE, result_code};
+use super::key_prefix::{B2C_RESULT, OTHER_RESULT, REVERSAL_RESULT, STATUS_RESULT};
 use super::pairs::Pairs;
 use super::status;
 use crate::event::{Event, ReversalOutcome, ReversalReport};
@@ -10,39 +11,35 @@ use crate::identifier::{identifier, key};
 use crate::json::{Node, Object};
 use crate::{Unreadable, amount, time};
 
-pub(super) const B2C: &str = "b2c_result";
-pub(super) const REVERSAL: &str = "reversal_result";
-pub(super) const STATUS: &str = "status_result";
-pub(super) const OTHER: &str = "other_result";
-
-/// All results come to one URL and none names its kind: the names of its parameters tell. A failure has no
-/// parameters, so it is `other_result`, and what it failed at stays open.
-pub(crate) fn result(body: &[u8]) -> Result<Event, Unreadable> {
+/// Reads a result. All results come to one URL and none names its kind, so the names of its
+/// parameters decide. A failure has no parameters, so it is `other_result`, whatever failed.
+pub(crate) fn parse_result(body: &[u8]) -> Result<Event, Unreadable> {
     let result = Node::root(body)?.object()?.required("Result")?.object()?;
     let code = result_code(&result)?;
-    let conversation = conversation(&result)?;
+    let conversation = conversation_id(&result)?;
     let parameters = Pairs::read(&result, "ResultParameters", "ResultParameter", "Key")?;
+
     if parameters.has("OriginalTransactionID") {
-        reversal(&code, key(&[REVERSAL, &conversation]), &parameters)
+        reversal(&code, key(&[REVERSAL_RESULT, &conversation]), &parameters)
     } else if parameters.has("TransactionStatus") || parameters.has("ReceiptNo") {
-        status::status(&code, key(&[STATUS, &conversation]), &parameters)
+        status::parse_status(&code, key(&[STATUS_RESULT, &conversation]), &parameters)
     } else if parameters.has("TransactionReceipt") {
         Ok(Event::other(
-            B2C,
-            key(&[B2C, &conversation]),
+            B2C_RESULT,
+            key(&[B2C_RESULT, &conversation]),
             "a payout, not a sale",
         ))
     } else {
         Ok(Event::other(
-            OTHER,
-            key(&[OTHER, &conversation]),
+            OTHER_RESULT,
+            key(&[OTHER_RESULT, &conversation]),
             "a result that moves no payment",
         ))
     }
 }
 
-/// Never `TransactionID`: failures have a zero-filled one.
-fn conversation(result: &Object<'_>) -> Result<String, Unreadable> {
+/// The id of the request. `TransactionID` does not serve, because that of a failure is all zeros.
+fn conversation_id(result: &Object<'_>) -> Result<String, Unreadable> {
     match result.identifier("ConversationID")? {
         Some(id) => Ok(id),
         None => result.required_identifier("OriginatorConversationID"),
@@ -51,33 +48,45 @@ fn conversation(result: &Object<'_>) -> Result<String, Unreadable> {
 
 fn reversal(code: &str, delivery_key: String, parameters: &Pairs<'_>) -> Result<Event, Unreadable> {
     if code != DONE {
-        // Not `Failed`: a second try at a transaction already reversed fails too, and undoes nothing.
-        return Ok(Event::other(REVERSAL, delivery_key, "the reversal failed"));
+        // This is not `ReversalOutcome::Failed`. A second request for a transaction that is
+        // reversed already fails too, and does not undo the reversal.
+        return Ok(Event::other(
+            REVERSAL_RESULT,
+            delivery_key,
+            "the reversal failed",
+        ));
     }
+
     let field = parameters.path_of("OriginalTransactionID");
     let original = parameters
         .text("OriginalTransactionID")?
         .ok_or_else(|| Unreadable::new(&field, "is missing, null or blank"))?;
     let original = identifier(&field, original)?;
+
     let amount = parameters
         .text("Amount")?
         .map(|text| amount::major(&parameters.path_of("Amount"), &text, Currency::KES))
         .transpose()?;
     if amount.is_some_and(|amount| amount.is_zero()) {
-        return Ok(Event::other(REVERSAL, delivery_key, "a reversal of 0.00"));
+        return Ok(Event::other(
+            REVERSAL_RESULT,
+            delivery_key,
+            "a reversal of 0.00",
+        ));
     }
+
     let report = ReversalReport {
-        // A transaction is reversed at most once (R000001), whatever conversations tell of it.
+        // A transaction is reversed at most once (R000001), however many conversations report it.
         reversal_key: key(&["reversal", &original]),
         of_money_key: original,
         amount,
         outcome: ReversalOutcome::Done,
         occurred_at: parameters
-            .soft_text("TransCompletedTime")
+            .lenient_text("TransCompletedTime")
             .as_deref()
             .and_then(time::nairobi),
     };
-    Ok(Event::reversal(REVERSAL, delivery_key, report))
+    Ok(Event::reversal(REVERSAL_RESULT, delivery_key, report))
 }
 
 #[cfg(test)]
@@ -89,25 +98,31 @@ mod tests {
         let body = format!(
             r#"{{"Result":{{"ResultCode":{code},"ConversationID":"AG_1","ResultParameters":{{"ResultParameter":{parameters}}}}}}}"#
         );
-        result(body.as_bytes())
+        parse_result(body.as_bytes())
     }
 
     #[test]
-    fn the_parameters_tell_the_kind() {
+    fn parameters_decide_the_kind() {
         for (parameters, kind) in [
             (
                 r#"[{"Key":"OriginalTransactionID","Value":"UIS1"}]"#,
-                REVERSAL,
+                REVERSAL_RESULT,
             ),
             (
                 r#"{"Key":"OriginalTransactionID","Value":"UIS1"}"#,
-                REVERSAL,
+                REVERSAL_RESULT,
             ),
-            (r#"[{"Key":"TransactionStatus","Value":"Failed"}]"#, STATUS),
-            (r#"[{"Key":"TransactionReceipt","Value":"UIS1"}]"#, B2C),
-            (r#"[{"Key":"AccountBalance","Value":"…"}]"#, OTHER),
-            ("[]", OTHER),
-            ("null", OTHER),
+            (
+                r#"[{"Key":"TransactionStatus","Value":"Failed"}]"#,
+                STATUS_RESULT,
+            ),
+            (
+                r#"[{"Key":"TransactionReceipt","Value":"UIS1"}]"#,
+                B2C_RESULT,
+            ),
+            (r#"[{"Key":"AccountBalance","Value":"…"}]"#, OTHER_RESULT),
+            ("[]", OTHER_RESULT),
+            ("null", OTHER_RESULT),
         ] {
             let event = read("0", parameters).unwrap();
             assert_eq!(event.kind, kind);
@@ -116,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_reversal_that_succeeded_undoes_a_payment() {
+    fn only_a_reversal_that_succeeded_counts() {
         let pair = r#"{"Key":"OriginalTransactionID","Value":"UIS1"}"#;
         let zero = format!(r#"[{pair},{{"Key":"Amount","Value":0}}]"#);
         for (code, parameters) in [(r#""R000001""#, pair), ("1", pair), ("0", zero.as_str())] {
@@ -129,7 +144,7 @@ mod tests {
             );
         }
         let EventBody::Reversal(whole) = read(r#""0""#, pair).unwrap().body else {
-            panic!("a reversal")
+            panic!("not a reversal")
         };
         assert_eq!((whole.of_money_key.as_str(), whole.amount), ("UIS1", None));
         let why = read("0", r#"{"Key":"OriginalTransactionID"}"#).unwrap_err();
@@ -140,13 +155,13 @@ mod tests {
     }
 
     #[test]
-    fn two_conversations_about_one_reversal_are_one_reversal() {
+    fn two_conversations_report_one_reversal() {
         let keys = ["AG_1", "AG_2"].map(|conversation| {
             let body = format!(
                 r#"{{"Result":{{"ResultCode":0,"ConversationID":"{conversation}","ResultParameters":{{"ResultParameter":[{{"Key":"OriginalTransactionID","Value":"UIS1"}}]}}}}}}"#
             );
-            let event = result(body.as_bytes()).unwrap();
-            let EventBody::Reversal(report) = event.body else { panic!("a reversal") };
+            let event = parse_result(body.as_bytes()).unwrap();
+            let EventBody::Reversal(report) = event.body else { panic!("not a reversal") };
             (event.delivery_key, report.reversal_key)
         });
         assert!(keys[0].0 != keys[1].0);
@@ -154,11 +169,16 @@ mod tests {
     }
 
     #[test]
-    fn without_a_conversation_id_the_originators_serves() {
+    fn originators_id_replaces_a_missing_conversation_id() {
         let event =
-            result(br#"{"Result":{"ResultCode":0,"OriginatorConversationID":"O-1"}}"#).unwrap();
+            parse_result(br#"{"Result":{"ResultCode":0,"OriginatorConversationID":"O-1"}}"#)
+                .unwrap();
         assert!(event.delivery_key == "other_result:O-1");
-        assert!(result(br#"{"Result":{"ResultCode":0,"TransactionID":"UIS0000000"}}"#).is_err());
-        assert!(result(br#"{"Result":{"ResultCode":null,"ConversationID":"AG_1"}}"#).is_err());
+        assert!(
+            parse_result(br#"{"Result":{"ResultCode":0,"TransactionID":"UIS0000000"}}"#).is_err()
+        );
+        assert!(
+            parse_result(br#"{"Result":{"ResultCode":null,"ConversationID":"AG_1"}}"#).is_err()
+        );
     }
 }

@@ -1,36 +1,40 @@
-//! Transaction status: what M-Pesa says when asked about one receipt.
+//! Transaction status results: M-Pesa's answer to a query about one receipt.
 
 use risiti_domain::{Currency, PaymentMethod, Phone};
 
 use super::code::DONE;
+use super::key_prefix::STATUS_RESULT;
 use super::pairs::Pairs;
-use super::result::STATUS;
 use crate::event::{Event, Outcome, PaymentReport};
 use crate::identifier::identifier;
 use crate::{Unreadable, amount, time};
 
-/// Money only when completed *and* the receiver is a short code: a status can be asked of a payout or a
-/// reversal as well, which are complete too, and whose money went the other way. The ledger then compares
-/// the short code with those of the merchant.
-pub(super) fn status(
+/// Reads a status result. It reports money only when the transaction is completed *and* its
+/// receiver is a short code. A status can also be queried of a payout or a reversal, which are
+/// completed too and whose money went the other way. The ledger compares the short code with the
+/// merchant's.
+pub(super) fn parse_status(
     code: &str,
     delivery_key: String,
     parameters: &Pairs<'_>,
 ) -> Result<Event, Unreadable> {
-    let other = |reason| Ok(Event::other(STATUS, delivery_key.clone(), reason));
+    let other = |reason| Ok(Event::other(STATUS_RESULT, delivery_key.clone(), reason));
+
     let completed = parameters
         .text("TransactionStatus")?
         .is_some_and(|s| s.eq_ignore_ascii_case("completed"));
     if code != DONE || !completed {
         return other("the transaction asked about is not completed");
     }
+
     let Some(receipt) = parameters.text("ReceiptNo")? else {
         return other("completed, but without a receipt");
     };
     let receipt = identifier(&parameters.path_of("ReceiptNo"), receipt)?;
-    let payer = parameters.soft_text("DebitPartyName");
+
+    let payer = parameters.lenient_text("DebitPartyName");
     let payer = payer.as_deref().map(leading_id);
-    let receiver = parameters.soft_text("CreditPartyName");
+    let receiver = parameters.lenient_text("CreditPartyName");
     let Some(short_code) = receiver
         .as_deref()
         .map(leading_id)
@@ -41,16 +45,18 @@ pub(super) fn status(
     if payer == Some(short_code) {
         return other("completed, but between accounts of one short code");
     }
-    let reason = parameters.soft_text("ReasonType").unwrap_or_default();
+
+    let reason = parameters.lenient_text("ReasonType").unwrap_or_default();
     if reason.to_ascii_lowercase().contains("revers") {
         return other("a completed reversal, whose own result says what it undid");
     }
+
     let amount = parameters
         .text("Amount")?
         .map(|text| amount::major(&parameters.path_of("Amount"), &text, Currency::KES))
         .transpose()?;
     let report = PaymentReport {
-        outcome: Outcome::of_paid(Some(&receipt), amount),
+        outcome: Outcome::from_paid(Some(&receipt), amount),
         money_key: Some(receipt.clone()),
         checkout_id: None,
         reference: None,
@@ -58,16 +64,16 @@ pub(super) fn status(
         amount,
         phone: payer.and_then(Phone::parse),
         occurred_at: parameters
-            .soft_text("FinalisedTime")
+            .lenient_text("FinalisedTime")
             .as_deref()
             .and_then(time::nairobi),
         short_code: Some(short_code.to_owned()),
         method: PaymentMethod::MobileMoney,
     };
-    Ok(Event::payment(STATUS, delivery_key, report))
+    Ok(Event::payment(STATUS_RESULT, delivery_key, report))
 }
 
-/// `600000` of `600000 - EXAMPLE LTD`.
+/// The id in front of a party's name: `600000` in `600000 - EXAMPLE LTD`.
 fn leading_id(party: &str) -> &str {
     party.split_once(" - ").map_or(party, |(id, _)| id).trim()
 }
@@ -79,7 +85,7 @@ fn is_short_code(id: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use crate::daraja::result;
+    use crate::daraja::parse_result;
     use crate::{EventBody, Outcome};
 
     /// Reads a completed payment to a short code, with some parameters replaced.
@@ -104,13 +110,13 @@ mod tests {
             .collect();
         let body = serde_json::json!({"Result": {"ResultCode": code, "ConversationID": "AG_1",
             "ResultParameters": {"ResultParameter": parameters}}});
-        result(body.to_string().as_bytes()).unwrap().body
+        parse_result(body.to_string().as_bytes()).unwrap().body
     }
 
     #[test]
-    fn a_completed_payment_to_a_short_code_is_money() {
+    fn completed_payment_to_a_short_code_succeeds() {
         let EventBody::Payment(report) = read("0", &[("TransactionStatus", "COMPLETED")]) else {
-            panic!("a payment")
+            panic!("not a payment")
         };
         assert_eq!(report.outcome, Outcome::Succeeded);
         assert_eq!(report.money_key.as_deref(), Some("UIS4000001"));
@@ -118,13 +124,13 @@ mod tests {
     }
 
     #[test]
-    fn all_other_statuses_move_nothing() {
+    fn other_statuses_report_no_payment() {
         for (code, replaced) in [
             ("2001", vec![]),
             ("0", vec![("TransactionStatus", "Failed")]),
             ("0", vec![("TransactionStatus", "")]),
             ("0", vec![("ReceiptNo", "")]),
-            // A payout and a reversal: complete, but the money went to a phone.
+            // A payout or a reversal is completed too, but its money went to a phone.
             (
                 "0",
                 vec![
@@ -145,9 +151,9 @@ mod tests {
     }
 
     #[test]
-    fn without_an_amount_it_stays_open() {
+    fn payment_without_an_amount_is_unknown() {
         let EventBody::Payment(report) = read("0", &[("Amount", "")]) else {
-            panic!("a payment")
+            panic!("not a payment")
         };
         assert_eq!(
             report.outcome,

@@ -1,34 +1,37 @@
-//! STK callbacks: the outcome of a push to the payer's phone.
+//! STK callbacks report the outcome of a payment prompt on the payer's phone.
 
 use risiti_domain::{Currency, Money, PaymentMethod, Phone};
 
-use super::KEY_PREFIXES;
 use super::code::{DONE, result_code, stk_outcome};
+use super::key_prefix;
 use super::pairs::Pairs;
 use crate::event::{Event, Outcome, PaymentReport};
 use crate::identifier::{identifier, key};
 use crate::json::{Node, Object};
 use crate::{Unreadable, amount, time};
 
-pub(crate) fn stk(body: &[u8]) -> Result<Event, Unreadable> {
+pub(crate) fn parse_stk(body: &[u8]) -> Result<Event, Unreadable> {
     let body = Node::root(body)?.object()?.required("Body")?.object()?;
     let callback = body.required("stkCallback")?.object()?;
     let checkout_id = callback.required_identifier("CheckoutRequestID")?;
-    if KEY_PREFIXES.contains(&checkout_id.as_str()) {
+    if key_prefix::ALL.contains(&checkout_id.as_str()) {
         return Err(Unreadable::new(
             callback.path_of("CheckoutRequestID"),
             "is no checkout id",
         ));
     }
     let code = result_code(&callback)?;
-    // With the code: a time-out and a late success are two messages about one payment.
+
+    // The code is part of the key, because a time-out and a late success are two messages about one
+    // payment.
     let delivery_key = key(&[&checkout_id, &code]);
+
     let report = if code == DONE {
         paid(&callback, checkout_id)?
     } else {
         PaymentReport {
             outcome: stk_outcome(&code),
-            ..unpaid(checkout_id)
+            ..without_money(checkout_id)
         }
     };
     Ok(Event::payment("stk", delivery_key, report))
@@ -45,23 +48,24 @@ fn paid(callback: &Object<'_>, checkout_id: String) -> Result<PaymentReport, Unr
         .map(|text| amount::major(&items.path_of("Amount"), &text, Currency::KES))
         .transpose()?;
     Ok(PaymentReport {
-        outcome: Outcome::of_paid(receipt.as_deref(), amount),
+        outcome: Outcome::from_paid(receipt.as_deref(), amount),
         money_key: receipt.clone(),
         receipt,
         amount,
         phone: items
-            .soft_text("PhoneNumber")
+            .lenient_text("PhoneNumber")
             .as_deref()
             .and_then(Phone::parse),
         occurred_at: items
-            .soft_text("TransactionDate")
+            .lenient_text("TransactionDate")
             .as_deref()
             .and_then(time::nairobi),
-        ..unpaid(checkout_id)
+        ..without_money(checkout_id)
     })
 }
 
-fn unpaid(checkout_id: String) -> PaymentReport {
+/// A report that says nothing but which checkout it is about.
+fn without_money(checkout_id: String) -> PaymentReport {
     PaymentReport {
         money_key: None,
         checkout_id: Some(checkout_id),
@@ -85,9 +89,9 @@ mod tests {
         let body = format!(
             r#"{{"Body":{{"stkCallback":{{"CheckoutRequestID":{id},"ResultCode":{code},"CallbackMetadata":{{"Item":[{items}]}}}}}}}}"#
         );
-        match stk(body.as_bytes())?.body {
+        match parse_stk(body.as_bytes())?.body {
             EventBody::Payment(report) => Ok(report),
-            other => panic!("{other:?} is no payment"),
+            other => panic!("{other:?} is not a payment"),
         }
     }
 
@@ -95,7 +99,7 @@ mod tests {
     const RECEIPT: &str = r#"{"Name":"MpesaReceiptNumber","Value":"UIS4000001"}"#;
 
     #[test]
-    fn paid_in_part_is_not_paid() {
+    fn code_0_without_receipt_or_amount_is_unknown() {
         let zero = r#"{"Name":"Amount","Value":0.001}"#;
         for (items, problem) in [
             (AMOUNT.to_owned(), "paid, but the message has no receipt"),
@@ -116,14 +120,14 @@ mod tests {
     }
 
     #[test]
-    fn a_failure_takes_nothing_from_its_metadata() {
+    fn metadata_of_a_failure_is_ignored() {
         let report = read(r#""ws_CO_1""#, "1032", &format!("{AMOUNT},{RECEIPT}")).unwrap();
         assert_eq!((report.money_key, report.amount), (None, None));
         assert_eq!(report.checkout_id.as_deref(), Some("ws_CO_1"));
     }
 
     #[test]
-    fn odd_phones_and_dates_do_not_stand_in_the_way() {
+    fn odd_phones_and_dates_do_not_block_a_payment() {
         for odd in [
             r#"{"x":1}"#,
             "true",
@@ -152,7 +156,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_names_its_field() {
+    fn unreadable_callback_names_its_field() {
         let item = "Body.stkCallback.CallbackMetadata.Item";
         let long = format!(r#""{}""#, "w".repeat(129));
         for (id, code, items, expected) in [

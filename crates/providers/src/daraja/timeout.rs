@@ -1,4 +1,4 @@
-//! Queue time-outs: Daraja echoes the request it gave up on, credentials included.
+//! Queue time-outs. Daraja echoes the request that it gave up on, credentials included.
 
 use std::borrow::Cow;
 use std::ops::Range;
@@ -6,21 +6,20 @@ use std::ops::Range;
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
+use super::key_prefix;
 use crate::Unreadable;
 use crate::event::Event;
 use crate::identifier::key;
 use crate::json::{Members, Node};
 
-pub(super) const KEY: &str = "timeout";
-
-/// Names whose values are never kept, in any letter case.
+/// Names of the values that are never kept, in any letter case.
 const CREDENTIALS: [&str; 2] = ["initiatorname", "securitycredential"];
-/// Deeper than any request; what lies below is not looked through but withheld. Each level reads its values
-/// once more, so this bounds the work on a body made to be expensive, too.
+/// Deepest nesting that is searched. No real request is as deep, and a deeper body is withheld
+/// whole. Each level reads its values once more, so this also bounds the work on a hostile body.
 const DEPTH_MAX: usize = 16;
 
-/// Not final: what became of the request has to be asked.
-pub(crate) fn timeout(body: &[u8]) -> Result<Event, Unreadable> {
+/// Reads a queue time-out. It is not final: the outcome of the request has to be queried.
+pub(crate) fn parse_timeout(body: &[u8]) -> Result<Event, Unreadable> {
     let body = redact(body);
     let fields = Node::root(&body)?.object()?;
     let id = match fields.identifier("OriginatorConversationID")? {
@@ -29,13 +28,14 @@ pub(crate) fn timeout(body: &[u8]) -> Result<Event, Unreadable> {
     };
     Ok(Event::other(
         "queue_timeout",
-        key(&[KEY, &id]),
-        "a request timed out; its fate has to be asked",
+        key(&[key_prefix::TIMEOUT, &id]),
+        "a request timed out; its outcome has to be queried",
     ))
 }
 
-/// Blanks the credentials' values and changes no other byte. A body that cannot be looked through and may
-/// hold them is withheld whole; what stands for it is no JSON, so it stays unreadable.
+/// Blanks the values of credentials and changes no other byte. A body that cannot be searched and
+/// may hold credentials is withheld whole. The text in its place is not JSON, so it stays
+/// unreadable.
 pub(crate) fn redact(body: &[u8]) -> Cow<'_, [u8]> {
     let Some(spans) = credential_spans(body) else {
         if !may_name_credentials(body) {
@@ -48,6 +48,7 @@ pub(crate) fn redact(body: &[u8]) -> Cow<'_, [u8]> {
     if spans.is_empty() {
         return Cow::Borrowed(body);
     }
+
     let mut kept = Vec::with_capacity(body.len());
     let mut from = 0;
     for span in spans {
@@ -59,7 +60,7 @@ pub(crate) fn redact(body: &[u8]) -> Cow<'_, [u8]> {
     Cow::Owned(kept)
 }
 
-/// Where the values to blank stand, in order; `None` when the body cannot be looked through.
+/// The byte ranges of the values to blank, in order. `None` when the body cannot be searched.
 fn credential_spans(body: &[u8]) -> Option<Vec<Range<usize>>> {
     let text = std::str::from_utf8(body).ok()?;
     let root: &RawValue = serde_json::from_str(text).ok()?;
@@ -71,7 +72,9 @@ fn credential_spans(body: &[u8]) -> Option<Vec<Range<usize>>> {
     Some(search.spans)
 }
 
+/// A search for credentials. Its functions return `None` for what cannot be searched.
 struct Search {
+    /// Address of the body's first byte.
     base: usize,
     spans: Vec<Range<usize>>,
 }
@@ -101,7 +104,7 @@ impl Search {
 
     fn object(&mut self, raw: &RawValue, depth: usize) -> Option<()> {
         let Members(members) = serde_json::from_str(raw.get()).ok()?;
-        // Daraja also writes pairs: {"Key": "InitiatorName", "Value": …}.
+        // Daraja also writes pairs, such as {"Key": "InitiatorName", "Value": …}.
         let is_pair = members.iter().any(|(_, value)| {
             serde_json::from_str::<String>(value.get()).is_ok_and(|text| is_credential(&text))
         });
@@ -129,7 +132,7 @@ fn is_credential(name: &str) -> bool {
         .any(|credential| name.trim().eq_ignore_ascii_case(credential))
 }
 
-/// A request within a string: JSON, a form or XML that names a credential with its value.
+/// Whether a string holds a request (JSON, a form or XML) that names a credential with its value.
 fn assigns_credentials(text: &str) -> bool {
     text.contains([':', '=', '>']) && names_credential(text)
 }
@@ -141,7 +144,7 @@ fn names_credential(text: &str) -> bool {
         .any(|credential| text.contains(credential))
 }
 
-/// Of bytes that are no JSON: whether a name may stand there, in UTF-16 or behind escapes too.
+/// Whether bytes that are not JSON may name a credential, be it in UTF-16 or in escapes.
 fn may_name_credentials(body: &[u8]) -> bool {
     let text: String = body
         .iter()
@@ -153,15 +156,16 @@ fn may_name_credentials(body: &[u8]) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn redacted(body: &str) -> String {
         String::from_utf8(redact(body.as_bytes()).into_owned()).unwrap()
     }
 
     #[test]
-    fn values_are_blanked_wherever_the_name_stands() {
+    fn credentials_are_blanked_wherever_they_are_named() {
         for (body, expected) in [
             (r#"{"InitiatorName":"secret"}"#, r#"{"InitiatorName":""}"#),
             (
@@ -199,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn all_else_stays_as_it_is() {
+    fn body_without_credentials_is_unchanged() {
         for body in [
             r#"{"Amount":10.50,"Remarks":"InitiatorName","A":1e3,"A":2}"#,
             r#"{"InitiatorName":""}"#,
@@ -215,7 +219,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_looked_through_is_withheld() {
+    fn body_that_cannot_be_searched_is_withheld() {
         let deep = format!(
             r#"{}{{"InitiatorName":"secret"}}{}"#,
             "[".repeat(200),
@@ -236,14 +240,14 @@ mod tests {
                 kept.contains("withheld") && !kept.contains("secret"),
                 "{body}"
             );
-            assert!(timeout(body.as_bytes()).is_err());
+            assert!(parse_timeout(body.as_bytes()).is_err());
             assert_eq!(redacted(&kept), kept);
         }
     }
 
     #[test]
-    fn without_an_id_the_redacted_body_is_the_key() {
-        let event = |body: &str| timeout(body.as_bytes()).unwrap().delivery_key;
+    fn redacted_body_is_the_key_where_there_is_no_id() {
+        let event = |body: &str| parse_timeout(body.as_bytes()).unwrap().delivery_key;
         let first = event(r#"{"Amount":1,"SecurityCredential":"secret"}"#);
         assert_eq!(first, event(r#"{"Amount":1,"SecurityCredential":""}"#));
         assert_eq!(first.len(), "timeout:".len() + 64);
@@ -252,7 +256,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_bytes_are_answered_and_redacting_twice_changes_nothing(
+        fn redacting_any_bytes_twice_changes_nothing_more(
             body in proptest::collection::vec(any::<u8>(), 0..200),
         ) {
             let once = redact(&body).into_owned();
@@ -260,7 +264,7 @@ mod tests {
         }
 
         #[test]
-        fn other_members_survive_byte_for_byte(before in "[a-z0-9 ]{0,8}", after in "[a-z0-9 ]{0,8}") {
+        fn other_members_keep_every_byte(before in "[a-z0-9 ]{0,8}", after in "[a-z0-9 ]{0,8}") {
             let body = |value: &str| {
                 format!(r#"{{"x":"{before}", "InitiatorName" : {value} ,"y":["{after}" , 1.50]}}"#)
             };

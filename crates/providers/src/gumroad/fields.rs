@@ -1,4 +1,4 @@
-//! A ping's fields, whichever way they are encoded.
+//! The fields of a ping, in either encoding.
 
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
@@ -7,23 +7,25 @@ use crate::Unreadable;
 use crate::identifier::identifier;
 use crate::json::{Members, Node};
 
-/// Longer than any name of an object that Gumroad sends. It is copied for each member within, which a body
-/// made to that end would turn into gigabytes; of a longer one the object is kept as one text.
+/// Longest name of an object whose members are read. Gumroad sends no longer one. The name is
+/// copied for each member, which a hostile body could turn into gigabytes. An object with a longer
+/// name is kept as one text.
 const NAME_BYTES_MAX: usize = 128;
 
-/// In the order of the body. The first of several fields of one name counts: a seller's custom field may be
-/// called like a real one, and comes after it.
+/// Names and values in the order of the body. Of several fields with one name the first counts,
+/// because a seller's custom field may be named like a real one and comes after it.
 pub(super) struct Fields(Vec<(String, String)>);
 
 impl Fields {
-    /// Brackets of a name may come raw or encoded: `card[type]`, `card%5Btype%5D`.
+    /// Reads a form. Brackets in a name may be raw or encoded: `card[type]`, `card%5Btype%5D`.
     pub(super) fn form(body: &[u8]) -> Result<Self, Unreadable> {
         let fields = serde_urlencoded::from_bytes(body)
             .map_err(|_| Unreadable::new("body", "is not a form"))?;
         Ok(Self(fields))
     }
 
-    /// Members of an inner object are named as a form would: `card[type]`. Deeper ones are left out.
+    /// Reads JSON. A member of an inner object is named as in a form: `card[type]`. Deeper ones are
+    /// ignored.
     pub(super) fn json(body: &[u8]) -> Result<Self, Unreadable> {
         let mut fields = Vec::new();
         for (name, raw) in Node::root(body)?.object()?.into_members() {
@@ -42,7 +44,7 @@ impl Fields {
         Ok(Self(fields))
     }
 
-    /// Without blanks around it; `None` when missing or blank.
+    /// The value without surrounding blanks. `None` when missing or blank.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
         let (_, text) = self.0.iter().find(|(known, _)| known == name)?;
         Some(text.trim()).filter(|text| !text.is_empty())
@@ -67,7 +69,7 @@ impl Fields {
         Unreadable::new(name, "is missing or blank")
     }
 
-    /// Over all fields but `retry_count`, which retries add.
+    /// SHA-256 over all fields but `retry_count`, which retries add.
     pub(super) fn digest(&self) -> String {
         let mut hash = Sha256::new();
         for (name, text) in self.0.iter().filter(|(name, _)| name != "retry_count") {
@@ -77,7 +79,7 @@ impl Fields {
     }
 }
 
-/// Text, or a number or truth value as it is written; `None` for null and lists.
+/// Text, or a number or boolean as it is written. `None` for null and lists.
 fn scalar(raw: &RawValue) -> Option<String> {
     match raw.get().as_bytes().first()? {
         b'"' => serde_json::from_str(raw.get()).ok(),
@@ -91,7 +93,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_first_of_a_name_counts() {
+    fn first_field_of_a_name_counts() {
         let form = Fields::form(b"price=2500&price=1&a=&a=2").unwrap();
         let json = Fields::json(br#"{"price":2500,"price":1,"a":"","a":2}"#).unwrap();
         for fields in [form, json] {
@@ -101,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn brackets_of_all_kinds() {
+    fn brackets_may_be_raw_encoded_or_an_object() {
         for fields in [
             Fields::form(b"card%5Btype%5D=visa"),
             Fields::form(b"card[type]=visa"),
@@ -113,7 +115,7 @@ mod tests {
     }
 
     #[test]
-    fn an_object_of_an_endless_name_is_one_text() {
+    fn object_with_an_overlong_name_is_one_text() {
         let json = |inner: &str| format!(r#"{{"{}":{{"a":{inner}}},"price":1}}"#, "n".repeat(129));
         let fields = Fields::json(json("1").as_bytes()).unwrap();
         assert_eq!(fields.0.len(), 2);
@@ -125,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_make_no_identifier() {
+    fn invalid_utf8_is_not_an_identifier() {
         let fields = Fields::form(b"sale_id=%ff%fe&test=TRUE").unwrap();
         assert!(fields.required_identifier("sale_id").is_err());
         assert!(fields.is_true("test"));
@@ -136,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn the_digest_leaves_out_the_retry_count() {
+    fn digest_ignores_the_retry_count() {
         let digest = |body: &[u8]| Fields::form(body).unwrap().digest();
         assert_eq!(digest(b"a=1&b=2"), digest(b"a=1&b=2&retry_count=3"));
         assert_ne!(digest(b"a=1&b=2"), digest(b"a=12&b="));

@@ -1,4 +1,4 @@
-//! Gumroad Ping: unsigned forms about sales in US dollars.
+//! Gumroad's pings: unsigned forms about sales in US dollars.
 
 mod fields;
 
@@ -9,7 +9,7 @@ use crate::identifier::key;
 use crate::{Account, BodyFormat, Unreadable, amount, time};
 use fields::Fields;
 
-pub(crate) fn ping(
+pub(crate) fn parse_ping(
     format: BodyFormat,
     body: &[u8],
     account: &Account,
@@ -21,18 +21,20 @@ pub(crate) fn ping(
     let is_test = fields.is_true("test");
     let kind = match fields.identifier("resource_name")? {
         Some(name) => name,
-        // The dashboard's test ping repeats the last sale and names no resource.
+        // The test ping of Gumroad's dashboard repeats the last sale and names no resource.
         None if is_test => "ping".to_owned(),
         None => return Err(fields.missing("resource_name")),
     };
     let seller = fields.identifier("seller_id")?;
     match kind.as_str() {
         "sale" | "refund" | "dispute" | "dispute_won" | "ping" => {}
-        _ => return subscription(kind, &fields, is_test),
+        _ => return parse_subscription(kind, &fields, is_test),
     }
+
     let is_foreign = account.gumroad_seller_id.is_some() && seller != account.gumroad_seller_id;
     let sale_id = fields.required_identifier("sale_id")?;
-    // Whatever is no money has a key of its own, lest it take that of the real sale.
+
+    // A test or a foreign sale has a key of its own, so that it cannot take that of a real sale.
     let mut parts = vec![kind.as_str(), sale_id.as_str()];
     parts.extend(is_test.then_some("test"));
     parts.extend(is_foreign.then_some("foreign"));
@@ -42,33 +44,38 @@ pub(crate) fn ping(
             .filter(|state| fields.is_true(state)),
     );
     let delivery_key = key(&parts);
+
     if is_test {
-        return Ok(Event::other(kind, delivery_key, "a test is no money"));
+        return Ok(Event::other(kind, delivery_key, "a test moves no money"));
     }
     if is_foreign {
         return Ok(Event::other(kind, delivery_key, "a sale of another seller"));
     }
     match kind.as_str() {
-        "sale" => Ok(Event::payment(kind, delivery_key, sale(&fields, sale_id)?)),
+        "sale" => Ok(Event::payment(
+            kind,
+            delivery_key,
+            sale_report(&fields, sale_id)?,
+        )),
         "refund" if !fields.is_true("refunded") => Ok(Event::other(
             kind,
             delivery_key,
-            "a refund of part of a sale, whose amount a ping does not tell",
+            "a refund of part of a sale; pings do not state its amount",
         )),
         "refund" => Ok(Event::reversal(
             kind,
             delivery_key,
-            reversal("refund", sale_id, ReversalOutcome::Done),
+            reversal_report("refund", sale_id, ReversalOutcome::Done),
         )),
         "dispute" => Ok(Event::reversal(
             kind,
             delivery_key,
-            reversal("dispute", sale_id, ReversalOutcome::Done),
+            reversal_report("dispute", sale_id, ReversalOutcome::Done),
         )),
         "dispute_won" => Ok(Event::reversal(
             kind,
             delivery_key,
-            reversal("dispute", sale_id, ReversalOutcome::Undone),
+            reversal_report("dispute", sale_id, ReversalOutcome::Undone),
         )),
         _ => Ok(Event::other(
             kind,
@@ -78,13 +85,13 @@ pub(crate) fn ping(
     }
 }
 
-fn sale(fields: &Fields, sale_id: String) -> Result<PaymentReport, Unreadable> {
+fn sale_report(fields: &Fields, sale_id: String) -> Result<PaymentReport, Unreadable> {
     let amount = price(fields)?;
     Ok(PaymentReport {
         outcome: if fields.is_true("is_preorder_authorization") {
             Outcome::unknown("a pre-order is authorised, not charged")
         } else {
-            Outcome::of_paid(Some(&sale_id), Some(amount))
+            Outcome::from_paid(Some(&sale_id), Some(amount))
         },
         money_key: Some(sale_id),
         checkout_id: None,
@@ -101,8 +108,9 @@ fn sale(fields: &Fields, sale_id: String) -> Result<PaymentReport, Unreadable> {
     })
 }
 
-/// US cents, whatever `currency` says: that is how the product is displayed. The one ping of a gift is the
-/// receiver's, who paid nothing; what the giver paid stands beside it.
+/// The price in US cents, whatever `currency` says, because that is only how the product is
+/// displayed. The one ping of a gift is about its receiver, who paid nothing. `gift_price` is what
+/// the giver paid.
 fn price(fields: &Fields) -> Result<Money, Unreadable> {
     let gift = fields
         .is_true("is_gift_receiver_purchase")
@@ -118,8 +126,8 @@ fn price(fields: &Fields) -> Result<Money, Unreadable> {
     amount::subunits(name, text, Currency::USD)
 }
 
-/// The whole sale: pings tell neither a refund's id nor its amount.
-fn reversal(what: &str, sale_id: String, outcome: ReversalOutcome) -> ReversalReport {
+/// A reversal of the whole sale. Pings state neither a refund's id nor its amount.
+fn reversal_report(what: &str, sale_id: String, outcome: ReversalOutcome) -> ReversalReport {
     ReversalReport {
         reversal_key: key(&[what, &sale_id]),
         of_money_key: sale_id,
@@ -129,8 +137,9 @@ fn reversal(what: &str, sale_id: String, outcome: ReversalOutcome) -> ReversalRe
     }
 }
 
-/// Subscription events, and any yet unheard of: told apart by the time within, else by all but the retry count.
-fn subscription(kind: String, fields: &Fields, is_test: bool) -> Result<Event, Unreadable> {
+/// Reads an event of a subscription, or one that is not documented. Its time is part of the
+/// delivery key. Without a time, a digest of all fields but the retry count is.
+fn parse_subscription(kind: String, fields: &Fields, is_test: bool) -> Result<Event, Unreadable> {
     let id = fields.identifier("subscription_id")?;
     let mut at = None;
     for name in [
@@ -165,7 +174,7 @@ mod tests {
             gumroad_seller_id: Some("S==".to_owned()),
             paystack_live: None,
         };
-        ping(
+        parse_ping(
             BodyFormat::Form,
             format!("seller_id=S%3D%3D&sale_id=A%3D%3D&{body}").as_bytes(),
             &account,
@@ -175,12 +184,12 @@ mod tests {
     fn payment(body: &str) -> PaymentReport {
         match read(body).unwrap().body {
             EventBody::Payment(report) => report,
-            other => panic!("{other:?} is no payment"),
+            other => panic!("{other:?} is not a payment"),
         }
     }
 
     #[test]
-    fn prices_are_us_cents_whatever_the_product_shows() {
+    fn prices_are_us_cents_in_any_display_currency() {
         let report = payment("resource_name=sale&price=1999&currency=kes");
         assert_eq!(report.amount.unwrap().to_string(), "USD 19.99");
         let gift =
@@ -196,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_custom_field_behind_a_real_one_changes_nothing() {
+    fn custom_field_cannot_replace_a_real_one() {
         let report =
             payment("resource_name=sale&price=2500&price=1&sale_id=B&test=&test=true&seller_id=T");
         assert_eq!(
@@ -207,20 +216,20 @@ mod tests {
     }
 
     #[test]
-    fn json_is_read_like_a_form() {
+    fn json_reads_as_the_same_form() {
         let account = Account {
             gumroad_seller_id: Some("S==".to_owned()),
             paystack_live: None,
         };
         let json = br#"{"seller_id":"S==","sale_id":"A==","resource_name":"sale","price":2500,"refunded":false,"card":{"type":"visa"}}"#;
-        let from_json = ping(BodyFormat::Json, json, &account).unwrap();
+        let from_json = parse_ping(BodyFormat::Json, json, &account).unwrap();
         let from_form =
             read("resource_name=sale&price=2500&refunded=false&card%5Btype%5D=visa").unwrap();
         assert!(from_json == from_form);
     }
 
     #[test]
-    fn reversals_of_the_whole_sale() {
+    fn refund_and_dispute_reverse_the_whole_sale() {
         for (body, key, outcome) in [
             (
                 "resource_name=refund&refunded=true",
@@ -239,7 +248,7 @@ mod tests {
             ),
         ] {
             let EventBody::Reversal(report) = read(body).unwrap().body else {
-                panic!("a reversal")
+                panic!("not a reversal")
             };
             assert_eq!(
                 (report.reversal_key.as_str(), report.outcome, report.amount),
@@ -250,7 +259,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_money() {
+    fn tests_partial_refunds_and_subscriptions_move_nothing() {
         for body in [
             "resource_name=sale&price=1&test=true",
             "resource_name=refund&refunded=true&test=true",
@@ -267,7 +276,7 @@ mod tests {
     }
 
     #[test]
-    fn what_cannot_be_read_names_its_field() {
+    fn unreadable_ping_names_its_field() {
         for (body, expected) in [
             ("price=1", "resource_name: is missing or blank"),
             ("resource_name=sale", "price: is missing or blank"),
@@ -285,7 +294,7 @@ mod tests {
     }
 
     #[test]
-    fn deliveries_are_told_apart_by_state_and_not_by_retry() {
+    fn delivery_key_differs_by_state_and_not_by_retry() {
         let key = |body: &str| read(body).unwrap().delivery_key;
         let sale = "resource_name=sale&price=1";
         assert!(key(sale) == key(&format!("{sale}&retry_count=2")));

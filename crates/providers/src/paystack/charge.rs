@@ -1,21 +1,24 @@
-//! Charges: money in, or an attempt at it.
+//! Charges, which are payments or attempts at one.
 
 use risiti_domain::{PaymentMethod, Phone};
 
-use super::Notice;
+use super::message::Message;
 use crate::event::{Event, Outcome, PaymentReport};
 use crate::json::Object;
 use crate::{Unreadable, time};
 
-/// The money key is the reference, also where M-Pesa carried the money: its receipt may be left out.
-/// `charge.failed` is not documented; an app that sees one takes it for an attempt that failed, and money
-/// wins over it later.
-pub(super) fn charge(notice: &Notice<'_>) -> Result<Event, Unreadable> {
-    let data = &notice.data;
+/// Reads a charge. The money key is the reference, even where M-Pesa carried the money, because the
+/// M-Pesa receipt may be missing.
+///
+/// `charge.failed` is not documented. It is read as an attempt that failed, and a later success of
+/// the same reference prevails.
+pub(super) fn parse_charge(message: &Message<'_>) -> Result<Event, Unreadable> {
+    let data = &message.data;
     let reference = data.required_identifier("reference")?;
-    let delivery_key = notice.key(&[&reference]);
-    let amount = notice.money("amount")?;
-    let outcome = if notice.event == "charge.failed" {
+    let delivery_key = message.key(&[&reference]);
+    let amount = message.money("amount")?;
+
+    let outcome = if message.event == "charge.failed" {
         Outcome::Failed {
             reason: "the charge failed".to_owned(),
         }
@@ -25,10 +28,11 @@ pub(super) fn charge(notice: &Notice<'_>) -> Result<Event, Unreadable> {
         .text("status")?
         .is_none_or(|status| status == "success")
     {
-        Outcome::of_paid(Some(&reference), amount)
+        Outcome::from_paid(Some(&reference), amount)
     } else {
         Outcome::unknown("charge.success, but the status within says otherwise")
     };
+
     let report = PaymentReport {
         money_key: Some(reference.clone()),
         checkout_id: None,
@@ -39,17 +43,17 @@ pub(super) fn charge(notice: &Notice<'_>) -> Result<Event, Unreadable> {
         phone: phone(data),
         occurred_at: ["paid_at", "paidAt", "created_at", "createdAt"]
             .iter()
-            .find_map(|name| time::iso(&data.soft_text(name)?)),
+            .find_map(|name| time::iso(&data.lenient_text(name)?)),
         short_code: None,
         method: method(data),
     };
-    Ok(Event::payment(notice.event.as_str(), delivery_key, report))
+    Ok(Event::payment(message.event.as_str(), delivery_key, report))
 }
 
-/// The number that paid, else the customer's.
+/// The phone that paid, else the customer's.
 fn phone(data: &Object<'_>) -> Option<Phone> {
     let within = |outer: &str, name: &str| {
-        let text = data.get(outer).ok()??.object().ok()?.soft_text(name)?;
+        let text = data.get(outer).ok()??.object().ok()?.lenient_text(name)?;
         Phone::parse(&text)
     };
     within("authorization", "mobile_money_number")
@@ -58,7 +62,7 @@ fn phone(data: &Object<'_>) -> Option<Phone> {
 }
 
 fn method(data: &Object<'_>) -> PaymentMethod {
-    match data.soft_text("channel").as_deref() {
+    match data.lenient_text("channel").as_deref() {
         Some("mobile_money") => PaymentMethod::MobileMoney,
         Some("card") => PaymentMethod::Card,
         Some("bank" | "bank_transfer") => PaymentMethod::Bank,

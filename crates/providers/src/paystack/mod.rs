@@ -1,29 +1,21 @@
-//! Paystack: signed, retried for 72 hours.
+//! Paystack. Its webhooks are signed and are retried for 72 hours.
 
 mod charge;
 mod dispute;
+mod message;
 mod refund;
 mod signature;
 
-use risiti_domain::{Currency, Money};
 use sha2::{Digest, Sha256};
 
 use crate::event::Event;
-use crate::identifier::key;
-use crate::json::{Node, Object};
-use crate::{Account, Unreadable, amount};
+use crate::json::Node;
+use crate::{Account, Unreadable};
+use message::Message;
 
 pub use signature::verify;
 
-/// One event, its `data` and the first parts of its delivery key.
-struct Notice<'a> {
-    event: String,
-    data: Object<'a>,
-    /// A charge of the test mode, under a live key.
-    is_test: bool,
-}
-
-pub(crate) fn notice(body: &[u8], account: &Account) -> Result<Event, Unreadable> {
+pub(crate) fn parse_message(body: &[u8], account: &Account) -> Result<Event, Unreadable> {
     let root = Node::root(body)?.object()?;
     let event = root.required_identifier("event")?;
     let data = root.required("data")?.object()?;
@@ -31,78 +23,46 @@ pub(crate) fn notice(body: &[u8], account: &Account) -> Result<Event, Unreadable
         && data
             .text("domain")?
             .is_some_and(|domain| domain.eq_ignore_ascii_case("test"));
-    let notice = Notice {
+    let message = Message {
         event,
         data,
         is_test,
     };
-    let read = match notice.event.as_str() {
-        "charge.success" | "charge.failed" => charge::charge(&notice)?,
+
+    let event = match message.event.as_str() {
+        "charge.success" | "charge.failed" => charge::parse_charge(&message)?,
         "refund.pending"
         | "refund.processing"
         | "refund.needs-attention"
         | "refund.processed"
-        | "refund.failed" => refund::refund(&notice)?,
+        | "refund.failed" => refund::parse_refund(&message)?,
         "charge.dispute.create" | "charge.dispute.remind" | "charge.dispute.resolve" => {
-            dispute::dispute(&notice)?
+            dispute::parse_dispute(&message)?
         }
-        "transfer.success" | "transfer.failed" | "transfer.reversed" => transfer(&notice, body)?,
-        _ => notice.other(&[&body_key(body)], "an event that moves no payment"),
+        "transfer.success" | "transfer.failed" | "transfer.reversed" => transfer(&message, body)?,
+        _ => message.other(&[&body_key(body)], "an event that moves no payment"),
     };
     if is_test {
         return Ok(Event::other(
-            read.kind,
-            read.delivery_key,
-            "a test under a live key is no money",
+            event.kind,
+            event.delivery_key,
+            "a test under a live key moves no money",
         ));
     }
-    Ok(read)
+    Ok(event)
 }
 
-impl Notice<'_> {
-    /// `paystack:<event>:<natural key>`. A test has its own, lest it take that of a live event: the modes
-    /// may share references.
-    fn key(&self, natural: &[&str]) -> String {
-        let prefix: &[&str] = if self.is_test {
-            &["paystack", "test"]
-        } else {
-            &["paystack"]
-        };
-        key(&[prefix, &[self.event.as_str()], natural].concat())
-    }
-
-    fn other(&self, natural: &[&str], reason: &'static str) -> Event {
-        Event::other(self.event.as_str(), self.key(natural), reason)
-    }
-
-    /// Subunits, which some events write as a number and others as text.
-    fn money(&self, name: &str) -> Result<Option<Money>, Unreadable> {
-        let Some(text) = self.data.text(name)? else {
-            return Ok(None);
-        };
-        let field = self.data.path_of("currency");
-        let currency = self
-            .data
-            .text("currency")?
-            .ok_or_else(|| self.data.missing("currency"))?;
-        let currency: Currency = currency
-            .parse()
-            .map_err(|_| Unreadable::new(field, "is not a currency of three letters"))?;
-        amount::subunits(&self.data.path_of(name), &text, currency).map(Some)
-    }
-}
-
-/// Money going out.
-fn transfer(notice: &Notice<'_>, body: &[u8]) -> Result<Event, Unreadable> {
-    let id = match notice.data.identifier("transfer_code")? {
+/// Reads a transfer, which is money going out.
+fn transfer(message: &Message<'_>, body: &[u8]) -> Result<Event, Unreadable> {
+    let id = match message.data.identifier("transfer_code")? {
         Some(code) => Some(code),
-        None => notice.data.identifier("reference")?,
+        None => message.data.identifier("reference")?,
     };
     let id = id.unwrap_or_else(|| body_key(body));
-    Ok(notice.other(&[&id], "a payout, not a sale"))
+    Ok(message.other(&[&id], "a payout, not a sale"))
 }
 
-/// Retries repeat the same bytes.
+/// The natural key of an event that has none of its own. Retries repeat the same bytes.
 fn body_key(body: &[u8]) -> String {
     hex::encode(Sha256::digest(body))
 }
@@ -113,14 +73,14 @@ mod tests {
     use crate::event::{EventBody, Outcome, ReversalOutcome};
 
     fn read(event: &str, data: &str) -> Result<Event, Unreadable> {
-        notice(
+        parse_message(
             format!(r#"{{"event":"{event}","data":{data}}}"#).as_bytes(),
             &Account::default(),
         )
     }
 
     #[test]
-    fn a_charge_needs_its_reference_amount_and_currency() {
+    fn charge_needs_its_reference_amount_and_currency() {
         for (data, expected) in [
             (
                 r#"{"amount":1,"currency":"KES"}"#,
@@ -157,7 +117,7 @@ mod tests {
     }
 
     #[test]
-    fn only_a_success_with_money_is_success() {
+    fn charge_succeeds_only_with_status_and_amount() {
         for (data, expected) in [
             (r#""amount":"150000","status":"success""#, "Succeeded"),
             (
@@ -173,7 +133,7 @@ mod tests {
             )
             .unwrap();
             let EventBody::Payment(report) = event.body else {
-                panic!("a payment")
+                panic!("not a payment")
             };
             assert!(
                 format!("{:?}", report.outcome).starts_with(expected),
@@ -182,17 +142,17 @@ mod tests {
         }
         let event = read("charge.failed", r#"{"reference":"r"}"#).unwrap();
         let EventBody::Payment(report) = event.body else {
-            panic!("a payment")
+            panic!("not a payment")
         };
         assert!(matches!(report.outcome, Outcome::Failed { .. }));
     }
 
     #[test]
-    fn the_phone_that_paid_comes_before_the_customers() {
+    fn phone_that_paid_is_preferred_to_the_customers() {
         let phone = |data: &str| {
             let data = format!(r#"{{"reference":"r","currency":"KES","amount":1,{data}}}"#);
             let EventBody::Payment(report) = read("charge.success", &data).unwrap().body else {
-                panic!("a payment")
+                panic!("not a payment")
             };
             report.phone.map(|phone| phone.as_str().to_owned())
         };
@@ -213,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn refunds_by_event() {
+    fn event_decides_the_outcome_of_a_refund() {
         let data = r#"{"transaction_reference":"r","refund_reference":77,"amount":"500","currency":"KES"}"#;
         for (event, expected) in [
             ("refund.pending", ReversalOutcome::Pending),
@@ -223,7 +183,7 @@ mod tests {
             ("refund.failed", ReversalOutcome::Failed),
         ] {
             let EventBody::Reversal(report) = read(event, data).unwrap().body else {
-                panic!("a reversal")
+                panic!("not a reversal")
             };
             assert_eq!(
                 (report.outcome, report.reversal_key.as_str()),
@@ -239,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn a_dispute_is_a_reversal_only_when_resolved_so() {
+    fn dispute_reverses_only_when_resolved_so() {
         let data = |status: &str| {
             format!(
                 r#"{{"id":1,"status":"resolved","refund_amount":"100","currency":"KES","transaction":{{"reference":"r","status":"{status}"}}}}"#
@@ -261,13 +221,13 @@ mod tests {
         let whole = data("reversed").replace(r#""100""#, "null");
         let EventBody::Reversal(report) = read("charge.dispute.resolve", &whole).unwrap().body
         else {
-            panic!("a reversal")
+            panic!("not a reversal")
         };
         assert_eq!(report.amount, None);
     }
 
     #[test]
-    fn reminders_and_unknown_events_have_keys_of_their_own() {
+    fn each_reminder_and_unknown_event_has_its_own_key() {
         let remind = |at: &str| {
             read(
                 "charge.dispute.remind",

@@ -1,18 +1,19 @@
-//! Refunds, whole or in part.
+//! Refunds of a whole charge or a part of it.
 
-use super::Notice;
+use super::message::Message;
 use crate::Unreadable;
 use crate::event::{Event, ReversalOutcome, ReversalReport};
 use crate::identifier::key;
 
-pub(super) fn refund(notice: &Notice<'_>) -> Result<Event, Unreadable> {
-    let data = &notice.data;
+pub(super) fn parse_refund(message: &Message<'_>) -> Result<Event, Unreadable> {
+    let data = &message.data;
     let transaction = data.required_identifier("transaction_reference")?;
-    // Null while the refund is pending.
+    // The reference is null while the refund is pending.
     let reference = data.identifier("refund_reference")?;
-    let amount = notice
+    let amount = message
         .money("amount")?
         .ok_or_else(|| data.missing("amount"))?;
+
     let natural = [
         transaction.clone(),
         reference.clone().unwrap_or_default(),
@@ -20,18 +21,19 @@ pub(super) fn refund(notice: &Notice<'_>) -> Result<Event, Unreadable> {
     ];
     let natural = natural.each_ref().map(String::as_str);
     if amount.is_zero() {
-        return Ok(notice.other(&natural, "a refund of 0.00"));
+        return Ok(message.other(&natural, "a refund of 0.00"));
     }
+
     let reversal_key = match &reference {
         Some(reference) => key(&["refund", &transaction, reference]),
-        // Two equal partial refunds cannot be told apart until they have references.
+        // Two partial refunds of the same amount look alike until they have references.
         None => key(&["refund", &transaction, "", natural[2]]),
     };
     let report = ReversalReport {
         reversal_key,
         of_money_key: transaction.clone(),
         amount: Some(amount),
-        outcome: match notice.event.as_str() {
+        outcome: match message.event.as_str() {
             "refund.processed" => ReversalOutcome::Done,
             "refund.failed" => ReversalOutcome::Failed,
             _ => ReversalOutcome::Pending,
@@ -39,8 +41,8 @@ pub(super) fn refund(notice: &Notice<'_>) -> Result<Event, Unreadable> {
         occurred_at: None,
     };
     Ok(Event::reversal(
-        notice.event.as_str(),
-        notice.key(&natural),
+        message.event.as_str(),
+        message.key(&natural),
         report,
     ))
 }

@@ -1,4 +1,4 @@
-//! Any text where the amount stands, on every channel, against the arithmetic of the schoolbook.
+//! Any text in place of the amount, on every channel, compared with schoolbook arithmetic.
 
 use proptest::prelude::*;
 use risiti_domain::{parse_amount, parse_subunits};
@@ -11,7 +11,7 @@ fn texts() -> impl Strategy<Value = String> {
     prop_oneof![
         4 => "[+-]?[0-9]{0,14}(\\.[0-9]{0,6})?",
         2 => "[+-]?0{0,3}[0-9]{0,20}(\\.[0-9]{0,32})?([eE][+-]?[0-9]{1,3})?",
-        // Around halves of a hundredth and the end of the range.
+        // Values around half a hundredth, and around the end of the range.
         2 => "[0-9]{1,12}\\.[0-9][0-9](4999999|5|50000001|49|51)",
         1 => "99999999999[89](\\.99(4|5|49999|9)?)?",
         2 => scalar().prop_map(|json| json.text().unwrap_or_else(|| json.to_string())),
@@ -19,7 +19,7 @@ fn texts() -> impl Strategy<Value = String> {
     ]
 }
 
-/// A whole body with this where its amount stands; how far the point moves.
+/// A whole body of every channel with this amount, and by how many places its point moves.
 fn bodies(amount: &Json) -> Vec<(Channel, BodyFormat, String, i64)> {
     let mut bodies = vec![
         (
@@ -82,7 +82,7 @@ proptest! {
     #![proptest_config(config("amounts"))]
 
     #[test]
-    fn any_text_where_the_amount_stands(text in texts(), as_number: bool) {
+    fn any_amount_is_read_as_schoolbook_arithmetic_reads_it(text in texts(), as_number: bool) {
         for (places, read) in [(0, parse_amount(&text)), (2, parse_subunits(&text))] {
             let expected = schoolbook::amount(&text, places);
             prop_assert_eq!(read.ok().map(|read| read.to_string()), expected.ok(), "{}", &text);
@@ -99,7 +99,7 @@ proptest! {
                     prop_assert_eq!(event.facts.outcome == "succeeded", expected != "0.00");
                 }
                 (Err(why), Err(_)) => prop_assert!(why.problem.starts_with("is no amount"), "{why}"),
-                (read, expected) => prop_assert!(false, "{channel} {body}: {read:?}, on paper {expected:?}"),
+                (read, expected) => prop_assert!(false, "{channel} {body}: {read:?}, expected {expected:?}"),
             }
         }
     }

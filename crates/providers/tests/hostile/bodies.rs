@@ -1,4 +1,4 @@
-//! Bodies of real shape with something wrong in them, and bytes of no shape at all.
+//! Bodies of real shape with something wrong in them, and bytes without any shape.
 
 use proptest::prelude::*;
 use proptest::sample::select;
@@ -6,12 +6,12 @@ use proptest::test_runner::TestRunner;
 use risiti_hostile::{Body, Json, any_bytes, config, damage, damage_bytes};
 use risiti_providers::{BodyFormat, Channel, parse};
 
-use crate::promises::keeps;
-use crate::{account, forms, hand_made, package};
+use crate::guarantees::check;
+use crate::{account, corpus, forms, package};
 
-/// Every fixture, by the channel it would come in on. Gumroad's forms stand for its JSON, too.
+/// Every fixture with the channel it would come in on. Gumroad's forms are turned into JSON.
 pub(crate) fn shapes() -> Vec<(Channel, Json)> {
-    let of = |(name, body): (String, Vec<u8>)| {
+    let shape = |(name, body): (String, Vec<u8>)| {
         let text = String::from_utf8(body).unwrap();
         let file = name.rsplit('/').next().unwrap().to_owned();
         if name.contains("/gumroad/") {
@@ -33,23 +33,23 @@ pub(crate) fn shapes() -> Vec<(Channel, Json)> {
     };
     risiti_hostile::corpus(&package("fixtures"))
         .into_iter()
-        .map(of)
+        .map(shape)
         .collect()
 }
 
 #[test]
-fn the_corpus_first() {
-    for (name, channel, format, body) in hand_made() {
-        if let Err(broken) = keeps(channel, format, &body) {
+fn corpus_keeps_the_guarantees() {
+    for (name, channel, format, body) in corpus() {
+        if let Err(broken) = check(channel, format, &body) {
             panic!("{name}: {broken}");
         }
     }
 }
 
-/// Of the hand-made inputs none is money, but for those that say so in their name.
+/// Only the inputs with `paid_` in their name report a payment.
 #[test]
-fn nothing_of_the_corpus_is_paid_by_accident() {
-    for (name, channel, format, body) in hand_made() {
+fn corpus_is_not_paid_by_accident() {
+    for (name, channel, format, body) in corpus() {
         let read = parse(channel, format, &body, &account());
         let paid = read.is_ok_and(|event| event.facts.outcome == "succeeded");
         assert_eq!(paid, name.contains("paid_"), "{name}");
@@ -57,18 +57,18 @@ fn nothing_of_the_corpus_is_paid_by_accident() {
 }
 
 #[test]
-fn json_with_structure_damaged() {
+fn json_with_damaged_structure_keeps_the_guarantees() {
     let shapes = shapes();
     assert!(shapes.len() > 50);
     let strategy = select(shapes).prop_flat_map(|(channel, whole)| (Just(channel), damage(whole)));
     let property = |(channel, body): (Channel, Json)| {
-        keeps(channel, BodyFormat::Json, body.to_string().as_bytes()).map(drop)
+        check(channel, BodyFormat::Json, body.to_string().as_bytes()).map(drop)
     };
     run("webhook-json", strategy, property);
 }
 
 #[test]
-fn bytes_damaged() {
+fn damaged_bytes_keep_the_guarantees() {
     let mut whole: Vec<(Channel, BodyFormat, Vec<u8>)> = shapes()
         .into_iter()
         .map(|(channel, body)| (channel, BodyFormat::Json, body.to_string().into_bytes()))
@@ -86,7 +86,7 @@ fn bytes_damaged() {
         any_bytes(400),
     );
     let property = |(channel, format, body): (Channel, BodyFormat, Body)| {
-        keeps(channel, format, &body.0).map(drop)
+        check(channel, format, &body.0).map(drop)
     };
     run(
         "webhook-bytes",
@@ -95,7 +95,8 @@ fn bytes_damaged() {
     );
 }
 
-/// As `proptest!` does, failures kept beside this folder's `main.rs`; with a strategy made at run time.
+/// Does what `proptest!` does, but with a strategy that is made at run time. Failures are kept
+/// beside this folder's `main.rs`.
 pub(crate) fn run<S: Strategy>(
     target: &str,
     strategy: S,

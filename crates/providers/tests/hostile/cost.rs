@@ -1,14 +1,14 @@
-//! Bodies made to be expensive: reading one costs memory in proportion to it. Nothing here is timed; counted is
-//! what the allocator hands out.
+//! Bodies that are made to be expensive. Reading one must cost memory in proportion to its size.
+//! Nothing here is timed: the tests count what the allocator hands out.
 
 use risiti_providers::{BodyFormat, Channel};
 
-use crate::promises::keeps;
+use crate::guarantees::check;
 
-/// A quarter of what the ingress takes by default, and enough to tell a multiple from a square.
+/// A quarter of ingress's default limit. It is enough to tell linear growth from quadratic.
 const LIMIT: usize = 64 * 1024;
 
-/// `before`, then `unit` as often as it fits, then `after`.
+/// `before`, then `unit` as often as it fits into the limit, then `after`.
 fn filled(before: &str, unit: &str, after: &str) -> String {
     let times = (LIMIT - before.len() - after.len()) / unit.len();
     format!("{before}{}{after}", unit.repeat(times))
@@ -111,10 +111,10 @@ fn costly() -> Vec<(Channel, BodyFormat, String)> {
 }
 
 #[test]
-fn what_a_body_costs_is_in_proportion_to_it() {
+fn memory_is_in_proportion_to_the_body() {
     for (channel, format, body) in costly() {
         assert!(body.len() <= LIMIT && body.len() > LIMIT / 2);
-        if let Err(broken) = keeps(channel, format, body.as_bytes()) {
+        if let Err(broken) = check(channel, format, body.as_bytes()) {
             panic!(
                 "{channel} {}…: {broken}",
                 body.chars().take(80).collect::<String>()

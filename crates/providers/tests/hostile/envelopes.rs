@@ -1,4 +1,4 @@
-//! Headers of a message, as anybody with access to the broker may have set them.
+//! Message headers as anybody with access to the broker could set them.
 
 use std::collections::BTreeMap;
 
@@ -52,7 +52,7 @@ const VALUES: &[&str] = &[
     "\0",
 ];
 
-fn ours() -> BTreeMap<String, String> {
+fn valid_headers() -> BTreeMap<String, String> {
     let pairs = [(0, 0), (1, 0), (2, 4), (3, 7), (6, 9), (7, 13)];
     pairs
         .iter()
@@ -64,10 +64,10 @@ proptest! {
     #![proptest_config(config("envelope"))]
 
     #[test]
-    fn any_headers(changes in proptest::collection::vec(
+    fn any_headers_are_read_or_named_as_wrong(changes in proptest::collection::vec(
         (select(NAMES), prop_oneof![select(VALUES).prop_map(str::to_owned), ".{0,40}"], any::<bool>()), 0..6)
     ) {
-        let mut headers = ours();
+        let mut headers = valid_headers();
         prop_assert!(Envelope::from_headers(&headers).is_ok());
         for (name, value, remove) in changes {
             if remove {

@@ -1,4 +1,4 @@
-//! Gumroad's forms: fields repeated, encoded strangely, encoded twice, cut off.
+//! Gumroad's forms with fields that are repeated, oddly encoded, encoded twice or cut off.
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
@@ -6,7 +6,7 @@ use risiti_hostile::{Body, config, scalar};
 use risiti_providers::{BodyFormat, Channel, EventBody, Outcome};
 
 use crate::bodies::run;
-use crate::promises::keeps;
+use crate::guarantees::check;
 use crate::{account, package};
 
 pub(crate) fn fixtures() -> Vec<Vec<u8>> {
@@ -17,7 +17,7 @@ pub(crate) fn fixtures() -> Vec<Vec<u8>> {
         .collect()
 }
 
-/// Names and values as WHATWG's URL standard reads a form: the second opinion.
+/// A second, independent reading of a form, by WHATWG's URL standard.
 pub(crate) fn pairs(form: &[u8]) -> Vec<(String, String)> {
     let fields = form.split(|b| *b == b'&').filter(|field| !field.is_empty());
     let both = fields.map(|field| match field.iter().position(|b| *b == b'=') {
@@ -64,7 +64,6 @@ enum Encoding {
 }
 
 fn damaged() -> impl Strategy<Value = Body> {
-    use Encoding::*;
     let text = || {
         prop_oneof![
             scalar().prop_map(|json| json.text().unwrap_or_else(|| json.to_string())),
@@ -97,7 +96,14 @@ fn damaged() -> impl Strategy<Value = Body> {
         2 => any::<(Index, Index)>().prop_map(|(a, b)| Change::Exchange(a, b)),
         2 => (any::<Index>(), name).prop_map(|(at, name)| Change::Rename(at, name.to_owned())),
     ];
-    let encoding = select(vec![Usual, Usual, EveryByte, Lower, Raw, Twice]);
+    let encoding = select(vec![
+        Encoding::Usual,
+        Encoding::Usual,
+        Encoding::EveryByte,
+        Encoding::Lower,
+        Encoding::Raw,
+        Encoding::Twice,
+    ]);
     let whole: Vec<Vec<(String, String)>> = fixtures().iter().map(|form| pairs(form)).collect();
     (
         select(whole),
@@ -144,10 +150,10 @@ fn encoded(fields: &[(String, String)], encoding: Encoding) -> Vec<u8> {
     fields.collect::<Vec<_>>().join("&").into_bytes()
 }
 
-/// Paid only by what the first field of each name says: repeats, odd names and double escapes talk nobody
-/// into money.
+/// A form is paid only by the first field of each name. Repeats, odd names and double escapes
+/// change nothing.
 fn is_paid_by_its_first_fields(form: &[u8]) -> Result<(), TestCaseError> {
-    let read = keeps(Channel::Gumroad, BodyFormat::Form, form)?;
+    let read = check(Channel::Gumroad, BodyFormat::Form, form)?;
     let Ok(event) = read else { return Ok(()) };
     let EventBody::Payment(report) = event.body else {
         return Ok(());
@@ -174,7 +180,7 @@ fn is_paid_by_its_first_fields(form: &[u8]) -> Result<(), TestCaseError> {
 }
 
 #[test]
-fn forms_damaged() {
+fn damaged_forms_are_paid_by_their_first_fields_only() {
     run("webhook-form", damaged(), |form| {
         is_paid_by_its_first_fields(&form.0)
     });
@@ -184,7 +190,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: config("webhook-form").cases / 10, ..config("webhook-form") })]
 
     #[test]
-    fn the_second_opinion_reads_what_was_written(fields in proptest::collection::vec((".{1,8}", ".{0,8}"), 1..5)) {
+    fn second_reading_of_a_form_is_what_was_written(fields in proptest::collection::vec((".{1,8}", ".{0,8}"), 1..5)) {
         let form = serde_urlencoded::to_string(&fields).unwrap();
         prop_assert_eq!(pairs(form.as_bytes()), fields);
     }

@@ -1,4 +1,4 @@
-//! What holds for every body, whatever it is.
+//! What holds for every body, whatever it contains.
 
 use proptest::prelude::*;
 use risiti_domain::{AuthenticatedBy, Money, Phone};
@@ -10,41 +10,42 @@ use risiti_providers::{
 
 use crate::{account, forms, schoolbook};
 
-/// Everything at once; the result is for what only some bodies promise.
-pub(crate) fn keeps(
+/// Checks every guarantee, and returns what the body was read as for further checks.
+pub(crate) fn check(
     channel: Channel,
     format: BodyFormat,
     body: &[u8],
 ) -> Result<Result<Event, Unreadable>, TestCaseError> {
     let mut read = None;
-    let work =
+    let memory =
         allocation_counter::measure(|| read = Some(parse(channel, format, body, &account())));
     let read = read.expect("the closure was run");
     prop_assert!(
-        work.bytes_total <= allowed(body.len()),
+        memory.bytes_total <= allowed(body.len()),
         "{} for {} bytes",
-        work.bytes_total,
+        memory.bytes_total,
         body.len()
     );
     prop_assert_eq!(&read, &parse(channel, format, body, &account()));
-    means_the_same_to_a_worker(channel, format, body, &read)?;
+    worker_reads_the_same(channel, format, body, &read)?;
+
     match &read {
         Ok(event) => {
             is_bounded(event)?;
             amounts_are_written(channel, format, body, event)?;
         }
-        Err(why) => says_no_value(why)?,
+        Err(why) => holds_no_value(why)?,
     }
     Ok(read)
 }
 
-/// Memory handed out for a body of that size: a multiple of it, and never its square.
+/// The most memory that a body of this size may cost. It grows in proportion to the size.
 pub(crate) fn allowed(bytes: usize) -> u64 {
     200 * bytes as u64 + 64 * 1024
 }
 
-/// The ingress publishes the redacted body and headers; a worker reads the event that the ingress did.
-fn means_the_same_to_a_worker(
+/// From the redacted body and the headers, a worker reads the same event as ingress.
+fn worker_reads_the_same(
     channel: Channel,
     format: BodyFormat,
     body: &[u8],
@@ -69,12 +70,13 @@ fn means_the_same_to_a_worker(
         account: account(),
         unreadable: read.as_ref().err().cloned(),
     };
+
     let headers = envelope.to_headers();
     let bytes: usize = headers
         .iter()
         .map(|(name, value)| name.len() + value.len())
         .sum();
-    // Far below what a frame of AMQP holds.
+    // An AMQP frame holds far more.
     prop_assert!(bytes < 8 * 1024);
     let arrived = Envelope::from_headers(&headers);
     prop_assert!(arrived.as_ref() == Ok(&envelope));
@@ -88,7 +90,7 @@ fn means_the_same_to_a_worker(
     Ok(())
 }
 
-/// Protocol A8.
+/// Every text and amount is within the bounds of protocol A8.
 fn is_bounded(event: &Event) -> Result<(), TestCaseError> {
     let plain = |text: &str| !text.is_empty() && !text.contains(char::is_control);
     let identifier = |text: &str| plain(text) && text.chars().count() <= 128 && text.trim() == text;
@@ -153,7 +155,8 @@ fn is_decided(report: &PaymentReport) -> Result<(), TestCaseError> {
 }
 
 fn is_money(money: Money) -> bool {
-    let (amount, text) = (money.amount(), money.amount().to_string());
+    let amount = money.amount();
+    let text = amount.to_string();
     let (whole, cents) = text.split_once('.').unwrap_or((&text, ""));
     !amount.is_sign_negative() && whole.len() <= 12 && cents.len() == 2
 }
@@ -171,8 +174,8 @@ fn year(at: jiff::Timestamp) -> i16 {
     at.to_zoned(jiff::tz::TimeZone::UTC).year()
 }
 
-/// The amount is that of some number in the body, by an arithmetic that shares nothing with the parser's:
-/// neither invented, nor bent by a float.
+/// The amount is that of some number in the body, so it is neither invented nor changed by a float.
+/// The arithmetic of this check shares nothing with the parser's.
 fn amounts_are_written(
     channel: Channel,
     format: BodyFormat,
@@ -187,7 +190,7 @@ fn amounts_are_written(
         written.extend(forms::pairs(body).into_iter().map(|(_, text)| text));
     } else {
         let json = std::str::from_utf8(body).ok().and_then(Json::try_read);
-        prop_assert!(json.is_some(), "an amount in what is no JSON");
+        prop_assert!(json.is_some(), "an amount in a body that is not JSON");
         json.unwrap_or(Json::List(Vec::new()))
             .each(&mut |value| written.extend(value.text()));
     }
@@ -204,8 +207,8 @@ fn amounts_are_written(
     Ok(())
 }
 
-/// An error names a field as the provider writes it, and repeats nothing of what stood there.
-fn says_no_value(why: &Unreadable) -> Result<(), TestCaseError> {
+/// An error names a field as the provider writes it and repeats nothing of its value.
+fn holds_no_value(why: &Unreadable) -> Result<(), TestCaseError> {
     let said = why.to_string();
     prop_assert!(
         why.field

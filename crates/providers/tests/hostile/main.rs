@@ -1,23 +1,23 @@
-//! From request to event, under bad input at scale: `make fuzz CASES=1000000` is the long form, and
-//! `tests/corpus` comes first. Targets and their numbers are in `risiti-hostile`.
+//! Bad input at scale, from request to event. `tests/corpus` comes first. `make fuzz CASES=1000000`
+//! is the long form. The targets and their numbers are in `risiti-hostile`.
 
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 mod amounts;
 mod bodies;
+mod cost;
 mod envelopes;
 mod forms;
-mod promises;
+mod guarantees;
 mod redaction;
 mod schoolbook;
 mod signatures;
-mod work;
 
 use std::path::{Path, PathBuf};
 
 use risiti_providers::{Account, BodyFormat, Channel};
 
-/// The account whose pings the fixtures are.
+/// The account that the fixtures belong to.
 fn account() -> Account {
     Account {
         gumroad_seller_id: Some("kL0psVL2admJSYRNs-OCMg==".to_owned()),
@@ -29,9 +29,9 @@ fn package(folder: &str) -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join(folder)
 }
 
-/// `tests/corpus/CHANNEL/…`: the channel by the folder's name, forms by the ending `.form`.
-fn hand_made() -> Vec<(String, Channel, BodyFormat, Vec<u8>)> {
-    let of = |(name, body): (String, Vec<u8>)| {
+/// The inputs of `tests/corpus`. The folder names the channel, and the ending `.form` marks forms.
+fn corpus() -> Vec<(String, Channel, BodyFormat, Vec<u8>)> {
+    let input = |(name, body): (String, Vec<u8>)| {
         let path = Path::new(&name);
         let channel = path
             .parent()
@@ -56,6 +56,6 @@ fn hand_made() -> Vec<(String, Channel, BodyFormat, Vec<u8>)> {
     };
     risiti_hostile::corpus(&package("tests/corpus"))
         .into_iter()
-        .map(of)
+        .map(input)
         .collect()
 }

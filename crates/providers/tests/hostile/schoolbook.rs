@@ -1,18 +1,19 @@
-//! Amounts by digit and carry, as on paper: the second opinion.
+//! A second, independent reading of amounts, digit by digit as on paper.
 
-/// Why a text is no amount.
+/// Why a text is not an amount.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum No {
-    Number,
+pub(crate) enum NotAnAmount {
+    NotANumber,
     Negative,
     TooLarge,
 }
 
-/// The amount in major units at two decimals, rounded half-up, its point first moved `places` to the left.
-pub(crate) fn amount(text: &str, places: i64) -> Result<String, No> {
+/// The amount in major units with two decimals, rounded half-up. The point is first moved `places`
+/// to the left.
+pub(crate) fn amount(text: &str, places: i64) -> Result<String, NotAnAmount> {
     let text = text.trim();
     if text.len() > 64 {
-        return Err(No::Number);
+        return Err(NotAnAmount::NotANumber);
     }
     let (minus, text) = match text.chars().next() {
         Some('-') => (true, &text[1..]),
@@ -23,7 +24,7 @@ pub(crate) fn amount(text: &str, places: i64) -> Result<String, No> {
     let exponent: i64 = match e {
         Some(at) => text[at + 1..]
             .parse::<i16>()
-            .map_err(|_| No::Number)?
+            .map_err(|_| NotAnAmount::NotANumber)?
             .into(),
         None => 0,
     };
@@ -36,26 +37,26 @@ pub(crate) fn amount(text: &str, places: i64) -> Result<String, No> {
                 behind = behind.map(|n: i64| n + 1);
             }
             '.' if behind.is_none() => behind = Some(0),
-            _ => return Err(No::Number),
+            _ => return Err(NotAnAmount::NotANumber),
         }
     }
     if digits.is_empty() {
-        return Err(No::Number);
+        return Err(NotAnAmount::NotANumber);
     }
     if digits.iter().all(|digit| *digit == 0) {
         return Ok("0.00".to_owned());
     }
     if minus {
-        return Err(No::Negative);
+        return Err(NotAnAmount::Negative);
     }
-    // The value is the digits times ten to the power of this, in hundredths.
+    // In hundredths, the value is the digits times ten to this power.
     hundredths(digits, exponent - behind.unwrap_or(0) - places + 2)
 }
 
-fn hundredths(mut digits: Vec<u8>, mut power: i64) -> Result<String, No> {
+fn hundredths(mut digits: Vec<u8>, mut power: i64) -> Result<String, NotAnAmount> {
     digits.drain(..digits.iter().take_while(|digit| **digit == 0).count());
     if power > 20 {
-        return Err(No::TooLarge);
+        return Err(NotAnAmount::TooLarge);
     }
     while power > 0 {
         digits.push(0);
@@ -74,7 +75,7 @@ fn hundredths(mut digits: Vec<u8>, mut power: i64) -> Result<String, No> {
         carry(&mut digits);
     }
     if digits.len() > 14 {
-        return Err(No::TooLarge);
+        return Err(NotAnAmount::TooLarge);
     }
     let digits: String = digits
         .iter()
@@ -97,7 +98,7 @@ fn carry(digits: &mut Vec<u8>) {
 }
 
 #[test]
-fn known_sums() {
+fn known_amounts_are_read_and_rounded() {
     for (text, places, expected) in [
         ("1500.10", 0, Ok("1500.10")),
         ("0.005", 0, Ok("0.01")),
@@ -109,10 +110,10 @@ fn known_sums() {
         ("5e-1", 0, Ok("0.50")),
         ("1e-400", 0, Ok("0.00")),
         ("999999999999.99", 0, Ok("999999999999.99")),
-        ("999999999999.995", 0, Err(No::TooLarge)),
-        ("1e400", 0, Err(No::TooLarge)),
-        ("-1", 0, Err(No::Negative)),
-        ("1.2.3", 0, Err(No::Number)),
+        ("999999999999.995", 0, Err(NotAnAmount::TooLarge)),
+        ("1e400", 0, Err(NotAnAmount::TooLarge)),
+        ("-1", 0, Err(NotAnAmount::Negative)),
+        ("1.2.3", 0, Err(NotAnAmount::NotANumber)),
     ] {
         assert_eq!(amount(text, places), expected.map(str::to_owned), "{text}");
     }

@@ -1,4 +1,4 @@
-//! Paystack's signature fits one body under one key, and nothing else.
+//! Paystack's signature fits only one body under one key.
 
 use hmac::{Hmac, Mac as _};
 use proptest::prelude::*;
@@ -26,9 +26,9 @@ proptest! {
     #![proptest_config(config("signature"))]
 
     #[test]
-    fn a_signature_fits_its_body_only(
+    fn signature_fits_only_its_own_body_and_key(
         (Body(body), Body(other)) in bodies(),
-        // HMAC itself takes a key and the same with NULs behind for one.
+        // To HMAC a key and the same key with NULs behind it are equal, so the keys here hold none.
         key in "sk_(live|test)_[0-9a-f]{8,40}",
         other_key in "sk_(live|test)_[0-9a-f]{8,40}",
         at in any::<Index>(),
