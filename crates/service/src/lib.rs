@@ -2,6 +2,7 @@
 
 mod args;
 mod database_health;
+pub mod flags;
 mod lifecycle;
 mod logs;
 pub mod metrics;
@@ -15,5 +16,5 @@ pub use args::{AmqpArgs, CredentialsArgs, DatabaseArgs, GraceArgs, LogArgs, LogF
 pub use database_health::{DatabaseHealth, DatabaseProblem};
 pub use lifecycle::{Boot, Context, run};
 pub use readiness::Readiness;
-pub use settings::{BadSetting, parse, parse_from};
+pub use settings::{BadSetting, parse, parse_from, setting_name};
 pub use units::{parse_duration, parse_size};

@@ -1,6 +1,6 @@
 //! The private listener: is it alive, is it ready, what are its numbers.
 
-use crate::{BadSetting, Readiness};
+use crate::{BadSetting, Readiness, flags};
 use actix_web::{App, HttpResponse, HttpServer, dev::Server, http::header, web};
 use prometheus::{Encoder as _, Registry, TextEncoder};
 use serde_json::json;
@@ -30,7 +30,7 @@ pub(crate) fn bind(
     .bind(address)
     .map_err(|e| {
         BadSetting::new(
-            "--ops-listen (RISITI_OPS_LISTEN)",
+            flags::OPS_LISTEN,
             format!("cannot listen on {address}: {e}"),
         )
     })?;

@@ -64,7 +64,7 @@ fn one_line(error: &clap::Error, command: &Command) -> String {
         (ErrorKind::ValueValidation | ErrorKind::InvalidValue, Some(arg)) => {
             format!(
                 "error: invalid value for {}: {}",
-                names(arg),
+                setting_name(arg),
                 problem(error, arg)
             )
         }
@@ -105,7 +105,7 @@ fn missing(error: &clap::Error, command: &Command) -> Option<String> {
     };
     let named = missing
         .iter()
-        .map(|shown| find(command, shown).map_or_else(|| shown.clone(), names));
+        .map(|shown| find(command, shown).map_or_else(|| shown.clone(), setting_name));
     Some(named.collect::<Vec<_>>().join(", "))
 }
 
@@ -122,7 +122,8 @@ fn find<'a>(command: &'a Command, shown: &str) -> Option<&'a Arg> {
     })
 }
 
-fn names(arg: &Arg) -> String {
+/// A setting as error texts name it: the flag, and in brackets its variable.
+pub fn setting_name(arg: &Arg) -> String {
     let flag = format!("--{}", arg.get_long().unwrap_or(arg.get_id().as_str()));
     match arg.get_env() {
         Some(variable) => format!("{flag} ({})", variable.to_string_lossy()),
