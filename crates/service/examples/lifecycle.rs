@@ -1,8 +1,11 @@
-//! A program that does nothing but live and end in the way it is told, for the tests of the boot path.
+//! A program without work that ends in the way its argument says. The tests of the boot path run
+//! it.
+
+use std::future;
+use std::process::ExitCode;
 
 use clap::{Parser, ValueEnum};
 use risiti_service::{BadSetting, Boot, Context, CredentialsArgs, GraceArgs, LogArgs, OpsArgs};
-use std::process::ExitCode;
 
 #[derive(Debug, Parser)]
 struct Args {
@@ -19,30 +22,34 @@ struct Args {
 
 #[derive(Clone, Copy, Debug, ValueEnum)]
 enum Way {
-    /// Ends when asked.
+    /// Ends when the shutdown begins.
     Obedient,
-    /// Lets go when the grace is over.
+    /// Ends when the grace period is over.
     Late,
     /// Never ends by itself.
     Stubborn,
-    /// Finds at boot that a setting does not fit.
+    /// Finds at boot that a setting is wrong.
     Misconfigured,
+    /// Returns an error.
     Fails,
+    /// Panics.
     Panics,
     /// Ends by itself with a code of its own.
     Done,
 }
 
-async fn live(args: Args, context: Context) -> anyhow::Result<ExitCode> {
+async fn run(args: Args, context: Context) -> anyhow::Result<ExitCode> {
     context.readiness.set("work", Ok(()));
     match args.way {
         Way::Obedient => context.shutdown.cancelled().await,
         Way::Late => context.deadline.cancelled().await,
-        Way::Stubborn => std::future::pending().await,
+        Way::Stubborn => future::pending().await,
         Way::Misconfigured => {
-            return Err(BadSetting::new("RISITI_CREDENTIALS_KEY", "opens nothing here").into());
+            return Err(
+                BadSetting::new("RISITI_CREDENTIALS_KEY", "does not fit this database").into(),
+            );
         }
-        Way::Fails => anyhow::bail!("no work to be had"),
+        Way::Fails => anyhow::bail!("found no work"),
         Way::Panics => panic!("a defect"),
         Way::Done => return Ok(ExitCode::from(3)),
     }
@@ -57,5 +64,5 @@ fn main() -> ExitCode {
     let boot = Boot::new("lifecycle", &args.log)
         .ops(&args.ops)
         .grace(&args.grace);
-    risiti_service::run(boot, |context| live(args, context))
+    risiti_service::run(boot, |context| run(args, context))
 }

@@ -1,10 +1,15 @@
-//! The settings several programs share, one struct per concern, to be flattened into a program's own.
+//! Settings that several programs share. There is one struct per concern, and a program flattens
+//! those it needs into its own.
 
-use crate::units::parse_duration;
-use base64::{Engine as _, prelude::BASE64_STANDARD};
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
 use clap::{Args, ValueEnum};
 use secrecy::SecretString;
-use std::{net::SocketAddr, time::Duration};
+
+use crate::units::parse_duration;
 
 /// How log lines look.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -120,7 +125,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn urls_are_checked_by_scheme() {
+    fn url_with_another_scheme_is_refused() {
         assert!(database_url("postgres://u:p@h/d").is_ok());
         assert!(database_url("postgresql://h/d").is_ok());
         assert!(database_url("mysql://h/d").is_err());
@@ -129,7 +134,7 @@ mod tests {
     }
 
     #[test]
-    fn namespaces_stay_within_what_queue_names_allow() {
+    fn namespace_holds_only_what_queue_names_allow() {
         assert!(namespace("risiti-2.test_a").is_ok());
         for bad in ["", "Risiti", "a b", "ä", &"n".repeat(61)] {
             assert!(namespace(bad).is_err(), "{bad}");
@@ -137,7 +142,7 @@ mod tests {
     }
 
     #[test]
-    fn a_credentials_key_is_exactly_32_bytes() {
+    fn credentials_key_is_exactly_32_bytes() {
         assert!(credentials_key(&BASE64_STANDARD.encode([7; 32])).is_ok());
         assert!(credentials_key(&BASE64_STANDARD.encode([7; 31])).is_err());
         assert!(credentials_key("not base64!").is_err());

@@ -1,36 +1,42 @@
-//! From the first log line to the exit code.
+//! The life of a program, from its first log line to its exit code.
+
+use std::io;
+use std::net::SocketAddr;
+use std::panic::AssertUnwindSafe;
+use std::process::{ExitCode, Termination};
+use std::thread;
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use prometheus::Registry;
+use prometheus::process_collector::ProcessCollector;
+use rustix::process::{Resource, Rlimit, setrlimit};
+use tokio::runtime;
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio_util::sync::CancellationToken;
 
 use crate::{
     BadSetting, GraceArgs, LogArgs, LogFormat, OpsArgs, Readiness, logs, ops, settings, tls,
 };
-use futures_util::FutureExt as _;
-use prometheus::Registry;
-use rustix::process::{Resource, Rlimit, setrlimit};
-use std::{
-    net::SocketAddr,
-    panic::AssertUnwindSafe,
-    process::{ExitCode, Termination},
-    time::Duration,
-};
-use tokio::signal::unix::{Signal, SignalKind, signal};
-use tokio_util::sync::CancellationToken;
 
-/// Between the end of the grace and the end of the process: time to let go of leases and the like.
-const LET_GO: Duration = Duration::from_secs(3);
+/// Time between the end of the grace period and the end of the process. A program uses it to
+/// release leases and the like.
+const RELEASE_TIME: Duration = Duration::from_secs(3);
 
-/// How a program starts: its name and the settings of its surroundings.
+/// How a program starts: its name, its log, its private listener and its grace period.
 #[derive(Debug)]
 pub struct Boot {
     name: &'static str,
     log_format: LogFormat,
-    /// Where `RUST_LOG` says nothing.
+    /// The log filter when `RUST_LOG` is not set.
     default_filter: &'static str,
     ops_listen: Option<SocketAddr>,
     grace: Duration,
 }
 
 impl Boot {
-    /// A program without a private listener and with 20 s of grace, as command-line tools have it.
+    /// A program without a private listener and with a grace period of 20 s, such as a command-line
+    /// tool.
     #[must_use]
     pub fn new(name: &'static str, log: &LogArgs) -> Self {
         Self {
@@ -42,7 +48,7 @@ impl Boot {
         }
     }
 
-    /// A command that a person waits for: logs warnings only, where `RUST_LOG` says nothing.
+    /// Logs warnings only when `RUST_LOG` is not set, for a command that a person waits for.
     #[must_use]
     pub fn quiet(self) -> Self {
         Self {
@@ -60,7 +66,7 @@ impl Boot {
         }
     }
 
-    /// How long what is held may take after the first signal.
+    /// Sets how long the current work may take after the first signal.
     #[must_use]
     pub fn grace(self, grace: &GraceArgs) -> Self {
         Self {
@@ -73,20 +79,22 @@ impl Boot {
 /// What a running program is given.
 #[derive(Clone, Debug)]
 pub struct Context {
-    /// Cancelled by the first SIGTERM or SIGINT: take no more work, finish what is held, return.
+    /// Cancelled by the first SIGTERM or SIGINT. The program then takes no more work, finishes what
+    /// it holds, and returns.
     pub shutdown: CancellationToken,
-    /// Cancelled when the grace is over: let go of what is still held and return within 3 s, else the process ends with exit code 1.
+    /// Cancelled when the grace period is over. The program then releases what it still holds and
+    /// returns within 3 s, or the process ends with exit code 1.
     pub deadline: CancellationToken,
-    /// What `/metrics` shows. Holds the process metrics already.
+    /// What `/metrics` shows. It contains the process metrics already.
     pub metrics: Registry,
     /// What `/readyz` shows.
     pub readiness: Readiness,
-    /// From the first signal to `deadline`.
+    /// The time from the first signal to `deadline`.
     pub grace: Duration,
 }
 
 impl Context {
-    /// A context that no signal reaches, as tests need it.
+    /// A context that no signal reaches, for tests.
     #[must_use]
     pub fn new(grace: Duration) -> Self {
         Self {
@@ -99,8 +107,9 @@ impl Context {
     }
 }
 
-/// Runs a program: log, TLS provider, runtime, signals, private listener, then `body`, which ends when its `shutdown` is cancelled or its
-/// work is done. See the crate's text for the exit codes.
+/// Runs a program. It sets up the log, the TLS provider, the runtime, the signals and the private
+/// listener, and then runs `body`. The body ends when its `shutdown` is cancelled or its work is
+/// done. The crate's documentation lists the exit codes.
 pub fn run<F, Fut, T>(boot: Boot, body: F) -> ExitCode
 where
     F: FnOnce(Context) -> Fut,
@@ -111,9 +120,10 @@ where
         eprintln!("error: {bad}");
         return ExitCode::from(settings::EXIT_BAD_SETTING);
     }
-    leave_no_core();
+
+    disable_core_files();
     tls::install_provider();
-    let runtime = match tokio::runtime::Builder::new_multi_thread()
+    let runtime = match runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name(boot.name)
         .build()
@@ -124,25 +134,26 @@ where
             return ExitCode::FAILURE;
         }
     };
-    let code = runtime.block_on(drive(boot, body));
-    // A blocking call that hangs, such as a look-up of a name, must not hold the exit.
+
+    let code = runtime.block_on(start(boot, body));
+    // A blocking call that hangs, such as resolving a name, must not delay the exit.
     runtime.shutdown_timeout(Duration::from_millis(500));
     code
 }
 
-/// A core file would hold every secret in memory, in the clear and for as long as nobody finds it. Not PR_SET_DUMPABLE, which would also take
-/// `/proc/self` from the process metrics.
-fn leave_no_core() {
+/// Prevents core files, which would keep every secret of the memory in plain text. PR_SET_DUMPABLE
+/// would do so too, but would also take `/proc/self` from the process metrics.
+fn disable_core_files() {
     let none = Rlimit {
         current: Some(0),
         maximum: Some(0),
     };
     if let Err(error) = setrlimit(Resource::Core, none) {
-        tracing::warn!(%error, "a crash may leave a core file with secrets in it");
+        tracing::warn!(%error, "failed to disable core files, a crash may leave one with secrets in it");
     }
 }
 
-async fn drive<F, Fut, T>(boot: Boot, body: F) -> ExitCode
+async fn start<F, Fut, T>(boot: Boot, body: F) -> ExitCode
 where
     F: FnOnce(Context) -> Fut,
     Fut: Future<Output = anyhow::Result<T>>,
@@ -155,8 +166,10 @@ where
             return ExitCode::FAILURE;
         }
     };
+
     let context = Context::new(boot.grace);
     register_process_metrics(&context.metrics);
+
     let mut ops = None;
     if let Some(address) = boot.ops_listen {
         match ops::bind(address, context.readiness.clone(), context.metrics.clone()) {
@@ -167,6 +180,7 @@ where
             Err(bad) => return exit_code::<()>(Err(bad.into())),
         }
     }
+
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "{} starts", boot.name);
     let code = supervise(&context, &mut signals, body(context.clone())).await;
     if let Some(ops) = ops {
@@ -175,6 +189,7 @@ where
     code
 }
 
+/// Runs `body` to its end, or to the end of what the signals and the grace period allow.
 async fn supervise<T: Termination>(
     context: &Context,
     signals: &mut Signals,
@@ -184,37 +199,39 @@ async fn supervise<T: Termination>(
     tokio::pin!(body);
     tokio::select! {
         outcome = &mut body => return finished(outcome),
-        (name, _) = signals.next() => tracing::info!("{name}: finishing what is held"),
-        () = context.shutdown.cancelled() => tracing::info!("ending: finishing what is held"),
+        (name, _) = signals.next() => tracing::info!("{name}: shutting down, finishing current work"),
+        () = context.shutdown.cancelled() => tracing::info!("shutting down, finishing current work"),
     }
+
     context.readiness.set("shutdown", Err("under way".into()));
     context.shutdown.cancel();
     let grace_over = async {
         tokio::time::sleep(context.grace).await;
         tracing::warn!(
-            "the grace of {:?} is over, letting go of what is still held",
+            "grace period of {:?} is over, releasing unfinished work",
             context.grace
         );
         context.deadline.cancel();
-        tokio::time::sleep(LET_GO).await;
+        tokio::time::sleep(RELEASE_TIME).await;
     };
+
     tokio::select! {
         outcome = &mut body => finished(outcome),
         (name, number) = signals.next() => {
-            tracing::warn!("{name} again: ending at once");
+            tracing::warn!("{name} again: exiting at once");
             ExitCode::from(128 + number)
         }
         () = grace_over => {
-            tracing::error!("work outlived the grace of {:?}: ended", context.grace);
+            tracing::error!("work did not end within the grace period of {:?}, exiting", context.grace);
             ExitCode::FAILURE
         }
     }
 }
 
-fn finished<T: Termination>(outcome: std::thread::Result<anyhow::Result<T>>) -> ExitCode {
+fn finished<T: Termination>(outcome: thread::Result<anyhow::Result<T>>) -> ExitCode {
     match outcome {
         Ok(result) => exit_code(result),
-        // The hook has logged the panic.
+        // The panic hook has logged it.
         Err(_) => ExitCode::from(101),
     }
 }
@@ -242,14 +259,14 @@ struct Signals {
 }
 
 impl Signals {
-    fn new() -> std::io::Result<Self> {
+    fn new() -> io::Result<Self> {
         Ok(Self {
             terminate: signal(SignalKind::terminate())?,
             interrupt: signal(SignalKind::interrupt())?,
         })
     }
 
-    /// The next signal's name and number.
+    /// Waits for the next signal and returns its name and number.
     async fn next(&mut self) -> (&'static str, u8) {
         tokio::select! {
             _ = self.terminate.recv() => ("SIGTERM", 15),
@@ -259,7 +276,7 @@ impl Signals {
 }
 
 fn register_process_metrics(registry: &Registry) {
-    let process = prometheus::process_collector::ProcessCollector::for_self();
+    let process = ProcessCollector::for_self();
     registry
         .register(Box::new(process))
         .expect("the registry is new");

@@ -1,23 +1,27 @@
-//! The log: lines on standard error, as text or JSON, none longer than a bound, panics included.
+//! The log. It writes lines of bounded length to standard error, as text or JSON, panics included.
+
+use std::backtrace::Backtrace;
+use std::io::{self, Write};
+use std::panic;
+use std::thread;
+
+use serde_json::{Value, json};
+use tracing::{Level, Metadata};
+use tracing_subscriber::EnvFilter;
+use tracing_subscriber::filter::filter_fn;
+use tracing_subscriber::fmt::{self, MakeWriter};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::{BadSetting, LogFormat};
-use serde_json::{Value, json};
-use std::{
-    io::{self, Write},
-    panic,
-};
-use tracing::{Level, Metadata};
-use tracing_subscriber::{
-    EnvFilter, filter::filter_fn, fmt, fmt::MakeWriter, layer::SubscriberExt as _,
-    util::SubscriberInitExt as _,
-};
 
-/// Longest line in bytes, newline included. Collectors cut or drop longer ones: Docker splits at 16 KiB.
+/// Longest line in bytes, newline included. Log collectors cut or drop long lines. Docker, for one,
+/// splits them at 16 KiB.
 const LINE_BYTES_MAX: usize = 8 * 1024;
-/// What is left of a field in a line that had to be cut.
+/// Longest text of a field in a line that had to be cut.
 const FIELD_CHARS_MAX: usize = 512;
 
-/// Sends this process' log to standard error and its panics to the log.
+/// Sends the log of this process to standard error, and its panics to the log.
 ///
 /// # Errors
 /// `RUST_LOG` cannot be read.
@@ -26,7 +30,7 @@ pub(crate) fn init(format: LogFormat, default_filter: &str) -> Result<(), BadSet
     let registry = tracing_subscriber::registry()
         .with(filter(&text, default_filter)?)
         .with(filter_fn(may_be_logged));
-    let done = match format {
+    let installed = match format {
         LogFormat::Text => {
             let layer = fmt::layer().with_ansi(io::IsTerminal::is_terminal(&io::stderr()));
             registry
@@ -44,8 +48,8 @@ pub(crate) fn init(format: LogFormat, default_filter: &str) -> Result<(), BadSet
                 .try_init()
         }
     };
-    // Only a test process, which runs several programs, has a subscriber already.
-    done.ok();
+    // Only a test process that runs several programs has a subscriber already.
+    installed.ok();
     panic::set_hook(Box::new(log_panic));
     Ok(())
 }
@@ -59,9 +63,12 @@ fn filter(text: &str, default: &str) -> Result<EnvFilter, BadSetting> {
     EnvFilter::try_new(text).map_err(|e| BadSetting::new("RUST_LOG", e.to_string()))
 }
 
-/// Whatever `RUST_LOG` asks for: at debug and below, the clients of database and broker log parameters, frames and URLs, which hold phone
-/// numbers, bodies and passwords; lapin 4.12 logs a returned message whole, as a warning; and actix-http logs a line for each malformed
-/// request, which anybody can send by the million.
+/// Whether an event may be logged at all, whatever `RUST_LOG` asks for.
+///
+/// At debug and below, the clients of database and broker log parameters, frames and URLs, which
+/// hold phone numbers, bodies and passwords. lapin 4.12 logs a returned message whole, as a
+/// warning. actix-http logs a line for each malformed request, which anybody can send by the
+/// million.
 fn may_be_logged(event: &Metadata<'_>) -> bool {
     let ours = event.target().starts_with("risiti");
     const SILENT: [&str; 2] = ["lapin::returned_messages", "actix_http::h1::dispatcher"];
@@ -69,11 +76,11 @@ fn may_be_logged(event: &Metadata<'_>) -> bool {
 }
 
 fn log_panic(info: &panic::PanicHookInfo<'_>) {
-    let thread = std::thread::current();
+    let thread = thread::current();
     tracing::error!(
         location = info.location().map(tracing::field::display),
         thread = thread.name().unwrap_or("unnamed"),
-        backtrace = %std::backtrace::Backtrace::capture(),
+        backtrace = %Backtrace::capture(),
         "panicked: {}",
         info.payload_as_str().unwrap_or("with something other than text"),
     );
@@ -95,7 +102,7 @@ impl<'a> MakeWriter<'a> for Bounded {
     }
 }
 
-/// Writes whole lines; the formatter hands over one event at a time.
+/// Writes whole lines. The formatter passes one event at a time.
 struct BoundedLine<W> {
     format: LogFormat,
     out: W,
@@ -126,7 +133,8 @@ fn cut_text(line: &[u8]) -> Vec<u8> {
     format!("{kept}{MARK}").into_bytes()
 }
 
-/// Cuts the fields, so that the line stays JSON; where that is not enough, keeps the first of them.
+/// Cuts the texts of the fields, so that the line stays JSON. Where that is not enough, only the
+/// usual fields are kept.
 fn cut_json(line: &[u8]) -> Vec<u8> {
     let mut value: Value = serde_json::from_slice(line).unwrap_or_default();
     cut_strings(&mut value);
@@ -155,8 +163,9 @@ fn cut_strings(value: &mut Value) {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::sync::{Arc, Mutex};
+
+    use super::*;
 
     fn written(format: LogFormat, line: &str) -> String {
         let mut writer = BoundedLine {
@@ -168,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn a_line_within_the_bound_is_left_alone() {
+    fn line_within_the_bound_is_unchanged() {
         let line = "{\"message\":\"short\"}\n";
         assert_eq!(written(LogFormat::Json, line), line);
     }
@@ -191,7 +200,7 @@ mod tests {
     }
 
     #[test]
-    fn a_json_line_of_very_many_fields_keeps_its_message() {
+    fn json_line_with_very_many_fields_keeps_its_message() {
         let mut fields = json!({"level": "ERROR", "message": "m".repeat(9_000)});
         for n in 0..2_000 {
             fields[format!("field_{n}")] = json!("value");
@@ -213,13 +222,13 @@ mod tests {
     }
 
     #[test]
-    fn a_filter_that_cannot_be_read_is_named() {
+    fn invalid_filter_is_named() {
         let error = filter("info,=x=y", "info").unwrap_err();
         assert!(error.to_string().starts_with("RUST_LOG: "), "{error}");
     }
 
     #[test]
-    fn what_clients_would_tell_of_their_payload_is_never_logged() {
+    fn payloads_that_clients_log_are_left_out() {
         let log = Log::default();
         let lines = log.0.clone();
         let writer = move || log.clone();

@@ -1,15 +1,17 @@
-//! Metrics that exist from the start: a series nobody has touched yet shows zero, so that a rate over it is not blank.
+//! Metrics that exist from the start. A series that nothing has changed yet shows zero, so that a
+//! rate over it is not blank.
 //!
-//! Names carry the prefix `risiti_` in full, so that they can be searched for.
+//! Names are written out with their prefix `risiti_`, so that they can be searched for.
 
+use prometheus::core::Collector;
 use prometheus::{
     Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
-    Registry, core::Collector,
+    Registry,
 };
 
 const REGISTERED_ONCE: &str = "metric names are constants and each is registered once";
 
-/// Seconds, from a hash look-up to the longest wait for a tax authority.
+/// Buckets in seconds, from a hash look-up to the longest wait for a tax authority.
 pub const SECONDS: &[f64] = &[
     0.000_1, 0.000_5, 0.001, 0.002_5, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0,
     10.0, 30.0, 60.0,
@@ -20,7 +22,7 @@ pub fn counter(registry: &Registry, name: &str, help: &str) -> IntCounter {
     register(registry, IntCounter::new(name, help))
 }
 
-/// A counter with labels; every combination of `series` starts at zero.
+/// A counter with labels. Every combination of `series` starts at zero.
 pub fn counters(
     registry: &Registry,
     name: &str,
@@ -40,7 +42,7 @@ pub fn gauge(registry: &Registry, name: &str, help: &str) -> IntGauge {
     register(registry, IntGauge::new(name, help))
 }
 
-/// A gauge with labels; every combination of `series` starts at zero.
+/// A gauge with labels. Every combination of `series` starts at zero.
 pub fn gauges(
     registry: &Registry,
     name: &str,
@@ -55,13 +57,13 @@ pub fn gauges(
     gauges
 }
 
-/// A histogram without labels. `buckets`: upper bounds, ascending, such as [`SECONDS`].
+/// A histogram without labels. `buckets` are ascending upper bounds, such as [`SECONDS`].
 pub fn histogram(registry: &Registry, name: &str, help: &str, buckets: &[f64]) -> Histogram {
     let opts = HistogramOpts::new(name, help).buckets(buckets.to_vec());
     register(registry, Histogram::with_opts(opts))
 }
 
-/// A histogram with labels; every combination of `series` starts empty.
+/// A histogram with labels. Every combination of `series` starts empty.
 pub fn histograms(
     registry: &Registry,
     name: &str,
@@ -89,7 +91,7 @@ fn register<C: Collector + Clone + 'static>(
     metric
 }
 
-/// The values of each label in turn, combined with those of all others. No labels: nothing to start.
+/// Every combination of one value per label. Without labels there is none.
 fn combinations<'a>(series: &[&[&'a str]]) -> Vec<Vec<&'a str>> {
     if series.is_empty() {
         return Vec::new();
@@ -148,7 +150,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "registered once")]
-    fn a_name_used_twice_is_a_defect() {
+    fn registering_a_name_twice_panics() {
         let registry = Registry::new();
         counter(&registry, "risiti_x_total", "One.");
         counter(&registry, "risiti_x_total", "Two.");

@@ -1,12 +1,17 @@
-//! The private listener: is it alive, is it ready, what are its numbers.
+//! The private listener, which serves `/healthz`, `/readyz` and `/metrics`.
 
-use crate::{BadSetting, Readiness, flags};
-use actix_web::{App, HttpResponse, HttpServer, dev::Server, http::header, web};
-use prometheus::{Encoder as _, Registry, TextEncoder};
-use serde_json::json;
 use std::net::SocketAddr;
 
-/// Binds at once, so that a taken address ends the program before it does anything; serves when awaited.
+use actix_web::dev::Server;
+use actix_web::http::header;
+use actix_web::{App, HttpResponse, HttpServer, web};
+use prometheus::{Encoder as _, Registry, TextEncoder};
+use serde_json::json;
+
+use crate::{BadSetting, Readiness, flags};
+
+/// Binds the address at once, so that a taken address ends the program before it does anything. The
+/// server answers once it is awaited.
 ///
 /// # Errors
 /// The address cannot be bound.
@@ -69,8 +74,13 @@ async fn metrics(registry: web::Data<Registry>) -> HttpResponse {
 
 #[cfg(test)]
 mod tests {
+    use std::net::TcpListener;
+
+    use actix_web::http::StatusCode;
+    use actix_web::test;
+
     use super::*;
-    use actix_web::{http::StatusCode, test};
+    use crate::metrics::counter;
 
     async fn get(path: &str, readiness: &Readiness, registry: &Registry) -> (StatusCode, String) {
         let app = App::new()
@@ -110,15 +120,15 @@ mod tests {
     #[actix_web::test]
     async fn metrics_are_prometheus_text() {
         let registry = Registry::new();
-        crate::metrics::counter(&registry, "risiti_replayed_total", "Replayed.");
+        counter(&registry, "risiti_replayed_total", "Replayed.");
         let (status, body) = get("/metrics", &Readiness::default(), &registry).await;
         assert_eq!(status, StatusCode::OK);
         assert!(body.contains("\nrisiti_replayed_total 0\n"), "{body}");
     }
 
     #[actix_web::test]
-    async fn an_address_that_is_taken_is_a_bad_setting() {
-        let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    async fn taken_address_is_a_bad_setting() {
+        let taken = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = taken.local_addr().unwrap();
         let error = bind(address, Readiness::default(), Registry::new())
             .err()

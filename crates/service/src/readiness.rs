@@ -1,20 +1,18 @@
-//! What a program still misses before it can do its work.
+//! Whether a program can do its work now, and what it still lacks.
 
-use std::{
-    collections::BTreeMap,
-    sync::{Arc, Mutex, PoisonError},
-    time::{Duration, Instant},
-};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
-/// A set of named checks, shared by the components that set them and the listener that shows them. Ready means that at least one check
-/// exists and none is failing.
+/// Named checks, shared by the components that set them and the listener that shows them. A program
+/// is ready when it has at least one check and none fails.
 #[derive(Clone, Debug, Default)]
 pub struct Readiness(Arc<Mutex<BTreeMap<&'static str, Check>>>);
 
 #[derive(Debug)]
 struct Check {
     state: Result<(), String>,
-    /// Of a state that must be confirmed: since when it is known, and how long it may stand.
+    /// When the state was last confirmed, and how long that holds. `None` holds for ever.
     confirmed: Option<(Instant, Duration)>,
 }
 
@@ -34,7 +32,8 @@ impl Check {
 }
 
 impl Readiness {
-    /// Sets a check. The reason is shown to whoever can reach the private listener: no secrets.
+    /// Sets a check. The reason of a failure must hold no secret, because everybody who can reach
+    /// the private listener sees it.
     pub fn set(&self, check: &'static str, state: Result<(), String>) {
         self.checks().insert(
             check,
@@ -45,8 +44,8 @@ impl Readiness {
         );
     }
 
-    /// As `set`, for what is looked at again and again: a good state that is not confirmed for so long fails, because
-    /// whoever looks may himself be waiting for something that is frozen.
+    /// Sets a check that is repeated. A good state fails once it is older than `holds`, because the
+    /// component that checks may itself wait for something that is frozen.
     pub fn set_for(&self, check: &'static str, state: Result<(), String>, holds: Duration) {
         self.checks().insert(
             check,
@@ -57,7 +56,7 @@ impl Readiness {
         );
     }
 
-    /// Names the checks to come: until each was set, the program is not ready.
+    /// Announces checks. The program is not ready until each of them was set.
     pub fn expect(&self, checks: &[&'static str]) {
         for check in checks {
             let unknown = || Check {
@@ -68,7 +67,7 @@ impl Readiness {
         }
     }
 
-    /// Each failing check as `name: reason`; empty when ready.
+    /// Every failing check as `name: reason`. Empty when ready.
     #[must_use]
     pub fn missing(&self) -> Vec<String> {
         let checks = self.checks();
@@ -84,8 +83,8 @@ impl Readiness {
             .collect()
     }
 
-    fn checks(&self) -> std::sync::MutexGuard<'_, BTreeMap<&'static str, Check>> {
-        // The map is whole between any two statements, so a panic elsewhere cannot have broken it.
+    fn checks(&self) -> MutexGuard<'_, BTreeMap<&'static str, Check>> {
+        // Each statement leaves the map consistent, so it is usable even after a panic elsewhere.
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -95,12 +94,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_program_that_has_checked_nothing_is_not_ready() {
+    fn program_without_checks_is_not_ready() {
         assert_eq!(Readiness::default().missing(), ["still starting"]);
     }
 
     #[test]
-    fn an_expected_check_is_missing_until_it_is_set() {
+    fn expected_check_is_missing_until_it_is_set() {
         let readiness = Readiness::default();
         readiness.set("broker", Ok(()));
         readiness.expect(&["broker", "database"]);
@@ -110,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_state_that_is_not_confirmed_in_time_fails() {
+    fn state_that_is_not_confirmed_in_time_fails() {
         let began = Instant::now();
         let check = |state| Check {
             state,

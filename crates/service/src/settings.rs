@@ -1,16 +1,19 @@
-//! From the command line and the environment to a program's settings, or to one line that names the bad one.
+//! Parses a program's settings from the command line and the environment. A bad setting becomes one
+//! line that names it.
 
-use clap::{
-    Arg, Command, Parser,
-    error::{ContextKind, ContextValue, ErrorKind},
-};
-use std::{error::Error as _, ffi::OsString, process::ExitCode};
+use std::error::Error as _;
+use std::ffi::OsString;
+use std::process::ExitCode;
+
+use clap::error::{ContextKind, ContextValue, ErrorKind};
+use clap::{Arg, Command, Parser};
 
 /// Exit code of a bad setting.
 pub(crate) const EXIT_BAD_SETTING: u8 = 2;
 
-/// A setting that parsed and turned out to be wrong later, at boot: a key that does not fit the database, an address that is taken.
-/// [`run`](crate::run) ends with exit code 2 when it finds one in the error chain.
+/// A setting that parsed but turned out to be wrong later, at boot. Examples are a key that does
+/// not fit the database and an address that is taken. [`run`](crate::run) ends with exit code 2
+/// when it finds one in the error chain.
 #[derive(Debug, thiserror::Error)]
 #[error("{setting}: {problem}")]
 pub struct BadSetting {
@@ -19,7 +22,8 @@ pub struct BadSetting {
 }
 
 impl BadSetting {
-    /// `setting` is the flag or the variable; `problem` must not contain the value of a secret.
+    /// `setting` is the flag or the variable, such as those in [`flags`](crate::flags). `problem`
+    /// must not contain the value of a secret.
     pub fn new(setting: impl Into<String>, problem: impl Into<String>) -> Self {
         Self {
             setting: setting.into(),
@@ -28,33 +32,35 @@ impl BadSetting {
     }
 }
 
-/// Parses the process' arguments and environment.
+/// Parses the arguments and environment of this process.
 ///
 /// # Errors
-/// The exit code to end with: 0 after `--help` or `--version` was printed, 2 after one line on standard error that names the bad setting.
+/// The exit code to end with. It is 0 after `--help` or `--version` was printed, and 2 after one
+/// line on standard error that named the bad setting.
 pub fn parse<P: Parser>() -> Result<P, ExitCode> {
     parse_from(std::env::args_os()).map_err(|error| {
         if error.use_stderr() {
             eprintln!("{}", one_line(&error, &P::command()));
             ExitCode::from(EXIT_BAD_SETTING)
         } else {
-            // A closed standard output is no reason to fail `--help`.
+            // `--help` succeeds even when standard output is closed.
             error.print().ok();
             ExitCode::SUCCESS
         }
     })
 }
 
-/// Parses the given arguments, the program's name first, and the environment.
+/// Parses the given arguments, of which the first is the program's name, and the environment.
 ///
 /// # Errors
-/// Clap's error. It may quote a secret's value: show it through [`parse`] only.
+/// Clap's error. It may quote the value of a secret, which [`parse`] leaves out when it prints.
 pub fn parse_from<P: Parser>(
     argv: impl IntoIterator<Item = impl Into<OsString> + Clone>,
 ) -> Result<P, clap::Error> {
     P::try_parse_from(argv)
 }
 
+/// Clap's error as one line that names the setting.
 fn one_line(error: &clap::Error, command: &Command) -> String {
     let arg = match error.get(ContextKind::InvalidArg) {
         Some(ContextValue::String(name)) => find(command, name),
@@ -68,12 +74,12 @@ fn one_line(error: &clap::Error, command: &Command) -> String {
                 problem(error, arg)
             )
         }
-        // The first paragraph; after it comes only usage.
+        // Only usage follows the first paragraph of clap's text.
         _ => {
             let text = error.to_string();
             let paragraph = text.split("\n\n").next().unwrap_or_default();
             let words: Vec<&str> = paragraph.split_whitespace().collect();
-            match missing(error, command) {
+            match missing_settings(error, command) {
                 Some(missing) => format!("error: required setting not given: {missing}"),
                 None => words.join(" "),
             }
@@ -96,7 +102,8 @@ fn problem(error: &clap::Error, arg: &Arg) -> String {
     format!("{value}{why}").replace('\n', " ")
 }
 
-fn missing(error: &clap::Error, command: &Command) -> Option<String> {
+/// The settings that are required and were not given. `None` for other errors.
+fn missing_settings(error: &clap::Error, command: &Command) -> Option<String> {
     if error.kind() != ErrorKind::MissingRequiredArgument {
         return None;
     }
@@ -109,7 +116,7 @@ fn missing(error: &clap::Error, command: &Command) -> Option<String> {
     Some(named.collect::<Vec<_>>().join(", "))
 }
 
-/// The argument that clap shows as `--flag <VALUE>`, in the command or any below it.
+/// The argument that clap shows as `--flag <VALUE>`, in the command or any of its subcommands.
 fn find<'a>(command: &'a Command, shown: &str) -> Option<&'a Arg> {
     let flag = shown.split([' ', '=']).next()?.strip_prefix("--")?;
     let own = command
@@ -118,7 +125,7 @@ fn find<'a>(command: &'a Command, shown: &str) -> Option<&'a Arg> {
     own.or_else(|| {
         command
             .get_subcommands()
-            .find_map(|below| find(below, shown))
+            .find_map(|subcommand| find(subcommand, shown))
     })
 }
 
@@ -133,9 +140,10 @@ pub fn setting_name(arg: &Arg) -> String {
 
 #[cfg(test)]
 mod tests {
+    use clap::CommandFactory as _;
+
     use super::*;
     use crate::{AmqpArgs, CredentialsArgs, GraceArgs, LogArgs, OpsArgs};
-    use clap::CommandFactory as _;
 
     #[derive(Debug, Parser)]
     struct Program {
@@ -170,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn a_bad_value_is_one_line_with_flag_and_variable() {
+    fn bad_value_is_one_line_with_flag_and_variable() {
         let line = parsed(&["--grace", "soon"]).unwrap_err();
         assert!(
             line.starts_with("error: invalid value for --grace (RISITI_GRACE): 'soon' expected"),
@@ -180,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn a_value_outside_a_list_shows_the_list() {
+    fn value_outside_a_list_shows_the_list() {
         let line = parsed(&["--log-format", "xml"]).unwrap_err();
         assert_eq!(
             line,
@@ -189,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn a_missing_setting_is_named_with_its_variable() {
+    fn missing_setting_is_named_with_its_variable() {
         #[derive(Debug, Parser)]
         struct Strict {
             #[arg(long = "needed", env = "RISITI_TEST_NEVER_SET")]
@@ -204,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_flag_is_one_line() {
+    fn unknown_flag_is_one_line() {
         let line = parsed(&["--frobnicate"]).unwrap_err();
         assert!(
             line.contains("--frobnicate") && !line.contains('\n'),

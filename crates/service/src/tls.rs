@@ -1,8 +1,9 @@
 //! One TLS provider for the whole process.
 
-/// Makes `ring` the provider every rustls client and server of this process uses. Calling it again does nothing.
+/// Makes `ring` the TLS provider of every rustls client and server in this process. A second call
+/// does nothing.
 pub fn install_provider() {
-    // An error only says that one is installed already.
+    // The only error is that a provider is installed already.
     rustls::crypto::ring::default_provider()
         .install_default()
         .ok();

@@ -1,11 +1,11 @@
-//! Durations and sizes as people write them in settings.
+//! Parsers for durations and sizes as people write them in settings.
 
 use std::time::Duration;
 
-/// Reads `250ms`, `2s`, `15m` or `24h`: a whole number and one unit.
+/// Reads a whole number with one unit, such as `250ms`, `2s`, `15m` or `24h`.
 ///
 /// # Errors
-/// A sentence fragment that tells what is accepted.
+/// A sentence fragment that says what is accepted.
 pub fn parse_duration(text: &str) -> Result<Duration, String> {
     const ACCEPTED: &str = "expected a whole number with a unit: 250ms, 2s, 15m or 24h";
     let (number, unit) = split(text).ok_or(ACCEPTED)?;
@@ -17,7 +17,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         _ => return Err(ACCEPTED.into()),
     };
     let millis = number.checked_mul(millis_per_unit).ok_or("too long")?;
-    // A century is longer than any wait, and far from where adding to an instant overflows.
+    // No wait is as long as a century, and adding a century to an instant does not overflow.
     if millis > 100 * 366 * 24 * 3_600_000 {
         return Err("too long".into());
     }
@@ -27,7 +27,7 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
 /// Reads a size in bytes: `262144`, `256KiB`, `64MiB` or `1GiB`.
 ///
 /// # Errors
-/// A sentence fragment that tells what is accepted.
+/// A sentence fragment that says what is accepted.
 pub fn parse_size(text: &str) -> Result<u64, String> {
     const ACCEPTED: &str = "expected bytes, or a whole number with KiB, MiB or GiB";
     let (number, unit) = split(text).ok_or(ACCEPTED)?;
@@ -43,6 +43,7 @@ pub fn parse_size(text: &str) -> Result<u64, String> {
         .ok_or_else(|| "too large".into())
 }
 
+/// Splits a leading whole number from what follows it.
 fn split(text: &str) -> Option<(u64, &str)> {
     let unit_at = text
         .find(|c: char| !c.is_ascii_digit())
@@ -56,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn durations_take_a_number_and_a_unit() {
+    fn durations_are_a_number_and_a_unit() {
         for (text, millis) in [
             ("250ms", 250),
             ("2s", 2_000),
@@ -73,7 +74,7 @@ mod tests {
     }
 
     #[test]
-    fn durations_refuse_what_could_be_misread() {
+    fn ambiguous_durations_are_refused() {
         for text in [
             "",
             "5",
@@ -91,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_take_bytes_and_binary_units() {
+    fn sizes_are_bytes_or_binary_units() {
         for (text, bytes) in [
             ("0", 0),
             ("262144", 262_144),
@@ -104,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn sizes_refuse_decimal_units_and_overflow() {
+    fn decimal_units_and_overflowing_sizes_are_refused() {
         for text in [
             "",
             "1KB",

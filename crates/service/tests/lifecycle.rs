@@ -1,11 +1,14 @@
 //! The boot path in a real process.
 
-use risiti_testkit::{Process, Program, http_status};
-use std::{net::SocketAddr, os::unix::process::ExitStatusExt as _, time::Duration};
-use tokio::{
-    io::{AsyncReadExt as _, AsyncWriteExt as _},
-    net::TcpStream,
-};
+use std::io;
+use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt as _;
+use std::time::Duration;
+
+use risiti_testkit::{Process, Program, eventually, http_status};
+use serde_json::Value;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
 
 const BOUND: Duration = Duration::from_secs(60);
 const KEY: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
@@ -16,7 +19,7 @@ fn program(way: &str) -> Program {
         .env("RISITI_CREDENTIALS_KEY", KEY)
 }
 
-async fn body(ops: SocketAddr, path: &str) -> std::io::Result<String> {
+async fn body(ops: SocketAddr, path: &str) -> io::Result<String> {
     let mut stream = TcpStream::connect(ops).await?;
     let request = format!("GET {path} HTTP/1.1\r\nhost: {ops}\r\nconnection: close\r\n\r\n");
     stream.write_all(request.as_bytes()).await?;
@@ -25,6 +28,7 @@ async fn body(ops: SocketAddr, path: &str) -> std::io::Result<String> {
     Ok(answer)
 }
 
+/// A program that has started and was sent SIGTERM.
 async fn terminated(way: &str, grace: &str) -> Process {
     let mut process = program(way).env("RISITI_GRACE", grace).start();
     process.address_after("ops listener on ").await;
@@ -34,11 +38,11 @@ async fn terminated(way: &str, grace: &str) -> Process {
 }
 
 #[tokio::test]
-async fn serves_its_listener_until_the_first_signal_and_ends_with_zero() {
+async fn first_signal_ends_the_program_with_zero() {
     let mut process = program("obedient").start();
     let ops = process.address_after("ops listener on ").await;
     let ready = async || (http_status(ops, "/readyz").await? == 200).then_some(());
-    risiti_testkit::eventually("readiness", BOUND, ready).await;
+    eventually("readiness", BOUND, ready).await;
     assert_eq!(http_status(ops, "/healthz").await, Some(200));
     let metrics = body(ops, "/metrics").await.unwrap();
     assert!(
@@ -49,7 +53,11 @@ async fn serves_its_listener_until_the_first_signal_and_ends_with_zero() {
 
     process.terminate();
     assert_eq!(process.exit(BOUND).await.code(), Some(0));
-    assert!(process.log().contains("SIGTERM: finishing what is held"));
+    assert!(
+        process
+            .log()
+            .contains("SIGTERM: shutting down, finishing current work")
+    );
 }
 
 #[tokio::test]
@@ -66,46 +74,48 @@ async fn a_crash_leaves_no_core_file() {
 }
 
 #[tokio::test]
-async fn work_that_lets_go_at_the_end_of_the_grace_still_ends_with_zero() {
+async fn work_that_ends_at_the_deadline_exits_with_zero() {
     let mut process = terminated("late", "50ms").await;
     assert_eq!(process.exit(BOUND).await.code(), Some(0));
-    assert!(process.log().contains("the grace of 50ms is over"));
+    assert!(process.log().contains("grace period of 50ms is over"));
 }
 
 #[tokio::test]
-async fn work_that_outlives_the_grace_is_ended_and_says_so() {
+async fn work_that_outlasts_the_grace_period_exits_with_one() {
     let mut process = terminated("stubborn", "50ms").await;
     assert_eq!(process.exit(BOUND).await.code(), Some(1));
     assert!(
-        process.log().contains("work outlived the grace"),
+        process
+            .log()
+            .contains("work did not end within the grace period"),
         "{}",
         process.log()
     );
 }
 
 #[tokio::test]
-async fn a_second_signal_ends_at_once_and_until_then_the_program_is_not_ready() {
+async fn shutdown_is_not_ready_and_a_second_signal_ends_it() {
     let mut process = program("stubborn").env("RISITI_GRACE", "24h").start();
     let ops = process.address_after("ops listener on ").await;
     process.line_with("starts", BOUND).await;
     process.terminate();
-    process.line_with("finishing what is held", BOUND).await;
+    process.line_with("finishing current work", BOUND).await;
     let unready = async || (http_status(ops, "/readyz").await? == 503).then_some(());
-    risiti_testkit::eventually("unreadiness", BOUND, unready).await;
+    eventually("unreadiness", BOUND, unready).await;
     process.terminate();
     let status = process.exit(BOUND).await;
     assert_eq!((status.code(), status.signal()), (Some(128 + 15), None));
 }
 
 #[tokio::test]
-async fn what_the_body_returns_decides_the_exit_code() {
+async fn result_of_the_program_decides_the_exit_code() {
     for (way, code, said) in [
         ("done", 3, "ended"),
-        ("fails", 1, "no work to be had"),
+        ("fails", 1, "found no work"),
         (
             "misconfigured",
             2,
-            "error: RISITI_CREDENTIALS_KEY: opens nothing here",
+            "error: RISITI_CREDENTIALS_KEY: does not fit this database",
         ),
         ("panics", 101, "a defect"),
     ] {
@@ -116,7 +126,7 @@ async fn what_the_body_returns_decides_the_exit_code() {
 }
 
 #[tokio::test]
-async fn a_bad_setting_is_one_line_and_exit_two() {
+async fn bad_setting_is_one_line_and_exit_two() {
     for (name, value) in [
         ("RISITI_GRACE", "soon"),
         ("RISITI_LOG_FORMAT", "xml"),
@@ -139,7 +149,7 @@ async fn a_bad_setting_is_one_line_and_exit_two() {
 }
 
 #[tokio::test]
-async fn help_shows_variables_and_defaults_and_no_secret() {
+async fn help_shows_variables_and_defaults_but_no_secret() {
     let output = program("--help").output().await;
     assert_eq!(output.status.code(), Some(0));
     let help = String::from_utf8(output.stdout).unwrap();
@@ -151,11 +161,11 @@ async fn help_shows_variables_and_defaults_and_no_secret() {
 }
 
 #[tokio::test]
-async fn json_logs_are_one_object_a_line_panics_included() {
+async fn json_log_is_one_object_a_line_panics_included() {
     let mut process = program("panics").env("RISITI_LOG_FORMAT", "json").start();
     process.exit(BOUND).await;
     let log = process.log();
-    let lines: Vec<serde_json::Value> = log
+    let lines: Vec<Value> = log
         .lines()
         .map(|line| serde_json::from_str(line).unwrap())
         .collect();
