@@ -1,18 +1,21 @@
-use crate::kit::{Kit, PIN, device_add};
+use crate::fixture::{CommandResult, Fixture, PIN, device_add, set_flag};
 
 const URL: &str = "http://127.0.0.1:9/etims-api";
 
-fn id(done: &crate::kit::Done) -> String {
+fn device_id(done: &CommandResult) -> String {
     done.ok()["device_id"].as_str().expect("an id").to_owned()
 }
 
 #[tokio::test]
-async fn a_device_shows_every_key_that_scripts_rely_on() {
-    let kit = Kit::with_merchant().await;
-    let added = kit
+async fn device_show_has_every_key_that_scripts_rely_on() {
+    let fixture = Fixture::with_merchant().await;
+    let added = fixture
         .add_device(URL, "00", &["--next-invoice-no", "41", "--tax-rate", "E=0"])
         .await;
-    let shown = kit.run(&["device", "show", &id(&added)]).await.ok();
+    let shown = fixture
+        .run(&["device", "show", &device_id(&added)])
+        .await
+        .ok();
     let mut keys: Vec<&str> = shown
         .as_object()
         .unwrap()
@@ -46,77 +49,88 @@ async fn a_device_shows_every_key_that_scripts_rely_on() {
     assert_eq!(shown["next_invoice_no"], 41);
     assert_eq!(shown["merchant"], "acme");
     assert!(shown["oldest_pending_seconds"].is_null());
-    assert_eq!(kit.run(&["device", "list"]).await.lines(), [shown]);
+    assert_eq!(fixture.run(&["device", "list"]).await.lines(), [shown]);
     assert_eq!(
-        kit.value("SELECT host FROM lanes").await.unwrap(),
+        fixture.value("SELECT host FROM lanes").await.unwrap(),
         "http://127.0.0.1:9"
     );
 }
 
 #[tokio::test]
 async fn a_branch_has_one_device_over_all_merchants() {
-    let kit = Kit::with_merchant().await;
-    kit.add_device(URL, "00", &[]).await.ok();
-    kit.add_device(URL, "00", &[])
+    let fixture = Fixture::with_merchant().await;
+    fixture.add_device(URL, "00", &[]).await.ok();
+    fixture
+        .add_device(URL, "00", &[])
         .await
         .refused(1, &format!("sandbox {PIN} 00"));
-    kit.run(&["merchant", "create", "--slug", "other", "--name", "Other"])
+    fixture
+        .run(&["merchant", "create", "--slug", "other", "--name", "Other"])
         .await
         .ok();
     let mut args = device_add(URL, "00");
-    args[3] = "other";
-    kit.run(&args).await.refused(1, PIN);
-    args[3] = "nobody";
-    kit.run(&args).await.refused(1, "no merchant nobody");
+    set_flag(&mut args, "--merchant", "other");
+    fixture.run(&args).await.refused(1, PIN);
+    set_flag(&mut args, "--merchant", "nobody");
+    fixture.run(&args).await.refused(1, "no merchant nobody");
 }
 
 #[tokio::test]
-async fn a_short_code_is_bound_to_a_device_of_its_merchant_only() {
-    let kit = Kit::with_merchant().await;
-    kit.add_device(URL, "00", &["--shortcode", "600000"])
+async fn short_code_is_bound_only_to_its_merchants_device() {
+    let fixture = Fixture::with_merchant().await;
+    fixture
+        .add_device(URL, "00", &["--shortcode", "600000"])
         .await
         .refused(1, "provider add --merchant acme");
     assert_eq!(
-        kit.value("SELECT count(*) FROM devices").await.unwrap(),
+        fixture.value("SELECT count(*) FROM devices").await.unwrap(),
         "0"
     );
-    kit.run(&["merchant", "create", "--slug", "other", "--name", "Other"])
+    fixture
+        .run(&["merchant", "create", "--slug", "other", "--name", "Other"])
         .await
         .ok();
-    kit.run(&[
-        "provider",
-        "add",
-        "--merchant",
-        "other",
-        "--provider",
-        "daraja",
-        "--shortcode",
-        "600000",
-    ])
-    .await
-    .ok();
-    kit.add_device(URL, "00", &["--shortcode", "600000"])
+    fixture
+        .run(&[
+            "provider",
+            "add",
+            "--merchant",
+            "other",
+            "--provider",
+            "daraja",
+            "--shortcode",
+            "600000",
+        ])
+        .await
+        .ok();
+    fixture
+        .add_device(URL, "00", &["--shortcode", "600000"])
         .await
         .refused(1, "belongs to another merchant");
 
-    let device = id(&kit.add_device(URL, "00", &["--shortcode", "174379"]).await);
-    let bound = kit
+    let device = device_id(
+        &fixture
+            .add_device(URL, "00", &["--shortcode", "174379"])
+            .await,
+    );
+    let bound = fixture
         .value("SELECT device_id FROM short_codes WHERE short_code = '174379'")
         .await;
     assert_eq!(bound, Some(device));
 }
 
 #[tokio::test]
-async fn the_first_device_is_the_default_until_another_is_named() {
-    let kit = Kit::with_merchant().await;
+async fn first_device_is_the_default_until_another_is_named() {
+    let fixture = Fixture::with_merchant().await;
     let default = "SELECT branch FROM devices WHERE is_default";
-    kit.add_device(URL, "00", &[]).await.ok();
-    kit.add_device(URL, "01", &[]).await.ok();
-    assert_eq!(kit.value(default).await.unwrap(), "00");
-    kit.add_device(URL, "02", &["--default"]).await.ok();
-    assert_eq!(kit.value(default).await.unwrap(), "02");
+    fixture.add_device(URL, "00", &[]).await.ok();
+    fixture.add_device(URL, "01", &[]).await.ok();
+    assert_eq!(fixture.value(default).await.unwrap(), "00");
+    fixture.add_device(URL, "02", &["--default"]).await.ok();
+    assert_eq!(fixture.value(default).await.unwrap(), "02");
     assert_eq!(
-        kit.value("SELECT count(*) FROM devices WHERE is_default")
+        fixture
+            .value("SELECT count(*) FROM devices WHERE is_default")
             .await
             .unwrap(),
         "1"
@@ -124,37 +138,43 @@ async fn the_first_device_is_the_default_until_another_is_named() {
 }
 
 #[tokio::test]
-async fn a_device_may_go_to_another_merchant_before_its_first_invoice() {
-    let kit = Kit::with_merchant().await;
-    let device = id(&kit.add_device(URL, "00", &["--shortcode", "174379"]).await);
-    kit.run(&["merchant", "create", "--slug", "other", "--name", "Other"])
+async fn device_without_invoices_may_change_its_merchant() {
+    let fixture = Fixture::with_merchant().await;
+    let device = device_id(
+        &fixture
+            .add_device(URL, "00", &["--shortcode", "174379"])
+            .await,
+    );
+    fixture
+        .run(&["merchant", "create", "--slug", "other", "--name", "Other"])
         .await
         .ok();
-    kit.run(&[
-        "device",
-        "update",
-        &device,
-        "--merchant",
-        "other",
-        "--reason",
-        "sold",
-    ])
-    .await
-    .ok();
-    let shown = kit.run(&["device", "show", &device]).await.ok();
+    fixture
+        .run(&[
+            "device",
+            "update",
+            &device,
+            "--merchant",
+            "other",
+            "--reason",
+            "sold",
+        ])
+        .await
+        .ok();
+    let shown = fixture.run(&["device", "show", &device]).await.ok();
     assert_eq!(shown["merchant"], "other");
     let rest =
         "SELECT (SELECT is_default FROM devices) || ' ' || (device_id IS NULL) FROM short_codes";
-    assert_eq!(kit.value(rest).await.unwrap(), "true true");
+    assert_eq!(fixture.value(rest).await.unwrap(), "true true");
 }
 
 #[tokio::test]
-async fn the_gateway_needs_all_of_its_settings() {
-    let kit = Kit::with_merchant().await;
+async fn gateway_device_needs_all_of_its_settings() {
+    let fixture = Fixture::with_merchant().await;
     let mut args = device_add(URL, "00");
-    args[7] = "gateway";
-    kit.run(&args).await.refused(1, "--consumer-key");
-    let secret = kit.file("consumer", "the-secret");
+    set_flag(&mut args, "--dialect", "gateway");
+    fixture.run(&args).await.refused(1, "--consumer-key");
+    let secret = fixture.file("consumer", "the-secret");
     args.extend([
         "--token-url",
         "http://127.0.0.1:9/token?grant_type=client_credentials",
@@ -162,35 +182,38 @@ async fn the_gateway_needs_all_of_its_settings() {
         "k",
     ]);
     args.extend(["--consumer-secret-file", &secret, "--app-id", "app"]);
-    kit.run(&args).await.ok();
-    let stored = kit
+    fixture.run(&args).await.ok();
+    let stored = fixture
         .value("SELECT encode(consumer_secret_ciphertext, 'escape') FROM devices")
         .await;
     assert!(!stored.unwrap().contains("the-secret"));
 }
 
 #[tokio::test]
-async fn a_change_is_kept_with_its_reason_and_ends_a_halt_that_asked_for_it() {
-    let kit = Kit::with_merchant().await;
-    let device = id(&kit.add_device(URL, "00", &[]).await);
+async fn update_records_its_reason_and_ends_a_halt_it_answers() {
+    let fixture = Fixture::with_merchant().await;
+    let device = device_id(&fixture.add_device(URL, "00", &[]).await);
     let update = |more: &[&str]| {
         let args = [&["device", "update", &device, "--reason", "typo"], more].concat();
         args.into_iter().map(str::to_owned).collect::<Vec<_>>()
     };
     let run = async |more: &[&str]| {
         let args = update(more);
-        kit.run(&args.iter().map(String::as_str).collect::<Vec<_>>())
+        fixture
+            .run(&args.iter().map(String::as_str).collect::<Vec<_>>())
             .await
     };
     run(&[]).await.refused(2, "nothing to change");
-    kit.run(&["device", "update", &device, "--serial", "SN2"])
+    fixture
+        .run(&["device", "update", &device, "--serial", "SN2"])
         .await
         .refused(2, "--reason");
 
-    kit.sql("UPDATE lanes SET halted_at = now(), halt_reason = 'foreign sale: risiti-replay lanes resolve'")
+    fixture.sql("UPDATE lanes SET halted_at = now(), halt_reason = 'foreign sale: risiti-replay lanes resolve'")
         .await;
     assert_eq!(run(&["--serial", "SN2"]).await.ok()["resumed"], false);
-    kit.sql("UPDATE lanes SET halt_reason = 'credentials refused: risiti-admin device update'")
+    fixture
+        .sql("UPDATE lanes SET halt_reason = 'credentials refused: risiti-admin device update'")
         .await;
     assert_eq!(
         run(&["--base-url", "https://kra.example:8443/x"])
@@ -199,56 +222,61 @@ async fn a_change_is_kept_with_its_reason_and_ends_a_halt_that_asked_for_it() {
         true
     );
 
-    let shown = kit.run(&["device", "show", &device]).await.ok();
+    let shown = fixture.run(&["device", "show", &device]).await.ok();
     assert_eq!(
         (&shown["serial"], &shown["lane_state"]),
         (&"SN2".into(), &"idle".into())
     );
     assert_eq!(
-        kit.value("SELECT host FROM lanes").await.unwrap(),
+        fixture.value("SELECT host FROM lanes").await.unwrap(),
         "https://kra.example:8443"
     );
     let kept =
         "SELECT string_agg(operator || ':' || command || ':' || reason, ' ') FROM operator_actions";
     assert_eq!(
-        kit.value(kept).await.unwrap(),
+        fixture.value(kept).await.unwrap(),
         "wanjiru:device update:typo wanjiru:device update:typo"
     );
 
     let moved = "SELECT actor || ':' || to_state || ':' || reason FROM report_transitions ORDER BY at DESC LIMIT 1";
-    assert_eq!(kit.value(moved).await.unwrap(), "wanjiru:idle:typo");
+    assert_eq!(fixture.value(moved).await.unwrap(), "wanjiru:idle:typo");
 
     run(&["--pin", "P051234567Y"]).await.refused(2, "--pin");
     let nobody = "018f0000-0000-7000-8000-000000000000";
-    kit.run(&["device", "update", nobody, "--serial", "x", "--reason", "r"])
+    fixture
+        .run(&["device", "update", nobody, "--serial", "x", "--reason", "r"])
         .await
         .refused(1, "no device");
-    kit.run(&["device", "show", nobody])
+    fixture
+        .run(&["device", "show", nobody])
         .await
         .refused(1, "no device");
 }
 
 #[tokio::test]
-async fn the_next_number_is_a_persons_to_say_only_before_the_first_sale() {
-    let kit = Kit::with_merchant().await;
-    let device = id(&kit
-        .add_device(URL, "00", &["--next-invoice-no", "500"])
-        .await);
+async fn next_number_cannot_be_set_after_the_first_sale() {
+    let fixture = Fixture::with_merchant().await;
+    let device = device_id(
+        &fixture
+            .add_device(URL, "00", &["--next-invoice-no", "500"])
+            .await,
+    );
     let set = async |number: &str| {
-        kit.run(&[
-            "device",
-            "update",
-            &device,
-            "--reason",
-            "typo",
-            "--next-invoice-no",
-            number,
-        ])
-        .await
+        fixture
+            .run(&[
+                "device",
+                "update",
+                &device,
+                "--reason",
+                "typo",
+                "--next-invoice-no",
+                number,
+            ])
+            .await
     };
     set("501").await.ok();
     set("50").await.ok();
-    kit.sql(
+    fixture.sql(
         "INSERT INTO payments (id, merchant_id, provider, method, moved_by)
             SELECT gen_random_uuid(), id, 'daraja', 'mobile_money', 'test' FROM merchants;
          INSERT INTO invoices (id, payment_id, merchant_id, device_id, kind, amount, moved_by)
@@ -259,15 +287,16 @@ async fn the_next_number_is_a_persons_to_say_only_before_the_first_sale() {
     .await;
     set("60").await.refused(1, "lanes resolve");
     set("50").await.ok();
-    kit.run(&[
-        "device",
-        "update",
-        &device,
-        "--reason",
-        "x",
-        "--environment",
-        "production",
-    ])
-    .await
-    .refused(1, "once the device has invoices");
+    fixture
+        .run(&[
+            "device",
+            "update",
+            &device,
+            "--reason",
+            "x",
+            "--environment",
+            "production",
+        ])
+        .await
+        .refused(1, "once the device has invoices");
 }

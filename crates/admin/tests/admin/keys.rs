@@ -1,7 +1,7 @@
-use crate::kit::{Done, KEY, Kit, OTHER_KEY, finish};
+use crate::fixture::{CommandResult, Fixture, KEY, OTHER_KEY, run_to_end};
 
-async fn add_key(kit: &Kit, key: &str, old: Option<&str>, secret: &str) -> Done {
-    let file = kit.file(secret, secret);
+async fn add_key(fixture: &Fixture, key: &str, old: Option<&str>, secret: &str) -> CommandResult {
+    let file = fixture.file(secret, secret);
     let args = [
         "provider",
         "add",
@@ -12,41 +12,47 @@ async fn add_key(kit: &Kit, key: &str, old: Option<&str>, secret: &str) -> Done 
         "--secret-key-file",
         &file,
     ];
-    kit.run_with_key(key, old, &args).await
+    fixture.run_with_key(key, old, &args).await
 }
 
 #[tokio::test]
-async fn a_key_that_is_not_the_installations_stores_nothing() {
-    let kit = Kit::with_merchant().await;
-    add_key(&kit, OTHER_KEY, None, "sk_live_a")
+async fn wrong_credentials_key_stores_nothing() {
+    let fixture = Fixture::with_merchant().await;
+    add_key(&fixture, OTHER_KEY, None, "sk_live_a")
         .await
         .refused(2, "RISITI_CREDENTIALS_KEY");
     assert_eq!(
-        kit.value("SELECT count(*) FROM provider_keys")
+        fixture
+            .value("SELECT count(*) FROM provider_keys")
             .await
             .unwrap(),
         "0"
     );
-    kit.run_with_key(OTHER_KEY, None, &["migrate"])
+    fixture
+        .run_with_key(OTHER_KEY, None, &["migrate"])
         .await
         .refused(2, "not the key");
 }
 
 #[tokio::test]
-async fn after_reencrypt_only_the_new_key_opens_anything() {
-    let kit = Kit::with_merchant().await;
-    add_key(&kit, KEY, None, "sk_live_a").await.ok();
-    let cmc_key = kit.file("cmc", "the-cmc-key");
-    kit.add_device("http://127.0.0.1:1", "00", &["--cmc-key-file", &cmc_key])
+async fn reencrypted_secrets_open_only_under_the_new_key() {
+    let fixture = Fixture::with_merchant().await;
+    add_key(&fixture, KEY, None, "sk_live_a").await.ok();
+    let cmc_key = fixture.file("cmc", "the-cmc-key");
+    fixture
+        .add_device("http://127.0.0.1:1", "00", &["--cmc-key-file", &cmc_key])
         .await
         .ok();
 
-    kit.run_with_key(OTHER_KEY, None, &["keys", "reencrypt"])
+    fixture
+        .run_with_key(OTHER_KEY, None, &["keys", "reencrypt"])
         .await
         .refused(2, "not the key");
-    // Half-way through a change both keys are there, and a secret may be added.
-    add_key(&kit, OTHER_KEY, Some(KEY), "sk_live_b").await.ok();
-    let done = kit
+    // During a change of keys both are set, and a secret may be added.
+    add_key(&fixture, OTHER_KEY, Some(KEY), "sk_live_b")
+        .await
+        .ok();
+    let done = fixture
         .run_with_key(OTHER_KEY, Some(KEY), &["keys", "reencrypt"])
         .await
         .ok();
@@ -54,25 +60,27 @@ async fn after_reencrypt_only_the_new_key_opens_anything() {
         (&done["provider_keys"], &done["devices"]),
         (&2.into(), &1.into())
     );
-    kit.run_with_key(OTHER_KEY, Some(KEY), &["keys", "reencrypt"])
+    fixture
+        .run_with_key(OTHER_KEY, Some(KEY), &["keys", "reencrypt"])
         .await
         .ok();
 
-    // Both stored keys open under the new one alone: adding either again is recognised.
+    // Both stored signing keys open under the new key alone, so that adding either again is
+    // noticed.
     for secret in ["sk_live_a", "sk_live_b"] {
-        add_key(&kit, OTHER_KEY, None, secret)
+        add_key(&fixture, OTHER_KEY, None, secret)
             .await
             .refused(1, "active already");
     }
-    add_key(&kit, KEY, None, "sk_live_c")
+    add_key(&fixture, KEY, None, "sk_live_c")
         .await
         .refused(2, "not the key");
 }
 
 #[tokio::test]
 async fn reencrypt_needs_a_key() {
-    let kit = Kit::new().await;
-    finish(kit.program(&["keys", "reencrypt"]))
+    let fixture = Fixture::new().await;
+    run_to_end(fixture.program(&["keys", "reencrypt"]))
         .await
         .refused(2, "RISITI_CREDENTIALS_KEY");
 }

@@ -1,9 +1,9 @@
-//! risiti-admin as a real program, against a real Postgres and the simulated KRA.
+//! Runs risiti-admin as a real program against a real Postgres and the simulated KRA.
 
 mod devices;
+mod fixture;
 mod initialise;
 mod keys;
-mod kit;
 mod merchants;
 mod providers;
 mod verify;

@@ -1,6 +1,6 @@
-use crate::kit::{Done, KEY, Kit, finish};
+use crate::fixture::{CommandResult, Fixture, KEY, run_to_end};
 
-fn secret(done: &Done) -> String {
+fn secret(done: &CommandResult) -> String {
     done.ok()["webhook_secret"]
         .as_str()
         .expect("a secret")
@@ -9,8 +9,8 @@ fn secret(done: &Done) -> String {
 
 #[tokio::test]
 async fn a_merchant_gets_a_secret_that_is_stored_as_a_hash() {
-    let kit = Kit::new().await;
-    let done = kit
+    let fixture = Fixture::new().await;
+    let done = fixture
         .run(&["merchant", "create", "--slug", "acme", "--name", "Acme Ltd"])
         .await;
     assert_eq!(done.ok()["slug"], "acme");
@@ -21,37 +21,39 @@ async fn a_merchant_gets_a_secret_that_is_stored_as_a_hash() {
                 .bytes()
                 .all(|b| b.is_ascii_digit() || (b'a'..=b'f').contains(&b))
     );
-    let stored = kit
+    let stored = fixture
         .value("SELECT encode(secret_sha256, 'hex') FROM webhook_secrets")
         .await
         .unwrap();
-    let hash = kit
+    let hash = fixture
         .value(&format!("SELECT encode(sha256('{secret}'), 'hex')"))
         .await
         .unwrap();
     assert_eq!(stored, hash);
 
-    let list = kit.run(&["merchant", "list"]).await.lines();
+    let list = fixture.run(&["merchant", "list"]).await.lines();
     assert_eq!(list.len(), 1);
     assert_eq!(list[0]["merchant_id"], done.ok()["merchant_id"]);
     assert_eq!(list[0]["name"], "Acme Ltd");
 }
 
 #[tokio::test]
-async fn a_slug_is_taken_once_and_has_a_shape() {
-    let kit = Kit::with_merchant().await;
-    kit.run(&["merchant", "create", "--slug", "acme", "--name", "Other"])
+async fn duplicate_or_malformed_slug_is_refused() {
+    let fixture = Fixture::with_merchant().await;
+    fixture
+        .run(&["merchant", "create", "--slug", "acme", "--name", "Other"])
         .await
         .refused(1, "there is a merchant acme");
-    kit.run(&["merchant", "create", "--slug", "Acme", "--name", "Other"])
+    fixture
+        .run(&["merchant", "create", "--slug", "Acme", "--name", "Other"])
         .await
         .refused(2, "--slug");
 }
 
 #[tokio::test]
-async fn a_rotated_secret_overlaps_with_the_one_before() {
-    let kit = Kit::with_merchant().await;
-    let first = kit
+async fn rotated_secret_overlaps_with_the_previous_one() {
+    let fixture = Fixture::with_merchant().await;
+    let first = fixture
         .run(&[
             "merchant",
             "rotate-secret",
@@ -61,7 +63,7 @@ async fn a_rotated_secret_overlaps_with_the_one_before() {
             "24h",
         ])
         .await;
-    let second = kit
+    let second = fixture
         .run(&[
             "merchant",
             "rotate-secret",
@@ -74,42 +76,41 @@ async fn a_rotated_secret_overlaps_with_the_one_before() {
     assert_ne!(secret(&first), secret(&second));
     let valid =
         "SELECT count(*) FROM webhook_secrets WHERE expires_at IS NULL OR expires_at > now()";
-    assert_eq!(kit.value(valid).await.unwrap(), "1");
-    kit.run(&["merchant", "rotate-secret", "--slug", "nobody"])
+    assert_eq!(fixture.value(valid).await.unwrap(), "1");
+    fixture
+        .run(&["merchant", "rotate-secret", "--slug", "nobody"])
         .await
         .refused(1, "no merchant nobody");
 }
 
 #[tokio::test]
-async fn settings_that_are_missing_or_wrong_are_named() {
-    let kit = Kit::new().await;
-    let program = || kit.program(&["merchant", "list"]);
-    finish(program().env(
+async fn wrong_setting_is_named() {
+    let fixture = Fixture::new().await;
+    let program = || fixture.program(&["merchant", "list"]);
+    run_to_end(program().env(
         "DATABASE_URL",
         "postgres://u@h/d?sslmode=require&sslrootcert=/nowhere.pem",
     ))
     .await
     .refused(2, "sslrootcert");
-    finish(program().env("DATABASE_URL", "nonsense://"))
+    run_to_end(program().env("DATABASE_URL", "nonsense://"))
         .await
         .refused(2, "DATABASE_URL");
-    finish(program().env("RISITI_CREDENTIALS_KEY", "c2hvcnQ="))
+    run_to_end(program().env("RISITI_CREDENTIALS_KEY", "c2hvcnQ="))
         .await
         .refused(2, "RISITI_CREDENTIALS_KEY");
-    finish(program().env("DATABASE_URL", "postgres://risiti:hunter2@127.0.0.1:1/d"))
+    run_to_end(program().env("DATABASE_URL", "postgres://risiti:hunter2@127.0.0.1:1/d"))
         .await
         .refused(1, "cannot be reached");
-    let done = finish(program().env("RISITI_CREDENTIALS_KEY", format!("{KEY}x"))).await;
+    let done = run_to_end(program().env("RISITI_CREDENTIALS_KEY", format!("{KEY}x"))).await;
     assert!(!done.stderr.contains(KEY), "{done:?}");
 }
 
 #[tokio::test]
-async fn a_database_without_the_schema_says_what_to_run() {
-    let kit = Kit {
-        database: risiti_testkit::TestDatabase::create().await,
-        folder: tempfile::tempdir().unwrap(),
-    };
-    kit.run(&["merchant", "list"])
+async fn command_without_the_schema_says_what_to_run() {
+    let fixture = Fixture::without_schema().await;
+    fixture
+        .run(&["merchant", "list"])
         .await
         .refused(1, "risiti-admin migrate");
 }

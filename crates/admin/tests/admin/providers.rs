@@ -1,4 +1,6 @@
-use crate::kit::{KEY, Kit, finish};
+use serde_json::{Value, json};
+
+use crate::fixture::{Fixture, KEY, run_to_end};
 
 const PAYSTACK: [&str; 6] = [
     "provider",
@@ -17,8 +19,8 @@ const DARAJA: [&str; 6] = [
     "daraja",
 ];
 
-async fn account(kit: &Kit, provider: &str) -> serde_json::Value {
-    let list = kit
+async fn account(fixture: &Fixture, provider: &str) -> Value {
+    let list = fixture
         .run(&["provider", "list", "--merchant", "acme"])
         .await
         .lines();
@@ -28,31 +30,33 @@ async fn account(kit: &Kit, provider: &str) -> serde_json::Value {
 }
 
 #[tokio::test]
-async fn two_signing_keys_may_be_active_and_a_third_may_not() {
-    let kit = Kit::with_merchant().await;
+async fn third_active_signing_key_is_refused() {
+    let fixture = Fixture::with_merchant().await;
     let mut keys = Vec::new();
     for name in ["sk_live_one", "sk_test_two"] {
-        let file = kit.file(name, &format!("{name}\n"));
-        let added = kit
+        let file = fixture.file(name, &format!("{name}\n"));
+        let added = fixture
             .run(&[&PAYSTACK[..], &["--secret-key-file", &file]].concat())
             .await
             .ok();
         keys.push(added["key_id"].as_str().unwrap().to_owned());
     }
-    let third = kit.file("three", "sk_live_three");
-    kit.run(&[&PAYSTACK[..], &["--secret-key-file", &third]].concat())
+    let third = fixture.file("three", "sk_live_three");
+    fixture
+        .run(&[&PAYSTACK[..], &["--secret-key-file", &third]].concat())
         .await
         .refused(1, "remove-key");
-    let first = kit.file("again", "sk_live_one");
-    kit.run(&[&PAYSTACK[..], &["--secret-key-file", &first]].concat())
+    let first = fixture.file("again", "sk_live_one");
+    fixture
+        .run(&[&PAYSTACK[..], &["--secret-key-file", &first]].concat())
         .await
         .refused(1, &keys[0]);
 
-    let listed = account(&kit, "paystack").await;
+    let listed = account(&fixture, "paystack").await;
     assert_eq!(listed["keys"][0]["live"], true);
     assert_eq!(listed["keys"][1]["live"], false);
     assert!(!listed.to_string().contains("sk_live"), "{listed}");
-    let stored = kit
+    let stored = fixture
         .value("SELECT string_agg(encode(ciphertext, 'escape'), ' ') FROM provider_keys")
         .await;
     assert!(!stored.unwrap().contains("sk_live_one"));
@@ -66,45 +70,51 @@ async fn two_signing_keys_may_be_active_and_a_third_may_not() {
         "paystack",
         "--key-id",
     ];
-    kit.run(&[&remove[..], &[&keys[0]]].concat()).await.ok();
-    kit.run(&[&remove[..], &[&keys[0]]].concat())
+    fixture.run(&[&remove[..], &[&keys[0]]].concat()).await.ok();
+    fixture
+        .run(&[&remove[..], &[&keys[0]]].concat())
         .await
         .refused(1, "no such key");
-    kit.run(&[&remove[..], &[&keys[1]]].concat())
+    fixture
+        .run(&[&remove[..], &[&keys[1]]].concat())
         .await
         .refused(1, "only active key");
-    kit.run(&[&remove[..], &[&keys[1], "--force"]].concat())
+    fixture
+        .run(&[&remove[..], &[&keys[1], "--force"]].concat())
         .await
         .ok();
 }
 
 #[tokio::test]
-async fn a_signing_key_may_come_from_a_variable_and_never_from_an_argument() {
-    let kit = Kit::with_merchant().await;
+async fn signing_key_comes_from_a_variable_or_a_file() {
+    let fixture = Fixture::with_merchant().await;
     let from_variable = [&PAYSTACK[..], &["--secret-key-env", "MY_KEY"]].concat();
-    kit.run(&from_variable)
+    fixture
+        .run(&from_variable)
         .await
         .refused(2, "MY_KEY is not set");
-    let program = kit
+    let program = fixture
         .program(&from_variable)
         .env("RISITI_CREDENTIALS_KEY", KEY)
         .env("MY_KEY", "sk_test_env");
-    finish(program).await.ok();
-    kit.run(&PAYSTACK).await.refused(2, "--secret-key-file");
-    let public = kit.file("public", "pk_live_x");
-    kit.run(&[&PAYSTACK[..], &["--secret-key-file", &public]].concat())
+    run_to_end(program).await.ok();
+    fixture.run(&PAYSTACK).await.refused(2, "--secret-key-file");
+    let public = fixture.file("public", "pk_live_x");
+    fixture
+        .run(&[&PAYSTACK[..], &["--secret-key-file", &public]].concat())
         .await
         .refused(2, "public key");
-    let without_credentials = kit.program(&from_variable).env("MY_KEY", "sk_test_b");
-    finish(without_credentials)
+    let without_credentials = fixture.program(&from_variable).env("MY_KEY", "sk_test_b");
+    run_to_end(without_credentials)
         .await
         .refused(2, "RISITI_CREDENTIALS_KEY");
 }
 
 #[tokio::test]
 async fn a_short_code_belongs_to_one_merchant() {
-    let kit = Kit::with_merchant().await;
-    kit.run(&["merchant", "create", "--slug", "other", "--name", "Other"])
+    let fixture = Fixture::with_merchant().await;
+    fixture
+        .run(&["merchant", "create", "--slug", "other", "--name", "Other"])
         .await
         .ok();
     let taken = [
@@ -117,64 +127,72 @@ async fn a_short_code_belongs_to_one_merchant() {
         "--shortcode",
         "174379",
     ];
-    kit.run(&taken)
+    fixture
+        .run(&taken)
         .await
         .refused(1, "belongs to another merchant");
     assert!(
-        kit.run(&["provider", "list", "--merchant", "other"])
+        fixture
+            .run(&["provider", "list", "--merchant", "other"])
             .await
             .lines()
             .is_empty()
     );
 
-    kit.run(&[&DARAJA[..], &["--shortcode", "600000"]].concat())
+    fixture
+        .run(&[&DARAJA[..], &["--shortcode", "600000"]].concat())
         .await
         .ok();
-    kit.run(&[&DARAJA[..], &["--shortcode", "600000"]].concat())
+    fixture
+        .run(&[&DARAJA[..], &["--shortcode", "600000"]].concat())
         .await
         .ok();
     assert_eq!(
-        account(&kit, "daraja").await["short_codes"],
-        serde_json::json!(["174379", "600000"])
+        account(&fixture, "daraja").await["short_codes"],
+        json!(["174379", "600000"])
     );
 }
 
 #[tokio::test]
-async fn source_ranges_are_set_together_and_enforced_only_with_a_list() {
-    let kit = Kit::with_merchant().await;
-    kit.run(&[&DARAJA[..], &["--enforce-cidr"]].concat())
+async fn source_ranges_are_enforced_only_with_a_list() {
+    let fixture = Fixture::with_merchant().await;
+    fixture
+        .run(&[&DARAJA[..], &["--enforce-cidr"]].concat())
         .await
         .refused(1, "--allow-cidr");
-    kit.run(
-        &[
-            &DARAJA[..],
+    fixture
+        .run(
             &[
-                "--allow-cidr",
-                "196.201.0.9/16",
-                "--allow-cidr",
-                "10.0.0.1",
-                "--enforce-cidr",
-            ],
-        ]
-        .concat(),
-    )
-    .await
-    .ok();
-    let listed = account(&kit, "daraja").await;
+                &DARAJA[..],
+                &[
+                    "--allow-cidr",
+                    "196.201.0.9/16",
+                    "--allow-cidr",
+                    "10.0.0.1",
+                    "--enforce-cidr",
+                ],
+            ]
+            .concat(),
+        )
+        .await
+        .ok();
+    let listed = account(&fixture, "daraja").await;
     assert_eq!(
         listed["allow_cidrs"],
-        serde_json::json!(["196.201.0.0/16", "10.0.0.1/32"])
+        json!(["196.201.0.0/16", "10.0.0.1/32"])
     );
     assert_eq!(listed["enforce_cidr"], true);
-    kit.run(&[&DARAJA[..], &["--allow-cidr", "nonsense"]].concat())
+    fixture
+        .run(&[&DARAJA[..], &["--allow-cidr", "nonsense"]].concat())
         .await
         .refused(2, "--allow-cidr");
 }
 
 #[tokio::test]
-async fn each_gateway_has_its_own_flags() {
-    let kit = Kit::with_merchant().await;
-    kit.run(&[&DARAJA[..], &["--seller-id", "x"]].concat())
+async fn flags_of_another_gateway_are_refused() {
+    let fixture = Fixture::with_merchant().await;
+    fixture
+        .run(&[&DARAJA[..], &["--seller-id", "x"]].concat())
         .await
         .refused(2, "--seller-id");
     let gumroad = [
@@ -185,32 +203,36 @@ async fn each_gateway_has_its_own_flags() {
         "--provider",
         "gumroad",
     ];
-    kit.run(&gumroad).await.refused(2, "--seller-id");
-    kit.run(&[&gumroad[..], &["--seller-id", "S1"]].concat())
+    fixture.run(&gumroad).await.refused(2, "--seller-id");
+    fixture
+        .run(&[&gumroad[..], &["--seller-id", "S1"]].concat())
         .await
         .ok();
-    assert_eq!(account(&kit, "gumroad").await["seller_id"], "S1");
-    kit.run(&[
-        "provider",
-        "add",
-        "--merchant",
-        "acme",
-        "--provider",
-        "mpesa",
-    ])
-    .await
-    .refused(2, "expected one of daraja");
-    kit.run(&["merchant", "create", "--slug", "fresh", "--name", "Fresh"])
+    assert_eq!(account(&fixture, "gumroad").await["seller_id"], "S1");
+    fixture
+        .run(&[
+            "provider",
+            "add",
+            "--merchant",
+            "acme",
+            "--provider",
+            "mpesa",
+        ])
+        .await
+        .refused(2, "expected one of daraja");
+    fixture
+        .run(&["merchant", "create", "--slug", "fresh", "--name", "Fresh"])
         .await
         .ok();
-    kit.run(&[
-        "provider",
-        "add",
-        "--merchant",
-        "fresh",
-        "--provider",
-        "daraja",
-    ])
-    .await
-    .refused(1, "--shortcode");
+    fixture
+        .run(&[
+            "provider",
+            "add",
+            "--merchant",
+            "fresh",
+            "--provider",
+            "daraja",
+        ])
+        .await
+        .refused(1, "--shortcode");
 }

@@ -1,19 +1,22 @@
+use std::fs;
+
 use serde_json::Value;
 
-use crate::kit::{Done, Kit, Kra, PIN, device_add};
+use crate::fixture::{CommandResult, Fixture, KraSimulator, PIN, device_add, set_flag};
 
 const CMC_KEY: &str = "0123456789abcdef0123456789abcdef";
 
-async fn device(kit: &Kit, kra: &Kra) -> String {
+async fn device(fixture: &Fixture, kra: &KraSimulator) -> String {
     kra.register("00", Some(CMC_KEY)).await;
-    let file = kit.file("cmc", CMC_KEY);
-    let done = kit
+    let file = fixture.file("cmc", CMC_KEY);
+    let done = fixture
         .add_device(&kra.url, "00", &["--cmc-key-file", &file])
         .await;
     done.ok()["device_id"].as_str().expect("an id").to_owned()
 }
 
-fn results(done: &Done) -> Vec<(String, String)> {
+/// Each step and its result.
+fn results(done: &CommandResult) -> Vec<(String, String)> {
     let text = |step: &Value, key: &str| step[key].as_str().expect("text").to_owned();
     let object = done.object();
     let steps = object["steps"].as_array().expect("steps").clone();
@@ -23,7 +26,7 @@ fn results(done: &Done) -> Vec<(String, String)> {
         .collect()
 }
 
-fn verdicts(done: &Done) -> Vec<String> {
+fn verdicts(done: &CommandResult) -> Vec<String> {
     results(done)
         .into_iter()
         .map(|(_, result)| result)
@@ -31,11 +34,12 @@ fn verdicts(done: &Done) -> Vec<String> {
 }
 
 #[tokio::test]
-async fn a_legacy_device_passes_and_its_numbers_are_written_down() {
-    let (kit, kra) = (Kit::with_merchant().await, Kra::start("legacy").await);
-    let device = device(&kit, &kra).await;
-    let out = kit.folder.path().join("captures");
-    let done = kit
+async fn legacy_device_passes_and_its_numbers_are_recorded() {
+    let fixture = Fixture::with_merchant().await;
+    let kra = KraSimulator::start("legacy").await;
+    let device = device(&fixture, &kra).await;
+    let out = fixture.folder.path().join("captures");
+    let done = fixture
         .run(&["device", "verify", &device, "--out", out.to_str().unwrap()])
         .await;
     assert_eq!(done.ok()["passed"], true, "{done:?}");
@@ -45,31 +49,34 @@ async fn a_legacy_device_passes_and_its_numbers_are_written_down() {
     );
 
     assert_eq!(
-        kit.run(&["device", "show", &device]).await.ok()["next_invoice_no"],
+        fixture.run(&["device", "show", &device]).await.ok()["next_invoice_no"],
         3
     );
     let foreign =
         "SELECT string_agg(invoice_no || ' ' || operator || ' ' || reason, ',' ORDER BY invoice_no)
         FROM foreign_invoice_numbers";
     assert_eq!(
-        kit.value(foreign).await.unwrap(),
+        fixture.value(foreign).await.unwrap(),
         "1 wanjiru device verify,2 wanjiru device verify"
     );
     assert_eq!(
-        kit.value("SELECT count(*) FROM lane_leases").await.unwrap(),
+        fixture
+            .value("SELECT count(*) FROM lane_leases")
+            .await
+            .unwrap(),
         "0"
     );
 
-    let files: Vec<_> = std::fs::read_dir(&out)
+    let files: Vec<_> = fs::read_dir(&out)
         .unwrap()
         .map(|entry| entry.unwrap().path())
         .collect();
     assert_eq!(files.len(), 6);
     for file in files {
-        assert!(!std::fs::read_to_string(file).unwrap().contains(CMC_KEY));
+        assert!(!fs::read_to_string(file).unwrap().contains(CMC_KEY));
     }
     let sale: Value =
-        serde_json::from_str(&std::fs::read_to_string(out.join("3-sale.json")).unwrap()).unwrap();
+        serde_json::from_str(&fs::read_to_string(out.join("3-sale.json")).unwrap()).unwrap();
     assert_eq!(sale["exchanges"][0]["request"]["invcNo"], 1, "{sale}");
     assert_eq!(
         sale["exchanges"][0]["answer"]["data"]["curRcptNo"]
@@ -84,18 +91,19 @@ async fn a_legacy_device_passes_and_its_numbers_are_written_down() {
         "{sales}"
     );
 
-    // And again, with the numbers after these.
-    let again = kit.run(&["device", "verify", &device]).await;
+    // A second run uses the next numbers.
+    let again = fixture.run(&["device", "verify", &device]).await;
     assert_eq!(again.ok()["passed"], true, "{again:?}");
     assert_eq!(
-        kit.run(&["device", "show", &device]).await.ok()["next_invoice_no"],
+        fixture.run(&["device", "show", &device]).await.ok()["next_invoice_no"],
         5
     );
 }
 
 #[tokio::test]
-async fn a_gateway_device_passes_with_its_token() {
-    let (kit, kra) = (Kit::with_merchant().await, Kra::start("gateway").await);
+async fn gateway_device_passes_with_its_token() {
+    let fixture = Fixture::with_merchant().await;
+    let kra = KraSimulator::start("gateway").await;
     let keys = kra.register("00", Some(CMC_KEY)).await;
     let text = |key: &str| {
         keys[key]
@@ -103,15 +111,16 @@ async fn a_gateway_device_passes_with_its_token() {
             .unwrap_or_else(|| panic!("{keys}"))
             .to_owned()
     };
-    let (consumer_key, app_id) = (text("consumer_key"), text("app_id"));
-    let consumer_secret = kit.file("consumer", &text("consumer_secret"));
-    let cmc_key = kit.file("cmc", CMC_KEY);
+    let consumer_key = text("consumer_key");
+    let app_id = text("app_id");
+    let consumer_secret = fixture.file("consumer", &text("consumer_secret"));
+    let cmc_key = fixture.file("cmc", CMC_KEY);
     let token_url = format!(
         "{}/v1/token/generate?grant_type=client_credentials",
         kra.url
     );
     let mut args = device_add(&kra.url, "00");
-    args[7] = "gateway";
+    set_flag(&mut args, "--dialect", "gateway");
     args.extend([
         "--cmc-key-file",
         &cmc_key,
@@ -126,26 +135,27 @@ async fn a_gateway_device_passes_with_its_token() {
         "--app-id",
         &app_id,
     ]);
-    let device = kit.run(&args).await.ok()["device_id"]
+    let device = fixture.run(&args).await.ok()["device_id"]
         .as_str()
         .unwrap()
         .to_owned();
-    let done = kit.run(&["device", "verify", &device]).await;
+    let done = fixture.run(&["device", "verify", &device]).await;
     assert_eq!(done.code, 0, "{done:?}");
     assert_eq!(verdicts(&done), ["pass"; 6]);
 }
 
 #[tokio::test]
-async fn a_vscu_device_passes_without_a_look_up() {
-    let (kit, kra) = (Kit::with_merchant().await, Kra::start("vscu").await);
+async fn vscu_device_passes_without_a_look_up() {
+    let fixture = Fixture::with_merchant().await;
+    let kra = KraSimulator::start("vscu").await;
     kra.register("00", Some(CMC_KEY)).await;
     let mut args = device_add(&kra.url, "00");
-    args[7] = "vscu";
-    let device = kit.run(&args).await.ok()["device_id"]
+    set_flag(&mut args, "--dialect", "vscu");
+    let device = fixture.run(&args).await.ok()["device_id"]
         .as_str()
         .unwrap()
         .to_owned();
-    let done = kit.run(&["device", "verify", &device]).await;
+    let done = fixture.run(&["device", "verify", &device]).await;
     assert_eq!(done.code, 0, "{done:?}");
     assert_eq!(
         verdicts(&done),
@@ -154,75 +164,86 @@ async fn a_vscu_device_passes_without_a_look_up() {
 }
 
 #[tokio::test]
-async fn a_lost_answer_is_looked_up_and_its_number_kept() {
-    let (kit, kra) = (Kit::with_merchant().await, Kra::start("legacy").await);
-    let device = device(&kit, &kra).await;
+async fn lost_answer_is_looked_up_and_its_number_recorded() {
+    let fixture = Fixture::with_merchant().await;
+    let kra = KraSimulator::start("legacy").await;
+    let device = device(&fixture, &kra).await;
     kra.post(
         "/_sim/faults",
         r#"{"match":{"call":"sale","count":1},"fault":"accept_then_drop"}"#,
     )
     .await;
-    let done = kit.run(&["device", "verify", &device]).await;
+    let done = fixture.run(&["device", "verify", &device]).await;
     assert_eq!(done.ok()["passed"], true, "{done:?}");
     assert_eq!(
-        kit.run(&["device", "show", &device]).await.ok()["next_invoice_no"],
+        fixture.run(&["device", "show", &device]).await.ok()["next_invoice_no"],
         3
     );
 }
 
 #[tokio::test]
-async fn a_refused_sale_fails_and_uses_up_no_number() {
-    let (kit, kra) = (Kit::with_merchant().await, Kra::start("legacy").await);
-    let device = device(&kit, &kra).await;
-    kit.run(&[
-        "device",
-        "update",
-        &device,
-        "--next-invoice-no",
-        "7",
-        "--reason",
-        "drifted",
-    ])
-    .await
-    .ok();
-    let done = kit.run(&["device", "verify", &device]).await;
+async fn refused_sale_fails_and_uses_up_no_number() {
+    let fixture = Fixture::with_merchant().await;
+    let kra = KraSimulator::start("legacy").await;
+    let device = device(&fixture, &kra).await;
+    fixture
+        .run(&[
+            "device",
+            "update",
+            &device,
+            "--next-invoice-no",
+            "7",
+            "--reason",
+            "drifted",
+        ])
+        .await
+        .ok();
+    let done = fixture.run(&["device", "verify", &device]).await;
     assert_eq!(done.code, 1, "{done:?}");
     assert_eq!(
         results(&done).last().unwrap(),
         &("sale".to_owned(), "fail".to_owned())
     );
     assert_eq!(
-        kit.run(&["device", "show", &device]).await.ok()["next_invoice_no"],
+        fixture.run(&["device", "show", &device]).await.ok()["next_invoice_no"],
         7
     );
     assert_eq!(
-        kit.value("SELECT count(*) FROM lane_leases").await.unwrap(),
+        fixture
+            .value("SELECT count(*) FROM lane_leases")
+            .await
+            .unwrap(),
         "0"
     );
 }
 
 #[tokio::test]
-async fn a_production_device_a_halted_lane_and_a_busy_one_are_refused() {
-    let (kit, kra) = (Kit::with_merchant().await, Kra::start("legacy").await);
-    let sandbox = device(&kit, &kra).await;
+async fn production_devices_and_halted_or_busy_lanes_are_refused() {
+    let fixture = Fixture::with_merchant().await;
+    let kra = KraSimulator::start("legacy").await;
+    let sandbox = device(&fixture, &kra).await;
     let mut args = device_add(&kra.url, "00");
-    args[5] = "production";
-    let production = kit.run(&args).await.ok()["device_id"]
+    set_flag(&mut args, "--environment", "production");
+    let production = fixture.run(&args).await.ok()["device_id"]
         .as_str()
         .unwrap()
         .to_owned();
-    kit.run(&["device", "verify", &production])
+    fixture
+        .run(&["device", "verify", &production])
         .await
         .refused(1, "production");
 
-    kit.sql("INSERT INTO lane_leases SELECT id, gen_random_uuid(), gen_random_uuid(), now() + interval '1 hour' FROM devices")
+    fixture.sql("INSERT INTO lane_leases SELECT id, gen_random_uuid(), gen_random_uuid(), now() + interval '1 hour' FROM devices")
         .await;
-    kit.run(&["device", "verify", &sandbox])
+    fixture
+        .run(&["device", "verify", &sandbox])
         .await
         .refused(1, "a worker holds it");
-    kit.sql("DELETE FROM lane_leases; UPDATE lanes SET halted_at = now(), halt_reason = 'x'")
+    fixture
+        .sql("DELETE FROM lane_leases; UPDATE lanes SET halted_at = now(), halt_reason = 'x'")
         .await;
-    kit.run(&["device", "verify", &sandbox])
+    fixture
+        .run(&["device", "verify", &sandbox])
         .await
         .refused(1, "halted");
     let sales = kra.get("/_sim/sales").await.to_string();

@@ -1,5 +1,7 @@
-//! A database of its own, the program, and KRA simulated.
+//! What each test sets up: a database of its own, the program, and the simulated KRA.
 
+use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -7,67 +9,82 @@ use risiti_testkit::{Process, Program, TestDatabase};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
+use tokio::time::timeout;
+use tokio_postgres::SimpleQueryMessage;
 
 pub(crate) const KEY: &str = "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=";
 pub(crate) const OTHER_KEY: &str = "AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=";
 pub(crate) const PIN: &str = "P051234567X";
 
-pub(crate) struct Kit {
+/// A database and a folder, in which the program is run.
+pub(crate) struct Fixture {
     pub(crate) database: TestDatabase,
     pub(crate) folder: tempfile::TempDir,
 }
 
 /// How a command ended.
 #[derive(Debug)]
-pub(crate) struct Done {
+pub(crate) struct CommandResult {
     pub(crate) code: i32,
     pub(crate) stdout: String,
     pub(crate) stderr: String,
 }
 
-impl Kit {
-    /// With the schema in place.
-    pub(crate) async fn new() -> Kit {
-        let kit = Kit {
+impl Fixture {
+    /// An empty database without the schema.
+    pub(crate) async fn without_schema() -> Fixture {
+        Fixture {
             database: TestDatabase::create().await,
             folder: tempfile::tempdir().expect("a folder for the test"),
-        };
-        kit.run(&["migrate"]).await.ok();
-        kit
+        }
     }
 
-    /// With a merchant `acme` and its short code 174379 as well.
-    pub(crate) async fn with_merchant() -> Kit {
-        let kit = Kit::new().await;
-        kit.run(&["merchant", "create", "--slug", "acme", "--name", "Acme Ltd"])
+    /// A database with the schema.
+    pub(crate) async fn new() -> Fixture {
+        let fixture = Fixture::without_schema().await;
+        fixture.run(&["migrate"]).await.ok();
+        fixture
+    }
+
+    /// A database with the schema and a merchant `acme`, whose short code is 174379.
+    pub(crate) async fn with_merchant() -> Fixture {
+        let fixture = Fixture::new().await;
+        fixture
+            .run(&["merchant", "create", "--slug", "acme", "--name", "Acme Ltd"])
             .await
             .ok();
-        kit.run(&[
-            "provider",
-            "add",
-            "--merchant",
-            "acme",
-            "--provider",
-            "daraja",
-            "--shortcode",
-            "174379",
-        ])
-        .await
-        .ok();
-        kit
+        fixture
+            .run(&[
+                "provider",
+                "add",
+                "--merchant",
+                "acme",
+                "--provider",
+                "daraja",
+                "--shortcode",
+                "174379",
+            ])
+            .await
+            .ok();
+        fixture
     }
 
     /// Runs the program with `--json` and the credentials key.
-    pub(crate) async fn run(&self, args: &[&str]) -> Done {
+    pub(crate) async fn run(&self, args: &[&str]) -> CommandResult {
         self.run_with_key(KEY, None, args).await
     }
 
-    pub(crate) async fn run_with_key(&self, key: &str, old: Option<&str>, args: &[&str]) -> Done {
+    pub(crate) async fn run_with_key(
+        &self,
+        key: &str,
+        old: Option<&str>,
+        args: &[&str],
+    ) -> CommandResult {
         let mut program = self.program(args).env("RISITI_CREDENTIALS_KEY", key);
         if let Some(old) = old {
             program = program.env("RISITI_CREDENTIALS_KEY_OLD", old);
         }
-        finish(program).await
+        run_to_end(program).await
     }
 
     /// The program with the database, and without a credentials key.
@@ -87,20 +104,25 @@ impl Kit {
         self.folder.path().join("state")
     }
 
-    /// A file with a secret in it.
+    /// Writes a file with a secret in it and returns its path.
     pub(crate) fn file(&self, name: &str, text: &str) -> String {
         let path = self.folder.path().join(name);
-        std::fs::write(&path, text).expect("writing a test's file");
+        fs::write(&path, text).expect("writing a test's file");
         path.to_str().expect("a readable path").to_owned()
     }
 
-    /// `device add` for a legacy sandbox device of acme, with more flags after it.
-    pub(crate) async fn add_device(&self, base_url: &str, branch: &str, more: &[&str]) -> Done {
+    /// Runs `device add` for a legacy sandbox device of acme, with more flags.
+    pub(crate) async fn add_device(
+        &self,
+        base_url: &str,
+        branch: &str,
+        more: &[&str],
+    ) -> CommandResult {
         self.run(&[&device_add(base_url, branch), more].concat())
             .await
     }
 
-    /// The one value that a query gives, as text.
+    /// The single value that a query returns, as text.
     pub(crate) async fn value(&self, query: &str) -> Option<String> {
         let rows = self
             .database
@@ -110,7 +132,7 @@ impl Kit {
             .await
             .expect("a test's query");
         rows.iter().find_map(|message| match message {
-            tokio_postgres::SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
+            SimpleQueryMessage::Row(row) => row.get(0).map(str::to_owned),
             _ => None,
         })
     }
@@ -125,6 +147,7 @@ impl Kit {
     }
 }
 
+/// The command line of `device add` for a legacy sandbox device of acme.
 pub(crate) fn device_add<'a>(base_url: &'a str, branch: &'a str) -> Vec<&'a str> {
     vec![
         "device",
@@ -154,22 +177,29 @@ pub(crate) fn device_add<'a>(base_url: &'a str, branch: &'a str) -> Vec<&'a str>
     ]
 }
 
-pub(crate) async fn finish(program: Program) -> Done {
+/// Replaces the value of a flag.
+pub(crate) fn set_flag<'a>(args: &mut [&'a str], flag: &str, value: &'a str) {
+    let at = args.iter().position(|arg| *arg == flag).expect("the flag");
+    args[at + 1] = value;
+}
+
+pub(crate) async fn run_to_end(program: Program) -> CommandResult {
     let output = program.output().await;
-    Done {
+    CommandResult {
         code: output.status.code().unwrap_or(-1),
         stdout: String::from_utf8(output.stdout).expect("text"),
         stderr: String::from_utf8(output.stderr).expect("text"),
     }
 }
 
-impl Done {
-    /// The object it printed. Panics when it failed.
+impl CommandResult {
+    /// The object that the command printed. Panics when the command failed.
     pub(crate) fn ok(&self) -> Value {
         assert_eq!(self.code, 0, "{self:?}");
         self.object()
     }
 
+    /// The object that the command printed, whether or not it failed.
     pub(crate) fn object(&self) -> Value {
         serde_json::from_str(&self.stdout).unwrap_or_else(|error| panic!("{error}: {self:?}"))
     }
@@ -183,7 +213,7 @@ impl Done {
             .collect()
     }
 
-    /// Checks that it was refused with this exit code, one line, and these words.
+    /// Checks that the command was refused with this exit code and these words.
     pub(crate) fn refused(&self, code: i32, words: &str) {
         assert_eq!(self.code, code, "{self:?}");
         assert!(self.stderr.contains(words), "{words:?} is not in {self:?}");
@@ -191,15 +221,15 @@ impl Done {
     }
 }
 
-/// KRA, simulated.
-pub(crate) struct Kra {
+/// The simulated KRA, as a process of its own.
+pub(crate) struct KraSimulator {
     _process: Process,
     pub(crate) address: String,
     pub(crate) url: String,
 }
 
-impl Kra {
-    pub(crate) async fn start(dialect: &str) -> Kra {
+impl KraSimulator {
+    pub(crate) async fn start(dialect: &str) -> KraSimulator {
         let program =
             Program::built("etims-sim").args(["--listen", "127.0.0.1:0", "--dialect", dialect]);
         let mut process = program.start();
@@ -207,7 +237,7 @@ impl Kra {
             .address_after("listening on http://")
             .await
             .to_string();
-        Kra {
+        KraSimulator {
             _process: process,
             url: format!("http://{address}"),
             address,
@@ -222,7 +252,8 @@ impl Kra {
         request(&self.address, "GET", path, "").await
     }
 
-    /// Registers branch 00 (or another) of [`PIN`] as a device that is installed, or awaits it.
+    /// Registers a device for this branch of [`PIN`]. With a key it is installed already, without
+    /// one it can be installed.
     pub(crate) async fn register(&self, branch: &str, cmc_key: Option<&str>) -> Value {
         let key = cmc_key
             .map(|key| format!(r#","cmcKey":"{key}""#))
@@ -244,12 +275,13 @@ async fn request(address: &str, method: &str, path: &str, body: &str) -> Value {
         stream.write_all(body.as_bytes()).await?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await?;
-        std::io::Result::Ok(answer)
+        io::Result::Ok(answer)
     };
-    let answer = tokio::time::timeout(Duration::from_secs(30), exchange).await;
-    let answer = answer
+    let answer = timeout(Duration::from_secs(30), exchange)
+        .await
         .expect("an answer of the simulator")
         .expect("talking to the simulator");
+
     let (_, body) = answer.split_once("\r\n\r\n").expect("a head and a body");
     let json = body.find(['{', '[']).map_or("null", |start| &body[start..]);
     let mut values = serde_json::Deserializer::from_str(json).into_iter::<Value>();
@@ -259,9 +291,11 @@ async fn request(address: &str, method: &str, path: &str, body: &str) -> Value {
         .unwrap_or_else(|error| panic!("{error}: {answer}"))
 }
 
-pub(crate) fn folder_is_empty(folder: &Path, suffix: &str) -> bool {
-    let names = std::fs::read_dir(folder).into_iter().flatten().flatten();
-    !names
+/// Whether the folder has a file whose name ends so. A missing folder has none.
+pub(crate) fn has_file(folder: &Path, ending: &str) -> bool {
+    fs::read_dir(folder)
         .into_iter()
-        .any(|entry| entry.file_name().to_string_lossy().ends_with(suffix))
+        .flatten()
+        .flatten()
+        .any(|entry| entry.file_name().to_string_lossy().ends_with(ending))
 }
