@@ -1,4 +1,5 @@
-//! KRA's answer to an initialisation, kept on disk until the database has it. KRA hands the key out once.
+//! The file that keeps KRA's answer to an installation until the database has it. KRA gives the key
+//! only once, so it must not get lost in between.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::{ErrorKind, Write as _};
@@ -11,33 +12,35 @@ use risiti_ledger::{Place, Vault};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 
-/// The place of one branch's answer. While this value lives, no other program initialises that branch.
+/// The file for the answer about one branch. While this value lives, no other program installs a
+/// device of that branch.
 #[derive(Debug)]
-pub(crate) struct Keep {
+pub(crate) struct AnswerFile {
     path: PathBuf,
     folder: File,
-    /// Held, not used: closing it ends the lock.
+    /// Never used. Closing it ends the lock.
     _lock: File,
 }
 
-/// A kept answer, opened.
+/// KRA's answer about a device, not encrypted.
 #[derive(Debug)]
-pub(crate) struct Kept {
+pub(crate) struct InstallAnswer {
     pub(crate) device: DeviceId,
     pub(crate) serial: String,
     pub(crate) answer: SecretString,
 }
 
+/// The contents of the file.
 #[derive(Serialize, Deserialize)]
-struct Stored {
+struct Contents {
     device_id: DeviceId,
     serial: String,
-    /// Sealed for `device_id`, as hexadecimal.
+    /// The answer, sealed for `device_id`, in hexadecimal.
     sealed: String,
 }
 
-impl Keep {
-    /// Makes the folder where it is missing and locks the branch's place in it.
+impl AnswerFile {
+    /// Makes the folder if it is missing, and locks the branch in it.
     pub(crate) fn open(
         folder: &Path,
         environment: Environment,
@@ -49,6 +52,7 @@ impl Keep {
             .mode(0o700)
             .create(folder)
             .with_context(|| format!("cannot make the folder {}", folder.display()))?;
+
         let name = format!("{environment}-{pin}-{branch}");
         let lock_path = folder.join(format!("{name}.lock"));
         let lock = private()
@@ -56,7 +60,7 @@ impl Keep {
             .with_context(|| cannot_write(&lock_path))?;
         match lock.try_lock() {
             Ok(()) => {}
-            Err(TryLockError::WouldBlock) => bail!("another program initialises {name} right now"),
+            Err(TryLockError::WouldBlock) => bail!("another program is initialising {name}"),
             Err(TryLockError::Error(error)) => {
                 return Err(error).with_context(|| cannot_write(&lock_path));
             }
@@ -68,8 +72,8 @@ impl Keep {
         })
     }
 
-    /// What an earlier run left behind.
-    pub(crate) fn read(&self, vault: &Vault) -> Result<Option<Kept>> {
+    /// Reads the answer of an earlier run, if there is one.
+    pub(crate) fn read(&self, vault: &Vault) -> Result<Option<InstallAnswer>> {
         let text = match fs::read_to_string(&self.path) {
             Ok(text) => text,
             Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
@@ -77,36 +81,34 @@ impl Keep {
                 return Err(error).with_context(|| format!("cannot read {}", self.path.display()));
             }
         };
-        let unreadable = || {
-            format!(
-                "{} is not an answer that was kept here",
-                self.path.display()
-            )
-        };
-        let stored: Stored = serde_json::from_str(&text).with_context(unreadable)?;
-        let sealed = hex::decode(&stored.sealed).with_context(unreadable)?;
+
+        let unreadable = || format!("{} holds no readable answer of KRA", self.path.display());
+        let contents: Contents = serde_json::from_str(&text).with_context(unreadable)?;
+        let sealed = hex::decode(&contents.sealed).with_context(unreadable)?;
         let answer = vault
-            .open(place(stored.device_id), &sealed)
+            .open(place(contents.device_id), &sealed)
             .with_context(unreadable)?;
-        Ok(Some(Kept {
-            device: stored.device_id,
-            serial: stored.serial,
+        Ok(Some(InstallAnswer {
+            device: contents.device_id,
+            serial: contents.serial,
             answer,
         }))
     }
 
-    /// Returns once the answer is safe on disk, name and all.
-    pub(crate) fn write(&self, kept: &Kept, vault: &Vault) -> Result<()> {
-        let sealed = hex::encode(vault.seal(place(kept.device), &kept.answer)?);
-        let stored = Stored {
-            device_id: kept.device,
-            serial: kept.serial.clone(),
+    /// Writes the answer. When this returns, both the file and its name are safe on disk.
+    pub(crate) fn write(&self, answer: &InstallAnswer, vault: &Vault) -> Result<()> {
+        let sealed = hex::encode(vault.seal(place(answer.device), &answer.answer)?);
+        let contents = Contents {
+            device_id: answer.device,
+            serial: answer.serial.clone(),
             sealed,
         };
+
+        // A crash while writing leaves a draft, which is never read.
         let draft = self.path.with_extension("draft");
         let write = || {
             let mut file = private().truncate(true).open(&draft)?;
-            file.write_all(&serde_json::to_vec(&stored)?)?;
+            file.write_all(&serde_json::to_vec(&contents)?)?;
             file.sync_all()?;
             fs::rename(&draft, &self.path)?;
             self.folder.sync_all()
@@ -114,7 +116,7 @@ impl Keep {
         write().with_context(|| cannot_write(&self.path))
     }
 
-    /// Once the database has the answer.
+    /// Removes the file. It may be missing.
     pub(crate) fn remove(&self) -> Result<()> {
         match fs::remove_file(&self.path) {
             Err(error) if error.kind() != ErrorKind::NotFound => {
@@ -129,6 +131,7 @@ impl Keep {
     }
 }
 
+/// Options to write a file that only its owner may read.
 fn private() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.write(true).create(true).mode(0o600);
@@ -139,6 +142,7 @@ fn cannot_write(path: &Path) -> String {
     format!("cannot write {}", path.display())
 }
 
+/// What the vault seals the answer for.
 fn place(device: DeviceId) -> Place {
     Place {
         column: "initialise.answer",
@@ -148,58 +152,60 @@ fn place(device: DeviceId) -> Place {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use secrecy::ExposeSecret as _;
     use std::os::unix::fs::PermissionsExt as _;
+
+    use secrecy::ExposeSecret as _;
     use uuid::Uuid;
+
+    use super::*;
 
     fn vault() -> Vault {
         Vault::new(&"AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE=".into(), None).unwrap()
     }
 
-    fn kept() -> Kept {
-        Kept {
+    fn answer() -> InstallAnswer {
+        InstallAnswer {
             device: DeviceId::from_uuid(Uuid::from_u128(5)),
             serial: "SN1".to_owned(),
             answer: "the-cmc-key".into(),
         }
     }
 
-    fn open(folder: &Path) -> Result<Keep> {
-        Keep::open(folder, Environment::Sandbox, "P051234567X", "00")
+    fn open(folder: &Path) -> Result<AnswerFile> {
+        AnswerFile::open(folder, Environment::Sandbox, "P051234567X", "00")
     }
 
     #[test]
-    fn an_answer_is_there_until_it_is_removed() {
+    fn answer_can_be_read_until_it_is_removed() {
         let folder = tempfile::tempdir().unwrap();
-        let keep = open(&folder.path().join("new")).unwrap();
-        assert!(keep.read(&vault()).unwrap().is_none());
+        let file = open(&folder.path().join("new")).unwrap();
+        assert!(file.read(&vault()).unwrap().is_none());
 
-        keep.write(&kept(), &vault()).unwrap();
-        let found = keep.read(&vault()).unwrap().unwrap();
+        file.write(&answer(), &vault()).unwrap();
+        let found = file.read(&vault()).unwrap().unwrap();
         assert_eq!(
             (found.device, found.serial.as_str()),
-            (kept().device, "SN1")
+            (answer().device, "SN1")
         );
         assert_eq!(found.answer.expose_secret(), "the-cmc-key");
 
-        keep.remove().unwrap();
-        keep.remove().unwrap();
-        assert!(keep.read(&vault()).unwrap().is_none());
+        file.remove().unwrap();
+        file.remove().unwrap();
+        assert!(file.read(&vault()).unwrap().is_none());
     }
 
     #[test]
-    fn only_its_owner_may_read_it_and_it_shows_no_key() {
+    fn answer_file_is_private_and_shows_no_key() {
         let folder = tempfile::tempdir().unwrap();
-        let keep = open(folder.path()).unwrap();
-        keep.write(&kept(), &vault()).unwrap();
-        let mode = fs::metadata(keep.path()).unwrap().permissions().mode();
+        let file = open(folder.path()).unwrap();
+        file.write(&answer(), &vault()).unwrap();
+        let mode = fs::metadata(file.path()).unwrap().permissions().mode();
         assert_eq!(mode & 0o777, 0o600);
-        assert!(!fs::read_to_string(keep.path()).unwrap().contains("cmc-key"));
+        assert!(!fs::read_to_string(file.path()).unwrap().contains("cmc-key"));
     }
 
     #[test]
-    fn one_program_at_a_time_per_branch() {
+    fn branch_is_locked_while_its_file_is_open() {
         let folder = tempfile::tempdir().unwrap();
         let first = open(folder.path()).unwrap();
         assert!(
@@ -213,12 +219,12 @@ mod tests {
     }
 
     #[test]
-    fn another_key_does_not_open_it() {
+    fn another_key_does_not_open_the_answer() {
         let folder = tempfile::tempdir().unwrap();
-        let keep = open(folder.path()).unwrap();
-        keep.write(&kept(), &vault()).unwrap();
+        let file = open(folder.path()).unwrap();
+        file.write(&answer(), &vault()).unwrap();
         let other =
             Vault::new(&"AgICAgICAgICAgICAgICAgICAgICAgICAgICAgICAgI=".into(), None).unwrap();
-        assert!(keep.read(&other).is_err());
+        assert!(file.read(&other).is_err());
     }
 }

@@ -1,4 +1,4 @@
-//! The command line, with help texts that teach.
+//! The command line and its help texts.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,7 +9,7 @@ use risiti_service::parse_duration;
 use secrecy::SecretString;
 use uuid::Uuid;
 
-use crate::device_cli::DeviceCommand;
+use crate::device_args::DeviceCommand;
 use crate::values;
 
 const EXAMPLES: &str = "\
@@ -29,9 +29,11 @@ Examples:
   risiti-admin provider add --merchant acme --provider paystack --secret-key-file key.txt
   risiti-admin provider add --merchant acme --provider gumroad --seller-id S1";
 
-/// Sets up what a Risiti installation works with: the schema, merchants, their gateways, their tax devices.
+/// Sets up what a Risiti installation works with: the schema, merchants, their gateways, their tax
+/// devices.
 ///
-/// A new merchant takes three commands: `merchant create`, `provider add`, `device add`. Every command takes
+/// A new merchant takes three commands: `merchant create`, `provider add`, `device add`. Every
+/// command takes
 /// --json. Exit code 0: done; 1: refused or failed, with the reason; 2: the command line or a setting is wrong.
 #[derive(Debug, Parser)]
 #[command(name = "risiti-admin", version, max_term_width = 100, after_long_help = EXAMPLES)]
@@ -61,7 +63,8 @@ pub(crate) struct SharedArgs {
     )]
     pub(crate) database_url: Option<SecretString>,
 
-    /// 32 bytes in base64: encrypts secrets at rest. Make one with `openssl rand -base64 32` and keep it
+    /// 32 bytes in base64: encrypts secrets at rest. Make one with `openssl rand -base64 32` and
+    /// keep it
     #[arg(
         long,
         global = true,
@@ -92,9 +95,9 @@ pub(crate) struct SharedArgs {
 pub(crate) enum Command {
     /// Bring the database's schema up to date
     ///
-    /// Safe to run at any time and from several machines at once: one of them does it. Makes a role per
-    /// program where this login may make roles, else warns. With RISITI_CREDENTIALS_KEY set, it also leaves
-    /// the mark by which the programs later tell whether they were given the right key.
+    /// Safe to run at any time and from several machines at once: one of them does it. Makes a role
+    /// per program where this login may make roles, else warns. With RISITI_CREDENTIALS_KEY set, it
+    /// also leaves the mark by which the programs later tell whether they were given the right key.
     Migrate,
 
     /// Merchants and the secret part of their webhook addresses
@@ -115,14 +118,15 @@ pub(crate) enum Command {
 }
 
 impl Command {
-    /// Calls KRA, and has to write down what it answers, however impatient the person is.
+    /// Whether the command must run to its end even after an interrupt, because it calls KRA and
+    /// must store the answer.
     pub(crate) fn must_finish(&self) -> bool {
         let Self::Device(command) = self else {
             return false;
         };
         match &**command {
-            DeviceCommand::Add(args) => args.more.initialise,
-            DeviceCommand::Update(args) => args.more.initialise,
+            DeviceCommand::Add(args) => args.options.initialise,
+            DeviceCommand::Update(args) => args.options.initialise,
             DeviceCommand::Verify { .. } => true,
             DeviceCommand::List | DeviceCommand::Show { .. } => false,
         }
@@ -163,9 +167,9 @@ pub(crate) enum MerchantCommand {
 pub(crate) enum ProviderCommand {
     /// Add a gateway to a merchant, or add to one: another short code, another signing key
     ///
-    /// daraja signs nothing: the secret in the address is what is believed, and with --allow-cidr the source
-    /// is written down beside it. paystack signs with your secret key; two keys may be active while one is
-    /// replaced. gumroad names its seller in each ping.
+    /// daraja signs nothing: the secret in the address is what is believed, and with --allow-cidr
+    /// the source is written down beside it. paystack signs with your secret key; two keys may be
+    /// active while one is replaced. gumroad names its seller in each ping.
     #[command(after_long_help = PROVIDER_EXAMPLES)]
     Add(ProviderAdd),
 
@@ -213,12 +217,13 @@ pub(crate) struct ProviderAdd {
     #[arg(long = "shortcode", value_parser = values::short_code, value_name = "NUMBER")]
     pub(crate) short_codes: Vec<String>,
 
-    /// daraja: sources to expect, as 196.201.212.0/24; may be given more than once, and takes the place of the list before
+    /// daraja: sources to expect, as 196.201.212.0/24; may be given more than once, and takes the
+    /// place of the list before
     #[arg(long = "allow-cidr", value_parser = values::cidr, value_name = "CIDR")]
     pub(crate) allow_cidrs: Vec<String>,
 
-    /// daraja: refuse other sources with 403. Without it they are taken in and marked: published lists go
-    /// stale, and Daraja calls once
+    /// daraja: refuse other sources with 403. Without it they are taken in and marked: published
+    /// lists go stale, and Daraja calls once
     #[arg(long)]
     pub(crate) enforce_cidr: bool,
 
@@ -231,23 +236,25 @@ pub(crate) struct ProviderAdd {
 pub(crate) enum KeysCommand {
     /// Encrypt every stored secret under the new key
     ///
-    /// To change the key: set RISITI_CREDENTIALS_KEY to the new one and RISITI_CREDENTIALS_KEY_OLD to the one
-    /// before for every program, run this, then take the old one away. All or nothing; safe to run again.
+    /// To change the key: set RISITI_CREDENTIALS_KEY to the new one and RISITI_CREDENTIALS_KEY_OLD
+    /// to the one before for every program, run this, then take the old one away. All or nothing;
+    /// safe to run again.
     Reencrypt,
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use clap::CommandFactory as _;
 
+    use super::*;
+
     #[test]
-    fn the_definition_is_consistent() {
+    fn definition_is_consistent() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn no_help_shows_a_secret_of_the_environment() {
+    fn help_shows_no_secret_of_the_environment() {
         for arg in Cli::command()
             .get_arguments()
             .filter(|arg| arg.get_env().is_some())

@@ -1,20 +1,21 @@
 //! `device add`, `list`, `show`, `update`.
 
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Result;
 use risiti_domain::{DeviceId, Dialect};
 use risiti_ledger::{
-    DeviceChanges, DeviceOptions, LaneStatus, ManageError, NewDevice, OperatorAction,
+    OperatorAction, DeviceChanges, DeviceOptions, LaneStatus, ManageError, NewDevice, Updated,
 };
 use risiti_service::BadSetting;
 use serde_json::{Value, json};
 use uuid::Uuid;
 
-use crate::device_cli::{DeviceAdd, DeviceCommand, DeviceUpdate, MoreArgs};
+use crate::device_args::{DeviceAdd, DeviceCommand, DeviceUpdate, OptionArgs};
 use crate::initialise::{self, Installed};
 use crate::session::Session;
-use crate::{profile, secrets, verify};
+use crate::{flags, kra, secrets, verify};
 
 pub(crate) async fn run(session: &Session, command: DeviceCommand) -> Result<ExitCode> {
     match command {
@@ -38,7 +39,7 @@ pub(crate) async fn run(session: &Session, command: DeviceCommand) -> Result<Exi
 
 async fn add(session: &Session, args: DeviceAdd) -> Result<()> {
     let vault = session.vault().await?;
-    let more = options(&args.more)?;
+    let more = options(&args.options)?;
     let mut device = NewDevice {
         id: None,
         merchant: args.merchant,
@@ -52,34 +53,38 @@ async fn add(session: &Session, args: DeviceAdd) -> Result<()> {
         item_class: args.item_class,
         item_name: args.item_name,
         tax_type: args.tax_type,
-        next_invoice_no: args.more.next_invoice_no.unwrap_or(1),
+        next_invoice_no: args.options.next_invoice_no.unwrap_or(1),
         more,
     };
+
     let mut installed = None;
-    if args.more.initialise {
-        // KRA answers once, so whatever the database would refuse has to come out before.
+    if args.options.initialise {
+        // KRA gives the key only once, so the database's refusals must come before the call.
         session
             .ledger
             .check_new_device(&device, vault, &session.operator)
             .await?;
         let id = DeviceId::from_uuid(Uuid::now_v7());
-        let profile = profile::of_new(&device);
-        let done = initialise::install(session, id, &profile, &args.more).await?;
+        let profile = kra::profile_of_new(&device);
+        let done = initialise::install(session, id, &profile, &args.options).await?;
         device.id = Some(done.device);
-        take_key(&mut device.more, &done);
+        set_key(&mut device.more, &done);
         installed = Some(done);
     } else if device.more.cmc_key.is_none() && device.dialect != Dialect::Vscu {
-        session.out.note(
-            "warning: without a cmcKey KRA refuses this device: `device update --cmc-key-file`",
-        );
+        session.out.note(&format!(
+            "warning: without a cmcKey KRA refuses this device: `device update {}`",
+            flags::CMC_KEY_FILE
+        ));
     }
+
     let id = session
         .ledger
         .add_device(&device, vault, &session.operator)
         .await?;
     if let Some(installed) = installed {
-        installed.settle()?;
+        installed.remove_answer()?;
     }
+
     let text = format!(
         "Device {id} files invoices of {} from number {} on.",
         device.merchant, device.next_invoice_no
@@ -103,16 +108,17 @@ async fn update(session: &Session, args: DeviceUpdate) -> Result<()> {
         item_class: args.item_class,
         item_name: args.item_name,
         tax_type: args.tax_type,
-        next_invoice_no: args.more.next_invoice_no,
-        more: options(&args.more)?,
+        next_invoice_no: args.options.next_invoice_no,
+        more: options(&args.options)?,
     };
-    if changes.is_empty() && !args.more.initialise {
+    if changes.is_empty() && !args.options.initialise {
         return Err(BadSetting::new("device update", "nothing to change was given").into());
     }
     let by = OperatorAction {
         operator: session.operator.clone(),
         reason: args.reason,
     };
+
     let mut updated = None;
     if !changes.is_empty() {
         updated = Some(
@@ -122,9 +128,10 @@ async fn update(session: &Session, args: DeviceUpdate) -> Result<()> {
                 .await?,
         );
     }
-    if args.more.initialise {
-        updated = Some(install_known(session, args.device, &args.more, &by).await?);
+    if args.options.initialise {
+        updated = Some(install_known(session, args.device, &args.options, &by).await?);
     }
+
     let resumed = updated.is_some_and(|updated| updated.resumed);
     let text = if resumed {
         "The device is changed, and its lane goes on."
@@ -138,37 +145,38 @@ async fn update(session: &Session, args: DeviceUpdate) -> Result<()> {
     Ok(())
 }
 
-/// Initialises a device that is in the database already.
+/// Installs a device that is in the database already at KRA.
 async fn install_known(
     session: &Session,
     id: DeviceId,
-    args: &MoreArgs,
+    args: &OptionArgs,
     by: &OperatorAction,
-) -> Result<risiti_ledger::Updated> {
+) -> Result<Updated> {
     let vault = session.vault().await?;
     let device = session
         .ledger
         .device(id, vault)
         .await?
         .ok_or(ManageError::NoDevice(id))?;
-    let installed = initialise::install(session, id, &profile::of_stored(&device)?, args).await?;
+    let installed =
+        initialise::install(session, id, &kra::profile_of_stored(&device)?, args).await?;
     let mut changes = DeviceChanges::default();
-    take_key(&mut changes.more, &installed);
+    set_key(&mut changes.more, &installed);
     let updated = session
         .ledger
         .update_device(id, &changes, vault, by)
         .await?;
-    installed.settle()?;
+    installed.remove_answer()?;
     Ok(updated)
 }
 
-fn take_key(options: &mut DeviceOptions, installed: &Installed) {
+fn set_key(options: &mut DeviceOptions, installed: &Installed) {
     options.cmc_key.clone_from(&installed.initialised.cmc_key);
     options.sdc_id.clone_from(&installed.initialised.sdc_id);
 }
 
-fn options(args: &MoreArgs) -> Result<DeviceOptions> {
-    let secret = |flag, path: &Option<std::path::PathBuf>| {
+fn options(args: &OptionArgs) -> Result<DeviceOptions> {
+    let secret = |flag, path: &Option<PathBuf>| {
         path.as_deref()
             .map(|path| secrets::from_file(flag, path))
             .transpose()
@@ -178,8 +186,8 @@ fn options(args: &MoreArgs) -> Result<DeviceOptions> {
         token_url: args.token_url.clone(),
         app_id: args.app_id.clone(),
         consumer_key: args.consumer_key.clone(),
-        consumer_secret: secret("--consumer-secret-file", &args.consumer_secret_file)?,
-        cmc_key: secret("--cmc-key-file", &args.cmc_key_file)?,
+        consumer_secret: secret(flags::CONSUMER_SECRET_FILE, &args.consumer_secret_file)?,
+        cmc_key: secret(flags::CMC_KEY_FILE, &args.cmc_key_file)?,
         sdc_id: args.sdc_id.clone(),
         short_codes: args.short_codes.clone(),
         make_default: args.default,

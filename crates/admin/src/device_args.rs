@@ -1,4 +1,4 @@
-//! The command line of `device`.
+//! The command line of `device` and its help texts.
 
 use std::path::PathBuf;
 
@@ -14,9 +14,9 @@ use crate::values;
 pub(crate) enum DeviceCommand {
     /// Add a tax device to a merchant; from then on its payments in KES owe a receipt
     ///
-    /// With --initialise the device is installed at KRA first, in one call: KRA hands its key out once. Without
-    /// it, give the key with --cmc-key-file. The first device of a merchant is its default: payments whose short
-    /// code is bound to no device are filed there.
+    /// With --initialise the device is installed at KRA first, in one call: KRA hands its key out
+    /// once. Without it, give the key with --cmc-key-file. The first device of a merchant is its
+    /// default: payments whose short code is bound to no device are filed there.
     Add(Box<DeviceAdd>),
 
     /// List the devices and how their lanes do
@@ -35,8 +35,9 @@ pub(crate) enum DeviceCommand {
 
     /// Go through what KRA's certification asks of an integrator, with a sandbox device
     ///
-    /// Token, code list, one sale of KES 10, its look-up, the same number sent again, one credit note. The sale
-    /// and the credit note use up the lane's next two invoice numbers. Refused for a production device.
+    /// Token, code list, one sale of KES 10, its look-up, the same number sent again, one credit
+    /// note. The sale and the credit note use up the lane's next two invoice numbers. Refused for a
+    /// production device.
     Verify {
         /// The device's id
         device: DeviceId,
@@ -84,7 +85,7 @@ pub(crate) struct DeviceAdd {
     #[arg(long, value_parser = values::tax_type)]
     pub(crate) tax_type: TaxType,
     #[command(flatten)]
-    pub(crate) more: MoreArgs,
+    pub(crate) options: OptionArgs,
 }
 
 #[derive(Args, Debug)]
@@ -115,12 +116,12 @@ pub(crate) struct DeviceUpdate {
     #[arg(long, value_parser = values::tax_type)]
     pub(crate) tax_type: Option<TaxType>,
     #[command(flatten)]
-    pub(crate) more: MoreArgs,
+    pub(crate) options: OptionArgs,
 }
 
-/// What `add` and `update` both may be given.
+/// The optional settings, which `add` and `update` share.
 #[derive(Args, Debug)]
-pub(crate) struct MoreArgs {
+pub(crate) struct OptionArgs {
     /// Where receipts are checked, where it is not KRA's own portal
     #[arg(long, value_parser = values::base_url, value_name = "URL")]
     pub(crate) portal_url: Option<Url>,
@@ -148,7 +149,8 @@ pub(crate) struct MoreArgs {
     /// Install the device at KRA and keep the key it hands out, in one call
     #[arg(long, conflicts_with_all = ["cmc_key_file", "sdc_id"])]
     pub(crate) initialise: bool,
-    /// File here the payments of this short code; it must be registered with `provider add` (may be repeated)
+    /// File here the payments of this short code; it must be registered with `provider add` (may be
+    /// repeated)
     #[arg(long = "shortcode", value_parser = values::short_code, value_name = "NUMBER")]
     pub(crate) short_codes: Vec<String>,
     /// File here what no short code leads elsewhere

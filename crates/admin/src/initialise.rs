@@ -1,121 +1,119 @@
-//! Installing a device at KRA: one call, and its answer safe before anything else happens.
+//! Installs a device at KRA. It calls KRA once and puts the answer on disk before it does anything
+//! else.
 
+use std::env;
 use std::path::PathBuf;
 
-use anyhow::{Context as _, Result, bail};
+use anyhow::{Context as _, Result, anyhow, bail};
 use risiti_domain::DeviceId;
-use risiti_etims::{
-    CallError, Client, ClientSettings, DeviceProfile, InitialiseError, Initialised, Witness,
-};
+use risiti_etims::{CallError, DeviceProfile, InitialiseError, Initialised};
 use risiti_service::BadSetting;
 use secrecy::ExposeSecret as _;
 
-use crate::device_cli::{CallArgs, MoreArgs};
-use crate::kept::{Keep, Kept};
+use crate::answer_file::{AnswerFile, InstallAnswer};
+use crate::device_args::OptionArgs;
 use crate::session::Session;
+use crate::{flags, kra};
 
-/// A device that KRA has installed, whose key is on disk and has to go to the database.
+/// A device that KRA has installed. Its key is on disk and still has to be stored in the database.
 #[derive(Debug)]
 pub(crate) struct Installed {
     pub(crate) device: DeviceId,
     pub(crate) initialised: Initialised,
-    keep: Keep,
+    file: AnswerFile,
 }
 
 impl Installed {
-    /// To be called once the database has it.
-    pub(crate) fn settle(self) -> Result<()> {
-        self.keep.remove()
+    /// Removes KRA's answer from the disk, once the database has the key.
+    pub(crate) fn remove_answer(self) -> Result<()> {
+        self.file.remove()
     }
 }
 
-/// Calls KRA, unless an earlier run of this command did and could not finish.
+/// Calls KRA to install a device, unless an earlier run of this command has called it and could not
+/// finish.
 ///
-/// Everything else that could be refused has been checked by now: `device` names where the key will go.
+/// The caller has checked everything else that could be refused. The key will belong to `device`.
 pub(crate) async fn install(
     session: &Session,
     device: DeviceId,
     profile: &DeviceProfile,
-    args: &MoreArgs,
+    args: &OptionArgs,
 ) -> Result<Installed> {
     let vault = session.vault().await?;
     let folder = state_folder(args)?;
-    let keep = Keep::open(&folder, profile.environment, &profile.pin, &profile.branch)?;
-    if let Some(kept) = keep.read(vault)? {
-        if kept.serial != profile.serial {
+    let file = AnswerFile::open(&folder, profile.environment, &profile.pin, &profile.branch)?;
+
+    if let Some(earlier) = file.read(vault)? {
+        if earlier.serial != profile.serial {
             bail!(
                 "{} holds KRA's answer for serial {}, not {}: run the command with that serial",
-                keep.path().display(),
-                kept.serial,
+                file.path().display(),
+                earlier.serial,
                 profile.serial
             );
         }
         session
             .out
-            .note("Taking up KRA's answer of an earlier run; KRA is not called again.");
-        let initialised = Initialised::read(profile.dialect, kept.answer.expose_secret())
-            .with_context(|| format!("{} holds no usable answer", keep.path().display()))?;
+            .note("Using KRA's answer from an earlier run; KRA is not called again.");
+        let initialised = Initialised::read(profile.dialect, earlier.answer.expose_secret())
+            .with_context(|| format!("{} holds no usable answer", file.path().display()))?;
         return Ok(Installed {
-            device: kept.device,
+            device: earlier.device,
             initialised,
-            keep,
+            file,
         });
     }
-    let client = client(&args.call, None)?;
+
+    let client = kra::client(&args.call, None)?;
     let initialised = client.initialise(profile).await.map_err(explain)?;
-    let kept = Kept {
+    let answer = InstallAnswer {
         device,
         serial: profile.serial.clone(),
         answer: initialised.answer.clone(),
     };
-    keep.write(&kept, vault)?;
+    file.write(&answer, vault)?;
     Ok(Installed {
         device,
         initialised,
-        keep,
+        file,
     })
 }
 
-pub(crate) fn client(args: &CallArgs, witness: Option<Witness>) -> Result<Client> {
-    let settings = ClientSettings {
-        call_timeout: args.etims_timeout,
-        witness,
-        ..ClientSettings::default()
-    };
-    Ok(Client::new(settings)?)
-}
-
-fn state_folder(args: &MoreArgs) -> Result<PathBuf> {
+/// The folder of answers that the database does not have yet.
+fn state_folder(args: &OptionArgs) -> Result<PathBuf> {
     if let Some(folder) = &args.state_dir {
         return Ok(folder.clone());
     }
-    let of = |name| {
-        std::env::var_os(name)
+    let folder_in = |variable| {
+        env::var_os(variable)
             .filter(|value| !value.is_empty())
             .map(PathBuf::from)
     };
-    let state = of("XDG_STATE_HOME").or_else(|| of("HOME").map(|home| home.join(".local/state")));
-    let state = state.ok_or_else(|| {
-        BadSetting::new("--state-dir (RISITI_STATE_DIR)", "required without HOME")
-    })?;
+    let state = folder_in("XDG_STATE_HOME")
+        .or_else(|| folder_in("HOME").map(|home| home.join(".local/state")))
+        .ok_or_else(|| BadSetting::new(flags::STATE_DIR, "required without HOME"))?;
     Ok(state.join("risiti"))
 }
 
+/// The error with advice on what to do about it.
 fn explain(error: InitialiseError) -> anyhow::Error {
     let advice = match &error {
-        InitialiseError::AlreadyInstalled(_) => {
-            "give that key with --cmc-key-file, or ask KRA's support to reset the device"
-        }
+        InitialiseError::AlreadyInstalled(_) => format!(
+            "give that key with {}, or ask KRA's support to reset the device",
+            flags::CMC_KEY_FILE
+        ),
         InitialiseError::Call(CallError::NoAnswer(_)) => {
-            "KRA may have installed the device without our learning its key, and hands it out once: ask KRA's \
-             support before trying again"
+            "KRA may have installed the device, but its answer with the key was lost, and KRA gives the \
+             key only once: ask KRA's support before trying again"
+                .to_owned()
         }
         InitialiseError::Call(CallError::NotSent(_)) => {
-            "nothing reached KRA, so it can be tried again"
+            "nothing reached KRA, so it can be tried again".to_owned()
         }
         InitialiseError::Call(CallError::Refused(_) | CallError::Halt { .. }) => {
-            "the device is not installed: correct what KRA names, then try again"
+            "the device is not installed: correct what KRA names, then try again".to_owned()
         }
     };
-    anyhow::anyhow!("KRA did not install the device: {error}; {advice}")
+    anyhow!("KRA did not install the device: {error}; {advice}")
 }

@@ -1,28 +1,47 @@
-//! From a stored device, or one about to be stored, to what the client of KRA takes.
+//! The client that calls KRA, and the profile of a device that it is called with.
 
 use std::collections::BTreeMap;
 
 use anyhow::{Context as _, Result};
 use risiti_domain::TaxType;
-use risiti_etims::{DeviceProfile, Item, TaxRates, TokenSettings};
+use risiti_etims::{Client, ClientSettings, DeviceProfile, Item, TaxRates, TokenSettings, Witness};
 use risiti_ledger::{Device, NewDevice};
 use rust_decimal::Decimal;
 
-pub(crate) fn of_stored(device: &Device) -> Result<DeviceProfile> {
+use crate::device_args::CallArgs;
+
+pub(crate) fn client(args: &CallArgs, witness: Option<Witness>) -> Result<Client> {
+    let settings = ClientSettings {
+        call_timeout: args.etims_timeout,
+        witness,
+        ..ClientSettings::default()
+    };
+    Ok(Client::new(settings)?)
+}
+
+/// The profile of a device that is in the database.
+pub(crate) fn profile_of_stored(device: &Device) -> Result<DeviceProfile> {
     let token = device.token.as_ref().map(|token| {
         anyhow::Ok(TokenSettings {
-            url: token.url.parse().context("the stored token URL")?,
+            url: token
+                .url
+                .parse()
+                .context("invalid token URL in the database")?,
             consumer_key: token.consumer_key.clone(),
             consumer_secret: token.consumer_secret.clone(),
             app_id: token.app_id.clone(),
         })
     });
+
     let portal_url = device.portal_url.as_deref().map(str::parse).transpose();
     Ok(DeviceProfile {
         dialect: device.dialect,
         environment: device.environment,
-        base_url: device.base_url.parse().context("the stored base URL")?,
-        portal_url: portal_url.context("the stored portal URL")?,
+        base_url: device
+            .base_url
+            .parse()
+            .context("invalid base URL in the database")?,
+        portal_url: portal_url.context("invalid portal URL in the database")?,
         token: token.transpose()?,
         pin: device.pin.clone(),
         branch: device.branch.clone(),
@@ -40,7 +59,8 @@ pub(crate) fn of_stored(device: &Device) -> Result<DeviceProfile> {
     })
 }
 
-pub(crate) fn of_new(device: &NewDevice) -> DeviceProfile {
+/// The profile of a device that is not in the database yet.
+pub(crate) fn profile_of_new(device: &NewDevice) -> DeviceProfile {
     let more = &device.more;
     let token = match (
         &more.token_url,
@@ -80,6 +100,7 @@ pub(crate) fn of_new(device: &NewDevice) -> DeviceProfile {
     }
 }
 
+/// KRA's published rates, with those that the device overrides.
 fn rates(overrides: &BTreeMap<TaxType, Decimal>) -> TaxRates {
     overrides
         .iter()

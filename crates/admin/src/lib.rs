@@ -1,16 +1,15 @@
 #![doc = include_str!("../README.md")]
 
-mod captures;
+mod answer_file;
 mod cli;
 mod device;
-mod device_cli;
+mod device_args;
+mod flags;
 mod initialise;
-mod kept;
+mod kra;
 mod merchant;
 mod output;
-mod profile;
 mod provider;
-mod report;
 mod secrets;
 mod session;
 mod values;
@@ -26,21 +25,22 @@ pub use cli::Cli;
 use cli::{Command, KeysCommand};
 use session::Session;
 
-/// As a shell says of a program that SIGINT ended.
+/// The exit code that a shell reports for a program that SIGINT ended.
 const INTERRUPTED: u8 = 130;
 
 /// Runs one command to its end.
 ///
 /// # Errors
-/// Only [`BadSetting`]s; what a command is refused for is printed here.
+/// Only a [`BadSetting`] is returned. Why a command was refused or failed is printed here.
 pub async fn run(cli: Cli, context: Context) -> anyhow::Result<ExitCode> {
     let shutdown = context.shutdown.clone();
     let session = Session::new(&cli, context)?;
     let must_finish = cli.command.must_finish();
+
     let done = dispatch(&session, cli.command);
     let done = tokio::select! {
         done = done => done,
-        // Dropping a command rolls its transaction back.
+        // Dropping a command rolls back its transaction.
         () = shutdown.cancelled(), if !must_finish => return Ok(ExitCode::from(INTERRUPTED)),
     };
     match done {
@@ -102,7 +102,7 @@ async fn reencrypt(session: &Session) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// The whole chain, each cause once: a refusal tells its reason itself.
+/// The whole chain, with each cause once. A refusal's own text contains its reason.
 fn explain(error: &anyhow::Error) -> String {
     match error.downcast_ref::<ManageError>() {
         Some(ManageError::Ledger(_)) | None => format!("{error:#}"),

@@ -4,7 +4,7 @@ use std::time::Duration;
 use risiti_admin::Cli;
 use risiti_service::{Boot, GraceArgs, LogArgs};
 
-/// Longer than one call to KRA: an initialisation that is under way has to keep its answer.
+/// Longer than one call to KRA, because an initialisation that has begun must keep KRA's answer.
 const GRACE: Duration = Duration::from_secs(90);
 
 fn main() -> ExitCode {

@@ -16,7 +16,7 @@ pub(crate) async fn run(session: &Session, command: MerchantCommand) -> Result<(
             let secret = secret.expose_secret();
             let text = match until {
                 Some(until) => {
-                    format!("New webhook secret: {secret}\nThe one before works until {until}.")
+                    format!("New webhook secret: {secret}\nThe previous one works until {until}.")
                 }
                 None => format!("New webhook secret: {secret}"),
             };

@@ -1,10 +1,10 @@
-//! What a command prints: text for a person, or JSON for a program, never both.
+//! The output of a command, which is either text for a person or JSON for a program.
 
 use std::io::Write as _;
 
 use serde_json::Value;
 
-/// Where results go (standard output) and where remarks go (standard error).
+/// Prints results to standard output, and notes and errors to standard error.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Output {
     json: bool,
@@ -15,7 +15,7 @@ impl Output {
         Self { json }
     }
 
-    /// The result of a command.
+    /// Prints the result of a command.
     pub(crate) fn object(&self, object: &Value, text: &str) {
         print(if self.json {
             object.to_string()
@@ -24,7 +24,7 @@ impl Output {
         });
     }
 
-    /// One object a line, or a table of the named keys.
+    /// Prints one object a line, or for a person a table of the named keys.
     pub(crate) fn list(&self, objects: &[Value], columns: &[&str], when_empty: &str) {
         if self.json {
             objects.iter().for_each(|object| print(object.to_string()));
@@ -35,7 +35,7 @@ impl Output {
         }
     }
 
-    /// One object as a person reads it: a key and its value a line.
+    /// Prints one object, for a person with one key and its value a line.
     pub(crate) fn details(&self, object: &Value) {
         let width = object
             .as_object()
@@ -51,17 +51,18 @@ impl Output {
         self.object(object, &lines.join("\n"));
     }
 
-    /// Says something beside the result.
+    /// Prints a note beside the result.
     pub(crate) fn note(&self, text: &str) {
         eprintln!("{text}");
     }
 
+    /// Prints why the command was refused or failed.
     pub(crate) fn problem(&self, text: &str) {
         eprintln!("error: {text}");
     }
 }
 
-/// A reader that went away is no reason to fail: what was asked for is done.
+/// Ignores a closed standard output, because the command has done its work by then.
 fn print(text: String) {
     writeln!(std::io::stdout().lock(), "{text}").ok();
 }
@@ -104,11 +105,12 @@ fn cell(value: &Value) -> String {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use serde_json::json;
 
+    use super::*;
+
     #[test]
-    fn a_table_is_as_wide_as_its_widest_cell() {
+    fn table_column_is_as_wide_as_its_widest_cell() {
         let rows = [
             json!({ "slug": "acme", "codes": ["1", "2"] }),
             json!({ "slug": "b", "codes": [] }),

@@ -2,18 +2,18 @@
 
 use anyhow::Result;
 use risiti_domain::Provider;
-use risiti_ledger::NewAccount;
+use risiti_ledger::{KeySummary, NewAccount};
 use risiti_service::BadSetting;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
 use crate::cli::{ProviderAdd, ProviderCommand};
-use crate::secrets;
 use crate::session::Session;
+use crate::{flags, secrets};
 
 pub(crate) async fn run(session: &Session, command: ProviderCommand) -> Result<()> {
     match command {
-        ProviderCommand::Add(add) => self::add(session, &add).await,
+        ProviderCommand::Add(args) => add(session, &args).await,
         ProviderCommand::List { merchant } => list(session, merchant.as_deref()).await,
         ProviderCommand::RemoveKey {
             merchant,
@@ -22,10 +22,13 @@ pub(crate) async fn run(session: &Session, command: ProviderCommand) -> Result<(
             force,
         } => {
             if provider != Provider::Paystack {
-                return Err(BadSetting::new("--provider", "only paystack signs with keys").into());
+                return Err(
+                    BadSetting::new(flags::PROVIDER, "only paystack signs with keys").into(),
+                );
             }
+
             session.ledger.remove_key(&merchant, key_id, force).await?;
-            let text = format!("Key {key_id} is no longer believed.");
+            let text = format!("Key {key_id} is no longer accepted.");
             session.out.object(
                 &json!({ "merchant": merchant, "removed_key_id": key_id }),
                 &text,
@@ -35,94 +38,104 @@ pub(crate) async fn run(session: &Session, command: ProviderCommand) -> Result<(
     }
 }
 
-async fn add(session: &Session, add: &ProviderAdd) -> Result<()> {
-    refuse_flags_of_others(add)?;
-    let account = match add.provider {
+async fn add(session: &Session, args: &ProviderAdd) -> Result<()> {
+    refuse_flags_of_others(args)?;
+    let account = match args.provider {
         Provider::Daraja => NewAccount::Daraja {
-            short_codes: add.short_codes.clone(),
-            allow_cidrs: add.allow_cidrs.clone(),
-            enforce: add.enforce_cidr,
+            short_codes: args.short_codes.clone(),
+            allow_cidrs: args.allow_cidrs.clone(),
+            enforce: args.enforce_cidr,
         },
         Provider::Paystack => NewAccount::Paystack {
-            key: paystack_key(add)?,
+            key: paystack_key(args)?,
         },
         Provider::Gumroad => NewAccount::Gumroad {
-            seller_id: add
+            seller_id: args
                 .seller_id
                 .clone()
-                .ok_or_else(|| BadSetting::new("--seller-id", "gumroad needs it"))?,
+                .ok_or_else(|| BadSetting::new(flags::SELLER_ID, "gumroad needs it"))?,
         },
     };
-    // A key that is missing is a bad setting, found before anything is touched.
-    let vault = match add.provider {
+
+    // A missing credentials key is a bad setting, so it is found before anything is changed.
+    let vault = match args.provider {
         Provider::Paystack => Some(session.vault().await?),
         Provider::Daraja | Provider::Gumroad => None,
     };
     let added = session
         .ledger
-        .add_account(&add.merchant, &account, vault)
+        .add_account(&args.merchant, &account, vault)
         .await?;
+
     let object = json!({
-        "merchant": add.merchant,
-        "provider": add.provider,
+        "merchant": args.merchant,
+        "provider": args.provider,
         "account_id": added.account_id,
         "key_id": added.key_id,
-        "short_codes": add.short_codes,
+        "short_codes": args.short_codes,
     });
     let text = match added.key_id {
         Some(key) => format!(
             "{} takes {} webhooks signed with key {key}.",
-            add.merchant, add.provider
+            args.merchant, args.provider
         ),
-        None => format!("{} takes {} webhooks.", add.merchant, add.provider),
+        None => format!("{} takes {} webhooks.", args.merchant, args.provider),
     };
     session.out.object(&object, &text);
     Ok(())
 }
 
-fn refuse_flags_of_others(add: &ProviderAdd) -> Result<()> {
+fn refuse_flags_of_others(args: &ProviderAdd) -> Result<()> {
     let given = [
         (
-            "--secret-key-file",
+            flags::SECRET_KEY_FILE,
             Provider::Paystack,
-            add.secret_key_file.is_some(),
+            args.secret_key_file.is_some(),
         ),
         (
-            "--secret-key-env",
+            flags::SECRET_KEY_ENV,
             Provider::Paystack,
-            add.secret_key_env.is_some(),
+            args.secret_key_env.is_some(),
         ),
-        ("--shortcode", Provider::Daraja, !add.short_codes.is_empty()),
         (
-            "--allow-cidr",
+            flags::SHORTCODE,
             Provider::Daraja,
-            !add.allow_cidrs.is_empty(),
+            !args.short_codes.is_empty(),
         ),
-        ("--enforce-cidr", Provider::Daraja, add.enforce_cidr),
-        ("--seller-id", Provider::Gumroad, add.seller_id.is_some()),
+        (
+            flags::ALLOW_CIDR,
+            Provider::Daraja,
+            !args.allow_cidrs.is_empty(),
+        ),
+        (flags::ENFORCE_CIDR, Provider::Daraja, args.enforce_cidr),
+        (
+            flags::SELLER_ID,
+            Provider::Gumroad,
+            args.seller_id.is_some(),
+        ),
     ];
-    match given
+    let foreign = given
         .iter()
-        .find(|(_, owner, given)| *given && *owner != add.provider)
-    {
+        .find(|(_, owner, given)| *given && *owner != args.provider);
+    match foreign {
         Some((flag, owner, _)) => Err(BadSetting::new(*flag, format!("is for {owner}")).into()),
         None => Ok(()),
     }
 }
 
-fn paystack_key(add: &ProviderAdd) -> Result<SecretString> {
-    let (flag, key) = match (&add.secret_key_file, &add.secret_key_env) {
-        (Some(path), _) => (
-            "--secret-key-file",
-            secrets::from_file("--secret-key-file", path)?,
-        ),
-        (None, Some(name)) => (
-            "--secret-key-env",
-            secrets::from_variable("--secret-key-env", name)?,
-        ),
+fn paystack_key(args: &ProviderAdd) -> Result<SecretString> {
+    let (flag, key) = match (&args.secret_key_file, &args.secret_key_env) {
+        (Some(path), _) => {
+            let flag = flags::SECRET_KEY_FILE;
+            (flag, secrets::from_file(flag, path)?)
+        }
+        (None, Some(variable)) => {
+            let flag = flags::SECRET_KEY_ENV;
+            (flag, secrets::from_variable(flag, variable)?)
+        }
         (None, None) => {
-            let problem = "paystack needs it, or --secret-key-env";
-            return Err(BadSetting::new("--secret-key-file", problem).into());
+            let problem = format!("paystack needs it, or {}", flags::SECRET_KEY_ENV);
+            return Err(BadSetting::new(flags::SECRET_KEY_FILE, problem).into());
         }
     };
     if key.expose_secret().starts_with("pk_") {
@@ -141,7 +154,7 @@ async fn list(session: &Session, merchant: Option<&str>) -> Result<()> {
         .iter()
         .map(|account| {
             let keys = account.keys.iter();
-            let key = |key: &risiti_ledger::KeySummary| {
+            let key = |key: &KeySummary| {
                 json!({ "key_id": key.id, "live": key.live, "created_at": key.created_at })
             };
             json!({

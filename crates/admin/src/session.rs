@@ -1,8 +1,10 @@
-//! What every command works with: database, vault, output, and who runs it.
+//! What every command works with: the database, the vault, the output, and the operator's name.
+
+use std::env;
 
 use anyhow::Result;
 use risiti_ledger::{DatabaseSettings, KeyCheck, Ledger, Vault};
-use risiti_service::{BadSetting, Context};
+use risiti_service::{BadSetting, Context, flags};
 use secrecy::SecretString;
 
 use crate::cli::Cli;
@@ -20,13 +22,13 @@ pub(crate) struct Session {
 
 impl Session {
     /// # Errors
-    /// [`BadSetting`] for what no command can work with.
+    /// A [`BadSetting`] for a shared setting that is missing or wrong.
     pub(crate) fn new(cli: &Cli, context: Context) -> Result<Self> {
         let shared = &cli.shared;
         let database_url = shared
             .database_url
             .clone()
-            .ok_or_else(|| missing("--database-url (DATABASE_URL)"))?;
+            .ok_or_else(|| missing(flags::DATABASE_URL))?;
         let settings = DatabaseSettings {
             url: database_url.clone(),
             pool_size: 2,
@@ -34,7 +36,7 @@ impl Session {
             application_name: "risiti-admin",
         };
         let ledger = Ledger::open(settings)
-            .map_err(|error| BadSetting::new("--database-url (DATABASE_URL)", error.to_string()))?;
+            .map_err(|error| BadSetting::new(flags::DATABASE_URL, error.to_string()))?;
         Ok(Self {
             ledger,
             database_url,
@@ -45,17 +47,18 @@ impl Session {
         })
     }
 
-    /// The vault, once it is sure that its key is the one this installation's secrets are sealed under.
+    /// The vault, after a check that its key is the one that this installation's secrets are sealed
+    /// under.
     ///
     /// # Errors
-    /// [`BadSetting`] when no key was given, or another one.
+    /// A [`BadSetting`] when no key was given, or another one.
     pub(crate) async fn vault(&self) -> Result<&Vault> {
         self.vault_if_given()
             .await?
-            .ok_or_else(|| missing("--credentials-key (RISITI_CREDENTIALS_KEY)").into())
+            .ok_or_else(|| missing(flags::CREDENTIALS_KEY).into())
     }
 
-    /// The same for commands that can do without.
+    /// The vault like [`Session::vault`], for commands that work without one too.
     pub(crate) async fn vault_if_given(&self) -> Result<Option<&Vault>> {
         let Some(vault) = &self.vault else {
             return Ok(None);
@@ -63,7 +66,7 @@ impl Session {
         match self.ledger.prove_key(vault).await? {
             KeyCheck::Right | KeyCheck::NothingSealedYet => Ok(Some(vault)),
             KeyCheck::Wrong => Err(BadSetting::new(
-                "--credentials-key (RISITI_CREDENTIALS_KEY)",
+                flags::CREDENTIALS_KEY,
                 "not the key that this database's secrets are encrypted under",
             )
             .into()),
@@ -77,24 +80,25 @@ fn vault(cli: &Cli) -> Result<Option<Vault>> {
         return Ok(None);
     };
     let bad = |setting: &str| BadSetting::new(setting, "expected 32 bytes in base64");
-    let vault =
-        Vault::new(key, None).map_err(|_| bad("--credentials-key (RISITI_CREDENTIALS_KEY)"))?;
-    match old {
-        None => Ok(Some(vault)),
-        Some(_) => Ok(Some(Vault::new(key, old).map_err(|_| {
-            bad("--credentials-key-old (RISITI_CREDENTIALS_KEY_OLD)")
-        })?)),
+
+    // The new key is tried alone first, so that the error names the key that is wrong.
+    let vault = Vault::new(key, None).map_err(|_| bad(flags::CREDENTIALS_KEY))?;
+    if old.is_none() {
+        return Ok(Some(vault));
     }
+    let vault = Vault::new(key, old).map_err(|_| bad(flags::CREDENTIALS_KEY_OLD))?;
+    Ok(Some(vault))
 }
 
 fn missing(setting: &str) -> BadSetting {
     BadSetting::new(setting, "required, and not given")
 }
 
+/// The name that the person is logged in with.
 fn login_name() -> String {
     ["USER", "LOGNAME"]
         .iter()
-        .filter_map(|name| std::env::var(name).ok())
+        .filter_map(|name| env::var(name).ok())
         .find(|name| !name.trim().is_empty())
         .unwrap_or_else(|| "unknown".to_owned())
 }

@@ -1,6 +1,7 @@
-//! Values of flags, checked where they come in. The database's constraints say the same.
+//! Parsers for the values of flags. The database's constraints demand the same.
 
 use std::convert::Infallible;
+use std::net::IpAddr;
 
 use ipnet::IpNet;
 use risiti_domain::{Dialect, Environment, Provider, TaxType};
@@ -8,7 +9,7 @@ use rust_decimal::Decimal;
 use secrecy::SecretString;
 use url::Url;
 
-/// Checked later: a parser's error would quote it.
+/// Accepts any text. A secret is checked later, because a parser's error would quote it.
 pub(crate) fn secret(text: &str) -> Result<SecretString, Infallible> {
     Ok(text.into())
 }
@@ -64,11 +65,12 @@ pub(crate) fn short_code(text: &str) -> Result<String, String> {
     }
 }
 
-/// A single address stands for itself; bits beyond the prefix are cleared.
+/// Reads an address range. A single address is a range of one, and bits beyond the prefix are
+/// cleared.
 pub(crate) fn cidr(text: &str) -> Result<String, String> {
     let net = text
         .parse::<IpNet>()
-        .or_else(|_| text.parse::<std::net::IpAddr>().map(IpNet::from));
+        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
     match net {
         Ok(net) => Ok(net.trunc().to_string()),
         Err(_) => Err("expected an address range such as 196.201.212.0/24".to_owned()),
@@ -98,7 +100,7 @@ pub(crate) fn branch(text: &str) -> Result<String, String> {
     }
 }
 
-/// An address that paths are added to.
+/// Reads an address that paths are appended to.
 pub(crate) fn base_url(text: &str) -> Result<Url, String> {
     let url = token_url(text)?;
     if url.query().is_some() {
@@ -130,7 +132,7 @@ pub(crate) fn tax_rate(text: &str) -> Result<(TaxType, Decimal), String> {
     Ok((tax_type.parse().map_err(|_| EXPECTED)?, rate))
 }
 
-/// One parser for each enum that is named by fixed words.
+/// Defines a parser for each enum whose values have fixed names.
 macro_rules! one_of {
     ($($function:ident -> $type:ty;)+) => {
         $(pub(crate) fn $function(text: &str) -> Result<$type, String> {
@@ -154,7 +156,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slugs_are_what_the_table_takes() {
+    fn slug_is_what_the_database_accepts() {
         for good in ["acme", "a", "2nd-shop", &"x".repeat(63)] {
             assert!(slug(good).is_ok(), "{good}");
         }
@@ -164,7 +166,7 @@ mod tests {
     }
 
     #[test]
-    fn a_pin_is_a_letter_nine_digits_and_a_letter() {
+    fn pin_is_a_letter_nine_digits_and_a_letter() {
         assert_eq!(pin("p051234567x").unwrap(), "P051234567X");
         for bad in [
             "",
@@ -179,14 +181,14 @@ mod tests {
     }
 
     #[test]
-    fn ranges_are_written_one_way() {
+    fn address_ranges_are_normalised() {
         assert_eq!(cidr("196.201.212.7/24").unwrap(), "196.201.212.0/24");
         assert_eq!(cidr("196.201.212.7").unwrap(), "196.201.212.7/32");
         assert!(cidr("196.201.212").is_err());
     }
 
     #[test]
-    fn addresses_carry_no_credentials() {
+    fn address_with_credentials_is_refused() {
         assert!(base_url("https://etims-api-sbx.kra.go.ke/etims-api").is_ok());
         for bad in [
             "etims-api.kra.go.ke",
@@ -204,7 +206,7 @@ mod tests {
     }
 
     #[test]
-    fn a_tax_rate_is_a_type_and_a_percentage() {
+    fn tax_rate_is_a_type_and_a_percentage() {
         assert_eq!(tax_rate("E=8").unwrap(), (TaxType::E, Decimal::from(8)));
         for bad in ["E", "E=", "F=8", "E=-1", "E=101", "E=1.234", "E=8%"] {
             assert!(tax_rate(bad).is_err(), "{bad}");
@@ -212,7 +214,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_word_is_answered_with_the_known_ones() {
+    fn unknown_name_is_answered_with_the_known_ones() {
         assert_eq!(
             dialect("oscu").unwrap_err(),
             "expected one of legacy, gateway, vscu"

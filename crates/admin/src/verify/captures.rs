@@ -1,11 +1,11 @@
-//! What went over the wire, kept without what must not leave the machine.
+//! What was sent and received, without credentials and personal data.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
 use risiti_etims::{Exchange, Witness};
 use serde_json::{Value, json};
 
-/// Keys whose values are blanked, at any depth: credentials, and what names a person.
+/// Keys whose values are blanked at any depth. They hold credentials or name a person.
 const BLANKED: [&str; 8] = [
     "cmcKey",
     "access_token",
@@ -17,7 +17,7 @@ const BLANKED: [&str; 8] = [
     "mgrEmail",
 ];
 
-/// Exchanges since the last [`Captures::take`]. Clones share them.
+/// The exchanges since the last [`Captures::take`]. Clones share them.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Captures {
     seen: Arc<Mutex<Vec<Value>>>,
@@ -27,10 +27,9 @@ impl Captures {
     pub(crate) fn witness(&self) -> Witness {
         let seen = Arc::clone(&self.seen);
         Witness::new(move |exchange| {
-            // Nothing panics while it is held, and a list of JSON is whole at any time.
-            seen.lock()
-                .unwrap_or_else(PoisonError::into_inner)
-                .push(capture(exchange));
+            // The list is complete at any time, so it is usable even after a panic elsewhere.
+            let mut seen = seen.lock().unwrap_or_else(PoisonError::into_inner);
+            seen.push(capture(exchange));
         })
     }
 
@@ -49,12 +48,12 @@ fn capture(exchange: &Exchange<'_>) -> Value {
     })
 }
 
-/// What is no JSON cannot be blanked, so only its length is kept.
+/// A body as it may be kept. Without JSON nothing can be blanked, so only the length is kept.
 fn body(bytes: &[u8]) -> Value {
     match serde_json::from_slice(bytes) {
         Ok(value) => blanked(value),
         Err(_) if bytes.is_empty() => Value::Null,
-        Err(_) => json!(format!("{} bytes that are no JSON", bytes.len())),
+        Err(_) => json!(format!("{} bytes that are not JSON", bytes.len())),
     }
 }
 
@@ -96,7 +95,7 @@ mod tests {
     }
 
     #[test]
-    fn credentials_and_people_are_blanked_at_any_depth() {
+    fn credentials_and_persons_are_blanked_at_any_depth() {
         let request =
             br#"{"cmckey":"k","receipt":{"custMblNo":"254712345678","custTin":null},"invcNo":1}"#;
         let answer =
@@ -114,16 +113,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_json_is_only_counted() {
+    fn of_a_body_without_json_only_the_length_is_kept() {
         let kept = capture(&exchange(b"", b"<html>cmcKey=k</html>"));
         assert_eq!(
             (&kept["request"], &kept["answer"]),
-            (&Value::Null, &json!("21 bytes that are no JSON"))
+            (&Value::Null, &json!("21 bytes that are not JSON"))
         );
     }
 
     #[test]
-    fn what_was_taken_is_gone() {
+    fn taken_exchanges_are_gone() {
         let captures = Captures::default();
         captures.seen.lock().unwrap().push(json!(1));
         assert_eq!(captures.take().len(), 1);

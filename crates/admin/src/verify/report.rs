@@ -1,4 +1,5 @@
-//! How the steps of `device verify` went: for the terminal, for programs, and as files to show KRA.
+//! The report on the steps of `device verify`, for the terminal, for programs, and as files to show
+//! KRA.
 
 use std::fs;
 use std::path::Path;
@@ -7,8 +8,9 @@ use anyhow::{Context as _, Result};
 use serde::Serialize;
 use serde_json::json;
 
-use crate::captures::Captures;
+use super::captures::Captures;
 
+/// How a step went.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub(crate) enum Verdict {
@@ -32,7 +34,7 @@ pub(crate) struct Report<'a> {
 }
 
 impl<'a> Report<'a> {
-    /// Makes the folder now: a run that cannot be shown should not use up numbers.
+    /// Makes the folder at once. A run whose captures cannot be written should not use up numbers.
     pub(crate) fn open(folder: Option<&'a Path>) -> Result<Self> {
         if let Some(folder) = folder {
             fs::create_dir_all(folder)
@@ -45,12 +47,13 @@ impl<'a> Report<'a> {
         })
     }
 
-    /// Where the client's exchanges have to be told.
+    /// Where the client's exchanges are collected.
     pub(crate) fn captures(&self) -> Captures {
         self.captures.clone()
     }
 
-    /// With it goes everything that went over the wire since the step before.
+    /// Adds a step, and writes its file with everything that was sent and received since the step
+    /// before.
     pub(crate) fn add(&mut self, step: &'static str, result: Verdict, detail: &str) -> Result<()> {
         self.steps.push(Step {
             step,
@@ -73,7 +76,7 @@ impl<'a> Report<'a> {
         &self.steps
     }
 
-    /// Every step was gone through, and none failed.
+    /// Whether the last step was reached and none failed.
     pub(crate) fn passed(&self) -> bool {
         self.steps
             .last()
@@ -99,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn it_passes_only_when_the_last_step_was_reached() {
+    fn report_passes_only_when_the_last_step_was_reached() {
         let mut report = Report::open(None).unwrap();
         report.add("token", Verdict::Skip, "").unwrap();
         report.add("sale", Verdict::Pass, "").unwrap();
@@ -111,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn each_step_leaves_a_file() {
+    fn every_step_writes_a_file() {
         let folder = tempfile::tempdir().unwrap();
         let mut report = Report::open(Some(folder.path())).unwrap();
         report.add("code list", Verdict::Pass, "read").unwrap();
