@@ -26,12 +26,23 @@ pub(crate) fn parse_ping(
         None => return Err(fields.missing("resource_name")),
     };
     let seller = fields.identifier("seller_id")?;
-    match kind.as_str() {
-        "sale" | "refund" | "dispute" | "dispute_won" | "ping" => {}
-        _ => return parse_subscription(kind, &fields, is_test),
-    }
-
     let is_foreign = account.gumroad_seller_id.is_some() && seller != account.gumroad_seller_id;
+
+    match kind.as_str() {
+        "sale" | "refund" | "dispute" | "dispute_won" | "ping" => {
+            parse_sale(kind, &fields, is_test, is_foreign)
+        }
+        _ => parse_subscription(kind, &fields, is_test),
+    }
+}
+
+/// Reads a ping about one sale.
+fn parse_sale(
+    kind: String,
+    fields: &Fields,
+    is_test: bool,
+    is_foreign: bool,
+) -> Result<Event, Unreadable> {
     let sale_id = fields.required_identifier("sale_id")?;
 
     // A test or a foreign sale has a key of its own, so that it cannot take that of a real sale.
@@ -51,38 +62,25 @@ pub(crate) fn parse_ping(
     if is_foreign {
         return Ok(Event::other(kind, delivery_key, "a sale of another seller"));
     }
-    match kind.as_str() {
-        "sale" => Ok(Event::payment(
-            kind,
-            delivery_key,
-            sale_report(&fields, sale_id)?,
-        )),
-        "refund" if !fields.is_true("refunded") => Ok(Event::other(
-            kind,
-            delivery_key,
-            "a refund of part of a sale; pings do not state its amount",
-        )),
-        "refund" => Ok(Event::reversal(
-            kind,
-            delivery_key,
-            reversal_report("refund", sale_id, ReversalOutcome::Done),
-        )),
-        "dispute" => Ok(Event::reversal(
-            kind,
-            delivery_key,
-            reversal_report("dispute", sale_id, ReversalOutcome::Done),
-        )),
-        "dispute_won" => Ok(Event::reversal(
-            kind,
-            delivery_key,
-            reversal_report("dispute", sale_id, ReversalOutcome::Undone),
-        )),
-        _ => Ok(Event::other(
-            kind,
-            delivery_key,
-            "a ping that names no sale event",
-        )),
-    }
+
+    let report = match kind.as_str() {
+        "sale" => {
+            let report = sale_report(fields, sale_id)?;
+            return Ok(Event::payment(kind, delivery_key, report));
+        }
+        "refund" if !fields.is_true("refunded") => {
+            let reason = "a refund of part of a sale; pings do not state its amount";
+            return Ok(Event::other(kind, delivery_key, reason));
+        }
+        "refund" => reversal_report("refund", sale_id, ReversalOutcome::Done),
+        "dispute" => reversal_report("dispute", sale_id, ReversalOutcome::Done),
+        "dispute_won" => reversal_report("dispute", sale_id, ReversalOutcome::Undone),
+        _ => {
+            let reason = "a ping that names no sale event";
+            return Ok(Event::other(kind, delivery_key, reason));
+        }
+    };
+    Ok(Event::reversal(kind, delivery_key, report))
 }
 
 fn sale_report(fields: &Fields, sale_id: String) -> Result<PaymentReport, Unreadable> {
