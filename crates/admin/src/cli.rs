@@ -33,8 +33,8 @@ Examples:
 /// devices.
 ///
 /// A new merchant takes three commands: `merchant create`, `provider add`, `device add`. Every
-/// command takes
-/// --json. Exit code 0: done; 1: refused or failed, with the reason; 2: the command line or a setting is wrong.
+/// command takes --json. Exit code 0: done; 1: refused or failed, with the reason; 2: the command
+/// line or a setting is wrong.
 #[derive(Debug, Parser)]
 #[command(name = "risiti-admin", version, max_term_width = 100, after_long_help = EXAMPLES)]
 pub struct Cli {
