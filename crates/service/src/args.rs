@@ -21,6 +21,8 @@ pub enum LogFormat {
     Json,
 }
 
+// The structs have no doc comments, because clap would print one as the program's description.
+
 #[derive(Args, Clone, Debug, Default)]
 pub struct LogArgs {
     /// How log lines look on standard error; RUST_LOG sets the filter [default filter: info]
