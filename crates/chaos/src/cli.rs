@@ -4,7 +4,7 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
-/// Breaks everything there is to break under real traffic, then counts what was lost and what was doubled.
+/// Kills, freezes and cuts everything under real traffic, then counts what was lost or doubled
 #[derive(Parser)]
 #[command(name = "risiti-chaos", version, max_term_width = 100)]
 pub struct Cli {
@@ -30,7 +30,7 @@ pub(crate) struct PlanArgs {
     /// How long faults and traffic last
     #[arg(long, default_value_t = 120, value_parser = clap::value_parser!(u64).range(10..=86_400))]
     pub(crate) seconds: u64,
-    /// The same seed makes the same faults at the same times; drawn where absent
+    /// The same seed makes the same faults at the same times; random when absent
     #[arg(long)]
     pub(crate) seed: Option<u64>,
 }
@@ -42,7 +42,7 @@ pub(crate) struct RunArgs {
     /// Webhooks a second
     #[arg(long, default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=1000))]
     pub(crate) rate: u32,
-    /// Where servers, logs, the record and the summary go; what was there is removed
+    /// Folder for servers, logs, the record and the summary; older contents are removed
     #[arg(long, default_value = "target/chaos", value_name = "DIR")]
     pub(crate) dir: PathBuf,
 }

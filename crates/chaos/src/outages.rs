@@ -1,24 +1,25 @@
-//! When a program was dead or frozen, by the diary.
+//! When a process was dead or frozen, according to the fault log.
 
 use jiff::{SignedDuration, Timestamp};
 
-use crate::diary::{Entry, Event};
-use crate::programme::Victim;
+use crate::fault_log::{LogEntry, LogEvent};
+use crate::target::Victim;
 
-/// The diary notices a little late.
-const NOTICED_WITHIN: SignedDuration = SignedDuration::from_millis(200);
+/// The log may record an exit or a stop this much too late.
+const RECORDED_WITHIN: SignedDuration = SignedDuration::from_millis(200);
 
 pub(crate) struct Outages(Vec<(Timestamp, Timestamp)>);
 
 impl Outages {
-    pub(crate) fn of(victim: Victim, diary: &[Entry]) -> Self {
-        let (mut outages, mut since) = (Vec::new(), None);
-        for entry in diary {
+    pub(crate) fn of(victim: Victim, log: &[LogEntry]) -> Self {
+        let mut outages = Vec::new();
+        let mut since = None;
+        for entry in log {
             match entry.event {
-                Event::Gone { who, .. } | Event::Stopped { who } if who == victim => {
-                    since = since.or(entry.at.checked_sub(NOTICED_WITHIN).ok());
+                LogEvent::Exited { who, .. } | LogEvent::Stopped { who } if who == victim => {
+                    since = since.or(entry.at.checked_sub(RECORDED_WITHIN).ok());
                 }
-                Event::Back { who } | Event::GoesOn { who } if who == victim => {
+                LogEvent::Restarted { who } | LogEvent::Resumed { who } if who == victim => {
                     outages.extend(since.take().map(|since| (since, entry.at)));
                 }
                 _ => {}
@@ -28,8 +29,8 @@ impl Outages {
         Self(outages)
     }
 
-    /// At any moment between these.
-    pub(crate) fn touch(&self, from: Timestamp, to: Timestamp) -> bool {
+    /// Whether an outage and this span have a moment in common.
+    pub(crate) fn overlap(&self, from: Timestamp, to: Timestamp) -> bool {
         self.0
             .iter()
             .any(|(began, ended)| *began <= to && from <= *ended)
@@ -39,37 +40,37 @@ impl Outages {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::diary::Exit;
-    use crate::programme::Program;
+    use crate::fault_log::ExitCause;
+    use crate::target::Program;
 
     #[test]
-    fn lasts_from_the_first_blow_to_the_return() {
-        let (who, other) = (
-            Victim::Program(Program::Ingress1),
-            Victim::Program(Program::Ingress2),
-        );
+    fn outage_lasts_from_the_first_stop_to_the_restart() {
+        let who = Victim::Program(Program::Ingress1);
+        let other = Victim::Program(Program::Ingress2);
         let at = |second| Timestamp::from_second(second).unwrap();
-        let entry = |second, event| Entry {
+        let entry = |second, event| LogEntry {
             at: at(second),
             event,
         };
-        let diary = [
-            entry(10, Event::Stopped { who }),
-            entry(
-                12,
-                Event::Gone {
-                    who,
-                    how: Exit::Killed,
-                },
-            ),
-            entry(13, Event::Back { who: other }),
-            entry(14, Event::Back { who }),
-            entry(30, Event::Stopped { who }),
+        let killed = LogEvent::Exited {
+            who,
+            cause: ExitCause::Killed,
+        };
+        let log = [
+            entry(10, LogEvent::Stopped { who }),
+            entry(12, killed),
+            entry(13, LogEvent::Restarted { who: other }),
+            entry(14, LogEvent::Restarted { who }),
+            entry(30, LogEvent::Stopped { who }),
         ];
-        let outages = Outages::of(who, &diary);
-        assert!(!outages.touch(at(1), at(9)) && outages.touch(at(1), at(10)));
-        assert!(outages.touch(at(13), at(13)) && outages.touch(at(14), at(20)));
-        assert!(!outages.touch(at(15), at(29)) && outages.touch(at(40), at(41)));
-        assert!(!Outages::of(other, &diary).touch(at(0), at(99)));
+
+        let outages = Outages::of(who, &log);
+        assert!(!outages.overlap(at(1), at(9)));
+        assert!(outages.overlap(at(1), at(10)));
+        assert!(outages.overlap(at(13), at(13)));
+        assert!(outages.overlap(at(14), at(20)));
+        assert!(!outages.overlap(at(15), at(29)));
+        assert!(outages.overlap(at(40), at(41)));
+        assert!(!Outages::of(other, &log).overlap(at(0), at(99)));
     }
 }

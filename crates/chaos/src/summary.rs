@@ -1,4 +1,4 @@
-//! One run in numbers: `summary.json`.
+//! The numbers of one run, as `summary.json` holds them.
 
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -8,36 +8,38 @@ use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
+use crate::audit::AuditVerdict;
 use crate::cli::RunArgs;
-use crate::diary::{self, Entry, Event, Exit};
+use crate::environment::Environment;
+use crate::fault_log::{self, ExitCause, LogEntry, LogEvent};
 use crate::outages::Outages;
-use crate::programme::{Program, Victim};
-use crate::record::{self, PROMISED_MS, Request};
 use crate::recovery::{Recovery, recoveries};
-use crate::run::Scene;
+use crate::storm_record::{self, ANSWER_WITHIN_MS, REQUEST_TIMEOUT, Request};
+use crate::target::{Program, Victim};
 
 #[derive(Serialize, Deserialize)]
 pub(crate) struct Summary {
     pub(crate) seed: u64,
     pub(crate) seconds: u64,
     pub(crate) webhooks_per_second: u32,
-    /// The books balance, nothing is left on its way, nothing ended by itself, and whoever lived answered in time.
+    /// The books balance, no work is left, no program ended by itself, and every ingress that was
+    /// running answered in time.
     pub(crate) passed: bool,
     pub(crate) faults: u64,
-    /// Of things that were down already.
+    /// Faults whose target was down already.
     pub(crate) faults_missed: u64,
     pub(crate) killed_by_others: u64,
     pub(crate) ended_by_themselves: u64,
     pub(crate) answers: Answers,
     pub(crate) balanced: bool,
-    /// In spools and queues.
+    /// What spools and queues still hold.
     pub(crate) left_behind: Vec<String>,
     pub(crate) lost: u64,
     pub(crate) doubled: u64,
     pub(crate) protocol_errors: u64,
-    pub(crate) kinds: BTreeMap<String, Kind>,
+    pub(crate) kinds: BTreeMap<String, KindTotals>,
     pub(crate) recoveries: Vec<Recovery>,
-    /// The whole audit.
+    /// The summary of `risiti-load audit`.
     pub(crate) audit: Value,
 }
 
@@ -45,21 +47,23 @@ pub(crate) struct Summary {
 pub(crate) struct Answers {
     pub(crate) requests: u64,
     pub(crate) answered_200: u64,
-    /// Of these, kept by the spool, as far as the metrics of ingresses could be asked.
+    /// How many of these the spool took, as far as the ingresses' metrics could be read.
     pub(crate) spooled: u64,
     pub(crate) refused: u64,
     pub(crate) unavailable: u64,
     pub(crate) unanswered: u64,
-    /// 408, from an ingress that lived and ran all the while.
+    /// Answers 408 from an ingress that ran all the while.
     pub(crate) hurried_by_live: u64,
-    /// Later than promised, from an ingress that lived and ran all the while.
+    /// Answers later than promised from an ingress that ran all the while.
     pub(crate) late_from_live: u64,
+    /// Answers later than promised from an ingress that was killed or frozen meanwhile.
     pub(crate) late_from_struck: u64,
     pub(crate) slowest_from_live_ms: u64,
 }
 
+/// All faults of one kind.
 #[derive(Serialize, Deserialize, Default)]
-pub(crate) struct Kind {
+pub(crate) struct KindTotals {
     pub(crate) times: u64,
     pub(crate) troubled: u64,
     pub(crate) recovery_ms_median: u64,
@@ -74,54 +78,37 @@ impl Summary {
     }
 
     pub(crate) fn of(
-        scene: &Scene,
+        environment: &Environment,
         args: &RunArgs,
-        balanced: bool,
+        verdict: AuditVerdict,
         left_behind: Vec<String>,
     ) -> anyhow::Result<Self> {
-        let diary = diary::read(&scene.dir.join("faults.jsonl"))?;
-        let requests = record::read(&scene.dir.join("record.jsonl"))?;
-        let audit: Value = serde_json::from_reader(File::open(scene.dir.join("audit.json"))?)?;
-        let recoveries = recoveries(&diary, &requests);
+        let dir = &environment.dir;
+        let log = fault_log::read(&dir.join("faults.jsonl"))?;
+        let requests = storm_record::read(&dir.join("record.jsonl"))?;
+        let audit: Value = serde_json::from_reader(File::open(dir.join("audit.json"))?)?;
+
+        let recoveries = recoveries(&log, &requests);
         let answers = Answers {
-            spooled: scene.spooled.get(),
-            ..answers(&requests, &diary)
+            spooled: environment.spooled.get(),
+            ..count_answers(&requests, &log)
         };
-        let count = |matches: fn(&Event) -> bool| -> u64 {
-            diary
-                .iter()
-                .map(|entry| u64::from(matches(&entry.event)))
-                .sum()
-        };
-        let number = |value: &Value| value.as_u64().context("the audit is not as expected");
-        let ended_by_themselves = count(|event| {
-            matches!(
-                event,
-                Event::Gone {
-                    how: Exit::ByItself,
-                    ..
-                }
-            )
-        });
+        let balanced = verdict == AuditVerdict::Balanced;
+        let ended_by_themselves = count_exits(&log, ExitCause::ByItself);
+        let missed = |entry: &&LogEntry| matches!(entry.event, LogEvent::Missed { .. });
+        let number = |value: &Value| value.as_u64().context("the audit lacks a number");
+
         Ok(Self {
-            seed: scene.seed,
+            seed: environment.seed,
             seconds: args.plan.seconds,
             webhooks_per_second: args.rate,
             passed: balanced
                 && ended_by_themselves == 0
                 && left_behind.is_empty()
-                && answers.kept_promises(),
+                && answers.are_in_time(),
             faults: recoveries.len() as u64,
-            faults_missed: count(|event| matches!(event, Event::Missed { .. })),
-            killed_by_others: count(|event| {
-                matches!(
-                    event,
-                    Event::Gone {
-                        how: Exit::Killed,
-                        ..
-                    }
-                )
-            }),
+            faults_missed: log.iter().filter(missed).count() as u64,
+            killed_by_others: count_exits(&log, ExitCause::Killed),
             ended_by_themselves,
             answers,
             balanced,
@@ -129,71 +116,78 @@ impl Summary {
             lost: number(&audit["lost"])?,
             doubled: number(&audit["doubled"])?,
             protocol_errors: number(&audit["laws"]["manners"])?,
-            kinds: kinds(&recoveries),
+            kinds: totals_by_kind(&recoveries),
             recoveries,
             audit,
         })
     }
 }
 
+fn count_exits(log: &[LogEntry], wanted: ExitCause) -> u64 {
+    let exits = log
+        .iter()
+        .filter(|entry| matches!(entry.event, LogEvent::Exited { cause, .. } if cause == wanted));
+    exits.count() as u64
+}
+
 impl Answers {
-    fn kept_promises(&self) -> bool {
+    fn are_in_time(&self) -> bool {
         self.late_from_live == 0 && self.hurried_by_live == 0
     }
 }
 
-fn answers(requests: &[Request], diary: &[Entry]) -> Answers {
-    let outages = Program::INGRESSES.map(|ingress| Outages::of(Victim::Program(ingress), diary));
+fn count_answers(requests: &[Request], log: &[LogEntry]) -> Answers {
+    let outages = Program::INGRESSES.map(|ingress| Outages::of(Victim::Program(ingress), log));
     let mut answers = Answers::default();
+
     for request in requests {
         answers.requests += 1;
         match request.status {
             Some(200) => answers.answered_200 += 1,
-            // One that was frozen finds that the body took too long.
-            Some(503 | record::HURRIED) => answers.unavailable += 1,
+            // After a freeze an ingress finds that the body took too long.
+            Some(503 | REQUEST_TIMEOUT) => answers.unavailable += 1,
             Some(_) => answers.refused += 1,
             None => answers.unanswered += 1,
         }
-        let struck = outages[request.to].touch(request.at, request.ended());
-        answers.hurried_by_live += u64::from(request.status == Some(record::HURRIED) && !struck);
-        if !struck {
+
+        let was_struck = outages[request.to].overlap(request.at, request.ended());
+        let is_late = request.ms > ANSWER_WITHIN_MS;
+        if was_struck {
+            answers.late_from_struck += u64::from(is_late);
+        } else {
+            answers.late_from_live += u64::from(is_late);
+            answers.hurried_by_live += u64::from(request.status == Some(REQUEST_TIMEOUT));
             answers.slowest_from_live_ms = answers.slowest_from_live_ms.max(request.ms);
-        }
-        if request.ms > PROMISED_MS {
-            *(if struck {
-                &mut answers.late_from_struck
-            } else {
-                &mut answers.late_from_live
-            }) += 1;
         }
     }
     answers
 }
 
-fn kinds(recoveries: &[Recovery]) -> BTreeMap<String, Kind> {
-    let mut times: BTreeMap<String, Vec<&Recovery>> = BTreeMap::new();
+fn totals_by_kind(recoveries: &[Recovery]) -> BTreeMap<String, KindTotals> {
+    let mut by_kind: BTreeMap<String, Vec<&Recovery>> = BTreeMap::new();
     for recovery in recoveries {
-        times
-            .entry(recovery.fault.what.kind())
+        by_kind
+            .entry(recovery.fault.kind.label())
             .or_default()
             .push(recovery);
     }
-    let kind = |recoveries: Vec<&Recovery>| {
+
+    let totals = |recoveries: Vec<&Recovery>| {
         let mut ms: Vec<u64> = recoveries
             .iter()
             .map(|recovery| recovery.recovery_ms)
             .collect();
         ms.sort_unstable();
-        Kind {
+        KindTotals {
             times: ms.len() as u64,
             troubled: recoveries.iter().map(|recovery| recovery.troubled).sum(),
             recovery_ms_median: ms[ms.len() / 2],
             recovery_ms_max: ms[ms.len() - 1],
         }
     };
-    times
+    by_kind
         .into_iter()
-        .map(|(name, recoveries)| (name, kind(recoveries)))
+        .map(|(label, recoveries)| (label, totals(recoveries)))
         .collect()
 }
 
@@ -204,17 +198,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_frozen_ingress_answers_late_counts_apart() {
+    fn late_answers_of_a_frozen_ingress_count_apart() {
         let at = |second| Timestamp::from_second(second).unwrap();
         let who = Victim::Program(Program::Ingress2);
-        let diary = [
-            Entry {
+        let log = [
+            LogEntry {
                 at: at(10),
-                event: Event::Stopped { who },
+                event: LogEvent::Stopped { who },
             },
-            Entry {
+            LogEntry {
                 at: at(20),
-                event: Event::GoesOn { who },
+                event: LogEvent::Resumed { who },
             },
         ];
         let request = |to, second, ms, status: Option<u16>| Request {
@@ -244,8 +238,8 @@ mod tests {
             slowest_from_live_ms: 3001,
             spooled: 0,
         };
-        assert_eq!(answers(&requests, &diary), expected);
-        assert!(!expected.kept_promises());
-        assert!(answers(&requests[2..5], &diary).kept_promises());
+        assert_eq!(count_answers(&requests, &log), expected);
+        assert!(!expected.are_in_time());
+        assert!(count_answers(&requests[2..5], &log).are_in_time());
     }
 }

@@ -1,4 +1,4 @@
-//! A summary for people: on the terminal, and as Markdown for the documents.
+//! Renders a summary as text for the terminal, and as Markdown for the documents.
 
 use std::fmt::Write as _;
 
@@ -6,9 +6,10 @@ use crate::summary::Summary;
 
 const WIDTH: usize = 92;
 
-const LEGEND: &str = "Troubled requests failed (another answer than the right one, or none) or took longer than 1 s.\n\
-    Recovery is from the moment the first of them was sent to the moment the last was over; a troubled\n\
-    request counts for every fault that it met, or for the last one before it.";
+const LEGEND: &str = "\
+    Troubled requests failed (wrong answer or none) or took longer than 1 s. Recovery is from\n\
+    the moment the first of them was sent to the moment the last was over. A troubled request\n\
+    counts for every fault that it met, or for the last fault before it.";
 
 pub(crate) fn text(summary: &Summary) -> String {
     let mut out = String::new();
@@ -20,10 +21,8 @@ pub(crate) fn text(summary: &Summary) -> String {
         "fault", "times", "troubled", "recovery", "at worst"
     );
     for (kind, found) in &summary.kinds {
-        let (median, worst) = (
-            seconds(found.recovery_ms_median),
-            seconds(found.recovery_ms_max),
-        );
+        let median = seconds(found.recovery_ms_median);
+        let worst = seconds(found.recovery_ms_max);
         let _ = writeln!(
             out,
             "  {kind:<42}{:>6}{:>12}{median:>14}{worst:>12}",
@@ -31,6 +30,7 @@ pub(crate) fn text(summary: &Summary) -> String {
         );
     }
     let _ = writeln!(out, "{rule}");
+
     for (name, value) in rows(summary) {
         let _ = writeln!(out, "  {name:<62}{value:>12}");
     }
@@ -38,21 +38,23 @@ pub(crate) fn text(summary: &Summary) -> String {
     for line in LEGEND.lines() {
         let _ = writeln!(out, "  {line}");
     }
+
     for breach in summary.audit["breaches"]
         .as_array()
         .into_iter()
         .flatten()
         .take(40)
     {
-        let text = |name: &str| breach[name].as_str().unwrap_or("?").to_owned();
-        let _ = writeln!(out, "  ✗ {}: {}", text("id"), text("what"));
+        let field = |name: &str| breach[name].as_str().unwrap_or("?").to_owned();
+        let _ = writeln!(out, "  ✗ {}: {}", field("id"), field("what"));
     }
     for left in &summary.left_behind {
         let _ = writeln!(out, "  ✗ {left}");
     }
+
     let verdict = match (summary.balanced, summary.passed) {
         (true, true) => "The books balance.",
-        (true, false) => "THE BOOKS BALANCE, AND MORE WENT WRONG THAN THEY TELL.",
+        (true, false) => "THE BOOKS BALANCE, BUT SOMETHING ELSE WENT WRONG: SEE ABOVE.",
         (false, _) => "THE BOOKS DO NOT BALANCE.",
     };
     let _ = write!(
@@ -79,10 +81,8 @@ pub(crate) fn markdown(summary: &Summary) -> String {
         "\n| Fault | Times | Troubled requests | Recovery, median | At worst |\n|---|---:|---:|---:|---:|"
     );
     for (kind, found) in &summary.kinds {
-        let (median, worst) = (
-            seconds(found.recovery_ms_median),
-            seconds(found.recovery_ms_max),
-        );
+        let median = seconds(found.recovery_ms_median);
+        let worst = seconds(found.recovery_ms_max);
         let _ = writeln!(
             out,
             "| {kind} | {} | {} | {median} | {worst} |",
@@ -163,7 +163,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn times_are_told_in_seconds() {
+    fn recovery_times_are_printed_in_seconds() {
         assert_eq!(
             [seconds(0), seconds(90), seconds(12_345)],
             ["–", "0.0 s", "12.3 s"]

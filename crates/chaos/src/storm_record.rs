@@ -1,4 +1,4 @@
-//! What `risiti-load storm` wrote down: every request and its answer.
+//! The record that `risiti-load storm` writes: every request and its answer.
 
 use std::collections::HashMap;
 use std::fs::File;
@@ -13,9 +13,10 @@ use serde::Deserialize;
 #[serde(tag = "line", rename_all = "snake_case")]
 enum Line {
     Payment {},
-    /// A request with another right answer than 200.
+    /// A forged or malformed request, whose right answer is not 200.
     Stray {
-        story: u64,
+        #[serde(rename = "story")]
+        number: u64,
         status: u16,
     },
     Sent(Sent),
@@ -24,15 +25,16 @@ enum Line {
 
 #[derive(Deserialize)]
 struct Sent {
-    story: u64,
-    /// Which ingress.
+    #[serde(rename = "story")]
+    number: u64,
+    /// The index of the ingress.
     to: usize,
     status: Option<u16>,
     at: Timestamp,
     ms: u64,
 }
 
-/// One request, as far as faults can be seen in it.
+/// The part of a request and its answer that shows the effect of faults.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Request {
     pub(crate) to: usize,
@@ -42,13 +44,13 @@ pub(crate) struct Request {
     pub(crate) answered_well: bool,
 }
 
-/// A request that took longer was delayed by something.
+/// A request that took longer counts as delayed.
 pub(crate) const DELAYED_MS: u64 = 1000;
-/// In which every webhook is answered.
-pub(crate) const PROMISED_MS: u64 = 3000;
+/// Time within which every webhook is answered.
+pub(crate) const ANSWER_WITHIN_MS: u64 = 3000;
 
-/// The body did not come in time.
-pub(crate) const HURRIED: u16 = 408;
+/// The status of a request whose body did not arrive in time.
+pub(crate) const REQUEST_TIMEOUT: u16 = 408;
 
 impl Request {
     pub(crate) fn is_troubled(&self) -> bool {
@@ -63,24 +65,25 @@ impl Request {
     }
 }
 
-/// In the order of their answers; a few tens of bytes each.
+/// Reads all requests in the order of their answers. Each takes a few tens of bytes.
 pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<Request>> {
     let file = File::open(path).with_context(|| format!("failed to open {}", path.display()))?;
-    let (mut requests, mut right_answers) = (Vec::new(), HashMap::new());
+    let mut requests = Vec::new();
+    let mut right_answers = HashMap::new();
     for line in BufReader::new(file).lines() {
         match serde_json::from_str(&line?)? {
             Line::Payment {} | Line::Skipped {} => {}
-            Line::Stray { story, status } => {
-                right_answers.insert(story, status);
+            Line::Stray { number, status } => {
+                right_answers.insert(number, status);
             }
             Line::Sent(Sent {
-                story,
+                number,
                 to,
                 status,
                 at,
                 ms,
             }) => {
-                let right = right_answers.get(&story).copied().unwrap_or(200);
+                let right = right_answers.get(&number).copied().unwrap_or(200);
                 requests.push(Request {
                     to,
                     status,
@@ -99,7 +102,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_stray_is_answered_well_when_it_is_refused() {
+    fn stray_request_is_answered_well_when_refused() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let sent = |story: u64, status: &str| {
             format!(

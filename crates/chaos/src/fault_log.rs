@@ -1,4 +1,4 @@
-//! What happened to whom and when: `faults.jsonl`, one object a line, written as it happens.
+//! The fault log, `faults.jsonl`: every fault, exit and restart with its time, one object a line.
 
 use std::fs::File;
 use std::io::Write as _;
@@ -10,12 +10,13 @@ use anyhow::Context as _;
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
 
-use crate::programme::{Fault, Victim};
+use crate::fault::Fault;
+use crate::target::Victim;
 
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
 #[serde(tag = "event", rename_all = "kebab-case")]
-pub(crate) enum Event {
-    /// Nobody could be hit: it was down already.
+pub(crate) enum LogEvent {
+    /// The fault was not injected, because its target was down already.
     Missed {
         fault: Fault,
     },
@@ -25,48 +26,53 @@ pub(crate) enum Event {
     Ended {
         fault: Fault,
     },
-    /// A process is gone, whoever did it.
-    Gone {
+    /// A process exited, whoever caused it.
+    #[serde(rename = "gone")]
+    Exited {
         who: Victim,
-        how: Exit,
+        #[serde(rename = "how")]
+        cause: ExitCause,
     },
-    /// It runs again.
-    Back {
+    /// A process that had exited runs again.
+    #[serde(rename = "back")]
+    Restarted {
         who: Victim,
     },
-    /// A process was stopped or goes on, whoever did it.
+    /// A process was stopped by a signal, whoever sent it.
     Stopped {
         who: Victim,
     },
-    GoesOn {
+    /// A stopped process runs again.
+    #[serde(rename = "goes-on")]
+    Resumed {
         who: Victim,
     },
 }
 
 #[derive(Serialize, Deserialize, Clone, Copy, PartialEq, Eq, Debug)]
 #[serde(rename_all = "kebab-case")]
-pub(crate) enum Exit {
-    /// By the programme.
+pub(crate) enum ExitCause {
+    /// The fault programme killed it.
     Planned,
-    /// By somebody else.
+    /// Somebody else killed it.
     Killed,
-    /// It ended, and nobody had asked it to.
+    /// It exited although nobody had asked it to.
     ByItself,
 }
 
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
-pub(crate) struct Entry {
+pub(crate) struct LogEntry {
     pub(crate) at: Timestamp,
     #[serde(flatten)]
-    pub(crate) event: Event,
+    pub(crate) event: LogEvent,
 }
 
-pub(crate) struct Diary {
+pub(crate) struct FaultLog {
     file: Mutex<File>,
     began: Instant,
 }
 
-impl Diary {
+impl FaultLog {
     pub(crate) fn create(path: &Path) -> anyhow::Result<Self> {
         let file =
             File::create(path).with_context(|| format!("failed to write {}", path.display()))?;
@@ -76,44 +82,44 @@ impl Diary {
         })
     }
 
-    pub(crate) fn note(&self, event: Event) {
+    /// Writes the event to the file, and the notable ones to the terminal.
+    pub(crate) fn record(&self, event: LogEvent) {
         match &event {
-            Event::Begun { fault } => {
-                self.tell(&format!(
-                    "{}, for {:.1} s",
-                    fault.what,
-                    fault.lasts().as_secs_f32()
-                ));
+            LogEvent::Begun { fault } => {
+                let seconds = fault.duration().as_secs_f32();
+                self.print(&format!("{}, for {seconds:.1} s", fault.kind));
             }
-            Event::Gone {
+            LogEvent::Exited {
                 who,
-                how: Exit::Killed,
-            } => self.tell(&format!("{who} was killed by somebody else")),
-            Event::Gone {
+                cause: ExitCause::Killed,
+            } => self.print(&format!("{who} was killed by somebody else")),
+            LogEvent::Exited {
                 who,
-                how: Exit::ByItself,
-            } => self.tell(&format!("{who} ENDED BY ITSELF")),
+                cause: ExitCause::ByItself,
+            } => self.print(&format!("{who} ENDED BY ITSELF")),
             _ => {}
         }
-        let mut line = serde_json::to_vec(&Entry {
+
+        let mut line = serde_json::to_vec(&LogEntry {
             at: Timestamp::now(),
             event,
         })
         .expect("an entry is JSON");
         line.push(b'\n');
+
         let mut file = self.file.lock().expect("nobody panics while writing");
         if let Err(error) = file.write_all(&line) {
             eprintln!("chaos: failed to write faults.jsonl: {error}");
         }
     }
 
-    /// To whoever watches.
-    pub(crate) fn tell(&self, text: &str) {
+    /// Prints a line for whoever watches the run.
+    pub(crate) fn print(&self, text: &str) {
         eprintln!("{:>5} s  {text}", self.began.elapsed().as_secs());
     }
 }
 
-pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<Entry>> {
+pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<LogEntry>> {
     let text = std::fs::read_to_string(path)
         .with_context(|| format!("failed to read {}", path.display()))?;
     text.lines()
@@ -124,29 +130,32 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<Entry>> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::programme::{Program, Server, programme};
+    use crate::programme::programme;
+    use crate::target::{Program, Server};
 
     #[test]
-    fn is_read_as_it_was_written() {
+    fn recorded_events_are_read_back() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("faults.jsonl");
-        let diary = Diary::create(&path).unwrap();
+        let log = FaultLog::create(&path).unwrap();
         let fault = programme(1, 60)[0];
         let events = [
-            Event::Begun { fault },
-            Event::Gone {
+            LogEvent::Begun { fault },
+            LogEvent::Exited {
                 who: Victim::Program(Program::Ingress1),
-                how: Exit::Planned,
+                cause: ExitCause::Planned,
             },
-            Event::Back {
+            LogEvent::Restarted {
                 who: Victim::Server(Server::Redis),
             },
-            Event::Ended { fault },
+            LogEvent::Ended { fault },
         ];
+
         for event in &events {
-            diary.note(event.clone());
+            log.record(event.clone());
         }
-        let read: Vec<Event> = read(&path)
+
+        let read: Vec<LogEvent> = read(&path)
             .unwrap()
             .into_iter()
             .map(|entry| entry.event)

@@ -4,16 +4,18 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-/// A tmpfs over a data folder; gone with this value.
+/// A tmpfs over a data folder. It is unmounted when this value is dropped.
 pub(crate) struct SmallDisk(PathBuf);
 
 impl SmallDisk {
-    /// None where we may not mount; the folder is then an ordinary one. Either way it is empty.
+    /// Mounts the disk, or returns none where this process may not mount. The folder is empty
+    /// afterwards either way.
     pub(crate) fn mount(folder: &Path) -> Option<Self> {
-        // A run that was killed may have left one.
-        while mountpoint(folder) && succeeds("umount", &["--lazy"], folder) {}
+        // A run that was killed may have left its disk mounted.
+        while is_mountpoint(folder) && succeeds("umount", &["--lazy"], folder) {}
         let _ = fs::remove_dir_all(folder);
         fs::create_dir_all(folder).ok()?;
+
         let options = ["-t", "tmpfs", "-o", "size=16m,mode=0700", "risiti-chaos"];
         succeeds("mount", &options, folder).then(|| Self(folder.to_owned()))
     }
@@ -21,14 +23,14 @@ impl SmallDisk {
 
 impl Drop for SmallDisk {
     fn drop(&mut self) {
-        // The ingress that has a file open there is gone, or about to be.
+        // The ingress may still be exiting with a file open there, hence the lazy unmount.
         if !succeeds("umount", &["--lazy"], &self.0) {
             eprintln!("chaos: failed to unmount {}", self.0.display());
         }
     }
 }
 
-fn mountpoint(folder: &Path) -> bool {
+fn is_mountpoint(folder: &Path) -> bool {
     let mounts = fs::read_to_string("/proc/mounts").unwrap_or_default();
     mounts
         .lines()
@@ -48,15 +50,17 @@ mod tests {
     use super::*;
 
     #[test]
-    fn is_empty_and_leaves_nothing_mounted() {
+    fn disk_starts_empty_and_is_unmounted_on_drop() {
         let folder = tempfile::tempdir().unwrap();
         let data = folder.path().join("data");
         fs::create_dir(&data).unwrap();
         fs::write(data.join("old"), "x").unwrap();
+
         let disk = SmallDisk::mount(&data);
         assert_eq!(fs::read_dir(&data).unwrap().count(), 0);
-        assert_eq!(disk.is_some(), mountpoint(&data));
+        assert_eq!(disk.is_some(), is_mountpoint(&data));
+
         drop(disk);
-        assert!(!mountpoint(&data));
+        assert!(!is_mountpoint(&data));
     }
 }

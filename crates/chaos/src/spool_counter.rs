@@ -1,15 +1,15 @@
-//! How many webhooks the spools took, by the metrics of ingresses that die in between.
+//! Counts the webhooks that the spools took, by the metrics of ingresses that die in between.
 
 use std::rc::Rc;
 use std::time::Duration;
 
-use crate::programme::Program;
-use crate::run::Scene;
+use crate::environment::Environment;
+use crate::target::Program;
 
-const GLANCE: Duration = Duration::from_millis(500);
+const SAMPLE_INTERVAL: Duration = Duration::from_millis(500);
 
-impl Scene {
-    /// For as long as it is let.
+impl Environment {
+    /// Counts until the task is aborted.
     pub(crate) async fn count_spooled(self: Rc<Self>) {
         let mut last = [0; 2];
         loop {
@@ -18,18 +18,18 @@ impl Scene {
                     continue;
                 };
                 let now = spooled(&metrics);
-                // It starts at zero after a restart.
+                // The counter starts at zero after a restart.
                 let new = if now < *last { now } else { now - *last };
                 self.spooled.set(self.spooled.get() + new);
                 *last = now;
             }
-            tokio::time::sleep(GLANCE).await;
+            tokio::time::sleep(SAMPLE_INTERVAL).await;
         }
     }
 
-    /// None while it cannot be asked.
+    /// Reads a program's metrics, or returns none while it does not answer.
     pub(crate) async fn metrics(&self, program: Program) -> Option<String> {
-        let url = format!("http://{}/metrics", self.recipes.ops(program));
+        let url = format!("http://{}/metrics", self.launcher.ops_address(program));
         self.http.get(url).send().await.ok()?.text().await.ok()
     }
 }
@@ -49,7 +49,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn all_providers_count() {
+    fn spooled_webhooks_of_all_providers_count() {
         let metrics = "# HELP risiti_webhooks_total x\n\
             risiti_webhooks_total{outcome=\"spooled\",provider=\"daraja\"} 3\n\
             risiti_webhooks_total{outcome=\"accepted\",provider=\"daraja\"} 9\n\
