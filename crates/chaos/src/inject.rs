@@ -6,11 +6,11 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use anyhow::{Context as _, ensure};
-use serde_json::{Value, json};
 
 use crate::environment::Environment;
-use crate::fault::{Damage, Fault, FaultKind, Injection, Misbehaviour};
+use crate::fault::{Damage, Fault, FaultKind, Injection};
 use crate::fault_log::LogEvent;
+use crate::fault_rule::FaultRule;
 use crate::process_state::ProcessState;
 use crate::target::{LinkEnds, Program, Server, Victim};
 
@@ -104,7 +104,7 @@ impl Environment {
                 misbehaviour,
             } => {
                 record_begin();
-                self.add_rule(simulator, &rule(&fault, misbehaviour))
+                self.add_rule(simulator, &FaultRule::of(&fault, misbehaviour))
                     .await?;
             }
         }
@@ -194,13 +194,13 @@ impl Environment {
         self.launcher.data_dir(Program::Ingress1).join("filler")
     }
 
-    async fn add_rule(&self, simulator: Program, rule: &Value) -> anyhow::Result<()> {
+    async fn add_rule(&self, simulator: Program, rule: &FaultRule) -> anyhow::Result<()> {
         let url = self.launcher.url(simulator) + "/_sim/faults";
         let request = self
             .http
             .post(url)
             .header("content-type", "application/json")
-            .body(rule.to_string());
+            .body(serde_json::to_string(rule)?);
 
         let answer = request
             .send()
@@ -229,22 +229,6 @@ impl Environment {
 enum SpoolSize {
     Small,
     Usual,
-}
-
-fn rule(fault: &Fault, misbehaviour: Misbehaviour) -> Value {
-    let sales = |probability: f64| json!({"call": "sale", "probability": probability, "seed": fault.number});
-    match misbehaviour {
-        Misbehaviour::LosesAnswers => json!({"match": sales(0.5), "fault": "accept_then_drop"}),
-        Misbehaviour::Refuses => {
-            let refusal =
-                json!({"code": "910", "message": "Request parameter error", "status": 400});
-            json!({"match": sales(0.3), "fault": {"envelope": refusal}})
-        }
-        Misbehaviour::IsDown => {
-            let outage = json!({"ms": fault.lasts_ms, "status": 502});
-            json!({"match": {"call": "any", "count": 1}, "fault": {"down_for": outage}})
-        }
-    }
 }
 
 /// Writes zeros until not one more byte fits.

@@ -6,6 +6,7 @@ mod cli;
 mod environment;
 mod fault;
 mod fault_log;
+mod fault_rule;
 mod inject;
 mod launcher;
 mod outages;
