@@ -1,4 +1,4 @@
-//! risiti-admin and risiti-replay as a person would run them: as programs that print JSON.
+//! Runs `risiti-admin` and `risiti-replay` as a person would, and reads the JSON they print.
 
 use std::path::Path;
 use std::process::Stdio;
@@ -8,11 +8,11 @@ use anyhow::{Context as _, bail};
 use serde_json::Value;
 use tokio::process::Command;
 
-const PATIENCE: Duration = Duration::from_secs(60);
+const TIME_LIMIT: Duration = Duration::from_secs(60);
 
-/// Runs a command with `--json` and gives back the objects it printed, one a line.
+/// Runs a command with `--json` and returns the objects that it printed, one a line.
 ///
-/// Secrets go through `variables`, never through an argument.
+/// Secrets are passed in `variables`, because other users can read the arguments of a process.
 pub(crate) async fn run(
     program: &Path,
     args: &[&str],
@@ -33,26 +33,26 @@ pub(crate) async fn run(
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .kill_on_drop(true);
-    let output = tokio::time::timeout(PATIENCE, command.output())
+    let output = tokio::time::timeout(TIME_LIMIT, command.output())
         .await
         .with_context(|| {
             format!(
                 "{name} {} took over {} s",
                 args.join(" "),
-                PATIENCE.as_secs()
+                TIME_LIMIT.as_secs()
             )
         })?
         .with_context(|| format!("failed to run {}", program.display()))?;
     if !output.status.success() {
-        let why = String::from_utf8_lossy(&output.stderr);
+        let message = String::from_utf8_lossy(&output.stderr);
         bail!(
             "{name} {} failed with {}: {}",
             args.join(" "),
             output.status,
-            why.trim()
+            message.trim()
         );
     }
-    let printed = String::from_utf8(output.stdout).context("its output is no text")?;
+    let printed = String::from_utf8(output.stdout).context("its output is not text")?;
     printed
         .lines()
         .filter(|line| !line.trim().is_empty())
@@ -60,7 +60,7 @@ pub(crate) async fn run(
         .collect()
 }
 
-/// A field of the first object printed.
+/// Returns a field of the first object printed.
 pub(crate) fn field(printed: &[Value], name: &str) -> anyhow::Result<String> {
     let found = printed.first().and_then(|object| object[name].as_str());
     found
@@ -73,7 +73,7 @@ mod tests {
     use super::*;
 
     #[tokio::test]
-    async fn objects_are_read_line_by_line() {
+    async fn output_is_read_line_by_line() {
         let printed = run(
             Path::new("/bin/echo"),
             &["{\"a\":\"b\"}\n{}\n{\"unused\":"],
@@ -94,7 +94,7 @@ mod tests {
     }
 
     #[tokio::test]
-    async fn a_failure_says_what_the_program_said() {
+    async fn failure_carries_the_programs_message() {
         let failed = run(
             Path::new("/bin/sh"),
             &["-c", "echo no such merchant >&2; exit 1"],

@@ -7,10 +7,10 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use url::Url;
 
-/// Storms of webhooks against an installation of Risiti, and the audit that checks every id afterwards.
+/// Sends storms of webhooks to an installation of Risiti, and audits every id afterwards.
 ///
-/// In order: `seed` makes merchants, `trouble` makes the tax authority's simulator misbehave, `storm` sends,
-/// `audit` says whether the books balance.
+/// The order is: `seed` makes merchants, `trouble` makes the tax authority's simulator misbehave,
+/// `storm` sends webhooks, `audit` says whether the books balance.
 #[derive(Parser)]
 #[command(name = "risiti-load", version, max_term_width = 100)]
 pub struct Cli {
@@ -22,23 +22,24 @@ pub struct Cli {
 pub(crate) enum Command {
     /// Make merchants with gateways and tax devices, and register the devices at the simulator
     Seed(SeedArgs),
-    /// Make the simulator misbehave as on a bad afternoon, or stop it
+    /// Make the simulator misbehave by a fault script, or clear its faults
     Trouble(TroubleArgs),
-    /// Send webhooks, real-shaped, repeated, out of order, some of them forged
+    /// Send real-shaped webhooks, repeated and out of order, some of them forged
     Storm(StormArgs),
     /// Wait until what was sent is recorded and filed, or given up
     Settle(SettleArgs),
-    /// Compare what was sent with the reporting views and the simulator; exit code 0 only if the books balance
+    /// Compare what was sent with the reporting views and the simulator; exit code 0 only if the
+    /// books balance
     Audit(AuditArgs),
 }
 
-/// Where the tax authority is.
+/// Where the simulated tax authorities are.
 #[derive(Args)]
 pub(crate) struct SimArgs {
     /// The eTIMS simulator
     #[arg(long, value_name = "URL")]
     pub(crate) sim: Url,
-    /// One that speaks the gateway's dialect; some merchants file there
+    /// A simulator of the gateway dialect; some merchants file there
     #[arg(long, value_name = "URL")]
     pub(crate) gateway_sim: Option<Url>,
 }
@@ -52,7 +53,7 @@ pub(crate) struct SeedArgs {
     pub(crate) sims: SimArgs,
     #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(4..=90))]
     pub(crate) merchants: u32,
-    /// Where to write what the other commands need, webhook secrets included (mode 0600)
+    /// File for what the other commands need, webhook secrets included (mode 0600)
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
 }
@@ -63,10 +64,10 @@ pub(crate) struct TroubleArgs {
     pub(crate) fleet: PathBuf,
     #[command(flatten)]
     pub(crate) sims: SimArgs,
-    /// Which calls are hit
+    /// Decides which calls are hit
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
-    /// Take all trouble away again
+    /// Clear all faults
     #[arg(long)]
     pub(crate) clear: bool,
 }
@@ -80,19 +81,20 @@ pub(crate) struct StormArgs {
     pub(crate) ingress: Vec<Url>,
     #[arg(long, default_value_t = 3000, conflicts_with = "rate")]
     pub(crate) payments: u64,
-    /// Send by the clock, such as 100/s: each request when it is due, whether or not others were answered
+    /// Send at a fixed rate, such as 100/s: each request when it is due, whether or not others were
+    /// answered
     #[arg(long, value_parser = per_second, value_name = "RATE", requires = "duration")]
     pub(crate) rate: Option<NonZeroU32>,
     /// How long to send at that rate
     #[arg(long, value_parser = seconds, value_name = "DURATION", requires = "rate")]
     pub(crate) duration: Option<Duration>,
-    /// The same seed tells the same payments, spelled and repeated the same way
+    /// The same seed makes the same payments, formats, repeats and order
     #[arg(long, default_value_t = 1)]
     pub(crate) seed: u64,
-    /// Requests in flight; at a rate, what is due beyond them is not sent, and counted
+    /// Most requests in flight; at a fixed rate, a request due beyond them is skipped and counted
     #[arg(long, default_value_t = 64, value_parser = clap::value_parser!(u32).range(1..=4096))]
     pub(crate) concurrency: u32,
-    /// Where to write what was sent, what it means, and how it was answered
+    /// File for what was sent, what it means, and how it was answered
     #[arg(long, value_name = "FILE")]
     pub(crate) record: PathBuf,
 }
@@ -116,7 +118,7 @@ pub(crate) struct AuditArgs {
     pub(crate) settle: SettleArgs,
     #[command(flatten)]
     pub(crate) sims: SimArgs,
-    /// The risiti-replay program, asked for the dead letters; without it they are not checked
+    /// The risiti-replay program, which lists the dead letters; without it they are not checked
     #[arg(long, value_name = "PATH")]
     pub(crate) replay: Option<PathBuf>,
     /// Print one JSON object in place of the table
@@ -134,11 +136,11 @@ fn seconds(text: &str) -> Result<Duration, String> {
     );
     let number: u64 = number
         .parse()
-        .map_err(|_| "is written like 120s or 2m".to_owned())?;
+        .map_err(|_| "must be a duration such as 120s or 2m".to_owned())?;
     match unit {
         "s" => Ok(Duration::from_secs(number)),
         "m" => Ok(Duration::from_secs(number.saturating_mul(60))),
-        _ => Err("is written like 120s or 2m".to_owned()),
+        _ => Err("must be a duration such as 120s or 2m".to_owned()),
     }
 }
 
@@ -146,29 +148,31 @@ fn per_second(text: &str) -> Result<NonZeroU32, String> {
     let number = text
         .strip_suffix("/s")
         .and_then(|number| number.parse().ok());
-    number.ok_or_else(|| "is written like 100/s".to_owned())
+    number.ok_or_else(|| "must be a rate such as 100/s".to_owned())
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use clap::CommandFactory as _;
 
+    use super::*;
+
     #[test]
-    fn the_definition_is_consistent() {
+    fn command_line_definition_is_consistent() {
         Cli::command().debug_assert();
     }
 
     #[test]
-    fn durations() {
+    fn durations_need_a_unit() {
         assert_eq!(seconds("90s"), Ok(Duration::from_secs(90)));
         assert_eq!(seconds("2m"), Ok(Duration::from_secs(120)));
         for wrong in ["", "90", "s", "1h", "1.5s"] {
             assert!(seconds(wrong).is_err(), "{wrong}");
         }
     }
+
     #[test]
-    fn rates() {
+    fn rates_need_a_unit() {
         assert_eq!(per_second("100/s").map(NonZeroU32::get), Ok(100));
         for wrong in ["", "100", "/s", "0/s", "1.5/s", "100/m"] {
             assert!(per_second(wrong).is_err(), "{wrong}");
@@ -176,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_and_a_duration_come_together_and_without_a_number_of_payments() {
+    fn rate_needs_a_duration_and_excludes_payments() {
         let storm = |more: &[&str]| {
             let line = [
                 "risiti-load",
@@ -190,12 +194,11 @@ mod tests {
             ];
             Cli::try_parse_from(line.iter().chain(more)).is_ok()
         };
-        assert!(
-            storm(&[])
-                && storm(&["--payments", "9"])
-                && storm(&["--rate", "9/s", "--duration", "1s"])
-        );
-        assert!(!storm(&["--rate", "9/s"]) && !storm(&["--duration", "1s"]));
+        assert!(storm(&[]));
+        assert!(storm(&["--payments", "9"]));
+        assert!(storm(&["--rate", "9/s", "--duration", "1s"]));
+        assert!(!storm(&["--rate", "9/s"]));
+        assert!(!storm(&["--duration", "1s"]));
         assert!(!storm(&[
             "--rate",
             "9/s",

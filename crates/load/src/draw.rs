@@ -1,4 +1,4 @@
-//! Chance, repeatable: whatever is drawn for one payment depends on the seed and its number alone.
+//! Repeatable random draws. What is drawn for a payment depends on the seed and its number alone.
 
 use rand::rngs::StdRng;
 use rand::{Rng as _, SeedableRng as _};
@@ -6,14 +6,14 @@ use rand::{Rng as _, SeedableRng as _};
 pub(crate) struct Draw(StdRng);
 
 impl Draw {
-    /// `stream` keeps the draws for different purposes apart.
+    /// Two streams of one seed have independent draws.
     pub(crate) fn new(seed: u64, stream: u64) -> Self {
         Self(StdRng::seed_from_u64(
             seed.wrapping_mul(0x9E37_79B9_7F4A_7C15) ^ stream.rotate_left(17),
         ))
     }
 
-    /// True `percent` times of a hundred.
+    /// Returns true with this probability in percent.
     pub(crate) fn percent(&mut self, percent: u32) -> bool {
         self.0.random_range(0..100) < percent
     }
@@ -26,11 +26,11 @@ impl Draw {
         self.0.random_range(range)
     }
 
-    pub(crate) fn one<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
+    pub(crate) fn choose<'a, T>(&mut self, choices: &'a [T]) -> &'a T {
         &choices[self.below(choices.len())]
     }
 
-    /// One of the choices, each as likely as its weight says.
+    /// Draws one of the choices, each with its weight.
     pub(crate) fn weighted<T: Copy>(&mut self, choices: &[(u32, T)]) -> T {
         let total: u32 = choices.iter().map(|(weight, _)| weight).sum();
         let mut at = self.0.random_range(0..total);
@@ -43,7 +43,7 @@ impl Draw {
         unreachable!("the draw is below the sum of the weights")
     }
 
-    /// How often a message comes: mostly once or twice, ten times at worst.
+    /// How often a message is sent. Mostly it is once or twice, and at most ten times.
     pub(crate) fn copies(&mut self) -> u32 {
         let most = self.weighted(&[(50, 1), (25, 2), (15, 4), (7, 7), (3, 10)]);
         self.0.random_range(1..=most)
@@ -61,15 +61,15 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_seed_tells_one_story_and_another_tells_another() {
-        let told = |seed, stream| Draw::new(seed, stream).hex(32);
-        assert_eq!(told(7, 1), told(7, 1));
-        assert_ne!(told(7, 1), told(8, 1));
-        assert_ne!(told(7, 1), told(7, 2));
+    fn seed_and_stream_decide_the_draws() {
+        let drawn = |seed, stream| Draw::new(seed, stream).hex(32);
+        assert_eq!(drawn(7, 1), drawn(7, 1));
+        assert_ne!(drawn(7, 1), drawn(8, 1));
+        assert_ne!(drawn(7, 1), drawn(7, 2));
     }
 
     #[test]
-    fn copies_are_between_one_and_ten_and_reach_both() {
+    fn copies_range_from_one_to_ten() {
         let mut draw = Draw::new(1, 0);
         let copies: Vec<u32> = (0..5000).map(|_| draw.copies()).collect();
         assert_eq!(copies.iter().min(), Some(&1));

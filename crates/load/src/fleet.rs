@@ -1,4 +1,4 @@
-//! The merchants a storm is about, as `seed` made them and the other commands read them.
+//! The merchants of a storm. `seed` makes and writes them, and the other commands read them.
 
 use std::fs::{File, OpenOptions};
 use std::io::Write as _;
@@ -8,7 +8,7 @@ use std::path::Path;
 use anyhow::Context as _;
 use serde::{Deserialize, Serialize};
 
-/// Holds secrets: no `Debug`, and its file is for the owner alone.
+/// It holds secrets, so it has no `Debug`, and only the owner can read its file.
 #[derive(Serialize, Deserialize, Clone)]
 pub(crate) struct Fleet {
     pub(crate) merchants: Vec<Merchant>,
@@ -17,13 +17,13 @@ pub(crate) struct Fleet {
 #[derive(Serialize, Deserialize, Clone)]
 pub(crate) struct Merchant {
     pub(crate) slug: String,
-    /// Of the addresses for Daraja and Gumroad.
+    /// The secret part of the addresses for Daraja and Gumroad.
     pub(crate) webhook_secret: String,
     pub(crate) short_codes: Vec<String>,
-    /// Any of them signs; empty where the merchant has no Paystack.
+    /// Any of these keys may sign. There are none where the merchant has no Paystack.
     pub(crate) paystack_keys: Vec<String>,
     pub(crate) gumroad_seller: Option<String>,
-    /// None: the merchant owes no receipts.
+    /// A merchant without devices owes no receipts.
     pub(crate) devices: Vec<Device>,
 }
 
@@ -35,8 +35,8 @@ pub(crate) struct Device {
 }
 
 impl Device {
-    /// As the simulator calls it.
-    pub(crate) fn branch_of_taxpayer(&self) -> String {
+    /// The name by which the simulator knows the device.
+    pub(crate) fn sim_name(&self) -> String {
         format!("{}/{}", self.pin, self.branch)
     }
 }
@@ -47,25 +47,25 @@ impl Fleet {
             File::open(path).with_context(|| format!("failed to open {}", path.display()))?;
         serde_json::from_reader(std::io::BufReader::new(file)).with_context(|| {
             format!(
-                "{} is no fleet that `risiti-load seed` wrote",
+                "{} is not a fleet written by `risiti-load seed`",
                 path.display()
             )
         })
     }
 
-    /// Replaces what was there.
+    /// Replaces the file in one step.
     pub(crate) fn write(&self, path: &Path) -> anyhow::Result<()> {
         let write = || -> anyhow::Result<()> {
-            let beside = path.with_extension("new");
-            let _ = std::fs::remove_file(&beside);
+            let temporary = path.with_extension("new");
+            let _ = std::fs::remove_file(&temporary);
             let mut file = OpenOptions::new()
                 .write(true)
                 .create_new(true)
                 .mode(0o600)
-                .open(&beside)?;
+                .open(&temporary)?;
             serde_json::to_writer_pretty(&mut file, self)?;
             file.flush()?;
-            std::fs::rename(&beside, path)?;
+            std::fs::rename(&temporary, path)?;
             Ok(())
         };
         write().with_context(|| format!("failed to write {}", path.display()))
@@ -81,8 +81,9 @@ impl Fleet {
 
 #[cfg(test)]
 pub(crate) mod tests {
-    use super::*;
     use std::os::unix::fs::PermissionsExt as _;
+
+    use super::*;
 
     pub(crate) fn sample() -> Fleet {
         let merchant = |slug: &str, short_codes: &[&str], devices: &[&str]| Merchant {
@@ -109,7 +110,7 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn comes_back_as_written_and_only_the_owner_reads_it() {
+    fn only_the_owner_can_read_the_written_fleet() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("fleet.json");
         sample().write(&path).unwrap();
@@ -118,9 +119,6 @@ pub(crate) mod tests {
         assert_eq!(mode & 0o777, 0o600);
         let read = Fleet::read(&path).unwrap();
         assert_eq!(read.slugs(), ["duka", "soko"]);
-        assert_eq!(
-            read.merchants[0].devices[1].branch_of_taxpayer(),
-            "P051000001X/01"
-        );
+        assert_eq!(read.merchants[0].devices[1].sim_name(), "P051000001X/01");
     }
 }

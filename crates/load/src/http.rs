@@ -5,11 +5,11 @@ use std::time::Duration;
 use anyhow::Context as _;
 use reqwest::{Client, redirect};
 
-/// Gives up after `patience`; follows nothing, as gateways do.
-pub(crate) fn client(patience: Duration) -> anyhow::Result<Client> {
+/// Builds a client with a time limit for each request. Like a gateway it follows no redirect.
+pub(crate) fn client(timeout: Duration) -> anyhow::Result<Client> {
     Client::builder()
-        .timeout(patience)
-        .connect_timeout(patience.min(Duration::from_secs(5)))
+        .timeout(timeout)
+        .connect_timeout(timeout.min(Duration::from_secs(5)))
         .redirect(redirect::Policy::none())
         .no_proxy()
         .pool_max_idle_per_host(128)

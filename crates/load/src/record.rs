@@ -1,4 +1,5 @@
-//! The record of a storm: one JSON object a line, written as it happens.
+//! The record of a storm. It has one JSON object a line, written as things happen. `risiti-chaos`
+//! reads it too, so its keys keep their names when a field here is renamed.
 
 use std::fs::File;
 use std::io::{BufRead as _, BufReader, BufWriter, Write as _};
@@ -10,25 +11,26 @@ use serde::{Deserialize, Serialize};
 use tokio::sync::mpsc;
 use tokio::task::JoinHandle;
 
-use crate::noise::Stray;
-use crate::story::Expected;
+use crate::traffic::payment::ExpectedPayment;
+use crate::traffic::stray_request::Stray;
 
 #[derive(Serialize, Deserialize, Debug)]
 #[serde(tag = "line", rename_all = "snake_case")]
 pub(crate) enum Line {
     /// A payment whose messages are about to be sent.
-    Payment(Expected),
-    /// A request that is no payment.
+    Payment(ExpectedPayment),
+    /// A stray request that is about to be sent.
     Stray(Stray),
     Sent(Sent),
-    /// It was due, and as many as may be were in flight.
+    /// The request was due, but too many were in flight.
     Skipped(Skipped),
 }
 
 /// A delivery that was never made.
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
 pub(crate) struct Skipped {
-    pub(crate) story: u64,
+    #[serde(rename = "story")]
+    pub(crate) number: u64,
     pub(crate) message: usize,
     pub(crate) copy: u32,
     pub(crate) at_ms: u64,
@@ -37,30 +39,33 @@ pub(crate) struct Skipped {
 /// One request and its answer.
 #[derive(Serialize, Deserialize, Debug, Clone, PartialEq)]
 pub(crate) struct Sent {
-    pub(crate) story: u64,
-    /// Which of the story's messages.
+    /// The number of the payment or stray request.
+    #[serde(rename = "story")]
+    pub(crate) number: u64,
+    /// The index of the message among those of the payment.
     pub(crate) message: usize,
     pub(crate) copy: u32,
-    /// From 1; more than 1 where the gateway tries again.
+    /// Counts from 1. It is larger where the gateway tried again.
     #[serde(rename = "try")]
     pub(crate) attempt: u32,
-    /// Which of the addresses it went to.
+    /// The index of the ingress that it was sent to.
     pub(crate) to: usize,
-    /// None: no answer came, and what became of the request nobody can tell.
+    /// None where no answer came, so that the outcome is unknown.
     pub(crate) status: Option<u16>,
-    /// The answer said that this was known.
+    /// The answer said that the webhook is a duplicate.
     pub(crate) duplicate: bool,
-    /// When it left: by the clock on the wall, and since the storm began.
+    /// When the request left.
     pub(crate) at: Timestamp,
+    /// The same in milliseconds since the storm began.
     pub(crate) at_ms: u64,
-    /// When it should have left, for the first try of a storm by the clock.
+    /// When the request should have left. Only the first tries of a storm at a fixed rate have it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub(crate) due_ms: Option<u64>,
-    /// Until the answer.
+    /// How long the answer took.
     pub(crate) ms: u64,
 }
 
-/// Takes lines from many tasks; holds a bounded number of them in memory.
+/// Writes the lines of many tasks. It holds a bounded number of them in memory.
 pub(crate) struct Recorder {
     lines: mpsc::Sender<Line>,
     writer: JoinHandle<anyhow::Result<()>>,
@@ -69,7 +74,7 @@ pub(crate) struct Recorder {
 const LINES_HELD: usize = 1024;
 
 impl Recorder {
-    /// Replaces what was there.
+    /// Creates the file, or empties it.
     pub(crate) fn create(path: &Path) -> anyhow::Result<Self> {
         let file =
             File::create(path).with_context(|| format!("failed to write {}", path.display()))?;
@@ -89,10 +94,10 @@ impl Recorder {
         self.lines.clone()
     }
 
-    /// All lines are in the file when it returns; senders must be gone.
+    /// Returns once all lines are in the file. All other senders must be dropped before.
     pub(crate) async fn finish(self) -> anyhow::Result<()> {
         drop(self.lines);
-        self.writer.await.context("the recorder broke down")?
+        self.writer.await.context("the recorder panicked")?
     }
 }
 
@@ -101,9 +106,8 @@ pub(crate) fn read(path: &Path, mut take: impl FnMut(Line)) -> anyhow::Result<()
     let file = File::open(path).with_context(|| format!("failed to open {}", path.display()))?;
     for (at, line) in BufReader::new(file).lines().enumerate() {
         let line = serde_json::from_str(&line?);
-        take(
-            line.with_context(|| format!("line {} of {} cannot be read", at + 1, path.display()))?,
-        );
+        let context = || format!("failed to read line {} of {}", at + 1, path.display());
+        take(line.with_context(context)?);
     }
     Ok(())
 }
@@ -111,10 +115,12 @@ pub(crate) fn read(path: &Path, mut take: impl FnMut(Line)) -> anyhow::Result<()
 #[cfg(test)]
 pub(crate) mod tests {
     use super::*;
+    use crate::fleet::tests::sample;
+    use crate::traffic::generator::PaymentGenerator;
 
-    pub(crate) fn sent(story: u64, status: Option<u16>, duplicate: bool) -> Sent {
+    pub(crate) fn sent(number: u64, status: Option<u16>, duplicate: bool) -> Sent {
         Sent {
-            story,
+            number,
             message: 0,
             copy: 1,
             attempt: 1,
@@ -129,25 +135,25 @@ pub(crate) mod tests {
     }
 
     #[test]
-    fn every_story_can_be_read_again() {
-        let fleet = crate::fleet::tests::sample();
-        let teller = crate::story::Teller {
+    fn every_payment_survives_serialization() {
+        let fleet = sample();
+        let generator = PaymentGenerator {
             fleet: &fleet,
             seed: 1,
-            now: jiff::Timestamp::UNIX_EPOCH,
+            now: Timestamp::UNIX_EPOCH,
         };
         for number in 0..500 {
-            let told = teller.story(number).expected;
-            let text = serde_json::to_string(&Line::Payment(told.clone())).unwrap();
+            let expected = generator.payment(number).expected;
+            let text = serde_json::to_string(&Line::Payment(expected.clone())).unwrap();
             let Line::Payment(read) = serde_json::from_str(&text).unwrap() else {
                 panic!("{text}")
             };
-            assert_eq!(read, told);
+            assert_eq!(read, expected);
         }
     }
 
     #[tokio::test]
-    async fn lines_come_back_in_order() {
+    async fn lines_are_read_in_the_order_written() {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("record.jsonl");
         let recorder = Recorder::create(&path).unwrap();

@@ -11,10 +11,12 @@ pub(crate) enum Law {
     OneReceipt,
     Credited,
     Sequence,
-    Manners,
+    #[serde(rename = "manners")]
+    ProtocolConduct,
     Refused,
     NothingInvented,
-    History,
+    #[serde(rename = "history")]
+    StateHistory,
 }
 
 #[derive(Serialize, Clone, Copy, PartialEq, Eq, Debug)]
@@ -29,7 +31,8 @@ pub(crate) enum Harm {
 pub(crate) struct Breach {
     pub(crate) law: Law,
     pub(crate) harm: Harm,
-    /// Of the event, payment, invoice or device; where none exists, what identifies it outside.
+    /// The id of the event, payment, invoice or device. Where none exists, it is what identifies
+    /// the thing outside, such as a receipt number.
     pub(crate) id: String,
     pub(crate) what: String,
 }
@@ -44,27 +47,27 @@ impl Law {
         Self::OneReceipt,
         Self::Credited,
         Self::Sequence,
-        Self::Manners,
+        Self::ProtocolConduct,
         Self::Refused,
         Self::NothingInvented,
-        Self::History,
+        Self::StateHistory,
     ];
 
     pub(crate) fn text(self) -> &'static str {
         match self {
             Self::Kept => "every webhook answered 200 left one event",
-            Self::OnePayment => "money told n times is one payment, exact to the cent",
+            Self::OnePayment => "money reported n times is one payment, exact to the cent",
             Self::OneReceipt => {
                 "every payment that owes a receipt has one sale at KRA, or a reason"
             }
             Self::Credited => "money that went back was credited once and exactly",
             Self::Sequence => "numbers run from 1 without a gap, and receipts agree",
-            Self::Manners => "nothing at KRA was out of order",
+            Self::ProtocolConduct => "no call to KRA broke the protocol",
             Self::Refused => {
                 "forged and malformed requests were refused, and the authentic ones kept"
             }
-            Self::History => "every state was reached by moves that are written down",
-            Self::NothingInvented => "no event, payment or sale that nobody told of",
+            Self::NothingInvented => "no event, payment or sale exists without a webhook",
+            Self::StateHistory => "every state was reached by recorded transitions",
         }
     }
 }
@@ -91,11 +94,11 @@ impl Breaches {
         });
     }
 
-    pub(crate) fn of(&self, harm: Harm) -> usize {
+    pub(crate) fn count_harm(&self, harm: Harm) -> usize {
         self.0.iter().filter(|breach| breach.harm == harm).count()
     }
 
-    pub(crate) fn against(&self, law: Law) -> usize {
+    pub(crate) fn count_against(&self, law: Law) -> usize {
         self.0.iter().filter(|breach| breach.law == law).count()
     }
 }

@@ -1,39 +1,41 @@
-//! The audit: waits until the work is done, then holds what was sent against what the views and the tax
-//! authority say.
+//! The audit: waits until the work is done, then compares what was sent with the reporting views
+//! and with what the tax authority accepted.
 
-mod book;
+mod authority_records;
 mod breach;
-mod histories;
-mod letters;
-mod manners;
+mod dead_letters;
+mod due_payment;
+mod payment_index;
 mod payments;
+mod protocol_conduct;
 mod receipts;
 mod settle;
+mod state_history;
+mod storm_record;
+mod summary;
 mod table;
 mod views;
 
-use std::collections::BTreeMap;
 use std::io::Write as _;
 use std::process::ExitCode;
-use std::time::Duration;
 
 use anyhow::Context as _;
 
+use self::authority_records::AuthorityRecords;
+use self::breach::Breaches;
+use self::storm_record::StormRecord;
+use self::summary::{Findings, Summary};
+use self::views::ReportingDatabase;
 use crate::cli::{AuditArgs, SettleArgs};
 use crate::fleet::Fleet;
-use crate::sim::{self, Filed, Stats};
-use book::Book;
-use breach::{Breaches, Law};
-use receipts::Authority;
-use table::Summary;
-use views::{Database, Views};
+use crate::simulator;
 
-/// Waits, and says what is missing when the patience is over.
+/// Waits for the work, and prints how far it came.
 pub(crate) async fn settle(args: SettleArgs) -> anyhow::Result<ExitCode> {
     let merchants = Fleet::read(&args.fleet)?.slugs();
-    let book = Book::read(&args.record)?;
-    let database = Database::connect(&args.database_url).await?;
-    let settled = settle::wait(&database, &merchants, book.certain(), args.wait).await?;
+    let storm = StormRecord::read(&args.record)?;
+    let database = ReportingDatabase::connect(&args.database_url).await?;
+    let settled = settle::wait(&database, &merchants, storm.confirmed(), args.wait).await?;
     eprintln!("{settled}");
     Ok(if settled.done {
         ExitCode::SUCCESS
@@ -43,48 +45,20 @@ pub(crate) async fn settle(args: SettleArgs) -> anyhow::Result<ExitCode> {
 }
 
 pub(crate) async fn run(args: AuditArgs) -> anyhow::Result<ExitCode> {
-    let fleet = Fleet::read(&args.settle.fleet)?;
-    let merchants = fleet.slugs();
-    let book = Book::read(&args.settle.record)?;
-    let database = Database::connect(&args.settle.database_url).await?;
-
-    let settled = settle::wait(&database, &merchants, book.certain(), args.settle.wait).await?;
-    let views = database.read(&merchants).await?;
-    let (filed, stats) = sim::read_all(&args.sims).await?;
-    let letters = match &args.replay {
-        Some(replay) => Some(letters::list(replay).await?),
-        None => None,
-    };
-
-    let mut breaches = Breaches::default();
-    let found = payments::check(&book, &views, &mut breaches);
-    receipts::check(
-        &found,
-        &views,
-        &Authority::new(&fleet, &filed),
-        &mut breaches,
-    );
-    let met = manners::check(&filed, &stats, &views.histories, &mut breaches);
-    letters::check(&book, letters.as_deref(), &mut breaches);
-    histories::check(&views.histories, &mut breaches);
-    let mut summary = summary(
-        &book,
-        &views,
-        &filed,
-        &stats,
-        letters.as_deref(),
-        breaches,
-        settled.waited,
-    );
-    summary.met_under_one_number = met;
+    let summary = audit(&args).await?;
 
     let json = serde_json::to_string_pretty(&summary)?;
     if let Some(path) = &args.summary {
         std::fs::write(path, &json)
             .with_context(|| format!("failed to write {}", path.display()))?;
     }
-    let text = if args.json { json } else { summary.table() };
+    let text = if args.json {
+        json
+    } else {
+        table::text(&summary)
+    };
     writeln!(std::io::stdout(), "{text}")?;
+
     Ok(if summary.balanced {
         ExitCode::SUCCESS
     } else {
@@ -92,71 +66,37 @@ pub(crate) async fn run(args: AuditArgs) -> anyhow::Result<ExitCode> {
     })
 }
 
-fn summary(
-    book: &Book,
-    views: &Views,
-    filed: &[Filed],
-    stats: &Stats,
-    letters: Option<&[letters::Letter]>,
-    breaches: Breaches,
-    waited: Duration,
-) -> Summary {
-    let invoices = || views.invoices.values().flatten();
-    let mut states: BTreeMap<String, usize> = BTreeMap::new();
-    for payment in &views.payments {
-        *states.entry(payment.state.clone()).or_default() += 1;
-    }
-    // Whatever was accepted while its answer went missing and has a receipt now was found again.
-    let swallowed = ["accept_then_drop", "deliver_late"];
-    Summary {
-        balanced: breaches.0.is_empty(),
-        lost: breaches.of(breach::Harm::Lost),
-        doubled: breaches.of(breach::Harm::Doubled),
-        duplicates_dropped: book.requests.accepted.saturating_sub(book.certain() as u64),
-        reached_the_ledger_again: recorded_duplicates(views),
-        unconfirmed: book.unconfirmed(),
-        unreadable: letters.map(|letters| {
-            letters
-                .iter()
-                .filter(|letter| letter.cause == "unreadable")
-                .count()
-        }),
-        payments: views.payments.len(),
-        payment_states: states,
-        sales_filed: invoices()
-            .filter(|i| i.is_sale && i.state == "success")
-            .count(),
-        credit_notes_filed: invoices()
-            .filter(|i| !i.is_sale && i.state == "success")
-            .count(),
-        accepted_by_the_authority: filed.len(),
-        answers_lost: swallowed
-            .iter()
-            .filter_map(|fault| stats.faults.get(*fault))
-            .sum(),
-        met_under_one_number: 0,
-        look_ups: stats.calls.get("lookup").copied().unwrap_or(0),
-        dead_ever: views.moves.ever_dead,
-        dead_still: invoices().filter(|invoice| invoice.state == "dead").count(),
-        replayed: views.moves.replayed,
-        faults: stats.faults.clone(),
-        waited_seconds: waited.as_secs(),
-        laws: Law::ALL
-            .iter()
-            .map(|law| (*law, breaches.against(*law)))
-            .collect(),
-        breaches: breaches.0,
-        requests: book.requests.clone(),
-    }
-}
+async fn audit(args: &AuditArgs) -> anyhow::Result<Summary> {
+    let fleet = Fleet::read(&args.settle.fleet)?;
+    let merchants = fleet.slugs();
+    let storm = StormRecord::read(&args.settle.record)?;
+    let database = ReportingDatabase::connect(&args.settle.database_url).await?;
 
-/// Those that the cache let through and the ledger recognised.
-fn recorded_duplicates(views: &Views) -> u64 {
-    let duplicates: i64 = views
-        .events
-        .values()
-        .flatten()
-        .map(|event| event.duplicates)
-        .sum();
-    u64::try_from(duplicates).unwrap_or(0)
+    let confirmed = storm.confirmed();
+    let settled = settle::wait(&database, &merchants, confirmed, args.settle.wait).await?;
+    let views = database.read(&merchants).await?;
+    let (filed, stats) = simulator::read_all(&args.sims).await?;
+    let dead_letters = match &args.replay {
+        Some(replay) => Some(dead_letters::list(replay).await?),
+        None => None,
+    };
+
+    let mut breaches = Breaches::default();
+    let payments = payments::check(&storm, &views, &mut breaches);
+    let authority = AuthorityRecords::new(&fleet, &filed);
+    receipts::check(&payments, &views, &authority, &mut breaches);
+    let late_clashes = protocol_conduct::check(&filed, &stats, &views.histories, &mut breaches);
+    dead_letters::check(&storm, dead_letters.as_deref(), &mut breaches);
+    state_history::check(&views.histories, &mut breaches);
+
+    Ok(Summary::of(Findings {
+        storm: &storm,
+        views: &views,
+        filed: &filed,
+        stats: &stats,
+        dead_letters: dead_letters.as_deref(),
+        late_clashes,
+        breaches,
+        waited: settled.waited,
+    }))
 }

@@ -1,68 +1,29 @@
-//! Laws about what was filed: one sale for each payment that owes one, credited as far as money went back.
+//! Checks what was filed: one sale for each payment that owes a receipt, and one credit note each
+//! time money went back.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashSet;
 
 use rust_decimal::Decimal;
 
+use super::authority_records::AuthorityRecords;
 use super::breach::{Breaches, Law};
-use super::payments::Found;
+use super::payments::MatchedPayment;
 use super::views::{Invoice, Views};
-use crate::fleet::Fleet;
-use crate::sim::Filed;
-
-/// What the tax authority has, by the invoice id in the remark.
-pub(crate) struct Authority<'a> {
-    by_remark: HashMap<&'a str, Vec<&'a Filed>>,
-    /// Our device's id by the simulator's name of it.
-    devices: HashMap<String, &'a str>,
-    merchants_of_devices: HashMap<&'a str, &'a str>,
-}
-
-impl<'a> Authority<'a> {
-    pub(crate) fn new(fleet: &'a Fleet, filed: &'a [Filed]) -> Self {
-        let mut by_remark: HashMap<_, Vec<&Filed>> = HashMap::new();
-        for filed in filed {
-            by_remark
-                .entry(filed.remark.as_deref().unwrap_or_default())
-                .or_default()
-                .push(filed);
-        }
-        let devices = || {
-            fleet
-                .merchants
-                .iter()
-                .flat_map(|merchant| merchant.devices.iter().map(move |d| (merchant, d)))
-        };
-        Self {
-            by_remark,
-            devices: devices()
-                .map(|(_, d)| (d.branch_of_taxpayer(), d.device_id.as_str()))
-                .collect(),
-            merchants_of_devices: devices()
-                .map(|(m, d)| (d.device_id.as_str(), m.slug.as_str()))
-                .collect(),
-        }
-    }
-
-    fn of(&self, invoice: &Invoice) -> &[&'a Filed] {
-        self.by_remark
-            .get(invoice.invoice_id.as_str())
-            .map_or(&[], Vec::as_slice)
-    }
-}
+use crate::simulator::Filed;
 
 pub(crate) fn check(
-    found: &[Found<'_>],
+    payments: &[MatchedPayment<'_>],
     views: &Views,
-    authority: &Authority<'_>,
+    authority: &AuthorityRecords<'_>,
     breaches: &mut Breaches,
 ) {
     let mut filed = HashSet::new();
-    for found in found {
+    for payment in payments {
         let invoices = views
             .invoices
-            .get(&found.payment.payment_id)
+            .get(&payment.row.payment_id)
             .map_or(&[][..], Vec::as_slice);
+
         let (sales, notes): (Vec<&Invoice>, Vec<&Invoice>) =
             invoices.iter().partition(|invoice| invoice.is_sale);
         filed.extend(
@@ -71,114 +32,98 @@ pub(crate) fn check(
                 .filter(|i| i.state == "success")
                 .map(|i| i.invoice_id.as_str()),
         );
-        let sale = check_sale(found, &sales, authority, breaches);
-        check_notes(found, sale, &notes, authority, breaches);
+
+        let sale = check_sale(payment, &sales, authority, breaches);
+        check_credit_notes(payment, sale, &notes, authority, breaches);
     }
+
     for (remark, sales) in &authority.by_remark {
         let numbers: Vec<String> = sales
             .iter()
             .map(|s| format!("{} on {}", s.number, s.device()))
             .collect();
         if !filed.contains(remark) {
-            breaches.wrong(
-                Law::NothingInvented,
-                *remark,
-                format!("filed as {numbers:?}, and we do not know it"),
-            );
+            let what = format!("was filed as {numbers:?}, and is none of our invoices");
+            breaches.wrong(Law::NothingInvented, *remark, what);
         }
         if sales.len() > 1 {
-            breaches.doubled(
-                Law::OneReceipt,
-                *remark,
-                format!("was accepted as {numbers:?}"),
-            );
+            let what = format!("was accepted as {numbers:?}");
+            breaches.doubled(Law::OneReceipt, *remark, what);
         }
     }
 }
 
-/// The sale as the tax authority has it, when it was filed.
+/// Returns the sale as the tax authority has it, if it was filed.
 fn check_sale<'a>(
-    found: &Found<'_>,
+    payment: &MatchedPayment<'_>,
     sales: &[&Invoice],
-    authority: &Authority<'a>,
+    authority: &AuthorityRecords<'a>,
     breaches: &mut Breaches,
 ) -> Option<&'a Filed> {
-    let payment = &found.payment.payment_id;
-    let owes = found.expected.owes && found.due.holds_money();
-    let sale = match (sales, owes) {
-        ([], false) => return None,
-        ([sale], true) => *sale,
-        ([], true) => {
-            breaches.lost(
-                Law::OneReceipt,
-                payment,
-                "owes a receipt and has no invoice",
-            );
-            return None;
-        }
-        (_, false) => {
-            breaches.doubled(
-                Law::OneReceipt,
-                payment,
-                "owes no receipt and has an invoice",
-            );
-            return None;
-        }
-        (more, true) => {
-            breaches.doubled(
-                Law::OneReceipt,
-                payment,
-                format!("has {} sales", more.len()),
-            );
-            return None;
-        }
-    };
-    if authority.merchants_of_devices.get(sale.device_id.as_str())
-        != Some(&found.expected.merchant.as_str())
-    {
-        breaches.wrong(
-            Law::OneReceipt,
-            &sale.invoice_id,
-            "is filed on somebody else's device",
-        );
+    let sale = check_number_of_sales(payment, sales, breaches)?;
+    let id = &sale.invoice_id;
+    let expected = payment.expected;
+
+    let merchant = authority.merchants_of_devices.get(sale.device_id.as_str());
+    if merchant != Some(&expected.merchant.as_str()) {
+        breaches.wrong(Law::OneReceipt, id, "is filed on another merchant's device");
     }
-    let filed = settled(sale, Law::OneReceipt, authority, breaches)?;
-    if filed.total != found.expected.amount || !filed.is_sale() {
-        breaches.wrong(
-            Law::OneReceipt,
-            &sale.invoice_id,
-            format!("was filed as a sale of {}", filed.total),
-        );
+
+    let filed = check_invoice(sale, Law::OneReceipt, authority, breaches)?;
+    if filed.total != expected.amount || !filed.is_sale() {
+        let what = format!("was filed as a sale of {}", filed.total);
+        breaches.wrong(Law::OneReceipt, id, what);
     }
-    if filed.trader_number.as_ref() != Some(&found.expected.receipt) {
-        breaches.wrong(
-            Law::OneReceipt,
-            &sale.invoice_id,
-            "was filed under another trader number",
-        );
+    if filed.trader_number.as_ref() != Some(&expected.receipt) {
+        let what = "was filed under another trader number";
+        breaches.wrong(Law::OneReceipt, id, what);
     }
     Some(filed)
 }
 
-/// What the tax authority has of an invoice; none where it was given up for a reason.
-fn settled<'a>(
+/// Returns the one sale of a payment that owes a receipt.
+fn check_number_of_sales<'a>(
+    payment: &MatchedPayment<'_>,
+    sales: &[&'a Invoice],
+    breaches: &mut Breaches,
+) -> Option<&'a Invoice> {
+    let id = &payment.row.payment_id;
+    let owes = payment.expected.owes && payment.due.holds_money();
+    match (sales, owes) {
+        ([sale], true) => return Some(sale),
+        ([], false) => {}
+        ([], true) => {
+            let what = "owes a receipt and has no invoice";
+            breaches.lost(Law::OneReceipt, id, what);
+        }
+        (_, false) => {
+            let what = "owes no receipt and has an invoice";
+            breaches.doubled(Law::OneReceipt, id, what);
+        }
+        (more, true) => {
+            let what = format!("has {} sales", more.len());
+            breaches.doubled(Law::OneReceipt, id, what);
+        }
+    }
+    None
+}
+
+/// Returns what the tax authority has of an invoice, or none where it was given up for a reason.
+fn check_invoice<'a>(
     invoice: &Invoice,
     law: Law,
-    authority: &Authority<'a>,
+    authority: &AuthorityRecords<'a>,
     breaches: &mut Breaches,
 ) -> Option<&'a Filed> {
     let id = &invoice.invoice_id;
-    match (invoice.state.as_str(), authority.of(invoice)) {
+    match (invoice.state.as_str(), authority.accepted(invoice)) {
         ("success", [filed, ..]) => {
             check_receipt(invoice, filed, authority, breaches);
             Some(*filed)
         }
         ("success", []) => {
-            breaches.lost(
-                law,
-                id,
-                "has a receipt that the tax authority does not know",
-            );
+            let what = "has a receipt that the tax authority does not know";
+            breaches.lost(law, id, what);
             None
         }
         ("dead" | "discarded", []) => {
@@ -188,11 +133,8 @@ fn settled<'a>(
             None
         }
         ("dead" | "discarded", [_, ..]) => {
-            breaches.wrong(
-                law,
-                id,
-                format!("is {}, and the tax authority has it", invoice.state),
-            );
+            let what = format!("is {}, and the tax authority has it", invoice.state);
+            breaches.wrong(law, id, what);
             None
         }
         (state, _) => {
@@ -205,7 +147,7 @@ fn settled<'a>(
 fn check_receipt(
     invoice: &Invoice,
     filed: &Filed,
-    authority: &Authority<'_>,
+    authority: &AuthorityRecords<'_>,
     breaches: &mut Breaches,
 ) {
     let device = authority.devices.get(&filed.device()).copied();
@@ -224,26 +166,27 @@ fn check_receipt(
     }
 }
 
-fn check_notes(
-    found: &Found<'_>,
+fn check_credit_notes(
+    payment: &MatchedPayment<'_>,
     sale: Option<&Filed>,
     notes: &[&Invoice],
-    authority: &Authority<'_>,
+    authority: &AuthorityRecords<'_>,
     breaches: &mut Breaches,
 ) {
-    let payment = &found.payment.payment_id;
+    let payment_id = &payment.row.payment_id;
     let Some(sale) = sale else {
-        // They wait for their sale, or go with it.
-        for note in notes.iter().filter(|note| !authority.of(note).is_empty()) {
-            breaches.wrong(
-                Law::Credited,
-                &note.invoice_id,
-                "credits a sale that was never filed",
-            );
+        // Credit notes wait for their sale, or are given up with it.
+        for note in notes
+            .iter()
+            .filter(|note| !authority.accepted(note).is_empty())
+        {
+            let what = "credits a sale that was never filed";
+            breaches.wrong(Law::Credited, &note.invoice_id, what);
         }
         return;
     };
-    let due = &found.due.returned;
+
+    let due = &payment.due.returned;
     if notes.len() != due.len() {
         let what = format!(
             "has {} credit notes for {} times that money went back",
@@ -251,15 +194,16 @@ fn check_notes(
             due.len()
         );
         if notes.len() > due.len() {
-            breaches.doubled(Law::Credited, payment, what);
+            breaches.doubled(Law::Credited, payment_id, what);
         } else {
-            breaches.lost(Law::Credited, payment, what);
+            breaches.lost(Law::Credited, payment_id, what);
         }
     }
+
     let mut credited: Vec<Decimal> = Vec::new();
     let mut all_filed = true;
     for note in notes {
-        let Some(filed) = settled(note, Law::Credited, authority, breaches) else {
+        let Some(filed) = check_invoice(note, Law::Credited, authority, breaches) else {
             all_filed = false;
             continue;
         };
@@ -271,15 +215,13 @@ fn check_notes(
         }
         credited.push(filed.total);
     }
+
     let mut due = due.clone();
     due.sort();
     credited.sort();
     if all_filed && notes.len() == due.len() && credited != due {
-        breaches.wrong(
-            Law::Credited,
-            payment,
-            format!("was credited {credited:?}, not {due:?}"),
-        );
+        let what = format!("was credited {credited:?}, not {due:?}");
+        breaches.wrong(Law::Credited, payment_id, what);
     }
 }
 

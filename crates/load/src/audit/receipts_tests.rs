@@ -1,6 +1,7 @@
+use serde_json::json;
+
 use super::*;
 use crate::fleet::tests::sample;
-use serde_json::json;
 
 fn filed(number: i64, kind: &str, remark: &str) -> Filed {
     serde_json::from_value(json!({
@@ -25,21 +26,21 @@ fn invoice(state: &str, filed: Option<&Filed>) -> Invoice {
     }
 }
 
-/// What is wrong with an invoice in this state, the authority having these.
+/// What the audit finds wrong with an invoice, given what the authority accepted.
 fn wrongs(invoice: Invoice, filed: &[Filed]) -> Vec<String> {
     let fleet = sample();
     let mut breaches = Breaches::default();
-    settled(
+    check_invoice(
         &invoice,
         Law::OneReceipt,
-        &Authority::new(&fleet, filed),
+        &AuthorityRecords::new(&fleet, filed),
         &mut breaches,
     );
     breaches.0.into_iter().map(|breach| breach.what).collect()
 }
 
 #[test]
-fn an_invoice_is_filed_or_given_up_for_a_reason() {
+fn invoice_is_filed_or_given_up_for_a_reason() {
     let sale = filed(1, "S", "i");
     assert!(wrongs(invoice("success", Some(&sale)), std::slice::from_ref(&sale)).is_empty());
     let refused = Invoice {

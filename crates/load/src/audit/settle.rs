@@ -1,4 +1,4 @@
-//! Waiting for the work to end.
+//! Waits until the work is done.
 
 use std::fmt;
 use std::io::IsTerminal as _;
@@ -6,28 +6,31 @@ use std::time::{Duration, Instant};
 
 use indicatif::ProgressBar;
 
-use super::views::{Database, Progress};
+use super::views::{Progress, ReportingDatabase};
 
-const GLANCE: Duration = Duration::from_millis(500);
-/// Unconfirmed messages may still be on their way after all confirmed ones are there.
-const QUIET: Duration = Duration::from_secs(2);
+const POLL_INTERVAL: Duration = Duration::from_millis(500);
+/// The work is done once nothing has changed for this long. Unconfirmed messages may still arrive
+/// after all confirmed ones are recorded.
+const UNCHANGED_FOR: Duration = Duration::from_secs(2);
 
 pub(crate) struct Settled {
     pub(crate) done: bool,
     pub(crate) waited: Duration,
     progress: Progress,
-    certain: i64,
+    confirmed: i64,
 }
 
-/// Until all that was confirmed is recorded, nothing is open and nothing moves; or the patience is over.
+/// Waits until every confirmed message is recorded, no invoice is open and nothing changes, or until
+/// the time is over.
 pub(crate) async fn wait(
-    database: &Database,
+    database: &ReportingDatabase,
     merchants: &[String],
-    certain: usize,
-    patience: Duration,
+    confirmed: usize,
+    time_limit: Duration,
 ) -> anyhow::Result<Settled> {
-    let (began, certain) = (Instant::now(), i64::try_from(certain)?);
-    let mut still: Option<(Progress, Instant)> = None;
+    let began = Instant::now();
+    let confirmed = i64::try_from(confirmed)?;
+    let mut unchanged: Option<(Progress, Instant)> = None;
     let spinner = if std::io::stderr().is_terminal() {
         ProgressBar::new_spinner()
     } else {
@@ -35,32 +38,34 @@ pub(crate) async fn wait(
     };
     loop {
         let progress = database.progress(merchants).await?;
-        let since = match still {
+        let since = match unchanged {
             Some((last, since)) if last == progress => since,
             _ => Instant::now(),
         };
-        still = Some((progress, since));
+        unchanged = Some((progress, since));
+
         spinner.set_message(format!(
             "{} events, {} invoices to file",
             progress.events, progress.open_invoices
         ));
         spinner.tick();
-        let done = is_done(progress, certain) && since.elapsed() >= QUIET;
-        if done || began.elapsed() >= patience {
+
+        let done = is_done(progress, confirmed) && since.elapsed() >= UNCHANGED_FOR;
+        if done || began.elapsed() >= time_limit {
             spinner.finish_and_clear();
             return Ok(Settled {
                 done,
                 waited: began.elapsed(),
                 progress,
-                certain,
+                confirmed,
             });
         }
-        tokio::time::sleep(GLANCE).await;
+        tokio::time::sleep(POLL_INTERVAL).await;
     }
 }
 
-fn is_done(progress: Progress, certain: i64) -> bool {
-    progress.open_invoices == 0 && progress.events >= certain
+fn is_done(progress: Progress, confirmed: i64) -> bool {
+    progress.open_invoices == 0 && progress.events >= confirmed
 }
 
 impl fmt::Display for Settled {
@@ -74,8 +79,8 @@ impl fmt::Display for Settled {
             "after {:.0} s: {events} events",
             self.waited.as_secs_f32()
         )?;
-        if events < self.certain {
-            write!(f, " of {}", self.certain)?;
+        if events < self.confirmed {
+            write!(f, " of {}", self.confirmed)?;
         }
         write!(f, ", {open_invoices} invoices to file")
     }
@@ -86,27 +91,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn work_is_over_when_all_is_recorded_and_nothing_is_open() {
-        assert!(is_done(
-            Progress {
-                events: 5,
-                open_invoices: 0
-            },
-            5
-        ));
-        assert!(!is_done(
-            Progress {
-                events: 4,
-                open_invoices: 0
-            },
-            5
-        ));
-        assert!(!is_done(
-            Progress {
-                events: 5,
-                open_invoices: 1
-            },
-            5
-        ));
+    fn work_is_done_when_recorded_and_filed() {
+        let progress = |events, open_invoices| Progress {
+            events,
+            open_invoices,
+        };
+        assert!(is_done(progress(5, 0), 5));
+        assert!(!is_done(progress(4, 0), 5));
+        assert!(!is_done(progress(5, 1), 5));
     }
 }

@@ -1,162 +1,126 @@
-//! How an audit is told: as JSON, or as a table.
+//! Renders the summary of an audit as a table.
 
-use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
-use serde::Serialize;
+use super::summary::Summary;
 
-use super::book::Requests;
-use super::breach::{Breach, Law};
-
-#[derive(Serialize)]
-pub(crate) struct Summary {
-    pub(crate) balanced: bool,
-    pub(crate) lost: usize,
-    pub(crate) doubled: usize,
-    pub(crate) requests: Requests,
-    /// Answered 200 and nothing new.
-    pub(crate) duplicates_dropped: u64,
-    /// Of these, what the cache let through and the ledger recognised.
-    pub(crate) reached_the_ledger_again: u64,
-    /// Messages of which no delivery was ever answered.
-    pub(crate) unconfirmed: usize,
-    /// Kept as dead letters; none: nobody was asked.
-    pub(crate) unreadable: Option<usize>,
-    pub(crate) payments: usize,
-    pub(crate) payment_states: BTreeMap<String, usize>,
-    pub(crate) sales_filed: usize,
-    pub(crate) credit_notes_filed: usize,
-    pub(crate) accepted_by_the_authority: usize,
-    /// Requests that the authority took while its answer went missing.
-    pub(crate) answers_lost: u64,
-    /// Requests refused because two invoices met under a number, one of them late.
-    pub(crate) met_under_one_number: usize,
-    pub(crate) look_ups: u64,
-    pub(crate) dead_ever: i64,
-    pub(crate) dead_still: usize,
-    pub(crate) replayed: i64,
-    pub(crate) faults: BTreeMap<String, u64>,
-    pub(crate) waited_seconds: u64,
-    #[serde(serialize_with = "by_law")]
-    pub(crate) laws: Vec<(Law, usize)>,
-    pub(crate) breaches: Vec<Breach>,
-}
-
-fn by_law<S: serde::Serializer>(laws: &[(Law, usize)], serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.collect_map(laws.iter().map(|(law, breaches)| (law, breaches)))
-}
-
-/// More are in the JSON.
+/// The JSON has all breaches.
 const BREACHES_SHOWN: usize = 40;
 const WIDTH: usize = 76;
 
-impl Summary {
-    pub(crate) fn table(&self) -> String {
-        let mut out = String::new();
-        let rule = "─".repeat(WIDTH);
-        self.write(&mut out, &rule)
-            .expect("writing to a string does not fail");
-        out
-    }
-
-    fn write(&self, out: &mut String, rule: &str) -> std::fmt::Result {
-        writeln!(out, "{rule}")?;
-        for (name, count, remark) in self.rows() {
-            writeln!(out, "  {name:<32}{:>10}   {remark}", grouped(count))?;
-        }
-        writeln!(out, "{rule}")?;
-        for (law, breaches) in &self.laws {
-            let mark = if *breaches == 0 { "✓" } else { "✗" };
-            let times = if *breaches == 0 {
-                String::new()
-            } else {
-                format!("  ({breaches} times not)")
-            };
-            writeln!(out, "  {mark} {}{times}", law.text())?;
-        }
-        writeln!(out, "{rule}")?;
-        for breach in self.breaches.iter().take(BREACHES_SHOWN) {
-            writeln!(out, "  {}: {}", breach.id, breach.what)?;
-        }
-        if self.breaches.len() > BREACHES_SHOWN {
-            writeln!(
-                out,
-                "  … and {} more; --json names them all",
-                self.breaches.len() - BREACHES_SHOWN
-            )?;
-        }
-        let verdict = if self.balanced {
-            "The books balance."
-        } else {
-            "THE BOOKS DO NOT BALANCE."
-        };
-        write!(
-            out,
-            "  {verdict}  lost {}  doubled {}",
-            self.lost, self.doubled
-        )
-    }
-
-    fn rows(&self) -> Vec<(&'static str, u64, String)> {
-        let count = |number: usize| number as u64;
-        let signed = |number: i64| u64::try_from(number).unwrap_or(0);
-        let states: Vec<String> = self
-            .payment_states
-            .iter()
-            .map(|(state, count)| format!("{count} {state}"))
-            .collect();
-        let answered = format!("{} answered 200", grouped(self.requests.accepted));
-        vec![
-            ("webhooks received", self.requests.sent, answered),
-            (
-                "forged or malformed, refused",
-                self.requests.refused,
-                match self.unreadable {
-                    Some(kept) => format!("{kept} authentic ones kept as dead letters"),
-                    None => String::new(),
-                },
-            ),
-            (
-                "duplicates dropped",
-                self.duplicates_dropped,
-                format!(
-                    "{} of them by the ledger",
-                    grouped(self.reached_the_ledger_again)
-                ),
-            ),
-            (
-                "never answered",
-                count(self.unconfirmed),
-                "and never repeated by the gateway".to_owned(),
-            ),
-            ("payments", count(self.payments), states.join(", ")),
-            (
-                "invoices filed",
-                count(self.sales_filed),
-                format!("and {} credit notes", self.credit_notes_filed),
-            ),
-            (
-                "recovered after lost answers",
-                self.answers_lost,
-                format!(
-                    "{} look-ups; {} met another under their number",
-                    grouped(self.look_ups),
-                    self.met_under_one_number
-                ),
-            ),
-            (
-                "dead-lettered",
-                signed(self.dead_ever),
-                format!("{} still dead", self.dead_still),
-            ),
-            ("replayed", signed(self.replayed), String::new()),
-            ("lost", count(self.lost), String::new()),
-            ("doubled", count(self.doubled), String::new()),
-        ]
-    }
+pub(crate) fn text(summary: &Summary) -> String {
+    let mut out = String::new();
+    write(summary, &mut out).expect("writing to a string does not fail");
+    out
 }
 
-/// 12345 as 12,345.
+fn write(summary: &Summary, out: &mut String) -> std::fmt::Result {
+    let rule = "─".repeat(WIDTH);
+    writeln!(out, "{rule}")?;
+    for row in rows(summary) {
+        let Row {
+            name,
+            count,
+            remark,
+        } = row;
+        writeln!(out, "  {name:<32}{:>10}   {remark}", grouped(count))?;
+    }
+    writeln!(out, "{rule}")?;
+
+    for (law, breaches) in &summary.laws {
+        if *breaches == 0 {
+            writeln!(out, "  ✓ {}", law.text())?;
+        } else {
+            writeln!(out, "  ✗ {}  ({breaches} breaches)", law.text())?;
+        }
+    }
+    writeln!(out, "{rule}")?;
+
+    for breach in summary.breaches.iter().take(BREACHES_SHOWN) {
+        writeln!(out, "  {}: {}", breach.id, breach.what)?;
+    }
+    let not_shown = summary.breaches.len().saturating_sub(BREACHES_SHOWN);
+    if not_shown > 0 {
+        writeln!(out, "  … and {not_shown} more; --json names them all")?;
+    }
+
+    let verdict = if summary.balanced {
+        "The books balance."
+    } else {
+        "THE BOOKS DO NOT BALANCE."
+    };
+    write!(
+        out,
+        "  {verdict}  lost {}  doubled {}",
+        summary.lost, summary.doubled
+    )
+}
+
+struct Row {
+    name: &'static str,
+    count: u64,
+    remark: String,
+}
+
+fn rows(summary: &Summary) -> Vec<Row> {
+    let row = |name, count: u64, remark: String| Row {
+        name,
+        count,
+        remark,
+    };
+    let signed = |number: i64| u64::try_from(number).unwrap_or(0);
+
+    let requests = &summary.requests;
+    let answered = format!("{} answered 200", grouped(requests.accepted));
+    let kept = match summary.unreadable {
+        Some(kept) => format!("{kept} authentic ones kept as dead letters"),
+        None => String::new(),
+    };
+    let by_the_ledger = format!(
+        "{} of them by the ledger",
+        grouped(summary.reached_the_ledger_again)
+    );
+    let states: Vec<String> = summary
+        .payment_states
+        .iter()
+        .map(|(state, count)| format!("{count} {state}"))
+        .collect();
+    let credit_notes = format!("and {} credit notes", summary.credit_notes_filed);
+    let look_ups = format!(
+        "{} look-ups; {} refused under another invoice's number",
+        grouped(summary.look_ups),
+        summary.met_under_one_number
+    );
+    let still_dead = format!("{} still dead", summary.dead_still);
+
+    vec![
+        row("webhooks received", requests.sent, answered),
+        row("forged or malformed, refused", requests.refused, kept),
+        row(
+            "duplicates dropped",
+            summary.duplicates_dropped,
+            by_the_ledger,
+        ),
+        row(
+            "never answered",
+            summary.unconfirmed as u64,
+            "and never repeated by the gateway".to_owned(),
+        ),
+        row("payments", summary.payments as u64, states.join(", ")),
+        row("invoices filed", summary.sales_filed as u64, credit_notes),
+        row(
+            "recovered after lost answers",
+            summary.answers_lost,
+            look_ups,
+        ),
+        row("dead-lettered", signed(summary.dead_ever), still_dead),
+        row("replayed", signed(summary.replayed), String::new()),
+        row("lost", summary.lost as u64, String::new()),
+        row("doubled", summary.doubled as u64, String::new()),
+    ]
+}
+
+/// Writes 12345 as 12,345.
 fn grouped(number: u64) -> String {
     let digits = number.to_string();
     let mut text = String::new();
@@ -174,7 +138,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn thousands() {
+    fn numbers_have_thousands_separators() {
         for (number, text) in [
             (0, "0"),
             (999, "999"),

@@ -1,4 +1,4 @@
-//! The reporting views, read as any report would read them.
+//! Reads the reporting views, as any report would.
 
 use std::collections::HashMap;
 
@@ -7,31 +7,31 @@ use jiff::Timestamp;
 use rust_decimal::Decimal;
 use tokio_postgres::{Client, NoTls, Row};
 
-use crate::message::Provider;
+use crate::traffic::message::Provider;
 
 pub(crate) struct Views {
-    /// By merchant, provider and delivery key; more than one would be a breach.
+    /// Events by merchant, provider and delivery key. More than one for a key is a breach.
     pub(crate) events: HashMap<(String, Provider, String), Vec<Event>>,
     pub(crate) payments: Vec<Payment>,
-    /// By payment.
+    /// Invoices by payment id.
     pub(crate) invoices: HashMap<String, Vec<Invoice>>,
-    pub(crate) moves: Moves,
-    pub(crate) histories: Vec<History>,
+    pub(crate) invoice_counts: InvoiceCounts,
+    pub(crate) histories: Vec<StateHistory>,
 }
 
-/// The state of a payment or an invoice, and every move that is written down of it.
+/// The state of a payment or an invoice, and all its recorded transitions.
 #[derive(Debug)]
-pub(crate) struct History {
+pub(crate) struct StateHistory {
     pub(crate) id: String,
     pub(crate) state: String,
-    /// In the order of their times.
-    pub(crate) moves: Vec<Move>,
+    /// Transitions in the order of their times.
+    pub(crate) transitions: Vec<Transition>,
 }
 
 #[derive(Debug)]
-pub(crate) struct Move {
+pub(crate) struct Transition {
     pub(crate) at: Timestamp,
-    /// None: it was made.
+    /// None where the transition created the payment or invoice.
     pub(crate) from: Option<String>,
     pub(crate) to: String,
 }
@@ -64,16 +64,16 @@ pub(crate) struct Invoice {
     pub(crate) is_sale: bool,
     pub(crate) state: String,
     pub(crate) invoice_no: Option<i64>,
-    /// KRA's code and words, or the reason of whoever discarded it.
+    /// KRA's code and message, or the reason for which a person discarded the invoice.
     pub(crate) reason: Option<String>,
     pub(crate) receipt_no: Option<String>,
     pub(crate) receipt_signature: Option<String>,
     pub(crate) internal_data: Option<String>,
 }
 
-/// What happened to invoices on the way.
+/// How many invoices were dead letters at any time, and how often one was replayed.
 #[derive(Default, Debug)]
-pub(crate) struct Moves {
+pub(crate) struct InvoiceCounts {
     pub(crate) ever_dead: i64,
     pub(crate) replayed: i64,
 }
@@ -92,7 +92,7 @@ const INVOICES: &str = "
                      ORDER BY t.at DESC LIMIT 1)),
            i.receipt_no::text, i.receipt_signature, i.internal_data
     FROM report_invoices i WHERE i.merchant = ANY($1)";
-const MOVES: &str = "
+const INVOICE_COUNTS: &str = "
     SELECT count(DISTINCT subject_id) FILTER (WHERE to_state = 'dead'),
            count(*) FILTER (WHERE from_state = 'dead' AND to_state = 'pending')
     FROM report_transitions WHERE subject = 'invoice'";
@@ -103,8 +103,9 @@ const HISTORIES: &str = "
           SELECT 'invoice', invoice_id, state FROM report_invoices WHERE merchant = ANY($1)) s
     LEFT JOIN report_transitions t ON t.subject = s.subject AND t.subject_id = s.id
     ORDER BY s.subject, s.id, t.at";
-/// A credit note of a sale that was never filed waits for it, and nobody works on it.
-const OPEN: &str = "
+/// Counts events and open invoices. A credit note does not count as open while its sale is dead or
+/// discarded, because it waits for the sale.
+const PROGRESS: &str = "
     SELECT (SELECT count(*) FROM report_events WHERE merchant = ANY($1)),
            (SELECT count(*) FROM report_invoices i
             WHERE i.merchant = ANY($1) AND i.state IN ('pending', 'submitting')
@@ -112,21 +113,21 @@ const OPEN: &str = "
                    SELECT FROM report_invoices s
                    WHERE s.payment_id = i.payment_id AND s.kind = 'sale' AND s.state NOT IN ('dead', 'discarded'))))";
 
-/// What is still on its way.
+/// How far the work has come.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) struct Progress {
     pub(crate) events: i64,
     pub(crate) open_invoices: i64,
 }
 
-pub(crate) struct Database(Client);
+pub(crate) struct ReportingDatabase(Client);
 
-impl Database {
+impl ReportingDatabase {
     pub(crate) async fn connect(url: &str) -> anyhow::Result<Self> {
         let (client, connection) = tokio_postgres::connect(url, NoTls)
             .await
             .context("failed to connect to the database")?;
-        // Its error is that of the query in flight.
+        // An error of the connection also fails the query in flight, which reports it.
         tokio::spawn(connection);
         client
             .batch_execute("SET statement_timeout = '60s'; SET default_transaction_read_only = on")
@@ -135,7 +136,7 @@ impl Database {
     }
 
     pub(crate) async fn progress(&self, merchants: &[String]) -> anyhow::Result<Progress> {
-        let row = self.0.query_one(OPEN, &[&merchants]).await?;
+        let row = self.0.query_one(PROGRESS, &[&merchants]).await?;
         Ok(Progress {
             events: row.try_get(0)?,
             open_invoices: row.try_get(1)?,
@@ -148,7 +149,9 @@ impl Database {
             let key = (row.try_get(0)?, provider(&row, 1)?, row.try_get(2)?);
             events.entry(key).or_default().push(event(&row)?);
         }
+
         let payments = self.0.query(PAYMENTS, &[&merchants]).await?;
+
         let mut invoices: HashMap<_, Vec<Invoice>> = HashMap::new();
         for row in self.0.query(INVOICES, &[&merchants]).await? {
             invoices
@@ -156,26 +159,9 @@ impl Database {
                 .or_default()
                 .push(invoice(&row)?);
         }
-        let mut histories: Vec<History> = Vec::new();
-        for row in self.0.query(HISTORIES, &[&merchants]).await? {
-            let id: String = row.try_get(0)?;
-            if histories.last().is_none_or(|last| last.id != id) {
-                histories.push(History {
-                    id,
-                    state: row.try_get(1)?,
-                    moves: Vec::new(),
-                });
-            }
-            let (to, at): (Option<String>, Option<Timestamp>) = (row.try_get(3)?, row.try_get(4)?);
-            if let (Some(history), Some(to), Some(at)) = (histories.last_mut(), to, at) {
-                history.moves.push(Move {
-                    at,
-                    from: row.try_get(2)?,
-                    to,
-                });
-            }
-        }
-        let moves = self.0.query_one(MOVES, &[]).await?;
+
+        let histories = self.histories(merchants).await?;
+        let counts = self.0.query_one(INVOICE_COUNTS, &[]).await?;
         Ok(Views {
             events,
             payments: payments
@@ -183,21 +169,48 @@ impl Database {
                 .map(payment)
                 .collect::<anyhow::Result<_>>()?,
             invoices,
-            moves: Moves {
-                ever_dead: moves.try_get(0)?,
-                replayed: moves.try_get(1)?,
+            invoice_counts: InvoiceCounts {
+                ever_dead: counts.try_get(0)?,
+                replayed: counts.try_get(1)?,
             },
             histories,
         })
+    }
+
+    async fn histories(&self, merchants: &[String]) -> anyhow::Result<Vec<StateHistory>> {
+        let mut histories: Vec<StateHistory> = Vec::new();
+        for row in self.0.query(HISTORIES, &[&merchants]).await? {
+            let id: String = row.try_get(0)?;
+            if histories.last().is_none_or(|last| last.id != id) {
+                histories.push(StateHistory {
+                    id,
+                    state: row.try_get(1)?,
+                    transitions: Vec::new(),
+                });
+            }
+
+            // Without any transition the row has the subject alone.
+            let to: Option<String> = row.try_get(3)?;
+            let at: Option<Timestamp> = row.try_get(4)?;
+            if let (Some(history), Some(to), Some(at)) = (histories.last_mut(), to, at) {
+                history.transitions.push(Transition {
+                    at,
+                    from: row.try_get(2)?,
+                    to,
+                });
+            }
+        }
+        Ok(histories)
     }
 }
 
 fn provider(row: &Row, column: usize) -> anyhow::Result<Provider> {
     let name: &str = row.try_get(column)?;
-    [Provider::Daraja, Provider::Paystack, Provider::Gumroad]
+    let providers = [Provider::Daraja, Provider::Paystack, Provider::Gumroad];
+    providers
         .into_iter()
         .find(|provider| provider.as_str() == name)
-        .with_context(|| format!("nobody knows the provider {name}"))
+        .with_context(|| format!("unknown provider {name}"))
 }
 
 fn event(row: &Row) -> anyhow::Result<Event> {

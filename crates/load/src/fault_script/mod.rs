@@ -1,11 +1,11 @@
-//! A bad afternoon at the tax authority, as fault rules of the simulator.
+//! The fault script of `risiti-load trouble`.
 
 use rust_decimal::Decimal;
 use serde_json::{Value, json};
 
 use crate::cli::TroubleArgs;
 use crate::fleet::Fleet;
-use crate::sim::Simulator;
+use crate::simulator::Simulator;
 
 /// Sales of exactly this many shillings are refused while the trouble lasts.
 pub(crate) fn refused_amount() -> Decimal {
@@ -26,7 +26,7 @@ pub(crate) async fn run(args: TroubleArgs) -> anyhow::Result<()> {
         let simulator = Simulator::new(url)?;
         simulator.clear_faults().await?;
         if !args.clear {
-            for rule in afternoon(&fleet, dialect, args.seed) {
+            for rule in fault_script(&fleet, dialect, args.seed) {
                 simulator.add_fault(&rule).await?;
             }
         }
@@ -41,9 +41,9 @@ enum Dialect {
 }
 
 /// Refusals come first, as the simulator lets the oldest rule win.
-fn afternoon(fleet: &Fleet, dialect: Dialect, seed: u64) -> Vec<Value> {
+fn fault_script(fleet: &Fleet, dialect: Dialect, seed: u64) -> Vec<Value> {
     let mut rules = refusals(fleet, dialect);
-    rules.extend(weather(dialect, seed));
+    rules.extend(random_faults(dialect, seed));
     rules
 }
 
@@ -64,8 +64,7 @@ fn refusals(fleet: &Fleet, dialect: Dialect) -> Vec<Value> {
         .flat_map(|merchant| &merchant.devices)
         .nth(3)
     {
-        matches
-            .push(json!({"call": "sale", "device": device.branch_of_taxpayer(), "every_nth": 12}));
+        matches.push(json!({"call": "sale", "device": device.sim_name(), "every_nth": 12}));
     }
     matches
         .into_iter()
@@ -74,7 +73,7 @@ fn refusals(fleet: &Fleet, dialect: Dialect) -> Vec<Value> {
 }
 
 /// Each rule draws for itself.
-fn weather(dialect: Dialect, seed: u64) -> Vec<Value> {
+fn random_faults(dialect: Dialect, seed: u64) -> Vec<Value> {
     let mut sometimes = vec![
         (1.2, json!("accept_then_drop")),
         (0.8, json!("drop_before_accept")),
@@ -122,7 +121,7 @@ mod tests {
     #[test]
     fn the_first_rules_refuse_and_one_names_a_device() {
         let fleet = crate::fleet::tests::sample();
-        let rules = afternoon(&fleet, Dialect::Legacy, 5);
+        let rules = fault_script(&fleet, Dialect::Legacy, 5);
         assert_eq!(rules[0]["match"]["amount"], "777");
         assert!(
             rules.iter().all(|rule| rule["match"]["call"].is_string()),

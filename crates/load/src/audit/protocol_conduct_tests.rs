@@ -1,6 +1,7 @@
-use super::*;
-use crate::audit::views::Move;
 use serde_json::json;
+
+use super::*;
+use crate::audit::views::Transition;
 
 fn filed(number: i64, kind: &str, remark: &str) -> Filed {
     serde_json::from_value(json!({
@@ -11,7 +12,7 @@ fn filed(number: i64, kind: &str, remark: &str) -> Filed {
     .unwrap()
 }
 
-fn wrongs(filed: &[Filed], stats: Stats, histories: &[History]) -> Vec<String> {
+fn wrongs(filed: &[Filed], stats: Stats, histories: &[StateHistory]) -> Vec<String> {
     let mut breaches = Breaches::default();
     check(filed, &stats, histories, &mut breaches);
     breaches.0.into_iter().map(|breach| breach.what).collect()
@@ -21,27 +22,27 @@ fn second(second: i64) -> Timestamp {
     Timestamp::from_second(second).unwrap()
 }
 
-/// An invoice and the seconds at which it came into a state.
-fn history(id: &str, moves: &[(i64, &str)]) -> History {
-    let moves = moves.iter().map(|(at, to)| Move {
+/// The history of an invoice that came into each state at a second.
+fn history(id: &str, transitions: &[(i64, &str)]) -> StateHistory {
+    let transitions = transitions.iter().map(|(at, to)| Transition {
         at: second(*at),
         from: None,
         to: (*to).to_owned(),
     });
-    History {
+    StateHistory {
         id: id.to_owned(),
         state: String::new(),
-        moves: moves.collect(),
+        transitions: transitions.collect(),
     }
 }
 
-/// Invoice `late` was refused at second 20 under a number that `other` was filed under at second 10.
+/// Invoice `late` was refused at second 20, under the number of `other`, filed at second 10.
 fn clash() -> Stats {
-    let mistake = json!({
+    let error = json!({
         "at": second(20), "device": "P/00", "message": "Invc No: 32 is invalid",
         "clash": {"invoice_no": 32, "refused": "late", "filed": "other", "filed_at": second(10)},
     });
-    let protocol_error_log = vec![serde_json::from_value(mistake).unwrap()];
+    let protocol_error_log = vec![serde_json::from_value(error).unwrap()];
     Stats {
         protocol_errors: 1,
         protocol_error_log,
@@ -50,7 +51,7 @@ fn clash() -> Stats {
 }
 
 #[test]
-fn gaps_are_seen() {
+fn gap_in_numbers_is_a_breach() {
     let order = [filed(2, "R", "b"), filed(1, "S", "a")];
     assert!(wrongs(&order, Stats::default(), &[]).is_empty());
     let gap = [filed(1, "S", "a"), filed(3, "S", "b")];
@@ -61,49 +62,46 @@ fn gaps_are_seen() {
 }
 
 #[test]
-fn bad_manners_are_seen() {
-    let mistake = json!({"at": second(1), "device": "P/00", "message": "Invalid itemCd"});
+fn protocol_errors_are_breaches() {
+    let error = json!({"at": second(1), "device": "P/00", "message": "Invalid itemCd"});
     let errors = Stats {
         protocol_errors: 3,
-        protocol_error_log: vec![serde_json::from_value(mistake).unwrap()],
+        protocol_error_log: vec![serde_json::from_value(error).unwrap()],
         ..Stats::default()
     };
     assert_eq!(
         wrongs(&[], errors, &[]),
         ["Invalid itemCd", "2 more protocol errors"]
     );
-    assert_eq!(
-        wrongs(
-            &[],
-            Stats {
-                in_flight_max: 51,
-                ..Stats::default()
-            },
-            &[]
-        ),
-        ["51 calls at once"]
-    );
+
+    let too_many_calls = Stats {
+        in_flight_max: 51,
+        ..Stats::default()
+    };
+    assert_eq!(wrongs(&[], too_many_calls, &[]), ["51 calls at once"]);
 }
 
 #[test]
-fn a_request_that_comes_after_its_invoice_let_go_of_the_number_is_nobodys_mistake() {
+fn late_request_of_a_given_up_number_is_no_breach() {
     let other = history("other", &[(8, "submitting"), (11, "success")]);
-    let let_go = history("late", &[(1, "submitting"), (5, "dead")]);
-    assert!(wrongs(&[], clash(), &[let_go, other]).is_empty());
-    // The late one is the one that was filed.
+    let given_up = history("late", &[(1, "submitting"), (5, "dead")]);
+    assert!(wrongs(&[], clash(), &[given_up, other]).is_empty());
+
+    // Here the late request was accepted, and the other one refused.
     let filed = history("other", &[(1, "submitting"), (5, "dead"), (30, "success")]);
     let refused = history("late", &[(6, "submitting"), (31, "pending")]);
     assert!(wrongs(&[], clash(), &[filed, refused]).is_empty());
 }
 
 #[test]
-fn a_number_given_to_two_invoices_is_a_mistake() {
+fn number_given_to_two_invoices_is_a_breach() {
     let other = history("other", &[(8, "submitting"), (11, "success")]);
     let again = history("late", &[(15, "submitting"), (25, "pending")]);
     assert_eq!(wrongs(&[], clash(), &[other, again]).len(), 1);
-    let let_go = history("late", &[(1, "submitting"), (5, "dead")]);
+
+    let given_up = history("late", &[(1, "submitting"), (5, "dead")]);
     assert_eq!(
-        wrongs(&[], clash(), &[let_go]).len(),
+        wrongs(&[], clash(), &[given_up]).len(),
         1,
         "the other is none of ours"
     );

@@ -1,37 +1,42 @@
-//! Requests that are nobody's payment: forged, malformed, lost. Each has one right answer.
+//! Stray requests, which belong to no payment: forged, unreadable or misdirected. Each has one right
+//! answer.
 
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
 
+use super::message::{FORM, JSON, Provider, Request};
+use super::paystack;
 use crate::draw::Draw;
 use crate::fleet::{Fleet, Merchant};
-use crate::message::{FORM, JSON, Provider, Request};
-use crate::paystack;
 
-/// Of one such request, what must be true.
+/// What must be true of one stray request.
 #[derive(Serialize, Deserialize, Clone, Debug)]
 pub(crate) struct Stray {
-    /// Numbered after the stories of the storm.
-    pub(crate) story: u64,
+    /// Stray requests are numbered after the payments of the storm.
+    #[serde(rename = "story")]
+    pub(crate) number: u64,
     pub(crate) merchant: String,
     pub(crate) provider: Provider,
     pub(crate) what: String,
+    /// The right answer.
     pub(crate) status: u16,
-    /// Authentic yet unreadable: refused, and kept as one dead letter however often it comes.
+    /// An authentic but unreadable request is refused, and kept as one dead letter however often
+    /// it comes.
     pub(crate) kept: bool,
 }
 
-pub(crate) struct Noise {
+pub(crate) struct StrayRequest {
     pub(crate) stray: Stray,
     pub(crate) method: Method,
     pub(crate) request: Request,
     pub(crate) copies: u32,
 }
 
-/// Larger than any webhook may be.
-const TOO_LARGE: usize = 300 * 1024;
+/// Length of the padding that makes a body larger than any webhook may be.
+const PADDING: usize = 300 * 1024;
 
-struct Sketch<'a> {
+/// The parts of a stray request, before they are assembled.
+struct Draft<'a> {
     what: &'static str,
     status: u16,
     merchant: &'a Merchant,
@@ -42,42 +47,42 @@ struct Sketch<'a> {
     body: String,
 }
 
-/// The noise of that number.
-pub(crate) fn noise(fleet: &Fleet, seed: u64, number: u64) -> Noise {
+/// Makes the same request for the same seed and number.
+pub(crate) fn stray_request(fleet: &Fleet, seed: u64, number: u64) -> StrayRequest {
     let mut draw = Draw::new(seed, number);
-    let sketch = match draw.below(12) {
+    let draft = match draw.below(12) {
         0..=3 => forged(&mut draw, fleet, number),
         4..=7 => unreadable(&mut draw, fleet, number),
         _ => misdirected(&mut draw, fleet, number),
     };
-    let kept = sketch.status == 422;
-    Noise {
+    let kept = draft.status == 422;
+    StrayRequest {
         stray: Stray {
-            story: number,
-            merchant: sketch.merchant.slug.clone(),
-            provider: sketch.provider,
-            what: sketch.what.to_owned(),
-            status: sketch.status,
+            number,
+            merchant: draft.merchant.slug.clone(),
+            provider: draft.provider,
+            what: draft.what.to_owned(),
+            status: draft.status,
             kept,
         },
-        method: if sketch.status == 405 {
+        method: if draft.status == 405 {
             Method::GET
         } else {
             Method::POST
         },
         request: Request {
-            path: sketch.path,
-            content_type: sketch.content_type,
-            signature: sketch.signature,
-            body: sketch.body.into_bytes(),
+            path: draft.path,
+            content_type: draft.content_type,
+            signature: draft.signature,
+            body: draft.body.into_bytes(),
         },
         copies: if kept { draw.copies() } else { 1 },
     }
 }
 
-fn with_paystack<'a>(draw: &mut Draw, fleet: &'a Fleet) -> &'a Merchant {
+fn merchant_with_paystack<'a>(draw: &mut Draw, fleet: &'a Fleet) -> &'a Merchant {
     loop {
-        let merchant = draw.one(&fleet.merchants);
+        let merchant = draw.choose(&fleet.merchants);
         if !merchant.paystack_keys.is_empty() {
             return merchant;
         }
@@ -90,9 +95,9 @@ fn stk(checkout_id: &str, receipt: &str) -> String {
     )
 }
 
-/// Whoever sends these does not know the merchant's secret.
-fn forged<'a>(draw: &mut Draw, fleet: &'a Fleet, number: u64) -> Sketch<'a> {
-    let merchant = with_paystack(draw, fleet);
+/// A request whose sender does not know the merchant's secret.
+fn forged<'a>(draw: &mut Draw, fleet: &'a Fleet, number: u64) -> Draft<'a> {
+    let merchant = merchant_with_paystack(draw, fleet);
     let body = format!(
         r#"{{"event":"charge.success","data":{{"id":{number},"domain":"live","status":"success","reference":"forged-{number}","amount":7000000,"currency":"KES"}}}}"#
     );
@@ -103,14 +108,14 @@ fn forged<'a>(draw: &mut Draw, fleet: &'a Fleet, number: u64) -> Sketch<'a> {
         ),
         1 => ("a Paystack event without a signature", None),
         2 => ("a Paystack event changed after it was signed", {
-            let honest = body.replace("7000000", "70000");
+            let signed = body.replace("7000000", "70000");
             Some(paystack::sign(
                 &merchant.paystack_keys[0],
-                honest.as_bytes(),
+                signed.as_bytes(),
             ))
         }),
         _ => {
-            return Sketch {
+            return Draft {
                 what: "an M-Pesa callback to a guessed address",
                 status: 404,
                 merchant,
@@ -126,7 +131,7 @@ fn forged<'a>(draw: &mut Draw, fleet: &'a Fleet, number: u64) -> Sketch<'a> {
         }
     };
     let path = paystack::path(merchant);
-    Sketch {
+    Draft {
         what,
         status: 401,
         merchant,
@@ -138,9 +143,9 @@ fn forged<'a>(draw: &mut Draw, fleet: &'a Fleet, number: u64) -> Sketch<'a> {
     }
 }
 
-/// From the gateway, by all that can be told, and not in a shape it documents.
-fn unreadable<'a>(draw: &mut Draw, fleet: &'a Fleet, number: u64) -> Sketch<'a> {
-    let merchant = draw.one(&fleet.merchants);
+/// A request that is authentic, but has no shape that the gateway documents.
+fn unreadable<'a>(draw: &mut Draw, fleet: &'a Fleet, number: u64) -> Draft<'a> {
+    let merchant = draw.choose(&fleet.merchants);
     let (what, route, body) = match draw.below(5) {
         0 => (
             "an M-Pesa callback that breaks off",
@@ -174,7 +179,7 @@ fn unreadable<'a>(draw: &mut Draw, fleet: &'a Fleet, number: u64) -> Sketch<'a> 
             format!("<html>{number}</html>"),
         ),
     };
-    Sketch {
+    Draft {
         what,
         status: 422,
         merchant,
@@ -186,29 +191,35 @@ fn unreadable<'a>(draw: &mut Draw, fleet: &'a Fleet, number: u64) -> Sketch<'a> 
     }
 }
 
-/// To the wrong door, or too large for it.
-fn misdirected<'a>(draw: &mut Draw, fleet: &'a Fleet, number: u64) -> Sketch<'a> {
-    let merchant = draw.one(&fleet.merchants);
+/// A request with the wrong address, method, type or size.
+fn misdirected<'a>(draw: &mut Draw, fleet: &'a Fleet, number: u64) -> Draft<'a> {
+    let merchant = draw.choose(&fleet.merchants);
     let body = stk(&format!("ws_CO_lost_{number}"), &format!("LOST{number:06}"));
-    let door = format!("webhooks/daraja/{}/stk", merchant.webhook_secret);
+    let stk_path = format!("webhooks/daraja/{}/stk", merchant.webhook_secret);
     let (what, status, path, content_type, body) = match draw.below(5) {
         0 => (
             "a callback that calls itself plain text",
             415,
-            door,
+            stk_path,
             "text/plain",
             body,
         ),
         1 => (
             "a callback of 300 KiB",
             413,
-            door,
+            stk_path,
             JSON,
-            format!("{body}{}", " ".repeat(TOO_LARGE)),
+            format!("{body}{}", " ".repeat(PADDING)),
         ),
-        2 => ("somebody's browser", 405, door, JSON, String::new()),
+        2 => (
+            "a GET request, as of a browser",
+            405,
+            stk_path,
+            JSON,
+            String::new(),
+        ),
         3 => (
-            "a Paystack event for a merchant nobody knows",
+            "a Paystack event for an unknown merchant",
             404,
             "webhooks/paystack/nobody".to_owned(),
             JSON,
@@ -230,7 +241,7 @@ fn misdirected<'a>(draw: &mut Draw, fleet: &'a Fleet, number: u64) -> Sketch<'a>
             )
         }
     };
-    Sketch {
+    Draft {
         what,
         status,
         merchant,
@@ -244,32 +255,39 @@ fn misdirected<'a>(draw: &mut Draw, fleet: &'a Fleet, number: u64) -> Sketch<'a>
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::collections::BTreeSet;
 
+    use super::*;
+    use crate::fleet::tests::sample;
+
     #[test]
-    fn every_refusal_is_asked_for() {
-        let fleet = crate::fleet::tests::sample();
-        let noises: Vec<Noise> = (0..1000).map(|number| noise(&fleet, 1, number)).collect();
-        let statuses: BTreeSet<u16> = noises.iter().map(|noise| noise.stray.status).collect();
+    fn every_refusal_occurs() {
+        let fleet = sample();
+        let requests: Vec<StrayRequest> = (0..1000)
+            .map(|number| stray_request(&fleet, 1, number))
+            .collect();
+        let statuses: BTreeSet<u16> = requests
+            .iter()
+            .map(|request| request.stray.status)
+            .collect();
         assert_eq!(
             statuses.into_iter().collect::<Vec<_>>(),
             [401, 404, 405, 413, 415, 422]
         );
         assert!(
-            noises
+            requests
                 .iter()
-                .all(|noise| noise.stray.kept == (noise.stray.status == 422))
+                .all(|request| request.stray.kept == (request.stray.status == 422))
         );
     }
 
     #[test]
-    fn no_two_unreadable_bodies_are_alike() {
-        let fleet = crate::fleet::tests::sample();
+    fn unreadable_bodies_are_unique() {
+        let fleet = sample();
         let mut seen = BTreeSet::new();
         for number in 0..500 {
-            let noise = noise(&fleet, 1, number);
-            assert!(!noise.stray.kept || seen.insert(noise.request.body));
+            let StrayRequest { stray, request, .. } = stray_request(&fleet, 1, number);
+            assert!(!stray.kept || seen.insert(request.body));
         }
     }
 }

@@ -21,46 +21,49 @@ impl Provider {
     }
 }
 
-/// The request itself.
+/// The HTTP request of a webhook.
 #[derive(Clone)]
 pub(crate) struct Request {
-    /// Below the ingress' address, without a leading slash.
+    /// The path below the ingress's address, without a leading slash.
     pub(crate) path: String,
     pub(crate) content_type: &'static str,
     pub(crate) signature: Option<String>,
     pub(crate) body: Vec<u8>,
 }
 
-/// One message of a payment's story. It may be sent many times.
+/// One message about a payment. It may be sent many times.
 pub(crate) struct Message {
     pub(crate) provider: Provider,
     pub(crate) request: Request,
     pub(crate) meaning: Meaning,
+    /// How often the gateway sends the message.
     pub(crate) copies: u32,
 }
 
-/// What must be true when the message arrived.
+/// What the event of the message must be, and what it reports.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
 pub(crate) struct Meaning {
     pub(crate) kind: String,
     pub(crate) delivery_key: String,
-    pub(crate) tells: Tells,
+    #[serde(rename = "tells")]
+    pub(crate) reports: Report,
 }
 
+/// What a message reports about its payment.
 #[derive(Serialize, Deserialize, Clone, PartialEq, Debug)]
 #[serde(rename_all = "snake_case")]
-pub(crate) enum Tells {
-    /// Of a check-out: money came.
+pub(crate) enum Report {
+    /// The money of a check-out came.
     Paid,
-    /// The same money on a channel that names no check-out.
+    /// Money came, on a channel that names no check-out.
     Confirmed,
-    /// Of a check-out: no money came.
+    /// A check-out failed, and no money came.
     Failed,
-    /// Something that leaves a payment pending.
+    /// The message leaves its payment pending.
     Unclear,
-    /// So much money went back.
+    /// This much money went back.
     Returned(#[serde(with = "rust_decimal::serde::str")] Decimal),
-    /// No word about money.
+    /// The message says nothing about money.
     Nothing,
 }
 
@@ -70,12 +73,12 @@ impl Message {
         request: Request,
         kind: &str,
         delivery_key: String,
-        tells: Tells,
+        reports: Report,
     ) -> Self {
         let meaning = Meaning {
             kind: kind.to_owned(),
             delivery_key,
-            tells,
+            reports,
         };
         Self {
             provider,
@@ -86,7 +89,7 @@ impl Message {
     }
 }
 
-/// Parts joined by colons as the ledger joins them: a colon within a part is escaped.
+/// Joins parts by colons, as the ledger does. A colon within a part is escaped.
 pub(crate) fn key(parts: &[&str]) -> String {
     let parts: Vec<String> = parts
         .iter()
@@ -103,12 +106,12 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_a_message_tells_survives_the_record() {
-        for tells in [Tells::Paid, Tells::Returned(Decimal::new(1001, 2))] {
-            let text = serde_json::to_string(&tells).unwrap();
+    fn report_survives_serialization() {
+        for report in [Report::Paid, Report::Returned(Decimal::new(1001, 2))] {
+            let text = serde_json::to_string(&report).unwrap();
             assert_eq!(
-                serde_json::from_str::<Tells>(&text).unwrap(),
-                tells,
+                serde_json::from_str::<Report>(&text).unwrap(),
+                report,
                 "{text}"
             );
         }

@@ -1,4 +1,4 @@
-//! The simulator's control API.
+//! The control API of the simulated tax authority.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -7,7 +7,7 @@ use anyhow::{Context as _, bail};
 use jiff::Timestamp;
 use reqwest::{Client, Method};
 use rust_decimal::Decimal;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use url::Url;
 
@@ -19,7 +19,7 @@ pub(crate) struct Simulator {
     client: Client,
 }
 
-/// A sale or credit note that the tax authority has in its books.
+/// A sale or credit note that the tax authority has accepted.
 #[derive(Deserialize, Clone, Debug)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Filed {
@@ -29,7 +29,7 @@ pub(crate) struct Filed {
     pub(crate) number: i64,
     #[serde(rename = "orgInvcNo")]
     pub(crate) original_number: Option<i64>,
-    /// `S` sale, `R` credit note.
+    /// `S` for a sale, `R` for a credit note.
     #[serde(rename = "rcptTyCd")]
     pub(crate) receipt_type: String,
     pub(crate) remark: Option<String>,
@@ -46,6 +46,7 @@ pub(crate) struct Filed {
 }
 
 impl Filed {
+    /// The simulator's name of the device.
     pub(crate) fn device(&self) -> String {
         format!("{}/{}", self.tin, self.bhf_id)
     }
@@ -55,16 +56,17 @@ impl Filed {
     }
 }
 
-/// Something the simulator says its caller did wrong.
+/// What the simulator says that a caller did wrong.
 #[derive(Deserialize, Clone, Debug)]
-pub(crate) struct Mistake {
+pub(crate) struct ProtocolError {
     pub(crate) at: Timestamp,
     pub(crate) device: Option<String>,
     pub(crate) message: String,
+    /// The two invoices, where they were sent under one number.
     pub(crate) clash: Option<Clash>,
 }
 
-/// Two invoices that met under one number.
+/// Two invoices that were sent under one number.
 #[derive(Deserialize, Clone, Debug)]
 pub(crate) struct Clash {
     pub(crate) refused: String,
@@ -75,7 +77,7 @@ pub(crate) struct Clash {
 #[derive(Deserialize, Debug, Default)]
 pub(crate) struct Stats {
     pub(crate) protocol_errors: u64,
-    pub(crate) protocol_error_log: Vec<Mistake>,
+    pub(crate) protocol_error_log: Vec<ProtocolError>,
     pub(crate) doubled: Vec<Value>,
     #[serde(default)]
     pub(crate) resends_without_look_up: u64,
@@ -90,8 +92,8 @@ pub(crate) struct Stats {
 }
 
 impl Stats {
-    /// Of two simulators: counts add up, and what is told of one host or device stays the larger.
-    fn and(mut self, other: Self) -> Self {
+    /// Merges the stats of two simulators. Counts add up, and of two peaks the larger one stays.
+    fn merged_with(mut self, other: Self) -> Self {
         self.protocol_errors += other.protocol_errors;
         self.protocol_error_log.extend(other.protocol_error_log);
         self.doubled.extend(other.doubled);
@@ -109,16 +111,15 @@ impl Stats {
     }
 }
 
-/// What all simulators have in their books, and what they counted.
+/// Reads what all simulators accepted, and what they counted.
 pub(crate) async fn read_all(sims: &SimArgs) -> anyhow::Result<(Vec<Filed>, Stats)> {
-    let (mut filed, mut stats) = (Vec::new(), Stats::default());
-    for url in [Some(&sims.sim), sims.gateway_sim.as_ref()]
-        .into_iter()
-        .flatten()
-    {
+    let mut filed = Vec::new();
+    let mut stats = Stats::default();
+    let urls = [Some(&sims.sim), sims.gateway_sim.as_ref()];
+    for url in urls.into_iter().flatten() {
         let simulator = Simulator::new(url)?;
         filed.extend(simulator.filed().await?);
-        stats = stats.and(simulator.stats().await?);
+        stats = stats.merged_with(simulator.stats().await?);
     }
     Ok((filed, stats))
 }
@@ -128,6 +129,7 @@ struct Sales {
     sales: Vec<Filed>,
 }
 
+/// Sales per request.
 const PAGE: usize = 2000;
 
 impl Simulator {
@@ -138,16 +140,24 @@ impl Simulator {
         })
     }
 
-    pub(crate) async fn register_device(&self, device: &Value) -> anyhow::Result<()> {
-        self.call(Method::POST, "_sim/devices", Some(device))
-            .await
-            .map(drop)
+    pub(crate) async fn register_device(&self, device: &impl Serialize) -> anyhow::Result<()> {
+        self.call(
+            Method::POST,
+            "_sim/devices",
+            Some(serde_json::to_string(device)?),
+        )
+        .await
+        .map(drop)
     }
 
-    pub(crate) async fn add_fault(&self, rule: &Value) -> anyhow::Result<()> {
-        self.call(Method::POST, "_sim/faults", Some(rule))
-            .await
-            .map(drop)
+    pub(crate) async fn add_fault(&self, rule: &impl Serialize) -> anyhow::Result<()> {
+        self.call(
+            Method::POST,
+            "_sim/faults",
+            Some(serde_json::to_string(rule)?),
+        )
+        .await
+        .map(drop)
     }
 
     pub(crate) async fn clear_faults(&self) -> anyhow::Result<()> {
@@ -161,7 +171,7 @@ impl Simulator {
         serde_json::from_slice(&answer).context("the simulator's stats cannot be read")
     }
 
-    /// All that was accepted, in the order the simulator lists it.
+    /// Reads all accepted sales and credit notes, page by page.
     async fn filed(&self) -> anyhow::Result<Vec<Filed>> {
         let mut filed = Vec::new();
         loop {
@@ -181,18 +191,20 @@ impl Simulator {
         &self,
         method: Method,
         path: &str,
-        body: Option<&Value>,
+        body: Option<String>,
     ) -> anyhow::Result<Vec<u8>> {
         let mut request = self.client.request(method, self.base.join(path)?);
         if let Some(body) = body {
             request = request
                 .header("content-type", "application/json")
-                .body(body.to_string());
+                .body(body);
         }
+
         let answer = request
             .send()
             .await
             .context("the simulator does not answer")?;
+
         let status = answer.status();
         let bytes = answer
             .bytes()
@@ -213,14 +225,14 @@ mod tests {
     use super::*;
 
     #[test]
-    fn counts_add_up_and_peaks_do_not() {
+    fn merged_stats_add_counts_and_keep_the_larger_peak() {
         let stats = |errors, peak| Stats {
             protocol_errors: errors,
             in_flight_max: peak,
             faults: BTreeMap::from([("slow".to_owned(), 2)]),
             ..Stats::default()
         };
-        let both = stats(1, 40).and(stats(2, 30));
+        let both = stats(1, 40).merged_with(stats(2, 30));
         assert_eq!(
             (
                 both.protocol_errors,
@@ -232,7 +244,7 @@ mod tests {
     }
 
     #[test]
-    fn a_sale_as_the_simulator_lists_it() {
+    fn sale_is_read_as_the_simulator_lists_it() {
         let text = r#"{"tin":"P051234567X","bhfId":"00","invcNo":1,"orgInvcNo":null,"rcptTyCd":"S","remark":"r",
             "trdInvcNo":"UIS","totAmt":"1160.10","curRcptNo":"1","totRcptNo":"1","rcptSign":"A","intrlData":"B",
             "sdcDateTime":"20261124010143","accepted_at":"2026-11-23T22:01:43Z"}"#;
