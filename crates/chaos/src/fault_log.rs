@@ -56,7 +56,7 @@ pub(crate) enum ExitCause {
     Planned,
     /// Somebody else killed it.
     Killed,
-    /// It exited although nobody had asked it to.
+    /// It exited without a signal from anybody.
     ByItself,
 }
 
@@ -107,13 +107,13 @@ impl FaultLog {
         .expect("an entry is JSON");
         line.push(b'\n');
 
-        let mut file = self.file.lock().expect("nobody panics while writing");
+        let mut file = self.file.lock().expect("no thread panics while it writes");
         if let Err(error) = file.write_all(&line) {
             eprintln!("chaos: failed to write faults.jsonl: {error}");
         }
     }
 
-    /// Prints a line for whoever watches the run.
+    /// Prints a line on the terminal.
     pub(crate) fn print(&self, text: &str) {
         eprintln!("{:>5} s  {text}", self.began.elapsed().as_secs());
     }
