@@ -74,7 +74,8 @@ impl Summary {
     pub(crate) fn read(path: &Path) -> anyhow::Result<Self> {
         let file =
             File::open(path).with_context(|| format!("failed to open {}", path.display()))?;
-        serde_json::from_reader(file).with_context(|| format!("{} is no summary", path.display()))
+        serde_json::from_reader(file)
+            .with_context(|| format!("{} is not a summary of a run", path.display()))
     }
 
     pub(crate) fn of(

@@ -1,4 +1,4 @@
-//! Paystack's messages. They are signed, have amounts in hundredths, and are repeated until they are
+//! Paystack's messages. They are signed, have amounts in hundredths, and are repeated until one is
 //! answered 200.
 
 use hmac::{Hmac, Mac as _};
