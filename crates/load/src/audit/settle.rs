@@ -20,8 +20,8 @@ pub(crate) struct Settled {
     confirmed: i64,
 }
 
-/// Waits until every confirmed message is recorded, no invoice is open and nothing changes. It gives
-/// up when the time is over.
+/// Waits until every confirmed message is recorded, no invoice is open and nothing changes. It
+/// gives up when the time is over.
 pub(crate) async fn wait(
     database: &ReportingDatabase,
     merchants: &[String],

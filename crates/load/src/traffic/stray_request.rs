@@ -1,5 +1,5 @@
-//! Stray requests belong to no payment. They are forged, unreadable or misdirected, and each has one
-//! right answer.
+//! Stray requests belong to no payment. They are forged, unreadable or misdirected, and each has
+//! one right answer.
 
 use reqwest::Method;
 use serde::{Deserialize, Serialize};
