@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use risiti_domain::{DeviceId, Dialect};
 use risiti_ledger::{
-    OperatorAction, DeviceChanges, DeviceOptions, LaneStatus, ManageError, NewDevice, Updated,
+    OperatorAction, DeviceChanges, DeviceOptions, LaneStatus, ManageError, NewDevice, UpdatedDevice,
 };
 use risiti_service::BadSetting;
 use serde_json::{Value, json};
@@ -54,7 +54,7 @@ async fn add(session: &Session, args: DeviceAdd) -> Result<()> {
         item_name: args.item_name,
         tax_type: args.tax_type,
         next_invoice_no: args.options.next_invoice_no.unwrap_or(1),
-        more,
+        options: more,
     };
 
     let mut installed = None;
@@ -68,9 +68,9 @@ async fn add(session: &Session, args: DeviceAdd) -> Result<()> {
         let profile = kra::profile_of_new(&device);
         let done = initialise::install(session, id, &profile, &args.options).await?;
         device.id = Some(done.device);
-        set_key(&mut device.more, &done);
+        set_key(&mut device.options, &done);
         installed = Some(done);
-    } else if device.more.cmc_key.is_none() && device.dialect != Dialect::Vscu {
+    } else if device.options.cmc_key.is_none() && device.dialect != Dialect::Vscu {
         session.out.note(&format!(
             "warning: without a cmcKey KRA refuses this device: `device update {}`",
             flags::CMC_KEY_FILE
@@ -90,7 +90,7 @@ async fn add(session: &Session, args: DeviceAdd) -> Result<()> {
         device.merchant, device.next_invoice_no
     );
     session.out.object(
-        &json!({ "device_id": id, "sdc_id": device.more.sdc_id }),
+        &json!({ "device_id": id, "sdc_id": device.options.sdc_id }),
         &text,
     );
     Ok(())
@@ -109,7 +109,7 @@ async fn update(session: &Session, args: DeviceUpdate) -> Result<()> {
         item_name: args.item_name,
         tax_type: args.tax_type,
         next_invoice_no: args.options.next_invoice_no,
-        more: options(&args.options)?,
+        options: options(&args.options)?,
     };
     if changes.is_empty() && !args.options.initialise {
         return Err(BadSetting::new("device update", "nothing to change was given").into());
@@ -151,7 +151,7 @@ async fn install_known(
     id: DeviceId,
     args: &OptionArgs,
     by: &OperatorAction,
-) -> Result<Updated> {
+) -> Result<UpdatedDevice> {
     let vault = session.vault().await?;
     let device = session
         .ledger
@@ -161,7 +161,7 @@ async fn install_known(
     let installed =
         initialise::install(session, id, &kra::profile_of_stored(&device)?, args).await?;
     let mut changes = DeviceChanges::default();
-    set_key(&mut changes.more, &installed);
+    set_key(&mut changes.options, &installed);
     let updated = session
         .ledger
         .update_device(id, &changes, vault, by)

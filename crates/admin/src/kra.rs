@@ -61,7 +61,7 @@ pub(crate) fn profile_of_stored(device: &Device) -> Result<DeviceProfile> {
 
 /// The profile of a device that is not in the database yet.
 pub(crate) fn profile_of_new(device: &NewDevice) -> DeviceProfile {
-    let more = &device.more;
+    let more = &device.options;
     let token = match (
         &more.token_url,
         &more.consumer_key,

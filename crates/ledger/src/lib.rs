@@ -11,7 +11,7 @@ mod statement_checks;
 
 pub use db::credentials::{KeyCheck, Reencrypted};
 pub use db::error::{LedgerError, Refusal};
-pub use db::migrate::{Report, migrate};
+pub use db::migrate::{MigrationReport, migrate};
 pub use db::pool::{DatabaseSettings, Ledger};
 pub use db::vault::{Place, Vault, VaultError};
 pub use dead_letters::evidence::Evidence;
@@ -19,7 +19,7 @@ pub use dead_letters::insert::{MessageDeadLetter, invoice_dead_letter_id};
 pub use dead_letters::list::{CauseCount, DeadLetter, DeadLetterFilter, DeadLetterScope};
 pub use dead_letters::moves::{MoveOutcome, StoredMessage};
 pub use dead_letters::runs::{ReplayLock, ReplayRun, RunCounts, RunItem, RunStatus};
-pub use directory::device_changes::{DeviceChanges, Updated};
+pub use directory::device_changes::{DeviceChanges, UpdatedDevice};
 pub use directory::devices::{Device, TokenEndpoint};
 pub use directory::listen::{DirectoryView, watch_directory};
 pub use directory::manage_error::ManageError;

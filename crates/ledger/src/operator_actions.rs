@@ -11,7 +11,7 @@ statements! {
         VALUES ($1, $2, $3, $4, $5, 1, 1, now())";
 }
 
-/// Who does something by hand, and why: kept in `operator_actions`.
+/// Who does something by hand, and why. The table `operator_actions` keeps both.
 #[derive(Clone, Debug)]
 pub struct OperatorAction {
     pub operator: String,
@@ -19,20 +19,20 @@ pub struct OperatorAction {
 }
 
 impl Transaction<'_> {
-    /// Keeps who did what to what by hand, and why.
+    /// Writes down what was done to which subject, by whom and why.
     pub(crate) async fn record_action(
         &self,
         command: &str,
-        by: &OperatorAction,
+        action: &OperatorAction,
         subject: serde_json::Value,
     ) -> Result<(), LedgerError> {
         self.execute(
             ACTION,
             &[
                 &Uuid::now_v7(),
-                &by.operator,
+                &action.operator,
                 &command,
-                &by.reason,
+                &action.reason,
                 &subject,
             ],
         )

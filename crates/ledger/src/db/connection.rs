@@ -1,4 +1,4 @@
-//! Statements on a connection, each with a deadline on our side as well.
+//! Statements on a pooled connection, each with a deadline on our side as well as the server's.
 
 use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -10,53 +10,55 @@ use tokio_postgres::types::ToSql;
 use crate::db::error::LedgerError;
 use crate::db::statements::Statement;
 
-/// The server ends a statement after 10 s; we stop waiting a little later, so that a slow statement costs
-/// a statement, and only a silent server or network costs the connection (protocol C10).
+/// How long we wait for the answer to a statement (protocol C10).
+///
+/// The server ends a statement after 10 s, a little earlier. So a slow statement costs only that statement, and
+/// only a silent server or network costs the connection.
 const STATEMENT_DEADLINE: Duration = Duration::from_secs(12);
 
 pub(crate) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
-/// A pooled connection. One that missed a deadline, or leads to a server that takes no writes, is closed instead
-/// of going back.
+/// A pooled connection. It is closed instead of going back to the pool when it missed a deadline or leads to a
+/// server that takes no writes.
 pub(crate) struct Connection {
-    /// `None` only while dropping.
+    /// `None` only while the connection is dropped.
     client: Option<deadpool_postgres::Object>,
-    spoiled: AtomicBool,
+    broken: AtomicBool,
 }
 
 impl Connection {
     pub(crate) fn new(client: deadpool_postgres::Object) -> Self {
         Self {
             client: Some(client),
-            spoiled: AtomicBool::new(false),
+            broken: AtomicBool::new(false),
         }
     }
 
     fn parts(&self) -> (&deadpool_postgres::Object, &AtomicBool) {
         (
             self.client.as_ref().expect("taken only in drop"),
-            &self.spoiled,
+            &self.broken,
         )
     }
 
-    /// Closes it instead of giving it back.
-    pub(crate) fn spoil(&self) {
-        self.spoiled.store(true, Ordering::Relaxed);
+    /// Has the connection closed instead of given back.
+    pub(crate) fn mark_broken(&self) {
+        self.broken.store(true, Ordering::Relaxed);
     }
 
     pub(crate) async fn transaction(&mut self) -> Result<Transaction<'_>, LedgerError> {
         let client = self.client.as_mut().expect("taken only in drop");
-        let inner = bounded("BEGIN", &self.spoiled, client.transaction()).await?;
+        let inner = with_deadline("BEGIN", &self.broken, client.transaction()).await?;
         Ok(Transaction {
             inner,
-            spoiled: &self.spoiled,
+            broken: &self.broken,
         })
     }
 }
 
 impl Drop for Connection {
     fn drop(&mut self) {
-        if self.spoiled.load(Ordering::Relaxed)
+        if self.broken.load(Ordering::Relaxed)
             && let Some(client) = self.client.take()
         {
             drop(deadpool_postgres::Object::take(client));
@@ -64,32 +66,34 @@ impl Drop for Connection {
     }
 }
 
-/// Rolled back when dropped.
+/// A transaction. It is rolled back when dropped.
 pub(crate) struct Transaction<'a> {
     inner: deadpool_postgres::Transaction<'a>,
-    spoiled: &'a AtomicBool,
+    broken: &'a AtomicBool,
 }
 
 impl<'a> Transaction<'a> {
     fn parts(&self) -> (&deadpool_postgres::Transaction<'a>, &AtomicBool) {
-        (&self.inner, self.spoiled)
+        (&self.inner, self.broken)
     }
 
-    /// After an error other than [`LedgerError::Refused`] the transaction may have been committed.
+    /// Commits. After an error other than [`LedgerError::Refused`] the transaction may have been committed.
     pub(crate) async fn commit(self) -> Result<(), LedgerError> {
-        bounded("COMMIT", self.spoiled, self.inner.commit()).await
+        with_deadline("COMMIT", self.broken, self.inner.commit()).await
     }
 }
 
-/// The ways to run a statement, prepared once per connection and bounded. A macro because the driver's two
-/// clients share them only through a trait, which every module with a statement would have to import.
+/// The ways to run a statement. It is prepared once per connection, and its time is bounded.
+///
+/// This is a macro because the driver's two clients share these methods only through a trait. Every module with a
+/// statement would have to import that trait.
 macro_rules! runs_statements {
     ($client:ty) => {
         impl $client {
             runs_statements!(query -> Vec<Row>);
             runs_statements!(query_opt -> Option<Row>);
             runs_statements!(query_one -> Row);
-            // Rows affected.
+            // The number of affected rows.
             runs_statements!(execute -> u64);
         }
     };
@@ -99,8 +103,8 @@ macro_rules! runs_statements {
             statement: Statement,
             params: Params<'_>,
         ) -> Result<$output, LedgerError> {
-            let (client, spoiled) = self.parts();
-            bounded(statement.name, spoiled, async {
+            let (client, broken) = self.parts();
+            with_deadline(statement.name, broken, async {
                 let prepared = client.prepare_cached(statement.sql).await?;
                 client.$run(&prepared, params).await
             })
@@ -112,15 +116,16 @@ macro_rules! runs_statements {
 runs_statements!(Connection);
 runs_statements!(Transaction<'_>);
 
-async fn bounded<T>(
+/// Waits for an answer at most [`STATEMENT_DEADLINE`]. An error that ends the connection marks it as broken.
+async fn with_deadline<T>(
     what: &'static str,
-    spoiled: &AtomicBool,
+    broken: &AtomicBool,
     work: impl Future<Output = Result<T, tokio_postgres::Error>>,
 ) -> Result<T, LedgerError> {
     match tokio::time::timeout(STATEMENT_DEADLINE, work).await {
         Ok(done) => done.map_err(LedgerError::from).inspect_err(|error| {
             if error.ends_connection() {
-                spoiled.store(true, Ordering::Relaxed);
+                broken.store(true, Ordering::Relaxed);
             }
         }),
         Err(_) => {
@@ -128,7 +133,7 @@ async fn bounded<T>(
                 statement = what,
                 "postgres did not answer in time, dropping the connection"
             );
-            spoiled.store(true, Ordering::Relaxed);
+            broken.store(true, Ordering::Relaxed);
             Err(LedgerError::Deadline(STATEMENT_DEADLINE))
         }
     }

@@ -1,5 +1,7 @@
-//! The canary: one row sealed under the credentials key, so that a program can tell at boot whether it was
-//! given the right key, and never takes a true signature for a false one (protocol A6).
+//! The canary, which is one row sealed under the credentials key.
+//!
+//! By it a program can tell at boot whether it was given the right key. With a wrong key it would take true
+//! signatures for false ones (protocol A6).
 
 use secrecy::SecretString;
 use uuid::Uuid;
@@ -11,7 +13,7 @@ use crate::db::vault::{Place, Vault};
 
 statements! {
     CANARY = "SELECT ciphertext FROM credentials_canary WHERE id = 1";
-    /// Held while a secret is written, so that `keys reencrypt` cannot pass it by.
+    /// Locked while a secret is written, so that `keys reencrypt` does not miss that secret.
     CANARY_SHARED = "SELECT ciphertext FROM credentials_canary WHERE id = 1 FOR SHARE";
     CANARY_EXCLUSIVE = "SELECT ciphertext FROM credentials_canary WHERE id = 1 FOR UPDATE";
     CANARY_PLANT = "INSERT INTO credentials_canary (id, ciphertext) VALUES (1, $1) ON CONFLICT (id) DO NOTHING";
@@ -24,31 +26,33 @@ statements! {
         WHERE id = $1";
 }
 
-const PLACE: Place = Place {
+const CANARY_PLACE: Place = Place {
     column: "credentials_canary.ciphertext",
     row: Uuid::nil(),
 };
-const TEXT: &str = "risiti";
+const CANARY_TEXT: &str = "risiti";
 
-/// What the canary says about a key.
+/// What the canary says about a credentials key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyCheck {
-    /// The key, or the old one beside it, is the one secrets are sealed under.
+    /// The key, or the old one beside it, is the one that secrets are sealed under.
     Right,
+    /// The canary opens with neither key.
     Wrong,
-    /// No secret was ever stored, so any key is as good as another.
+    /// No secret was ever stored, so every key will do.
     NothingSealedYet,
 }
 
-/// How many secrets `keys reencrypt` sealed anew.
+/// How many rows `keys reencrypt` sealed under the new key.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Reencrypted {
     pub provider_keys: u64,
     pub devices: u64,
 }
 
+/// Compares a vault's keys with a stored canary.
 pub(crate) fn check_canary(vault: &Vault, canary: Option<&[u8]>) -> KeyCheck {
-    match canary.map(|ciphertext| vault.open(PLACE, ciphertext)) {
+    match canary.map(|ciphertext| vault.open(CANARY_PLACE, ciphertext)) {
         Some(Ok(_)) => KeyCheck::Right,
         Some(Err(_)) => KeyCheck::Wrong,
         None => KeyCheck::NothingSealedYet,
@@ -56,59 +60,55 @@ pub(crate) fn check_canary(vault: &Vault, canary: Option<&[u8]>) -> KeyCheck {
 }
 
 impl Ledger {
-    /// Compares the key with the database's canary.
+    /// Compares the vault's keys with the database's canary.
     pub async fn prove_key(&self, vault: &Vault) -> Result<KeyCheck, LedgerError> {
         let row = self.connection().await?.query_opt(CANARY, &[]).await?;
         let ciphertext: Option<Vec<u8>> = row.map(|row| row.try_get(0)).transpose()?;
         Ok(check_canary(vault, ciphertext.as_deref()))
     }
 
-    /// Plants the canary where there is none.
+    /// Stores the canary if there is none yet.
     ///
     /// # Errors
     /// [`LedgerError::Vault`] when there is one and the key does not open it.
     pub async fn plant_canary(&self, vault: &Vault) -> Result<(), LedgerError> {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
-        transaction.settle_key(vault).await?;
+        transaction.require_right_key(vault).await?;
         transaction.commit().await
     }
 
     /// Seals every stored secret under the vault's current key, in one transaction.
     ///
     /// # Errors
-    /// [`LedgerError::Vault`] when some secret opens with neither key; nothing is changed then.
+    /// [`LedgerError::Vault`] when some secret opens with neither key. Nothing is changed then.
     pub async fn reencrypt(&self, vault: &Vault) -> Result<Reencrypted, LedgerError> {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
         let mut done = Reencrypted::default();
+
+        // The exclusive lock on the canary waits for whoever writes a secret just now.
         let Some(row) = transaction.query_opt(CANARY_EXCLUSIVE, &[]).await? else {
             return Ok(done);
         };
         let sealed: Vec<u8> = row.try_get(0)?;
-        let text = vault.open(PLACE, &sealed)?;
+        let text = vault.open(CANARY_PLACE, &sealed)?;
         transaction
-            .execute(CANARY_REPLACE, &[&vault.seal(PLACE, &text)?])
+            .execute(CANARY_REPLACE, &[&vault.seal(CANARY_PLACE, &text)?])
             .await?;
+
         for row in transaction.query(PROVIDER_KEYS, &[]).await? {
             let id: Uuid = row.try_get(0)?;
-            let sealed = anew(vault, Place::provider_key(id), row.try_get(1)?)?;
+            let sealed = reseal(vault, Place::provider_key(id), row.try_get(1)?)?;
             done.provider_keys += transaction
                 .execute(PROVIDER_KEY_REPLACE, &[&id, &sealed])
                 .await?;
         }
+
         for row in transaction.query(DEVICE_SECRETS, &[]).await? {
             let id: Uuid = row.try_get(0)?;
-            let consumer_secret = anew(
-                vault,
-                crate::directory::devices::consumer_secret_place(id),
-                row.try_get(1)?,
-            )?;
-            let cmc_key = anew(
-                vault,
-                crate::directory::devices::cmc_key_place(id),
-                row.try_get(2)?,
-            )?;
+            let consumer_secret = reseal(vault, Place::consumer_secret(id), row.try_get(1)?)?;
+            let cmc_key = reseal(vault, Place::cmc_key(id), row.try_get(2)?)?;
             done.devices += transaction
                 .execute(DEVICE_SECRETS_REPLACE, &[&id, &consumer_secret, &cmc_key])
                 .await?;
@@ -119,17 +119,19 @@ impl Ledger {
 }
 
 impl Transaction<'_> {
-    /// Makes sure, until the transaction ends, that what this vault seals fits what is stored.
-    pub(crate) async fn settle_key(&self, vault: &Vault) -> Result<(), LedgerError> {
-        let canary = vault.seal(PLACE, &SecretString::from(TEXT))?;
+    /// Makes sure that this vault's key is the one stored secrets are sealed under, until the transaction ends.
+    /// The first call stores the canary.
+    pub(crate) async fn require_right_key(&self, vault: &Vault) -> Result<(), LedgerError> {
+        let canary = vault.seal(CANARY_PLACE, &SecretString::from(CANARY_TEXT))?;
         self.execute(CANARY_PLANT, &[&canary]).await?;
         let stored: Vec<u8> = self.query_one(CANARY_SHARED, &[]).await?.try_get(0)?;
-        vault.open(PLACE, &stored)?;
+        vault.open(CANARY_PLACE, &stored)?;
         Ok(())
     }
 }
 
-fn anew(
+/// Seals a stored secret again, under the current key.
+fn reseal(
     vault: &Vault,
     place: Place,
     sealed: Option<Vec<u8>>,

@@ -1,4 +1,4 @@
-//! What can go wrong with Postgres, told apart by what a caller would do about it.
+//! What can go wrong with Postgres. The variants differ in what a caller would do about them.
 
 use std::time::Duration;
 
@@ -6,23 +6,25 @@ use deadpool_postgres::{PoolError, TimeoutType};
 
 use crate::db::vault::VaultError;
 
-/// Messages are Postgres' own primary message or ours. A row's values are in neither: the server's
-/// DETAIL line, which quotes keys, is dropped where errors enter.
+/// An error of the database, of its use, or of a setting that concerns it.
+///
+/// Messages are ours or Postgres' primary message, so they hold no value of a row. The server's DETAIL line, which
+/// quotes keys, is dropped where errors enter.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
-    /// No usable connection: nothing was asked of the database.
+    /// There is no usable connection. Nothing was asked of the database.
     #[error("postgres cannot be reached")]
     Unreachable(#[source] Box<dyn std::error::Error + Send + Sync>),
     /// Every pooled connection stayed in use for the whole wait.
     #[error("no database connection became free in time")]
     PoolExhausted,
-    /// The statement may have happened. Its connection is thrown away (protocol C10).
+    /// No answer came in time. The statement may have happened, and its connection is closed (protocol C10).
     #[error("no answer from postgres within {0:?}")]
     Deadline(Duration),
-    /// The connection broke while a statement was under way; it may have happened.
+    /// The connection broke during a statement, which may have happened.
     #[error("the connection to postgres broke")]
     Broken(#[source] tokio_postgres::Error),
-    /// A standby, or a primary that was told to take no writes.
+    /// The server is a standby, or a primary that was told to take no writes.
     #[error("postgres takes no writes: it is a standby, or read-only")]
     ReadOnly,
     /// The server refused the statement.
@@ -31,7 +33,7 @@ pub enum LedgerError {
     /// A parameter or a column was not of the type the code expects.
     #[error("a value does not fit its column")]
     Value(#[source] tokio_postgres::Error),
-    /// A stored value that the code cannot read.
+    /// A stored value is one that the code does not know.
     #[error("{table}.{column} of {row} holds a value that cannot be read")]
     Stored {
         table: &'static str,
@@ -41,6 +43,7 @@ pub enum LedgerError {
     /// A guarded statement found the row in another state than it was read in.
     #[error("{table} {row} was moved by somebody else")]
     Moved { table: &'static str, row: String },
+    /// A secret has to be opened or sealed, and no key was given.
     #[error(
         "no credentials key was given, and a secret has to be opened or sealed: set RISITI_CREDENTIALS_KEY"
     )]
@@ -65,8 +68,8 @@ pub struct Refusal {
 }
 
 impl LedgerError {
-    /// True where the trouble lies with the server, the network or this program's rights, and the same
-    /// statement can work later; false where the row itself is at fault (protocol C3).
+    /// Whether the same statement can work later, because the error lies with the server, the network or this
+    /// program's rights. An error of the row itself is not transient (protocol C3).
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable(_)
@@ -86,8 +89,9 @@ impl LedgerError {
         }
     }
 
-    /// True where the connection itself is no good any more: the server behind it takes no writes (25006, after a
-    /// fail-over) or is going away (57P01 to 57P05). Another connection may reach another server (protocol C10).
+    /// Whether the connection is of no more use, although another one may reach another server (protocol C10).
+    ///
+    /// The server behind it takes no writes (25006, after a fail-over) or is going away (57P01 to 57P05).
     pub(crate) fn ends_connection(&self) -> bool {
         match self {
             Self::ReadOnly => true,
@@ -96,12 +100,13 @@ impl LedgerError {
         }
     }
 
-    /// 40P01: the whole transaction was rolled back and can be done again at once (protocol C2).
+    /// Whether this is a deadlock (40P01). The whole transaction was rolled back and can be repeated at once
+    /// (protocol C2).
     pub fn is_deadlock(&self) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.code == "40P01")
     }
 
-    /// The named constraint, unique index or trigger rule that refused the row.
+    /// The name of the constraint, unique index or trigger rule that refused the row.
     pub fn constraint(&self) -> Option<&str> {
         match self {
             Self::Refused(refusal) => refusal.constraint.as_deref(),
@@ -110,10 +115,11 @@ impl LedgerError {
     }
 }
 
-/// Protocol C3's classes, and beside them what is never a row's fault: a session that was ended for
-/// idling (25P03), a server that takes no writes (25006), a login or a right that is missing (28, 42501), a table that is not there yet (42P01).
+/// Whether an error code is one of protocol C3's classes, or another that is never a row's fault.
 fn is_transient_code(code: &str) -> bool {
+    // 28: a login that is refused.
     const CLASSES: [&str; 6] = ["08", "28", "40", "53", "55", "57"];
+    // A server that takes no writes, a session that was ended for idling, a missing right, a missing table.
     const CODES: [&str; 4] = ["25006", "25P03", "42501", "42P01"];
     CLASSES.iter().any(|class| code.starts_with(class)) || CODES.contains(&code)
 }
@@ -123,6 +129,8 @@ impl From<tokio_postgres::Error> for LedgerError {
         if let Some(refusal) = refusal(&error) {
             return Self::Refused(refusal);
         }
+
+        // The driver keeps the kind of an error private, so its text is all there is to tell by.
         let text = error.to_string();
         if error.is_closed()
             || text.starts_with("error communicating")
@@ -146,7 +154,7 @@ impl From<PoolError> for LedgerError {
 }
 
 impl LedgerError {
-    /// For errors of connecting: whatever the server said then, nothing was asked of it yet.
+    /// Converts an error of connecting. Whatever the server answered, nothing was asked of it yet.
     pub(crate) fn unreachable(error: tokio_postgres::Error) -> Self {
         match refusal(&error) {
             Some(refusal) => Self::Unreachable(Box::new(refusal)),
@@ -176,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn trouble_of_the_server_is_transient() {
+    fn server_errors_are_transient() {
         for code in [
             "08006", "40001", "40P01", "53300", "55P03", "57P01", "57014", "25006", "25P03",
             "28P01", "42501",
@@ -188,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn trouble_of_a_row_is_not() {
+    fn row_errors_are_not_transient() {
         for code in [
             "22001", "22P02", "23505", "23514", "23001", "P0001", "XX000",
         ] {
@@ -197,7 +205,7 @@ mod tests {
     }
 
     #[test]
-    fn a_server_that_takes_no_writes_or_goes_away_ends_the_connection() {
+    fn read_only_or_stopping_server_ends_the_connection() {
         for code in ["25006", "57P01", "57P02", "57P03"] {
             assert!(refused(code).ends_connection(), "{code}");
         }

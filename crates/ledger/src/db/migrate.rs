@@ -1,4 +1,4 @@
-//! Brings the schema up to date, once, however many programs try at the same time.
+//! Applies the migrations, each once, however many programs try at the same time.
 
 use std::future::poll_fn;
 
@@ -6,64 +6,70 @@ use refinery::Migration;
 use secrecy::SecretString;
 use tokio_postgres::AsyncMessage;
 
+use crate::db::connect::{Driver, connect};
 use crate::db::error::LedgerError;
-use crate::db::pool;
 
 mod embedded {
     refinery::embed_migrations!("../../migrations");
 }
 
-/// Any constant will do, as long as nothing else in the database uses it ("risiti" in ASCII).
-const LOCK: i64 = 0x7269_7369_7469;
+/// The key of the advisory lock ("risiti" in ASCII). Any constant does that nothing else in the database uses.
+const MIGRATION_LOCK: i64 = 0x7269_7369_7469;
 
 /// What `migrate` did.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Report {
-    /// Applied just now, as `V1__directory`; empty when the schema was up to date.
+pub struct MigrationReport {
+    /// The migrations applied just now, named like `V1__directory`. Empty when the schema was up to date.
     pub applied: Vec<String>,
-    /// Of the newest migration.
+    /// The version of the newest migration.
     pub version: i32,
-    /// What could not be done and does not have to be: a role that this login may not make.
+    /// What could not be done and may be left undone, such as a role that this login may not create.
     pub warnings: Vec<String>,
 }
 
-/// Applies what is missing, each migration in its own transaction, on its own connection, under an
-/// advisory lock (refinery's driver takes none, protocol C11). Then sees to the roles, each time.
+/// Applies the migrations that are missing, each in a transaction of its own, then sets up the roles.
+///
+/// All of it happens on one connection under an advisory lock, because refinery's driver takes none
+/// (protocol C11).
 ///
 /// # Errors
 /// [`LedgerError::Migration`] when a migration fails, or an applied one differs from the embedded one.
-pub async fn migrate(url: &SecretString) -> Result<Report, LedgerError> {
-    let (mut client, connection) = pool::connect(url, "risiti-admin").await?;
+pub async fn migrate(url: &SecretString) -> Result<MigrationReport, LedgerError> {
+    let (mut client, connection) = connect(url, "risiti-admin").await?;
     let driver = tokio::spawn(drive(connection));
+
     // A waiter must not give up while the first one works, and a migration may take its time.
     client
         .batch_execute("SET statement_timeout = 0; SET lock_timeout = 0")
         .await?;
     client
-        .execute("SELECT pg_advisory_lock($1)", &[&LOCK])
+        .execute("SELECT pg_advisory_lock($1)", &[&MIGRATION_LOCK])
         .await?;
+
     let applied = embedded::migrations::runner().run_async(&mut client).await;
     let applied = applied.map_err(|error| LedgerError::Migration(chain(&error)))?;
     client.batch_execute("SELECT set_up_roles()").await?;
-    // Ends the session, and the lock with it.
+
+    // This ends the session, and the lock with it.
     drop(client);
     let mut warnings = driver.await.unwrap_or_default();
     warnings.sort();
     warnings.dedup();
+
     let applied = applied
         .applied_migrations()
         .iter()
         .map(|migration| migration.to_string())
         .collect();
-    Ok(Report {
+    Ok(MigrationReport {
         applied,
-        version: newest(),
+        version: newest_version(),
         warnings,
     })
 }
 
-/// Drives the connection to its end and returns the server's warnings.
-async fn drive(mut connection: pool::Driver) -> Vec<String> {
+/// Drives the connection to its end and collects the server's warnings.
+async fn drive(mut connection: Driver) -> Vec<String> {
     let mut warnings = Vec::new();
     while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
         if let AsyncMessage::Notice(notice) = message
@@ -75,7 +81,7 @@ async fn drive(mut connection: pool::Driver) -> Vec<String> {
     warnings
 }
 
-fn newest() -> i32 {
+fn newest_version() -> i32 {
     embedded_migrations()
         .last()
         .map_or(0, |migration| migration.version())
@@ -87,7 +93,7 @@ fn embedded_migrations() -> Vec<Migration> {
     migrations
 }
 
-/// Compares applied (version, name, checksum) rows with the embedded migrations.
+/// Compares the applied migrations, as (version, name, checksum), with the embedded ones.
 pub(crate) fn compare(applied: &[(i32, String, String)]) -> Result<(), LedgerError> {
     let embedded = embedded_migrations();
     for migration in &embedded {
@@ -106,6 +112,7 @@ pub(crate) fn compare(applied: &[(i32, String, String)]) -> Result<(), LedgerErr
             Some(_) => {}
         }
     }
+
     match applied
         .iter()
         .find(|row| !embedded.iter().any(|m| m.version() == row.0))
@@ -117,7 +124,7 @@ pub(crate) fn compare(applied: &[(i32, String, String)]) -> Result<(), LedgerErr
     }
 }
 
-/// refinery hides the server's message in the source chain.
+/// The error with all its sources, because refinery hides the server's message in the source chain.
 fn chain(error: &dyn std::error::Error) -> String {
     let mut text = error.to_string();
     let mut source = error.source();
@@ -140,13 +147,13 @@ mod tests {
     }
 
     #[test]
-    fn the_embedded_schema_is_the_expected_one() {
+    fn embedded_migrations_compare_equal_to_themselves() {
         assert!(!rows().is_empty());
         assert!(compare(&rows()).is_ok());
     }
 
     #[test]
-    fn a_missing_a_changed_and_an_unknown_migration_are_told_apart() {
+    fn missing_changed_and_unknown_migrations_differ() {
         let mut missing = rows();
         missing.pop();
         assert!(

@@ -1,27 +1,23 @@
-//! Connections with a bound on everything: waiting for one, making one, and each statement on it.
+//! The pool of connections. Waiting for one, making one and each statement on it are bounded in time.
 
 use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
-use secrecy::{ExposeSecret, SecretString};
-use tokio_postgres::{Client, Config, Socket};
-use tokio_postgres_rustls::MakeRustlsConnect;
+use secrecy::SecretString;
+use tokio_postgres::{Client, Config};
 
+use crate::db::connect::{CONNECT_TIMEOUT, Driver, config, connect};
 pub(crate) use crate::db::connection::{Connection, Transaction};
 use crate::db::error::LedgerError;
+use crate::db::migrate;
 use crate::db::statements::statements;
-use crate::db::tls::{Stream, Wish};
 
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(5);
 const POOL_WAIT: Duration = Duration::from_secs(5);
-const TCP_USER_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// Session limits of every pooled connection: a frozen process must not hold rows for ever (protocol C10).
+/// Session limits of every pooled connection, so that a frozen process does not hold rows for ever
+/// (protocol C10).
 const SESSION_OPTIONS: &str =
     "-c idle_in_transaction_session_timeout=5s -c lock_timeout=2s -c statement_timeout=10s";
-
-/// The half of a client that moves bytes.
-pub(crate) type Driver = tokio_postgres::Connection<Socket, Stream>;
 
 statements! {
     TAKES_NO_WRITES = "SELECT current_setting('transaction_read_only')::bool";
@@ -32,15 +28,15 @@ statements! {
 #[derive(Clone, Debug)]
 pub struct DatabaseSettings {
     pub url: SecretString,
-    /// Most connections held at once.
+    /// The most connections held at once.
     pub pool_size: usize,
-    /// Taken with `SET ROLE` on every connection, where it exists and may be taken.
+    /// The role that every connection takes with `SET ROLE`, where it exists and the login may take it.
     pub role: Option<&'static str>,
-    /// Shown in `pg_stat_activity`.
+    /// The name shown in `pg_stat_activity`.
     pub application_name: &'static str,
 }
 
-/// The database, as the programs know it. Cheap to clone; all clones share one pool.
+/// The database, as the programs know it. It is cheap to clone, and all clones share one pool.
 #[derive(Clone)]
 pub struct Ledger {
     pool: Pool,
@@ -56,10 +52,11 @@ impl std::fmt::Debug for Ledger {
 }
 
 impl Ledger {
-    /// Reads the settings and connects to nothing yet.
+    /// Reads the settings. It does not connect yet.
     ///
     /// # Errors
-    /// [`LedgerError::Setting`] for a URL that cannot be read, or one that demands TLS where nobody is trusted.
+    /// [`LedgerError::Setting`] when the URL cannot be read, or when it demands TLS and no root certificate is
+    /// trusted.
     pub fn open(settings: DatabaseSettings) -> Result<Self, LedgerError> {
         let (mut config, tls) = config(&settings.url, settings.application_name)?;
         with_session_options(&mut config);
@@ -89,7 +86,8 @@ impl Ledger {
         Ok(Self { pool, settings })
     }
 
-    /// One round trip: somebody is there and takes writes, which a standby after a fail-over does not.
+    /// Checks in one round trip that the server answers and takes writes. A standby does not, which is what a
+    /// connection may lead to after a fail-over.
     pub async fn check_writable(&self) -> Result<(), LedgerError> {
         let connection = self.connection().await?;
         if connection
@@ -97,22 +95,24 @@ impl Ledger {
             .await?
             .try_get(0)?
         {
-            connection.spoil();
+            connection.mark_broken();
             return Err(LedgerError::ReadOnly);
         }
         Ok(())
     }
 
-    /// `Ok` when the database has exactly the migrations this program was built with.
+    /// Checks that the database has exactly the migrations this program was built with.
     ///
     /// # Errors
     /// [`LedgerError::Schema`] says which migration is missing, unknown or different.
     pub async fn check_schema(&self) -> Result<(), LedgerError> {
         let connection = self.connection().await?;
         let rows = match connection.query(APPLIED_MIGRATIONS, &[]).await {
+            // 42P01: nothing was ever migrated, so not even the table of migrations is there.
             Err(LedgerError::Refused(refusal)) if refusal.code == "42P01" => Vec::new(),
             other => other?,
         };
+
         let mut applied = Vec::with_capacity(rows.len());
         for row in rows {
             applied.push((
@@ -121,17 +121,17 @@ impl Ledger {
                 row.try_get::<_, String>(2)?,
             ));
         }
-        crate::db::migrate::compare(&applied)
+        migrate::compare(&applied)
     }
 
-    /// A pooled connection, waited for at most [`POOL_WAIT`].
+    /// Takes a pooled connection and waits for one at most [`POOL_WAIT`].
     pub(crate) async fn connection(&self) -> Result<Connection, LedgerError> {
         let client = self.pool.get().await?;
         Ok(Connection::new(client))
     }
 
-    /// A connection outside the pool, for LISTEN and for session locks (protocol C11), with the half of it
-    /// that the caller has to poll. It has no session limits and no role yet (see [`Self::role_statement`]).
+    /// Opens a connection outside the pool, for LISTEN and for session locks (protocol C11). The caller has to
+    /// poll the driver. The connection has no session limits and no role yet (see [`Self::role_statement`]).
     pub(crate) async fn dedicated(&self) -> Result<(Client, Driver), LedgerError> {
         connect(&self.settings.url, self.settings.application_name).await
     }
@@ -139,38 +139,6 @@ impl Ledger {
     pub(crate) fn role_statement(&self) -> Option<String> {
         self.settings.role.map(take_role)
     }
-}
-
-/// One connection outside every pool.
-pub(crate) async fn connect(
-    url: &SecretString,
-    application_name: &str,
-) -> Result<(Client, Driver), LedgerError> {
-    let (config, tls) = config(url, application_name)?;
-    // The setting of that name ends with the TCP connection; a server may stay silent after it.
-    match tokio::time::timeout(CONNECT_TIMEOUT, config.connect(tls)).await {
-        Ok(connected) => connected.map_err(LedgerError::unreachable),
-        Err(_) => Err(LedgerError::Unreachable("no connection in time".into())),
-    }
-}
-
-/// Reads a connection string. Its text never enters an error: it holds a password.
-pub(crate) fn config(
-    url: &SecretString,
-    application_name: &str,
-) -> Result<(Config, MakeRustlsConnect), LedgerError> {
-    let wish = Wish::read(url.expose_secret());
-    let mut config: Config = wish.url.parse().map_err(|_| {
-        LedgerError::Setting(
-            "not a postgres connection string (postgres://user:password@host/db)".into(),
-        )
-    })?;
-    config
-        .application_name(application_name)
-        .connect_timeout(CONNECT_TIMEOUT)
-        .keepalives(true)
-        .tcp_user_timeout(TCP_USER_TIMEOUT);
-    Ok((config, wish.connector()?))
 }
 
 fn with_session_options(config: &mut Config) {
@@ -181,8 +149,9 @@ fn with_session_options(config: &mut Config) {
     config.options(options);
 }
 
-/// `role` is a constant of ours, never input. A login that may not take the role keeps its own rights:
-/// somebody gave it those on purpose.
+/// The statement that takes a role. `role` is a constant of ours, never input.
+///
+/// A login that may not take the role keeps its own rights: somebody gave it those on purpose.
 fn take_role(role: &'static str) -> String {
     format!(
         "DO $$ BEGIN IF EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN SET ROLE {role}; END IF;
@@ -194,19 +163,11 @@ fn take_role(role: &'static str) -> String {
 mod tests {
     use super::*;
 
-    fn read(url: &str) -> Result<Config, LedgerError> {
-        config(&SecretString::from(url), "test").map(|(config, _)| config)
-    }
-
-    #[test]
-    fn a_bad_url_is_not_quoted() {
-        let error = read("postgres://user:hunter2@[::1/db").unwrap_err();
-        assert!(!format!("{error} {error:?}").contains("hunter2"));
-    }
-
     #[test]
     fn session_limits_are_added_to_given_options() {
-        let mut config = read("postgres://u@h/db?options=-c%20search_path%3Dx").unwrap();
+        let mut config: Config = "postgres://u@h/db?options=-c%20search_path%3Dx"
+            .parse()
+            .unwrap();
         with_session_options(&mut config);
         let options = config.get_options().unwrap();
         assert!(options.starts_with("-c search_path=x "));

@@ -1,12 +1,13 @@
-//! Every SQL text of the crate is a [`Statement`] declared by [`statements!`], and nothing else can be
-//! run on a pooled connection. So one test prepares them all against the migrated schema.
+//! Every SQL text of the crate is a [`Statement`], declared by [`statements!`].
+//!
+//! Nothing else can be run on a pooled connection. So one test can prepare them all against the migrated schema.
 
 use std::time::Duration;
 
-/// One fixed SQL text. Filters are parameters (`$1::text IS NULL OR …`), never pasted text.
+/// One fixed SQL text. A filter is a parameter (`$1::text IS NULL OR …`), never text pasted in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Statement {
-    /// Where it is declared. It opens the text as a comment too, so that `pg_stat_activity` shows it.
+    /// The path of its constant. The text opens with it as a comment too, so that `pg_stat_activity` shows it.
     pub(crate) name: &'static str,
     pub(crate) sql: &'static str,
 }
@@ -33,7 +34,7 @@ macro_rules! statements {
                 sql: concat!("-- ", module_path!(), "::", stringify!($name), "\n", $sql),
             };
         )+
-        /// Listed in `statement_checks::ALL`, whose test prepares each.
+        /// All statements of this module, for the list in `statement_checks::ALL`.
         #[cfg_attr(not(test), expect(dead_code, reason = "read by the test that prepares every statement"))]
         pub(crate) const STATEMENTS: &[$crate::db::statements::Statement] = &[$($name),+];
     };

@@ -1,5 +1,7 @@
-//! What a connection string says of TLS. TLS that is demanded is always verified, by chain and by name: an encrypted
-//! line to nobody knows whom protects from no one.
+//! What a connection string says about TLS.
+//!
+//! TLS that is demanded is always verified, by chain and by name. An encrypted line to an unknown peer protects
+//! from nobody.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -16,49 +18,54 @@ use crate::db::error::LedgerError;
 /// The bytes under a connection, encrypted or not.
 pub(crate) type Stream = <MakeRustlsConnect as MakeTlsConnect<Socket>>::Stream;
 
-/// A connection string without the parts that tokio-postgres does not know.
+/// A connection string, split into what tokio-postgres understands and what it does not.
 #[derive(PartialEq)]
-pub(crate) struct Wish {
+pub(crate) struct ConnectionString {
+    /// The URL with the parts that tokio-postgres understands.
     pub(crate) url: String,
-    pub(crate) demanded: bool,
-    /// `sslrootcert`, where it names a file; else the platform's roots count, and `SSL_CERT_FILE`.
-    pub(crate) root: Option<String>,
+    pub(crate) tls_required: bool,
+    /// The file that `sslrootcert` names. Without one the platform's roots and `SSL_CERT_FILE` are trusted.
+    pub(crate) root_file: Option<String>,
 }
 
-impl Wish {
-    /// `require` verifies like `verify-full`. What does not demand TLS goes without: `prefer`, also the default,
-    /// would verify nobody, or fail where a server has the certificate its package made up.
-    pub(crate) fn read(url: &str) -> Self {
+impl ConnectionString {
+    /// Reads `sslmode` and `sslrootcert`.
+    ///
+    /// `require` verifies like `verify-full`. A mode that does not demand TLS goes without it: `prefer`, which is
+    /// also the default, would either verify nobody or fail at a server with a self-signed certificate.
+    pub(crate) fn parse(url: &str) -> Self {
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
-        let mut wish = Self {
-            url: String::new(),
-            demanded: false,
-            root: None,
-        };
+        let mut tls_required = false;
+        let mut root_file = None;
         let mut rest = Vec::new();
         for pair in query.split('&').filter(|pair| !pair.is_empty()) {
             let (key, value) = url::form_urlencoded::parse(pair.as_bytes())
                 .next()
                 .unwrap_or_default();
             match (&*key, &*value) {
-                ("sslmode", "require" | "verify-ca" | "verify-full") => wish.demanded = true,
+                ("sslmode", "require" | "verify-ca" | "verify-full") => tls_required = true,
                 ("sslmode", "prefer" | "disable") => {}
-                ("sslrootcert", "system") => wish.root = None,
-                ("sslrootcert", file) => wish.root = Some(file.to_owned()),
+                ("sslrootcert", "system") => root_file = None,
+                ("sslrootcert", file) => root_file = Some(file.to_owned()),
                 _ => rest.push(pair),
             }
         }
-        rest.push(if wish.demanded {
+
+        rest.push(if tls_required {
             "sslmode=require"
         } else {
             "sslmode=disable"
         });
-        wish.url = format!("{base}?{}", rest.join("&"));
-        wish
+        Self {
+            url: format!("{base}?{}", rest.join("&")),
+            tls_required,
+            root_file,
+        }
     }
 
+    /// The TLS side of a connection, which trusts nobody where TLS is not demanded.
     pub(crate) fn connector(&self) -> Result<MakeRustlsConnect, LedgerError> {
-        let roots = match (&self.root, self.demanded) {
+        let roots = match (&self.root_file, self.tls_required) {
             (_, false) => RootCertStore::empty(),
             (Some(file), true) => from_file(Path::new(file))?,
             (None, true) => from_platform()?,
@@ -78,7 +85,7 @@ fn from_file(file: &Path) -> Result<RootCertStore, LedgerError> {
         CertificateDer::pem_file_iter(file).and_then(Iterator::collect::<Result<Vec<_>, _>>);
     let certificates =
         certificates.map_err(|error| bad_root(&format!("{}: {error}", file.display())))?;
-    trusted(certificates)
+    root_store(certificates)
         .ok_or_else(|| bad_root(&format!("{}: holds no certificate in PEM", file.display())))
 }
 
@@ -86,9 +93,9 @@ fn bad_root(problem: &str) -> LedgerError {
     LedgerError::Setting(format!("sslrootcert={problem}"))
 }
 
-/// A platform may hold roots that cannot be read; the others count.
+/// The roots that the platform trusts. Some of them may be unreadable, which leaves the others.
 fn from_platform() -> Result<RootCertStore, LedgerError> {
-    trusted(rustls_native_certs::load_native_certs().certs).ok_or_else(|| {
+    root_store(rustls_native_certs::load_native_certs().certs).ok_or_else(|| {
         LedgerError::Setting(
             "TLS is demanded and no trusted roots are installed: see sslrootcert, SSL_CERT_FILE"
                 .into(),
@@ -96,7 +103,8 @@ fn from_platform() -> Result<RootCertStore, LedgerError> {
     })
 }
 
-fn trusted(certificates: Vec<CertificateDer<'static>>) -> Option<RootCertStore> {
+/// `None` when none of the certificates can be used.
+fn root_store(certificates: Vec<CertificateDer<'static>>) -> Option<RootCertStore> {
     let mut roots = RootCertStore::empty();
     roots.add_parsable_certificates(certificates);
     (!roots.is_empty()).then_some(roots)
@@ -107,7 +115,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn tls_is_demanded_by_name_only() {
+    fn only_three_modes_demand_tls() {
         for (query, demanded, rest) in [
             ("", false, "?sslmode=disable"),
             ("?sslmode=disable", false, "?sslmode=disable"),
@@ -125,9 +133,9 @@ mod tests {
             ),
             ("?%73slmode=verify-full", true, "?sslmode=require"),
         ] {
-            let wish = Wish::read(&format!("postgres://u:p@h/db{query}"));
+            let read = ConnectionString::parse(&format!("postgres://u:p@h/db{query}"));
             assert_eq!(
-                (wish.url, wish.demanded),
+                (read.url, read.tls_required),
                 (format!("postgres://u:p@h/db{rest}"), demanded),
                 "{query}"
             );
@@ -135,14 +143,7 @@ mod tests {
     }
 
     #[test]
-    fn an_unknown_mode_stays_for_the_parser_to_refuse() {
-        let wish = Wish::read("postgres://h/db?sslmode=allow");
-        assert!(wish.url.contains("sslmode=allow"));
-        assert!(crate::db::pool::config(&wish.url.as_str().into(), "test").is_err());
-    }
-
-    #[test]
-    fn a_root_that_cannot_be_used_is_a_bad_setting() {
+    fn unusable_root_file_is_a_bad_setting() {
         let folder = tempfile::tempdir().unwrap();
         let empty = folder.path().join("empty.pem");
         std::fs::write(&empty, "").unwrap();
@@ -151,13 +152,13 @@ mod tests {
                 "postgres://u:hunter2@h/db?sslmode=require&sslrootcert={}",
                 file.display()
             );
-            let error = Wish::read(&url).connector().err().unwrap();
+            let error = ConnectionString::parse(&url).connector().err().unwrap();
             assert!(error.to_string().contains("sslrootcert"), "{error}");
             assert!(!format!("{error} {error:?}").contains("hunter2"));
         }
         assert!(
-            Wish::read("postgres://h/db?sslmode=require&sslrootcert=system")
-                .root
+            ConnectionString::parse("postgres://h/db?sslmode=require&sslrootcert=system")
+                .root_file
                 .is_none()
         );
     }

@@ -1,5 +1,6 @@
-//! Secrets at rest: XChaCha20-Poly1305 under a key from the environment, bound to the place they are
-//! stored at, so that a ciphertext moved to another row or column opens no more.
+//! Secrets at rest, sealed with XChaCha20-Poly1305 under a key from the environment.
+//!
+//! A ciphertext is bound to the place it is stored at. Moved to another row or column, it no longer opens.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -10,25 +11,26 @@ use rand::rngs::OsRng;
 use secrecy::{ExposeSecret, SecretString};
 use uuid::Uuid;
 
-/// First byte of every ciphertext; another layout or cipher takes another.
+/// The first byte of every ciphertext. Another layout or cipher would take another value.
 const FORMAT: u8 = 1;
 const NONCE_BYTES: usize = 24;
 
-/// The credentials key, and optionally the one before it, which only opens.
+/// The credentials key, and optionally the one before it, which opens secrets but seals none.
 #[derive(Clone)]
 pub struct Vault {
     current: XChaCha20Poly1305,
     old: Option<XChaCha20Poly1305>,
 }
 
-/// Where a secret is stored. Part of what is authenticated.
+/// Where a secret is stored. The place is authenticated together with the secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Place {
-    /// `table.column`.
+    /// The column, as `table.column`.
     pub column: &'static str,
     pub row: Uuid,
 }
 
+/// Why a secret could not be sealed or opened.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum VaultError {
     #[error("the key is not 32 bytes in base64")]
@@ -47,10 +49,32 @@ impl Place {
             row: id,
         }
     }
+
+    /// The place of a device's OAuth consumer secret.
+    pub(crate) fn consumer_secret(device: Uuid) -> Self {
+        Self {
+            column: "devices.consumer_secret_ciphertext",
+            row: device,
+        }
+    }
+
+    /// The place of a device's communication key.
+    pub(crate) fn cmc_key(device: Uuid) -> Self {
+        Self {
+            column: "devices.cmc_key_ciphertext",
+            row: device,
+        }
+    }
+
+    /// The bytes that are authenticated. A column's name never holds a NUL, so no two places give the same
+    /// bytes.
+    fn bytes(self) -> Vec<u8> {
+        [self.column.as_bytes(), &[0], self.row.as_bytes()].concat()
+    }
 }
 
 impl Vault {
-    /// Both keys are 32 bytes in base64.
+    /// Takes the current key and the old one, each 32 bytes in base64.
     pub fn new(key: &SecretString, old: Option<&SecretString>) -> Result<Self, VaultError> {
         Ok(Self {
             current: cipher(key)?,
@@ -58,6 +82,7 @@ impl Vault {
         })
     }
 
+    /// Encrypts a secret for its place.
     pub fn seal(&self, place: Place, secret: &SecretString) -> Result<Vec<u8>, VaultError> {
         let mut nonce = [0; NONCE_BYTES];
         OsRng
@@ -72,7 +97,7 @@ impl Vault {
         Ok([&[FORMAT], &nonce[..], &sealed[..]].concat())
     }
 
-    /// Tries the current key, then the old one.
+    /// Decrypts a secret from its place. Tries the current key, then the old one.
     pub fn open(&self, place: Place, ciphertext: &[u8]) -> Result<SecretString, VaultError> {
         std::iter::once(&self.current)
             .chain(&self.old)
@@ -86,13 +111,6 @@ impl std::fmt::Debug for Vault {
         f.debug_struct("Vault")
             .field("old", &self.old.is_some())
             .finish_non_exhaustive()
-    }
-}
-
-impl Place {
-    /// The column's name never holds a NUL, so no two places give the same bytes.
-    fn bytes(self) -> Vec<u8> {
-        [self.column.as_bytes(), &[0], self.row.as_bytes()].concat()
     }
 }
 
@@ -136,7 +154,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_sealed_opens_with_the_same_key_only() {
+    fn sealed_secret_opens_with_the_same_key_only() {
         let sealed = vault(1).seal(HERE, &"sk_live_1".into()).unwrap();
         assert_eq!(
             vault(1).open(HERE, &sealed).unwrap().expose_secret(),
@@ -176,7 +194,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_secret_never_looks_the_same() {
+    fn sealing_twice_gives_different_bytes() {
         let vault = vault(1);
         assert_ne!(
             vault.seal(HERE, &"s".into()).unwrap(),

@@ -1,4 +1,4 @@
-//! Changing devices, and ending the halts that wait for a change.
+//! `device update`: changing a device, and ending a halt that waits for the change.
 
 use risiti_domain::{DeviceId, Dialect, Environment, TaxType};
 use url::Url;
@@ -7,14 +7,15 @@ use uuid::Uuid;
 use crate::db::error::LedgerError;
 use crate::db::pool::{Ledger, Transaction};
 use crate::db::statements::statements;
-use crate::db::vault::Vault;
-use crate::directory::devices::{cmc_key_place, consumer_secret_place, tax_rates_json};
+use crate::db::vault::{Place, Vault};
+use crate::directory::devices::tax_rates_json;
 use crate::directory::manage_error::{ManageError, refused_by};
 use crate::directory::new_device::{DeviceOptions, host, seal};
 use crate::operator_actions::OperatorAction;
 
 statements! {
-    /// Whether it has an invoice is asked in two halves, each of which has an index: one that is filed has a number.
+    /// Whether the device has an invoice is asked in two halves, because each half has an index. An invoice that
+    /// is filed has a number.
     DEVICE_LOCK = "SELECT d.merchant_id, m.slug, d.environment, d.pin, d.branch,
         EXISTS (SELECT FROM invoices i WHERE i.device_id = d.id AND i.state <> 'success')
             OR EXISTS (SELECT FROM invoices i WHERE i.device_id = d.id AND i.invoice_no IS NOT NULL)
@@ -31,20 +32,20 @@ statements! {
         item_name = coalesce($16, item_name), tax_type = coalesce($17, tax_type),
         tax_rates = tax_rates || $18, is_default = is_default AND $2::uuid IS NULL
         WHERE id = $1";
-    /// Short codes go with the merchant, not with the device.
+    /// Short codes stay with the merchant when the device goes to another one.
     SHORT_CODES_UNBIND = "UPDATE short_codes SET device_id = NULL WHERE device_id = $1 AND merchant_id <> $2";
     LANE_HOST = "UPDATE lanes SET host = $2 WHERE device_id = $1";
-    /// The lane's guard lets it go back only where no number was used yet.
+    /// The number may go back only while none was used, which the guard on `lanes` checks as well.
     NUMBER_SET = "UPDATE lanes SET next_invoice_no = $2, moved_by = $3 WHERE device_id = $1
         AND (next_invoice_no = $2 OR NOT EXISTS (SELECT FROM submissions s WHERE s.device_id = $1))";
     NUMBER = "SELECT next_invoice_no FROM lanes WHERE device_id = $1";
-    /// A halt's message names the command that ends it (protocol D15); this ends those that name it.
+    /// A halt's reason names the command that ends it (protocol D15). This ends the halts that name this command.
     HALT_END = "UPDATE lanes SET halted_at = NULL, halt_reason = NULL, retry_at = NULL, retry_step = 0,
         token_at = NULL, moved_by = $2, moved_because = $3
         WHERE device_id = $1 AND halted_at IS NOT NULL AND halt_reason LIKE '%device update%'";
 }
 
-/// What `device update` changes; `None` leaves a value as it is.
+/// What `device update` changes. `None` leaves a value as it is.
 #[derive(Clone, Debug, Default)]
 pub struct DeviceChanges {
     pub merchant: Option<String>,
@@ -57,13 +58,13 @@ pub struct DeviceChanges {
     pub item_name: Option<String>,
     pub tax_type: Option<TaxType>,
     pub next_invoice_no: Option<i64>,
-    pub more: DeviceOptions,
+    pub options: DeviceOptions,
 }
 
-/// What `device update` did beside the change.
+/// What `device update` did besides the change.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Updated {
-    /// The lane was halted for something that this command ends.
+pub struct UpdatedDevice {
+    /// Whether the lane was halted for a reason that this command ends.
     pub resumed: bool,
 }
 
@@ -81,7 +82,7 @@ impl DeviceChanges {
             item_name,
             tax_type,
             next_invoice_no,
-            more,
+            options,
         } = self;
         merchant.is_none()
             && environment.is_none()
@@ -93,22 +94,24 @@ impl DeviceChanges {
             && item_name.is_none()
             && tax_type.is_none()
             && next_invoice_no.is_none()
-            && more.is_empty()
+            && options.is_empty()
     }
 }
 
 impl Ledger {
-    /// Changes a device, and ends a halt of its lane that waits for that.
+    /// Changes a device, and ends a halt of its lane that waits for the change.
     pub async fn update_device(
         &self,
         id: DeviceId,
         changes: &DeviceChanges,
         vault: &Vault,
-        by: &OperatorAction,
-    ) -> Result<Updated, ManageError> {
+        action: &OperatorAction,
+    ) -> Result<UpdatedDevice, ManageError> {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
-        let updated = transaction.update_device(id, changes, vault, by).await?;
+        let updated = transaction
+            .update_device(id, changes, vault, action)
+            .await?;
         transaction.commit().await?;
         Ok(updated)
     }
@@ -120,21 +123,23 @@ impl Transaction<'_> {
         device: DeviceId,
         changes: &DeviceChanges,
         vault: &Vault,
-        by: &OperatorAction,
-    ) -> Result<Updated, ManageError> {
-        self.settle_key(vault).await?;
+        action: &OperatorAction,
+    ) -> Result<UpdatedDevice, ManageError> {
+        self.require_right_key(vault).await?;
+
         let id = device.uuid();
         let row = self
             .query_opt(DEVICE_LOCK, &[&id])
             .await?
             .ok_or(ManageError::NoDevice(device))?;
-        let known = Known::read(&row)?;
+        let known = KnownDevice::read(&row)?;
         let merchant = match &changes.merchant {
             Some(slug) if *slug != known.merchant_slug => {
                 Some(self.merchant_for_update(slug).await?)
             }
             _ => None,
         };
+
         if known.has_invoices && merchant.is_some() {
             return Err(ManageError::HasInvoices("the merchant"));
         }
@@ -145,6 +150,7 @@ impl Transaction<'_> {
         {
             return Err(ManageError::HasInvoices("the environment"));
         }
+
         self.change_row(id, merchant, changes, vault, &known)
             .await?;
         if let Some(base_url) = &changes.base_url {
@@ -153,24 +159,30 @@ impl Transaction<'_> {
             self.execute(LANE_HOST, &[&id, &host]).await?;
         }
         if let Some(number) = changes.next_invoice_no {
-            self.set_number(id, number, &by.operator).await?;
+            self.set_number(id, number, &action.operator).await?;
         }
+
         let owner = merchant.unwrap_or(known.merchant);
         if merchant.is_some() {
             self.execute(SHORT_CODES_UNBIND, &[&id, &owner]).await?;
         }
-        self.settle_default(owner, id, changes.more.make_default)
+        self.choose_default(owner, id, changes.options.make_default)
             .await?;
         let slug = changes.merchant.as_deref().unwrap_or(&known.merchant_slug);
-        self.bind_short_codes(slug, owner, id, &changes.more.short_codes)
+        self.bind_short_codes(slug, owner, id, &changes.options.short_codes)
             .await?;
+
         let resumed = self
-            .execute(HALT_END, &[&id, &by.operator, &by.reason])
+            .execute(HALT_END, &[&id, &action.operator, &action.reason])
             .await?
             == 1;
-        self.record_action("device update", by, serde_json::json!({ "device_id": id }))
-            .await?;
-        Ok(Updated { resumed })
+        self.record_action(
+            "device update",
+            action,
+            serde_json::json!({ "device_id": id }),
+        )
+        .await?;
+        Ok(UpdatedDevice { resumed })
     }
 
     async fn change_row(
@@ -179,9 +191,9 @@ impl Transaction<'_> {
         merchant: Option<Uuid>,
         changes: &DeviceChanges,
         vault: &Vault,
-        known: &Known,
+        known: &KnownDevice,
     ) -> Result<(), ManageError> {
-        let more = &changes.more;
+        let options = &changes.options;
         let changed = self
             .execute(
                 DEVICE_CHANGE,
@@ -191,23 +203,23 @@ impl Transaction<'_> {
                     &changes.environment.map(Environment::as_str),
                     &changes.dialect.map(Dialect::as_str),
                     &changes.base_url.as_ref().map(Url::as_str),
-                    &more.portal_url.as_ref().map(Url::as_str),
-                    &more.token_url.as_ref().map(Url::as_str),
-                    &more.app_id,
-                    &more.consumer_key,
+                    &options.portal_url.as_ref().map(Url::as_str),
+                    &options.token_url.as_ref().map(Url::as_str),
+                    &options.app_id,
+                    &options.consumer_key,
                     &seal(
                         vault,
-                        consumer_secret_place(id),
-                        more.consumer_secret.as_ref(),
+                        Place::consumer_secret(id),
+                        options.consumer_secret.as_ref(),
                     )?,
                     &changes.serial,
-                    &seal(vault, cmc_key_place(id), more.cmc_key.as_ref())?,
-                    &more.sdc_id,
+                    &seal(vault, Place::cmc_key(id), options.cmc_key.as_ref())?,
+                    &options.sdc_id,
                     &changes.item_code,
                     &changes.item_class,
                     &changes.item_name,
                     &changes.tax_type.map(TaxType::as_str),
-                    &tax_rates_json(&more.tax_rates),
+                    &tax_rates_json(&options.tax_rates),
                 ],
             )
             .await;
@@ -237,8 +249,8 @@ impl Transaction<'_> {
     }
 }
 
-/// A device's row before a change.
-struct Known {
+/// A device's row before the change.
+struct KnownDevice {
     merchant: Uuid,
     merchant_slug: String,
     environment: Environment,
@@ -247,7 +259,7 @@ struct Known {
     has_invoices: bool,
 }
 
-impl Known {
+impl KnownDevice {
     fn read(row: &tokio_postgres::Row) -> Result<Self, LedgerError> {
         let environment: &str = row.try_get(2)?;
         let unreadable = |_| LedgerError::Stored {

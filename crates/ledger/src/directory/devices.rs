@@ -1,4 +1,4 @@
-//! Tax devices as the workers need them: read from their row, secrets opened.
+//! Tax devices as the workers need them, read from their rows with their secrets opened.
 
 use std::collections::BTreeMap;
 
@@ -33,7 +33,7 @@ pub struct Device {
     pub dialect: Dialect,
     pub base_url: String,
     pub portal_url: Option<String>,
-    /// Gateway only, and there always.
+    /// Only a device of the gateway dialect has this, and it always has it.
     pub token: Option<TokenEndpoint>,
     pub pin: String,
     pub branch: String,
@@ -44,7 +44,7 @@ pub struct Device {
     pub item_class: String,
     pub item_name: String,
     pub tax_type: TaxType,
-    /// Percent, only where it differs from KRA's published rate.
+    /// Rates in percent, only those that differ from KRA's published rates.
     pub tax_rates: BTreeMap<TaxType, Decimal>,
     pub is_default: bool,
 }
@@ -52,7 +52,7 @@ pub struct Device {
 /// How the gateway's bearer token is fetched.
 #[derive(Clone, Debug)]
 pub struct TokenEndpoint {
-    /// The whole URL, its query included.
+    /// The whole URL with its query.
     pub url: String,
     pub app_id: String,
     pub consumer_key: String,
@@ -60,7 +60,7 @@ pub struct TokenEndpoint {
 }
 
 impl Ledger {
-    /// `None` when there is no such device.
+    /// Reads one device. `None` when there is no such device.
     ///
     /// # Errors
     /// [`LedgerError::Vault`] when the vault does not open the device's secrets.
@@ -74,20 +74,6 @@ impl Ledger {
     }
 }
 
-pub(crate) fn consumer_secret_place(device: Uuid) -> Place {
-    Place {
-        column: "devices.consumer_secret_ciphertext",
-        row: device,
-    }
-}
-
-pub(crate) fn cmc_key_place(device: Uuid) -> Place {
-    Place {
-        column: "devices.cmc_key_ciphertext",
-        row: device,
-    }
-}
-
 fn read(row: &Row, vault: &Vault) -> Result<Device, LedgerError> {
     let id: Uuid = row.try_get(0)?;
     let stored = |column| LedgerError::Stored {
@@ -96,7 +82,9 @@ fn read(row: &Row, vault: &Vault) -> Result<Device, LedgerError> {
         row: id.to_string(),
     };
     let sealed = |index, place| open(row, index, place, vault);
-    let consumer_secret = sealed(11, consumer_secret_place(id))?;
+    let consumer_secret = sealed(11, Place::consumer_secret(id))?;
+
+    // The constraint `gateway_has_token` lets no gateway device lack any of the four.
     let token = match (
         row.try_get(8)?,
         row.try_get(9)?,
@@ -113,6 +101,7 @@ fn read(row: &Row, vault: &Vault) -> Result<Device, LedgerError> {
         }
         _ => None,
     };
+
     let tax_rates: serde_json::Value = row.try_get(21)?;
     Ok(Device {
         id: DeviceId::from_uuid(id),
@@ -127,7 +116,7 @@ fn read(row: &Row, vault: &Vault) -> Result<Device, LedgerError> {
         pin: row.try_get(12)?,
         branch: row.try_get(13)?,
         serial: row.try_get(14)?,
-        cmc_key: sealed(15, cmc_key_place(id))?,
+        cmc_key: sealed(15, Place::cmc_key(id))?,
         sdc_id: row.try_get(16)?,
         item_code: row.try_get(17)?,
         item_class: row.try_get(18)?,
@@ -161,7 +150,7 @@ where
     })
 }
 
-/// `{"E": "8"}`, rates as decimal text.
+/// Reads `{"E": "8"}`, where the rates are decimal text.
 fn read_tax_rates(json: &serde_json::Value) -> Option<BTreeMap<TaxType, Decimal>> {
     json.as_object()?
         .iter()
@@ -192,7 +181,7 @@ mod tests {
     }
 
     #[test]
-    fn a_rate_that_is_no_decimal_text_is_noticed() {
+    fn rate_that_is_no_decimal_text_is_refused() {
         for bad in [r#"{"E": 8.5}"#, r#"{"Z": "8"}"#, r#"{"E": "eight"}"#, "[]"] {
             assert_eq!(
                 read_tax_rates(&serde_json::from_str(bad).unwrap()),

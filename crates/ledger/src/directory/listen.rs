@@ -1,5 +1,6 @@
-//! Keeps a [`Directory`] up to date: LISTEN on a connection of its own (protocol C11), and a timer for what
-//! a lost notification would have told.
+//! Keeps a [`Directory`] up to date by LISTEN on a connection of its own (protocol C11).
+//!
+//! A timer reloads it as well, because a notification may be lost.
 
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
@@ -10,18 +11,21 @@ use tokio_postgres::{AsyncMessage, Client};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
+use crate::db::connect::Driver;
 use crate::db::error::LedgerError;
-use crate::db::pool::{Driver, Ledger};
+use crate::db::pool::Ledger;
 use crate::db::statements::statements;
 use crate::directory::snapshot::Directory;
 
-/// One load, and one round trip to prove that the connection lives, must be done by then.
+/// How long one load, or one other statement of the listener, may take.
 const LOAD_DEADLINE: Duration = Duration::from_secs(10);
-/// Between two tries to reach the database, before jitter.
+/// The pause between two tries to reach the database, before jitter.
 const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 
 statements! {
-    /// One statement, so one snapshot: a merchant is never seen without its secrets.
+    /// One statement and so one snapshot of the database. A merchant is never seen without its secrets.
+    ///
+    /// Bytes travel as hexadecimal text. Expired path secrets are left out.
     DIRECTORY = "SELECT jsonb_build_object(
         'canary', (SELECT encode(ciphertext, 'hex') FROM credentials_canary WHERE id = 1),
         'merchants', coalesce(jsonb_agg(jsonb_build_object(
@@ -48,13 +52,13 @@ statements! {
         FROM merchants m";
 }
 
-/// The newest directory, and whether it can be trusted to be the newest.
+/// The last directory that was loaded, and whether it is known to be up to date.
 #[derive(Clone, Debug, Default)]
 pub struct DirectoryView {
     /// `None` until the first load.
     pub directory: Option<Arc<Directory>>,
-    /// True while connected, listening, and the last load went well. While false, a merchant that is not
-    /// in the directory may exist all the same (protocol A6).
+    /// Whether the listener is connected and its last load succeeded. Otherwise a merchant that is not in the
+    /// directory may exist all the same (protocol A6).
     pub fresh: bool,
 }
 
@@ -66,8 +70,9 @@ impl Ledger {
     }
 }
 
-/// Follows the directory until cancelled. Never gives up: a database that is away leaves the last view,
-/// marked as not fresh.
+/// Keeps a view of the directory up to date until cancelled.
+///
+/// It never gives up. While the database is away, the last view stays and is marked as not fresh.
 pub fn watch_directory(
     ledger: Ledger,
     refresh: Duration,
@@ -76,13 +81,13 @@ pub fn watch_directory(
     let (sender, receiver) = watch::channel(DirectoryView::default());
     tokio::spawn(async move {
         cancel
-            .run_until_cancelled(follow(ledger, refresh, sender))
+            .run_until_cancelled(keep_up_to_date(ledger, refresh, sender))
             .await;
     });
     receiver
 }
 
-async fn follow(ledger: Ledger, refresh: Duration, sender: watch::Sender<DirectoryView>) {
+async fn keep_up_to_date(ledger: Ledger, refresh: Duration, sender: watch::Sender<DirectoryView>) {
     loop {
         let error = match listen(&ledger, refresh, &sender).await {
             Ok(never) => match never {},
@@ -91,6 +96,7 @@ async fn follow(ledger: Ledger, refresh: Duration, sender: watch::Sender<Directo
         if sender.is_closed() {
             return;
         }
+        // One warning for each outage, not one for each try.
         if sender.borrow().fresh || sender.borrow().directory.is_none() {
             tracing::warn!(%error, "the merchant directory cannot be refreshed");
         }
@@ -99,7 +105,7 @@ async fn follow(ledger: Ledger, refresh: Duration, sender: watch::Sender<Directo
     }
 }
 
-/// Runs until something breaks.
+/// Listens and reloads until something fails.
 async fn listen(
     ledger: &Ledger,
     refresh: Duration,
@@ -108,11 +114,13 @@ async fn listen(
     let (client, connection) = ledger.dedicated().await?;
     let changed = Arc::new(Notify::new());
     let _driver = AbortOnDropHandle::new(tokio::spawn(drive(connection, Arc::clone(&changed))));
+
     if let Some(role) = ledger.role_statement() {
         within_deadline(client.batch_execute(&role)).await?;
     }
-    // Before the first load, so that no change falls between.
+    // This comes before the first load, so that no change falls between the two.
     within_deadline(client.batch_execute("LISTEN risiti_directory")).await?;
+
     loop {
         let directory = Arc::new(load(&client).await?);
         sender.send_if_modified(|view| {
@@ -123,18 +131,19 @@ async fn listen(
             };
             new
         });
-        // A timer that ends the wait early or late changes nothing but the delay.
+        // Whether a notification or the timer ends the wait, the next load is the same.
         let _ = tokio::time::timeout(refresh, changed.notified()).await;
     }
 }
 
+/// Drives the connection to its end and reports each notification.
 async fn drive(mut connection: Driver, changed: Arc<Notify>) {
     while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
         if let AsyncMessage::Notification(_) = message {
             changed.notify_one();
         }
     }
-    // The connection is gone: end the wait, and the next load fails.
+    // The connection is gone. This ends the wait, and then the next load fails.
     changed.notify_one();
 }
 

@@ -1,10 +1,11 @@
-//! Why a command of `risiti-admin` is refused: told so that the person can do something about it.
+//! Why a command of `risiti-admin` is refused, in words that say what to do about it.
 
 use risiti_domain::Environment;
 
 use crate::db::error::LedgerError;
 use crate::db::vault::VaultError;
 
+/// Why merchants, accounts or devices could not be changed as asked.
 #[derive(Debug, thiserror::Error)]
 pub enum ManageError {
     #[error("there is a merchant {0} already")]
@@ -88,7 +89,7 @@ impl From<VaultError> for ManageError {
     }
 }
 
-/// Turns the refusal of one named constraint into what it means here.
+/// Replaces the refusal of one named constraint by what it means for the command.
 pub(crate) fn refused_by(
     error: LedgerError,
     constraint: &str,

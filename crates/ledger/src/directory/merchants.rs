@@ -16,7 +16,7 @@ use crate::db::vault::VaultError;
 use crate::directory::manage_error::{ManageError, refused_by};
 use crate::directory::snapshot::hash_path_secret;
 
-/// 160 bits; the design asks for 128 or more.
+/// The size of a path secret: 160 bits.
 const SECRET_BYTES: usize = 20;
 
 statements! {
@@ -27,7 +27,7 @@ statements! {
         (SELECT count(*) FROM devices d WHERE d.merchant_id = m.id)
         FROM merchants m ORDER BY m.slug";
     SECRET_ADD = "INSERT INTO webhook_secrets (id, merchant_id, secret_sha256) VALUES ($1, $2, $3)";
-    /// An earlier end stays: rotating twice gives no secret a longer life.
+    /// A secret keeps an earlier end, so that rotating twice gives no secret a longer life.
     SECRETS_EXPIRE = "UPDATE webhook_secrets
         SET expires_at = LEAST(coalesce(expires_at, 'infinity'), now() + make_interval(secs => $2::float8))
         WHERE merchant_id = $1 AND (expires_at IS NULL OR expires_at > now())
@@ -46,7 +46,7 @@ pub struct MerchantSummary {
 }
 
 impl Ledger {
-    /// Returns the new merchant and its path secret, which is stored as a hash and never shown again.
+    /// Creates a merchant and its path secret, which is stored as a hash and so never shown again.
     pub async fn create_merchant(
         &self,
         slug: &str,
@@ -54,6 +54,7 @@ impl Ledger {
     ) -> Result<(MerchantId, SecretString), ManageError> {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
+
         let id = Uuid::now_v7();
         transaction
             .execute(MERCHANT_CREATE, &[&id, &slug, &name])
@@ -68,7 +69,7 @@ impl Ledger {
         Ok((MerchantId::from_uuid(id), secret))
     }
 
-    /// By slug.
+    /// Lists all merchants by slug.
     pub async fn merchants(&self) -> Result<Vec<MerchantSummary>, LedgerError> {
         let rows = self.connection().await?.query(MERCHANT_LIST, &[]).await?;
         rows.iter()
@@ -85,7 +86,8 @@ impl Ledger {
             .collect()
     }
 
-    /// Makes a new path secret; the ones before it work until the overlap ends. Returns it, and when that is.
+    /// Creates a new path secret. The earlier ones work until the overlap ends. Returns the new secret and that
+    /// time.
     pub async fn rotate_path_secret(
         &self,
         slug: &str,
@@ -97,6 +99,7 @@ impl Ledger {
         let expired = transaction
             .query(SECRETS_EXPIRE, &[&merchant, &overlap.as_secs_f64()])
             .await?;
+
         let mut until = None;
         for row in expired {
             until = until.max(
@@ -104,6 +107,7 @@ impl Ledger {
                     .map_err(LedgerError::from)?,
             );
         }
+
         let secret = transaction.add_path_secret(merchant).await?;
         transaction.commit().await?;
         Ok((secret, until))
@@ -111,7 +115,7 @@ impl Ledger {
 }
 
 impl Transaction<'_> {
-    /// Locks the merchant's row, so that what hangs below it changes one command at a time.
+    /// Locks the merchant's row, so that only one command at a time changes what belongs to the merchant.
     pub(crate) async fn merchant_for_update(&self, slug: &str) -> Result<Uuid, ManageError> {
         let row = self.query_opt(MERCHANT_LOCK, &[&slug]).await?;
         let row = row.ok_or_else(|| ManageError::NoMerchant(slug.to_owned()))?;

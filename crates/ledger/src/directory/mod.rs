@@ -7,4 +7,5 @@ pub(crate) mod manage_error;
 pub(crate) mod merchants;
 pub(crate) mod new_device;
 pub(crate) mod provider_accounts;
+pub(crate) mod provider_keys;
 pub(crate) mod snapshot;

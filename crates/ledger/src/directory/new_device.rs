@@ -1,4 +1,4 @@
-//! Adding devices, and with each device its lane.
+//! `device add`: adding a device and its lane.
 
 use std::collections::BTreeMap;
 
@@ -12,7 +12,7 @@ use crate::db::error::LedgerError;
 use crate::db::pool::{Ledger, Transaction};
 use crate::db::statements::statements;
 use crate::db::vault::{Place, Vault};
-use crate::directory::devices::{cmc_key_place, consumer_secret_place, tax_rates_json};
+use crate::directory::devices::tax_rates_json;
 use crate::directory::manage_error::{ManageError, refused_by};
 
 statements! {
@@ -29,10 +29,10 @@ statements! {
     SHORT_CODE_KNOWN = "SELECT EXISTS (SELECT FROM short_codes WHERE short_code = $1)";
 }
 
-/// What `device add` brings.
+/// What `device add` is given.
 #[derive(Clone, Debug)]
 pub struct NewDevice {
-    /// Chosen before, where secrets were sealed for it already; else made here.
+    /// The id, if it was chosen before because secrets are sealed for it already.
     pub id: Option<DeviceId>,
     pub merchant: String,
     pub pin: String,
@@ -45,12 +45,12 @@ pub struct NewDevice {
     pub item_class: String,
     pub item_name: String,
     pub tax_type: TaxType,
-    /// KRA expects this one first.
+    /// The first number that KRA expects.
     pub next_invoice_no: i64,
-    pub more: DeviceOptions,
+    pub options: DeviceOptions,
 }
 
-/// What a device may have besides, when it is added and when it is changed.
+/// What a device may have besides, both when it is added and when it is changed.
 #[derive(Clone, Debug, Default)]
 pub struct DeviceOptions {
     pub portal_url: Option<Url>,
@@ -60,9 +60,9 @@ pub struct DeviceOptions {
     pub consumer_secret: Option<SecretString>,
     pub cmc_key: Option<SecretString>,
     pub sdc_id: Option<String>,
-    /// Bound to this device; they must be registered for its merchant.
+    /// Short codes to bind to this device. They must be registered for its merchant.
     pub short_codes: Vec<String>,
-    /// Takes the place of the merchant's default device. The first device is the default anyway.
+    /// Whether this becomes the merchant's default device. The first device does so anyway.
     pub make_default: bool,
     pub tax_rates: BTreeMap<TaxType, Decimal>,
 }
@@ -95,7 +95,7 @@ impl DeviceOptions {
 }
 
 impl Ledger {
-    /// Everything `add_device` would refuse, without adding anything: asked before a device is initialised.
+    /// Checks what `add_device` would refuse, and adds nothing. It is asked before a device is initialised.
     pub async fn check_new_device(
         &self,
         device: &NewDevice,
@@ -104,6 +104,8 @@ impl Ledger {
     ) -> Result<(), ManageError> {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
+
+        // The transaction is dropped without a commit, so nothing stays.
         transaction
             .add_device(device, vault, operator)
             .await
@@ -133,16 +135,18 @@ impl Transaction<'_> {
         operator: &str,
     ) -> Result<Uuid, ManageError> {
         let merchant = self.merchant_for_update(&device.merchant).await?;
-        self.settle_key(vault).await?;
-        let more = &device.more;
+        self.require_right_key(vault).await?;
+
+        let options = &device.options;
         if device.dialect == Dialect::Gateway
-            && (more.token_url.is_none()
-                || more.consumer_key.is_none()
-                || more.consumer_secret.is_none()
-                || more.app_id.is_none())
+            && (options.token_url.is_none()
+                || options.consumer_key.is_none()
+                || options.consumer_secret.is_none()
+                || options.app_id.is_none())
         {
             return Err(ManageError::TokenMissing);
         }
+
         let id = device.id.map_or_else(Uuid::now_v7, DeviceId::uuid);
         let host = host(&device.base_url)?;
         self.execute(
@@ -153,25 +157,25 @@ impl Transaction<'_> {
                 &device.environment.as_str(),
                 &device.dialect.as_str(),
                 &device.base_url.as_str(),
-                &more.portal_url.as_ref().map(Url::as_str),
-                &more.token_url.as_ref().map(Url::as_str),
-                &more.app_id,
-                &more.consumer_key,
+                &options.portal_url.as_ref().map(Url::as_str),
+                &options.token_url.as_ref().map(Url::as_str),
+                &options.app_id,
+                &options.consumer_key,
                 &seal(
                     vault,
-                    consumer_secret_place(id),
-                    more.consumer_secret.as_ref(),
+                    Place::consumer_secret(id),
+                    options.consumer_secret.as_ref(),
                 )?,
                 &device.pin,
                 &device.branch,
                 &device.serial,
-                &seal(vault, cmc_key_place(id), more.cmc_key.as_ref())?,
-                &more.sdc_id,
+                &seal(vault, Place::cmc_key(id), options.cmc_key.as_ref())?,
+                &options.sdc_id,
                 &device.item_code,
                 &device.item_class,
                 &device.item_name,
                 &device.tax_type.as_str(),
-                &tax_rates_json(&more.tax_rates),
+                &tax_rates_json(&options.tax_rates),
             ],
         )
         .await
@@ -184,22 +188,24 @@ impl Transaction<'_> {
                 }
             })
         })?;
+
         self.add_host(&host).await?;
         self.execute(LANE_ADD, &[&id, &host, &device.next_invoice_no, &operator])
             .await?;
-        self.settle_default(merchant, id, more.make_default).await?;
-        self.bind_short_codes(&device.merchant, merchant, id, &more.short_codes)
+        self.choose_default(merchant, id, options.make_default)
+            .await?;
+        self.bind_short_codes(&device.merchant, merchant, id, &options.short_codes)
             .await?;
         Ok(id)
     }
 
-    /// The cap and the breaker need the host's row before any lane calls there.
+    /// Adds the host's row, which the cap and the breaker need before any lane calls the host.
     pub(crate) async fn add_host(&self, host: &str) -> Result<(), LedgerError> {
         self.execute(HOST_ADD, &[&host]).await.map(drop)
     }
 
-    /// Makes it the merchant's default where that was asked for, or the merchant has none.
-    pub(crate) async fn settle_default(
+    /// Makes the device the merchant's default if that was asked for or if the merchant has none.
+    pub(crate) async fn choose_default(
         &self,
         merchant: Uuid,
         device: Uuid,
@@ -216,6 +222,7 @@ impl Transaction<'_> {
         Ok(())
     }
 
+    /// Binds short codes of the merchant to a device. `slug` is the merchant's, for the error text.
     pub(crate) async fn bind_short_codes(
         &self,
         slug: &str,
@@ -231,6 +238,8 @@ impl Transaction<'_> {
             {
                 continue;
             }
+
+            // Nothing was bound: the code is another merchant's, or nobody's.
             let row = self.query_one(SHORT_CODE_KNOWN, &[short_code]).await?;
             return Err(if row.try_get(0).map_err(LedgerError::from)? {
                 ManageError::ShortCodeTaken(short_code.clone())
@@ -245,6 +254,7 @@ impl Transaction<'_> {
     }
 }
 
+/// Seals a secret for its place, if there is a secret.
 pub(crate) fn seal(
     vault: &Vault,
     place: Place,
@@ -253,7 +263,7 @@ pub(crate) fn seal(
     Ok(secret.map(|secret| vault.seal(place, secret)).transpose()?)
 }
 
-/// Scheme, host and port: the cap and the breaker hold per host.
+/// The host of a base URL, as scheme, host and port. The cap and the breaker work per host.
 pub(crate) fn host(base_url: &Url) -> Result<String, ManageError> {
     match (base_url.host_str(), base_url.port_or_known_default()) {
         (Some(host), Some(port)) => Ok(format!("{}://{host}:{port}", base_url.scheme())),
@@ -266,7 +276,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_host_is_written_one_way() {
+    fn equal_hosts_have_one_spelling() {
         for (url, expected) in [
             (
                 "https://etims-api.kra.go.ke/etims-api/",

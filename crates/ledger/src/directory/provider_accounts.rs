@@ -1,20 +1,17 @@
-//! How a merchant's gateways are believed: Daraja's short codes and source ranges, Paystack's signing keys,
-//! Gumroad's seller.
+//! Provider accounts of merchants: Daraja's short codes and source ranges, Paystack's signing keys, Gumroad's
+//! seller.
 
 use jiff::Timestamp;
 use risiti_domain::Provider;
-use secrecy::{ExposeSecret, SecretString};
+use secrecy::SecretString;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::db::error::LedgerError;
 use crate::db::pool::{Ledger, Transaction};
 use crate::db::statements::statements;
-use crate::db::vault::{Place, Vault};
+use crate::db::vault::Vault;
 use crate::directory::manage_error::ManageError;
-
-/// One in use and one being rolled in.
-const KEYS_MAX: usize = 2;
 
 statements! {
     ACCOUNT_LOCK = "SELECT id, allow_cidrs FROM provider_accounts WHERE merchant_id = $1 AND provider = $2
@@ -22,13 +19,10 @@ statements! {
     ACCOUNT_ADD = "INSERT INTO provider_accounts (id, merchant_id, provider, seller_id) VALUES ($1, $2, $3, $4)";
     SELLER_SET = "UPDATE provider_accounts SET seller_id = $2 WHERE id = $1";
     SOURCES_SET = "UPDATE provider_accounts SET allow_cidrs = $2, enforce_cidr = $3 WHERE id = $1";
-    /// The update changes nothing; it makes the statement return the owner of a code that is known.
+    /// The update changes nothing. It makes the statement return the owner of a code that is known already.
     SHORT_CODE_ADD = "INSERT INTO short_codes (short_code, account_id, merchant_id) VALUES ($1, $2, $3)
         ON CONFLICT (short_code) DO UPDATE SET short_code = EXCLUDED.short_code
         RETURNING merchant_id";
-    KEYS = "SELECT id, ciphertext FROM provider_keys WHERE account_id = $1 ORDER BY id";
-    KEY_ADD = "INSERT INTO provider_keys (id, account_id, ciphertext, live) VALUES ($1, $2, $3, $4)";
-    KEY_REMOVE = "DELETE FROM provider_keys WHERE id = $1 AND account_id = $2";
     ACCOUNT_LIST = "SELECT a.id, m.slug, a.provider, a.trust_policy, a.seller_id, a.allow_cidrs, a.enforce_cidr,
         a.created_at,
         ARRAY(SELECT short_code FROM short_codes c WHERE c.account_id = a.id ORDER BY short_code),
@@ -40,10 +34,10 @@ statements! {
         ORDER BY m.slug, a.provider";
 }
 
-/// What `provider add` brings.
+/// What `provider add` is given.
 #[derive(Clone, Debug)]
 pub enum NewAccount {
-    /// Adds short codes; a list of ranges that is not empty takes the place of the one before.
+    /// Adds short codes. A list of ranges replaces the one before, unless it is empty.
     Daraja {
         short_codes: Vec<String>,
         allow_cidrs: Vec<String>,
@@ -59,7 +53,7 @@ pub enum NewAccount {
 #[derive(Clone, Debug)]
 pub struct AddedAccount {
     pub account_id: Uuid,
-    /// Of the Paystack key.
+    /// The id of the Paystack key, if one was added.
     pub key_id: Option<Uuid>,
 }
 
@@ -82,7 +76,7 @@ pub struct AccountSummary {
 #[derive(Clone, Debug)]
 pub struct KeySummary {
     pub id: Uuid,
-    /// `None` when its prefix says neither.
+    /// Whether the key is a live key. `None` when its prefix says neither live nor test.
     pub live: Option<bool>,
     pub created_at: Timestamp,
 }
@@ -98,7 +92,7 @@ impl NewAccount {
 }
 
 impl Ledger {
-    /// Adds a gateway to a merchant, or to what is known of it. The vault is asked for a Paystack key only.
+    /// Adds a provider account to a merchant, or adds to the one it has. Only a Paystack key needs the vault.
     pub async fn add_account(
         &self,
         merchant: &str,
@@ -108,6 +102,7 @@ impl Ledger {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
         let merchant_id = transaction.merchant_for_update(merchant).await?;
+
         let provider = account.provider().as_str();
         let known = transaction
             .query_opt(ACCOUNT_LOCK, &[&merchant_id, &provider])
@@ -119,6 +114,7 @@ impl Ledger {
                 Vec::new(),
             ),
         };
+
         let mut added = AddedAccount {
             account_id,
             key_id: None,
@@ -155,7 +151,7 @@ impl Ledger {
         Ok(added)
     }
 
-    /// By merchant and provider; `None` lists all merchants.
+    /// Lists accounts by merchant and provider, those of one merchant or of all.
     pub async fn accounts(
         &self,
         merchant: Option<&str>,
@@ -168,7 +164,8 @@ impl Ledger {
         rows.iter().map(summary).collect()
     }
 
-    /// Without `force` the last active key stays: every webhook would be refused.
+    /// Removes a signing key. Without `force` the last active key stays, since without a key every webhook is
+    /// refused.
     pub async fn remove_key(
         &self,
         merchant: &str,
@@ -186,14 +183,10 @@ impl Ledger {
             merchant: merchant.to_owned(),
             provider,
         })?;
-        let account: Uuid = column(&account, 0)?;
-        let active = transaction.query(KEYS, &[&account]).await?.len();
-        if transaction.execute(KEY_REMOVE, &[&key, &account]).await? == 0 {
-            return Err(ManageError::NoKey);
-        }
-        if active == 1 && !force {
-            return Err(ManageError::LastKey);
-        }
+
+        transaction
+            .remove_key(column(&account, 0)?, key, force)
+            .await?;
         Ok(transaction.commit().await?)
     }
 }
@@ -232,6 +225,8 @@ impl Transaction<'_> {
         Ok(())
     }
 
+    /// Sets the source ranges of a Daraja account and whether they are enforced. `known` are the ranges it has,
+    /// which stay when none are given.
     async fn set_sources(
         &self,
         account: Uuid,
@@ -239,6 +234,7 @@ impl Transaction<'_> {
         given: &[String],
         enforce: bool,
     ) -> Result<(), ManageError> {
+        // Neither ranges nor enforcement were asked for, so a later `provider add` for a short code keeps both.
         if given.is_empty() && !enforce {
             return Ok(());
         }
@@ -253,43 +249,6 @@ impl Transaction<'_> {
         self.execute(SOURCES_SET, &[&account, &cidrs, &enforce])
             .await?;
         Ok(())
-    }
-
-    async fn add_key(
-        &self,
-        account: Uuid,
-        key: &SecretString,
-        vault: &Vault,
-    ) -> Result<Uuid, ManageError> {
-        self.settle_key(vault).await?;
-        let active = self.query(KEYS, &[&account]).await?;
-        for row in &active {
-            let id = column(row, 0)?;
-            let known = vault.open(Place::provider_key(id), &column::<Vec<u8>>(row, 1)?)?;
-            if known.expose_secret() == key.expose_secret() {
-                return Err(ManageError::KeyKnown(id));
-            }
-        }
-        if active.len() >= KEYS_MAX {
-            return Err(ManageError::KeysFull);
-        }
-        let id = Uuid::now_v7();
-        let sealed = vault.seal(Place::provider_key(id), key)?;
-        self.execute(KEY_ADD, &[&id, &account, &sealed, &is_live(key)])
-            .await?;
-        Ok(id)
-    }
-}
-
-/// Paystack's secret keys say in their prefix which side they sign for.
-fn is_live(key: &SecretString) -> Option<bool> {
-    let key = key.expose_secret();
-    if key.starts_with("sk_live_") {
-        Some(true)
-    } else if key.starts_with("sk_test_") {
-        Some(false)
-    } else {
-        None
     }
 }
 
@@ -318,21 +277,10 @@ fn summary(row: &Row) -> Result<AccountSummary, LedgerError> {
     })
 }
 
+/// Reads a column, so that `?` can turn the error into a [`ManageError`].
 fn column<'r, T: tokio_postgres::types::FromSql<'r>>(
     row: &'r Row,
     index: usize,
 ) -> Result<T, LedgerError> {
     Ok(row.try_get(index)?)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_key_says_which_side_it_signs_for() {
-        assert_eq!(is_live(&"sk_live_abc".into()), Some(true));
-        assert_eq!(is_live(&"sk_test_abc".into()), Some(false));
-        assert_eq!(is_live(&"pk_live_abc".into()), None);
-    }
 }

@@ -1,5 +1,7 @@
-//! What ingress has to know of merchants, as one snapshot: small enough to keep in memory and on disk, and
-//! holding secrets only as the database does, hashed or encrypted (architecture §9.6).
+//! What ingress has to know of merchants, as one snapshot.
+//!
+//! It is small enough to keep in memory and on disk. It holds secrets only as the database does, hashed or
+//! encrypted (architecture §9.6).
 
 use std::collections::HashMap;
 
@@ -13,7 +15,7 @@ use uuid::Uuid;
 use crate::db::credentials::{KeyCheck, check_canary};
 use crate::db::vault::{Place, Vault, VaultError};
 
-/// Every merchant, found by path secret or slug. Serialised as the plain list and the canary.
+/// All merchants, found by path secret or slug. It is serialised as the plain list and the canary.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(from = "Snapshot", into = "Snapshot")]
 pub struct Directory {
@@ -28,6 +30,7 @@ struct Snapshot {
     merchants: Vec<Merchant>,
 }
 
+/// A merchant as ingress needs it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Merchant {
     pub id: MerchantId,
@@ -48,9 +51,9 @@ struct PathSecret {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DarajaAccount {
     pub short_codes: Vec<String>,
-    /// As Postgres keeps them; `risiti-admin` let only well-formed ones in.
+    /// CIDR ranges as Postgres keeps them. `risiti-admin` lets only well-formed ones in.
     pub allow_cidrs: Vec<String>,
-    /// A source outside the list is refused, not only noted.
+    /// Whether a source outside the ranges is refused, instead of only noted.
     pub enforce: bool,
 }
 
@@ -64,7 +67,7 @@ pub struct PaystackAccount {
 pub struct PaystackKey {
     pub id: Uuid,
     pub ciphertext: Bytes,
-    /// `None` when its prefix said neither live nor test.
+    /// Whether the key is a live key. `None` when its prefix said neither live nor test.
     pub live: Option<bool>,
 }
 
@@ -73,7 +76,7 @@ pub struct GumroadAccount {
     pub seller_id: String,
 }
 
-/// Bytes that travel as hexadecimal text.
+/// Bytes that are serialised as hexadecimal text.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct Bytes(#[serde(with = "hex::serde")] pub Vec<u8>);
@@ -83,12 +86,12 @@ impl Directory {
         &self.snapshot.merchants
     }
 
-    /// The merchant a webhook's path secret belongs to now. An expired secret belongs to nobody.
+    /// The merchant to whom a path secret belongs now. An expired secret belongs to nobody.
     pub fn by_secret(&self, secret: &str) -> Option<&Merchant> {
         self.by_secret_at(secret, Timestamp::now())
     }
 
-    /// The same at another time.
+    /// The merchant to whom a path secret belongs at the given time.
     pub fn by_secret_at(&self, secret: &str, now: Timestamp) -> Option<&Merchant> {
         let (index, expires_at) = self.by_secret.get(&hash_path_secret(secret))?;
         match expires_at {
@@ -97,6 +100,7 @@ impl Directory {
         }
     }
 
+    /// The merchant of that slug.
     pub fn by_slug(&self, slug: &str) -> Option<&Merchant> {
         self.snapshot.merchants.get(*self.by_slug.get(slug)?)
     }
@@ -114,12 +118,14 @@ impl Directory {
 }
 
 impl PaystackKey {
+    /// Decrypts the key.
     pub fn open(&self, vault: &Vault) -> Result<SecretString, VaultError> {
         vault.open(Place::provider_key(self.id), &self.ciphertext.0)
     }
 }
 
-/// What is stored of a path secret. It is 128 random bits or more, so a plain hash gives nothing away.
+/// The hash that is stored of a path secret. A secret is 160 random bits, so a plain hash gives nothing
+/// away.
 pub fn hash_path_secret(secret: &str) -> [u8; 32] {
     Sha256::digest(secret.as_bytes()).into()
 }
@@ -221,7 +227,7 @@ mod tests {
     }
 
     #[test]
-    fn the_copy_on_disk_reads_back_and_holds_no_path_secret() {
+    fn serialised_copy_reads_back_and_holds_no_path_secret() {
         let directory = directory(Some("2026-01-02T00:00:00Z"));
         let text = serde_json::to_string(&directory).unwrap();
         assert!(!text.contains(SECRET));

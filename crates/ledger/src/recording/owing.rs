@@ -6,10 +6,10 @@ use risiti_domain::{Currency, DeviceId, EventId, MerchantId, Money, PaymentId, P
 use uuid::Uuid;
 
 use crate::db::error::LedgerError;
+use crate::db::pipeline::{PIPELINE, pipelined};
 use crate::db::pool::Transaction;
 use crate::db::statements::statements;
 use crate::recording::payment::Payment;
-use crate::recording::payment_rows::all;
 
 statements! {
     SHORT_CODES = "SELECT merchant_id, short_code, device_id FROM short_codes WHERE merchant_id = ANY($1)";
@@ -131,8 +131,8 @@ pub(crate) async fn insert_sales(
     transaction: &Transaction<'_>,
     owing: &[Owing<'_>],
 ) -> Result<(), LedgerError> {
-    for owing in owing.chunks(25) {
-        all(owing.iter().map(|owing| insert_sale(transaction, owing))).await?;
+    for owing in owing.chunks(PIPELINE) {
+        pipelined(owing.iter().map(|owing| insert_sale(transaction, owing))).await?;
     }
     Ok(())
 }

@@ -1,6 +1,5 @@
 //! Reading payments under lock by any of their keys, and writing a batch's steps back.
 
-use futures_util::future::join_all;
 use jiff::Timestamp;
 use risiti_domain::{Currency, MerchantId, Money, PaymentId, PaymentState, Provider};
 use rust_decimal::Decimal;
@@ -9,6 +8,7 @@ use tokio_postgres::types::FromSql;
 use uuid::Uuid;
 
 use crate::db::error::LedgerError;
+use crate::db::pipeline::{PIPELINE, pipelined};
 use crate::db::pool::Transaction;
 use crate::db::statements::statements;
 use crate::recording::locked_payments::Step;
@@ -51,9 +51,6 @@ statements! {
     MOVE_EVENTS = "UPDATE events SET payment_id = $2 WHERE payment_id = $1";
     MOVE_REVERSALS = "UPDATE reversals SET payment_id = $2 WHERE payment_id = $1";
 }
-
-/// Statements sent before the first answer is waited for.
-const PIPELINE: usize = 25;
 
 /// Keys per merchant and provider (protocol C1), as columns for `unnest`.
 #[derive(Default)]
@@ -109,7 +106,7 @@ pub(crate) async fn write(
     steps: &[Step],
 ) -> Result<(), LedgerError> {
     for steps in runs(steps) {
-        all(steps.iter().map(|step| write_one(transaction, step))).await?;
+        pipelined(steps.iter().map(|step| write_one(transaction, step))).await?;
     }
     Ok(())
 }
@@ -128,27 +125,6 @@ pub(crate) async fn move_followers(
             .await?;
     }
     Ok(())
-}
-
-/// Pipelined, and of several errors the one that tells why: what follows a failed statement in a
-/// transaction fails with 25P02, which tells nothing.
-pub(crate) async fn all<T>(
-    work: impl Iterator<Item = impl Future<Output = Result<T, LedgerError>>>,
-) -> Result<Vec<T>, LedgerError> {
-    let mut done = Vec::new();
-    let mut failed: Option<LedgerError> = None;
-    for result in join_all(work).await {
-        match result {
-            Ok(value) => done.push(value),
-            Err(error) if failed.as_ref().is_none_or(follows_another) => failed = Some(error),
-            Err(_) => {}
-        }
-    }
-    failed.map_or(Ok(done), Err)
-}
-
-fn follows_another(error: &LedgerError) -> bool {
-    matches!(error, LedgerError::Refused(refusal) if refusal.code == "25P02")
 }
 
 /// A fold ends a run: its keys must be free before the payment that keeps them takes them.

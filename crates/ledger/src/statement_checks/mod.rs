@@ -37,6 +37,7 @@ const ALL: &[&[Statement]] = &[
     crate::db::pool::STATEMENTS,
     crate::lanes::shares::STATEMENTS,
     crate::directory::provider_accounts::STATEMENTS,
+    crate::directory::provider_keys::STATEMENTS,
     crate::dead_letters::runs::STATEMENTS,
     crate::recording::reversal_rows::STATEMENTS,
     crate::recording::stripes::STATEMENTS,

@@ -63,6 +63,7 @@ const ADMIN: &[&[Statement]] = &[
     crate::directory::merchants::STATEMENTS,
     crate::db::pool::STATEMENTS,
     crate::directory::provider_accounts::STATEMENTS,
+    crate::directory::provider_keys::STATEMENTS,
     crate::lanes::verification::STATEMENTS,
 ];
 
@@ -276,7 +277,7 @@ async fn a_login_of_its_own_cannot_step_out_of_its_role() {
     };
     let ledger = crate::Ledger::open(settings).unwrap();
     let loaded = ledger.directory().await;
-    let (own, driver) = crate::db::pool::connect(&url.as_str().into(), "risiti-test")
+    let (own, driver) = crate::db::connect::connect(&url.as_str().into(), "risiti-test")
         .await
         .unwrap();
     let driver = tokio::spawn(driver);

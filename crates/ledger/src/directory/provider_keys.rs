@@ -1,0 +1,91 @@
+//! The keys that Paystack signs a merchant's webhooks with.
+
+use secrecy::{ExposeSecret, SecretString};
+use uuid::Uuid;
+
+use crate::db::error::LedgerError;
+use crate::db::pool::Transaction;
+use crate::db::statements::statements;
+use crate::db::vault::{Place, Vault};
+use crate::directory::manage_error::ManageError;
+
+/// The most active keys of an account: one in use and one that replaces it.
+const KEYS_MAX: usize = 2;
+
+statements! {
+    KEYS = "SELECT id, ciphertext FROM provider_keys WHERE account_id = $1 ORDER BY id";
+    KEY_ADD = "INSERT INTO provider_keys (id, account_id, ciphertext, live) VALUES ($1, $2, $3, $4)";
+    KEY_REMOVE = "DELETE FROM provider_keys WHERE id = $1 AND account_id = $2";
+}
+
+impl Transaction<'_> {
+    /// Adds a signing key to an account whose merchant is locked. Returns the key's id.
+    pub(crate) async fn add_key(
+        &self,
+        account: Uuid,
+        key: &SecretString,
+        vault: &Vault,
+    ) -> Result<Uuid, ManageError> {
+        self.require_right_key(vault).await?;
+
+        let active = self.query(KEYS, &[&account]).await?;
+        for row in &active {
+            let id: Uuid = row.try_get(0).map_err(LedgerError::from)?;
+            let ciphertext: Vec<u8> = row.try_get(1).map_err(LedgerError::from)?;
+            let known = vault.open(Place::provider_key(id), &ciphertext)?;
+            if known.expose_secret() == key.expose_secret() {
+                return Err(ManageError::KeyKnown(id));
+            }
+        }
+        if active.len() >= KEYS_MAX {
+            return Err(ManageError::KeysFull);
+        }
+
+        let id = Uuid::now_v7();
+        let sealed = vault.seal(Place::provider_key(id), key)?;
+        self.execute(KEY_ADD, &[&id, &account, &sealed, &is_live(key)])
+            .await?;
+        Ok(id)
+    }
+
+    /// Removes a signing key of an account that is locked. Without `force` it keeps the last active key.
+    pub(crate) async fn remove_key(
+        &self,
+        account: Uuid,
+        key: Uuid,
+        force: bool,
+    ) -> Result<(), ManageError> {
+        let active = self.query(KEYS, &[&account]).await?.len();
+        if self.execute(KEY_REMOVE, &[&key, &account]).await? == 0 {
+            return Err(ManageError::NoKey);
+        }
+        if active == 1 && !force {
+            return Err(ManageError::LastKey);
+        }
+        Ok(())
+    }
+}
+
+/// Whether a key signs live webhooks. Paystack's secret keys say so in their prefix.
+fn is_live(key: &SecretString) -> Option<bool> {
+    let key = key.expose_secret();
+    if key.starts_with("sk_live_") {
+        Some(true)
+    } else if key.starts_with("sk_test_") {
+        Some(false)
+    } else {
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn key_prefix_tells_live_from_test() {
+        assert_eq!(is_live(&"sk_live_abc".into()), Some(true));
+        assert_eq!(is_live(&"sk_test_abc".into()), Some(false));
+        assert_eq!(is_live(&"pk_live_abc".into()), None);
+    }
+}
