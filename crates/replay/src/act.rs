@@ -53,9 +53,9 @@ impl Actor {
             (Deed::Discard, _) => self.ledger.discard_dead_letter(item, &self.by).await?,
         };
         let (done, lane) = match moved {
-            MoveOutcome::Done(lane) => (Done::Moved, lane),
-            MoveOutcome::Wished(lane) => (Done::Wished, Some(lane)),
-            MoveOutcome::Gone => (Done::Skipped, None),
+            MoveOutcome::Solved(lane) => (Done::Moved, lane),
+            MoveOutcome::LookUpFirst(lane) => (Done::Wished, Some(lane)),
+            MoveOutcome::Overtaken => (Done::Skipped, None),
         };
         if let Some(lane) = lane {
             waker::wake(&self.ledger, &self.publisher, self.publish_timeout, lane).await;
@@ -76,7 +76,7 @@ impl Actor {
             .publish(Target::Payments, message, self.publish_timeout)
             .await?;
         Ok(match self.ledger.message_replayed(item, &self.by).await? {
-            MoveOutcome::Gone => Done::Failed("it was set aside again at once".to_owned()),
+            MoveOutcome::Overtaken => Done::Failed("it was set aside again at once".to_owned()),
             _ => Done::Moved,
         })
     }

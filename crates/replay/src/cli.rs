@@ -148,7 +148,7 @@ impl FilterArgs {
             code: self.code.clone(),
             since: self.since,
             ids: self.ids.clone(),
-            part: if self.discarded {
+            scope: if self.discarded {
                 DeadLetterScope::Discarded
             } else {
                 DeadLetterScope::Waiting

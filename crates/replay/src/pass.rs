@@ -85,11 +85,11 @@ impl Pass<'_> {
             // Its row may be on its way (protocol E1).
             None => Then::ToTheTail,
             Some(item) => match item.status {
-                RunStatus::Wanted => self.take_up(&item).await?,
-                RunStatus::Left => Then::ToTheTail,
-                RunStatus::Tried => Then::Ack,
-                RunStatus::Solved { wanted } => {
-                    self.count(wanted, Done::Skipped);
+                RunStatus::Selected => self.take_up(&item).await?,
+                RunStatus::NotSelected => Then::ToTheTail,
+                RunStatus::AlreadyTried => Then::Ack,
+                RunStatus::AlreadySolved { matches_filter } => {
+                    self.count(matches_filter, Done::Skipped);
                     Then::Ack
                 }
             },

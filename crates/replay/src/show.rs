@@ -18,7 +18,7 @@ pub(crate) async fn show(args: ShowArgs, out: Output) -> Result<ExitCode> {
     filter.ids.extend(args.named);
     // Who names one wants to see it, on the pile or not.
     if !filter.ids.is_empty() {
-        filter.part = DeadLetterScope::All;
+        filter.scope = DeadLetterScope::All;
     }
     warn_of_unknown_merchant(&ledger, &filter, out).await?;
     let mut pages = Pages::new(&ledger, &filter, args.list.limit);

@@ -1,4 +1,4 @@
-//! All that is known of one dead letter, for a person to judge by and for an auditor to keep.
+//! All that is known of one dead letter, for a person to decide by and for an auditor to keep.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,11 @@ use crate::db::pool::Ledger;
 use crate::db::statements::statements;
 
 statements! {
-    /// `$2`: with everything that could name a payer, as evidence needs it and a screen does not.
+    /// One JSON object of rows as they are stored, and the bytes of the message beside it.
+    ///
+    /// `$2` says whether to include what could name a payer: phone, checkout id and the bodies of
+    /// sends. An export needs that, and a screen does not. `moved_*` is left out because
+    /// `transitions` says it better.
     EVIDENCE = "
         SELECT jsonb_strip_nulls(jsonb_build_object(
             'dead_letter', to_jsonb(d) - 'body' - 'headers' - 'body_sha256' - 'tried_in'
@@ -37,10 +41,11 @@ statements! {
         WHERE d.id = $1";
 }
 
-/// Holds phones and bodies where it was asked for them: no `Debug`.
+/// A dead letter with everything around it. There is no `Debug`, because it may hold phones and
+/// bodies.
 pub struct Evidence {
-    /// Rows as they stand, by what they are: `dead_letter`, `invoice`, `payment`, `event`, `submissions`,
-    /// `transitions`. Without what does not apply.
+    /// Rows by what they are: `dead_letter`, `invoice`, `payment`, `event`, `submissions`,
+    /// `transitions`. A key is missing where there is no such row.
     pub record: Value,
     /// The bytes of an unreadable or poison message.
     pub body: Option<Vec<u8>>,
@@ -48,7 +53,8 @@ pub struct Evidence {
 }
 
 impl Ledger {
-    /// `None` when there is no such dead letter.
+    /// Reads one dead letter, with what could name a payer if `whole` is set. `None` when there is
+    /// no such dead letter.
     pub async fn dead_letter_evidence(
         &self,
         id: Uuid,

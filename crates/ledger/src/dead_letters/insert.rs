@@ -1,8 +1,8 @@
-//! Putting something on the pile of dead letters: one row per invoice, one per unreadable or poison body.
+//! Inserting dead letters: one row per invoice, one per unreadable or poison body.
 //!
-//! The message is published first, the row committed after it (protocol E1), so the id of a dead letter
-//! has to be known before the row is, and be the same when the whole is done again: an invoice's is the
-//! invoice's own, a message's is derived from merchant, provider and body.
+//! The message is published first and the row is committed after it (protocol E1). So the id has to
+//! be known before there is a row, and has to be the same if both steps are repeated. An invoice's
+//! dead letter has the invoice's id. A message's id is derived from merchant, provider and body.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -28,7 +28,8 @@ statements! {
         SET cause = excluded.cause, device_id = excluded.device_id, code = excluded.code, message = excluded.message,
             attempts = excluded.attempts, dead_at = now(),
             solved_at = NULL, solved_as = NULL, solved_by = NULL, solved_reason = NULL";
-    /// A merchant nobody knows (any more) must not keep the message from being set aside.
+    /// The merchant is looked up, so that an unknown one does not keep the message from being set
+    /// aside.
     INSERT_MESSAGE = "
         INSERT INTO dead_letters (id, cause, merchant_id, event_id, provider, body, body_sha256, headers, message)
         VALUES ($1, $2, (SELECT id FROM merchants WHERE id = $3), $4, $5, $6, $7, $8, $9)
@@ -37,16 +38,17 @@ statements! {
             headers = excluded.headers, message = excluded.message,
             dead_at = CASE WHEN dead_letters.solved_at IS NULL THEN dead_letters.dead_at ELSE now() END,
             solved_at = NULL, solved_as = NULL, solved_by = NULL, solved_reason = NULL";
-    /// What was replayed and comes again is news; what was discarded stays discarded.
+    /// A body that was discarded stays discarded. One that was replayed and comes again is a new
+    /// dead letter, so it is not counted here.
     COUNT_AGAIN = "
         UPDATE dead_letters SET deliveries = deliveries + 1
         WHERE id = $1 AND (solved_at IS NULL OR solved_as = 'discarded')";
 }
 
-/// Longest text of a reason that is kept.
+/// The longest text that is kept of a reason or header.
 const MESSAGE_CHARS_MAX: usize = 500;
 
-/// A message from `[payments]` that cannot become an event: unreadable, or poison.
+/// A message from `[payments]` that cannot become an event, because it is unreadable or poison.
 #[derive(Clone)]
 pub struct MessageDeadLetter {
     pub cause: DeadCause,
@@ -56,12 +58,13 @@ pub struct MessageDeadLetter {
     pub event_id: Option<EventId>,
     pub body: Vec<u8>,
     pub headers: BTreeMap<String, String>,
-    /// Why; holds no value from the body.
+    /// The reason, without any value from the body.
     pub message: String,
 }
 
 impl MessageDeadLetter {
-    /// Equal for the same bytes from the same merchant and provider, however often they come (protocol A7).
+    /// The dead letter's id. It is the same for the same bytes from the same merchant and provider,
+    /// however often they come (protocol A7).
     pub fn id(&self) -> Uuid {
         let mut hash = Sha256::new();
         hash.update(b"risiti dead letter 1\n");
@@ -91,13 +94,15 @@ impl fmt::Debug for MessageDeadLetter {
     }
 }
 
-/// The id an invoice's dead letter has, before its row exists.
+/// The id of an invoice's dead letter, known before its row exists.
 pub fn invoice_dead_letter_id(invoice: InvoiceId) -> Uuid {
     invoice.uuid()
 }
 
-/// Within the transaction that moves the invoice to dead, once its message is confirmed (protocol E1).
-/// A row of an earlier death is opened again.
+/// Inserts an invoice's dead dead_letter. If it has one that was solved, that one is opened again.
+///
+/// The caller's transaction moves the invoice to dead, after the broker confirmed the message
+/// (protocol E1).
 pub(crate) async fn insert_invoice_dead_letter(
     transaction: &Transaction<'_>,
     invoice: InvoiceId,
@@ -117,25 +122,29 @@ pub(crate) async fn insert_invoice_dead_letter(
 }
 
 impl Ledger {
-    /// True when these bytes lie on the pile already, or were discarded from it: they were counted, and need no second message.
+    /// Counts another delivery of bytes that are a dead letter already, open or discarded. Returns
+    /// whether they are, since then they need no second message in `[dead]`.
     pub async fn count_dead_letter_again(
         &self,
-        letter: &MessageDeadLetter,
+        dead_letter: &MessageDeadLetter,
     ) -> Result<bool, LedgerError> {
         Ok(self
             .connection()
             .await?
-            .execute(COUNT_AGAIN, &[&letter.id()])
+            .execute(COUNT_AGAIN, &[&dead_letter.id()])
             .await?
             == 1)
     }
 
-    /// Call it after the message was confirmed by `[dead]`, and acknowledge the source after it (protocol E1).
+    /// Inserts an unreadable or poison message, or opens its dead letter again.
+    ///
+    /// Call it after `[dead]` has confirmed the message, and acknowledge the source afterwards
+    /// (protocol E1).
     pub async fn insert_message_dead_letter(
         &self,
-        letter: &MessageDeadLetter,
+        dead_letter: &MessageDeadLetter,
     ) -> Result<(), LedgerError> {
-        let headers: BTreeMap<String, String> = letter
+        let headers: BTreeMap<String, String> = dead_letter
             .headers
             .iter()
             .map(|(name, value)| (storable(name), storable(value)))
@@ -145,15 +154,15 @@ impl Ledger {
             .execute(
                 INSERT_MESSAGE,
                 &[
-                    &letter.id(),
-                    &letter.cause.as_str(),
-                    &letter.merchant_id.map(MerchantId::uuid),
-                    &letter.event_id.map(EventId::uuid),
-                    &letter.provider.map(Provider::as_str),
-                    &letter.body.as_slice(),
-                    &letter.sha256().as_slice(),
+                    &dead_letter.id(),
+                    &dead_letter.cause.as_str(),
+                    &dead_letter.merchant_id.map(MerchantId::uuid),
+                    &dead_letter.event_id.map(EventId::uuid),
+                    &dead_letter.provider.map(Provider::as_str),
+                    &dead_letter.body.as_slice(),
+                    &dead_letter.sha256().as_slice(),
                     &Json(&headers),
-                    &storable(&letter.message),
+                    &storable(&dead_letter.message),
                 ],
             )
             .await
@@ -161,7 +170,7 @@ impl Ledger {
     }
 }
 
-/// Postgres' text holds no NUL, and a reason needs no page.
+/// Makes a text fit for a column. Postgres stores no NUL, and a reason needs no page.
 fn storable(text: &str) -> String {
     text.chars()
         .filter(|c| *c != '\0')
@@ -173,7 +182,7 @@ fn storable(text: &str) -> String {
 mod tests {
     use super::*;
 
-    fn letter(body: &[u8]) -> MessageDeadLetter {
+    fn dead_letter(body: &[u8]) -> MessageDeadLetter {
         MessageDeadLetter {
             cause: DeadCause::Unreadable,
             merchant_id: Some(MerchantId::from_uuid(Uuid::from_u128(7))),
@@ -186,23 +195,23 @@ mod tests {
     }
 
     #[test]
-    fn the_same_bytes_have_the_same_id_and_only_they() {
-        assert_eq!(letter(b"x").id(), letter(b"x").id());
-        assert_ne!(letter(b"x").id(), letter(b"y").id());
+    fn id_depends_on_bytes_provider_and_merchant() {
+        assert_eq!(dead_letter(b"x").id(), dead_letter(b"x").id());
+        assert_ne!(dead_letter(b"x").id(), dead_letter(b"y").id());
         let elsewhere = MessageDeadLetter {
             provider: Some(Provider::Gumroad),
-            ..letter(b"x")
+            ..dead_letter(b"x")
         };
-        assert_ne!(letter(b"x").id(), elsewhere.id());
+        assert_ne!(dead_letter(b"x").id(), elsewhere.id());
         let of_nobody = MessageDeadLetter {
             merchant_id: None,
-            ..letter(b"x")
+            ..dead_letter(b"x")
         };
-        assert_ne!(letter(b"x").id(), of_nobody.id());
+        assert_ne!(dead_letter(b"x").id(), of_nobody.id());
     }
 
     #[test]
-    fn texts_are_made_fit_for_a_column() {
+    fn stored_text_has_no_nul_and_a_bound() {
         assert_eq!(storable("a\0b"), "ab");
         assert_eq!(
             storable(&"é".repeat(2_000)).chars().count(),
@@ -212,6 +221,6 @@ mod tests {
 
     #[test]
     fn debug_shows_no_body() {
-        assert!(!format!("{:?}", letter(b"254708374149")).contains("254708374149"));
+        assert!(!format!("{:?}", dead_letter(b"254708374149")).contains("254708374149"));
     }
 }

@@ -1,4 +1,4 @@
-//! Looking at the pile of dead letters: filters, pages, counts. Consumes nothing (protocol E2).
+//! Listing and counting dead letters by a filter. Nothing here consumes a message (protocol E2).
 
 use jiff::Timestamp;
 use risiti_domain::{DeadCause, DeviceId, EventId, InvoiceId};
@@ -12,45 +12,45 @@ use crate::db::error::LedgerError;
 use crate::db::pool::Ledger;
 use crate::db::statements::statements;
 
-/// What a filter asks of a row `d` of its merchant `m`, as parameters 1 to 5. Whether the row is open is
-/// another question.
-macro_rules! wanted {
+/// The condition that a row `d` with its merchant `m` matches a filter, which is parameters 1 to 5.
+/// Whether the row is open is a condition of its own, `in_scope`.
+macro_rules! matches_filter {
     () => {
         "($1::text IS NULL OR m.slug = $1) AND ($2::text IS NULL OR d.cause = $2)
          AND ($3::text IS NULL OR d.code = $3) AND ($4::timestamptz IS NULL OR d.dead_at >= $4)
          AND (cardinality($5::uuid[]) = 0 OR d.id = ANY($5))"
     };
 }
-pub(crate) use wanted;
+pub(crate) use matches_filter;
 
-/// Whether a row is on the part of the pile that parameter 6 names.
-macro_rules! lies_there {
+/// The condition that a row is in the scope that parameter 6 names.
+macro_rules! in_scope {
     () => {
         "CASE $6::text WHEN 'all' THEN true WHEN 'discarded' THEN d.solved_as IS NOT DISTINCT FROM 'discarded'
          ELSE d.solved_at IS NULL END"
     };
 }
-pub(crate) use lies_there;
+pub(crate) use in_scope;
 
 statements! {
     PAGE = concat!("
         SELECT d.id, m.slug, d.device_id, d.cause, d.code, d.message, d.attempts, d.invoice_id, d.event_id,
                d.amount, d.currency, d.dead_at, d.replays
         FROM dead_letters d LEFT JOIN merchants m ON m.id = d.merchant_id
-        WHERE ", wanted!(), " AND ", lies_there!(), " AND (d.dead_at, d.id) > ($7, $8)
+        WHERE ", matches_filter!(), " AND ", in_scope!(), " AND (d.dead_at, d.id) > ($7, $8)
         ORDER BY d.dead_at, d.id LIMIT $9");
     COUNTS = concat!("
         SELECT d.cause, d.code, count(*), min(d.dead_at)
         FROM dead_letters d LEFT JOIN merchants m ON m.id = d.merchant_id
-        WHERE ", wanted!(), " AND ", lies_there!(), "
+        WHERE ", matches_filter!(), " AND ", in_scope!(), "
         GROUP BY d.cause, d.code ORDER BY count(*) DESC, d.cause, d.code");
     MERCHANT = "SELECT EXISTS (SELECT FROM merchants WHERE slug = $1)";
 }
 
-/// Which dead letters. The empty filter takes all that lie on the pile.
+/// Which dead letters. The empty filter takes all that are open.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct DeadLetterFilter {
-    /// Slug.
+    /// The merchant's slug.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub merchant: Option<String>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -58,50 +58,53 @@ pub struct DeadLetterFilter {
     /// KRA's result code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
-    /// Dead since then.
+    /// Only dead letters from then on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
-    /// Dead letters' own ids; an invoice's dead letter has the invoice's. Empty: any.
+    /// Ids of dead letters, which for invoices are the invoices' ids. None means any.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub ids: Vec<Uuid>,
-    pub part: DeadLetterScope,
+    /// `operator_actions.filter` keeps this under its older name.
+    #[serde(rename = "part")]
+    pub scope: DeadLetterScope,
 }
 
-/// Which of all dead letters there ever were.
+/// Which part of all dead letters, solved ones included.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DeadLetterScope {
-    /// Those that still lie there.
+    /// Those that are open.
     #[default]
     Waiting,
-    /// Those that were given up.
+    /// Those that were discarded.
     Discarded,
     All,
 }
 
-/// Parameters 1 to 6 of a statement, owned.
+/// Parameters 1 to 6 of a statement with a filter.
 pub(crate) struct FilterParams<'a> {
     cause: Option<&'static str>,
-    part: &'static str,
+    scope: &'static str,
     filter: &'a DeadLetterFilter,
 }
 
 impl DeadLetterFilter {
     pub(crate) fn params(&self) -> FilterParams<'_> {
-        let part = match self.part {
+        let scope = match self.scope {
             DeadLetterScope::Waiting => "waiting",
             DeadLetterScope::Discarded => "discarded",
             DeadLetterScope::All => "all",
         };
         FilterParams {
             cause: self.cause.map(DeadCause::as_str),
-            part,
+            scope,
             filter: self,
         }
     }
 }
 
 impl FilterParams<'_> {
+    /// These parameters and those that follow them.
     pub(crate) fn with<'a>(
         &'a self,
         more: &[&'a (dyn ToSql + Sync)],
@@ -113,22 +116,22 @@ impl FilterParams<'_> {
             &filter.code,
             &filter.since,
             &filter.ids,
-            &self.part,
+            &self.scope,
         ];
         params.extend_from_slice(more);
         params
     }
 }
 
-/// A dead letter as a list shows it; serialises with the keys that scripts rely on.
+/// A dead letter as a list shows it. Scripts rely on the keys it is serialised with.
 #[derive(Clone, Debug, Serialize)]
 pub struct DeadLetter {
     pub dead_letter_id: Uuid,
-    /// Slug; `None` where not even the merchant could be read.
+    /// The merchant's slug. `None` where not even the merchant could be read.
     pub merchant: Option<String>,
     pub device_id: Option<DeviceId>,
     pub cause: DeadCause,
-    /// `None` where KRA gave none.
+    /// KRA's result code, if it gave one.
     pub code: Option<String>,
     pub message: Option<String>,
     pub attempts: i32,
@@ -140,7 +143,7 @@ pub struct DeadLetter {
     pub replays: i32,
 }
 
-/// How many died of what.
+/// How many dead letters have one cause and code.
 #[derive(Clone, Debug, Serialize)]
 pub struct CauseCount {
     pub cause: DeadCause,
@@ -150,7 +153,7 @@ pub struct CauseCount {
 }
 
 impl Ledger {
-    /// At most `limit` dead letters, oldest first, that come after `after`.
+    /// Lists at most `limit` dead letters, oldest first, from the one after `after`.
     pub async fn dead_letters(
         &self,
         filter: &DeadLetterFilter,
@@ -170,7 +173,7 @@ impl Ledger {
         rows.iter().map(read).collect()
     }
 
-    /// By cause and code, the most frequent first.
+    /// Counts dead letters by cause and code, the most frequent first.
     pub async fn count_dead_letters(
         &self,
         filter: &DeadLetterFilter,
@@ -195,6 +198,7 @@ impl Ledger {
             .collect()
     }
 
+    /// Whether there is a merchant of that slug.
     pub async fn merchant_exists(&self, slug: &str) -> Result<bool, LedgerError> {
         Ok(self
             .connection()

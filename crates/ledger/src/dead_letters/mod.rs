@@ -4,4 +4,5 @@ pub(crate) mod evidence;
 pub(crate) mod insert;
 pub(crate) mod list;
 pub(crate) mod moves;
+pub(crate) mod replay_lock;
 pub(crate) mod runs;

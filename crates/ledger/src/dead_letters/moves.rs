@@ -1,4 +1,4 @@
-//! Taking something off the pile: replayed or discarded, each guarded by the state it is in.
+//! Replaying and discarding dead letters. Each statement is guarded by the state it expects.
 
 use std::collections::BTreeMap;
 
@@ -12,30 +12,36 @@ use crate::dead_letters::runs::RunItem;
 use crate::operator_actions::OperatorAction;
 
 statements! {
-    /// Behind the lane's other work, so that live sales do not wait for what failed once. A look-up that is
-    /// still due stays due (protocol D10).
+    /// Moves the invoice behind the lane's other work, so that live sales do not wait for what
+    /// failed once. A look-up that is due stays due (protocol D10).
     REPLAY_INVOICE = "
         UPDATE invoices SET state = 'pending', position = nextval('lane_position'), strikes = 0, rounds = 0,
             strike_mark = NULL, discard_wish = NULL, moved_by = $2, moved_because = $3, moved_event = NULL
         WHERE id = $1 AND state IN ('dead', 'discarded')
         RETURNING device_id";
-    /// Credit notes that were discarded with their sale come back with it (protocol C9).
-    CREDIT_NOTES_BACK = "
+    /// Brings back the credit notes that were discarded with their sale (protocol C9).
+    REPLAY_CREDIT_NOTES = "
         UPDATE invoices SET state = 'pending', position = nextval('lane_position'), moved_by = $2,
             moved_because = 'its sale was replayed', moved_event = NULL
         WHERE sale_id = $1 AND state = 'discarded' AND moved_because = 'its sale was discarded'";
+    /// Closes an open dead letter. A replay also closes one that was discarded.
     SOLVE = "
         UPDATE dead_letters SET solved_at = now(), solved_as = $2, solved_by = $3, solved_reason = $4,
             replays = replays + CASE WHEN $2 = 'replayed' THEN 1 ELSE 0 END
         WHERE id = $1 AND (solved_at IS NULL OR solved_as = 'discarded' AND $2 = 'replayed')";
-    /// The same bytes set aside once more while they were being replayed: then the row stays.
+    /// Leaves the row open if the same bytes were set aside once more during the replay.
     SOLVE_MESSAGE = "
         UPDATE dead_letters SET solved_at = now(), solved_as = 'replayed', solved_by = $2, solved_reason = $3,
             replays = replays + 1
         WHERE id = $1 AND deliveries = $4 AND (solved_at IS NULL OR solved_as = 'discarded')";
     MESSAGE = "SELECT body, headers, replays FROM dead_letters WHERE id = $1 AND invoice_id IS NULL";
-    /// Some send of it was never answered, so KRA may have it: the lane asks first (protocol E4).
-    WISH = "
+    /// Asks the lane to look the invoice up before it is discarded, if KRA may have it (protocol
+    /// E4).
+    ///
+    /// KRA may have it when a look-up is due or some send was never answered. The join with one
+    /// constant row lets the update go through without such a send, so that a due look-up is
+    /// enough.
+    REQUEST_DISCARD = "
         UPDATE invoices i SET discard_wish = $2, look_up_due_at = now(), look_up_no = coalesce(i.look_up_no, sent.invoice_no)
         FROM (VALUES (1)) AS one
         LEFT JOIN LATERAL (
@@ -54,53 +60,57 @@ statements! {
         WHERE sale_id = $1 AND state = 'pending'";
 }
 
-/// What became of one item.
+/// What became of a dead letter that was replayed or discarded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MoveOutcome {
-    /// Off the pile; the lane to wake, if it has one.
-    Done(Option<DeviceId>),
-    /// The lane looks its number up first, then adopts or discards it (protocol E4).
-    Wished(DeviceId),
-    /// Somebody else moved it meanwhile.
-    Gone,
+    /// It is solved. The lane has to be woken, if there is one.
+    Solved(Option<DeviceId>),
+    /// Its lane looks the number up first, then adopts or discards the invoice (protocol E4).
+    LookUpFirst(DeviceId),
+    /// Nothing was changed, because somebody else moved it first or the same bytes were set aside
+    /// again.
+    Overtaken,
 }
 
-/// An unreadable or poison message as it was kept.
+/// An unreadable or poison message as it is stored.
 pub struct StoredMessage {
     pub body: Vec<u8>,
     pub headers: BTreeMap<String, String>,
-    /// How often it was replayed before.
+    /// How often it has been replayed.
     pub replays: i32,
 }
 
 impl Ledger {
-    /// `dead → pending`, or `discarded → pending` where the run asked for discarded ones.
+    /// Moves an invoice `dead → pending`, or `discarded → pending` if the run takes discarded ones.
     pub async fn replay_invoice(
         &self,
         invoice: InvoiceId,
-        by: &OperatorAction,
+        action: &OperatorAction,
     ) -> Result<MoveOutcome, LedgerError> {
         let id = invoice.uuid();
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
+
         let moved = transaction
-            .query_opt(REPLAY_INVOICE, &[&id, &by.operator, &by.reason])
+            .query_opt(REPLAY_INVOICE, &[&id, &action.operator, &action.reason])
             .await?;
         let Some(row) = moved else {
-            return Ok(MoveOutcome::Gone);
+            return Ok(MoveOutcome::Overtaken);
         };
+
         transaction
-            .execute(CREDIT_NOTES_BACK, &[&id, &by.operator])
+            .execute(REPLAY_CREDIT_NOTES, &[&id, &action.operator])
             .await?;
         transaction
-            .execute(SOLVE, &[&id, &"replayed", &by.operator, &by.reason])
+            .execute(SOLVE, &[&id, &"replayed", &action.operator, &action.reason])
             .await?;
         transaction.commit().await?;
-        Ok(MoveOutcome::Done(Some(DeviceId::from_uuid(
+        Ok(MoveOutcome::Solved(Some(DeviceId::from_uuid(
             row.try_get(0)?,
         ))))
     }
 
+    /// Reads the message of a dead letter. `None` if it is gone or stands for an invoice.
     pub async fn stored_message(
         &self,
         item: &RunItem,
@@ -122,63 +132,76 @@ impl Ledger {
         .transpose()
     }
 
-    /// Call it once `[payments]` has confirmed the message: killed between, it is published again, and the
-    /// ledger knows its delivery key. [`MoveOutcome::Gone`]: it came back to the pile already.
+    /// Closes the dead letter of a message that was published to `[payments]` again.
+    ///
+    /// Call it once the broker has confirmed the message. A program killed in between publishes it
+    /// once more, and the ledger knows its delivery key. [`MoveOutcome::Overtaken`] means that it
+    /// is a dead letter again already.
     pub async fn message_replayed(
         &self,
         item: &RunItem,
-        by: &OperatorAction,
+        action: &OperatorAction,
     ) -> Result<MoveOutcome, LedgerError> {
         let connection = self.connection().await?;
         let solved = connection
             .execute(
                 SOLVE_MESSAGE,
-                &[&item.id, &by.operator, &by.reason, &item.deliveries],
+                &[&item.id, &action.operator, &action.reason, &item.deliveries],
             )
             .await?;
         Ok(if solved == 1 {
-            MoveOutcome::Done(None)
+            MoveOutcome::Solved(None)
         } else {
-            MoveOutcome::Gone
+            MoveOutcome::Overtaken
         })
     }
 
-    /// Gives an item up for good, or has its lane look it up first (protocol E4). A sale takes its unfiled
-    /// credit notes with it (protocol C9).
+    /// Discards a dead letter, or has its lane look the invoice up first (protocol E4).
+    ///
+    /// A discarded sale takes its unfiled credit notes with it (protocol C9).
     pub async fn discard_dead_letter(
         &self,
         item: &RunItem,
-        by: &OperatorAction,
+        action: &OperatorAction,
     ) -> Result<MoveOutcome, LedgerError> {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
+
         if let Some(invoice) = item.invoice {
             let id = invoice.uuid();
-            let wish = format!("{} (discarded by {})", by.reason, by.operator);
-            if let Some(row) = transaction.query_opt(WISH, &[&id, &wish]).await? {
+            let discard_wish = format!("{} (discarded by {})", action.reason, action.operator);
+            if let Some(row) = transaction
+                .query_opt(REQUEST_DISCARD, &[&id, &discard_wish])
+                .await?
+            {
                 let lane = DeviceId::from_uuid(row.try_get(0)?);
                 transaction.commit().await?;
-                return Ok(MoveOutcome::Wished(lane));
+                return Ok(MoveOutcome::LookUpFirst(lane));
             }
+
             if transaction
-                .execute(DISCARD_INVOICE, &[&id, &by.operator, &by.reason])
+                .execute(DISCARD_INVOICE, &[&id, &action.operator, &action.reason])
                 .await?
                 == 0
             {
-                return Ok(MoveOutcome::Gone);
+                return Ok(MoveOutcome::Overtaken);
             }
             transaction
-                .execute(DISCARD_CREDIT_NOTES, &[&id, &by.operator])
+                .execute(DISCARD_CREDIT_NOTES, &[&id, &action.operator])
                 .await?;
         }
+
         let solved = transaction
-            .execute(SOLVE, &[&item.id, &"discarded", &by.operator, &by.reason])
+            .execute(
+                SOLVE,
+                &[&item.id, &"discarded", &action.operator, &action.reason],
+            )
             .await?;
         transaction.commit().await?;
         Ok(if solved == 1 {
-            MoveOutcome::Done(None)
+            MoveOutcome::Solved(None)
         } else {
-            MoveOutcome::Gone
+            MoveOutcome::Overtaken
         })
     }
 }

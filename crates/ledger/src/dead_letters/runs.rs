@@ -1,73 +1,55 @@
-//! One run over the pile at a time, what it takes up, and the row that tells of it afterwards.
-
-use std::time::Duration;
+//! Runs over dead letters: what a run takes, and the row in `operator_actions` that records it.
+//!
+//! A run is one call of a command that goes over dead letters: a replay, a discard or an export.
 
 use jiff::Timestamp;
 use risiti_domain::InvoiceId;
+use tokio_postgres::Row;
 use tokio_postgres::types::Json;
-use tokio_util::sync::CancellationToken;
-use tokio_util::task::AbortOnDropHandle;
 use uuid::Uuid;
 
 use crate::db::error::LedgerError;
 use crate::db::pool::Ledger;
 use crate::db::statements::statements;
-use crate::dead_letters::list::{DeadLetterFilter, DeadLetterScope, lies_there, wanted};
+use crate::dead_letters::list::{DeadLetterFilter, DeadLetterScope, in_scope, matches_filter};
 use crate::operator_actions::OperatorAction;
 
 statements! {
-    TRY_LOCK = "SELECT pg_try_advisory_lock($1)";
-    PROBE = "SELECT 1";
     OPEN = "
         INSERT INTO operator_actions (id, operator, command, reason, filter) VALUES ($1, $2, $3, $4, $5)
         RETURNING at";
     CLOSE = "
         UPDATE operator_actions SET matched = $2, done = $3, skipped = $4, failed = $5, ended_at = now()
         WHERE id = $1";
-    /// What died after the run began is the next run's: else a fast refusal could go round and round.
-    LETTER = concat!("
-        SELECT d.id, d.invoice_id, d.deliveries, (", lies_there!(), ") AS lies_there,
-               d.solved_at IS NULL AS open, coalesce(", wanted!(), ", false) AS wanted, d.dead_at < $7 AS old_enough,
+    /// Everything that decides about one dead letter in a run.
+    ///
+    /// `old_enough` leaves a dead letter that was made after the run began to the next run.
+    /// Otherwise a quick refusal would be replayed again and again in one run.
+    ITEM = concat!("
+        SELECT d.id, d.invoice_id, d.deliveries, (", in_scope!(), ") AS in_scope,
+               d.solved_at IS NULL AS open, coalesce(", matches_filter!(), ", false) AS matches_filter, d.dead_at < $7 AS old_enough,
                d.tried_in IS NOT DISTINCT FROM $8 AS tried
         FROM dead_letters d LEFT JOIN merchants m ON m.id = d.merchant_id
         WHERE d.id = $9");
+    /// The oldest dead letter of a run after `$9`, `$10` that was not tried in it yet.
     NEXT = concat!("
         SELECT d.id, d.invoice_id, d.deliveries, d.dead_at
         FROM dead_letters d LEFT JOIN merchants m ON m.id = d.merchant_id
-        WHERE ", wanted!(), " AND ", lies_there!(), " AND d.dead_at < $7
+        WHERE ", matches_filter!(), " AND ", in_scope!(), " AND d.dead_at < $7
           AND d.tried_in IS DISTINCT FROM $8 AND (d.dead_at, d.id) > ($9, $10)
         ORDER BY d.dead_at, d.id LIMIT 1");
     TRIED = "UPDATE dead_letters SET tried_in = $2 WHERE id = $1";
 }
 
-/// The key of the advisory lock that a run holds.
-const LOCK: i64 = 0x7269_7369_7469_0045;
-/// A lock whose connection does not answer for this long counts as lost.
-const PROBE_DEADLINE: Duration = Duration::from_secs(5);
-const PROBE_PAUSE: Duration = Duration::from_secs(2);
-
-/// The right to run, on a connection of its own (protocol C11). Ends when dropped.
-pub struct ReplayLock {
-    lost: CancellationToken,
-    _keeper: AbortOnDropHandle<()>,
-}
-
-impl ReplayLock {
-    /// Cancelled when the lock may be somebody else's: stop before the next item.
-    pub fn lost(&self) -> &CancellationToken {
-        &self.lost
-    }
-}
-
-/// A run that has begun.
+/// A run that has begun. Its id is the one of its row in `operator_actions`.
 #[derive(Clone, Debug)]
 pub struct ReplayRun {
     pub id: Uuid,
-    /// By the database's clock.
+    /// When it began, by the database's clock.
     pub began: Timestamp,
 }
 
-/// What became of the items of a run.
+/// How many dead letters a run took, and what became of them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct RunCounts {
     pub matched: u64,
@@ -76,71 +58,37 @@ pub struct RunCounts {
     pub failed: u64,
 }
 
-/// What a run has to know of a dead letter.
+/// What a run knows of a dead letter.
 #[derive(Clone, Debug)]
 pub struct RunItem {
     pub id: Uuid,
-    /// `None`: an unreadable or poison message.
+    /// The invoice. `None` for an unreadable or poison message.
     pub invoice: Option<InvoiceId>,
-    /// As the row stood; a replay that is overtaken by another delivery of the same bytes notices by it.
+    /// The number of deliveries when the row was read. By it a replay notices that the same bytes
+    /// came again.
     pub deliveries: i64,
     pub status: RunStatus,
 }
 
-/// How a dead letter stands to a run.
+/// What a run does with a dead letter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum RunStatus {
-    /// To be acted on.
-    Wanted,
-    /// Left the pile before; `wanted` where the run's filter would have taken it.
-    Solved { wanted: bool },
-    /// Not this run's.
-    Left,
-    /// This run has tried it before: one message of two.
-    Tried,
+    /// The run acts on it.
+    Selected,
+    /// It was solved before. `matches_filter` says whether the run would have taken it otherwise.
+    AlreadySolved { matches_filter: bool },
+    /// It is not for this run: the filter leaves it out, or it is newer than the run.
+    NotSelected,
+    /// This run has tried it already, so this is a second message for the same dead letter.
+    AlreadyTried,
 }
 
 impl Ledger {
-    /// `None` while another run holds the lock.
-    pub async fn lock_replay(&self) -> Result<Option<ReplayLock>, LedgerError> {
-        let (client, connection) = self.dedicated().await?;
-        let lost = CancellationToken::new();
-        let ended = lost.clone().drop_guard();
-        let driver = AbortOnDropHandle::new(tokio::spawn(async move {
-            let _ended = ended;
-            connection.await.ok();
-        }));
-        let asking = client.query_one(TRY_LOCK.sql, &[&LOCK]);
-        let answer = tokio::time::timeout(PROBE_DEADLINE, asking).await;
-        let row = answer.map_err(|_| LedgerError::Deadline(PROBE_DEADLINE))??;
-        if !row.try_get::<_, bool>(0)? {
-            return Ok(None);
-        }
-        let keeper = tokio::spawn({
-            let lost = lost.clone();
-            async move {
-                let _driver = driver;
-                let _lost = lost.drop_guard();
-                loop {
-                    tokio::time::sleep(PROBE_PAUSE).await;
-                    let probe = client.query_one(PROBE.sql, &[]);
-                    if !matches!(tokio::time::timeout(PROBE_DEADLINE, probe).await, Ok(Ok(_))) {
-                        return;
-                    }
-                }
-            }
-        });
-        Ok(Some(ReplayLock {
-            lost,
-            _keeper: AbortOnDropHandle::new(keeper),
-        }))
-    }
-
-    /// Writes down who begins what, and why.
+    /// Begins a run and writes down who runs which command, and why.
     pub async fn begin_run(
         &self,
         command: &str,
-        by: &OperatorAction,
+        action: &OperatorAction,
         filter: &DeadLetterFilter,
     ) -> Result<ReplayRun, LedgerError> {
         let id = Uuid::now_v7();
@@ -148,7 +96,13 @@ impl Ledger {
         let row = connection
             .query_one(
                 OPEN,
-                &[&id, &by.operator, &command, &by.reason, &Json(filter)],
+                &[
+                    &id,
+                    &action.operator,
+                    &command,
+                    &action.reason,
+                    &Json(filter),
+                ],
             )
             .await?;
         Ok(ReplayRun {
@@ -157,9 +111,10 @@ impl Ledger {
         })
     }
 
-    pub async fn end_run(&self, run: &ReplayRun, tally: RunCounts) -> Result<(), LedgerError> {
+    /// Writes down that a run has ended, and what it did.
+    pub async fn end_run(&self, run: &ReplayRun, counts: RunCounts) -> Result<(), LedgerError> {
         let [matched, done, skipped, failed] =
-            [tally.matched, tally.done, tally.skipped, tally.failed]
+            [counts.matched, counts.done, counts.skipped, counts.failed]
                 .map(|n| i64::try_from(n).unwrap_or(i64::MAX));
         let connection = self.connection().await?;
         connection
@@ -168,7 +123,7 @@ impl Ledger {
             .map(drop)
     }
 
-    /// The dead letter a message stands for. `None`: it has no row (yet).
+    /// Reads the dead letter that a message stands for. `None` if it has no row, perhaps not yet.
     pub async fn run_item(
         &self,
         id: Uuid,
@@ -178,26 +133,17 @@ impl Ledger {
         let params = filter.params();
         let connection = self.connection().await?;
         let row = connection
-            .query_opt(LETTER, &params.with(&[&run.began, &run.id, &id]))
+            .query_opt(ITEM, &params.with(&[&run.began, &run.id, &id]))
             .await?;
         row.map(|row| {
-            let wanted: bool = row.try_get("wanted")?;
-            let status = match (row.try_get("lies_there")?, wanted) {
-                (false, _) if row.try_get("open")? => RunStatus::Left,
-                (false, wanted) => RunStatus::Solved {
-                    wanted: wanted && filter.part == DeadLetterScope::Waiting,
-                },
-                (true, false) => RunStatus::Left,
-                (true, true) if !row.try_get::<_, bool>("old_enough")? => RunStatus::Left,
-                (true, true) if row.try_get("tried")? => RunStatus::Tried,
-                (true, true) => RunStatus::Wanted,
-            };
+            let status = status(&row, filter)?;
             item(&row, status)
         })
         .transpose()
     }
 
-    /// The next dead letter of a run after this one, oldest first, whether or not a message stands for it.
+    /// Reads the next dead letter of a run, oldest first, whether or not a message stands for it.
+    /// Returns it with its time of death, which with its id is the next call's `after`.
     pub async fn next_run_item(
         &self,
         after: Option<(Timestamp, Uuid)>,
@@ -210,11 +156,11 @@ impl Ledger {
         let row = connection
             .query_opt(NEXT, &params.with(&[&run.began, &run.id, &at, &id]))
             .await?;
-        row.map(|row| Ok((row.try_get("dead_at")?, item(&row, RunStatus::Wanted)?)))
+        row.map(|row| Ok((row.try_get("dead_at")?, item(&row, RunStatus::Selected)?)))
             .transpose()
     }
 
-    /// The run took it up and leaves it where it is.
+    /// Marks that the run has tried a dead letter, which stays open.
     pub async fn mark_tried(&self, id: Uuid, run: &ReplayRun) -> Result<(), LedgerError> {
         self.connection()
             .await?
@@ -224,7 +170,34 @@ impl Ledger {
     }
 }
 
-fn item(row: &tokio_postgres::Row, status: RunStatus) -> Result<RunItem, LedgerError> {
+/// Decides from a row of [`ITEM`].
+fn status(row: &Row, filter: &DeadLetterFilter) -> Result<RunStatus, LedgerError> {
+    let in_scope: bool = row.try_get("in_scope")?;
+    let matches_filter: bool = row.try_get("matches_filter")?;
+    let old_enough: bool = row.try_get("old_enough")?;
+
+    if !in_scope {
+        let open: bool = row.try_get("open")?;
+        // A run over discarded ones meets an open one, which is for another run.
+        if open {
+            return Ok(RunStatus::NotSelected);
+        }
+        // In a run over open ones a solved one was somebody else's work, so it counts as skipped.
+        let matches_filter = matches_filter && filter.scope == DeadLetterScope::Waiting;
+        return Ok(RunStatus::AlreadySolved { matches_filter });
+    }
+    if !matches_filter || !old_enough {
+        return Ok(RunStatus::NotSelected);
+    }
+    let tried: bool = row.try_get("tried")?;
+    Ok(if tried {
+        RunStatus::AlreadyTried
+    } else {
+        RunStatus::Selected
+    })
+}
+
+fn item(row: &Row, status: RunStatus) -> Result<RunItem, LedgerError> {
     Ok(RunItem {
         id: row.try_get("id")?,
         invoice: row

@@ -1,5 +1,5 @@
-//! Checks of every SQL statement of this crate against the migrated schema: it prepares, its program's
-//! role may run it, and it finds its rows through an index.
+//! Checks of every SQL statement of this crate against the migrated schema: it prepares, its
+//! program's role may run it, and it finds its rows through an index.
 
 mod plans;
 mod rights;
@@ -15,6 +15,7 @@ const ALL: &[&[Statement]] = &[
     crate::dead_letters::evidence::STATEMENTS,
     crate::dead_letters::list::STATEMENTS,
     crate::dead_letters::moves::STATEMENTS,
+    crate::dead_letters::replay_lock::STATEMENTS,
     crate::dead_letters::insert::STATEMENTS,
     crate::operator_actions::STATEMENTS,
     crate::directory::new_device::STATEMENTS,

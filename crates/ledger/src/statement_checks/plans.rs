@@ -23,7 +23,8 @@ const COUNTS: [&str; 3] = [
     "risiti_ledger::dead_letters::list::COUNTS",
 ];
 
-/// Of 200 merchants with a device each. Nearly all is settled, as in a database that has been in use.
+/// Of 200 merchants with a device each. Nearly all is settled, as in a database that has been in
+/// use.
 const FILL: &str = "
     INSERT INTO merchants (id, slug, name) SELECT md5('m' || n)::uuid, 'm' || n, 'M' FROM generate_series(0, 199) n;
     INSERT INTO devices (id, merchant_id, environment, dialect, base_url, pin, branch, serial, item_code, item_class,

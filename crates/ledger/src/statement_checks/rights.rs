@@ -1,4 +1,5 @@
-//! Which program runs which modules' statements, and the proof that its role may (migrations/V6__roles.sql).
+//! Which program runs which modules' statements, and the proof that its role may
+//! (migrations/V6__roles.sql).
 
 use risiti_testkit::TestDatabase;
 
@@ -44,6 +45,7 @@ const REPLAY: &[&[Statement]] = &[
     crate::dead_letters::evidence::STATEMENTS,
     crate::dead_letters::list::STATEMENTS,
     crate::dead_letters::moves::STATEMENTS,
+    crate::dead_letters::replay_lock::STATEMENTS,
     crate::lanes::halt_by_hand::STATEMENTS,
     crate::lanes::resolve::STATEMENTS,
     crate::lanes::status::STATEMENTS,
@@ -252,7 +254,8 @@ async fn roles_own_nothing_truncate_nothing_and_leave_transitions_alone() {
     assert_eq!(lines(&client, makes).await, [""; 0]);
 }
 
-/// `RESET ROLE` gives a program back what its login may. With a login of its own that is nothing more.
+/// `RESET ROLE` gives a program back what its login may. With a login of its own that is nothing
+/// more.
 #[tokio::test]
 async fn a_login_of_its_own_cannot_step_out_of_its_role() {
     let database = TestDatabase::create().await;

@@ -176,7 +176,7 @@ async fn bytes_set_aside_again_while_they_are_replayed_stay_on_the_pile() {
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(item.status, RunStatus::Wanted);
+    assert_eq!(item.status, RunStatus::Selected);
     assert_eq!(
         stage.unreadable("{").await,
         id,
@@ -184,7 +184,7 @@ async fn bytes_set_aside_again_while_they_are_replayed_stay_on_the_pile() {
     );
     assert_eq!(
         stage.ledger.message_replayed(&item, &by).await.unwrap(),
-        MoveOutcome::Gone
+        MoveOutcome::Overtaken
     );
     assert_eq!(
         stage
@@ -201,7 +201,7 @@ async fn bytes_set_aside_again_while_they_are_replayed_stay_on_the_pile() {
         .unwrap();
     assert_eq!(
         stage.ledger.message_replayed(&item, &by).await.unwrap(),
-        MoveOutcome::Done(None)
+        MoveOutcome::Solved(None)
     );
 }
 
@@ -221,7 +221,7 @@ async fn what_dies_again_during_a_run_is_the_next_runs() {
         .await
         .unwrap()
         .unwrap();
-    assert_eq!(item.status, RunStatus::Left);
+    assert_eq!(item.status, RunStatus::NotSelected);
     assert!(
         stage
             .ledger
