@@ -1,4 +1,5 @@
-//! Reading a connection string and connecting with it, as the pool and everything beside the pool does.
+//! Reading a connection string and connecting with it, as the pool and everything beside the pool
+//! does.
 
 use std::time::Duration;
 
@@ -22,7 +23,8 @@ pub(crate) async fn connect(
 ) -> Result<(Client, Driver), LedgerError> {
     let (config, tls) = config(url, application_name)?;
 
-    // The driver's own connect timeout ends with the TCP handshake. A server may fall silent after it.
+    // The driver's own connect timeout ends with the TCP handshake. A server may fall silent after
+    // it.
     match tokio::time::timeout(CONNECT_TIMEOUT, config.connect(tls)).await {
         Ok(connected) => connected.map_err(LedgerError::unreachable),
         Err(_) => Err(LedgerError::Unreachable("no connection in time".into())),

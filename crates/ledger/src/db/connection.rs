@@ -12,14 +12,14 @@ use crate::db::statements::Statement;
 
 /// How long we wait for the answer to a statement (protocol C10).
 ///
-/// The server ends a statement after 10 s, a little earlier. So a slow statement costs only that statement, and
-/// only a silent server or network costs the connection.
+/// The server ends a statement after 10 s, a little earlier. So a slow statement costs only that
+/// statement, and only a silent server or network costs the connection.
 const STATEMENT_DEADLINE: Duration = Duration::from_secs(12);
 
 pub(crate) type Params<'a> = &'a [&'a (dyn ToSql + Sync)];
 
-/// A pooled connection. It is closed instead of going back to the pool when it missed a deadline or leads to a
-/// server that takes no writes.
+/// A pooled connection. It is closed instead of going back to the pool when it missed a deadline or
+/// leads to a server that takes no writes.
 pub(crate) struct Connection {
     /// `None` only while the connection is dropped.
     client: Option<deadpool_postgres::Object>,
@@ -77,7 +77,8 @@ impl<'a> Transaction<'a> {
         (&self.inner, self.broken)
     }
 
-    /// Commits. After an error other than [`LedgerError::Refused`] the transaction may have been committed.
+    /// Commits. After an error other than [`LedgerError::Refused`] the transaction may have been
+    /// committed.
     pub(crate) async fn commit(self) -> Result<(), LedgerError> {
         with_deadline("COMMIT", self.broken, self.inner.commit()).await
     }
@@ -85,8 +86,8 @@ impl<'a> Transaction<'a> {
 
 /// The ways to run a statement. It is prepared once per connection, and its time is bounded.
 ///
-/// This is a macro because the driver's two clients share these methods only through a trait. Every module with a
-/// statement would have to import that trait.
+/// This is a macro because the driver's two clients share these methods only through a trait. Every
+/// module with a statement would have to import that trait.
 macro_rules! runs_statements {
     ($client:ty) => {
         impl $client {
@@ -116,7 +117,8 @@ macro_rules! runs_statements {
 runs_statements!(Connection);
 runs_statements!(Transaction<'_>);
 
-/// Waits for an answer at most [`STATEMENT_DEADLINE`]. An error that ends the connection marks it as broken.
+/// Waits for an answer at most [`STATEMENT_DEADLINE`]. An error that ends the connection marks it
+/// as broken.
 async fn with_deadline<T>(
     what: &'static str,
     broken: &AtomicBool,

@@ -1,7 +1,7 @@
 //! The canary, which is one row sealed under the credentials key.
 //!
-//! By it a program can tell at boot whether it was given the right key. With a wrong key it would take true
-//! signatures for false ones (protocol A6).
+//! By it a program can tell at boot whether it was given the right key. With a wrong key it would
+//! take true signatures for false ones (protocol A6).
 
 use secrecy::SecretString;
 use uuid::Uuid;
@@ -119,8 +119,8 @@ impl Ledger {
 }
 
 impl Transaction<'_> {
-    /// Makes sure that this vault's key is the one stored secrets are sealed under, until the transaction ends.
-    /// The first call stores the canary.
+    /// Makes sure that this vault's key is the one stored secrets are sealed under, until the
+    /// transaction ends. The first call stores the canary.
     pub(crate) async fn require_right_key(&self, vault: &Vault) -> Result<(), LedgerError> {
         let canary = vault.seal(CANARY_PLACE, &SecretString::from(CANARY_TEXT))?;
         self.execute(CANARY_PLANT, &[&canary]).await?;

@@ -8,8 +8,8 @@ use crate::db::vault::VaultError;
 
 /// An error of the database, of its use, or of a setting that concerns it.
 ///
-/// Messages are ours or Postgres' primary message, so they hold no value of a row. The server's DETAIL line, which
-/// quotes keys, is dropped where errors enter.
+/// Messages are ours or Postgres' primary message, so they hold no value of a row. The server's
+/// DETAIL line, which quotes keys, is dropped where errors enter.
 #[derive(Debug, thiserror::Error)]
 pub enum LedgerError {
     /// There is no usable connection. Nothing was asked of the database.
@@ -18,7 +18,8 @@ pub enum LedgerError {
     /// Every pooled connection stayed in use for the whole wait.
     #[error("no database connection became free in time")]
     PoolExhausted,
-    /// No answer came in time. The statement may have happened, and its connection is closed (protocol C10).
+    /// No answer came in time. The statement may have happened, and its connection is closed
+    /// (protocol C10).
     #[error("no answer from postgres within {0:?}")]
     Deadline(Duration),
     /// The connection broke during a statement, which may have happened.
@@ -68,8 +69,8 @@ pub struct Refusal {
 }
 
 impl LedgerError {
-    /// Whether the same statement can work later, because the error lies with the server, the network or this
-    /// program's rights. An error of the row itself is not transient (protocol C3).
+    /// Whether the same statement can work later, because the error lies with the server, the
+    /// network or this program's rights. An error of the row itself is not transient (protocol C3).
     pub fn is_transient(&self) -> bool {
         match self {
             Self::Unreachable(_)
@@ -89,9 +90,11 @@ impl LedgerError {
         }
     }
 
-    /// Whether the connection is of no more use, although another one may reach another server (protocol C10).
+    /// Whether the connection is of no more use, although another one may reach another server
+    /// (protocol C10).
     ///
-    /// The server behind it takes no writes (25006, after a fail-over) or is going away (57P01 to 57P05).
+    /// The server behind it takes no writes (25006, after a fail-over) or is going away (57P01 to
+    /// 57P05).
     pub(crate) fn ends_connection(&self) -> bool {
         match self {
             Self::ReadOnly => true,
@@ -100,8 +103,8 @@ impl LedgerError {
         }
     }
 
-    /// Whether this is a deadlock (40P01). The whole transaction was rolled back and can be repeated at once
-    /// (protocol C2).
+    /// Whether this is a deadlock (40P01). The whole transaction was rolled back and can be
+    /// repeated at once (protocol C2).
     pub fn is_deadlock(&self) -> bool {
         matches!(self, Self::Refused(refusal) if refusal.code == "40P01")
     }
@@ -119,7 +122,8 @@ impl LedgerError {
 fn is_transient_code(code: &str) -> bool {
     // 28: a login that is refused.
     const CLASSES: [&str; 6] = ["08", "28", "40", "53", "55", "57"];
-    // A server that takes no writes, a session that was ended for idling, a missing right, a missing table.
+    // A server that takes no writes, a session that was ended for idling, a missing right, a
+    // missing table.
     const CODES: [&str; 4] = ["25006", "25P03", "42501", "42P01"];
     CLASSES.iter().any(|class| code.starts_with(class)) || CODES.contains(&code)
 }

@@ -13,27 +13,32 @@ mod embedded {
     refinery::embed_migrations!("../../migrations");
 }
 
-/// The key of the advisory lock ("risiti" in ASCII). Any constant does that nothing else in the database uses.
+/// The key of the advisory lock ("risiti" in ASCII). Any constant does that nothing else in the
+/// database uses.
 const MIGRATION_LOCK: i64 = 0x7269_7369_7469;
 
 /// What `migrate` did.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct MigrationReport {
-    /// The migrations applied just now, named like `V1__directory`. Empty when the schema was up to date.
+    /// The migrations applied just now, named like `V1__directory`. Empty when the schema was up to
+    /// date.
     pub applied: Vec<String>,
     /// The version of the newest migration.
     pub version: i32,
-    /// What could not be done and may be left undone, such as a role that this login may not create.
+    /// What could not be done and may be left undone, such as a role that this login may not
+    /// create.
     pub warnings: Vec<String>,
 }
 
-/// Applies the migrations that are missing, each in a transaction of its own, then sets up the roles.
+/// Applies the migrations that are missing, each in a transaction of its own, then sets up the
+/// roles.
 ///
 /// All of it happens on one connection under an advisory lock, because refinery's driver takes none
 /// (protocol C11).
 ///
 /// # Errors
-/// [`LedgerError::Migration`] when a migration fails, or an applied one differs from the embedded one.
+/// [`LedgerError::Migration`] when a migration fails, or an applied one differs from the embedded
+/// one.
 pub async fn migrate(url: &SecretString) -> Result<MigrationReport, LedgerError> {
     let (mut client, connection) = connect(url, "risiti-admin").await?;
     let driver = tokio::spawn(drive(connection));

@@ -9,8 +9,8 @@ pub(crate) const PIPELINE: usize = 25;
 
 /// Runs statements of one transaction side by side and returns their results in order.
 ///
-/// When several fail, the error returned is the one that tells why. Whatever follows a failed statement in a
-/// transaction fails with 25P02, which tells nothing.
+/// When several fail, the error returned is the one that tells why. Whatever follows a failed
+/// statement in a transaction fails with 25P02, which tells nothing.
 pub(crate) async fn pipelined<T>(
     work: impl Iterator<Item = impl Future<Output = Result<T, LedgerError>>>,
 ) -> Result<Vec<T>, LedgerError> {

@@ -1,4 +1,5 @@
-//! The pool of connections. Waiting for one, making one and each statement on it are bounded in time.
+//! The pool of connections. Waiting for one, making one and each statement on it are bounded in
+//! time.
 
 use std::time::Duration;
 
@@ -30,7 +31,8 @@ pub struct DatabaseSettings {
     pub url: SecretString,
     /// The most connections held at once.
     pub pool_size: usize,
-    /// The role that every connection takes with `SET ROLE`, where it exists and the login may take it.
+    /// The role that every connection takes with `SET ROLE`, where it exists and the login may take
+    /// it.
     pub role: Option<&'static str>,
     /// The name shown in `pg_stat_activity`.
     pub application_name: &'static str,
@@ -55,8 +57,8 @@ impl Ledger {
     /// Reads the settings. It does not connect yet.
     ///
     /// # Errors
-    /// [`LedgerError::Setting`] when the URL cannot be read, or when it demands TLS and no root certificate is
-    /// trusted.
+    /// [`LedgerError::Setting`] when the URL cannot be read, or when it demands TLS and no root
+    /// certificate is trusted.
     pub fn open(settings: DatabaseSettings) -> Result<Self, LedgerError> {
         let (mut config, tls) = config(&settings.url, settings.application_name)?;
         with_session_options(&mut config);
@@ -86,8 +88,8 @@ impl Ledger {
         Ok(Self { pool, settings })
     }
 
-    /// Checks in one round trip that the server answers and takes writes. A standby does not, which is what a
-    /// connection may lead to after a fail-over.
+    /// Checks in one round trip that the server answers and takes writes. A standby does not, which
+    /// is what a connection may lead to after a fail-over.
     pub async fn check_writable(&self) -> Result<(), LedgerError> {
         let connection = self.connection().await?;
         if connection
@@ -130,8 +132,9 @@ impl Ledger {
         Ok(Connection::new(client))
     }
 
-    /// Opens a connection outside the pool, for LISTEN and for session locks (protocol C11). The caller has to
-    /// poll the driver. The connection has no session limits and no role yet (see [`Self::role_statement`]).
+    /// Opens a connection outside the pool, for LISTEN and for session locks (protocol C11). The
+    /// caller has to poll the driver. The connection has no session limits and no role yet (see
+    /// [`Self::role_statement`]).
     pub(crate) async fn dedicated(&self) -> Result<(Client, Driver), LedgerError> {
         connect(&self.settings.url, self.settings.application_name).await
     }

@@ -1,13 +1,15 @@
 //! Every SQL text of the crate is a [`Statement`], declared by [`statements!`].
 //!
-//! Nothing else can be run on a pooled connection. So one test can prepare them all against the migrated schema.
+//! Nothing else can be run on a pooled connection. So one test can prepare them all against the
+//! migrated schema.
 
 use std::time::Duration;
 
 /// One fixed SQL text. A filter is a parameter (`$1::text IS NULL OR …`), never text pasted in.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Statement {
-    /// The path of its constant. The text opens with it as a comment too, so that `pg_stat_activity` shows it.
+    /// The path of its constant. The text opens with it as a comment too, so that
+    /// `pg_stat_activity` shows it.
     pub(crate) name: &'static str,
     pub(crate) sql: &'static str,
 }

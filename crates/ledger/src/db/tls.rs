@@ -1,7 +1,7 @@
 //! What a connection string says about TLS.
 //!
-//! TLS that is demanded is always verified, by chain and by name. An encrypted line to an unknown peer protects
-//! from nobody.
+//! TLS that is demanded is always verified, by chain and by name. An encrypted line to an unknown
+//! peer protects from nobody.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -24,15 +24,17 @@ pub(crate) struct ConnectionString {
     /// The URL with the parts that tokio-postgres understands.
     pub(crate) url: String,
     pub(crate) tls_required: bool,
-    /// The file that `sslrootcert` names. Without one the platform's roots and `SSL_CERT_FILE` are trusted.
+    /// The file that `sslrootcert` names. Without one the platform's roots and `SSL_CERT_FILE` are
+    /// trusted.
     pub(crate) root_file: Option<String>,
 }
 
 impl ConnectionString {
     /// Reads `sslmode` and `sslrootcert`.
     ///
-    /// `require` verifies like `verify-full`. A mode that does not demand TLS goes without it: `prefer`, which is
-    /// also the default, would either verify nobody or fail at a server with a self-signed certificate.
+    /// `require` verifies like `verify-full`. A mode that does not demand TLS goes without it:
+    /// `prefer`, which is also the default, would either verify nobody or fail at a server with a
+    /// self-signed certificate.
     pub(crate) fn parse(url: &str) -> Self {
         let (base, query) = url.split_once('?').unwrap_or((url, ""));
         let mut tls_required = false;

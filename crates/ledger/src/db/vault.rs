@@ -1,6 +1,7 @@
 //! Secrets at rest, sealed with XChaCha20-Poly1305 under a key from the environment.
 //!
-//! A ciphertext is bound to the place it is stored at. Moved to another row or column, it no longer opens.
+//! A ciphertext is bound to the place it is stored at. Moved to another row or column, it no longer
+//! opens.
 
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -66,8 +67,8 @@ impl Place {
         }
     }
 
-    /// The bytes that are authenticated. A column's name never holds a NUL, so no two places give the same
-    /// bytes.
+    /// The bytes that are authenticated. A column's name never holds a NUL, so no two places give
+    /// the same bytes.
     fn bytes(self) -> Vec<u8> {
         [self.column.as_bytes(), &[0], self.row.as_bytes()].concat()
     }

@@ -14,8 +14,8 @@ use crate::directory::new_device::{DeviceOptions, host, seal};
 use crate::operator_actions::OperatorAction;
 
 statements! {
-    /// Whether the device has an invoice is asked in two halves, because each half has an index. An invoice that
-    /// is filed has a number.
+    /// Whether the device has an invoice is asked in two halves, because each half has an index. An
+    /// invoice that is filed has a number.
     DEVICE_LOCK = "SELECT d.merchant_id, m.slug, d.environment, d.pin, d.branch,
         EXISTS (SELECT FROM invoices i WHERE i.device_id = d.id AND i.state <> 'success')
             OR EXISTS (SELECT FROM invoices i WHERE i.device_id = d.id AND i.invoice_no IS NOT NULL)
@@ -39,7 +39,8 @@ statements! {
     NUMBER_SET = "UPDATE lanes SET next_invoice_no = $2, moved_by = $3 WHERE device_id = $1
         AND (next_invoice_no = $2 OR NOT EXISTS (SELECT FROM submissions s WHERE s.device_id = $1))";
     NUMBER = "SELECT next_invoice_no FROM lanes WHERE device_id = $1";
-    /// A halt's reason names the command that ends it (protocol D15). This ends the halts that name this command.
+    /// A halt's reason names the command that ends it (protocol D15). This ends the halts that name
+    /// this command.
     HALT_END = "UPDATE lanes SET halted_at = NULL, halt_reason = NULL, retry_at = NULL, retry_step = 0,
         token_at = NULL, moved_by = $2, moved_because = $3
         WHERE device_id = $1 AND halted_at IS NOT NULL AND halt_reason LIKE '%device update%'";

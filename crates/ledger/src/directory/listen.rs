@@ -23,7 +23,8 @@ const LOAD_DEADLINE: Duration = Duration::from_secs(10);
 const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 
 statements! {
-    /// One statement and so one snapshot of the database. A merchant is never seen without its secrets.
+    /// One statement and so one snapshot of the database. A merchant is never seen without its
+    /// secrets.
     ///
     /// Bytes travel as hexadecimal text. Expired path secrets are left out.
     DIRECTORY = "SELECT jsonb_build_object(
@@ -57,8 +58,8 @@ statements! {
 pub struct DirectoryView {
     /// `None` until the first load.
     pub directory: Option<Arc<Directory>>,
-    /// Whether the listener is connected and its last load succeeded. Otherwise a merchant that is not in the
-    /// directory may exist all the same (protocol A6).
+    /// Whether the listener is connected and its last load succeeded. Otherwise a merchant that is
+    /// not in the directory may exist all the same (protocol A6).
     pub fresh: bool,
 }
 

@@ -86,8 +86,8 @@ impl Ledger {
             .collect()
     }
 
-    /// Creates a new path secret. The earlier ones work until the overlap ends. Returns the new secret and that
-    /// time.
+    /// Creates a new path secret. The earlier ones work until the overlap ends. Returns the new
+    /// secret and that time.
     pub async fn rotate_path_secret(
         &self,
         slug: &str,
@@ -115,7 +115,8 @@ impl Ledger {
 }
 
 impl Transaction<'_> {
-    /// Locks the merchant's row, so that only one command at a time changes what belongs to the merchant.
+    /// Locks the merchant's row, so that only one command at a time changes what belongs to the
+    /// merchant.
     pub(crate) async fn merchant_for_update(&self, slug: &str) -> Result<Uuid, ManageError> {
         let row = self.query_opt(MERCHANT_LOCK, &[&slug]).await?;
         let row = row.ok_or_else(|| ManageError::NoMerchant(slug.to_owned()))?;

@@ -95,7 +95,8 @@ impl DeviceOptions {
 }
 
 impl Ledger {
-    /// Checks what `add_device` would refuse, and adds nothing. It is asked before a device is initialised.
+    /// Checks what `add_device` would refuse, and adds nothing. It is asked before a device is
+    /// initialised.
     pub async fn check_new_device(
         &self,
         device: &NewDevice,

@@ -1,5 +1,5 @@
-//! Provider accounts of merchants: Daraja's short codes and source ranges, Paystack's signing keys, Gumroad's
-//! seller.
+//! Provider accounts of merchants: Daraja's short codes and source ranges, Paystack's signing keys,
+//! Gumroad's seller.
 
 use jiff::Timestamp;
 use risiti_domain::Provider;
@@ -19,7 +19,8 @@ statements! {
     ACCOUNT_ADD = "INSERT INTO provider_accounts (id, merchant_id, provider, seller_id) VALUES ($1, $2, $3, $4)";
     SELLER_SET = "UPDATE provider_accounts SET seller_id = $2 WHERE id = $1";
     SOURCES_SET = "UPDATE provider_accounts SET allow_cidrs = $2, enforce_cidr = $3 WHERE id = $1";
-    /// The update changes nothing. It makes the statement return the owner of a code that is known already.
+    /// The update changes nothing. It makes the statement return the owner of a code that is known
+    /// already.
     SHORT_CODE_ADD = "INSERT INTO short_codes (short_code, account_id, merchant_id) VALUES ($1, $2, $3)
         ON CONFLICT (short_code) DO UPDATE SET short_code = EXCLUDED.short_code
         RETURNING merchant_id";
@@ -92,7 +93,8 @@ impl NewAccount {
 }
 
 impl Ledger {
-    /// Adds a provider account to a merchant, or adds to the one it has. Only a Paystack key needs the vault.
+    /// Adds a provider account to a merchant, or adds to the one it has. Only a Paystack key needs
+    /// the vault.
     pub async fn add_account(
         &self,
         merchant: &str,
@@ -164,8 +166,8 @@ impl Ledger {
         rows.iter().map(summary).collect()
     }
 
-    /// Removes a signing key. Without `force` the last active key stays, since without a key every webhook is
-    /// refused.
+    /// Removes a signing key. Without `force` the last active key stays, since without a key every
+    /// webhook is refused.
     pub async fn remove_key(
         &self,
         merchant: &str,
@@ -225,8 +227,8 @@ impl Transaction<'_> {
         Ok(())
     }
 
-    /// Sets the source ranges of a Daraja account and whether they are enforced. `known` are the ranges it has,
-    /// which stay when none are given.
+    /// Sets the source ranges of a Daraja account and whether they are enforced. `known` are the
+    /// ranges it has, which stay when none are given.
     async fn set_sources(
         &self,
         account: Uuid,
@@ -234,7 +236,8 @@ impl Transaction<'_> {
         given: &[String],
         enforce: bool,
     ) -> Result<(), ManageError> {
-        // Neither ranges nor enforcement were asked for, so a later `provider add` for a short code keeps both.
+        // Neither ranges nor enforcement were asked for, so a later `provider add` for a short code
+        // keeps both.
         if given.is_empty() && !enforce {
             return Ok(());
         }

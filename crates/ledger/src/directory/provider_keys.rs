@@ -48,7 +48,8 @@ impl Transaction<'_> {
         Ok(id)
     }
 
-    /// Removes a signing key of an account that is locked. Without `force` it keeps the last active key.
+    /// Removes a signing key of an account that is locked. Without `force` it keeps the last active
+    /// key.
     pub(crate) async fn remove_key(
         &self,
         account: Uuid,

@@ -1,7 +1,7 @@
 //! What ingress has to know of merchants, as one snapshot.
 //!
-//! It is small enough to keep in memory and on disk. It holds secrets only as the database does, hashed or
-//! encrypted (architecture §9.6).
+//! It is small enough to keep in memory and on disk. It holds secrets only as the database does,
+//! hashed or encrypted (architecture §9.6).
 
 use std::collections::HashMap;
 
@@ -105,7 +105,8 @@ impl Directory {
         self.snapshot.merchants.get(*self.by_slug.get(slug)?)
     }
 
-    /// Whether the vault holds the key that this directory's secrets are encrypted under (protocol A6).
+    /// Whether the vault holds the key that this directory's secrets are encrypted under (protocol
+    /// A6).
     pub fn prove_key(&self, vault: &Vault) -> KeyCheck {
         check_canary(
             vault,
@@ -124,8 +125,8 @@ impl PaystackKey {
     }
 }
 
-/// The hash that is stored of a path secret. A secret is 160 random bits, so a plain hash gives nothing
-/// away.
+/// The hash that is stored of a path secret. A secret is 160 random bits, so a plain hash gives
+/// nothing away.
 pub fn hash_path_secret(secret: &str) -> [u8; 32] {
     Sha256::digest(secret.as_bytes()).into()
 }

@@ -31,13 +31,13 @@ const RACES: [&str; 3] = [
 ];
 
 impl Ledger {
-    /// Stores the events, moves their payments, and makes the invoices that are owed, all or none of it.
-    /// Repeating a batch changes nothing.
+    /// Stores the events, moves their payments, and makes the invoices that are owed, all or none
+    /// of it. Repeating a batch changes nothing.
     ///
     /// # Errors
-    /// A transient one says nothing against any event. Any other is about one of them, and the batch has to
-    /// be recorded event by event to find out which (protocol C3). After an unanswered COMMIT it may have
-    /// been recorded all the same.
+    /// A transient one says nothing against any event. Any other is about one of them, and the
+    /// batch has to be recorded event by event to find out which (protocol C3). After an unanswered
+    /// COMMIT it may have been recorded all the same.
     pub async fn record_batch(
         &self,
         batch: &[IncomingEvent],
@@ -292,7 +292,8 @@ async fn make_invoices(
     });
     let owing: Vec<Owing<'_>> = paid
         .filter_map(|step| {
-            // As it stands at the end of the batch: its twin may have named the short code meanwhile.
+            // As it stands at the end of the batch: its twin may have named the short code
+            // meanwhile.
             let payment = books.get(step.payment.id)?;
             if merchants
                 .owes_nothing(payment.merchant, payment.amount)

@@ -1,4 +1,5 @@
-//! Events as evidence: stored once per delivery key, with every contradicting body beside it (protocol C5).
+//! Events as evidence: stored once per delivery key, with every contradicting body beside it
+//! (protocol C5).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::fmt;
@@ -14,8 +15,8 @@ use crate::db::pool::Transaction;
 use crate::db::statements::statements;
 
 statements! {
-    /// In the order of their keys, so that two batches with the same ones wait for each other in one
-    /// direction only (protocol C2).
+    /// In the order of their keys, so that two batches with the same ones wait for each other in
+    /// one direction only (protocol C2).
     INSERT = "
         INSERT INTO events
             (id, merchant_id, provider, kind, delivery_key, facts_sha256, authenticated_by, received_at, body, trace_id)
@@ -70,7 +71,8 @@ impl fmt::Debug for IncomingEvent {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Delivery {
     New,
-    /// The very same message, taken from the queue again: it was recorded, its acknowledgement was not.
+    /// The very same message, taken from the queue again: it was recorded, its acknowledgement was
+    /// not.
     Again,
     /// The provider told it again.
     Duplicate,

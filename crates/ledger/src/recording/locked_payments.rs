@@ -1,7 +1,7 @@
 //! The payments a batch touches, in memory under their row locks: finding, folding and moving them.
 //!
-//! Nothing here asks the database. What is to be written is collected as steps, in the order in which
-//! they must be written.
+//! Nothing here asks the database. What is to be written is collected as steps, in the order in
+//! which they must be written.
 
 use std::collections::HashMap;
 
@@ -129,7 +129,8 @@ impl Books {
         });
     }
 
-    /// Every payment the keys lead to; the one to keep comes first: who holds money, else the oldest.
+    /// Every payment the keys lead to; the one to keep comes first: who holds money, else the
+    /// oldest.
     fn find(&self, telling: &Telling<'_>) -> Vec<usize> {
         let report = telling.report;
         let keys = [

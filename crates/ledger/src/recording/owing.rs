@@ -20,8 +20,8 @@ statements! {
         INSERT INTO invoices (id, payment_id, merchant_id, device_id, kind, amount, event_id, moved_by, moved_because, moved_event)
         VALUES ($1, $2, $3, $4, 'sale', $5, $6, 'ledger-worker', 'the payment owes a receipt', $6)
         ON CONFLICT (payment_id) WHERE kind = 'sale' DO NOTHING";
-    /// Only what was never sent: KRA may know the rest under the old device's number. Credit notes go along,
-    /// none of them can have been sent before its sale.
+    /// Only what was never sent: KRA may know the rest under the old device's number. Credit notes
+    /// go along, none of them can have been sent before its sale.
     MOVE_UNSENT = "
         UPDATE invoices i SET device_id = $2, position = nextval('lane_position')
         WHERE i.payment_id = $1 AND i.device_id <> $2 AND i.state = 'pending' AND i.first_sent_at IS NULL
@@ -88,8 +88,8 @@ impl Merchants {
         (!has_device).then_some(NO_DEVICE)
     }
 
-    /// The device bound to the short code, else the merchant's default, else its oldest: a merchant that
-    /// has a device owes a receipt, whatever nobody configured.
+    /// The device bound to the short code, else the merchant's default, else its oldest: a merchant
+    /// that has a device owes a receipt, whatever nobody configured.
     pub(crate) fn device(&self, payment: &Payment) -> Option<DeviceId> {
         let merchant = self.0.get(&payment.merchant)?;
         merchant
@@ -99,8 +99,8 @@ impl Merchants {
 }
 
 impl Merchant {
-    /// An STK callback names no short code; of a merchant with exactly one it counts as that one. So does a
-    /// code that is not registered, or the choice would depend on which twin came first.
+    /// An STK callback names no short code; of a merchant with exactly one it counts as that one.
+    /// So does a code that is not registered, or the choice would depend on which twin came first.
     fn bound(&self, payment: &Payment) -> Option<DeviceId> {
         if payment.provider != Provider::Daraja {
             return None;

@@ -1,4 +1,5 @@
-//! One payment, and how what gateways say of it adds up: pure, and the same whatever order they say it in.
+//! One payment, and how what gateways say of it adds up: pure, and the same whatever order they say
+//! it in.
 
 use jiff::Timestamp;
 use risiti_domain::{
@@ -46,7 +47,8 @@ const NO_AMOUNT: &str = "told as paid, without an amount";
 const ZERO: &str = "the amount rounds to 0.00";
 
 impl Verdict {
-    /// `short_code_known`: false for a report that names a short code the merchant has not registered.
+    /// `short_code_known`: false for a report that names a short code the merchant has not
+    /// registered.
     pub(crate) fn of(report: &PaymentReport, short_code_known: bool) -> Self {
         match &report.outcome {
             Outcome::Failed { reason } => Self::Failed(reason.clone()),
@@ -98,8 +100,8 @@ impl Payment {
         matches!(self.state, PaymentState::Success | PaymentState::Reversed)
     }
 
-    /// What the report says that cannot be true beside what is known (protocol C5, C6): keys and money
-    /// only. Times may differ by a second between channels.
+    /// What the report says that cannot be true beside what is known (protocol C5, C6): keys and
+    /// money only. Times may differ by a second between channels.
     pub(crate) fn contradiction(&self, report: &PaymentReport) -> Option<&'static str> {
         let differs = |a: &Option<String>, b: &Option<String>| a.is_some() && b.is_some() && a != b;
         match (self.amount, report.amount) {

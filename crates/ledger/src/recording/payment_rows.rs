@@ -15,7 +15,8 @@ use crate::recording::locked_payments::Step;
 use crate::recording::payment::Payment;
 
 statements! {
-    /// In id order, so that two batches that share payments lock them the same way round (protocol C6).
+    /// In id order, so that two batches that share payments lock them the same way round (protocol
+    /// C6).
     LOCK_BY_KEYS = "
         WITH wanted AS (
             SELECT p.id FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (merchant_id, provider, key)
@@ -255,7 +256,8 @@ fn read<'a, T: FromSql<'a>>(row: &'a Row, column: &str) -> Option<T> {
     row.try_get(column).ok()
 }
 
-/// An amount column with the currency beside it; the inner error is a stored value that is no money.
+/// An amount column with the currency beside it; the inner error is a stored value that is no
+/// money.
 pub(crate) fn money(row: &Row, column: &str) -> Result<Result<Option<Money>, ()>, LedgerError> {
     let amount: Option<Decimal> = row.try_get(column)?;
     let currency: Option<&str> = row.try_get("currency")?;

@@ -53,7 +53,8 @@ impl Records {
             .collect()
     }
 
-    /// An event of an earlier batch has no record here: the later event of its payment speaks for it.
+    /// An event of an earlier batch has no record here: the later event of its payment speaks for
+    /// it.
     fn of(&mut self, event: EventId) -> Option<&mut Recorded> {
         let at = *self.at.get(&event)?;
         self.list.get_mut(at)

@@ -30,8 +30,8 @@ statements! {
         UPDATE reversals SET amount = $2, currency = $3, state = $4, credited = $5, payment_id = $6, event_id = $7,
             occurred_at = $8
         WHERE id = $1";
-    /// The sale is held, so that its end and its credit notes' beginning see each other: of a discarded
-    /// sale a credit note starts discarded, and comes back if the sale does.
+    /// The sale is held, so that its end and its credit notes' beginning see each other: of a
+    /// discarded sale a credit note starts discarded, and comes back if the sale does.
     CREDIT = "
         WITH sale AS (
             SELECT id, payment_id, merchant_id, device_id, state FROM invoices

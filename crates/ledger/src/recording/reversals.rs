@@ -251,7 +251,8 @@ impl Reversals {
                 .sum::<Decimal>();
         let wanted = self.rows[at].amount.map_or(left, |amount| amount.amount());
         if wanted > left || left.is_zero() {
-            // What was named in parts, whatever fitted: a whole reversal beside parts of it is no excess.
+            // What was named in parts, whatever fitted: a whole reversal beside parts of it is no
+            // excess.
             let parts = |row: &Reversal| row.amount.filter(|_| row.state.money_went_back());
             let named: Decimal = self
                 .of(sale)

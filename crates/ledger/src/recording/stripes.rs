@@ -1,10 +1,10 @@
 //! Advisory locks that make a payment and its reversal see each other.
 //!
-//! A reversal may come before its payment, in another worker's transaction at the same instant; each
-//! would look, find nothing of the other, and commit, and the reversal would wait for ever. So whoever
-//! records money shares a stripe of its key, and whoever records its reversal has the stripe alone. Two
-//! payments never wait here for each other. A message that knows a payment by reference only has the
-//! stripe alone as well: no unique index guards references.
+//! A reversal may come before its payment, in another worker's transaction at the same instant;
+//! each would look, find nothing of the other, and commit, and the reversal would wait for ever. So
+//! whoever records money shares a stripe of its key, and whoever records its reversal has the
+//! stripe alone. Two payments never wait here for each other. A message that knows a payment by
+//! reference only has the stripe alone as well: no unique index guards references.
 
 use std::collections::BTreeMap;
 

@@ -1,5 +1,5 @@
-//! Messages that were delivered too often are tried alone, and each try is written down before it is
-//! made, so that one which kills its worker is found out (protocol C4).
+//! Messages that were delivered too often are tried alone, and each try is written down before it
+//! is made, so that one which kills its worker is found out (protocol C4).
 
 use uuid::Uuid;
 
@@ -19,8 +19,8 @@ statements! {
 }
 
 impl Ledger {
-    /// Writes a try down, for good, and says the how manieth it is. `id` is the event's, or the message's
-    /// where its headers cannot be read.
+    /// Writes a try down, for good, and says the how manieth it is. `id` is the event's, or the
+    /// message's where its headers cannot be read.
     pub async fn begin_suspect_try(&self, id: Uuid) -> Result<u32, LedgerError> {
         let row = self
             .connection()
