@@ -148,7 +148,7 @@ impl Metrics {
                 self.events.with_label_values(&[provider_name, kind]).inc();
             }
             Delivery::Duplicate => self.deliveries.with_label_values(&[provider_name]).inc(),
-            Delivery::Again | Delivery::Conflict => {}
+            Delivery::Redelivered | Delivery::Conflict => {}
         }
         if recorded.flagged {
             self.flagged.with_label_values(&[provider_name]).inc();

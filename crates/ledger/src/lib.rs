@@ -43,5 +43,5 @@ pub use lanes::status::LaneStatus;
 pub use lanes::submissions::{AnsweredSend, SendResult, StoredReceipt};
 pub use lanes::work::{History, LaneInvoice, LaneWork, LateLookUp};
 pub use operator_actions::OperatorAction;
-pub use recording::events::{Delivery, IncomingEvent};
+pub use recording::event::{Delivery, IncomingEvent};
 pub use recording::recorded::Recorded;

@@ -1,29 +1,23 @@
-//! The payments a batch touches, in memory under their row locks: finding, folding and moving them.
+//! The payments that a batch touches, in memory under their row locks: finding, folding and moving
+//! them.
 //!
-//! Nothing here asks the database. What is to be written is collected as steps, in the order in
-//! which they must be written.
+//! Nothing here asks the database. What has to be written is collected in the order in which it
+//! must be written.
 
 use std::collections::HashMap;
 
 use risiti_domain::{AuthenticatedBy, EventId, MerchantId, PaymentId, PaymentState, Provider};
 use risiti_providers::PaymentReport;
 
-use crate::recording::payment::{Payment, Verdict};
+use crate::recording::payment::{Payment, PaymentWrite};
+use crate::recording::verdict::Verdict;
 
-/// One write: a payment as it shall stand, guarded by the state it has before.
-pub(crate) struct Step {
-    pub(crate) payment: Payment,
-    /// `None`: the row is new.
-    pub(crate) from: Option<PaymentState>,
-    pub(crate) because: Option<String>,
-    pub(crate) event: EventId,
-}
-
-pub(crate) struct Books {
+/// The payments that a batch touches, found by any of their keys.
+pub(crate) struct LockedPayments {
     payments: Vec<Payment>,
-    keys: HashMap<(MerchantId, Provider, Key), usize>,
-    pub(crate) steps: Vec<Step>,
-    /// Emptied payments and those that took them in.
+    by_key: HashMap<(MerchantId, Provider, Key), usize>,
+    pub(crate) writes: Vec<PaymentWrite>,
+    /// Payments that were folded, each with the one it was folded into.
     pub(crate) folds: Vec<(PaymentId, PaymentId)>,
 }
 
@@ -34,8 +28,8 @@ enum Key {
     Reference(String),
 }
 
-/// One payment event, with what only its surroundings can tell.
-pub(crate) struct Telling<'a> {
+/// One payment event, with what depends on its merchant.
+pub(crate) struct PaymentEvent<'a> {
     pub(crate) event: EventId,
     pub(crate) merchant: MerchantId,
     pub(crate) provider: Provider,
@@ -48,25 +42,25 @@ pub(crate) struct Telling<'a> {
 
 /// What became of one payment event.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Told {
+pub(crate) struct AppliedEvent {
     pub(crate) payment: PaymentId,
-    /// A person looks.
+    /// Whether a person has to look at it.
     pub(crate) flagged: bool,
 }
 
-impl Books {
+impl LockedPayments {
     pub(crate) fn new(payments: Vec<Payment>) -> Self {
-        let mut books = Self {
+        let mut locked = Self {
             payments: Vec::new(),
-            keys: HashMap::new(),
-            steps: Vec::new(),
+            by_key: HashMap::new(),
+            writes: Vec::new(),
             folds: Vec::new(),
         };
         for payment in payments {
-            books.payments.push(payment);
-            books.index(books.payments.len() - 1);
+            locked.payments.push(payment);
+            locked.index_keys(locked.payments.len() - 1);
         }
-        books
+        locked
     }
 
     pub(crate) fn by_money_key(
@@ -76,38 +70,47 @@ impl Books {
         key: &str,
     ) -> Option<&Payment> {
         let key = (merchant, provider, Key::Money(key.to_owned()));
-        self.keys.get(&key).map(|at| &self.payments[*at])
+        self.by_key.get(&key).map(|at| &self.payments[*at])
     }
 
     pub(crate) fn get(&self, id: PaymentId) -> Option<&Payment> {
         self.payments.iter().find(|payment| payment.id == id)
     }
 
-    /// All that were not folded away.
-    pub(crate) fn standing(&self) -> impl Iterator<Item = &Payment> {
+    /// All payments that were not folded into others.
+    pub(crate) fn current(&self) -> impl Iterator<Item = &Payment> {
         self.payments
             .iter()
             .filter(|payment| payment.folded_into.is_none())
     }
 
-    /// Finds or makes the payment and moves it (protocol C5–C7). `fresh` is the id of a new one.
-    pub(crate) fn tell(&mut self, telling: &Telling<'_>, fresh: PaymentId) -> Told {
-        let found = self.find(telling);
-        if let Some(told) = self.contradicted(&found, telling) {
-            return told;
+    /// The payment itself, or the one it was folded into.
+    pub(crate) fn current_id(&self, payment: PaymentId) -> PaymentId {
+        let fold = self.folds.iter().find(|(folded, _)| *folded == payment);
+        fold.map_or(payment, |(_, into)| self.current_id(*into))
+    }
+
+    /// Finds or creates the event's payment and moves it (protocol C5–C7). A new payment takes
+    /// `new_id`.
+    pub(crate) fn apply(&mut self, event: &PaymentEvent<'_>, new_id: PaymentId) -> AppliedEvent {
+        let found = self.find(event);
+        if let Some(flagged) = self.flag_contradiction(&found, event) {
+            return flagged;
         }
+
         let at = match found.split_first() {
-            None => self.open(telling, fresh),
+            None => self.add(event, new_id),
             Some((keep, others)) => {
-                others
-                    .iter()
-                    .for_each(|other| self.fold(*other, *keep, telling.event));
+                for other in others {
+                    self.fold(*other, *keep, event.event);
+                }
                 *keep
             }
         };
-        let flagged = self.settle(at, telling);
-        self.index(at);
-        Told {
+
+        let flagged = self.apply_report(at, event);
+        self.index_keys(at);
+        AppliedEvent {
             payment: self.payments[at].id,
             flagged,
         }
@@ -121,7 +124,7 @@ impl Books {
         });
     }
 
-    /// `success → reversed`.
+    /// Moves a payment `success → reversed`.
     pub(crate) fn reverse(&mut self, id: PaymentId, because: &str, event: EventId) {
         self.change(id, event, |payment| {
             payment.state = payment.state.move_to(PaymentState::Reversed).ok()?;
@@ -129,10 +132,10 @@ impl Books {
         });
     }
 
-    /// Every payment the keys lead to; the one to keep comes first: who holds money, else the
-    /// oldest.
-    fn find(&self, telling: &Telling<'_>) -> Vec<usize> {
-        let report = telling.report;
+    /// Every payment that the event's keys lead to. The one to keep comes first: the one that holds
+    /// money, otherwise the oldest.
+    fn find(&self, event: &PaymentEvent<'_>) -> Vec<usize> {
+        let report = event.report;
         let keys = [
             report.money_key.clone().map(Key::Money),
             report.checkout_id.clone().map(Key::Checkout),
@@ -142,8 +145,8 @@ impl Books {
             .into_iter()
             .flatten()
             .filter_map(|key| {
-                self.keys
-                    .get(&(telling.merchant, telling.provider, key))
+                self.by_key
+                    .get(&(event.merchant, event.provider, key))
                     .copied()
             })
             .collect();
@@ -152,25 +155,32 @@ impl Books {
         found
     }
 
-    /// Nothing moves where keys or money contradict each other: flagged, a person looks.
-    fn contradicted(&mut self, found: &[usize], telling: &Telling<'_>) -> Option<Told> {
+    /// Flags the payment, and moves nothing, if keys or money contradict each other.
+    fn flag_contradiction(
+        &mut self,
+        found: &[usize],
+        event: &PaymentEvent<'_>,
+    ) -> Option<AppliedEvent> {
         let with_report = found
             .iter()
-            .find_map(|at| self.payments[*at].contradiction(telling.report));
-        let reason = with_report.or_else(|| self.unfoldable(found))?;
+            .find_map(|at| self.payments[*at].contradiction(event.report));
+        let reason = with_report.or_else(|| self.fold_obstacle(found))?;
+
         let id = self.payments[*found.first()?].id;
-        self.flag(id, reason, telling.event);
-        Some(Told {
+        self.flag(id, reason, event.event);
+        Some(AppliedEvent {
             payment: id,
             flagged: true,
         })
     }
 
-    fn unfoldable(&self, found: &[usize]) -> Option<&'static str> {
+    /// Why these payments cannot be one, if they cannot.
+    fn fold_obstacle(&self, found: &[usize]) -> Option<&'static str> {
         let payments = || found.iter().map(|at| &self.payments[*at]);
         if payments().filter(|payment| payment.holds_money()).count() > 1 {
             return Some("one message names two payments, and both hold money");
         }
+
         let mut amounts = payments().filter_map(|payment| payment.amount);
         let first = amounts.next()?;
         amounts
@@ -178,44 +188,41 @@ impl Books {
             .then_some("one message names two payments of unlike amounts")
     }
 
-    fn open(&mut self, telling: &Telling<'_>, fresh: PaymentId) -> usize {
-        let mut payment = Payment::new(
-            fresh,
-            telling.merchant,
-            telling.provider,
-            telling.report.method,
-        );
-        payment.learn(telling.report, telling.authenticated_by);
-        self.steps.push(Step {
+    /// Adds a pending payment with the facts of the report. Its move comes as a second write.
+    fn add(&mut self, event: &PaymentEvent<'_>, id: PaymentId) -> usize {
+        let mut payment = Payment::new(id, event.merchant, event.provider, event.report.method);
+        payment.add_facts(event.report, event.authenticated_by);
+        self.writes.push(PaymentWrite {
             payment: payment.clone(),
             from: None,
             because: None,
-            event: telling.event,
+            event: event.event,
         });
         self.payments.push(payment);
         self.payments.len() - 1
     }
 
-    fn fold(&mut self, empty: usize, keep: usize, event: EventId) {
+    fn fold(&mut self, folded: usize, keep: usize, event: EventId) {
         let keep_id = self.payments[keep].id;
-        let payment = &mut self.payments[empty];
+        let payment = &mut self.payments[folded];
         let from = payment.state;
         payment.state = PaymentState::Folded;
         payment.folded_into = Some(keep_id);
         let payment = payment.clone();
-        self.payments[keep].swallow(&payment);
+
+        self.payments[keep].merge(&payment);
         self.folds.push((payment.id, keep_id));
-        let because = Some("receipt and checkout are one payment".to_owned());
-        self.steps.push(Step {
+        self.writes.push(PaymentWrite {
             payment,
             from: Some(from),
-            because,
+            because: Some("receipt and checkout are one payment".to_owned()),
             event,
         });
-        // What it swallowed is written even where the report adds nothing.
+
+        // The facts that were merged are written even if the report adds none of its own.
         let payment = self.payments[keep].clone();
         let from = Some(payment.state);
-        self.steps.push(Step {
+        self.writes.push(PaymentWrite {
             payment,
             from,
             because: None,
@@ -223,19 +230,19 @@ impl Books {
         });
     }
 
-    /// Learns and moves; true when flagged.
-    fn settle(&mut self, at: usize, telling: &Telling<'_>) -> bool {
-        let verdict = Verdict::of(telling.report, telling.short_code_known);
+    /// Adds the report's facts to a payment and moves it. Returns whether the report flags it.
+    fn apply_report(&mut self, at: usize, event: &PaymentEvent<'_>) -> bool {
+        let verdict = Verdict::of(event.report, event.short_code_known);
         let flagged = matches!(verdict, Verdict::Flagged(_));
         let id = self.payments[at].id;
-        self.change(id, telling.event, |payment| {
-            payment.learn(telling.report, telling.authenticated_by);
-            apply(payment, verdict, telling.owes_nothing)
+        self.change(id, event.event, |payment| {
+            payment.add_facts(event.report, event.authenticated_by);
+            verdict.apply_to(payment, event.owes_nothing)
         });
         flagged
     }
 
-    /// Changes a payment and notes the step, if there is a difference.
+    /// Changes a payment, and collects a write if that made a difference.
     fn change(
         &mut self,
         id: PaymentId,
@@ -249,7 +256,7 @@ impl Books {
         let because = change(payment);
         if *payment != before {
             let payment = payment.clone();
-            self.steps.push(Step {
+            self.writes.push(PaymentWrite {
                 payment,
                 from: Some(before.state),
                 because,
@@ -258,8 +265,9 @@ impl Books {
         }
     }
 
-    /// Folded payments keep their keys in the table, but lead nowhere any more.
-    fn index(&mut self, at: usize) {
+    /// Lets the keys of a payment lead to it. The keys of a folded payment then lead to the one
+    /// that was kept, although the table still shows them in both rows.
+    fn index_keys(&mut self, at: usize) {
         let payment = &self.payments[at];
         let keys = [
             payment.money_key.clone().map(Key::Money),
@@ -267,46 +275,8 @@ impl Books {
             payment.reference.clone().map(Key::Reference),
         ];
         for key in keys.into_iter().flatten() {
-            self.keys
+            self.by_key
                 .insert((payment.merchant, payment.provider, key), at);
-        }
-    }
-}
-
-/// Moves as far as the verdict says; the reason of the move, if there is one.
-fn apply(payment: &mut Payment, verdict: Verdict, owes_nothing: Option<&str>) -> Option<String> {
-    match verdict {
-        Verdict::Paid => {
-            payment.state = payment.state.move_to(PaymentState::Success).ok()?;
-            if !payment.conflict {
-                payment.reason = owes_nothing.map(str::to_owned);
-            }
-            Some("money arrived".to_owned())
-        }
-        Verdict::Failed(reason) => match payment.state.move_to(PaymentState::Failed) {
-            Ok(failed) => {
-                payment.state = failed;
-                if !payment.conflict {
-                    payment.reason = Some(reason.clone());
-                }
-                Some(reason)
-            }
-            Err(_) => {
-                if payment.state == PaymentState::Failed {
-                    payment.explain(&reason);
-                }
-                None
-            }
-        },
-        Verdict::Unsettled(reason) => {
-            if payment.state == PaymentState::Pending {
-                payment.explain(&reason);
-            }
-            None
-        }
-        Verdict::Flagged(reason) => {
-            payment.flag(&reason);
-            None
         }
     }
 }

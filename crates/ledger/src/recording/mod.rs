@@ -1,13 +1,24 @@
 //! Recording webhooks: events, the payments they report, reversals, and the invoices that are owed.
+//!
+//! [`batch`] is on top. Of each kind there is a pure file for one row (`event`, `payment`,
+//! `reversal`), and one with its statements (`event_rows`, `payment_rows`, `reversal_rows`).
 
 pub(crate) mod batch;
-pub(crate) mod events;
+pub(crate) mod credit_notes;
+pub(crate) mod event;
+pub(crate) mod event_rows;
+mod event_updates;
+mod invoices;
+mod keys;
 mod locked_payments;
+mod locked_reversals;
+mod new_events;
 pub(crate) mod owing;
 mod payment;
 pub(crate) mod payment_rows;
 pub(crate) mod recorded;
+mod reversal;
 pub(crate) mod reversal_rows;
-mod reversals;
 pub(crate) mod stripes;
 pub(crate) mod suspects;
+mod verdict;

@@ -20,59 +20,61 @@ statements! {
         INSERT INTO invoices (id, payment_id, merchant_id, device_id, kind, amount, event_id, moved_by, moved_because, moved_event)
         VALUES ($1, $2, $3, $4, 'sale', $5, $6, 'ledger-worker', 'the payment owes a receipt', $6)
         ON CONFLICT (payment_id) WHERE kind = 'sale' DO NOTHING";
-    /// Only what was never sent: KRA may know the rest under the old device's number. Credit notes
-    /// go along, none of them can have been sent before its sale.
+    /// Moves only what was never sent, because KRA may know the rest under the old device's number.
+    /// Credit notes go along, since none of them can have been sent before its sale.
     MOVE_UNSENT = "
         UPDATE invoices i SET device_id = $2, position = nextval('lane_position')
         WHERE i.payment_id = $1 AND i.device_id <> $2 AND i.state = 'pending' AND i.first_sent_at IS NULL
           AND NOT EXISTS (SELECT FROM invoices o JOIN submissions s ON s.invoice_id = o.id WHERE o.payment_id = $1)";
 }
 
-pub(crate) const NOT_IN_KES: &str = "owes no receipt: not in KES";
-pub(crate) const NO_DEVICE: &str = "owes no receipt: the merchant had no tax device";
+const NOT_IN_KES: &str = "owes no receipt: not in KES";
+const NO_DEVICE: &str = "owes no receipt: the merchant had no tax device";
 
-/// What owing depends on, of the merchants of one batch.
-pub(crate) struct Merchants(HashMap<MerchantId, Merchant>);
+/// The short codes and devices of the merchants of one batch. Owing depends on nothing else of
+/// them.
+pub(crate) struct MerchantSetups(HashMap<MerchantId, MerchantSetup>);
 
 #[derive(Default)]
-struct Merchant {
+struct MerchantSetup {
+    /// Each with the device it is bound to.
     short_codes: BTreeMap<String, Option<DeviceId>>,
-    /// The default first, then the oldest.
+    /// The default device first, then the oldest.
     devices: Vec<DeviceId>,
 }
 
-impl Merchants {
+impl MerchantSetups {
     pub(crate) async fn load(
         transaction: &Transaction<'_>,
         ids: &[MerchantId],
     ) -> Result<Self, LedgerError> {
         let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
-        let mut merchants: HashMap<MerchantId, Merchant> = HashMap::new();
+        let mut setups: HashMap<MerchantId, MerchantSetup> = HashMap::new();
         for row in transaction.query(SHORT_CODES, &[&ids]).await? {
             let device: Option<Uuid> = row.try_get(2)?;
-            let merchant = merchants
+            let setup = setups
                 .entry(MerchantId::from_uuid(row.try_get(0)?))
                 .or_default();
-            merchant
+            setup
                 .short_codes
                 .insert(row.try_get(1)?, device.map(DeviceId::from_uuid));
         }
         for row in transaction.query(DEVICES, &[&ids]).await? {
-            let merchant = merchants
+            let setup = setups
                 .entry(MerchantId::from_uuid(row.try_get(0)?))
                 .or_default();
-            merchant.devices.push(DeviceId::from_uuid(row.try_get(1)?));
+            setup.devices.push(DeviceId::from_uuid(row.try_get(1)?));
         }
-        Ok(Self(merchants))
+        Ok(Self(setups))
     }
 
     pub(crate) fn knows_short_code(&self, merchant: MerchantId, short_code: &str) -> bool {
         self.0
             .get(&merchant)
-            .is_some_and(|merchant| merchant.short_codes.contains_key(short_code))
+            .is_some_and(|setup| setup.short_codes.contains_key(short_code))
     }
 
-    /// Why a payment of this amount would owe no tax invoice, if it would owe none.
+    /// Why a payment of this amount would owe no tax invoice, if it would not.
     pub(crate) fn owes_nothing(
         &self,
         merchant: MerchantId,
@@ -84,24 +86,28 @@ impl Merchants {
         let has_device = self
             .0
             .get(&merchant)
-            .is_some_and(|merchant| !merchant.devices.is_empty());
+            .is_some_and(|setup| !setup.devices.is_empty());
         (!has_device).then_some(NO_DEVICE)
     }
 
-    /// The device bound to the short code, else the merchant's default, else its oldest: a merchant
-    /// that has a device owes a receipt, whatever nobody configured.
+    /// The device that files a payment's invoice: the one bound to its short code, else the
+    /// merchant's default, else the oldest. So a merchant that has any device owes a receipt,
+    /// whether or not somebody chose a default.
     pub(crate) fn device(&self, payment: &Payment) -> Option<DeviceId> {
-        let merchant = self.0.get(&payment.merchant)?;
-        merchant
-            .bound(payment)
-            .or_else(|| merchant.devices.first().copied())
+        let setup = self.0.get(&payment.merchant)?;
+        setup
+            .device_of_short_code(payment)
+            .or_else(|| setup.devices.first().copied())
     }
 }
 
-impl Merchant {
-    /// An STK callback names no short code; of a merchant with exactly one it counts as that one.
-    /// So does a code that is not registered, or the choice would depend on which twin came first.
-    fn bound(&self, payment: &Payment) -> Option<DeviceId> {
+impl MerchantSetup {
+    /// The device bound to the payment's short code.
+    ///
+    /// An STK callback names no short code. If the merchant has exactly one, that one counts. The
+    /// same holds for a code that is not registered, or else the choice would depend on which twin
+    /// came first.
+    fn device_of_short_code(&self, payment: &Payment) -> Option<DeviceId> {
         if payment.provider != Provider::Daraja {
             return None;
         }
@@ -119,26 +125,29 @@ impl Merchant {
     }
 }
 
-/// A payment that owes an invoice, and the event that made it owe one.
-pub(crate) struct Owing<'a> {
+/// A payment that owes a sale, and the event that made it owe one.
+pub(crate) struct OwedSale<'a> {
     pub(crate) payment: &'a Payment,
     pub(crate) device: DeviceId,
     pub(crate) event: EventId,
 }
 
-/// One sale per payment, whatever is asked.
+/// Inserts sales. A payment that has one keeps it.
 pub(crate) async fn insert_sales(
     transaction: &Transaction<'_>,
-    owing: &[Owing<'_>],
+    sales: &[OwedSale<'_>],
 ) -> Result<(), LedgerError> {
-    for owing in owing.chunks(PIPELINE) {
-        pipelined(owing.iter().map(|owing| insert_sale(transaction, owing))).await?;
+    for sales in sales.chunks(PIPELINE) {
+        pipelined(sales.iter().map(|sale| insert_sale(transaction, sale))).await?;
     }
     Ok(())
 }
 
-async fn insert_sale(transaction: &Transaction<'_>, owing: &Owing<'_>) -> Result<(), LedgerError> {
-    let payment = owing.payment;
+async fn insert_sale(
+    transaction: &Transaction<'_>,
+    sale: &OwedSale<'_>,
+) -> Result<(), LedgerError> {
+    let payment = sale.payment;
     let amount = payment.amount.map(|money| money.amount());
     transaction
         .execute(
@@ -147,23 +156,34 @@ async fn insert_sale(transaction: &Transaction<'_>, owing: &Owing<'_>) -> Result
                 &Uuid::now_v7(),
                 &payment.id.uuid(),
                 &payment.merchant.uuid(),
-                &owing.device.uuid(),
+                &sale.device.uuid(),
                 &amount,
-                &owing.event.uuid(),
+                &sale.event.uuid(),
             ],
         )
         .await
         .map(drop)
 }
 
-/// True when an invoice never yet sent changed its lane.
+/// Whether a payment's invoices changed their lane.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum LaneChange {
+    Moved,
+    Stayed,
+}
+
+/// Moves a payment's invoices to another device, unless any of them was sent.
 pub(crate) async fn move_unsent(
     transaction: &Transaction<'_>,
     payment: PaymentId,
     device: DeviceId,
-) -> Result<bool, LedgerError> {
-    Ok(transaction
+) -> Result<LaneChange, LedgerError> {
+    let moved = transaction
         .execute(MOVE_UNSENT, &[&payment.uuid(), &device.uuid()])
-        .await?
-        > 0)
+        .await?;
+    Ok(if moved > 0 {
+        LaneChange::Moved
+    } else {
+        LaneChange::Stayed
+    })
 }

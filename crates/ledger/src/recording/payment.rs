@@ -1,13 +1,14 @@
-//! One payment, and how what gateways say of it adds up: pure, and the same whatever order they say
-//! it in.
+//! One payment, and how the reports about it add up.
+//!
+//! Everything here is pure. The result is the same in whatever order the reports come.
 
 use jiff::Timestamp;
 use risiti_domain::{
-    AuthenticatedBy, MerchantId, Money, PaymentId, PaymentMethod, PaymentState, Provider,
+    AuthenticatedBy, EventId, MerchantId, Money, PaymentId, PaymentMethod, PaymentState, Provider,
 };
 use risiti_providers::{Outcome, PaymentReport};
 
-/// A row of `payments`. No `Debug`: it holds a phone and a checkout id.
+/// A row of `payments`. There is no `Debug`, because it holds a phone and a checkout id.
 #[derive(Clone, PartialEq, Eq)]
 pub(crate) struct Payment {
     pub(crate) id: PaymentId,
@@ -30,44 +31,17 @@ pub(crate) struct Payment {
     pub(crate) occurred_at: Option<Timestamp>,
 }
 
-/// What one report means for a payment's state.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Verdict {
-    Paid,
-    Failed(String),
-    /// Stays pending, and says why.
-    Unsettled(String),
-    /// Stays pending, says why, and a person looks.
-    Flagged(String),
-}
-
-pub(crate) const SHORT_CODE_UNKNOWN: &str = "the short code is not registered for this merchant";
-const NO_RECEIPT: &str = "told as paid, without a receipt";
-const NO_AMOUNT: &str = "told as paid, without an amount";
-const ZERO: &str = "the amount rounds to 0.00";
-
-impl Verdict {
-    /// `short_code_known`: false for a report that names a short code the merchant has not
-    /// registered.
-    pub(crate) fn of(report: &PaymentReport, short_code_known: bool) -> Self {
-        match &report.outcome {
-            Outcome::Failed { reason } => Self::Failed(reason.clone()),
-            Outcome::Unknown { reason } => Self::Unsettled(reason.clone()),
-            Outcome::Succeeded if report.money_key.is_none() => {
-                Self::Unsettled(NO_RECEIPT.to_owned())
-            }
-            Outcome::Succeeded => match report.amount {
-                None => Self::Unsettled(NO_AMOUNT.to_owned()),
-                Some(amount) if amount.is_zero() => Self::Unsettled(ZERO.to_owned()),
-                Some(_) if !short_code_known => Self::Flagged(SHORT_CODE_UNKNOWN.to_owned()),
-                Some(_) => Self::Paid,
-            },
-        }
-    }
+/// One write: a payment as it is to be stored, guarded by the state that its row has before.
+pub(crate) struct PaymentWrite {
+    pub(crate) payment: Payment,
+    /// The state before. `None` if the row is new.
+    pub(crate) from: Option<PaymentState>,
+    pub(crate) because: Option<String>,
+    pub(crate) event: EventId,
 }
 
 impl Payment {
-    /// Pending, and nothing known of it yet.
+    /// A pending payment of which nothing else is known yet.
     pub(crate) fn new(
         id: PaymentId,
         merchant: MerchantId,
@@ -100,19 +74,22 @@ impl Payment {
         matches!(self.state, PaymentState::Success | PaymentState::Reversed)
     }
 
-    /// What the report says that cannot be true beside what is known (protocol C5, C6): keys and
-    /// money only. Times may differ by a second between channels.
+    /// What the report contradicts, if it contradicts what is known (protocol C5, C6).
+    ///
+    /// Only keys and money count. Times may differ by a second between channels.
     pub(crate) fn contradiction(&self, report: &PaymentReport) -> Option<&'static str> {
         let differs = |a: &Option<String>, b: &Option<String>| a.is_some() && b.is_some() && a != b;
+
         match (self.amount, report.amount) {
-            (Some(known), Some(told)) if known.currency() != told.currency() => {
+            (Some(known), Some(new)) if known.currency() != new.currency() => {
                 return Some("another message names another currency");
             }
-            (Some(known), Some(told)) if known != told => {
+            (Some(known), Some(new)) if known != new => {
                 return Some("another message names another amount");
             }
             _ => {}
         }
+
         if differs(&self.money_key, &report.money_key) {
             return Some("another message names another receipt");
         }
@@ -120,48 +97,49 @@ impl Payment {
             .then_some("another message names another checkout")
     }
 
-    /// Adds what was missing. What is known already stays, or the choice does not depend on order.
-    pub(crate) fn learn(&mut self, report: &PaymentReport, authenticated_by: AuthenticatedBy) {
-        learn_key(&mut self.money_key, &report.money_key);
-        learn_key(&mut self.checkout_id, &report.checkout_id);
-        learn_key(&mut self.reference, &report.reference);
-        learn_key(&mut self.receipt, &report.receipt);
-        learn_key(&mut self.short_code, &report.short_code);
+    /// Adds the facts that were missing. A known fact stays, or is replaced by a choice that does
+    /// not depend on the order of the reports.
+    pub(crate) fn add_facts(&mut self, report: &PaymentReport, authenticated_by: AuthenticatedBy) {
+        fill(&mut self.money_key, &report.money_key);
+        fill(&mut self.checkout_id, &report.checkout_id);
+        fill(&mut self.reference, &report.reference);
+        fill(&mut self.receipt, &report.receipt);
+        fill(&mut self.short_code, &report.short_code);
         self.amount = self.amount.or(report.amount);
         if let Some(phone) = &report.phone {
-            self.learn_phone(phone.as_str(), phone.full().is_some());
+            self.merge_phone(phone.as_str(), phone.full().is_some());
         }
-        self.learn_time(report.occurred_at);
+        self.merge_time(report.occurred_at);
         if self.method == PaymentMethod::Other {
             self.method = report.method;
         }
         if report.outcome == Outcome::Succeeded {
-            self.believe(Some(authenticated_by));
+            self.merge_authentication(Some(authenticated_by));
         }
     }
 
-    /// Takes over all that an empty payment knew (protocol C6).
-    pub(crate) fn swallow(&mut self, other: &Self) {
-        learn_key(&mut self.money_key, &other.money_key);
-        learn_key(&mut self.checkout_id, &other.checkout_id);
-        learn_key(&mut self.reference, &other.reference);
-        learn_key(&mut self.receipt, &other.receipt);
-        learn_key(&mut self.short_code, &other.short_code);
+    /// Takes over the facts of a payment that is folded into this one (protocol C6).
+    pub(crate) fn merge(&mut self, other: &Self) {
+        fill(&mut self.money_key, &other.money_key);
+        fill(&mut self.checkout_id, &other.checkout_id);
+        fill(&mut self.reference, &other.reference);
+        fill(&mut self.receipt, &other.receipt);
+        fill(&mut self.short_code, &other.short_code);
         self.amount = self.amount.or(other.amount);
         if let Some(phone) = &other.phone {
-            self.learn_phone(phone, other.phone_is_full);
+            self.merge_phone(phone, other.phone_is_full);
         }
-        self.learn_time(other.occurred_at);
+        self.merge_time(other.occurred_at);
         if self.method == PaymentMethod::Other {
             self.method = other.method;
         }
-        self.believe(other.authenticated_by);
+        self.merge_authentication(other.authenticated_by);
         if other.conflict {
             self.flag(other.reason.as_deref().unwrap_or("flagged"));
         }
     }
 
-    /// A person looks; the reason stays until then.
+    /// Flags the payment for a person to look at. Of several reasons the smallest text stays.
     pub(crate) fn flag(&mut self, reason: &str) {
         match &self.reason {
             Some(known) if self.conflict && known.as_str() <= reason => {}
@@ -170,8 +148,9 @@ impl Payment {
         self.conflict = true;
     }
 
-    /// Of several reasons the least text stays, so that their order does not show.
-    pub(crate) fn explain(&mut self, reason: &str) {
+    /// Gives a reason, unless the payment is flagged. Of several reasons the smallest text stays,
+    /// so that the result does not depend on their order.
+    pub(crate) fn add_reason(&mut self, reason: &str) {
         match &self.reason {
             Some(_) if self.conflict => {}
             Some(known) if known.as_str() <= reason => {}
@@ -179,28 +158,28 @@ impl Payment {
         }
     }
 
-    /// A full number beats what a provider left of one.
-    fn learn_phone(&mut self, told: &str, full: bool) {
+    /// Keeps the better phone number. A full number is better than one that a provider masked.
+    fn merge_phone(&mut self, new: &str, full: bool) {
         let better = match &self.phone {
             None => true,
-            Some(known) => (!full, told) < (!self.phone_is_full, known.as_str()),
+            Some(known) => (!full, new) < (!self.phone_is_full, known.as_str()),
         };
         if better {
-            self.phone = Some(told.to_owned());
+            self.phone = Some(new.to_owned());
             self.phone_is_full = full;
         }
     }
 
-    /// Channels may differ by a second: the earlier time stays.
-    fn learn_time(&mut self, told: Option<Timestamp>) {
-        self.occurred_at = match (self.occurred_at, told) {
-            (Some(known), Some(told)) => Some(known.min(told)),
-            (known, told) => known.or(told),
+    /// Keeps the earlier time, because channels may differ by a second.
+    fn merge_time(&mut self, new: Option<Timestamp>) {
+        self.occurred_at = match (self.occurred_at, new) {
+            (Some(known), Some(new)) => Some(known.min(new)),
+            (known, new) => known.or(new),
         };
     }
 
-    /// The best proof among the messages that told of the money.
-    fn believe(&mut self, told: Option<AuthenticatedBy>) {
+    /// Keeps the strongest proof among the messages that report the money.
+    fn merge_authentication(&mut self, new: Option<AuthenticatedBy>) {
         let weakness = |by: Option<AuthenticatedBy>| match by {
             Some(AuthenticatedBy::Signature) => 0,
             Some(AuthenticatedBy::PathAndSource) => 1,
@@ -208,25 +187,27 @@ impl Payment {
             Some(AuthenticatedBy::PathFromUnlistedSource) => 3,
             None => 4,
         };
-        if weakness(told) < weakness(self.authenticated_by) {
-            self.authenticated_by = told;
+        if weakness(new) < weakness(self.authenticated_by) {
+            self.authenticated_by = new;
         }
     }
 }
 
-fn learn_key(known: &mut Option<String>, told: &Option<String>) {
+/// Takes over a value where none is known.
+fn fill(known: &mut Option<String>, new: &Option<String>) {
     if known.is_none() {
-        known.clone_from(told);
+        known.clone_from(new);
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
     use risiti_domain::{Currency, Phone};
     use rust_decimal::Decimal;
     use uuid::Uuid;
+
+    use super::*;
 
     fn report(outcome: Outcome, receipt: Option<&str>, cents: Option<i64>) -> PaymentReport {
         PaymentReport {
@@ -255,35 +236,11 @@ mod tests {
     }
 
     #[test]
-    fn only_a_receipt_an_amount_and_a_known_short_code_make_it_paid() {
-        use Verdict::{Flagged, Paid, Unsettled};
-        let verdict =
-            |receipt, cents, known| Verdict::of(&report(Outcome::Succeeded, receipt, cents), known);
-        assert_eq!(verdict(Some("R"), Some(1), true), Paid);
-        assert_eq!(
-            verdict(None, Some(1), true),
-            Unsettled(NO_RECEIPT.to_owned())
-        );
-        assert_eq!(
-            verdict(Some("R"), None, true),
-            Unsettled(NO_AMOUNT.to_owned())
-        );
-        assert_eq!(
-            verdict(Some("R"), Some(0), true),
-            Unsettled(ZERO.to_owned())
-        );
-        assert_eq!(
-            verdict(Some("R"), Some(1), false),
-            Flagged(SHORT_CODE_UNKNOWN.to_owned())
-        );
-    }
-
-    #[test]
-    fn what_is_not_known_contradicts_nothing() {
+    fn unknown_facts_contradict_nothing() {
         let mut payment = payment();
         let full = report(Outcome::Succeeded, Some("R"), Some(500));
         assert_eq!(payment.contradiction(&full), None);
-        payment.learn(&full, AuthenticatedBy::Path);
+        payment.add_facts(&full, AuthenticatedBy::Path);
         assert_eq!(payment.contradiction(&full), None);
         assert_eq!(
             payment.contradiction(&report(Outcome::Succeeded, None, None)),
@@ -327,13 +284,14 @@ mod tests {
 
     proptest! {
         #[test]
-        fn what_is_learnt_does_not_depend_on_order(told in prop::collection::vec(reports(), 0..5)) {
-            let (mut forth, mut back) = (payment(), payment());
-            told.iter().for_each(|(report, by)| forth.learn(report, *by));
-            told.iter().rev().for_each(|(report, by)| back.learn(report, *by));
+        fn facts_do_not_depend_on_the_order_of_reports(reported in prop::collection::vec(reports(), 0..5)) {
+            let mut forth = payment();
+            let mut back = payment();
+            reported.iter().for_each(|(report, by)| forth.add_facts(report, *by));
+            reported.iter().rev().for_each(|(report, by)| back.add_facts(report, *by));
             prop_assert!(forth == back);
-            told.iter().for_each(|(report, by)| back.learn(report, *by));
-            prop_assert!(forth == back, "telling it all again changes nothing");
+            reported.iter().for_each(|(report, by)| back.add_facts(report, *by));
+            prop_assert!(forth == back, "reporting it all again changes nothing");
         }
     }
 }

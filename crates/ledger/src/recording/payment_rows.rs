@@ -1,7 +1,7 @@
-//! Reading payments under lock by any of their keys, and writing a batch's steps back.
+//! Reading payments under lock by any of their keys, and writing them back.
 
 use jiff::Timestamp;
-use risiti_domain::{Currency, MerchantId, Money, PaymentId, PaymentState, Provider};
+use risiti_domain::{Currency, MerchantId, Money, PaymentId, PaymentState};
 use rust_decimal::Decimal;
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
@@ -11,12 +11,15 @@ use crate::db::error::LedgerError;
 use crate::db::pipeline::{PIPELINE, pipelined};
 use crate::db::pool::Transaction;
 use crate::db::statements::statements;
-use crate::recording::locked_payments::Step;
-use crate::recording::payment::Payment;
+use crate::recording::keys::Keys;
+use crate::recording::payment::{Payment, PaymentWrite};
 
 statements! {
-    /// In id order, so that two batches that share payments lock them the same way round (protocol
-    /// C6).
+    /// Every payment that has one of the given money keys, checkout ids or references.
+    ///
+    /// The rows are locked in id order, so that two batches that share payments lock them in the
+    /// same order (protocol C6). The state is asked again outside the CTE, because a payment may
+    /// have been folded while this statement waited for its row.
     LOCK_BY_KEYS = "
         WITH wanted AS (
             SELECT p.id FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (merchant_id, provider, key)
@@ -40,6 +43,8 @@ statements! {
             phone, phone_is_full, method, short_code, authenticated_by, state, reason, conflict, occurred_at,
             moved_by, moved_event)
         VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 'ledger-worker', $19)";
+    /// Writes facts and state. Facts may change without a move, and then the reason and event of
+    /// the last move stay.
     MOVE = "
         UPDATE payments SET money_key = $3, checkout_id = $4, reference = $5, receipt = $6, amount = $7, currency = $8,
             phone = $9, phone_is_full = $10, method = $11, short_code = $12, authenticated_by = $13, state = $14,
@@ -49,30 +54,12 @@ statements! {
             moved_because = CASE WHEN state = $14 THEN moved_because ELSE $19 END,
             moved_event = CASE WHEN state = $14 THEN moved_event ELSE $20 END
         WHERE id = $1 AND state = $2";
+    FLAG = "UPDATE payments SET conflict = true, reason = $2 WHERE id = $1";
     MOVE_EVENTS = "UPDATE events SET payment_id = $2 WHERE payment_id = $1";
     MOVE_REVERSALS = "UPDATE reversals SET payment_id = $2 WHERE payment_id = $1";
 }
 
-/// Keys per merchant and provider (protocol C1), as columns for `unnest`.
-#[derive(Default)]
-pub(crate) struct Keys {
-    pub(crate) merchants: Vec<Uuid>,
-    pub(crate) providers: Vec<&'static str>,
-    pub(crate) keys: Vec<String>,
-}
-
-impl Keys {
-    pub(crate) fn push(&mut self, merchant: MerchantId, provider: Provider, key: &str) {
-        self.merchants.push(merchant.uuid());
-        self.providers.push(provider.as_str());
-        self.keys.push(key.to_owned());
-    }
-
-    pub(crate) fn is_empty(&self) -> bool {
-        self.keys.is_empty()
-    }
-}
-
+/// Locks and reads the payments that have any of these keys.
 pub(crate) async fn lock_by_keys(
     transaction: &Transaction<'_>,
     money: &Keys,
@@ -101,53 +88,69 @@ pub(crate) async fn lock_by_keys(
     rows.iter().map(payment).collect()
 }
 
-/// Writes steps in their order, many to a round trip.
+/// Writes payments in the given order, many in one round trip.
 pub(crate) async fn write(
     transaction: &Transaction<'_>,
-    steps: &[Step],
+    writes: &[PaymentWrite],
 ) -> Result<(), LedgerError> {
-    for steps in runs(steps) {
-        pipelined(steps.iter().map(|step| write_one(transaction, step))).await?;
+    for run in runs(writes) {
+        pipelined(run.iter().map(|write| write_one(transaction, write))).await?;
     }
     Ok(())
 }
 
-/// Events and reversals follow a payment that was folded (protocol C6).
+/// Moves the events and reversals of folded payments to the payments that were kept (protocol C6).
 pub(crate) async fn move_followers(
     transaction: &Transaction<'_>,
     folds: &[(PaymentId, PaymentId)],
 ) -> Result<(), LedgerError> {
-    for (empty, keep) in folds {
+    for (folded, keep) in folds {
         transaction
-            .execute(MOVE_EVENTS, &[&empty.uuid(), &keep.uuid()])
+            .execute(MOVE_EVENTS, &[&folded.uuid(), &keep.uuid()])
             .await?;
         transaction
-            .execute(MOVE_REVERSALS, &[&empty.uuid(), &keep.uuid()])
+            .execute(MOVE_REVERSALS, &[&folded.uuid(), &keep.uuid()])
             .await?;
     }
     Ok(())
 }
 
-/// A fold ends a run: its keys must be free before the payment that keeps them takes them.
-fn runs(steps: &[Step]) -> impl Iterator<Item = &[Step]> {
-    steps
-        .split_inclusive(|step| step.payment.state == PaymentState::Folded)
+/// Flags a payment for a person to look at.
+pub(crate) async fn flag(
+    transaction: &Transaction<'_>,
+    payment: PaymentId,
+    reason: &str,
+) -> Result<(), LedgerError> {
+    transaction
+        .execute(FLAG, &[&payment.uuid(), &reason])
+        .await
+        .map(drop)
+}
+
+/// Splits writes into runs for one round trip each. A fold ends a run, because the folded row has
+/// to give up its keys before another payment takes them.
+fn runs(writes: &[PaymentWrite]) -> impl Iterator<Item = &[PaymentWrite]> {
+    writes
+        .split_inclusive(|write| write.payment.state == PaymentState::Folded)
         .flat_map(|run| run.chunks(PIPELINE))
 }
 
-async fn write_one(transaction: &Transaction<'_>, step: &Step) -> Result<(), LedgerError> {
-    let payment = &step.payment;
+async fn write_one(transaction: &Transaction<'_>, write: &PaymentWrite) -> Result<(), LedgerError> {
+    let payment = &write.payment;
     let id = payment.id.uuid();
     let amount = payment.amount.map(|money| money.amount());
     let currency = payment
         .amount
         .map(|money| money.currency().as_str().to_owned());
     let authenticated_by = payment.authenticated_by.map(|by| by.as_str());
-    let (method, state) = (payment.method.as_str(), payment.state.as_str());
-    let event = step.event.uuid();
-    let changed = match step.from {
+    let method = payment.method.as_str();
+    let state = payment.state.as_str();
+    let event = write.event.uuid();
+
+    let changed = match write.from {
         None => {
-            let (merchant, provider) = (payment.merchant.uuid(), payment.provider.as_str());
+            let merchant = payment.merchant.uuid();
+            let provider = payment.provider.as_str();
             transaction
                 .execute(
                     INSERT,
@@ -176,7 +179,8 @@ async fn write_one(transaction: &Transaction<'_>, step: &Step) -> Result<(), Led
                 .await?
         }
         Some(from) => {
-            let (from, folded_into) = (from.as_str(), payment.folded_into.map(PaymentId::uuid));
+            let from = from.as_str();
+            let folded_into = payment.folded_into.map(PaymentId::uuid);
             transaction
                 .execute(
                     MOVE,
@@ -199,7 +203,7 @@ async fn write_one(transaction: &Transaction<'_>, step: &Step) -> Result<(), Led
                         &payment.conflict,
                         &folded_into,
                         &payment.occurred_at,
-                        &step.because,
+                        &write.because,
                         &event,
                     ],
                 )

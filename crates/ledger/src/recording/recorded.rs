@@ -1,32 +1,33 @@
-//! What recording came to, event by event: for the caller to wake lanes, to count and to log.
+//! What recording a batch came to, event by event. The caller wakes lanes, counts and logs by it.
 
 use std::collections::HashMap;
 
 use risiti_domain::{DeviceId, EventId, PaymentId, PaymentState};
 
-use crate::recording::events::{Delivery, IncomingEvent, Settled};
-use crate::recording::locked_payments::Step;
+use crate::recording::event::{Delivery, EventUpdate, IncomingEvent};
+use crate::recording::payment::PaymentWrite;
 
 /// What recording one event came to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Recorded {
     pub event: EventId,
     pub delivery: Delivery,
-    /// Something contradicts what is known: a person looks.
+    /// Something contradicts what is known, so a person has to look.
     pub flagged: bool,
-    /// Payments this event moved, in the order of the moves. A new payment is pending first.
+    /// The payments that this event moved, in the order of the moves. A new payment is pending
+    /// first.
     pub moves: Vec<(PaymentId, PaymentState)>,
-    /// Lanes with something new to file: each wants a token once this is committed.
+    /// The lanes that have something new to file. Each needs a wake-up once this is committed.
     pub wake: Vec<DeviceId>,
 }
 
-/// What is told back, by event.
-pub(crate) struct Records {
+/// One [`Recorded`] for each event of a batch, found by event.
+pub(crate) struct RecordedBatch {
     pub(crate) list: Vec<Recorded>,
     at: HashMap<EventId, usize>,
 }
 
-impl Records {
+impl RecordedBatch {
     pub(crate) fn new(batch: &[IncomingEvent], deliveries: &[Delivery]) -> Self {
         let mut at = HashMap::new();
         let mut list = Vec::with_capacity(batch.len());
@@ -43,49 +44,50 @@ impl Records {
         Self { list, at }
     }
 
-    /// Whose acknowledgement was lost, and with it perhaps the lane's token.
-    pub(crate) fn told_again(&self) -> Vec<EventId> {
-        let again = |record: &&Recorded| record.delivery == Delivery::Again;
+    /// The events whose acknowledgement was lost, and with it perhaps the lane's wake-up.
+    pub(crate) fn redelivered(&self) -> Vec<EventId> {
         self.list
             .iter()
-            .filter(again)
-            .map(|record| record.event)
+            .filter(|recorded| recorded.delivery == Delivery::Redelivered)
+            .map(|recorded| recorded.event)
             .collect()
     }
 
-    /// An event of an earlier batch has no record here: the later event of its payment speaks for
-    /// it.
-    fn of(&mut self, event: EventId) -> Option<&mut Recorded> {
-        let at = *self.at.get(&event)?;
-        self.list.get_mut(at)
-    }
-
-    pub(crate) fn moved(&mut self, steps: &[Step]) {
-        for step in steps
-            .iter()
-            .filter(|step| step.from != Some(step.payment.state))
-        {
-            if let Some(record) = self.of(step.event) {
-                record.moves.push((step.payment.id, step.payment.state));
+    pub(crate) fn add_moves(&mut self, writes: &[PaymentWrite]) {
+        for write in writes {
+            if write.from != Some(write.payment.state)
+                && let Some(recorded) = self.get_mut(write.event)
+            {
+                recorded.moves.push((write.payment.id, write.payment.state));
             }
         }
     }
 
-    pub(crate) fn flagged(&mut self, settled: &[Settled]) {
-        for settled in settled.iter().filter(|settled| settled.flagged) {
-            if let Some(record) = self.of(settled.event) {
-                record.flagged = true;
+    pub(crate) fn add_flags(&mut self, updates: &[EventUpdate]) {
+        for update in updates {
+            if update.flagged
+                && let Some(recorded) = self.get_mut(update.event)
+            {
+                recorded.flagged = true;
             }
         }
     }
 
-    /// The lane of an event of an earlier batch is woken in the name of this batch's first.
+    /// Adds a lane to wake. A lane of an event of an earlier batch goes to the first event of this
+    /// batch.
     pub(crate) fn wake(&mut self, event: EventId, lane: DeviceId) {
         let at = self.at.get(&event).copied().unwrap_or(0);
-        if let Some(record) = self.list.get_mut(at)
-            && !record.wake.contains(&lane)
+        if let Some(recorded) = self.list.get_mut(at)
+            && !recorded.wake.contains(&lane)
         {
-            record.wake.push(lane);
+            recorded.wake.push(lane);
         }
+    }
+
+    /// An event of an earlier batch has no entry here. The later event of its payment stands for
+    /// it.
+    fn get_mut(&mut self, event: EventId) -> Option<&mut Recorded> {
+        let at = *self.at.get(&event)?;
+        self.list.get_mut(at)
     }
 }

@@ -1,10 +1,12 @@
-//! Advisory locks that make a payment and its reversal see each other.
+//! Advisory locks by which a payment and its reversal see each other.
 //!
-//! A reversal may come before its payment, in another worker's transaction at the same instant;
-//! each would look, find nothing of the other, and commit, and the reversal would wait for ever. So
-//! whoever records money shares a stripe of its key, and whoever records its reversal has the
-//! stripe alone. Two payments never wait here for each other. A message that knows a payment by
-//! reference only has the stripe alone as well: no unique index guards references.
+//! A reversal may come before its payment, in another worker's transaction at the same instant.
+//! Each would look, find nothing of the other and commit, and the reversal would wait for ever. So
+//! keys are spread over 64 stripes: whoever records money shares the stripe of its key, and whoever
+//! records a reversal of it has that stripe alone. Two payments never wait for each other here.
+//!
+//! A message that knows a payment by reference only has the stripe alone as well, because no unique
+//! index guards references.
 
 use std::collections::BTreeMap;
 
@@ -16,33 +18,36 @@ use crate::db::pool::Transaction;
 use crate::db::statements::statements;
 
 statements! {
-    /// Row by row in the order given: rising, so that nobody waits in a circle.
+    /// Locks row by row in the order given. The order rises, so that nobody waits in a circle.
     LOCK = "
         SELECT CASE WHEN s.alone THEN pg_advisory_xact_lock($1, s.stripe)::text
                     ELSE pg_advisory_xact_lock_shared($1, s.stripe)::text END
         FROM unnest($2::int[], $3::bool[]) AS s (stripe, alone)";
 }
 
-/// The first half of Postgres' two-part advisory keys; nothing else of ours uses two-part ones.
+/// The first half of Postgres' two-part advisory keys. Nothing else of ours uses two-part keys.
 const SPACE: i32 = 0x0072_6973;
-/// Bounds what one batch takes of the server's lock table.
+/// The number of stripes, which bounds what one batch takes of the server's lock table.
 const STRIPES: u8 = 64;
 
+/// The stripes to lock, each with whether it is taken alone.
 #[derive(Default)]
 pub(crate) struct Stripes(BTreeMap<i32, bool>);
 
 impl Stripes {
+    /// Shares the stripe of a key with other payments.
     pub(crate) fn share(&mut self, merchant: MerchantId, provider: Provider, key: &str) {
         self.0
             .entry(stripe(merchant, provider, key))
             .or_insert(false);
     }
 
-    pub(crate) fn take(&mut self, merchant: MerchantId, provider: Provider, key: &str) {
+    /// Takes the stripe of a key alone.
+    pub(crate) fn take_alone(&mut self, merchant: MerchantId, provider: Provider, key: &str) {
         self.0.insert(stripe(merchant, provider, key), true);
     }
 
-    /// Until the transaction ends.
+    /// Locks the stripes until the transaction ends.
     pub(crate) async fn lock(&self, transaction: &Transaction<'_>) -> Result<(), LedgerError> {
         if self.0.is_empty() {
             return Ok(());
@@ -56,7 +61,7 @@ impl Stripes {
     }
 }
 
-/// Every worker must find the same stripe, so the hash is one that never changes.
+/// The stripe of a key. Every worker must find the same one, so the hash never changes.
 fn stripe(merchant: MerchantId, provider: Provider, key: &str) -> i32 {
     let mut hash = Sha256::new();
     hash.update(merchant.uuid());
@@ -68,14 +73,15 @@ fn stripe(merchant: MerchantId, provider: Provider, key: &str) -> i32 {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use uuid::Uuid;
 
+    use super::*;
+
     #[test]
-    fn having_a_stripe_alone_beats_sharing_it() {
+    fn taking_a_stripe_alone_beats_sharing_it() {
         let merchant = MerchantId::from_uuid(Uuid::nil());
         let mut stripes = Stripes::default();
-        stripes.take(merchant, Provider::Daraja, "A");
+        stripes.take_alone(merchant, Provider::Daraja, "A");
         stripes.share(merchant, Provider::Daraja, "A");
         assert_eq!(stripes.0.values().collect::<Vec<_>>(), [&true]);
     }

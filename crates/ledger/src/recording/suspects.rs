@@ -1,5 +1,7 @@
-//! Messages that were delivered too often are tried alone, and each try is written down before it
-//! is made, so that one which kills its worker is found out (protocol C4).
+//! Tries of suspects, which are messages that were delivered too often.
+//!
+//! A suspect is tried alone, and each try is written down before it is made. So a message that
+//! kills its worker is found out (protocol C4).
 
 use uuid::Uuid;
 
@@ -8,6 +10,7 @@ use crate::db::pool::Ledger;
 use crate::db::statements::statements;
 
 statements! {
+    /// A suspect that was closed and comes again starts with its first try.
     BEGIN_TRY = "
         INSERT INTO suspects (event_id, tries) VALUES ($1, 1)
         ON CONFLICT (event_id) DO UPDATE
@@ -19,8 +22,8 @@ statements! {
 }
 
 impl Ledger {
-    /// Writes a try down, for good, and says the how manieth it is. `id` is the event's, or the
-    /// message's where its headers cannot be read.
+    /// Commits the beginning of a try and returns the number of the try. `id` is the event's, or
+    /// the message's if its headers cannot be read.
     pub async fn begin_suspect_try(&self, id: Uuid) -> Result<u32, LedgerError> {
         let row = self
             .connection()
@@ -30,7 +33,7 @@ impl Ledger {
         Ok(row.try_get::<_, i32>(0)?.unsigned_abs())
     }
 
-    /// For a try that ended through no fault of the message.
+    /// Uncounts a try that ended through no fault of the message.
     pub async fn forget_suspect_try(&self, id: Uuid) -> Result<(), LedgerError> {
         self.connection()
             .await?
@@ -39,7 +42,7 @@ impl Ledger {
             .map(drop)
     }
 
-    /// The message was recorded, or set aside as poison.
+    /// Closes a suspect that was recorded or set aside as poison.
     pub async fn close_suspect(&self, id: Uuid) -> Result<(), LedgerError> {
         self.connection()
             .await?

@@ -13,7 +13,8 @@ const INGRESS: &[&[Statement]] = &[
 
 const LEDGER_WORKER: &[&[Statement]] = &[
     crate::dead_letters::insert::STATEMENTS,
-    crate::recording::events::STATEMENTS,
+    crate::recording::event_rows::STATEMENTS,
+    crate::recording::credit_notes::STATEMENTS,
     crate::recording::owing::STATEMENTS,
     crate::recording::payment_rows::STATEMENTS,
     crate::db::pool::STATEMENTS,

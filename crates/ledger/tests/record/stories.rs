@@ -44,13 +44,13 @@ async fn told_again_changes_only_a_counter_and_taken_again_not_even_that() {
     let deliveries: Vec<Delivery> = recorded.iter().map(|recorded| recorded.delivery).collect();
     assert_eq!(
         deliveries,
-        [Delivery::New, Delivery::Duplicate, Delivery::Again]
+        [Delivery::New, Delivery::Duplicate, Delivery::Redelivered]
     );
     // The token may have been lost with the acknowledgement.
     let recorded = kit.tell(&[event.clone(), again(&event)]).await;
     assert_eq!(
         (recorded[0].delivery, &recorded[0].wake[..]),
-        (Delivery::Again, &[device][..])
+        (Delivery::Redelivered, &[device][..])
     );
     assert_eq!(recorded[1].delivery, Delivery::Duplicate);
     assert_eq!(

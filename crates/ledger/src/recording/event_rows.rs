@@ -1,22 +1,22 @@
-//! Events as evidence: stored once per delivery key, with every contradicting body beside it
+//! Storing events as evidence: once per delivery key, with every contradicting body beside it
 //! (protocol C5).
 
 use std::collections::{BTreeMap, HashMap, HashSet};
-use std::fmt;
 
-use bytes::Bytes;
 use jiff::Timestamp;
-use risiti_domain::{AuthenticatedBy, DeviceId, EventId, MerchantId, PaymentId, Provider};
-use risiti_providers::Event;
+use risiti_domain::{DeviceId, EventId, MerchantId, PaymentId, Provider};
 use uuid::Uuid;
 
 use crate::db::error::LedgerError;
 use crate::db::pool::Transaction;
 use crate::db::statements::statements;
+use crate::recording::event::{
+    Delivery, DeliveryKey, EventUpdate, IncomingEvent, StoredEvent, compare, firsts,
+};
 
 statements! {
-    /// In the order of their keys, so that two batches with the same ones wait for each other in
-    /// one direction only (protocol C2).
+    /// The rows come in the order of their keys, so that two batches with the same keys wait for
+    /// each other in one direction only (protocol C2).
     INSERT = "
         INSERT INTO events
             (id, merchant_id, provider, kind, delivery_key, facts_sha256, authenticated_by, received_at, body, trace_id)
@@ -35,7 +35,7 @@ statements! {
     INSERT_CONFLICT = "
         INSERT INTO event_conflicts (event_id, facts_sha256, delivered_as, received_at, body)
         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (event_id, facts_sha256) DO NOTHING";
-    SETTLE = "
+    UPDATE = "
         UPDATE events e SET payment_id = coalesce(s.payment_id, e.payment_id), conflict = e.conflict OR s.conflict
         FROM unnest($1::uuid[], $2::uuid[], $3::bool[]) AS s (id, payment_id, conflict) WHERE e.id = s.id";
     UNFILED_LANES = "
@@ -43,59 +43,8 @@ statements! {
         WHERE e.id = ANY($1) AND i.state = 'pending'";
 }
 
-/// One message from `[payments]`, read.
-#[derive(Clone)]
-pub struct IncomingEvent {
-    pub id: EventId,
-    pub merchant: MerchantId,
-    pub provider: Provider,
-    pub authenticated_by: AuthenticatedBy,
-    pub received_at: Timestamp,
-    /// W3C trace id of its request.
-    pub trace_id: Option<String>,
-    /// The provider's bytes.
-    pub body: Bytes,
-    pub event: Event,
-}
-
-impl fmt::Debug for IncomingEvent {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("IncomingEvent")
-            .field("id", &self.id)
-            .field("event", &self.event)
-            .finish_non_exhaustive()
-    }
-}
-
-/// How an incoming event stands to what is stored.
-#[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub enum Delivery {
-    New,
-    /// The very same message, taken from the queue again: it was recorded, its acknowledgement was
-    /// not.
-    Again,
-    /// The provider told it again.
-    Duplicate,
-    /// The provider told something else under the same key; nothing moves, a person looks.
-    Conflict,
-}
-
-type DeliveryKey<'a> = (MerchantId, Provider, &'a str);
-
-impl IncomingEvent {
-    fn key(&self) -> DeliveryKey<'_> {
-        (self.merchant, self.provider, &self.event.delivery_key)
-    }
-
-    fn head(&self) -> Head {
-        Head {
-            id: self.id,
-            facts: self.event.facts.digest(),
-        }
-    }
-}
-
-/// Stores a batch, and says of each event how it stands; every key is locked from here on.
+/// Stores a batch and says of each event how it compares with what is stored. From here on every
+/// delivery key of the batch is locked.
 pub(crate) async fn store(
     transaction: &Transaction<'_>,
     batch: &[IncomingEvent],
@@ -108,50 +57,25 @@ pub(crate) async fn store(
         .filter(|event| !inserted.contains(&event.id))
         .collect();
     let stored = lock_known(transaction, &known).await?;
-    let mut heads: HashMap<DeliveryKey<'_>, Head> = firsts
+
+    // What the batch itself brought first, and over it what was stored before.
+    let mut by_key: HashMap<DeliveryKey<'_>, StoredEvent> = firsts
         .iter()
-        .map(|event| (event.key(), event.head()))
+        .map(|event| (event.key(), StoredEvent::of(event)))
         .collect();
-    heads.extend(
-        stored
-            .iter()
-            .map(|((merchant, provider, key), head)| ((*merchant, *provider, key.as_str()), *head)),
+    by_key.extend(
+        stored.iter().map(|((merchant, provider, key), event)| {
+            ((*merchant, *provider, key.as_str()), *event)
+        }),
     );
 
-    let mut seen = HashSet::new();
-    let mut deliveries = Vec::with_capacity(batch.len());
-    for event in batch {
-        let head = heads[&event.key()];
-        let first_time = seen.insert(event.id);
-        deliveries.push(match event.head() {
-            same if same.id == head.id && first_time && inserted.contains(&same.id) => {
-                Delivery::New
-            }
-            same if same.id == head.id || !first_time => Delivery::Again,
-            told if told.facts == head.facts => Delivery::Duplicate,
-            _ => Delivery::Conflict,
-        });
-    }
-    count_duplicates(transaction, batch, &deliveries, &heads).await?;
-    keep_conflicts(transaction, batch, &deliveries, &heads).await?;
+    let deliveries = compare(batch, &inserted, &by_key);
+    count_duplicates(transaction, batch, &deliveries, &by_key).await?;
+    keep_conflicts(transaction, batch, &deliveries, &by_key).await?;
     Ok(deliveries)
 }
 
-/// The first message of each delivery key, in the order of the keys.
-fn firsts(batch: &[IncomingEvent]) -> Vec<&IncomingEvent> {
-    let mut events: Vec<&IncomingEvent> = batch.iter().collect();
-    events.sort_by(|a, b| (a.key(), a.id).cmp(&(b.key(), b.id)));
-    events.dedup_by_key(|event| event.key());
-    events
-}
-
-/// The stored event of a key.
-#[derive(Clone, Copy)]
-struct Head {
-    id: EventId,
-    facts: [u8; 32],
-}
-
+/// Inserts events and returns the ids of those whose delivery key was new.
 async fn insert(
     transaction: &Transaction<'_>,
     events: &[&IncomingEvent],
@@ -203,10 +127,11 @@ async fn insert(
         .collect()
 }
 
+/// Locks and reads the stored events that have the delivery keys of these events.
 async fn lock_known(
     transaction: &Transaction<'_>,
     events: &[&IncomingEvent],
-) -> Result<Vec<((MerchantId, Provider, String), Head)>, LedgerError> {
+) -> Result<Vec<((MerchantId, Provider, String), StoredEvent)>, LedgerError> {
     if events.is_empty() {
         return Ok(Vec::new());
     }
@@ -238,7 +163,7 @@ async fn lock_known(
             .map_err(|_| unreadable("facts_sha256"))?;
         known.push((
             (merchant, provider, row.try_get(3)?),
-            Head {
+            StoredEvent {
                 id: EventId::from_uuid(id),
                 facts,
             },
@@ -251,12 +176,14 @@ async fn count_duplicates(
     transaction: &Transaction<'_>,
     batch: &[IncomingEvent],
     deliveries: &[Delivery],
-    heads: &HashMap<DeliveryKey<'_>, Head>,
+    by_key: &HashMap<DeliveryKey<'_>, StoredEvent>,
 ) -> Result<(), LedgerError> {
     let mut duplicates: BTreeMap<Uuid, i64> = BTreeMap::new();
     for (event, delivery) in batch.iter().zip(deliveries) {
         if *delivery == Delivery::Duplicate {
-            *duplicates.entry(heads[&event.key()].id.uuid()).or_default() += 1;
+            *duplicates
+                .entry(by_key[&event.key()].id.uuid())
+                .or_default() += 1;
         }
     }
     if duplicates.is_empty() {
@@ -269,30 +196,31 @@ async fn count_duplicates(
         .map(drop)
 }
 
+/// Keeps the bodies of conflicting events and flags the events they contradict.
 async fn keep_conflicts(
     transaction: &Transaction<'_>,
     batch: &[IncomingEvent],
     deliveries: &[Delivery],
-    heads: &HashMap<DeliveryKey<'_>, Head>,
+    by_key: &HashMap<DeliveryKey<'_>, StoredEvent>,
 ) -> Result<(), LedgerError> {
     let mut flagged = Vec::new();
     for (event, delivery) in batch.iter().zip(deliveries) {
         if *delivery == Delivery::Conflict {
-            let head = heads[&event.key()].id;
-            insert_conflict(transaction, head, event).await?;
-            flagged.push(Settled {
-                event: head,
+            let stored = by_key[&event.key()].id;
+            insert_conflict(transaction, stored, event).await?;
+            flagged.push(EventUpdate {
+                event: stored,
                 payment: None,
                 flagged: true,
             });
         }
     }
-    settle(transaction, &flagged).await
+    update(transaction, &flagged).await
 }
 
 async fn insert_conflict(
     transaction: &Transaction<'_>,
-    head: EventId,
+    stored: EventId,
     event: &IncomingEvent,
 ) -> Result<(), LedgerError> {
     let facts = event.event.facts.digest();
@@ -300,7 +228,7 @@ async fn insert_conflict(
         .execute(
             INSERT_CONFLICT,
             &[
-                &head.uuid(),
+                &stored.uuid(),
                 &facts.as_slice(),
                 &event.id.uuid(),
                 &event.received_at,
@@ -311,34 +239,28 @@ async fn insert_conflict(
         .map(drop)
 }
 
-/// Which payment an event is about, and whether a person looks at it.
-#[derive(Clone, Copy)]
-pub(crate) struct Settled {
-    pub(crate) event: EventId,
-    pub(crate) payment: Option<PaymentId>,
-    pub(crate) flagged: bool,
-}
-
-pub(crate) async fn settle(
+/// Writes which payments events are about and which events are flagged. An event may be in
+/// `updates` once only, because `UPDATE … FROM` would take any one of several.
+pub(crate) async fn update(
     transaction: &Transaction<'_>,
-    settled: &[Settled],
+    updates: &[EventUpdate],
 ) -> Result<(), LedgerError> {
-    if settled.is_empty() {
+    if updates.is_empty() {
         return Ok(());
     }
-    let ids: Vec<Uuid> = settled.iter().map(|settled| settled.event.uuid()).collect();
-    let payments: Vec<Option<Uuid>> = settled
+    let ids: Vec<Uuid> = updates.iter().map(|update| update.event.uuid()).collect();
+    let payments: Vec<Option<Uuid>> = updates
         .iter()
-        .map(|settled| settled.payment.map(PaymentId::uuid))
+        .map(|update| update.payment.map(PaymentId::uuid))
         .collect();
-    let flagged: Vec<bool> = settled.iter().map(|settled| settled.flagged).collect();
+    let flagged: Vec<bool> = updates.iter().map(|update| update.flagged).collect();
     transaction
-        .execute(SETTLE, &[&ids, &payments, &flagged])
+        .execute(UPDATE, &[&ids, &payments, &flagged])
         .await
         .map(drop)
 }
 
-/// Lanes with something unfiled from these events.
+/// The lanes that have pending invoices of these events' payments.
 pub(crate) async fn unfiled_lanes(
     transaction: &Transaction<'_>,
     events: &[EventId],

@@ -1,0 +1,123 @@
+//! The invoices that new events bring about: sales that are owed, sales that change their lane, and
+//! credit notes.
+
+use std::collections::HashMap;
+
+use risiti_domain::{DeviceId, PaymentId, PaymentState};
+
+use crate::db::error::LedgerError;
+use crate::db::pool::Transaction;
+use crate::recording::credit_notes::{self, CreditNoteOutcome};
+use crate::recording::event::EventUpdate;
+use crate::recording::locked_payments::LockedPayments;
+use crate::recording::locked_reversals::RETURNED_AFTER_CREDIT;
+use crate::recording::owing::{self, LaneChange, MerchantSetups, OwedSale};
+use crate::recording::payment_rows;
+use crate::recording::recorded::RecordedBatch;
+use crate::recording::reversal::CreditNoteChange;
+
+/// The device that would file each payment, by what is known of the payments now.
+pub(crate) fn devices(
+    payments: &LockedPayments,
+    setups: &MerchantSetups,
+) -> HashMap<PaymentId, Option<DeviceId>> {
+    payments
+        .current()
+        .map(|payment| (payment.id, setups.device(payment)))
+        .collect()
+}
+
+/// Inserts a sale for every payment that became `success` in this batch and owes one.
+pub(crate) async fn insert_sales(
+    transaction: &Transaction<'_>,
+    payments: &LockedPayments,
+    setups: &MerchantSetups,
+    recorded: &mut RecordedBatch,
+) -> Result<(), LedgerError> {
+    let paid = payments.writes.iter().filter(|write| {
+        write.payment.state == PaymentState::Success && write.from != Some(PaymentState::Success)
+    });
+    let sales: Vec<OwedSale<'_>> = paid
+        .filter_map(|write| {
+            // As it is at the end of the batch: its twin may have named the short code after this
+            // write.
+            let payment = payments.get(write.payment.id)?;
+            if setups
+                .owes_nothing(payment.merchant, payment.amount)
+                .is_some()
+            {
+                return None;
+            }
+            Some(OwedSale {
+                payment,
+                device: setups.device(payment)?,
+                event: write.event,
+            })
+        })
+        .collect();
+
+    owing::insert_sales(transaction, &sales).await?;
+    for sale in &sales {
+        recorded.wake(sale.event, sale.device);
+    }
+    Ok(())
+}
+
+/// Moves invoices that were never sent to the device of the short code that a C2B twin names
+/// (protocol C8).
+pub(crate) async fn move_unsent(
+    transaction: &Transaction<'_>,
+    payments: &LockedPayments,
+    setups: &MerchantSetups,
+    devices_before: &HashMap<PaymentId, Option<DeviceId>>,
+    updates: &[EventUpdate],
+    recorded: &mut RecordedBatch,
+) -> Result<(), LedgerError> {
+    for payment in payments.current().filter(|payment| payment.holds_money()) {
+        let Some(device) = setups.device(payment) else {
+            continue;
+        };
+        // A payment of this batch has no device from before, and its sale was inserted with the
+        // right one.
+        let device_changed = devices_before
+            .get(&payment.id)
+            .is_some_and(|before| *before != Some(device));
+        if !device_changed {
+            continue;
+        }
+
+        if owing::move_unsent(transaction, payment.id, device).await? == LaneChange::Moved {
+            let update = updates
+                .iter()
+                .find(|update| update.payment == Some(payment.id));
+            if let Some(update) = update {
+                recorded.wake(update.event, device);
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Issues or withdraws a credit note. Returns the update of the reversal's event if it has to be
+/// flagged.
+pub(crate) async fn change_credit_note(
+    transaction: &Transaction<'_>,
+    change: &CreditNoteChange,
+    recorded: &mut RecordedBatch,
+) -> Result<Option<EventUpdate>, LedgerError> {
+    match credit_notes::change(transaction, change).await? {
+        CreditNoteOutcome::NothingToFile => Ok(None),
+        CreditNoteOutcome::Fileable(lane) => {
+            recorded.wake(change.event(), lane);
+            Ok(None)
+        }
+        CreditNoteOutcome::TooLate(payment) => {
+            payment_rows::flag(transaction, payment, RETURNED_AFTER_CREDIT).await?;
+            Ok(Some(EventUpdate {
+                event: change.event(),
+                payment: Some(payment),
+                flagged: true,
+            }))
+        }
+    }
+}

@@ -1,0 +1,204 @@
+//! The reversals that a batch touches, in memory under their row locks.
+//!
+//! Reports come in any order, of parts of a sale or of all of it (protocol C9). Nothing here asks
+//! the database.
+
+use risiti_domain::{EventId, MerchantId, PaymentState, Provider};
+use risiti_providers::ReversalReport;
+use rust_decimal::Decimal;
+use uuid::Uuid;
+
+use crate::recording::locked_payments::LockedPayments;
+use crate::recording::payment::Payment;
+use crate::recording::reversal::{CreditNoteChange, Reversal, ReversalState, RowStatus};
+
+/// The reversals that a batch touches, and what follows from them.
+#[derive(Default)]
+pub(crate) struct LockedReversals {
+    pub(crate) rows: Vec<Reversal>,
+    pub(crate) credit_notes: Vec<CreditNoteChange>,
+    /// Events that a person has to look at.
+    pub(crate) flagged: Vec<EventId>,
+}
+
+const MORE_THAN_SALE: &str = "more money went back than the sale was";
+const OTHER_CURRENCY: &str = "money went back in another currency";
+const OTHER_AMOUNT: &str = "another message names another amount for one reversal";
+const OTHER_SALE: &str = "another message names another sale for one reversal";
+pub(crate) const RETURNED_AFTER_CREDIT: &str =
+    "money that had gone back came back after it was credited";
+
+impl LockedReversals {
+    pub(crate) fn new(rows: Vec<Reversal>) -> Self {
+        Self {
+            rows,
+            ..Self::default()
+        }
+    }
+
+    /// Applies one reversal event to its row. Its sale is left to [`Self::apply_to_sales`].
+    pub(crate) fn apply(
+        &mut self,
+        event: EventId,
+        merchant: MerchantId,
+        provider: Provider,
+        report: &ReversalReport,
+        payments: &mut LockedPayments,
+    ) {
+        let reported = ReversalState::of(report.outcome);
+        let same = |row: &&mut Reversal| {
+            row.merchant == merchant && row.provider == provider && row.key == report.reversal_key
+        };
+        let Some(row) = self.rows.iter_mut().find(same) else {
+            self.rows.push(Reversal {
+                id: Uuid::now_v7(),
+                merchant,
+                provider,
+                key: report.reversal_key.clone(),
+                of_money_key: report.of_money_key.clone(),
+                amount: report.amount,
+                state: reported,
+                credited: None,
+                payment: None,
+                event,
+                occurred_at: report.occurred_at,
+                row: RowStatus::New,
+            });
+            return;
+        };
+
+        if let Some(reason) = contradiction(row, report, reported) {
+            self.flagged.push(event);
+            if let Some(payment) = row.payment {
+                payments.flag(payment, reason, event);
+            }
+            return;
+        }
+        if reported.rank() <= row.state.rank() {
+            return;
+        }
+
+        // An applied reversal can only go on to undone: the money is here again, so the credit note
+        // has to go.
+        if row.state == ReversalState::Applied
+            && let Some(payment) = row.payment
+        {
+            self.credit_notes.push(CreditNoteChange::Withdraw {
+                payment,
+                reversal: row.id,
+                event,
+            });
+            if payments
+                .get(payment)
+                .is_some_and(|payment| payment.state == PaymentState::Reversed)
+            {
+                // Nothing un-reverses a payment (protocol C7).
+                self.flagged.push(event);
+                payments.flag(payment, RETURNED_AFTER_CREDIT, event);
+            }
+        }
+        if reported.money_went_back() {
+            row.amount = report.amount;
+            row.event = event;
+            row.occurred_at = report.occurred_at;
+        }
+        row.change(reported, None);
+    }
+
+    /// Links every reversal to its sale, and applies those that wait to the sales that hold their
+    /// money.
+    pub(crate) fn apply_to_sales(&mut self, payments: &mut LockedPayments) {
+        for at in 0..self.rows.len() {
+            let row = &self.rows[at];
+            let Some(sale) = payments.by_money_key(row.merchant, row.provider, &row.of_money_key)
+            else {
+                continue;
+            };
+            let sale = sale.clone();
+
+            if self.rows[at].payment != Some(sale.id) {
+                let row = &mut self.rows[at];
+                row.payment = Some(sale.id);
+                row.change(row.state, row.credited);
+            }
+            if self.rows[at].state == ReversalState::Waiting && sale.holds_money() {
+                self.apply_to_sale(at, &sale, payments);
+            }
+        }
+    }
+
+    fn apply_to_sale(&mut self, at: usize, sale: &Payment, payments: &mut LockedPayments) {
+        let Some(total) = sale.amount else { return };
+        let row = &self.rows[at];
+        let event = row.event;
+        let reversal = row.id;
+        if row
+            .amount
+            .is_some_and(|amount| amount.currency() != total.currency())
+        {
+            return self.flag_excess(at, sale, OTHER_CURRENCY, payments);
+        }
+
+        let credited: Decimal = self.of_sale(sale).filter_map(|row| row.credited).sum();
+        let left = total.amount() - credited;
+        let amount = self.rows[at].amount.map_or(left, |amount| amount.amount());
+        if amount > left || left.is_zero() {
+            // Only the parts that were named are added up. A reversal of the whole sale beside
+            // parts of it is no excess, it just finds nothing left.
+            let named: Decimal = self
+                .of_sale(sale)
+                .filter(|row| row.state.money_went_back())
+                .filter_map(|row| row.amount)
+                .map(|amount| amount.amount())
+                .sum();
+            if named > total.amount() {
+                return self.flag_excess(at, sale, MORE_THAN_SALE, payments);
+            }
+            return self.rows[at].change(ReversalState::Excess, None);
+        }
+
+        self.rows[at].change(ReversalState::Applied, Some(amount));
+        self.credit_notes.push(CreditNoteChange::Issue {
+            payment: sale.id,
+            reversal,
+            amount,
+            event,
+        });
+        if amount == left && sale.state == PaymentState::Success {
+            payments.reverse(sale.id, "all of the money went back", event);
+        }
+    }
+
+    /// Gives no credit note for a reversal, and flags it for a person to look at.
+    fn flag_excess(
+        &mut self,
+        at: usize,
+        sale: &Payment,
+        reason: &str,
+        payments: &mut LockedPayments,
+    ) {
+        let event = self.rows[at].event;
+        self.rows[at].change(ReversalState::Excess, None);
+        self.flagged.push(event);
+        payments.flag(sale.id, reason, event);
+    }
+
+    fn of_sale<'a>(&'a self, sale: &Payment) -> impl Iterator<Item = &'a Reversal> {
+        let id = sale.id;
+        self.rows.iter().filter(move |row| row.payment == Some(id))
+    }
+}
+
+/// What a report contradicts about its reversal, if it does.
+fn contradiction(
+    row: &Reversal,
+    report: &ReversalReport,
+    reported: ReversalState,
+) -> Option<&'static str> {
+    if row.of_money_key != report.of_money_key {
+        return Some(OTHER_SALE);
+    }
+    // The amount of a refund that was only announced may still change.
+    let both_went_back = reported.money_went_back() && row.state.money_went_back();
+    (both_went_back && row.amount != report.amount).then_some(OTHER_AMOUNT)
+}

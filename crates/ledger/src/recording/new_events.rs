@@ -1,0 +1,111 @@
+//! What new events do to payments and reversals: locked by their keys, then changed in memory.
+
+use risiti_domain::PaymentId;
+use risiti_providers::EventBody;
+use uuid::Uuid;
+
+use crate::db::error::LedgerError;
+use crate::db::pool::Transaction;
+use crate::recording::event::{EventUpdate, IncomingEvent};
+use crate::recording::keys::Keys;
+use crate::recording::locked_payments::{LockedPayments, PaymentEvent};
+use crate::recording::locked_reversals::LockedReversals;
+use crate::recording::owing::MerchantSetups;
+use crate::recording::{payment_rows, reversal_rows};
+
+/// Locks every payment that the events lead to, the sales of reversals included.
+pub(crate) async fn lock_payments(
+    transaction: &Transaction<'_>,
+    events: &[&IncomingEvent],
+) -> Result<LockedPayments, LedgerError> {
+    let mut money = Keys::default();
+    let mut checkouts = Keys::default();
+    let mut references = Keys::default();
+    for event in events {
+        let merchant = event.merchant;
+        let provider = event.provider;
+        match &event.event.body {
+            EventBody::Payment(report) => {
+                money.push_known(merchant, provider, report.money_key.as_ref());
+                checkouts.push_known(merchant, provider, report.checkout_id.as_ref());
+                references.push_known(merchant, provider, report.reference.as_ref());
+            }
+            EventBody::Reversal(report) => money.push(merchant, provider, &report.of_money_key),
+            EventBody::Other { .. } => {}
+        }
+    }
+
+    let payments = payment_rows::lock_by_keys(transaction, &money, &checkouts, &references).await?;
+    Ok(LockedPayments::new(payments))
+}
+
+/// Applies the payment events in their order. Returns which payment each of them is about.
+pub(crate) fn apply_payments(
+    events: &[&IncomingEvent],
+    setups: &MerchantSetups,
+    payments: &mut LockedPayments,
+) -> Vec<EventUpdate> {
+    let mut updates = Vec::with_capacity(events.len());
+    for event in events {
+        let EventBody::Payment(report) = &event.event.body else {
+            continue;
+        };
+        let known = |code: &String| setups.knows_short_code(event.merchant, code);
+        let payment_event = PaymentEvent {
+            event: event.id,
+            merchant: event.merchant,
+            provider: event.provider,
+            authenticated_by: event.authenticated_by,
+            report,
+            short_code_known: report.short_code.as_ref().is_none_or(known),
+            owes_nothing: setups.owes_nothing(event.merchant, report.amount),
+        };
+        let applied = payments.apply(&payment_event, PaymentId::from_uuid(Uuid::now_v7()));
+        updates.push(EventUpdate {
+            event: event.id,
+            payment: Some(applied.payment),
+            flagged: applied.flagged,
+        });
+    }
+    updates
+}
+
+/// Locks the reversals of all payments that hold money by now, and those that the events are about.
+pub(crate) async fn lock_reversals(
+    transaction: &Transaction<'_>,
+    events: &[&IncomingEvent],
+    payments: &LockedPayments,
+) -> Result<LockedReversals, LedgerError> {
+    let mut sales = Keys::default();
+    let mut reversals = Keys::default();
+    for payment in payments.current().filter(|payment| payment.holds_money()) {
+        sales.push_known(
+            payment.merchant,
+            payment.provider,
+            payment.money_key.as_ref(),
+        );
+    }
+    for event in events {
+        if let EventBody::Reversal(report) = &event.event.body {
+            sales.push(event.merchant, event.provider, &report.of_money_key);
+            reversals.push(event.merchant, event.provider, &report.reversal_key);
+        }
+    }
+
+    let rows = reversal_rows::lock(transaction, &sales, &reversals).await?;
+    Ok(LockedReversals::new(rows))
+}
+
+/// Applies the reversal events in their order, then every reversal to its sale.
+pub(crate) fn apply_reversals(
+    events: &[&IncomingEvent],
+    reversals: &mut LockedReversals,
+    payments: &mut LockedPayments,
+) {
+    for event in events {
+        if let EventBody::Reversal(report) = &event.event.body {
+            reversals.apply(event.id, event.merchant, event.provider, report, payments);
+        }
+    }
+    reversals.apply_to_sales(payments);
+}
