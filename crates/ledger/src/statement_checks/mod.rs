@@ -3,58 +3,78 @@
 
 mod plans;
 mod rights;
+mod roles;
 
 use std::path::Path;
 
+use risiti_testkit::TestDatabase;
+use tokio_postgres::Client;
+
+use crate::db::migrate::migrate;
 use crate::db::statements::Statement;
 
-/// Every module that declares statements. A test compares this list with the source files.
+/// The statements of every module that declares some. A test compares this list with the source
+/// files.
 const ALL: &[&[Statement]] = &[
-    crate::lanes::adoption::STATEMENTS,
     crate::db::credentials::STATEMENTS,
+    crate::db::pool::STATEMENTS,
     crate::dead_letters::evidence::STATEMENTS,
+    crate::dead_letters::insert::STATEMENTS,
     crate::dead_letters::list::STATEMENTS,
     crate::dead_letters::moves::STATEMENTS,
     crate::dead_letters::replay_lock::STATEMENTS,
-    crate::dead_letters::insert::STATEMENTS,
-    crate::operator_actions::STATEMENTS,
-    crate::directory::new_device::STATEMENTS,
+    crate::dead_letters::runs::STATEMENTS,
     crate::directory::device_changes::STATEMENTS,
     crate::directory::devices::STATEMENTS,
-    crate::recording::event_rows::STATEMENTS,
-    crate::lanes::hosts::STATEMENTS,
-    crate::lanes::halt_by_hand::STATEMENTS,
-    crate::lanes::gauges::STATEMENTS,
-    crate::lanes::resolve::STATEMENTS,
-    crate::lanes::settle::STATEMENTS,
-    crate::lanes::status::STATEMENTS,
-    crate::lanes::work::STATEMENTS,
-    crate::lanes::leases::STATEMENTS,
     crate::directory::listen::STATEMENTS,
-    crate::lanes::late_look_ups::STATEMENTS,
     crate::directory::merchants::STATEMENTS,
-    crate::recording::credit_notes::STATEMENTS,
-    crate::recording::owing::STATEMENTS,
-    crate::recording::payment_rows::STATEMENTS,
-    crate::db::pool::STATEMENTS,
-    crate::lanes::shares::STATEMENTS,
+    crate::directory::new_device::STATEMENTS,
     crate::directory::provider_accounts::STATEMENTS,
     crate::directory::provider_keys::STATEMENTS,
-    crate::dead_letters::runs::STATEMENTS,
+    crate::lanes::adoption::STATEMENTS,
+    crate::lanes::gauges::STATEMENTS,
+    crate::lanes::halt_by_hand::STATEMENTS,
+    crate::lanes::hosts::STATEMENTS,
+    crate::lanes::late_look_ups::STATEMENTS,
+    crate::lanes::leases::STATEMENTS,
+    crate::lanes::resolve::STATEMENTS,
+    crate::lanes::settle::STATEMENTS,
+    crate::lanes::shares::STATEMENTS,
+    crate::lanes::status::STATEMENTS,
+    crate::lanes::submissions::STATEMENTS,
+    crate::lanes::verification::STATEMENTS,
+    crate::lanes::wake::STATEMENTS,
+    crate::lanes::wake_ups::STATEMENTS,
+    crate::lanes::work::STATEMENTS,
+    crate::operator_actions::STATEMENTS,
+    crate::recording::credit_notes::STATEMENTS,
+    crate::recording::event_rows::STATEMENTS,
+    crate::recording::owing::STATEMENTS,
+    crate::recording::payment_rows::STATEMENTS,
     crate::recording::reversal_rows::STATEMENTS,
     crate::recording::stripes::STATEMENTS,
-    crate::lanes::submissions::STATEMENTS,
     crate::recording::suspects::STATEMENTS,
-    crate::lanes::wake_ups::STATEMENTS,
-    crate::lanes::wake::STATEMENTS,
-    crate::lanes::verification::STATEMENTS,
 ];
+
+async fn migrated() -> (TestDatabase, Client) {
+    let database = TestDatabase::create().await;
+    migrate(&database.url().into()).await.unwrap();
+    let client = database.connect().await;
+    (database, client)
+}
+
+/// `EXECUTE` of a prepared statement with NULL for every parameter.
+async fn execute_with_nulls(client: &Client, name: &str, statement: Statement) -> String {
+    let params = client.prepare(statement.sql).await.unwrap().params().len();
+    if params == 0 {
+        return format!("EXECUTE {name}");
+    }
+    format!("EXECUTE {name}({})", vec!["NULL"; params].join(", "))
+}
 
 #[tokio::test]
 async fn every_statement_fits_the_migrated_schema() {
-    let database = risiti_testkit::TestDatabase::create().await;
-    crate::migrate(&database.url().into()).await.unwrap();
-    let client = database.connect().await;
+    let (_database, client) = migrated().await;
     for statement in ALL.iter().copied().flatten() {
         if let Err(error) = client.prepare(statement.sql).await {
             panic!(
@@ -66,7 +86,7 @@ async fn every_statement_fits_the_migrated_schema() {
     }
 }
 
-/// A module that declares statements and is not in `ALL` would escape the test that prepares them.
+/// A module that declares statements without being in `ALL` would escape the checks.
 #[test]
 fn every_declaring_module_is_listed() {
     let sources = Path::new(env!("CARGO_MANIFEST_DIR")).join("src");

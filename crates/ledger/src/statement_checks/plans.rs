@@ -1,12 +1,11 @@
 //! How statements find their rows in a filled database.
 
-use risiti_testkit::TestDatabase;
 use tokio_postgres::{Client, SimpleQueryMessage};
 
-use super::ALL;
+use super::{ALL, execute_with_nulls, migrated};
 use crate::db::statements::Statement;
 
-/// What grows with every payment.
+/// The tables that grow with every payment.
 const LARGE: [&str; 6] = [
     "events",
     "payments",
@@ -16,15 +15,15 @@ const LARGE: [&str; 6] = [
     "transitions",
 ];
 
-/// Those that count. The gauges may use a fiftieth of the time, and a replay counts its pile once.
+/// Statements that count rows. The gauges may use a fiftieth of the time, and a replay counts once.
 const COUNTS: [&str; 3] = [
     "risiti_ledger::lanes::gauges::INVOICES",
     "risiti_ledger::lanes::gauges::OLDEST",
     "risiti_ledger::dead_letters::list::COUNTS",
 ];
 
-/// Of 200 merchants with a device each. Nearly all is settled, as in a database that has been in
-/// use.
+/// Rows of 200 merchants with a device each. Nearly all are settled, as in a database that has been
+/// in use.
 const FILL: &str = "
     INSERT INTO merchants (id, slug, name) SELECT md5('m' || n)::uuid, 'm' || n, 'M' FROM generate_series(0, 199) n;
     INSERT INTO devices (id, merchant_id, environment, dialect, base_url, pin, branch, serial, item_code, item_class,
@@ -59,21 +58,16 @@ const FILL: &str = "
     ANALYZE;
     SET plan_cache_mode = force_generic_plan;";
 
-/// The lines of its plan, as it is for any parameters; `None` for what is no query.
+/// The lines of a statement's plan, which is the same for any parameters. `None` for what cannot be
+/// prepared.
 async fn plan(client: &Client, statement: Statement) -> Option<Vec<String>> {
     client
         .batch_execute(&format!("PREPARE looked_at AS {}", statement.sql))
         .await
         .ok()?;
-    let params = client.prepare(statement.sql).await.unwrap().params().len();
-    let nulls = vec!["NULL"; params].join(", ");
-    let call = if params == 0 {
-        String::new()
-    } else {
-        format!("({nulls})")
-    };
+    let execute = execute_with_nulls(client, "looked_at", statement).await;
     let rows = client
-        .simple_query(&format!("EXPLAIN EXECUTE looked_at{call}"))
+        .simple_query(&format!("EXPLAIN {execute}"))
         .await
         .unwrap();
     client.batch_execute("DEALLOCATE looked_at").await.unwrap();
@@ -86,11 +80,11 @@ async fn plan(client: &Client, statement: Statement) -> Option<Vec<String>> {
 
 #[tokio::test]
 async fn no_statement_reads_a_large_table_whole_but_those_that_count() {
-    let database = TestDatabase::create().await;
-    crate::migrate(&database.url().into()).await.unwrap();
-    let client = database.connect().await;
+    let (_database, client) = migrated().await;
     client.batch_execute(FILL).await.unwrap();
-    let (mut looked_at, mut whole) = (0, Vec::new());
+
+    let mut looked_at = 0;
+    let mut whole = Vec::new();
     for statement in ALL.iter().copied().flatten() {
         let Some(lines) = plan(&client, *statement).await else {
             continue;
