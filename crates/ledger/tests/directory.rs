@@ -1,4 +1,4 @@
-//! The directory as ingress follows it: told of every change, and honest about not knowing.
+//! The directory as ingress follows it: every change arrives, and a lost database is noticed.
 
 use std::time::Duration;
 
@@ -11,11 +11,10 @@ use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
 
 const BOUND: Duration = Duration::from_secs(30);
-/// Longer than any test: what arrives, arrives by notification.
+/// Longer than any test, so that whatever arrives does so by notification.
 const NEVER: Duration = Duration::from_secs(3600);
 
-fn ledger(url: &str) -> Ledger {
-    let role = Some("risiti_ingress");
+fn open(url: &str, role: Option<&'static str>) -> Ledger {
     let settings = DatabaseSettings {
         url: url.into(),
         pool_size: 2,
@@ -25,14 +24,12 @@ fn ledger(url: &str) -> Ledger {
     Ledger::open(settings).expect("a test's settings")
 }
 
+fn ledger(url: &str) -> Ledger {
+    open(url, Some("risiti_ingress"))
+}
+
 fn admin(url: &str) -> Ledger {
-    let settings = DatabaseSettings {
-        url: url.into(),
-        pool_size: 2,
-        role: None,
-        application_name: "test",
-    };
-    Ledger::open(settings).expect("a test's settings")
+    open(url, None)
 }
 
 fn vault(byte: char) -> Vault {
@@ -143,7 +140,7 @@ async fn changes_arrive_by_notification() {
 }
 
 #[tokio::test]
-async fn a_rotated_secret_is_known_beside_the_old_one_until_the_overlap_ends() {
+async fn old_path_secret_works_until_the_overlap_ends() {
     let database = migrated().await;
     let admin = admin(database.url());
     let (_, old) = admin.create_merchant("acme", "Acme").await.unwrap();
@@ -160,7 +157,7 @@ async fn a_rotated_secret_is_known_beside_the_old_one_until_the_overlap_ends() {
 }
 
 #[tokio::test]
-async fn without_the_database_the_last_view_stays_and_says_that_it_is_not_fresh() {
+async fn lost_database_leaves_the_last_view_marked_not_fresh() {
     let database = migrated().await;
     let admin = admin(database.url());
     admin.create_merchant("acme", "Acme").await.unwrap();
@@ -184,7 +181,7 @@ async fn without_the_database_the_last_view_stays_and_says_that_it_is_not_fresh(
 }
 
 #[tokio::test]
-async fn a_notification_that_was_lost_is_made_up_for_by_the_timer() {
+async fn timer_reloads_after_a_lost_notification() {
     let database = migrated().await;
     database
         .connect()
@@ -212,7 +209,7 @@ async fn a_notification_that_was_lost_is_made_up_for_by_the_timer() {
 }
 
 #[tokio::test]
-async fn a_cancelled_watcher_ends() {
+async fn cancelled_watcher_ends() {
     let database = migrated().await;
     let cancel = CancellationToken::new();
     let mut view = watch_directory(ledger(database.url()), NEVER, cancel.clone());

@@ -1,16 +1,17 @@
 //! What the database refuses by itself, whatever a program or a person with psql asks of it.
 
-use risiti_testkit::TestDatabase;
-use tokio_postgres::Client;
+mod test_device;
 
-/// A merchant with a device, a payment that succeeded and its sale.
-const BOOKS: &str = "
-    INSERT INTO merchants (id, slug, name) VALUES ('00000000-0000-0000-0000-00000000000a', 'acme', 'Acme');
-    INSERT INTO devices (id, merchant_id, environment, dialect, base_url, pin, branch, serial, item_code,
-        item_class, item_name, tax_type)
-        VALUES ('00000000-0000-0000-0000-00000000000d', '00000000-0000-0000-0000-00000000000a', 'sandbox',
-            'legacy', 'http://kra', 'P051234567X', '00', 'SN', 'c', 'c', 'n', 'B');
-    INSERT INTO lanes (device_id, host) VALUES ('00000000-0000-0000-0000-00000000000d', 'http://kra:80');
+use risiti_testkit::TestDatabase;
+use test_device::TestDevice;
+use tokio_postgres::Client;
+use uuid::Uuid;
+
+const MERCHANT: Uuid = Uuid::from_u128(0xa);
+const DEVICE: Uuid = Uuid::from_u128(0xd);
+
+/// A payment that succeeded, and its sale.
+const SALE: &str = "
     INSERT INTO payments (id, merchant_id, provider, method, money_key, amount, currency, authenticated_by,
         state, settled_at, moved_by)
         VALUES ('00000000-0000-0000-0000-0000000000b1', '00000000-0000-0000-0000-00000000000a', 'daraja',
@@ -19,17 +20,27 @@ const BOOKS: &str = "
         VALUES ('00000000-0000-0000-0000-0000000000c1', '00000000-0000-0000-0000-0000000000b1',
             '00000000-0000-0000-0000-00000000000a', '00000000-0000-0000-0000-00000000000d', 'sale', 10, 'test');";
 
-async fn books() -> (TestDatabase, Client) {
+/// A merchant with a device and a paid sale.
+async fn paid_sale() -> (TestDatabase, Client) {
     let database = TestDatabase::create().await;
     risiti_ledger::migrate(&database.url().into())
         .await
         .expect("the schema");
     let client = database.connect().await;
-    client.batch_execute(BOOKS).await.expect("the books");
+    client
+        .execute(
+            "INSERT INTO merchants (id, slug, name) VALUES ($1, 'acme', 'Acme')",
+            &[&MERCHANT],
+        )
+        .await
+        .expect("a merchant");
+    TestDevice::new(DEVICE, MERCHANT).insert(&client).await;
+    client.batch_execute(SALE).await.expect("a sale");
     (database, client)
 }
 
-/// Runs it in a transaction that is rolled back, and returns the SQLSTATE and constraint that refused it.
+/// Runs statements in a transaction that is rolled back. Returns the SQLSTATE and the constraint
+/// that refused them.
 async fn refusal(client: &Client, statements: &str) -> (String, String) {
     client.batch_execute("BEGIN").await.expect("a transaction");
     let error = client
@@ -54,7 +65,7 @@ async fn refused_by(client: &Client, constraint: &str, statements: &str) {
 
 #[tokio::test]
 async fn a_payment_moves_only_where_it_may() {
-    let (_database, client) = books().await;
+    let (_database, client) = paid_sale().await;
     for state in ["pending", "failed", "folded"] {
         refused_by(
             &client,
@@ -78,7 +89,7 @@ async fn a_payment_moves_only_where_it_may() {
 
 #[tokio::test]
 async fn no_payment_is_success_without_its_proof() {
-    let (_database, client) = books().await;
+    let (_database, client) = paid_sale().await;
     for missing in ["money_key", "authenticated_by", "amount", "currency"] {
         let values = |column| if column == missing { "NULL" } else { "x" };
         let insert = format!(
@@ -104,7 +115,7 @@ async fn no_payment_is_success_without_its_proof() {
 
 #[tokio::test]
 async fn one_money_key_is_one_payment() {
-    let (_database, client) = books().await;
+    let (_database, client) = paid_sale().await;
     let again = "INSERT INTO payments (id, merchant_id, provider, method, money_key, moved_by)
         SELECT gen_random_uuid(), id, 'daraja', 'mobile_money', 'QK1', 'test' FROM merchants";
     refused_by(&client, "payment_money_key_unique", again).await;
@@ -112,7 +123,7 @@ async fn one_money_key_is_one_payment() {
 
 #[tokio::test]
 async fn an_invoice_moves_only_where_it_may() {
-    let (_database, client) = books().await;
+    let (_database, client) = paid_sale().await;
     refused_by(
         &client,
         "invoice_move_legal",
@@ -147,8 +158,8 @@ async fn an_invoice_moves_only_where_it_may() {
 }
 
 #[tokio::test]
-async fn a_number_and_a_receipt_are_there_exactly_when_they_should() {
-    let (_database, client) = books().await;
+async fn number_and_receipt_exist_exactly_when_due() {
+    let (_database, client) = paid_sale().await;
     refused_by(
         &client,
         "number_held_iff_out",
@@ -175,7 +186,7 @@ async fn a_number_and_a_receipt_are_there_exactly_when_they_should() {
 
 #[tokio::test]
 async fn a_lane_sends_one_at_a_time_and_never_counts_back() {
-    let (_database, client) = books().await;
+    let (_database, client) = paid_sale().await;
     let second = "UPDATE invoices SET state = 'submitting', invoice_no = 1;
         INSERT INTO payments (id, merchant_id, provider, method, moved_by)
             SELECT '00000000-0000-0000-0000-0000000000b2', id, 'daraja', 'mobile_money', 'test' FROM merchants;
@@ -197,7 +208,7 @@ async fn a_lane_sends_one_at_a_time_and_never_counts_back() {
 
 #[tokio::test]
 async fn every_move_leaves_a_row_that_stays() {
-    let (_database, client) = books().await;
+    let (_database, client) = paid_sale().await;
     client
         .batch_execute(
             "UPDATE payments SET state = 'reversed', moved_by = 'wanjiru', moved_because = 'refund'",
@@ -225,7 +236,7 @@ async fn every_move_leaves_a_row_that_stays() {
 
 #[tokio::test]
 async fn an_event_is_evidence() {
-    let (_database, client) = books().await;
+    let (_database, client) = paid_sale().await;
     client
         .batch_execute(
             "INSERT INTO events (id, merchant_id, provider, kind, delivery_key, facts_sha256, authenticated_by,
@@ -254,7 +265,7 @@ async fn an_event_is_evidence() {
 
 #[tokio::test]
 async fn a_branch_has_one_lane_and_a_merchant_one_default() {
-    let (_database, client) = books().await;
+    let (_database, client) = paid_sale().await;
     let columns = "merchant_id, environment, dialect, base_url, pin, serial, item_code, item_class, item_name, tax_type";
     let copy = |branch: &str, default: bool| {
         format!(

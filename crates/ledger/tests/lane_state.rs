@@ -1,13 +1,15 @@
 //! What the database says a lane is doing, and the transitions a halt leaves.
-#![expect(
-    clippy::unwrap_used,
-    reason = "a stage that cannot be set fails its test"
-)]
+#![expect(clippy::unwrap_used, reason = "a fixture that fails fails its test")]
+
+mod test_device;
 
 use risiti_testkit::TestDatabase;
+use test_device::TestDevice;
 use tokio_postgres::Client;
+use uuid::Uuid;
 
-const DEVICE: &str = "00000000-0000-7000-8000-000000000002";
+const MERCHANT: Uuid = Uuid::from_u128(0x0000_0000_0000_7000_8000_0000_0000_0001);
+const DEVICE: Uuid = Uuid::from_u128(0x0000_0000_0000_7000_8000_0000_0000_0002);
 
 async fn lane() -> (TestDatabase, Client) {
     let database = TestDatabase::create().await;
@@ -16,16 +18,13 @@ async fn lane() -> (TestDatabase, Client) {
         .unwrap();
     let client = database.connect().await;
     client
-        .batch_execute(&format!(
-            "INSERT INTO merchants (id, slug, name) VALUES ('00000000-0000-7000-8000-000000000001', 'acme', 'Acme');
-             INSERT INTO devices (id, merchant_id, environment, dialect, base_url, pin, branch, serial, item_code,
-                item_class, item_name, tax_type)
-             VALUES ('{DEVICE}', '00000000-0000-7000-8000-000000000001', 'sandbox', 'legacy', 'http://h', 'P000000001A',
-                '00', 'S', 'KE2NTNO0000001', '1', 'x', 'B');
-             INSERT INTO lanes (device_id, host) VALUES ('{DEVICE}', 'http://h:80')"
-        ))
+        .execute(
+            "INSERT INTO merchants (id, slug, name) VALUES ($1, 'acme', 'Acme')",
+            &[&MERCHANT],
+        )
         .await
         .unwrap();
+    TestDevice::new(DEVICE, MERCHANT).insert(&client).await;
     (database, client)
 }
 
@@ -38,7 +37,7 @@ async fn state(client: &Client, halted: bool) -> String {
 }
 
 #[tokio::test]
-async fn a_halt_outweighs_a_lease_and_a_lease_outweighs_idleness() {
+async fn halt_outweighs_lease_and_lease_outweighs_idle() {
     let (_database, client) = lane().await;
     assert_eq!(state(&client, false).await, "idle");
     client
@@ -52,7 +51,7 @@ async fn a_halt_outweighs_a_lease_and_a_lease_outweighs_idleness() {
 }
 
 #[tokio::test]
-async fn a_halt_and_its_end_leave_who_why_and_the_states() {
+async fn halt_and_its_end_leave_transitions() {
     let (_database, client) = lane().await;
     client
         .batch_execute(&format!(
@@ -64,12 +63,12 @@ async fn a_halt_and_its_end_leave_who_why_and_the_states() {
         .unwrap();
     let question = "SELECT from_state, to_state, actor, reason FROM report_transitions WHERE subject = 'device' ORDER BY at";
     let rows = client.query(question, &[]).await.unwrap();
-    let told: Vec<[String; 4]> = rows
+    let transitions: Vec<[String; 4]> = rows
         .iter()
         .map(|row| std::array::from_fn(|at| row.get(at)))
         .collect();
     assert_eq!(
-        told,
+        transitions,
         [
             ["idle", "halted", "etims-worker", "key refused"],
             ["halted", "idle", "ops", "new key"]

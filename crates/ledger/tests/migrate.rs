@@ -1,4 +1,5 @@
-//! Migrations against a real server: once, again, at the same time, and by a login that may do little.
+//! Migrations against a real server: once, repeated, at the same time, and by a login with few
+//! rights.
 
 use risiti_ledger::{DatabaseSettings, Ledger, LedgerError, migrate};
 use risiti_testkit::TestDatabase;
@@ -14,7 +15,7 @@ fn ledger(url: &str) -> Ledger {
 }
 
 #[tokio::test]
-async fn the_schema_is_missing_then_complete_then_left_alone() {
+async fn migrate_completes_a_missing_schema_once() {
     let database = TestDatabase::create().await;
     let ledger = ledger(database.url());
     let error = ledger.check_schema().await.unwrap_err();
@@ -52,7 +53,8 @@ async fn eight_at_once_apply_each_migration_once() {
     ledger(database.url()).check_schema().await.unwrap();
 }
 
-/// Roles belong to the cluster, so databases that migrate together meet there.
+/// Roles belong to the whole cluster, so databases that migrate at once can get in each other's
+/// way.
 #[tokio::test]
 async fn many_databases_of_one_cluster_migrate_at_once() {
     let mut databases = Vec::new();
@@ -88,7 +90,7 @@ async fn a_changed_or_unknown_migration_is_refused() {
     ));
 }
 
-/// The roles may exist by now, made for another database: then this login may not take them.
+/// The roles may exist already, made for another database. Then this login may not take them.
 #[tokio::test]
 async fn a_login_that_may_make_no_roles_migrates_with_a_warning() {
     let database = TestDatabase::create().await;

@@ -16,7 +16,7 @@ fn ledger(url: &str, role: Option<&'static str>) -> Ledger {
 }
 
 #[tokio::test]
-async fn a_server_that_is_not_there_is_transient_trouble() {
+async fn absent_server_is_transient() {
     let error = ledger("postgres://u:p@127.0.0.1:1/d", None)
         .check_writable()
         .await
@@ -25,7 +25,7 @@ async fn a_server_that_is_not_there_is_transient_trouble() {
 }
 
 #[tokio::test]
-async fn a_login_that_is_refused_is_transient_trouble_and_not_quoted() {
+async fn refused_login_is_transient_and_not_quoted() {
     let database = TestDatabase::create().await;
     let mut url: url::Url = database.url().parse().unwrap();
     url.set_path("/no_such_database_hunter2");
@@ -49,7 +49,7 @@ async fn a_frozen_network_costs_one_deadline_and_the_connection() {
         .unwrap_err();
     assert!(error.is_transient(), "{error}");
     link.restore();
-    // The frozen connection was thrown away, so the only place in the pool is free for a new one.
+    // The frozen connection was closed, so the only place in the pool is free for a new one.
     eventually("an answer", Duration::from_secs(60), async || {
         ledger.check_writable().await.ok()
     })
@@ -68,13 +68,13 @@ async fn sessions_have_limits_a_name_and_the_programs_role() {
         WHERE datname = current_database() AND application_name = 'risiti-test'";
     let rows = database.connect().await.query(look, &[]).await.unwrap();
     assert_eq!(rows.len(), 1);
-    // The role may read the directory and not the device's secrets: see the tests of rights.
+    // The role may read the directory and little else. The tests of rights have the details.
     ledger.directory().await.unwrap();
     assert!(ledger.merchants().await.is_err());
 }
 
 #[tokio::test]
-async fn connections_that_the_server_cut_are_replaced() {
+async fn cut_connections_are_replaced() {
     let database = TestDatabase::create().await;
     let ledger = ledger(database.url(), None);
     ledger.check_writable().await.unwrap();
@@ -86,7 +86,7 @@ async fn connections_that_the_server_cut_are_replaced() {
 }
 
 #[tokio::test]
-async fn a_server_that_takes_no_writes_is_left() {
+async fn read_only_server_is_left_for_another() {
     let database = TestDatabase::create().await;
     risiti_ledger::migrate(&database.url().into())
         .await
@@ -97,7 +97,8 @@ async fn a_server_that_takes_no_writes_is_left() {
             "ALTER DATABASE {} SET default_transaction_read_only = {on}",
             database.name()
         );
-        // A session that was there before goes on as it was; whoever sets this back may write to do so.
+        // A session that was there before keeps its setting, so the one that undoes this can still
+        // write.
         admin.batch_execute(&statement).await.unwrap();
     };
     let ledger = ledger(database.url(), None);
@@ -111,7 +112,7 @@ async fn a_server_that_takes_no_writes_is_left() {
         .create_merchant("acme", "Acme Ltd")
         .await
         .unwrap_err();
-    // Sessions keep what they began with, so only a new connection can write: as after a fail-over.
+    // Sessions keep what they began with, so only a new connection can write, as after a fail-over.
     read_only(false).await;
     ledger.create_merchant("acme", "Acme Ltd").await.unwrap();
 }

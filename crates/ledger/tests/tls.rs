@@ -1,4 +1,5 @@
-//! TLS to Postgres where the connection string demands it: everything goes through it, and nobody else is spoken to.
+//! TLS to Postgres, where the connection string demands it: everything goes through it, and only to
+//! a proven server.
 
 use std::time::Duration;
 
@@ -16,7 +17,7 @@ fn ledger(url: &str) -> Ledger {
     Ledger::open(settings).expect("a test's settings")
 }
 
-/// Of the front, demanded in that mode, with that root.
+/// A URL of the front that demands TLS in this mode with this root.
 fn url(front: &TlsFront, mode: &str, authority: &Authority) -> String {
     format!(
         "{}?sslmode={mode}&sslrootcert={}",
@@ -35,8 +36,9 @@ fn chain(error: &dyn std::error::Error) -> String {
 
 #[tokio::test]
 async fn pool_migrations_listener_and_lock_go_through_tls() {
-    let (database, authority) = (TestDatabase::create().await, Authority::new());
-    // The front hangs up on whoever does not ask for TLS first.
+    let database = TestDatabase::create().await;
+    let authority = Authority::new();
+    // The front closes a connection that does not ask for TLS first.
     let front = TlsFront::to(database.url(), &authority, "localhost").await;
     risiti_ledger::migrate(&url(&front, "verify-full", &authority).as_str().into())
         .await
@@ -54,12 +56,12 @@ async fn pool_migrations_listener_and_lock_go_through_tls() {
     let mut views = watch_directory(ledger.clone(), Duration::from_secs(600), cancel.clone());
     views.wait_for(|view| view.fresh).await.unwrap();
     ledger.create_merchant("acme", "Acme Ltd").await.unwrap();
-    let told = views.wait_for(|view| {
+    let notified = views.wait_for(|view| {
         view.directory
             .as_ref()
             .is_some_and(|all| all.merchants().len() == 1)
     });
-    tokio::time::timeout(Duration::from_secs(30), told)
+    tokio::time::timeout(Duration::from_secs(30), notified)
         .await
         .expect("notified, long before the timer")
         .unwrap();
@@ -68,7 +70,8 @@ async fn pool_migrations_listener_and_lock_go_through_tls() {
 
 #[tokio::test]
 async fn a_server_that_cannot_prove_itself_gets_no_password() {
-    let (database, authority) = (TestDatabase::create().await, Authority::new());
+    let database = TestDatabase::create().await;
+    let authority = Authority::new();
     let front = TlsFront::to(database.url(), &authority, "localhost").await;
     let elsewhere = TlsFront::to(database.url(), &authority, "elsewhere.test").await;
     let stranger = Authority::new();
@@ -88,20 +91,20 @@ async fn a_server_that_cannot_prove_itself_gets_no_password() {
             error.is_transient(),
             "{mode}: a certificate may be renewed: {error:?}"
         );
-        let told = chain(&error);
-        assert!(told.contains("TLS"), "{mode}: {told}");
+        let text = chain(&error);
+        assert!(text.contains("TLS"), "{mode}: {text}");
         let password = url::Url::parse(&url).unwrap();
         if let Some(password) = password.password() {
             assert!(
-                !format!("{told} {error:?}").contains(password),
-                "{mode}: {told}"
+                !format!("{text} {error:?}").contains(password),
+                "{mode}: {text}"
             );
         }
     }
 }
 
 #[tokio::test]
-async fn a_server_that_says_nothing_after_the_first_byte_holds_nobody() {
+async fn silent_server_is_given_up_on() {
     let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
     let silent = format!(
         "postgres://u:p@{}/d?sslmode=require",

@@ -1,11 +1,13 @@
 //! Recording events against a real database.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
-mod apart;
+mod any_order;
 mod devices;
-mod fixtures;
-mod kit;
-mod orders;
+mod fixture;
+mod payments;
+mod provider_bodies;
 mod races;
 mod refunds;
-mod stories;
+#[path = "../test_device/mod.rs"]
+mod test_device;
+mod two_merchants;

@@ -1,4 +1,4 @@
-//! A ledger of its own for each test, with merchants in it, and the words to tell it things.
+//! A database of its own for each test, merchants in it, and the events that they can receive.
 
 use bytes::Bytes;
 use jiff::Timestamp;
@@ -15,7 +15,9 @@ use secrecy::SecretString;
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-pub(crate) struct Kit {
+use crate::test_device::TestDevice;
+
+pub(crate) struct Fixture {
     pub(crate) ledger: Ledger,
     pub(crate) client: Client,
     pub(crate) database: TestDatabase,
@@ -25,7 +27,7 @@ pub(crate) struct Merchant {
     pub(crate) id: MerchantId,
 }
 
-impl Kit {
+impl Fixture {
     pub(crate) async fn new() -> Self {
         let database = TestDatabase::create().await;
         let url = SecretString::from(database.url());
@@ -45,7 +47,7 @@ impl Kit {
         }
     }
 
-    /// With a Daraja account and no device.
+    /// A merchant with a Daraja account and no device.
     pub(crate) async fn merchant(&self) -> Merchant {
         let id = Uuid::now_v7();
         let slug = format!("m{}", id.simple());
@@ -68,28 +70,13 @@ impl Kit {
         }
     }
 
-    pub(crate) async fn device(&self, merchant: &Merchant, default: bool) -> DeviceId {
-        let id = Uuid::now_v7();
-        // Nine digits that differ from device to device.
-        let pin = format!("P{:09}X", id.as_u128() % 1_000_000_000);
-        self.client
-            .execute(
-                "INSERT INTO devices (id, merchant_id, environment, dialect, base_url, pin, branch, serial, item_code,
-                     item_class, item_name, tax_type, is_default)
-                 VALUES ($1, $2, 'sandbox', 'legacy', 'http://127.0.0.1:1', $3, '00', 'SN1', 'KE3NTXNO0000001',
-                     '8111150100', 'Services', 'B', $4)",
-                &[&id, &merchant.id.uuid(), &pin, &default],
-            )
-            .await
-            .unwrap();
-        self.client
-            .execute(
-                "INSERT INTO lanes (device_id, host) VALUES ($1, 'http://127.0.0.1:1')",
-                &[&id],
-            )
-            .await
-            .unwrap();
-        DeviceId::from_uuid(id)
+    pub(crate) async fn device(&self, merchant: &Merchant, is_default: bool) -> DeviceId {
+        let device = TestDevice {
+            is_default,
+            ..TestDevice::new(Uuid::now_v7(), merchant.id.uuid())
+        };
+        device.insert(&self.client).await;
+        DeviceId::from_uuid(device.id)
     }
 
     pub(crate) async fn short_code(
@@ -107,7 +94,7 @@ impl Kit {
             .unwrap();
     }
 
-    /// With one device and one short code that is bound to it.
+    /// A merchant with one device and one short code that is bound to it.
     pub(crate) async fn ordinary_merchant(&self) -> (Merchant, DeviceId) {
         let merchant = self.merchant().await;
         let device = self.device(&merchant, true).await;
@@ -129,8 +116,8 @@ impl Kit {
         row.get(0)
     }
 
-    /// One batch per event.
-    pub(crate) async fn tell(&self, events: &[IncomingEvent]) -> Vec<Recorded> {
+    /// Records the events in order, each as a batch of its own.
+    pub(crate) async fn record(&self, events: &[IncomingEvent]) -> Vec<Recorded> {
         let mut recorded = Vec::new();
         for event in events {
             recorded.extend(
@@ -183,7 +170,8 @@ impl Kit {
 }
 
 impl Merchant {
-    /// An STK callback: 0 with a receipt is paid, 0 without is unknown, anything else failed.
+    /// An STK callback. Code 0 with a receipt is paid, 0 without one is unknown, and any other code
+    /// is failed.
     pub(crate) fn stk(
         &self,
         checkout: &str,
@@ -215,6 +203,7 @@ impl Merchant {
         self.payment("stk", format!("{checkout}:{code}"), report)
     }
 
+    /// A C2B confirmation, which names a short code and hides most of the phone number.
     pub(crate) fn c2b(&self, receipt: &str, amount: &str, short_code: &str) -> IncomingEvent {
         let report = PaymentReport {
             money_key: Some(receipt.to_owned()),
@@ -259,7 +248,7 @@ impl Merchant {
         )
     }
 
-    /// A reversal under its own key and outcome; `None`: of the whole sale.
+    /// A reversal under a key of its own. An amount of `None` is the whole sale.
     pub(crate) fn reversal(
         &self,
         key: &str,
@@ -315,7 +304,7 @@ impl Merchant {
     }
 }
 
-/// The same message once more, as the provider sends it: a new id.
+/// The same message once more as the provider would send it, which gives it a new event id.
 pub(crate) fn again(event: &IncomingEvent) -> IncomingEvent {
     IncomingEvent {
         id: EventId::from_uuid(Uuid::now_v7()),
