@@ -1,6 +1,6 @@
 //! The canary, which is one row sealed under the credentials key.
 //!
-//! By it a program can tell at boot whether it was given the right key. With a wrong key it would
+//! With it a program can check at boot whether it was given the right key. With a wrong key it would
 //! take true signatures for false ones (protocol A6).
 
 use secrecy::SecretString;

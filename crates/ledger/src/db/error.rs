@@ -53,7 +53,7 @@ pub enum LedgerError {
     Vault(#[from] VaultError),
     #[error("bad database setting: {0}")]
     Setting(String),
-    #[error("the database's schema is not this program's: {0}")]
+    #[error("the database schema does not match this program: {0}")]
     Schema(String),
     #[error("migration failed: {0}")]
     Migration(String),

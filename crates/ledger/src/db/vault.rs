@@ -138,8 +138,9 @@ fn open(key: &XChaCha20Poly1305, place: Place, ciphertext: &[u8]) -> Option<Secr
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     const HERE: Place = Place {
         column: "provider_keys.ciphertext",

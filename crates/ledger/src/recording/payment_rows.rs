@@ -260,7 +260,7 @@ fn read<'a, T: FromSql<'a>>(row: &'a Row, column: &str) -> Option<T> {
     row.try_get(column).ok()
 }
 
-/// An amount column with the currency beside it; the inner error is a stored value that is no
+/// Reads an amount column and the currency beside it. The inner error is a stored value that is no
 /// money.
 pub(crate) fn money(row: &Row, column: &str) -> Result<Result<Option<Money>, ()>, LedgerError> {
     let amount: Option<Decimal> = row.try_get(column)?;

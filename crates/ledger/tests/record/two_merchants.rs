@@ -9,7 +9,7 @@ async fn two_merchants_with_the_same_keys_share_nothing() {
     let fixture = Fixture::new().await;
     let (one, _) = fixture.ordinary_merchant().await;
     let (other, _) = fixture.ordinary_merchant().await;
-    // The same delivery key, checkout id, receipt and money key at both; only one of them was paid.
+    // The same delivery key, checkout id, receipt and money key at both. Only one of them was paid.
     let paid = one.stk("ws_CO_1", 0, Some("UIS1"), "100");
     let failed = other.stk("ws_CO_1", 1032, None, "0");
     let batch = [
