@@ -1,6 +1,6 @@
-//! The protocol as a specification small enough to be checked in every reachable state. See the README.
+//! The protocol as specifications small enough to be checked in every reachable state. See the README.
 
 pub mod acknowledge;
-pub mod calm;
 pub mod lane;
-pub mod token;
+pub mod settling;
+pub mod wake_up;

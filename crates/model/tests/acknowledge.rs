@@ -1,44 +1,44 @@
 //! The way of a webhook in every reachable state, and what each broken variant does wrong.
 #![expect(clippy::print_stdout, reason = "the README's figures come from here")]
 
-use risiti_model::acknowledge::{Acknowledge, KEPT, Mutation, ONCE};
 use stateright::{Checker, HasDiscoveries, Model as _};
 
+use risiti_model::acknowledge::laws::{DURABLE, RECORDED_ONCE};
+use risiti_model::acknowledge::{AcknowledgeModel, Mutation};
+
 #[test]
-fn a_webhook_told_three_times() {
-    let model = Acknowledge::new(3, None);
-    let checker = model
+fn laws_hold_for_a_webhook_sent_three_times() {
+    let checker = AcknowledgeModel::new(3, None)
         .checker()
         .threads(2)
         .finish_when(HasDiscoveries::AnyFailures)
         .spawn_bfs()
         .join();
     println!(
-        "a webhook told three times: {} states",
+        "a webhook sent three times: {} states",
         checker.unique_state_count()
     );
     checker.assert_properties();
 }
 
 #[test]
-fn every_rule_is_needed() {
+fn every_mutation_breaks_its_law() {
     let broken = [
-        (Mutation::MarkBeforeConfirm, KEPT),
-        (Mutation::AnswerBeforeConfirm, KEPT),
-        (Mutation::AckBeforeCommit, KEPT),
-        (Mutation::NoUniqueKey, ONCE),
+        (Mutation::RememberBeforeConfirm, DURABLE),
+        (Mutation::AnswerBeforeConfirm, DURABLE),
+        (Mutation::AckBeforeCommit, DURABLE),
+        (Mutation::NoUniqueKey, RECORDED_ONCE),
     ];
     for (mutation, law) in broken {
-        let only = HasDiscoveries::AnyOf([law].into());
-        let checker = Acknowledge::new(2, Some(mutation))
+        let checker = AcknowledgeModel::new(2, Some(mutation))
             .checker()
             .threads(2)
-            .finish_when(only)
+            .finish_when(HasDiscoveries::AnyOf([law].into()))
             .spawn_bfs()
             .join();
         let trace = checker
             .discovery(law)
-            .unwrap_or_else(|| panic!("{mutation:?} breaks nothing"));
+            .unwrap_or_else(|| panic!("{mutation:?} does not break: {law}"));
         println!("{mutation:?} breaks: {law}\n  {:?}", trace.into_actions());
     }
 }

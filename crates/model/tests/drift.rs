@@ -1,4 +1,4 @@
-//! The model names the rules and the code it speaks of; both must still be there.
+//! The model names the rules and the functions that it models. Both must still exist.
 
 use std::path::{Path, PathBuf};
 
@@ -11,87 +11,91 @@ fn read(path: &str) -> String {
     std::fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// Each variant of `Action` with the text above it.
+/// Each variant of `Action` with its doc comment.
 fn steps(source: &str) -> Vec<(String, String)> {
-    let (mut steps, mut text) = (Vec::new(), String::new());
-    let body = source
+    let (_, body) = source
         .split_once("pub enum Action {")
-        .expect("there are actions")
-        .1;
+        .expect("the source has an enum of actions");
+    let mut steps = Vec::new();
+    let mut comment = String::new();
     for line in body.lines().map(str::trim).take_while(|line| *line != "}") {
         match line.strip_prefix("///") {
-            Some(more) => text.push_str(more),
+            Some(text) => comment.push_str(text),
             None if line.is_empty() => {}
-            None => steps.push((line.to_owned(), std::mem::take(&mut text))),
+            None => steps.push((line.to_owned(), std::mem::take(&mut comment))),
         }
     }
     steps
 }
 
-/// `D6` and the like.
+/// Whether a word is the name of a rule, such as `D6`.
 fn is_rule(word: &str) -> bool {
-    let mut letters = word.chars();
-    letters
+    let mut characters = word.chars();
+    characters
         .next()
         .is_some_and(|letter| ('A'..='E').contains(&letter))
-        && !letters.as_str().is_empty()
-        && letters.all(|digit| digit.is_ascii_digit())
+        && !characters.as_str().is_empty()
+        && characters.all(|digit| digit.is_ascii_digit())
 }
 
-/// What is wrong with one step's text.
-fn wrong(text: &str, protocol: &str) -> Vec<String> {
-    let mut wrong = Vec::new();
-    let words = text.split(|letter: char| !letter.is_alphanumeric());
-    for rule in words.filter(|word| is_rule(word)) {
-        if !protocol.contains(&format!("- **{rule}** ")) {
-            wrong.push(format!("docs/protocol.md has no rule {rule}"));
-        }
-    }
+/// The rules and functions of one step's comment that do not exist.
+fn defects(comment: &str, protocol: &str) -> Vec<String> {
+    let mut defects = missing_rules(comment, protocol);
+
     let mut file = None;
-    for quoted in text.split('`').skip(1).step_by(2) {
+    for quoted in comment.split('`').skip(1).step_by(2) {
         if quoted.starts_with("crates/") {
             file = Some((quoted, read(quoted)));
         } else if let Some((path, source)) = &file
             && !source.contains(&format!("fn {quoted}("))
             && !source.contains(&format!("fn {quoted}<"))
         {
-            wrong.push(format!("{path} has no function {quoted}"));
+            defects.push(format!("{path} has no function {quoted}"));
         }
     }
-    let of_the_world = ["Fault:", "The world:"]
+
+    let needs_no_code = ["Fault:", "The world:"]
         .iter()
-        .any(|start| text.trim().starts_with(start));
-    if file.is_none() && !of_the_world {
-        wrong.push("names no code".to_owned());
+        .any(|start| comment.trim().starts_with(start));
+    if file.is_none() && !needs_no_code {
+        defects.push("names no code".to_owned());
     }
-    wrong
+    defects
+}
+
+fn missing_rules(comment: &str, protocol: &str) -> Vec<String> {
+    comment
+        .split(|character: char| !character.is_alphanumeric())
+        .filter(|word| is_rule(word))
+        .filter(|rule| !protocol.contains(&format!("- **{rule}** ")))
+        .map(|rule| format!("docs/protocol.md has no rule {rule}"))
+        .collect()
 }
 
 #[test]
-fn every_step_names_rules_and_functions_that_are_there() {
+fn steps_name_existing_rules_and_functions() {
     let protocol = read("docs/protocol.md");
-    let specifications = ["acknowledge", "token", "lane"];
-    let steps: Vec<_> = specifications
+    let steps: Vec<_> = ["acknowledge", "wake_up", "lane"]
         .iter()
         .flat_map(|name| steps(&read(&format!("crates/model/src/{name}/actions.rs"))))
         .collect();
     assert!(steps.len() > 80, "{} steps", steps.len());
-    for (step, text) in steps {
-        assert_eq!(wrong(&text, &protocol), Vec::<String>::new(), "{step}");
+    for (step, comment) in steps {
+        assert_eq!(defects(&comment, &protocol), Vec::<String>::new(), "{step}");
     }
 }
 
 #[test]
-fn what_is_gone_is_noticed() {
+fn missing_rules_and_functions_are_reported() {
     let protocol = read("docs/protocol.md");
-    let wrong = |text| wrong(text, &protocol);
+    let defects = |comment| defects(comment, &protocol);
     assert_eq!(
-        wrong("D6: `crates/ledger/src/submissions.rs` `begin_send`"),
+        defects("D6: `crates/ledger/src/submissions.rs` `begin_send`"),
         Vec::<String>::new()
     );
     assert_eq!(
-        wrong("D99: `crates/ledger/src/submissions.rs` `began_send`").len(),
+        defects("D99: `crates/ledger/src/submissions.rs` `began_send`").len(),
         2
     );
-    assert_eq!(wrong("D6, somewhere"), ["names no code"]);
+    assert_eq!(defects("D6, somewhere"), ["names no code"]);
 }

@@ -1,91 +1,90 @@
-//! What follows for a credit note from what becomes of its sale, and of its money (protocol C9).
+//! What happens to a credit note when something happens to its sale or its money (protocol C9).
 
-use super::{Action, Invoice, Lane, Mutation, Standing, State};
+use super::{Action, Invoice, InvoiceState, LaneModel, LaneModelState, Mutation};
 
-impl Lane {
-    /// False when the action is none of a credit note's.
-    pub(super) fn credit_note(&self, state: &mut State, action: Action) -> bool {
+impl LaneModel {
+    pub(super) fn reversal_step(&self, state: &mut LaneModelState, action: Action) {
         match action {
             Action::Credit(i) => state.credit(i),
             Action::Withdraw(i) => self.withdraw(state, i),
-            _ => return false,
+            _ => {}
         }
-        true
     }
 
-    /// Unless it was sent. One that went with its sale stays gone when the sale comes back.
-    fn withdraw(&self, state: &mut State, i: u8) {
-        let pending = state.invoices[usize::from(i)].standing == Standing::Pending;
-        if let Some(note) = &mut state.invoice(i).note {
-            note.withdrawn = true;
-            note.with_sale &= !pending && self.is(Mutation::WithdrawPendingOnly);
+    /// Discards a credit note that was not sent. One that was discarded with its sale stays
+    /// discarded when the sale comes back.
+    fn withdraw(&self, state: &mut LaneModelState, i: u8) {
+        let comes_back = self.is_broken_by(Mutation::WithdrawnCreditNoteComesBack);
+        let invoice = state.invoice_mut(i);
+        let pending = invoice.state == InvoiceState::Pending;
+        if let Some(credit_note) = &mut invoice.credit_note {
+            credit_note.withdrawn = true;
+            credit_note.discarded_with_sale &= !pending && comes_back;
         }
-        state.invoice(i).standing = Standing::Discarded;
-        state.line.retain(|id| *id != i);
+        invoice.state = InvoiceState::Discarded;
+        state.remove_unfiled(i);
     }
 
-    pub(super) fn discard_credit_note(&self, state: &mut State, sale: u8) {
-        if self.is(Mutation::DiscardWithoutCreditNote) {
+    pub(super) fn discard_credit_note_of(&self, state: &mut LaneModelState, sale: u8) {
+        if self.is_broken_by(Mutation::DiscardWithoutCreditNote) {
             return;
         }
-        let Some(invoice) = state
-            .note_of(sale)
-            .filter(|invoice| invoice.standing == Standing::Pending)
-        else {
-            return;
-        };
-        invoice.goes_with_sale();
-        state
-            .line
-            .retain(|id| state.invoices[usize::from(*id)].standing != Standing::Discarded);
+        if let Some(id) = state.credit_note_of(sale)
+            && state.invoice(id).state == InvoiceState::Pending
+        {
+            state.invoice_mut(id).discard_with_sale();
+            state.remove_unfiled(id);
+        }
     }
 }
 
 impl Invoice {
     pub(super) fn can_be_withdrawn(&self) -> bool {
-        let unsent = self.note.is_some_and(|note| !note.sent && !note.withdrawn);
-        unsent && matches!(self.standing, Standing::Pending | Standing::Discarded)
+        let unsent = self
+            .credit_note
+            .is_some_and(|credit_note| !credit_note.sent && !credit_note.withdrawn);
+        unsent && matches!(self.state, InvoiceState::Pending | InvoiceState::Discarded)
     }
 
-    /// Discarded by a person, from the pile.
-    pub(super) fn gone_by_itself(&self) -> bool {
-        self.note
-            .is_none_or(|note| !note.with_sale && !note.withdrawn)
+    /// Whether a discarded invoice was discarded by a person, and not by what its sale or its money
+    /// did.
+    pub(super) fn is_discarded_by_person(&self) -> bool {
+        self.credit_note
+            .is_none_or(|credit_note| !credit_note.discarded_with_sale && !credit_note.withdrawn)
     }
 
-    fn goes_with_sale(&mut self) {
-        self.standing = Standing::Discarded;
-        if let Some(note) = &mut self.note {
-            note.with_sale = true;
+    fn discard_with_sale(&mut self) {
+        self.state = InvoiceState::Discarded;
+        if let Some(credit_note) = &mut self.credit_note {
+            credit_note.discarded_with_sale = true;
         }
     }
 }
 
-impl State {
+impl LaneModelState {
     fn credit(&mut self, i: u8) {
-        let sale = self.invoices[usize::from(i)].note.unwrap_or_default().sale;
-        if self.invoices[usize::from(sale)].standing == Standing::Discarded {
-            self.invoice(i).goes_with_sale();
+        let sale = self.invoice(i).credit_note.unwrap_or_default().sale;
+        if self.invoice(sale).state == InvoiceState::Discarded {
+            self.invoice_mut(i).discard_with_sale();
         } else {
-            self.invoice(i).standing = Standing::Pending;
-            self.line.push(i);
+            self.invoice_mut(i).state = InvoiceState::Pending;
+            self.unfiled.push(i);
         }
     }
 
-    pub(super) fn credit_note_back(&mut self, sale: u8) {
-        let gone = |invoice: &&mut Invoice| invoice.note.is_some_and(|note| note.with_sale);
-        let Some(invoice) = self.note_of(sale).filter(gone) else {
+    /// Takes up again a credit note that was discarded with its sale.
+    pub(super) fn restore_credit_note_of(&mut self, sale: u8) {
+        let Some(id) = self.credit_note_of(sale) else {
             return;
         };
-        invoice.standing = Standing::Pending;
-        if let Some(note) = &mut invoice.note {
-            note.with_sale = false;
-        }
-        let back = (0_u8..)
-            .zip(&self.invoices)
-            .find(|(_, invoice)| invoice.note.is_some_and(|note| note.sale == sale));
-        if let Some((id, _)) = back {
-            self.line.push(id);
+        let invoice = self.invoice_mut(id);
+        let Some(credit_note) = &mut invoice.credit_note else {
+            return;
+        };
+        if credit_note.discarded_with_sale {
+            credit_note.discarded_with_sale = false;
+            invoice.state = InvoiceState::Pending;
+            self.unfiled.push(id);
         }
     }
 }

@@ -1,122 +1,115 @@
-//! KRA and the network to it: what they may do, at the worst.
+//! KRA and the network to it, at their worst.
 
-use super::{Action, Answer, Lane, Phase, Standing, State};
+use std::cmp::Ordering;
 
-impl Lane {
-    pub(super) fn world_actions(&self, state: &State, calm: bool, actions: &mut Vec<Action>) {
-        for i in 0..self.sales {
-            let invoice = &state.invoices[usize::from(i)];
-            // The next sale may never come, so calm does not count on it.
-            let before = invoice
-                .note
-                .map_or(i.checked_sub(1), |note| Some(note.sale));
-            let in_order = before.is_none_or(|before| {
-                state.invoices[usize::from(before)].standing != Standing::NotYet
-            });
-            if !calm && invoice.standing == Standing::NotYet && in_order {
-                actions.push(if invoice.note.is_some() {
-                    Action::Credit(i)
-                } else {
-                    Action::Owe(i)
-                });
+use super::{Action, Answer, InvoiceState, LaneModel, LaneModelState, Plan};
+
+impl LaneModel {
+    pub(super) fn world_actions(
+        &self,
+        state: &LaneModelState,
+        with_faults: bool,
+        actions: &mut Vec<Action>,
+    ) {
+        for i in 0..self.invoices {
+            if with_faults {
+                payment_actions(state, i, actions);
             }
-            if !calm && invoice.can_be_withdrawn() {
-                actions.push(Action::Withdraw(i));
-            }
-            for no in state.late[usize::from(i)].iter() {
-                actions.extend([Action::ArriveLate(i, no), Action::Drop(i, no)]);
-                if !calm {
-                    actions.push(Action::ArriveTwice(i, no));
+            for number in state.late_requests[usize::from(i)].iter() {
+                actions.extend([Action::ArriveLate(i, number), Action::Drop(i, number)]);
+                if with_faults {
+                    actions.push(Action::ArriveTwice(i, number));
                 }
             }
-            if let Some(look_up) = invoice.look_up
+            // The last look-up comes when no request can arrive any more and nothing lags.
+            if let Some(look_up) = state.invoice(i).late_look_up
                 && !look_up.due
-                && (!look_up.last || !state.under_way(i) && state.all_shown())
+                && (!look_up.last || !state.has_request_under_way(i) && state.all_shown())
             {
-                actions.push(Action::Pass(i));
+                actions.push(Action::TimePasses(i));
             }
         }
-        for no in 1..=state.kra.len() as u8 {
-            if !state.shown.has(no) {
-                actions.push(Action::Show(no));
+        for number in 1..=state.accepted.len() as u8 {
+            if !state.shown.has(number) {
+                actions.push(Action::Show(number));
             }
         }
     }
 
-    /// False when the action is none of the world's.
-    pub(super) fn world(&self, state: &mut State, action: Action) -> bool {
+    pub(super) fn world_step(&self, state: &mut LaneModelState, action: Action) {
         match action {
             Action::Owe(i) => {
-                state.invoice(i).standing = Standing::Pending;
-                state.line.push(i);
+                state.invoice_mut(i).state = InvoiceState::Pending;
+                state.unfiled.push(i);
             }
-            Action::ArriveLate(i, no) => {
-                let late = &mut state.late[usize::from(i)];
-                *late = late.without(no);
-                state.arrive(i, no);
+            Action::ArriveLate(i, number) => {
+                state.remove_late_request(i, number);
+                state.arrive(i, number);
             }
-            Action::ArriveTwice(i, no) => {
-                state.arrive(i, no);
+            Action::ArriveTwice(i, number) => {
+                state.arrive(i, number);
             }
-            Action::Drop(i, no) => {
-                let late = &mut state.late[usize::from(i)];
-                *late = late.without(no);
-            }
-            Action::Show(no) => state.shown = state.shown.with(no),
-            Action::Pass(i) => {
-                if let Some(look_up) = &mut state.invoice(i).look_up {
+            Action::Drop(i, number) => state.remove_late_request(i, number),
+            Action::Show(number) => state.shown = state.shown.with(number),
+            Action::TimePasses(i) => {
+                if let Some(look_up) = &mut state.invoice_mut(i).late_look_up {
                     look_up.due = true;
                 }
             }
-            _ => return false,
+            _ => {}
         }
-        true
     }
 }
 
-impl State {
-    /// What KRA answers to a request: it takes only the number after its last, and knows a sale by nothing else.
-    pub(super) fn arrive(&mut self, i: u8, no: u8) -> Answer {
-        match (self.kra.len() + 1).cmp(&usize::from(no)) {
-            std::cmp::Ordering::Less => Answer::Expected,
-            std::cmp::Ordering::Equal => {
-                self.kra.push(i);
-                Answer::Ok
+/// The next invoice may come, and the money of a credit note may come back. Neither has to happen,
+/// so runs without faults do not count on it.
+fn payment_actions(state: &LaneModelState, i: u8, actions: &mut Vec<Action>) {
+    let invoice = state.invoice(i);
+    let before = match invoice.credit_note {
+        Some(credit_note) => Some(credit_note.sale),
+        None => i.checked_sub(1),
+    };
+    let in_order = before.is_none_or(|before| state.invoice(before).state != InvoiceState::NotYet);
+    if invoice.state == InvoiceState::NotYet && in_order {
+        actions.push(if invoice.credit_note.is_some() {
+            Action::Credit(i)
+        } else {
+            Action::Owe(i)
+        });
+    }
+    if invoice.can_be_withdrawn() {
+        actions.push(Action::Withdraw(i));
+    }
+}
+
+impl LaneModelState {
+    /// KRA's answer to a request. It takes only the number after its last one, and knows a sale by
+    /// nothing else.
+    pub(super) fn arrive(&mut self, i: u8, number: u8) -> Answer {
+        let next = self.accepted.len() + 1;
+        match next.cmp(&usize::from(number)) {
+            Ordering::Less => Answer::OtherNumberExpected,
+            Ordering::Equal => {
+                self.accepted.push(i);
+                Answer::Accepted
             }
-            std::cmp::Ordering::Greater => Answer::Taken,
+            Ordering::Greater => Answer::NumberTaken,
         }
     }
 
-    /// Whose sale its look-ups show.
-    pub(super) fn look_up(&self, no: u8) -> Option<u8> {
-        self.owner(no).filter(|_| self.shown.has(no))
+    /// The invoice whose sale KRA's look-up shows under a number.
+    pub(super) fn look_up(&self, number: u8) -> Option<u8> {
+        self.owner(number).filter(|_| self.shown.has(number))
     }
 
-    /// Drops what can make no difference any more, so that equal situations are equal states.
-    pub(super) fn forget(&mut self) {
-        let taken = self.kra.len() as u8;
-        for (late, invoice) in self.late.iter_mut().zip(&mut self.invoices) {
-            // A copy of a request for a number long taken is refused, whenever it comes.
-            for no in late.iter().filter(|no| *no <= taken) {
-                *late = late.without(no);
-            }
-            if matches!(invoice.standing, Standing::Success(_)) {
-                invoice.open = super::Numbers::default();
-                invoice.told = false;
-            }
-        }
-        // The lease of a dead worker runs out, and is anybody's like none.
-        let dead = |holder: u8| self.workers[usize::from(holder)] == Phase::Idle;
-        if self.claim.is_some_and(dead) {
-            self.claim = None;
-        }
-        // Workers differ in nothing but where they stand.
-        if self.workers[0] < self.workers[1] {
-            self.workers.swap(0, 1);
-            self.claim = self.claim.map(|holder| 1 - holder);
-        }
-        if self.workers[0] == self.workers[1] {
-            self.claim = self.claim.map(|_| 0);
-        }
+    /// Keeps a request that nobody waits for any more, as it may still arrive.
+    pub(super) fn add_late_request(&mut self, plan: Plan) {
+        let late = &mut self.late_requests[usize::from(plan.invoice)];
+        *late = late.with(plan.number);
+    }
+
+    fn remove_late_request(&mut self, i: u8, number: u8) {
+        let late = &mut self.late_requests[usize::from(i)];
+        *late = late.without(number);
     }
 }

@@ -1,112 +1,125 @@
-//! Invoices to KRA, one lane (protocol D, E): a step is whatever happens between two points where a program can
-//! die, freeze, or be overtaken.
+//! How the invoices of one lane get to KRA (protocol D, E). A step is whatever happens between two
+//! points where a program can die, freeze, or be overtaken.
 
 mod actions;
+mod actor;
+mod adoption;
 mod credit_note;
+mod dead_letter;
+mod decide;
+mod invoice;
 mod kra;
 pub mod laws;
 mod mutation;
 mod operator;
 mod outcome;
+mod phase;
+mod reached;
 mod state;
 mod worker;
 
-pub use actions::Action;
-pub use mutation::Mutation;
-pub use state::{
-    Answer, Invoice, Late, LookUp, MAX, Note, Numbers, Phase, Plan, Standing, State, WORKERS,
-};
-
 use stateright::{Model, Property};
 
-use crate::calm::{Calm, Settling};
+use crate::settling::{FaultFree, SettlingCheck};
 
-/// The lane protocol over a number of sales, or a broken variant of it.
+use actor::Actor;
+
+pub use actions::Action;
+pub use invoice::{CreditNote, Invoice, InvoiceState, LateLookUp, Numbers};
+pub use mutation::Mutation;
+pub use phase::{Answer, LateLookUpPlan, Phase, Plan};
+pub use state::{LaneModelState, MAX, WORKERS};
+
+/// The lane protocol over a number of invoices, or a broken variant of it.
 #[derive(Clone, Debug)]
-pub struct Lane {
-    /// And the credit note, if there is one.
-    pub sales: u8,
+pub struct LaneModel {
+    /// How many invoices there are, the credit note among them.
+    pub invoices: u8,
     pub workers: u8,
     /// How often a lease is taken from a worker that lives, frozen or cut off, and thaws later.
     pub takeovers: u8,
-    /// The last invoice is a credit note of the first.
-    pub credit_note: bool,
+    /// Whether the last invoice is a credit note of the first.
+    pub has_credit_note: bool,
     pub mutation: Option<Mutation>,
-    settling: Settling,
+    settling: SettlingCheck,
 }
 
-impl Lane {
-    pub fn new(sales: u8, workers: u8, takeovers: u8) -> Self {
+impl LaneModel {
+    pub fn new(invoices: u8, workers: u8, takeovers: u8) -> Self {
         Self {
-            sales,
+            invoices,
             workers,
             takeovers,
-            credit_note: false,
+            has_credit_note: false,
             mutation: None,
-            settling: Settling::default(),
+            settling: SettlingCheck::default(),
         }
     }
 
     #[must_use]
     pub fn with_credit_note(self) -> Self {
         Self {
-            credit_note: true,
+            has_credit_note: true,
             ..self
         }
     }
 
     #[must_use]
-    pub fn broken(self, mutation: Mutation) -> Self {
+    pub fn broken_by(self, mutation: Mutation) -> Self {
         Self {
             mutation: Some(mutation),
-            settling: Settling::default(),
+            settling: SettlingCheck::default(),
             ..self
         }
     }
 
-    fn is(&self, mutation: Mutation) -> bool {
+    fn is_broken_by(&self, mutation: Mutation) -> bool {
         self.mutation == Some(mutation)
     }
 
-    fn possible(&self, state: &State, calm: bool, actions: &mut Vec<Action>) {
+    fn possible_actions(&self, state: &LaneModelState, with_faults: bool) -> Vec<Action> {
+        let mut actions = Vec::new();
         for w in 0..self.workers {
-            self.worker_actions(state, w, calm, actions);
+            self.worker_actions(state, w, with_faults, &mut actions);
         }
-        self.world_actions(state, calm, actions);
-        if !calm {
-            self.operator_actions(state, actions);
+        self.world_actions(state, with_faults, &mut actions);
+        if with_faults {
+            self.operator_actions(state, &mut actions);
         }
+        actions
     }
 
-    fn after(&self, state: &State, action: Action) -> State {
+    fn after(&self, state: &LaneModelState, action: Action) -> LaneModelState {
         let mut next = state.clone();
-        let noted = self.credit_note(&mut next, action);
-        if !noted && !self.world(&mut next, action) && !self.operator(&mut next, action) {
-            self.worker(&mut next, action);
+        match action.actor() {
+            Actor::Worker(w) => self.worker_step(&mut next, w, action),
+            Actor::Reversal => self.reversal_step(&mut next, action),
+            Actor::World => self.world_step(&mut next, action),
+            Actor::Operator => self.operator_step(&mut next, action),
         }
-        next.forget();
+        next.normalise();
         next
     }
 }
 
-impl Model for Lane {
-    type State = State;
+impl Model for LaneModel {
+    type State = LaneModelState;
     type Action = Action;
 
-    fn init_states(&self) -> Vec<State> {
-        let mut state = State::new(self.takeovers);
-        state.notes_first = self.is(Mutation::CreditNoteBeforeSale);
-        if self.credit_note {
-            state.invoices[usize::from(self.sales - 1)].note = Some(Note::default());
+    fn init_states(&self) -> Vec<LaneModelState> {
+        let mut state = LaneModelState::new(self.takeovers);
+        state.credit_notes_first = self.is_broken_by(Mutation::CreditNoteBeforeSale);
+        if self.has_credit_note {
+            state.invoice_mut(self.invoices - 1).credit_note = Some(CreditNote::default());
         }
         vec![state]
     }
 
-    fn actions(&self, state: &State, actions: &mut Vec<Action>) {
-        self.possible(state, false, actions);
+    fn actions(&self, state: &LaneModelState, actions: &mut Vec<Action>) {
+        actions.extend(self.possible_actions(state, true));
     }
 
-    fn next_state(&self, state: &State, action: Action) -> Option<State> {
+    fn next_state(&self, state: &LaneModelState, action: Action) -> Option<LaneModelState> {
         Some(self.after(state, action))
     }
 
@@ -115,19 +128,17 @@ impl Model for Lane {
     }
 }
 
-impl Calm for Lane {
-    type State = State;
+impl FaultFree for LaneModel {
+    type State = LaneModelState;
 
-    fn calm_successors(&self, state: &State) -> Vec<State> {
-        let mut actions = Vec::new();
-        self.possible(state, true, &mut actions);
-        actions
+    fn fault_free_successors(&self, state: &LaneModelState) -> Vec<LaneModelState> {
+        self.possible_actions(state, false)
             .into_iter()
             .map(|action| self.after(state, action))
             .collect()
     }
 
-    fn settled(&self, state: &State) -> bool {
-        laws::settled(state)
+    fn is_settled(&self, state: &LaneModelState) -> bool {
+        laws::is_settled(state)
     }
 }

@@ -1,41 +1,43 @@
-//! Ways to break the protocol. Each must break a law, or the model proves nothing about the rule behind it.
+//! Ways to break the protocol. Each must break a law, or the model proves nothing about its rule.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Mutation {
-    /// An unanswered send goes on under a new number (against D8, D11).
+    /// After an unanswered send the invoice goes on under a new number (against D8, D11).
     NewNumberAfterUnknown,
     /// An unanswered send is repeated without a look-up (against D8).
     ResendWithoutLookUp,
-    /// A refusal gives the number back though an earlier send is open, and nobody looks later (against D10).
+    /// A refusal gives the number back although an earlier send is open, and no late look-up
+    /// follows (against D10).
     RefusalForgetsOpenSends,
-    /// Dead letters are never looked up again (against D10).
-    NoLaterLookUps,
-    /// An outcome is written whoever has the lane by now (against D6).
+    /// Dead invoices get no late look-ups (against D10).
+    NoLateLookUps,
+    /// An outcome is written by a worker that has lost its claim (against D6).
     OutcomeWithoutClaim,
-    /// What a look-up finds is taken for one's own, whomever it names (against D8).
-    FoundIsMine,
-    /// What a look-up finds of another's counts as absent (against D8).
-    FoundOfAnotherIsAbsent,
-    /// A dead invoice's number is passed over (against D11).
-    DeathPassesNumber,
+    /// A worker takes any sale it finds for its own invoice's (against D8).
+    FoundSaleTakenAsOwn,
+    /// A worker takes another invoice's sale for an absent one (against D8).
+    OthersSaleTakenAsAbsent,
+    /// The lane skips the number of a dead invoice (against D11).
+    DeadInvoiceSkipsNumber,
     /// An operator's discard asks nobody (against E4).
     DiscardWithoutLookUp,
-    /// A discarded invoice's number is never looked up again (against D10).
-    NoLaterLookUpsOfDiscarded,
-    /// The row of a dead letter before its message (against E1).
+    /// Discarded invoices get no late look-ups (against D10).
+    NoLateLookUpsOfDiscarded,
+    /// A dead letter's row is written before its message (against E1).
     RowBeforeMessage,
-    /// A number KRA calls taken and does not show is sent again (against D9).
-    ResendHidden,
-    /// Two workers may claim at once and each is believed (against D1).
+    /// An invoice is sent again under a number that KRA calls taken and does not show (against D9).
+    ResendHiddenNumber,
+    /// Two workers may claim a lane at once, and both are believed (against D1).
     ClaimsNotExclusive,
-    /// A credit note goes out whatever has become of its sale (against C9, D2).
+    /// A credit note is sent whatever has become of its sale (against C9, D2).
     CreditNoteBeforeSale,
-    /// A sale is discarded alone (against C9).
+    /// A sale is discarded without its credit note (against C9).
     DiscardWithoutCreditNote,
-    /// A sale is adopted alone (against C9).
+    /// A sale is adopted without its credit note (against C9).
     AdoptWithoutCreditNote,
-    /// A sale is replayed alone (against C9).
+    /// A sale is replayed without its credit note (against C9).
     ReplayWithoutCreditNote,
-    /// A credit note that went with its sale comes back though its money did too (against C9).
-    WithdrawPendingOnly,
+    /// A credit note that was discarded with its sale comes back, although its money came back too
+    /// (against C9).
+    WithdrawnCreditNoteComesBack,
 }

@@ -1,13 +1,14 @@
 //! What people do from the outside, at any moment.
 
-use super::{Action, Lane, LookUp, Mutation, Standing, State};
+use super::{Action, InvoiceState, LaneModel, LaneModelState, LateLookUp, Mutation};
 
-impl Lane {
-    pub(super) fn operator_actions(&self, state: &State, actions: &mut Vec<Action>) {
-        for i in 0..self.sales {
-            match state.invoices[usize::from(i)].standing {
-                Standing::Dead => actions.extend([Action::Replay(i), Action::Discard(i)]),
-                Standing::Discarded if state.invoices[usize::from(i)].gone_by_itself() => {
+impl LaneModel {
+    pub(super) fn operator_actions(&self, state: &LaneModelState, actions: &mut Vec<Action>) {
+        for i in 0..self.invoices {
+            let invoice = state.invoice(i);
+            match invoice.state {
+                InvoiceState::Dead => actions.extend([Action::Replay(i), Action::Discard(i)]),
+                InvoiceState::Discarded if invoice.is_discarded_by_person() => {
                     actions.push(Action::Replay(i));
                 }
                 _ => {}
@@ -15,45 +16,48 @@ impl Lane {
         }
     }
 
-    /// False when the action is none of a person's.
-    pub(super) fn operator(&self, state: &mut State, action: Action) -> bool {
+    pub(super) fn operator_step(&self, state: &mut LaneModelState, action: Action) {
         match action {
-            Action::Replay(i) => {
-                let invoice = state.invoice(i);
-                invoice.standing = Standing::Pending;
-                invoice.wish = false;
-                invoice.told = false;
-                state.line.push(i);
-                if !self.is(Mutation::ReplayWithoutCreditNote) {
-                    state.credit_note_back(i);
-                }
-            }
+            Action::Replay(i) => self.replay(state, i),
             Action::Discard(i) => self.discard(state, i),
-            _ => return false,
+            _ => {}
         }
-        true
     }
 
-    fn discard(&self, state: &mut State, i: u8) {
-        let open = state.open(i).last();
-        let invoice = state.invoice(i);
+    fn replay(&self, state: &mut LaneModelState, i: u8) {
+        let invoice = state.invoice_mut(i);
+        invoice.state = InvoiceState::Pending;
+        invoice.discard_wish = false;
+        invoice.has_message = false;
+        state.unfiled.push(i);
+        if !self.is_broken_by(Mutation::ReplayWithoutCreditNote) {
+            state.restore_credit_note_of(i);
+        }
+    }
+
+    /// Discards a dead invoice, or has the lane look it up first if KRA may have it.
+    fn discard(&self, state: &mut LaneModelState, i: u8) {
+        let open_send = state.open_sends(i).last();
+        let invoice = state.invoice_mut(i);
         // The look-up at 24 hours still comes, unless it is due already.
-        let known = invoice
-            .look_up
-            .map(|look_up| (look_up.no, look_up.last && look_up.due));
-        match known.or(open.map(|no| (no, true))) {
-            Some((no, last)) if !self.is(Mutation::DiscardWithoutLookUp) => {
-                invoice.wish = true;
-                invoice.look_up = Some(LookUp {
-                    no,
+        let planned = invoice
+            .late_look_up
+            .map(|look_up| (look_up.number, look_up.last && look_up.due));
+        let look_up = planned.or(open_send.map(|number| (number, true)));
+
+        match look_up {
+            Some((number, last)) if !self.is_broken_by(Mutation::DiscardWithoutLookUp) => {
+                invoice.discard_wish = true;
+                invoice.late_look_up = Some(LateLookUp {
+                    number,
                     due: true,
                     last,
                 });
             }
             _ => {
-                invoice.standing = Standing::Discarded;
-                invoice.look_up = None;
-                self.discard_credit_note(state, i);
+                invoice.state = InvoiceState::Discarded;
+                invoice.late_look_up = None;
+                self.discard_credit_note_of(state, i);
             }
         }
     }

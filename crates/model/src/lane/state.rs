@@ -1,266 +1,159 @@
 //! What is modelled of one lane: its rows, its workers, the network, and KRA.
 
+use super::{CreditNote, Invoice, InvoiceState, Numbers, Phase};
+
 /// Invoices and numbers there is room for. Numbers count from 1.
 pub const MAX: usize = 3;
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Standing {
-    /// The sale has not come yet, and never has to.
-    NotYet,
-    Pending,
-    Submitting(u8),
-    Success(u8),
-    Dead,
-    Discarded,
-}
-
-/// A row of `invoices`, and what its `submissions` tell.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct Invoice {
-    pub standing: Standing,
-    /// `unknown_since`
-    pub unknown: bool,
-    /// `hidden_since`
-    pub hidden: bool,
-    /// `refused_at`
-    pub refused: bool,
-    /// `discard_wish`
-    pub wish: bool,
-    pub look_up: Option<LookUp>,
-    /// Numbers under which a send, over by now, was never answered.
-    pub open: Numbers,
-    /// A message on the pile stands for its death.
-    pub told: bool,
-    /// Set of credit notes only.
-    pub note: Option<Note>,
-}
-
-/// What there is of a credit note beyond a sale (protocol C9).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub struct Note {
-    pub sale: u8,
-    /// `first_sent_at`
-    pub sent: bool,
-    /// Discarded because its sale was.
-    pub with_sale: bool,
-    /// The money came back before it was sent.
-    pub withdrawn: bool,
-}
-
-/// `look_up_no` and `look_up_due_at`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub struct LookUp {
-    pub no: u8,
-    pub due: bool,
-    /// The one after 24 hours.
-    pub last: bool,
-}
-
-/// A set of invoice numbers.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Numbers(u8);
-
-impl Numbers {
-    pub fn has(self, no: u8) -> bool {
-        self.0 & (1 << no) != 0
-    }
-
-    #[must_use]
-    pub fn with(self, no: u8) -> Self {
-        Self(self.0 | 1 << no)
-    }
-
-    #[must_use]
-    pub fn without(self, no: u8) -> Self {
-        Self(self.0 & !(1 << no))
-    }
-
-    pub fn is_empty(self) -> bool {
-        self.0 == 0
-    }
-
-    pub fn last(self) -> Option<u8> {
-        (0..8).rev().find(|no| self.has(*no))
-    }
-
-    pub fn iter(self) -> impl Iterator<Item = u8> {
-        (0..8).filter(move |no| self.has(*no))
-    }
-}
-
-/// What a worker read in `lane_work` and acts on, though it may be old by now.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Plan {
-    pub invoice: u8,
-    pub no: u8,
-    pub out: bool,
-    pub ever_unknown: bool,
-    pub hidden: bool,
-    pub refused: bool,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Late {
-    pub invoice: u8,
-    pub no: u8,
-    pub discard: bool,
-}
-
-/// What a send came to, as its worker sees it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Answer {
-    Ok,
-    Refused,
-    /// A refusal too vague to act on: it counts as no answer (protocol D10).
-    Vague,
-    Taken,
-    Expected,
-    NotSent,
-    Unknown,
-}
-
-/// Where a worker stands: between any two of these it may freeze or die.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Phase {
-    Idle,
-    /// It has, or had, the lane.
-    Holding,
-    Sending(Plan),
-    /// The send is written down; its request is on its way or about to be.
-    Awaiting(Plan),
-    Answered(Plan, Answer),
-    Asking(Plan),
-    /// Whose sale KRA shows under the number.
-    Asked(Plan, Option<u8>),
-    Burying(Plan),
-    /// The dead letter is on the pile, its row not written yet.
-    Told(Plan),
-    AskingLate(Late),
-    AskedLate(Late, Option<u8>),
-}
-
 pub const WORKERS: usize = 2;
 
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct State {
+pub struct LaneModelState {
     pub invoices: [Invoice; MAX],
-    /// Pending and submitting invoices, oldest `position` first.
-    pub line: Vec<u8>,
-    pub next_no: u8,
-    /// Which worker's claim `lane_leases` holds. One that died leaves it behind.
+    /// Pending and submitting invoices, in the order of `position`.
+    pub unfiled: Vec<u8>,
+    pub next_number: u8,
+    /// The worker whose claim `lane_leases` has. A worker that died leaves its claim behind.
     pub claim: Option<u8>,
     pub halted: bool,
-    /// Of `CreditNoteBeforeSale`.
-    pub notes_first: bool,
-    /// How often yet a lease may be taken from a worker that lives.
+    /// Whether credit notes are sent before their sales, as `CreditNoteBeforeSale` has it.
+    pub credit_notes_first: bool,
+    /// How often a lease may still be taken from a worker that lives.
     pub takeovers: u8,
     pub workers: [Phase; WORKERS],
-    /// Requests that nobody waits for any more and that may still arrive: numbers by invoice.
-    pub late: [Numbers; MAX],
-    /// Whose sale KRA has under 1, 2, …
-    pub kra: Vec<u8>,
-    /// Of these, what its look-ups show.
+    /// Requests that nobody waits for any more and that may still arrive, as numbers by invoice.
+    pub late_requests: [Numbers; MAX],
+    /// The invoices whose sales KRA has under 1, 2, …
+    pub accepted: Vec<u8>,
+    /// The accepted numbers that KRA's look-ups show.
     pub shown: Numbers,
 }
 
-impl State {
+impl LaneModelState {
     pub fn new(takeovers: u8) -> Self {
-        let invoice = Invoice {
-            standing: Standing::NotYet,
-            unknown: false,
-            hidden: false,
-            refused: false,
-            wish: false,
-            look_up: None,
-            open: Numbers::default(),
-            told: false,
-            note: None,
-        };
         Self {
-            invoices: [invoice; MAX],
-            line: Vec::new(),
-            next_no: 1,
+            invoices: [Invoice::not_yet(); MAX],
+            unfiled: Vec::new(),
+            next_number: 1,
             claim: None,
             halted: false,
-            notes_first: false,
+            credit_notes_first: false,
             takeovers,
             workers: [Phase::Idle; WORKERS],
-            late: [Numbers::default(); MAX],
-            kra: Vec::new(),
+            late_requests: [Numbers::default(); MAX],
+            accepted: Vec::new(),
             shown: Numbers::default(),
         }
     }
 
-    pub fn invoice(&mut self, id: u8) -> &mut Invoice {
+    pub fn invoice(&self, id: u8) -> &Invoice {
+        &self.invoices[usize::from(id)]
+    }
+
+    pub fn invoice_mut(&mut self, id: u8) -> &mut Invoice {
         &mut self.invoices[usize::from(id)]
     }
 
-    /// Numbers under which a send of this invoice has no answer in the books, those under way among them.
-    pub fn open(&self, id: u8) -> Numbers {
-        self.workers.iter().fold(
-            self.invoices[usize::from(id)].open,
-            |open, phase| match phase {
+    pub fn worker(&self, w: u8) -> Phase {
+        self.workers[usize::from(w)]
+    }
+
+    /// Numbers under which a send of this invoice has no stored answer, also while it is under way.
+    pub fn open_sends(&self, id: u8) -> Numbers {
+        self.workers
+            .iter()
+            .fold(self.invoice(id).open_sends, |numbers, phase| match phase {
                 Phase::Awaiting(plan) | Phase::Answered(plan, _) if plan.invoice == id => {
-                    open.with(plan.no)
+                    numbers.with(plan.number)
                 }
-                _ => open,
-            },
-        )
+                _ => numbers,
+            })
     }
 
     /// Whether a request of this invoice may still reach KRA.
-    pub fn under_way(&self, id: u8) -> bool {
+    pub fn has_request_under_way(&self, id: u8) -> bool {
         let sending = |phase: &Phase| matches!(phase, Phase::Awaiting(plan) if plan.invoice == id);
-        !self.late[usize::from(id)].is_empty() || self.workers.iter().any(sending)
+        !self.late_requests[usize::from(id)].is_empty() || self.workers.iter().any(sending)
     }
 
-    /// The one that is out, else the oldest that waits (protocol D6).
-    pub fn turn(&self) -> Option<u8> {
-        let out = |id: &&u8| {
-            matches!(
-                self.invoices[usize::from(**id)].standing,
-                Standing::Submitting(_)
-            )
-        };
-        let waits = |id: &&u8| self.eligible(**id);
-        self.line
+    /// The invoice that holds the number, else the oldest eligible one (protocol D6).
+    pub fn next_invoice(&self) -> Option<u8> {
+        let holds_number = |id: &&u8| self.invoice(**id).is_submitting();
+        let eligible = |id: &&u8| self.is_eligible(**id);
+        self.unfiled
             .iter()
-            .find(out)
-            .or_else(|| self.line.iter().find(waits))
+            .find(holds_number)
+            .or_else(|| self.unfiled.iter().find(eligible))
             .copied()
     }
 
-    /// A sale; or a credit note whose sale is filed (protocol D2).
-    pub fn eligible(&self, id: u8) -> bool {
-        let sale = |note: Note| self.invoices[usize::from(note.sale)].standing;
-        let note = self.invoices[usize::from(id)].note;
-        note.is_none_or(|note| self.notes_first || matches!(sale(note), Standing::Success(_)))
+    /// Whether it is a sale, or a credit note whose sale is filed (protocol D2).
+    pub fn is_eligible(&self, id: u8) -> bool {
+        let filed = |credit_note: CreditNote| self.invoice(credit_note.sale).is_filed();
+        let credit_note = self.invoice(id).credit_note;
+        credit_note.is_none_or(|credit_note| self.credit_notes_first || filed(credit_note))
     }
 
-    /// The credit note of a sale, if it has one.
-    pub fn note_of(&mut self, sale: u8) -> Option<&mut Invoice> {
-        self.invoices
-            .iter_mut()
-            .find(|invoice| invoice.note.is_some_and(|note| note.sale == sale))
+    /// The id of a sale's credit note, if it has one.
+    pub fn credit_note_of(&self, sale: u8) -> Option<u8> {
+        let of_sale = |credit_note: CreditNote| credit_note.sale == sale;
+        (0_u8..)
+            .zip(&self.invoices)
+            .find(|(_, invoice)| invoice.credit_note.is_some_and(of_sale))
+            .map(|(id, _)| id)
     }
 
     pub fn has_work(&self) -> bool {
-        let due = |invoice: &Invoice| invoice.look_up.is_some_and(|look_up| look_up.due);
-        self.turn().is_some() || self.invoices.iter().any(due)
+        self.next_invoice().is_some() || self.invoices.iter().any(Invoice::has_due_look_up)
     }
 
-    pub fn owner(&self, no: u8) -> Option<u8> {
-        self.kra.get(usize::from(no).checked_sub(1)?).copied()
+    /// The invoice whose sale KRA has under a number.
+    pub fn owner(&self, number: u8) -> Option<u8> {
+        let at = usize::from(number).checked_sub(1)?;
+        self.accepted.get(at).copied()
     }
 
-    /// Whether KRA has a sale whose row is like that.
-    pub fn kra_has(&self, like: impl Fn(&Invoice) -> bool) -> bool {
-        self.kra
+    /// Whether KRA has a sale whose invoice is in this state.
+    pub fn kra_has_invoice(&self, state: InvoiceState) -> bool {
+        self.accepted
             .iter()
-            .any(|id| like(&self.invoices[usize::from(*id)]))
+            .any(|id| self.invoice(*id).state == state)
     }
 
     pub fn all_shown(&self) -> bool {
-        (1..=self.kra.len()).all(|no| self.shown.has(no as u8))
+        (1..=self.accepted.len()).all(|number| self.shown.has(number as u8))
+    }
+
+    pub(super) fn remove_unfiled(&mut self, id: u8) {
+        self.unfiled.retain(|other| *other != id);
+    }
+
+    /// Drops what can make no difference any more, so that equal situations are equal states.
+    pub(super) fn normalise(&mut self) {
+        let taken = self.accepted.len() as u8;
+        for (late, invoice) in self.late_requests.iter_mut().zip(&mut self.invoices) {
+            // A late request for a number that is taken is refused, whenever it comes.
+            for number in late.iter().filter(|number| *number <= taken) {
+                *late = late.without(number);
+            }
+            if invoice.is_filed() {
+                invoice.open_sends = Numbers::default();
+                invoice.has_message = false;
+            }
+        }
+
+        // The lease of a dead worker runs out, and then anybody may take the lane.
+        let dead = |holder: u8| self.worker(holder) == Phase::Idle;
+        if self.claim.is_some_and(dead) {
+            self.claim = None;
+        }
+
+        // Workers differ in nothing but where they stand.
+        if self.workers[0] < self.workers[1] {
+            self.workers.swap(0, 1);
+            self.claim = self.claim.map(|holder| 1 - holder);
+        }
+        if self.workers[0] == self.workers[1] {
+            self.claim = self.claim.map(|_| 0);
+        }
     }
 }

@@ -1,0 +1,118 @@
+//! Wake-ups and leases in every reachable state, and what each broken variant does wrong.
+#![expect(clippy::print_stdout, reason = "the README's figures come from here")]
+
+use std::time::Instant;
+
+use stateright::{Checker, HasDiscoveries, Model as _};
+
+use risiti_model::wake_up::laws::{BOUNDED, CLAIM_CHECKED, ONE_HOLDER, SETTLES};
+use risiti_model::wake_up::{ALWAYS, Mutation, WakeUpModel};
+
+fn assert_laws_hold(model: WakeUpModel) {
+    let size = size(&model);
+    let began = Instant::now();
+    let checker = model
+        .checker()
+        .threads(2)
+        .finish_when(HasDiscoveries::AnyFailures)
+        .spawn_bfs()
+        .join();
+    println!(
+        "{size}: {} states, {} steps deep, {:.1} s",
+        checker.unique_state_count(),
+        checker.max_depth(),
+        began.elapsed().as_secs_f64()
+    );
+    checker.assert_properties();
+}
+
+fn size(model: &WakeUpModel) -> String {
+    let WakeUpModel {
+        lanes,
+        sales,
+        ledger_workers,
+        tasks,
+        wake_loops,
+        faults,
+        ..
+    } = model;
+    format!(
+        "{lanes} lanes, {sales} sales each, {ledger_workers} ledger workers, {tasks} wake-ups in hand, {wake_loops} wake loops, {faults} faults"
+    )
+}
+
+#[test]
+fn laws_hold_for_one_lane_with_any_faults() {
+    assert_laws_hold(WakeUpModel::new(1, 2, ALWAYS).with_programs(1, 2, 1));
+}
+
+#[test]
+fn laws_hold_for_one_lane_with_two_wake_loops() {
+    assert_laws_hold(WakeUpModel::new(1, 1, ALWAYS).with_programs(1, 2, 2));
+}
+
+#[test]
+fn laws_hold_for_two_lanes_with_two_faults() {
+    assert_laws_hold(WakeUpModel::new(2, 1, 2).with_programs(1, 2, 1));
+}
+
+#[test]
+fn laws_hold_for_two_lanes_with_overlapping_statements() {
+    assert_laws_hold(WakeUpModel::new(2, 1, 0));
+}
+
+#[test]
+fn wake_ups_suffice_without_a_wake_loop_or_faults() {
+    assert_laws_hold(
+        WakeUpModel::new(2, 2, 0)
+            .with_programs(2, 2, 0)
+            .sequential(),
+    );
+}
+
+fn assert_breaks(model: WakeUpModel, mutation: Mutation, law: &'static str) {
+    let checker = model
+        .broken_by(mutation)
+        .checker()
+        .threads(2)
+        .finish_when(HasDiscoveries::AnyOf([law].into()))
+        .spawn_bfs()
+        .join();
+    let trace = checker
+        .discovery(law)
+        .unwrap_or_else(|| panic!("{mutation:?} does not break: {law}"));
+    println!("{mutation:?} breaks: {law}\n  {:?}", trace.into_actions());
+}
+
+#[test]
+fn every_mutation_breaks_its_law() {
+    use Mutation as M;
+
+    for mutation in [
+        M::WakeUpBeforeCommit,
+        M::ClaimKeepsMark,
+        M::ReleaseWithoutWakeUp,
+        M::ReleaseInTwoStatements,
+    ] {
+        let without_wake_loop = WakeUpModel::new(1, 2, 0)
+            .with_programs(2, 2, 0)
+            .sequential();
+        assert_breaks(without_wake_loop, mutation, SETTLES);
+    }
+
+    // No fault is needed here. A release does not see a sale yet, whose worker still sees the lease.
+    assert_breaks(WakeUpModel::new(1, 2, 0), M::NoWakeLoop, SETTLES);
+
+    for (mutation, law) in [
+        (M::MarksNeverLapse, SETTLES),
+        (M::LeasesNeverExpire, SETTLES),
+        (M::WakeUpRequeuedWhenLeased, SETTLES),
+        (M::WakeLoopIgnoresMarks, BOUNDED),
+        (M::LedgerWorkerIgnoresMarks, BOUNDED),
+        (M::WriteWithoutClaim, CLAIM_CHECKED),
+        (M::OldClaimAccepted, ONE_HOLDER),
+    ] {
+        let with_faults = WakeUpModel::new(1, 2, ALWAYS).with_programs(1, 2, 1);
+        assert_breaks(with_faults, mutation, law);
+    }
+}
