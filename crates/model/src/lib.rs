@@ -1,4 +1,5 @@
-//! The protocol as specifications small enough to be checked in every reachable state. See the README.
+//! The protocol as specifications small enough to be checked in every reachable state. See the
+//! README.
 
 pub mod acknowledge;
 pub mod lane;

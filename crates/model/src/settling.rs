@@ -1,8 +1,8 @@
 //! The law "everything is settled once faults stop", as a property of single states.
 //!
-//! Stateright's own `eventually` misses counterexamples on cycles and where paths join. Instead, all
-//! runs without a further fault are followed from every reachable state. Each run must end, and it
-//! must end settled. That needs no fairness and no particular scheduler.
+//! Stateright's own `eventually` misses counterexamples on cycles and where paths join. Instead,
+//! all runs without a further fault are followed from every reachable state. Each run must end, and
+//! it must end settled. That needs no fairness and no particular scheduler.
 
 use std::collections::HashSet;
 use std::hash::{DefaultHasher, Hash, Hasher};

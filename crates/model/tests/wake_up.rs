@@ -37,7 +37,8 @@ fn size(model: &WakeUpModel) -> String {
         ..
     } = model;
     format!(
-        "{lanes} lanes, {sales} sales each, {ledger_workers} ledger workers, {tasks} wake-ups in hand, {wake_loops} wake loops, {faults} faults"
+        "{lanes} lanes, {sales} sales each, {ledger_workers} ledger workers, {tasks} wake-ups in hand, \
+         {wake_loops} wake loops, {faults} faults"
     )
 }
 
@@ -100,7 +101,8 @@ fn every_mutation_breaks_its_law() {
         assert_breaks(without_wake_loop, mutation, SETTLES);
     }
 
-    // No fault is needed here. A release does not see a sale yet, whose worker still sees the lease.
+    // No fault is needed here. A release does not see a sale yet, whose worker still sees the
+    // lease.
     assert_breaks(WakeUpModel::new(1, 2, 0), M::NoWakeLoop, SETTLES);
 
     for (mutation, law) in [

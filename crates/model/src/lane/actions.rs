@@ -50,9 +50,10 @@ pub enum Action {
     /// The worker asks KRA for a number. D8: `crates/etims-worker/src/filing.rs` `look_up`
     LookUp(u8),
     /// The worker writes what the look-up found. A found sale goes to the invoice it names. If the
-    /// sale is absent, the stored facts decide: the same bytes again, a wait, or a dead letter.
-    /// D8, D9, D10: `crates/etims-worker/src/decide.rs` `after_look_up`,
-    /// `crates/ledger/src/adoption.rs` `adopt`, `crates/ledger/src/lane_settle.rs` `looked_up_absent`
+    /// sale is absent, the stored facts decide: the same bytes again, a wait, or a dead letter. D8,
+    /// D9, D10: `crates/etims-worker/src/decide.rs` `after_look_up`,
+    /// `crates/ledger/src/adoption.rs` `adopt`, `crates/ledger/src/lane_settle.rs`
+    /// `looked_up_absent`
     WriteLookUp(u8),
     /// The sale is absent, and the invoice failed often enough without proof.
     /// D12: `crates/ledger/src/lane_settle.rs` `step_aside`

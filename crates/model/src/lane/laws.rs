@@ -74,8 +74,8 @@ fn one_sale(state: &LaneModelState) -> bool {
     (0..accepted.len()).all(|at| !accepted[..at].contains(&accepted[at]))
 }
 
-/// Whether every receipt is KRA's, and the lane has passed only numbers that an invoice of ours owns
-/// (protocol D11).
+/// Whether every receipt is KRA's, and the lane has passed only numbers that an invoice of ours
+/// owns (protocol D11).
 fn same_receipts(state: &LaneModelState) -> bool {
     let receipts_are_theirs =
         (0_u8..)
@@ -116,8 +116,8 @@ fn sale_first(state: &LaneModelState) -> bool {
     })
 }
 
-/// Whether all is filed, dead or discarded, our database has every sale that KRA has, and nobody has
-/// anything to do.
+/// Whether all is filed, dead or discarded, our database has every sale that KRA has, and nobody
+/// has anything to do.
 pub(super) fn is_settled(state: &LaneModelState) -> bool {
     let idle = state.workers.iter().all(|phase| *phase == Phase::Idle);
     let done = state

@@ -1,5 +1,5 @@
-//! Everything that can happen to wake-ups and leases. `l` is a lane, `r` a ledger worker, `w` a task
-//! of an etims-worker with a wake-up in hand, `v` a wake loop.
+//! Everything that can happen to wake-ups and leases. `l` is a lane, `r` a ledger worker, `w` a
+//! task of an etims-worker with a wake-up in hand, `v` a wake loop.
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
@@ -9,8 +9,8 @@ pub enum Action {
     /// The sale's invoice is made. A sale that is recorded and not filed yet asks for a wake-up
     /// again. C2: `crates/ledger/src/record.rs` `record_once`
     Commit(u8),
-    /// The statement that marks the lane has its snapshot. A lane that is leased, waiting, halted or
-    /// marked gets no wake-up. D3: `crates/ledger/src/tokens.rs` `mark_tokens`
+    /// The statement that marks the lane has its snapshot. A lane that is leased, waiting, halted
+    /// or marked gets no wake-up. D3: `crates/ledger/src/tokens.rs` `mark_tokens`
     MarkSnapshot(u8),
     /// The statement has the lane's row, and marks it unless somebody else was quicker.
     /// D3: `crates/ledger/src/tokens.rs` `mark_tokens`
@@ -109,7 +109,8 @@ pub enum Action {
     /// Fault: a wake loop dies, wherever it stands. D3
     CrashWakeLoop(u8),
 
-    /// Fault: a wake-up is gone. The queue dropped its head or was purged, or the broker lost it. B2
+    /// Fault: a wake-up is gone. The queue dropped its head or was purged, or the broker lost it.
+    /// B2
     LoseWakeUp(u8),
     /// The world: a mark becomes 2 s old, and then 10 minutes. D3
     AgeMark(u8),

@@ -8,7 +8,8 @@ use super::{
 
 pub const ONE_HOLDER: &str = "a lane has one worker at most, as the database sees it";
 pub const CLAIM_CHECKED: &str = "a worker whose claim is gone writes nothing";
-pub const BOUNDED: &str = "a lane has one wake-up, and one more for each that came twice, lost its confirm or outlived its mark";
+pub const BOUNDED: &str = "a lane has one wake-up, and one more for each that came twice, lost \
+                           its confirm or outlived its mark";
 pub const SETTLES: &str = "once faults stop, lanes with work are worked and nothing waits";
 
 pub(super) fn properties(model: &WakeUpModel) -> Vec<Property<WakeUpModel>> {

@@ -1,6 +1,6 @@
-//! Wake-ups and leases (protocol C2, D1–D4): who gets to work a lane, and that somebody does. A step
-//! is whatever happens between two points where a program can die, freeze, or be overtaken, also
-//! within a statement.
+//! Wake-ups and leases (protocol C2, D1–D4): who gets to work a lane, and that somebody does. A
+//! step is whatever happens between two points where a program can die, freeze, or be overtaken,
+//! also within a statement.
 
 mod actions;
 mod actor;

@@ -24,6 +24,7 @@ pub enum Mutation {
     LedgerWorkerIgnoresMarks,
     /// An outcome is written by a worker that has lost its claim (against D6).
     WriteWithoutClaim,
-    /// A claim is known by its lane alone, so that an old claim passes for the new one (against D1).
+    /// A claim is known by its lane alone, so that an old claim passes for the new one (against
+    /// D1).
     OldClaimAccepted,
 }
