@@ -1,4 +1,4 @@
-//! The files: which there are, who may open them, and where a damaged one goes.
+//! The files of a spool: their names, who may open them, and where a damaged one goes.
 
 use std::fs::{self, File, OpenOptions, TryLockError};
 use std::io;
@@ -9,26 +9,37 @@ use std::time::{SystemTime, UNIX_EPOCH};
 use redb::StorageBackend;
 use redb::backends::FileBackend;
 
-use crate::error::Trouble;
+use crate::error::StoreError;
 
 const FILE: &str = "spool.redb";
-/// A fresh file is made under this name: half-made it must not be taken for a damaged one.
+/// A fresh file is made under this name, so that a half-made one is never taken for a damaged one.
 const FRESH: &str = "spool.new";
 const LOCK: &str = "spool.lock";
 const DAMAGED: &str = "spool.damaged-";
 
-/// Where the database lies. Tests put faults between.
+/// Where the database file lies. Tests use one that fails on purpose.
 pub(crate) trait Medium: Send + 'static {
     type Backend: StorageBackend;
 
     fn exists(&self) -> io::Result<bool>;
-    /// The file, or an empty one under the name for fresh ones.
-    fn open(&mut self, fresh: bool) -> Result<Self::Backend, Trouble>;
-    /// The fresh file becomes the file.
+
+    /// Opens the file, or an empty one under the name for fresh files.
+    fn open(&mut self, fresh: bool) -> Result<Self::Backend, StoreError>;
+
+    /// Makes the fresh file the file.
     fn install(&self) -> io::Result<()>;
-    /// Gives a damaged file another name, and returns that.
+
+    /// Gives a damaged file another name, and returns that name.
     fn set_aside(&self) -> io::Result<String>;
+
     fn damaged_files(&self) -> io::Result<u64>;
+}
+
+/// What came of an attempt to take the lock.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Lock {
+    Held,
+    HeldByAnother,
 }
 
 pub(crate) struct Disk {
@@ -48,22 +59,22 @@ impl Disk {
         self.folder.join(LOCK)
     }
 
-    /// Keeps others out, as long as this value lives. `Ok(false)`: somebody has it.
-    pub(crate) fn lock(&mut self) -> io::Result<bool> {
+    /// Keeps other processes out for as long as this value lives.
+    pub(crate) fn lock(&mut self) -> io::Result<Lock> {
         if self.lock.is_some() {
-            return Ok(true);
+            return Ok(Lock::Held);
         }
-        let file = private()
+        let file = owner_only()
             .write(true)
             .create(true)
             .truncate(false)
             .open(self.lock_path())?;
         match file.try_lock() {
             Ok(()) => self.lock = Some(file),
-            Err(TryLockError::WouldBlock) => return Ok(false),
+            Err(TryLockError::WouldBlock) => return Ok(Lock::HeldByAnother),
             Err(TryLockError::Error(error)) => return Err(error),
         }
-        Ok(true)
+        Ok(Lock::Held)
     }
 
     fn sync_folder(&self) -> io::Result<()> {
@@ -78,11 +89,11 @@ impl Medium for Disk {
         self.folder.join(FILE).try_exists()
     }
 
-    fn open(&mut self, fresh: bool) -> Result<FileBackend, Trouble> {
-        if !self.lock()? {
-            return Err(Trouble::Disk("held by another process".into()));
+    fn open(&mut self, fresh: bool) -> Result<FileBackend, StoreError> {
+        if self.lock()? == Lock::HeldByAnother {
+            return Err(StoreError::Disk("held by another process".into()));
         }
-        let mut options = private();
+        let mut options = owner_only();
         options.read(true).write(true);
         let file = if fresh {
             options
@@ -120,8 +131,8 @@ impl Medium for Disk {
     }
 }
 
-/// For the owner only: what is spooled names people and what they paid.
-fn private() -> OpenOptions {
+/// Only the owner may read the files, because webhooks name people and what they paid.
+fn owner_only() -> OpenOptions {
     let mut options = OpenOptions::new();
     options.mode(0o600);
     options

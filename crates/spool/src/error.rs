@@ -8,9 +8,9 @@ pub enum SpoolError {
     #[error("the spool is full")]
     Full,
     /// Too many callers wait for the disk.
-    #[error("too many wait for the spool")]
+    #[error("too many callers wait for the spool")]
     Busy,
-    /// Not opened yet, or the disk failed; both are tried again.
+    /// The file is not open yet, or the disk failed. Opening is tried again in both cases.
     #[error("the spool cannot be used: {0}")]
     Disk(Arc<str>),
     #[error("the spool is closed")]
@@ -26,18 +26,18 @@ pub enum OpenError {
     Thread(#[source] io::Error),
 }
 
-/// What went wrong below, by what it calls for.
+/// What went wrong with the file, by what has to be done about it.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum Trouble {
-    /// Close, wait, open again.
+pub(crate) enum StoreError {
+    /// The file is closed and opened again after a pause.
     Disk(Arc<str>),
-    /// What is stored cannot be trusted.
+    /// The content cannot be trusted. The file is checked, and set aside if that fails too.
     Damaged(Arc<str>),
-    /// Written by a release that knows more than this one.
+    /// A newer release wrote the file. It is left alone.
     Foreign(Arc<str>),
 }
 
-impl Trouble {
+impl StoreError {
     pub(crate) fn why(&self) -> &Arc<str> {
         match self {
             Self::Disk(why) | Self::Damaged(why) | Self::Foreign(why) => why,
@@ -45,23 +45,24 @@ impl Trouble {
     }
 }
 
-impl From<io::Error> for Trouble {
+impl From<io::Error> for StoreError {
     fn from(error: io::Error) -> Self {
         let why = error.to_string().into();
         match error.kind() {
-            // redb says so of a file that is none of its own, or is cut short.
+            // redb answers so for a file that is not its own or is cut off.
             io::ErrorKind::InvalidData | io::ErrorKind::UnexpectedEof => Self::Damaged(why),
             _ => Self::Disk(why),
         }
     }
 }
 
-impl From<redb::Error> for Trouble {
+impl From<redb::Error> for StoreError {
     fn from(error: redb::Error) -> Self {
         use redb::Error::{
             Corrupted, Io, TableDoesNotExist, TableIsMultimap, TableTypeMismatch,
             TypeDefinitionChanged, UpgradeRequired,
         };
+
         let why = || Arc::from(error.to_string());
         match error {
             Io(error) => error.into(),
@@ -78,7 +79,7 @@ impl From<redb::Error> for Trouble {
 
 macro_rules! through_redb_error {
     ($($kind:ident)*) => {$(
-        impl From<redb::$kind> for Trouble {
+        impl From<redb::$kind> for StoreError {
             fn from(error: redb::$kind) -> Self {
                 redb::Error::from(error).into()
             }

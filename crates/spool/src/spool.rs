@@ -1,4 +1,4 @@
-//! The handle: asks the writer's thread, which alone touches the disk.
+//! The handle of a spool. It sends commands to the writer's thread, which alone touches the disk.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -9,14 +9,15 @@ use std::time::{Duration, Instant};
 
 use tokio::sync::{oneshot, watch};
 
-use crate::disk::{Disk, Medium};
-use crate::writer::{Command, Writer};
+use crate::disk::{Disk, Lock, Medium};
+use crate::writer::{Command, ReadRequest, Writer};
 use crate::{OpenError, SpoolError, Status};
 
-/// Commands that wait for the thread; more are refused as [`SpoolError::Busy`].
+/// Commands that may wait for the thread. More are refused as [`SpoolError::Busy`].
 const WAITING_MAX: usize = 4_096;
 
-/// A log on disk. Cheap to clone; the thread ends with the last clone, or with [`close`](Spool::close).
+/// A log on disk. It is cheap to clone. Its thread ends with the last clone, or with
+/// [`close`](Spool::close).
 #[derive(Clone)]
 pub struct Spool {
     commands: SyncSender<Command>,
@@ -24,7 +25,8 @@ pub struct Spool {
     shared: Arc<Shared>,
 }
 
-/// What must reach the thread even when its queue of commands is full.
+/// What must reach the thread even when its queue of commands is full, or while it waits for the
+/// disk.
 #[derive(Default)]
 pub(crate) struct Shared {
     removed: Mutex<BTreeSet<u64>>,
@@ -35,7 +37,7 @@ pub(crate) struct Shared {
 /// One entry, as it was appended.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Entry {
-    /// Ascending in the order of appending.
+    /// Numbers ascend in the order of appending.
     pub number: u64,
     pub bytes: Vec<u8>,
 }
@@ -47,26 +49,27 @@ impl fmt::Debug for Entry {
 }
 
 impl Spool {
-    /// Takes the lock in `folder` and starts to open the spool there; [`status`](Self::status) tells how that ends.
-    /// Trouble with the disk is not an error here: it is tried again.
+    /// Takes the lock in `folder` and starts to open the spool there. [`status`](Self::status)
+    /// reports how that ends. A disk that fails is not an error here, because opening is tried
+    /// again.
     ///
     /// # Errors
-    /// Another process has the lock.
+    /// Another process has the lock, or the thread cannot be started.
     pub fn open(folder: &Path, limit_bytes: u64) -> Result<Self, OpenError> {
         let mut disk = Disk::new(folder);
-        if let Ok(false) = disk.lock() {
+        if let Ok(Lock::HeldByAnother) = disk.lock() {
             return Err(OpenError::Locked(disk.lock_path()));
         }
-        Self::over(disk, limit_bytes)
+        Self::with_medium(disk, limit_bytes)
     }
 
-    pub(crate) fn over(medium: impl Medium, limit_bytes: u64) -> Result<Self, OpenError> {
+    pub(crate) fn with_medium(medium: impl Medium, limit_bytes: u64) -> Result<Self, OpenError> {
         let (commands, received) = sync_channel(WAITING_MAX);
-        let (told, status) = watch::channel(Status::default());
+        let (status_sender, status) = watch::channel(Status::default());
         let shared = Arc::new(Shared::default());
-        let writer = Writer::new(medium, limit_bytes, Arc::clone(&shared), told);
-        let thread = std::thread::Builder::new().name("spool".into());
-        thread
+        let writer = Writer::new(medium, limit_bytes, Arc::clone(&shared), status_sender);
+        std::thread::Builder::new()
+            .name("spool".into())
             .spawn(move || writer.run(&received))
             .map_err(OpenError::Thread)?;
         Ok(Self {
@@ -76,7 +79,7 @@ impl Spool {
         })
     }
 
-    /// Returns when the entry is on disk.
+    /// Appends an entry, and returns when it is on disk.
     ///
     /// # Errors
     /// The entry is not stored, and will not be.
@@ -86,8 +89,8 @@ impl Spool {
         outcome.await.unwrap_or(Err(SpoolError::Closed))
     }
 
-    /// The next entries behind number `after` (0: from the start), in order: at least one where there is one, else no more
-    /// than `entries_max` and `bytes_max`.
+    /// Reads the entries after number `after` in order. 0 reads from the start. It returns no more
+    /// than `entries_max` and `bytes_max`, but at least one entry if there is one.
     ///
     /// # Errors
     /// Nothing could be read.
@@ -98,28 +101,29 @@ impl Spool {
         bytes_max: usize,
     ) -> Result<Vec<Entry>, SpoolError> {
         let (done, outcome) = oneshot::channel();
-        self.send(Command::Read {
+        self.send(Command::Read(ReadRequest {
             after,
             entries_max,
             bytes_max,
             done,
-        })?;
+        }))?;
         outcome.await.unwrap_or(Err(SpoolError::Closed))
     }
 
-    /// These are done with. They are not read again while this process lives, and deleted from disk as soon as may be.
+    /// Removes entries. They are not read again while this process lives, and they are deleted from
+    /// disk as soon as the disk allows it.
     pub fn remove(&self, numbers: impl IntoIterator<Item = u64>) {
         self.shared.removed().extend(numbers);
         self.nudge();
     }
 
-    /// Follows the state.
+    /// The status, with its changes.
     #[must_use]
     pub fn status(&self) -> watch::Receiver<Status> {
         self.status.clone()
     }
 
-    /// How long the disk has not answered the commit under way, if there is one.
+    /// How long the commit under way has waited for the disk. It is zero if there is none.
     #[must_use]
     pub fn waits_for_disk(&self) -> Duration {
         self.shared
@@ -127,7 +131,7 @@ impl Spool {
             .map_or(Duration::ZERO, |since| since.elapsed())
     }
 
-    /// Finishes what waits, deletes what is removed, and closes the file in good order.
+    /// Finishes the commands that wait, deletes what is removed, and closes the file.
     pub async fn close(&self) {
         let (done, closed) = oneshot::channel();
         self.shared.closing().replace(done);
@@ -137,7 +141,7 @@ impl Spool {
 
     fn nudge(&self) {
         // A thread whose queue is full is awake already.
-        self.commands.try_send(Command::Look).ok();
+        self.commands.try_send(Command::Nudge).ok();
     }
 
     fn send(&self, command: Command) -> Result<(), SpoolError> {
@@ -151,17 +155,17 @@ impl Spool {
 }
 
 impl Shared {
-    /// Numbers of entries that are done with and may still be on disk.
+    /// Numbers of entries that are removed and may still be on disk.
     pub(crate) fn removed(&self) -> MutexGuard<'_, BTreeSet<u64>> {
         // Each use is one change of the value, which a panic leaves whole.
         self.removed.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    pub(crate) fn begins(&self) {
+    pub(crate) fn commit_started(&self) {
         *self.committing_since() = Some(Instant::now());
     }
 
-    pub(crate) fn ends(&self) {
+    pub(crate) fn commit_ended(&self) {
         *self.committing_since() = None;
     }
 
@@ -171,7 +175,7 @@ impl Shared {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Who waits for the end.
+    /// The caller that waits for the spool to close.
     pub(crate) fn closing(&self) -> MutexGuard<'_, Option<oneshot::Sender<()>>> {
         self.closing.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -1,35 +1,38 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-/// Whether entries are taken.
+/// Whether the spool takes entries.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Condition {
-    /// Still being opened and checked.
+    /// The file is being opened and checked.
     #[default]
     Opening,
     Writable,
-    /// The last entry offered did not fit, and nothing was removed since.
+    /// The last entry offered did not fit, and nothing has been removed since.
     Full,
-    /// Closed after trouble with the disk; tried again.
+    /// The disk failed. The spool tries again.
     Failing(Arc<str>),
-    /// The file is of a newer release. Stays so.
+    /// A newer release wrote the file. The spool does not try again.
     Foreign(Arc<str>),
     Closed,
 }
 
-/// How the spool stands; changes are told through [`Spool::status`](crate::Spool::status).
+/// What the spool holds and whether it takes more. [`Spool::status`](crate::Spool::status) reports
+/// every change.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Status {
     pub condition: Condition,
-    /// Entries not removed yet, and their bytes.
+    /// Entries that are not removed yet.
     pub entries: u64,
+    /// The bytes of those entries.
     pub bytes: u64,
     /// When the oldest of them was appended.
     pub oldest: Option<SystemTime>,
     /// Transactions written to disk since the start.
     pub commits: u64,
-    /// Entries that were offered and not stored, since the start: for want of room, and for trouble with the disk.
+    /// Entries refused since the start because the spool was full.
     pub refused_full: u64,
+    /// Entries refused since the start because the disk failed.
     pub refused_disk: u64,
     /// Damaged files that lie beside the spool.
     pub damaged_files: u64,

@@ -1,4 +1,4 @@
-//! The database: entries by number, and what must be true of them together.
+//! The database file: entries by number, and facts about all of them.
 
 use std::collections::BTreeSet;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
@@ -9,14 +9,16 @@ use redb::{
 
 use crate::Entry;
 use crate::disk::Medium;
-use crate::error::Trouble;
+use crate::error::StoreError;
 
-/// Raised when what is stored changes its meaning.
+/// The version of the format. It is raised when the stored data changes its meaning.
 const FORMAT: u64 = 1;
-/// The data is read once, in order; the default of 1 GiB would be this program's largest use of memory.
+/// The data is read once, in order, so a small cache is enough. redb's default of 1 GiB would be
+/// this program's largest use of memory.
 const CACHE_BYTES: usize = 8 << 20;
 
-/// By number, ascending from 1 and never used twice: when it was appended (milliseconds since 1970), and the bytes.
+/// Entries by number. Numbers ascend from 1 and are never used twice. Each value has the time of
+/// appending (milliseconds since 1970) and the bytes.
 const ENTRIES: TableDefinition<u64, (u64, &[u8])> = TableDefinition::new("entries");
 const FACTS: TableDefinition<&str, u64> = TableDefinition::new("facts");
 const FORMAT_FACT: &str = "format";
@@ -38,20 +40,21 @@ pub(crate) struct Counts {
 }
 
 impl Store {
-    /// `thorough` reads and checks every page, which a damaged file needs to be recognised.
-    pub(crate) fn open(medium: &mut impl Medium, thorough: bool) -> Result<Self, Trouble> {
+    /// Opens the file, and makes a fresh one if there is none. `check_pages` reads every page,
+    /// without which a damaged file is not recognised.
+    pub(crate) fn open(medium: &mut impl Medium, check_pages: bool) -> Result<Self, StoreError> {
         if !medium.exists()? {
             let database = build(medium.open(true)?, false)?;
             Self::initialise(&database)?;
             database.close()?;
             medium.install()?;
         }
-        let database = build(medium.open(false)?, thorough)?;
+        let database = build(medium.open(false)?, check_pages)?;
         let counts = Self::count(&database)?;
         Ok(Self { database, counts })
     }
 
-    fn initialise(database: &Database) -> Result<(), Trouble> {
+    fn initialise(database: &Database) -> Result<(), StoreError> {
         let transaction = begin(database)?;
         transaction.open_table(ENTRIES)?;
         {
@@ -63,17 +66,17 @@ impl Store {
         Ok(transaction.commit()?)
     }
 
-    fn count(database: &Database) -> Result<Counts, Trouble> {
+    fn count(database: &Database) -> Result<Counts, StoreError> {
         let transaction = database.begin_read()?;
         let facts = transaction.open_table(FACTS)?;
-        let fact = |name: &str| -> Result<u64, Trouble> {
-            let missing = || Trouble::Damaged(format!("no {name} is stored").into());
+        let fact = |name: &str| -> Result<u64, StoreError> {
+            let missing = || StoreError::Damaged(format!("the fact {name} is missing").into());
             Ok(facts.get(name)?.ok_or_else(missing)?.value())
         };
         let format = fact(FORMAT_FACT)?;
         if format != FORMAT {
             let why = format!("it has format {format}, and this release knows {FORMAT}");
-            return Err(Trouble::Foreign(why.into()));
+            return Err(StoreError::Foreign(why.into()));
         }
         let entries = transaction.open_table(ENTRIES)?;
         Ok(Counts {
@@ -84,12 +87,13 @@ impl Store {
         })
     }
 
-    /// Both or neither, on disk when it returns. After an error the store must be opened anew.
+    /// Appends and removes entries in one transaction, which is on disk when this returns. After an
+    /// error the store must be opened again.
     pub(crate) fn change(
         &mut self,
         append: &[Vec<u8>],
         remove: &BTreeSet<u64>,
-    ) -> Result<(), Trouble> {
+    ) -> Result<(), StoreError> {
         let mut counts = self.counts;
         let transaction = begin(&self.database)?;
         {
@@ -120,17 +124,19 @@ impl Store {
         Ok(())
     }
 
-    /// In order, from behind `after`, without those in `except`: at least one if there is one, then as many as fit.
+    /// Reads the entries after number `after` in order, except those in `except`. It returns as
+    /// many as fit, but at least one if there is one.
     pub(crate) fn read(
         &self,
         after: u64,
         except: &BTreeSet<u64>,
         entries_max: usize,
         bytes_max: usize,
-    ) -> Result<Vec<Entry>, Trouble> {
+    ) -> Result<Vec<Entry>, StoreError> {
         let transaction = self.database.begin_read()?;
         let entries = transaction.open_table(ENTRIES)?;
-        let (mut found, mut bytes) = (Vec::new(), 0);
+        let mut found = Vec::new();
+        let mut bytes = 0;
         for entry in entries.range(after.saturating_add(1)..)? {
             let (number, value) = entry?;
             if except.contains(&number.value()) {
@@ -153,17 +159,18 @@ impl Store {
     }
 }
 
-fn build(backend: impl redb::StorageBackend, thorough: bool) -> Result<Database, Trouble> {
+fn build(backend: impl redb::StorageBackend, check_pages: bool) -> Result<Database, StoreError> {
     let mut builder = Builder::new();
     builder
         .set_cache_size(CACHE_BYTES)
-        .set_check_integrity_on_open(thorough);
+        .set_check_integrity_on_open(check_pages);
     Ok(builder.create_with_backend(backend)?)
 }
 
-/// Two-phase, so that the state a commit leaves needs no checksum to be believed; and with the allocator's state in each
-/// commit, so that opening a large file after trouble does not read all of it.
-fn begin(database: &Database) -> Result<redb::WriteTransaction, Trouble> {
+/// Begins a two-phase transaction, whose result can be trusted without a checksum. Each commit
+/// stores the allocator's state too, so that opening a large file after a crash does not read all
+/// of it.
+fn begin(database: &Database) -> Result<redb::WriteTransaction, StoreError> {
     let mut transaction = database.begin_write()?;
     transaction.set_quick_repair(true);
     Ok(transaction)
@@ -171,7 +178,7 @@ fn begin(database: &Database) -> Result<redb::WriteTransaction, Trouble> {
 
 fn oldest(
     entries: &impl ReadableTable<u64, (u64, &'static [u8])>,
-) -> Result<Option<SystemTime>, Trouble> {
+) -> Result<Option<SystemTime>, StoreError> {
     let first = entries.first()?;
     Ok(first.map(|(_, value)| UNIX_EPOCH + Duration::from_millis(value.value().0)))
 }

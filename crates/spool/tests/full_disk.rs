@@ -1,4 +1,5 @@
-//! A real disk that is really full: refused entries, a drain that goes on, and an end to it when room returns.
+//! A real disk that is full. Entries are refused, draining goes on, and the spool recovers once
+//! there is space again.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -7,9 +8,9 @@ use std::time::Duration;
 
 use risiti_spool::{Condition, Spool, SpoolError, Status};
 
-const ENTRY: usize = 16 << 10;
+const ENTRY_BYTES: usize = 16 << 10;
 
-/// A file system of 4 MiB in memory, gone with the value.
+/// A file system of 4 MiB in memory, which is unmounted when the value is dropped.
 struct SmallDisk(PathBuf);
 
 impl SmallDisk {
@@ -30,7 +31,7 @@ impl Drop for SmallDisk {
     }
 }
 
-async fn until(spool: &Spool, what: &str, wanted: impl FnMut(&Status) -> bool) {
+async fn wait_until(spool: &Spool, what: &str, wanted: impl FnMut(&Status) -> bool) {
     let mut status = spool.status();
     let waiting = tokio::time::timeout(Duration::from_secs(30), status.wait_for(wanted)).await;
     assert!(
@@ -41,55 +42,59 @@ async fn until(spool: &Spool, what: &str, wanted: impl FnMut(&Status) -> bool) {
 }
 
 #[tokio::test]
-async fn a_full_disk_refuses_goes_on_draining_and_heals() {
+async fn full_disk_refuses_appends_and_still_drains() {
     let folder = tempfile::tempdir().unwrap();
     let Some(disk) = SmallDisk::mount(folder.path()) else {
         eprintln!("SKIPPED: this user may not mount a tmpfs, so no disk was really full");
         return;
     };
     let spool = Spool::open(&disk.0, 1 << 30).unwrap();
-    until(&spool, "it opens", |status| {
+    wait_until(&spool, "the spool opens", |status| {
         status.condition == Condition::Writable
     })
     .await;
+
     let mut stored: u64 = 0;
     let refused = loop {
-        match spool.append(vec![0x5a; ENTRY]).await {
+        match spool.append(vec![0x5a; ENTRY_BYTES]).await {
             Ok(()) => stored += 1,
             Err(error) => break error,
         }
     };
     assert!(matches!(refused, SpoolError::Disk(_)), "{refused:?}");
     assert!(stored > 20, "{stored}");
-    // Not a byte is left.
+    // The filler takes every byte that is left.
     fs::write(disk.0.join("filler"), vec![0; 4 << 20]).unwrap_err();
 
-    // What is there can be read and is done with, whether or not the disk lets it be deleted.
-    let (mut after, mut tries) = (0, 0);
+    // The entries can be read and removed, whether or not the disk lets them be deleted.
+    let mut after = 0;
     for _ in 0..stored {
         let entry = loop {
             match spool.read(after, 1, usize::MAX).await {
                 Ok(entries) => break entries.into_iter().next().unwrap(),
                 Err(_) => {
-                    until(&spool, "it can be read", |s| {
+                    wait_until(&spool, "the spool can be read", |s| {
                         s.condition == Condition::Writable
                     })
                     .await
                 }
             }
         };
-        assert_eq!(entry.bytes.len(), ENTRY);
+        assert_eq!(entry.bytes.len(), ENTRY_BYTES);
         after = entry.number;
         spool.remove([entry.number]);
     }
+
     fs::remove_file(disk.0.join("filler")).unwrap();
-    until(&spool, "all is deleted", |status| {
+    wait_until(&spool, "all entries are deleted", |status| {
         status.condition == Condition::Writable && (status.entries, status.bytes) == (0, 0)
     })
     .await;
-    // Pages that were freed are free from the commit after the next on.
+
+    // redb uses freed pages again only from the second commit after, so the first tries may fail.
+    let mut tries = 0;
     while spool.append(vec![1]).await.is_err() {
-        until(&spool, "it takes entries", |status| {
+        wait_until(&spool, "the spool takes entries", |status| {
             status.condition == Condition::Writable
         })
         .await;

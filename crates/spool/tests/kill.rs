@@ -1,4 +1,5 @@
-//! A process that appends is killed at a random instant, again and again: what it was told is on disk is there.
+//! A process that appends is killed at a random instant, again and again. Every acknowledged entry
+//! has to be there afterwards.
 #![expect(
     clippy::unwrap_used,
     reason = "a child that cannot be started fails its test"
@@ -12,11 +13,11 @@ use std::time::Duration;
 use risiti_spool::{Condition, Spool};
 
 const FOLDER: &str = "SPOOL_KILL_TEST_FOLDER";
-const FIRST: &str = "SPOOL_KILL_TEST_FIRST";
+const FIRST_NUMBER: &str = "SPOOL_KILL_TEST_FIRST";
 const ROUNDS: usize = 25;
 const LIMIT: u64 = 1 << 30;
 
-async fn opened(folder: &Path) -> Spool {
+async fn open_spool(folder: &Path) -> Spool {
     let spool = Spool::open(folder, LIMIT).unwrap();
     let mut status = spool.status();
     let writable = status.wait_for(|status| status.condition == Condition::Writable);
@@ -33,14 +34,15 @@ fn entry(n: u64) -> Vec<u8> {
     bytes
 }
 
-/// Not a test of its own: what the test below starts and kills. Removes every third entry as it goes.
+/// The process that the test below starts and kills. It appends entries and removes every third
+/// one. Without the variable it does nothing, as it is no test of its own.
 #[tokio::test]
 async fn child() {
     let Ok(folder) = std::env::var(FOLDER) else {
         return;
     };
-    let first: u64 = std::env::var(FIRST).unwrap().parse().unwrap();
-    let spool = opened(Path::new(&folder)).await;
+    let first: u64 = std::env::var(FIRST_NUMBER).unwrap().parse().unwrap();
+    let spool = open_spool(Path::new(&folder)).await;
     for batch in (first..).step_by(4) {
         let appends = (batch..batch + 4).map(|n| {
             let spool = spool.clone();
@@ -63,42 +65,43 @@ fn number(bytes: &[u8]) -> u64 {
     u64::from_be_bytes(bytes[..8].try_into().unwrap())
 }
 
-/// Ends the child after `patience`, and returns the last number it was told is on disk.
-fn kill_after(folder: &Path, first: u64, patience: Duration) -> Option<u64> {
+/// Kills a child after `lifetime`, and returns the last number that was acknowledged to it.
+fn kill_child_after(folder: &Path, first: u64, lifetime: Duration) -> Option<u64> {
     let mut child = Command::new(std::env::current_exe().unwrap())
         .args(["--exact", "child", "--nocapture"])
         .env(FOLDER, folder)
-        .env(FIRST, first.to_string())
+        .env(FIRST_NUMBER, first.to_string())
         .stdout(Stdio::null())
         .stderr(Stdio::piped())
         .spawn()
         .unwrap();
-    let told = BufReader::new(child.stderr.take().unwrap());
+    let output = BufReader::new(child.stderr.take().unwrap());
     let reading = std::thread::spawn(move || {
-        let lines = told.lines().map_while(Result::ok);
+        let lines = output.lines().map_while(Result::ok);
         lines
             .filter_map(|line| line.strip_prefix("acked ")?.parse().ok())
             .max()
     });
-    std::thread::sleep(patience);
+    std::thread::sleep(lifetime);
     child.kill().unwrap();
     child.wait().unwrap();
     reading.join().unwrap()
 }
 
 #[tokio::test]
-async fn what_was_acknowledged_survives_a_kill() {
+async fn acknowledged_entries_survive_a_kill() {
     let folder = tempfile::tempdir().unwrap();
-    let (mut next, mut acknowledged) = (0, 0);
+    let mut next = 0;
+    let mut acknowledged = 0;
     for round in 0..ROUNDS {
-        let patience = Duration::from_millis(rand::random_range(20..300));
-        let last = kill_after(folder.path(), next, patience);
-        let spool = opened(folder.path()).await;
+        let lifetime = Duration::from_millis(rand::random_range(20..300));
+        let last = kill_child_after(folder.path(), next, lifetime);
+        let spool = open_spool(folder.path()).await;
         assert_eq!(spool.status().borrow().damaged_files, 0, "round {round}");
-        let there: Vec<_> = spool.read(0, usize::MAX, usize::MAX).await.unwrap();
-        let numbers: Vec<u64> = there.iter().map(|entry| number(&entry.bytes)).collect();
+        let entries: Vec<_> = spool.read(0, usize::MAX, usize::MAX).await.unwrap();
+        let numbers: Vec<u64> = entries.iter().map(|entry| number(&entry.bytes)).collect();
         assert!(
-            there
+            entries
                 .iter()
                 .all(|stored| stored.bytes == entry(number(&stored.bytes))),
             "round {round}"
@@ -109,7 +112,7 @@ async fn what_was_acknowledged_survives_a_kill() {
                 .collect();
             assert!(
                 missing.is_empty(),
-                "round {round}: {missing:?} of {last} are gone"
+                "round {round}: {missing:?} of {last} are missing"
             );
             acknowledged = last;
         }
@@ -121,5 +124,5 @@ async fn what_was_acknowledged_survives_a_kill() {
         next = numbers.iter().max().map_or(next, |max| next.max(max + 1));
         spool.close().await;
     }
-    assert!(acknowledged > 0, "no child ever came to append");
+    assert!(acknowledged > 0, "no child lived long enough to append");
 }

@@ -1,4 +1,4 @@
-//! However much waits on disk, the spool holds little of it in memory.
+//! The spool holds little in memory, however much is on disk.
 #![expect(clippy::unwrap_used, reason = "a test fails where its spool does")]
 
 use std::time::Duration;
@@ -8,12 +8,13 @@ use risiti_spool::{Condition, Spool};
 const ENTRY_BYTES: usize = 4 << 10;
 const FEW: usize = 500;
 const MANY: usize = 15_000;
-/// redb's cache of 8 MiB, and what an allocator may do differently. The entries themselves come to 60 MiB.
-const ROOM_KIB: u64 = 24 << 10;
-/// Appends under way, as many as an ingress at its busiest.
+/// What memory may grow by: redb's cache of 8 MiB, and some for the allocator. The entries
+/// themselves come to 60 MiB.
+const GROWTH_MAX_KIB: u64 = 24 << 10;
+/// Appends under way at once, as many as in an ingress at its busiest.
 const AT_ONCE: usize = 1_000;
 
-/// The most that was ever resident of this process, which runs no other test.
+/// The largest resident size of this process so far. The process runs no other test.
 fn peak_kib() -> u64 {
     let status = std::fs::read_to_string("/proc/self/status").unwrap();
     let line = status
@@ -38,7 +39,8 @@ async fn append(spool: &Spool, entries: usize) {
 }
 
 async fn drain(spool: &Spool) -> usize {
-    let (mut last, mut drained) = (0, 0);
+    let mut last = 0;
+    let mut drained = 0;
     loop {
         let page = spool.read(last, 128, 4 << 20).await.unwrap();
         let Some(end) = page.last() else {
@@ -66,5 +68,5 @@ async fn a_backlog_on_disk_costs_no_memory() {
     append(&spool, MANY).await;
     assert_eq!(drain(&spool).await, FEW + MANY);
     let many = peak_kib();
-    assert!(many <= few + ROOM_KIB, "{few} KiB became {many} KiB");
+    assert!(many <= few + GROWTH_MAX_KIB, "{few} KiB became {many} KiB");
 }

@@ -1,4 +1,5 @@
-//! What waits for the thread, taken together: a commit costs an fsync, however much is in it.
+//! The commands that wait for the thread, taken together. A commit costs one fsync, however much is
+//! in it.
 
 use std::sync::mpsc::{Receiver, RecvTimeoutError};
 use std::time::Duration;
@@ -7,10 +8,12 @@ use tokio::sync::oneshot;
 
 use crate::{Entry, SpoolError};
 
-/// What one commit takes at most.
+/// Entries that one commit takes at most.
 const BATCH_ENTRIES: usize = 1_024;
+/// Bytes after which a batch takes no further entry.
 const BATCH_BYTES: usize = 16 << 20;
 
+/// Where the outcome of a command goes.
 pub(crate) type Done<T> = oneshot::Sender<Result<T, SpoolError>>;
 
 pub(crate) enum Command {
@@ -18,31 +21,34 @@ pub(crate) enum Command {
         bytes: Vec<u8>,
         done: Done<()>,
     },
-    Read {
-        after: u64,
-        entries_max: usize,
-        bytes_max: usize,
-        done: Done<Vec<Entry>>,
-    },
-    /// There may be something to remove, or the end may be near.
-    Look,
+    Read(ReadRequest),
+    /// There may be something to remove, or the spool may be closing.
+    Nudge,
 }
 
-/// What is done in one go.
+pub(crate) struct ReadRequest {
+    pub(crate) after: u64,
+    pub(crate) entries_max: usize,
+    pub(crate) bytes_max: usize,
+    pub(crate) done: Done<Vec<Entry>>,
+}
+
+/// The commands that are carried out together.
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) entries: Vec<Vec<u8>>,
     bytes: usize,
+    /// The callers that wait for the entries, in the same order.
     pub(super) waiting: Vec<Done<()>>,
-    pub(super) reads: Vec<Command>,
-    /// Nothing waits behind it.
-    pub(super) empties: bool,
-    /// Nobody is left to ask for more.
-    pub(super) orphaned: bool,
+    pub(super) reads: Vec<ReadRequest>,
+    /// Whether no further command waited when the batch was taken.
+    pub(super) is_last: bool,
+    /// Whether every handle is gone, so that no command can follow.
+    pub(super) is_orphaned: bool,
 }
 
 impl Batch {
-    /// Waits for a command, no longer than `wait`; then takes what else is there.
+    /// Waits for a command, no longer than `wait`, and then takes the others that are there.
     pub(super) fn gather(commands: &Receiver<Command>, wait: Option<Duration>) -> Self {
         let mut batch = Self::default();
         let first = match wait {
@@ -52,13 +58,13 @@ impl Batch {
         match first {
             Ok(command) => batch.add(command),
             Err(RecvTimeoutError::Timeout) => {}
-            Err(RecvTimeoutError::Disconnected) => batch.orphaned = true,
+            Err(RecvTimeoutError::Disconnected) => batch.is_orphaned = true,
         }
         while !batch.is_full() {
             match commands.try_recv() {
                 Ok(command) => batch.add(command),
                 Err(_) => {
-                    batch.empties = true;
+                    batch.is_last = true;
                     break;
                 }
             }
@@ -73,8 +79,8 @@ impl Batch {
                 self.entries.push(bytes);
                 self.waiting.push(done);
             }
-            Command::Read { .. } => self.reads.push(command),
-            Command::Look => {}
+            Command::Read(request) => self.reads.push(request),
+            Command::Nudge => {}
         }
     }
 
@@ -83,7 +89,37 @@ impl Batch {
     }
 }
 
-pub(super) fn tell<T>(done: Done<T>, outcome: Result<T, SpoolError>) {
+/// The entries that fit below the spool's limit, and the callers that wait for them.
+#[derive(Default)]
+pub(super) struct FittingEntries {
+    pub(super) entries: Vec<Vec<u8>>,
+    pub(super) waiting: Vec<Done<()>>,
+    /// The callers whose entries do not fit.
+    pub(super) refused: Vec<Done<()>>,
+}
+
+impl FittingEntries {
+    pub(super) fn select(
+        entries: Vec<Vec<u8>>,
+        waiting: Vec<Done<()>>,
+        mut bytes_left: u64,
+    ) -> Self {
+        let mut selected = Self::default();
+        for (bytes, done) in entries.into_iter().zip(waiting) {
+            let length = bytes.len() as u64;
+            if length <= bytes_left {
+                bytes_left -= length;
+                selected.entries.push(bytes);
+                selected.waiting.push(done);
+            } else {
+                selected.refused.push(done);
+            }
+        }
+        selected
+    }
+}
+
+pub(super) fn answer<T>(done: Done<T>, outcome: Result<T, SpoolError>) {
     // A caller that gave up needs no answer.
     done.send(outcome).ok();
 }

@@ -1,7 +1,8 @@
-//! The one thread that touches the disk: gathers what waits, writes it in one commit, and mends after trouble.
+//! The one thread that touches the disk. It gathers the commands that wait, writes them in one
+//! commit, and opens the file again after a failure.
 
 mod batch;
-mod mend;
+mod recovery;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -12,26 +13,28 @@ use tokio::sync::{oneshot, watch};
 
 use crate::disk::Medium;
 use crate::spool::Shared;
+use crate::store::Store;
 use crate::{Condition, SpoolError, Status};
 
-pub(crate) use batch::Command;
-use batch::{Batch, Done, tell};
-use mend::{PAUSE_FIRST, Setback, State, attempt};
+use batch::{Batch, Done, FittingEntries, answer};
+use recovery::{FileState, PAUSE_FIRST, WriteFailure, attempt};
 
-/// What one commit deletes at most.
+pub(crate) use batch::{Command, ReadRequest};
+
+/// Entries that one commit deletes at most.
 const REMOVALS_MAX: usize = 4_096;
 
 pub(crate) struct Writer<M> {
     medium: M,
     limit: u64,
     shared: Arc<Shared>,
-    told: watch::Sender<Status>,
-    state: State,
-    /// The file was checked page by page since this process, or the last damage, began.
+    status_sender: watch::Sender<Status>,
+    file: FileState,
+    /// Whether every page was checked since this process started, or since the last damage.
     checked: bool,
-    setback: Option<Setback>,
-    /// Before the next try at writing, should it fail; back to the shortest only once something was written.
-    patience: Duration,
+    write_failure: Option<WriteFailure>,
+    /// The pause after the next failed write. It is the shortest again once something was written.
+    write_pause: Duration,
     status: Status,
 }
 
@@ -40,203 +43,210 @@ impl<M: Medium> Writer<M> {
         medium: M,
         limit: u64,
         shared: Arc<Shared>,
-        told: watch::Sender<Status>,
+        status_sender: watch::Sender<Status>,
     ) -> Self {
-        let state = State::unopened();
-        let status = Status::default();
         Self {
             medium,
             limit,
             shared,
-            told,
-            state,
+            status_sender,
+            file: FileState::unopened(),
             checked: false,
-            setback: None,
-            patience: PAUSE_FIRST,
-            status,
+            write_failure: None,
+            write_pause: PAUSE_FIRST,
+            status: Status::default(),
         }
     }
 
     pub(crate) fn run(mut self, commands: &Receiver<Command>) {
         loop {
             self.open_if_due();
-            self.tell();
+            self.publish_status();
             let mut batch = Batch::gather(commands, self.wait());
             self.write(&mut batch);
-            for read in std::mem::take(&mut batch.reads) {
-                self.answer(read);
+            for request in std::mem::take(&mut batch.reads) {
+                self.read(request);
             }
-            let closing = if batch.empties {
+
+            // Closing waits until no command is left.
+            let closing = if batch.is_last {
                 self.shared.closing().take()
             } else {
                 None
             };
-            if closing.is_some() || batch.orphaned {
-                // Removed while this batch was written.
-                while matches!(self.state, State::Open(_))
-                    && self.setback.is_none()
-                    && !self.shared.removed().is_empty()
-                {
-                    self.write(&mut Batch::default());
-                }
+            if closing.is_some() || batch.is_orphaned {
+                self.finish_removals();
                 return self.end(closing);
             }
         }
     }
 
-    /// One commit for all that fits; nobody is told before it is on disk.
+    /// Deletes what was removed while the last batch was written.
+    fn finish_removals(&mut self) {
+        while matches!(self.file, FileState::Open(_))
+            && self.write_failure.is_none()
+            && !self.shared.removed().is_empty()
+        {
+            self.write(&mut Batch::default());
+        }
+    }
+
+    /// Writes all that fits in one commit. Callers are answered once it is on disk.
     fn write(&mut self, batch: &mut Batch) {
         let waiting = std::mem::take(&mut batch.waiting);
         let entries = std::mem::take(&mut batch.entries);
-        let due = self
-            .setback
-            .as_ref()
-            .is_none_or(|setback| Instant::now() >= setback.again_at);
-        let held_off = self
-            .setback
-            .as_ref()
-            .filter(|_| !due)
-            .map(|setback| setback.why.clone());
-        let store = match (&mut self.state, held_off) {
-            (State::Open(store), None) => store,
-            (State::Closed { why, .. } | State::Foreign(why), None) => {
-                let why = why.clone();
-                return self.refuse_for_trouble(waiting, &why);
-            }
-            (_, Some(why)) => return self.refuse_for_trouble(waiting, &why),
+        let store = match writable_store(&mut self.file, self.write_failure.as_ref()) {
+            Ok(store) => store,
+            Err(why) => return self.refuse_for_disk(waiting, &why),
         };
-        let removals: BTreeSet<u64> = self
-            .shared
-            .removed()
-            .iter()
-            .copied()
-            .take(REMOVALS_MAX)
-            .collect();
-        let mut room = self.limit.saturating_sub(store.counts.bytes);
-        let (mut fitting, mut stored, mut refused) = (Vec::new(), Vec::new(), Vec::new());
-        for (bytes, done) in entries.into_iter().zip(waiting) {
-            if bytes.len() as u64 <= room {
-                room -= bytes.len() as u64;
-                fitting.push(bytes);
-                stored.push(done);
-            } else {
-                refused.push(done);
-            }
+
+        let removals = next_removals(&self.shared);
+        let bytes_left = self.limit.saturating_sub(store.counts.bytes);
+        let fitting = FittingEntries::select(entries, waiting, bytes_left);
+        // After a failure even an empty commit is worth a try, because its success ends the
+        // failure.
+        let has_changes = !fitting.entries.is_empty() || !removals.is_empty();
+        if !has_changes && self.write_failure.is_none() {
+            return self.refuse_as_full(fitting.refused);
         }
-        if fitting.is_empty() && removals.is_empty() && self.setback.is_none() {
-            return self.refuse(refused);
-        }
-        self.shared.begins();
-        let changed = attempt(|| store.change(&fitting, &removals));
-        self.shared.ends();
+
+        self.shared.commit_started();
+        let changed = attempt(|| store.change(&fitting.entries, &removals));
+        self.shared.commit_ended();
         match changed {
             Ok(()) => {
-                self.status.commits += 1;
-                if !fitting.is_empty() || !removals.is_empty() {
-                    self.patience = PAUSE_FIRST;
+                if has_changes {
+                    self.write_pause = PAUSE_FIRST;
                 }
-                if self.setback.take().is_some() {
-                    tracing::info!("the spool can be written to again");
-                    self.status.condition = Condition::Writable;
+                self.record_commit(&removals);
+                for done in fitting.waiting {
+                    answer(done, Ok(()));
                 }
-                if !removals.is_empty() {
-                    self.shared
-                        .removed()
-                        .retain(|number| !removals.contains(number));
-                    self.status.condition = Condition::Writable;
-                }
-                self.count();
-                self.tell();
-                stored.into_iter().for_each(|done| tell(done, Ok(())));
             }
-            Err(trouble) => {
-                let why = trouble.why().clone();
-                self.set_back(trouble);
-                self.refuse_for_trouble(stored, &why);
+            Err(error) => {
+                let why = error.why().clone();
+                self.record_write_failure(error);
+                self.refuse_for_disk(fitting.waiting, &why);
             }
         }
-        self.refuse(refused);
+        self.refuse_as_full(fitting.refused);
     }
 
-    fn refuse_for_trouble(&mut self, waiting: Vec<Done<()>>, why: &Arc<str>) {
+    fn record_commit(&mut self, removals: &BTreeSet<u64>) {
+        self.status.commits += 1;
+        if self.write_failure.take().is_some() {
+            tracing::info!("the spool can be written to again");
+            self.status.condition = Condition::Writable;
+        }
+        if !removals.is_empty() {
+            self.shared
+                .removed()
+                .retain(|number| !removals.contains(number));
+            self.status.condition = Condition::Writable;
+        }
+        self.copy_counts();
+        self.publish_status();
+    }
+
+    fn refuse_for_disk(&mut self, waiting: Vec<Done<()>>, why: &Arc<str>) {
         self.status.refused_disk += waiting.len() as u64;
-        self.tell();
-        let error = SpoolError::Disk(why.clone());
-        waiting
-            .into_iter()
-            .for_each(|done| tell(done, Err(error.clone())));
+        self.publish_status();
+        for done in waiting {
+            answer(done, Err(SpoolError::Disk(why.clone())));
+        }
     }
 
-    fn refuse(&mut self, refused: Vec<Done<()>>) {
+    fn refuse_as_full(&mut self, refused: Vec<Done<()>>) {
         if refused.is_empty() {
             return;
         }
         if self.status.condition == Condition::Writable {
             tracing::error!(
                 limit = self.limit,
-                "THE SPOOL IS FULL: webhooks get 503 until the broker takes some of it"
+                "THE SPOOL IS FULL: webhooks get 503 until some of it is delivered"
             );
             self.status.condition = Condition::Full;
         }
         self.status.refused_full += refused.len() as u64;
-        self.tell();
-        refused
-            .into_iter()
-            .for_each(|done| tell(done, Err(SpoolError::Full)));
+        self.publish_status();
+        for done in refused {
+            answer(done, Err(SpoolError::Full));
+        }
     }
 
-    fn answer(&mut self, read: Command) {
-        let Command::Read {
+    fn read(&mut self, request: ReadRequest) {
+        let ReadRequest {
             after,
             entries_max,
             bytes_max,
             done,
-        } = read
-        else {
-            return;
-        };
-        let store = match &self.state {
-            State::Open(store) => store,
-            State::Closed { why, .. } | State::Foreign(why) => {
-                return tell(done, Err(SpoolError::Disk(why.clone())));
+        } = request;
+        let store = match &self.file {
+            FileState::Open(store) => store,
+            FileState::Closed { why, .. } | FileState::Unusable(why) => {
+                return answer(done, Err(SpoolError::Disk(why.clone())));
             }
         };
+
         let removed = self.shared.removed().clone();
-        let read = attempt(|| store.read(after, &removed, entries_max, bytes_max));
-        let answer = read.map_err(|trouble| {
-            let error = SpoolError::Disk(trouble.why().clone());
-            self.close_and_retry(trouble);
-            error
+        let outcome = attempt(|| store.read(after, &removed, entries_max, bytes_max));
+        let outcome = outcome.map_err(|error| {
+            let why = error.why().clone();
+            self.close_after(error, PAUSE_FIRST);
+            SpoolError::Disk(why)
         });
-        tell(done, answer);
+        answer(done, outcome);
     }
 
-    fn count(&mut self) {
-        let State::Open(store) = &self.state else {
-            return;
-        };
-        let counts = store.counts;
-        self.status.entries = counts.entries;
-        self.status.bytes = counts.bytes;
-        self.status.oldest = counts.oldest;
+    fn copy_counts(&mut self) {
+        if let FileState::Open(store) = &self.file {
+            self.status.entries = store.counts.entries;
+            self.status.bytes = store.counts.bytes;
+            self.status.oldest = store.counts.oldest;
+        }
     }
 
-    fn tell(&self) {
-        self.told.send_if_modified(|told| {
-            let changed = *told != self.status;
-            told.clone_from(&self.status);
+    fn publish_status(&self) {
+        self.status_sender.send_if_modified(|published| {
+            let changed = *published != self.status;
+            published.clone_from(&self.status);
             changed
         });
     }
 
     fn end(mut self, done: Option<oneshot::Sender<()>>) {
-        self.state = State::Foreign("closed".into());
+        self.file = FileState::Unusable("closed".into());
         self.status.condition = Condition::Closed;
-        self.tell();
-        // The lock goes before anybody is told.
+        self.publish_status();
+        // The lock is released before the caller learns that the spool is closed.
         drop(self);
         if let Some(done) = done {
             done.send(()).ok();
         }
     }
+}
+
+/// The open store, or why nothing can be written now.
+fn writable_store<'a>(
+    file: &'a mut FileState,
+    write_failure: Option<&WriteFailure>,
+) -> Result<&'a mut Store, Arc<str>> {
+    if let Some(failure) = write_failure
+        && Instant::now() < failure.retry_at
+    {
+        return Err(failure.why.clone());
+    }
+    match file {
+        FileState::Open(store) => Ok(store),
+        FileState::Closed { why, .. } | FileState::Unusable(why) => Err(why.clone()),
+    }
+}
+
+fn next_removals(shared: &Shared) -> BTreeSet<u64> {
+    shared
+        .removed()
+        .iter()
+        .copied()
+        .take(REMOVALS_MAX)
+        .collect()
 }
