@@ -1,10 +1,9 @@
 //! The way of a webhook in every reachable state, and what each broken variant does wrong.
 #![expect(clippy::print_stdout, reason = "the README's figures come from here")]
 
-use stateright::{Checker, HasDiscoveries, Model as _};
-
 use risiti_model::acknowledge::laws::{DURABLE, RECORDED_ONCE};
 use risiti_model::acknowledge::{AcknowledgeModel, Mutation};
+use stateright::{Checker, HasDiscoveries, Model as _};
 
 #[test]
 fn laws_hold_for_a_webhook_sent_three_times() {

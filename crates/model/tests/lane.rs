@@ -3,12 +3,11 @@
 
 use std::time::Instant;
 
-use stateright::{Checker, HasDiscoveries, Model as _};
-
 use risiti_model::lane::laws::{
     DEAD_HAS_MESSAGE, DISCARDED_WITH_SALE, NOT_WITHDRAWN, SALE_FIRST, SAME_RECEIPTS, SETTLES,
 };
 use risiti_model::lane::{LaneModel, Mutation};
+use stateright::{Checker, HasDiscoveries, Model as _};
 
 /// Any number of takeovers.
 const ALWAYS: u8 = u8::MAX;

@@ -3,10 +3,9 @@
 
 use std::time::Instant;
 
-use stateright::{Checker, HasDiscoveries, Model as _};
-
 use risiti_model::wake_up::laws::{BOUNDED, CLAIM_CHECKED, ONE_HOLDER, SETTLES};
 use risiti_model::wake_up::{ALWAYS, Mutation, WakeUpModel};
+use stateright::{Checker, HasDiscoveries, Model as _};
 
 fn assert_laws_hold(model: WakeUpModel) {
     let size = size(&model);

@@ -21,7 +21,6 @@ mod worker;
 use stateright::{Model, Property};
 
 use crate::settling::{FaultFree, SettlingCheck};
-
 use actor::Actor;
 
 pub use actions::Action;

@@ -18,7 +18,6 @@ mod world;
 use stateright::{Model, Property};
 
 use crate::settling::{FaultFree, SettlingCheck};
-
 use actor::Actor;
 
 pub use actions::Action;

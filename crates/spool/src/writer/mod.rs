@@ -15,7 +15,6 @@ use crate::disk::Medium;
 use crate::spool::Shared;
 use crate::store::Store;
 use crate::{Condition, SpoolError, Status};
-
 use batch::{Batch, Done, FittingEntries, answer};
 use recovery::{FileState, PAUSE_FIRST, WriteFailure, attempt};
 
