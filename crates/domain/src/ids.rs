@@ -40,13 +40,15 @@ macro_rules! id {
 }
 
 id!(
-    /// One delivery of a webhook that was made durable. Version 7, so it sorts by time of receipt.
+    /// The id of a webhook that was made durable. It is a version 7 UUID, so that ids sort by the
+    /// time of receipt.
     EventId
 );
 id!(MerchantId);
 id!(PaymentId);
 id!(InvoiceId);
 id!(
-    /// A tax device: one (environment, PIN, branch) at KRA, and so one lane.
+    /// The id of a tax device, which is one environment, PIN and branch at KRA. Each device has one
+    /// lane.
     DeviceId
 );

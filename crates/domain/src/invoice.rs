@@ -1,7 +1,8 @@
-//! Tax invoices, the lanes they travel in, and why one may end as a dead letter.
+//! Tax invoices, their lanes, and the causes of dead letters.
 
-use crate::provider::named;
 use serde::{Deserialize, Serialize};
+
+use crate::names::named;
 
 named!(InvoiceKind, "invoice kind", { Sale = "sale", CreditNote = "credit_note" });
 
@@ -16,7 +17,7 @@ named!(InvoiceState, "invoice state", {
 named!(LaneState, "lane state", { Idle = "idle", Busy = "busy", Waiting = "waiting", Halted = "halted" });
 
 named!(
-    /// What set a dead letter aside.
+    /// Why an invoice or a message is a dead letter.
     DeadCause, "dead letter cause", {
         Refused = "refused",
         Unreadable = "unreadable",
@@ -26,13 +27,13 @@ named!(
 );
 
 named!(
-    /// Which of KRA's three fronts a device talks to: auth, paths, envelope and codes differ.
+    /// One of KRA's three interfaces. They differ in authentication, paths, envelopes and codes.
     Dialect, "dialect", { Legacy = "legacy", Gateway = "gateway", Vscu = "vscu" }
 );
 
 named!(Environment, "environment", { Sandbox = "sandbox", Production = "production" });
 
 named!(
-    /// KRA's tax types: A exempt, B standard rate, C zero-rated, D outside VAT, E reduced rate.
+    /// KRA's tax types: A is exempt, B standard rate, C zero-rated, D outside VAT, E reduced rate.
     TaxType, "tax type", { A = "A", B = "B", C = "C", D = "D", E = "E" }
 );

@@ -3,6 +3,7 @@
 mod ids;
 mod invoice;
 mod money;
+mod names;
 mod payment;
 mod phone;
 mod provider;
@@ -10,6 +11,7 @@ mod provider;
 pub use ids::{DeviceId, EventId, InvoiceId, MerchantId, PaymentId};
 pub use invoice::{DeadCause, Dialect, Environment, InvoiceKind, InvoiceState, LaneState, TaxType};
 pub use money::{AmountError, Currency, Money, parse_amount, parse_subunits};
+pub use names::UnknownName;
 pub use payment::{IllegalMove, PaymentMethod, PaymentState};
 pub use phone::Phone;
-pub use provider::{AuthenticatedBy, Provider, UnknownName};
+pub use provider::{AuthenticatedBy, Provider};

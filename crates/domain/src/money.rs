@@ -1,21 +1,22 @@
-//! Money as exact decimals. No floating point exists here or anywhere near it.
+//! Money as exact decimals. No floating point is used for it anywhere.
 
 use std::fmt;
 use std::str::FromStr;
 
 use rust_decimal::{Decimal, RoundingStrategy};
 
-/// An amount of one currency, at two decimals, never negative.
+/// An amount of one currency with two decimals. It is never negative.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
 pub struct Money {
     amount: Decimal,
     currency: Currency,
 }
 
-/// Three upper-case letters, as ISO 4217 writes them.
+/// A currency as three upper-case letters, as in ISO 4217.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct Currency([u8; 3]);
 
+/// A text or number that is not an amount of money.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum AmountError {
     #[error("not a decimal number")]
@@ -30,29 +31,31 @@ pub enum AmountError {
 
 /// Amounts stay below this (protocol A8).
 const LIMIT: u64 = 1_000_000_000_000;
-/// Longer texts hold no amount below the limit that anyone would write.
+/// Nobody writes an amount below the limit in a longer text.
 const TEXT_MAX: usize = 64;
-/// More digits than this before the point are 10^12 or more, and fewer fit an `i64` of thousandths.
+/// With more digits than this before the point, a number is 10^12 or more. With fewer, its
+/// thousandths fit an `i64`.
 const INTEGER_DIGITS_MAX: i32 = 12;
 const CENTS_LIMIT: i64 = 100_000_000_000_000;
 
-/// Reads a decimal from its own text, exponents included, and rounds half-up to two places.
+/// Reads a decimal from its own text, which may have an exponent, and rounds half-up to two places.
 ///
-/// Zero is accepted: an amount that rounds to 0.00 is recorded and owes nothing (protocol A8).
+/// Zero is accepted, because an amount that rounds to 0.00 is recorded and owes nothing (protocol
+/// A8).
 pub fn parse_amount(text: &str) -> Result<Decimal, AmountError> {
     cents(text, 0).map(|cents| Decimal::new(cents, 2))
 }
 
-/// Reads an amount counted in hundredths, as Paystack and Gumroad do (cents, kobo), into major units.
-/// Parts of a hundredth are rounded half-up.
+/// Reads an amount that is counted in hundredths into major units, rounding parts of a hundredth
+/// half-up. Paystack and Gumroad count so (kobo, cents).
 pub fn parse_subunits(text: &str) -> Result<Decimal, AmountError> {
     cents(text, 2).map(|cents| Decimal::new(cents, 2))
 }
 
-/// The number in `text`, its point moved `places` to the left, in whole hundredths.
+/// The number in `text` in whole hundredths, with its point moved `places` to the left.
 ///
-/// Half-up looks at the third decimal and at no further one, so cutting the text there is exact for any
-/// number of digits; `Decimal` would round at its 28th first, and so twice.
+/// Rounding half-up depends on the third decimal alone, so the text can be cut there whatever its
+/// length. `Decimal` would round at its 28th digit first, and so round twice.
 fn cents(text: &str, places: i32) -> Result<i64, AmountError> {
     let text = text.trim();
     if text.len() > TEXT_MAX {
@@ -63,6 +66,7 @@ fn cents(text: &str, places: i32) -> Result<i64, AmountError> {
         Some(b'+') => (false, &text[1..]),
         _ => (false, text),
     };
+
     let (mantissa, exponent) = unsigned.split_once(['e', 'E']).unwrap_or((unsigned, "0"));
     let exponent = exponent
         .parse::<i16>()
@@ -72,6 +76,7 @@ fn cents(text: &str, places: i32) -> Result<i64, AmountError> {
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) {
         return Err(AmountError::NotANumber);
     }
+
     let significant = digits.trim_start_matches('0');
     if significant.is_empty() {
         return Ok(0);
@@ -79,15 +84,19 @@ fn cents(text: &str, places: i32) -> Result<i64, AmountError> {
     if negative {
         return Err(AmountError::Negative);
     }
+
+    // Where the decimal point stands, counted from the first significant digit.
     let length = |text: &str| i32::try_from(text.len()).map_err(|_| AmountError::NotANumber);
     let point =
         length(whole)? - (length(&digits)? - length(significant)?) + i32::from(exponent) - places;
     if point > INTEGER_DIGITS_MAX {
         return Err(AmountError::TooLarge);
     }
+    // The third decimal is zero here, so the amount rounds to zero.
     let Ok(kept) = usize::try_from(point + 3) else {
         return Ok(0);
     };
+
     let thousandths = significant
         .bytes()
         .chain(std::iter::repeat(b'0'))
@@ -102,7 +111,7 @@ fn cents(text: &str, places: i32) -> Result<i64, AmountError> {
 }
 
 impl Money {
-    /// Rounds half-up to two places.
+    /// Makes an amount, rounded half-up to two places.
     pub fn new(amount: Decimal, currency: Currency) -> Result<Self, AmountError> {
         if amount.is_sign_negative() && !amount.is_zero() {
             return Err(AmountError::Negative);
@@ -139,7 +148,7 @@ impl Currency {
     pub const USD: Self = Self(*b"USD");
 
     pub fn as_str(&self) -> &str {
-        // Only ASCII letters get in through `from_str` and the constants.
+        // `from_str` and the constants allow only ASCII letters.
         std::str::from_utf8(&self.0).unwrap_or("???")
     }
 }
@@ -173,11 +182,12 @@ impl fmt::Debug for Currency {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
 
+    use super::*;
+
     #[test]
-    fn amounts_as_providers_write_them() {
+    fn amounts_of_providers_are_read() {
         for (text, expected) in [
             ("1", "1.00"),
             ("1.0", "1.00"),
@@ -195,7 +205,7 @@ mod tests {
             ("1e-400", "0.00"),
             ("0.0009e3", "0.90"),
             ("000000000000000000012.30", "12.30"),
-            // Rounded once: a number of 30 digits is not first rounded to 28.
+            // A number of more than 28 digits is rounded once and not twice.
             ("0.0049999999999999999999999999999999", "0.00"),
         ] {
             assert_eq!(
@@ -207,7 +217,7 @@ mod tests {
     }
 
     #[test]
-    fn hundredths_become_major_units() {
+    fn subunits_become_major_units() {
         for (text, expected) in [
             ("150000", "1500.00"),
             ("150001", "1500.01"),
@@ -230,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn amounts_that_are_none() {
+    fn other_texts_are_no_amount() {
         for (text, expected) in [
             ("", AmountError::NotANumber),
             ("ten", AmountError::NotANumber),
@@ -257,13 +267,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn cents_survive_exactly(cents in 0u64..100_000_000_000_000) {
+        fn cents_are_read_exactly(cents in 0u64..100_000_000_000_000) {
             let text = format!("{}.{:02}", cents / 100, cents % 100);
             prop_assert_eq!(parse_amount(&text).unwrap().to_string(), text);
         }
 
         #[test]
-        fn any_text_is_answered(text in ".*") {
+        fn any_text_can_be_read(text in ".*") {
             let _ = parse_amount(&text);
         }
     }

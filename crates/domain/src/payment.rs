@@ -1,11 +1,13 @@
-//! The payment state machine (protocol C7). The database refuses every other move as well.
+//! The states of a payment and the moves between them (protocol C7). The database refuses every
+//! other move as well.
 
-use crate::provider::named;
 use serde::{Deserialize, Serialize};
 
+use crate::names::named;
+
 named!(
-    /// `Folded` is where an empty payment ends when its receipt and its checkout id turn out to be
-    /// two views of one payment (protocol C6). Reports do not show it.
+    /// A payment that turns out to be the same as another one ends as `Folded` (protocol C6).
+    /// Reports do not show it.
     PaymentState, "payment state", {
         Pending = "pending",
         Success = "success",
@@ -16,7 +18,7 @@ named!(
 );
 
 named!(
-    /// How the payer paid; decides `pmtTyCd` on the tax invoice.
+    /// How the payer paid. It decides `pmtTyCd` on the tax invoice.
     PaymentMethod, "payment method", {
         MobileMoney = "mobile_money",
         Card = "card",
@@ -25,6 +27,7 @@ named!(
     }
 );
 
+/// A move that rule C7 does not allow.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 #[error("a payment cannot move from {from} to {to}")]
 pub struct IllegalMove {
@@ -33,7 +36,8 @@ pub struct IllegalMove {
 }
 
 impl PaymentState {
-    /// Money wins: a late success beats an early failure, and nothing un-pays a payment but a reversal.
+    /// Returns the new state if the move is legal. A late success replaces an early failure, and
+    /// only a reversal ends a success.
     pub fn move_to(self, to: Self) -> Result<Self, IllegalMove> {
         use PaymentState::{Failed, Folded, Pending, Reversed, Success};
         match (self, to) {
@@ -50,7 +54,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_legal_moves_are_these_six_and_no_others() {
+    fn exactly_six_moves_are_legal() {
         let mut legal = Vec::new();
         for from in PaymentState::ALL {
             for to in PaymentState::ALL {

@@ -1,22 +1,24 @@
-//! Payers' phone numbers: one canonical form, or what the provider left of it.
+//! Phone numbers of payers, in one canonical form or as far as the provider shows them.
 
 use std::fmt;
 
-/// A phone number that is never printed by `Debug`.
+/// A phone number. `Debug` never prints it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub enum Phone {
-    /// Twelve digits, `2547…` or `2541…`, without plus: the form KRA wants.
+    /// Twelve digits without a plus, `2547…` or `2541…`. This is the form that KRA wants.
     Full(String),
-    /// The provider hid part of it; kept as it came.
+    /// The provider hid part of the number. It is kept as it came.
     Masked(String),
-    /// SHA-256 of the full number in hex, whole or with its middle hidden; kept as it came.
+    /// The SHA-256 of the full number in hex, whole or with its middle hidden. It is kept as it
+    /// came.
     Hashed(String),
 }
 
 impl Phone {
-    /// Reads any spelling seen from a provider; `None` for anything that is no Kenyan mobile number.
+    /// Reads any spelling that a provider is known to use. The result is `None` for anything that
+    /// is not a Kenyan mobile number.
     ///
-    /// Never invents a digit: a number of any other length or prefix is none at all.
+    /// No digit is ever added or dropped, so a number of another length or prefix is refused.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         if text.len() > 128 || !text.is_ascii() {
@@ -38,7 +40,7 @@ impl Phone {
         matches!(national.as_bytes()[0], b'7' | b'1').then(|| Self::Full(format!("254{national}")))
     }
 
-    /// Twelve digits, when the whole number is known.
+    /// The twelve digits, if the whole number is known.
     pub fn full(&self) -> Option<&str> {
         match self {
             Self::Full(digits) => Some(digits),
@@ -80,9 +82,10 @@ fn masked(text: &str) -> Option<Phone> {
     })
 }
 
-/// The digits of a number written plainly, with separators, as a float, or in scientific notation.
+/// The digits of a number that is written plainly, with separators, as a float, or in scientific
+/// notation.
 fn plain_digits(text: &str) -> Option<String> {
-    // After a plus comes a country code; without one it is another country's number.
+    // A country code follows a plus. Any other than 254 is another country's number.
     let text = match text.strip_prefix('+') {
         Some(international) if international.trim_start().starts_with("254") => international,
         Some(_) => return None,
@@ -96,7 +99,8 @@ fn plain_digits(text: &str) -> Option<String> {
         Some(_) => return None,
         None => text,
     };
-    // Between digits a hyphen separates; before them it is a sign, and no phone number is negative.
+    // A hyphen between digits separates them. Before them it is a sign, and no phone number is
+    // negative.
     if whole.starts_with('-') || whole.ends_with('-') {
         return None;
     }
@@ -121,17 +125,19 @@ fn scientific_digits(mantissa: &str, exponent: &str) -> Option<String> {
         return None;
     }
     let fraction = fraction.trim_end_matches('0');
-    // Digits below the decimal point would be no integer; digits left out are zeros.
+    // With more fraction digits than the exponent it would not be an integer. Missing digits are
+    // zeros.
     (fraction.len() <= exponent).then(|| format!("{whole}{fraction:0<exponent$}"))
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
 
+    use super::*;
+
     #[test]
-    fn spellings_of_one_number() {
+    fn every_spelling_gives_the_same_number() {
         for text in [
             "0712345678",
             "+254712345678",
@@ -161,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn masked_and_hashed_are_kept_as_they_came() {
+    fn masked_and_hashed_numbers_are_kept_as_they_came() {
         let hash = "bbff37cea44ac0b2d964ee0dfb8d2df8513dc7ba1b36129a929fc3fbd6dd4af4";
         let half = "bbff37cea44ac0b2d964ee0dfb8d2df851 ***** a1b36129a929fc3fbd6dd4af4";
         for text in ["2547 ***** 149", "25470****149", "0722XXXX89"] {
@@ -176,7 +182,7 @@ mod tests {
     }
 
     #[test]
-    fn nothing_is_invented() {
+    fn other_texts_are_no_number() {
         for text in [
             "",
             "0",
@@ -212,7 +218,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_full_number_is_always_twelve_digits(text in "[0-9+ .eE*-]{0,20}") {
+        fn full_number_has_twelve_digits(text in "[0-9+ .eE*-]{0,20}") {
             if let Some(Phone::Full(digits)) = Phone::parse(&text) {
                 prop_assert_eq!(digits.len(), 12);
                 prop_assert!(digits.starts_with("2547") || digits.starts_with("2541"));
@@ -220,7 +226,7 @@ mod tests {
         }
 
         #[test]
-        fn any_text_is_answered(text in ".*") {
+        fn any_text_can_be_read(text in ".*") {
             let _ = Phone::parse(&text);
         }
     }
