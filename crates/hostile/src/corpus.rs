@@ -1,11 +1,11 @@
-//! Hostile inputs that somebody thought of, kept as files.
+//! Hostile inputs that people thought of, kept as files.
 
 use std::path::Path;
 
-/// The files of a folder and of those within it, by name, in order of their names.
+/// The files of a folder and its subfolders with their names, in the order of their names.
 ///
 /// # Panics
-/// Where the folder cannot be read or has no file: a corpus that is not found would prove nothing.
+/// If the folder cannot be read or has no file, because a test over an empty corpus proves nothing.
 pub fn corpus(folder: &Path) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     if let Err(error) = collect(folder, &mut found) {
@@ -34,8 +34,7 @@ mod tests {
 
     #[test]
     fn every_file_is_found_in_order() {
-        let source = Path::new(env!("CARGO_MANIFEST_DIR"));
-        let found = corpus(source);
+        let found = corpus(Path::new(env!("CARGO_MANIFEST_DIR")));
         assert!(
             found
                 .iter()
@@ -46,7 +45,7 @@ mod tests {
 
     #[test]
     #[should_panic(expected = "nowhere")]
-    fn a_corpus_that_is_not_there_is_said() {
+    fn missing_folder_panics_with_its_name() {
         corpus(Path::new("nowhere"));
     }
 }

@@ -1,4 +1,4 @@
-//! JSON as it is written.
+//! JSON as its text has it, with what a parser usually drops.
 
 use std::fmt;
 
@@ -6,40 +6,42 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// Deeper than anything that is meant to be understood.
+/// Values nested deeper than this are not taken apart.
 const DEPTH_MAX: usize = 100;
 
-/// A value whose leaves and names are text, well formed or not: what is made of it is a body to try, and need
-/// not be JSON.
+/// A value whose leaves and names are text, well formed or not. So a body made of it need not be
+/// JSON.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Json {
-    /// A number, string or word, as it stands in the text, quotes included.
+    /// A number, string or word as it is in the text, with its quotes.
     Leaf(String),
     List(Vec<Json>),
-    /// Names as they stand in the text, quotes included; in order, and they may repeat.
+    /// Names as they are in the text, with their quotes. They keep their order and may repeat.
     Members(Vec<(String, Json)>),
 }
 
 impl Json {
-    /// Reads real JSON.
+    /// Reads JSON.
     ///
     /// # Panics
-    /// On anything else.
+    /// If the text is not JSON.
     pub fn read(text: &str) -> Self {
         Self::try_read(text).expect("the text is JSON")
     }
 
-    /// `None` for what is no JSON. What is nested too deep to be looked through, or has names that are no text,
-    /// is a leaf.
+    /// Reads JSON, or returns `None` if the text is not JSON. A value that is nested too deep, or
+    /// has names that are not text, becomes a leaf.
     pub fn try_read(text: &str) -> Option<Self> {
         Some(read(serde_json::from_str(text).ok()?, DEPTH_MAX))
     }
 
+    /// A string with this text.
     pub fn quoted(text: &str) -> Self {
         Self::Leaf(serde_json::Value::from(text).to_string())
     }
 
-    /// The text of a string or number; `None` for words, lists and members, and for strings that are none.
+    /// The text of a string or number. It is `None` for words, lists and objects, and for strings
+    /// that are not well formed.
     pub fn text(&self) -> Option<String> {
         match self {
             Self::Leaf(raw) if raw.starts_with('"') => serde_json::from_str(raw).ok(),
@@ -52,7 +54,7 @@ impl Json {
         }
     }
 
-    /// How many values there are, this one included.
+    /// How many values there are, including this one.
     pub fn size(&self) -> usize {
         1 + match self {
             Self::Leaf(_) => 0,
@@ -61,7 +63,7 @@ impl Json {
         }
     }
 
-    /// The value at a place in the order of the text; 0 is this one.
+    /// The value at a place in the order of the text. Place 0 is this value.
     pub fn at(&mut self, place: usize) -> Option<&mut Self> {
         if place == 0 {
             return Some(self);
@@ -82,13 +84,13 @@ impl Json {
         None
     }
 
-    /// Every value, in the order of the text.
-    pub fn each<'a>(&'a self, see: &mut impl FnMut(&'a Self)) {
-        see(self);
+    /// Visits every value in the order of the text.
+    pub fn each<'a>(&'a self, visit: &mut impl FnMut(&'a Self)) {
+        visit(self);
         match self {
             Self::Leaf(_) => {}
-            Self::List(elements) => elements.iter().for_each(|value| value.each(see)),
-            Self::Members(members) => members.iter().for_each(|(_, value)| value.each(see)),
+            Self::List(elements) => elements.iter().for_each(|value| value.each(visit)),
+            Self::Members(members) => members.iter().for_each(|(_, value)| value.each(visit)),
         }
     }
 }
@@ -116,11 +118,11 @@ impl fmt::Display for Json {
 }
 
 fn read(raw: &RawValue, depth_left: usize) -> Json {
-    inner(raw.get(), depth_left).unwrap_or_else(|| Json::Leaf(raw.get().to_owned()))
+    read_inside(raw.get(), depth_left).unwrap_or_else(|| Json::Leaf(raw.get().to_owned()))
 }
 
-/// `None` for a leaf.
-fn inner(text: &str, depth_left: usize) -> Option<Json> {
+/// Reads a list or an object. The result is `None` for a leaf.
+fn read_inside(text: &str, depth_left: usize) -> Option<Json> {
     let depth_left = depth_left.checked_sub(1)?;
     if text.starts_with('[') {
         let elements: Vec<&RawValue> = serde_json::from_str(text).ok()?;
@@ -171,7 +173,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn text_order_and_repeats_survive() {
+    fn number_texts_order_and_repeats_are_kept() {
         let text = r#"{"b":1500.10,"a":[1e3,"x\u0000",null],"a":{}}"#;
         let read = Json::read(text);
         assert_eq!(read.to_string(), text);
@@ -182,7 +184,7 @@ mod tests {
     }
 
     #[test]
-    fn every_place_is_one_value() {
+    fn every_place_has_one_value() {
         let mut json = Json::read(r#"{"a":[1,{"b":2}],"c":3}"#);
         let places: Vec<String> = (0..json.size())
             .map(|place| json.at(place).unwrap().to_string())
@@ -195,7 +197,7 @@ mod tests {
     }
 
     #[test]
-    fn leaves_have_text() {
+    fn strings_and_numbers_have_text() {
         assert_eq!(
             Json::Leaf("1.50".to_owned()).text().as_deref(),
             Some("1.50")

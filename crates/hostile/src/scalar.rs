@@ -1,11 +1,11 @@
-//! Values that have broken somebody's parser.
+//! Values that are known to break parsers.
 
 use proptest::prelude::*;
 use proptest::sample::select;
 
 use crate::Json;
 
-/// Stands within texts that are made up: where it shows in an error or a log, a value was echoed.
+/// A mark within made-up texts. If it appears in an error or a log, a value was echoed.
 pub const CANARY: &str = "hush4f";
 
 /// Numbers as JSON writes them, and near misses that it does not.
@@ -45,7 +45,7 @@ const NUMBERS: &[&str] = &[
     "254708374149",
     "2.54708374149E11",
     "20260928101529",
-    // No JSON.
+    // These are not JSON.
     "01",
     "+1",
     ".5",
@@ -76,7 +76,7 @@ const WORDS: &[&str] = &[
     "",
 ];
 
-/// Strings, as the text between their quotes.
+/// The texts of strings, without their quotes.
 const STRINGS: &[&str] = &[
     "",
     " ",
@@ -136,7 +136,7 @@ const STRINGS: &[&str] = &[
     "sk_live_hush4f",
 ];
 
-/// One value as it would stand in a body: of any type, of any length, well formed or not.
+/// One value as it could be in a body, of any type and length, well formed or not.
 pub fn scalar() -> impl Strategy<Value = Json> {
     let quoted = |text: &str| format!("\"{text}\"");
     prop_oneof![

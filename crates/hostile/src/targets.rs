@@ -1,4 +1,4 @@
-//! What is fed with bad input, and how much of it.
+//! What is tested with bad input, and how many cases it gets.
 
 use proptest::test_runner::{Config, FileFailurePersistence};
 
@@ -6,9 +6,10 @@ use proptest::test_runner::{Config, FileFailurePersistence};
 #[derive(Debug)]
 pub struct Target {
     pub name: &'static str,
-    /// Cases of an ordinary run.
+    /// The number of cases in an ordinary run.
     pub in_ci: u32,
-    /// Of the cases of the long form. Where a case costs an exchange over a socket the share is small.
+    /// The share of the cases in a long run. It is small where a case takes an exchange over a
+    /// socket.
     pub per_thousand: u32,
 }
 
@@ -34,37 +35,40 @@ pub const TARGETS: &[Target] = &[
     target("http-framing", 150, 2),
 ];
 
-/// The total of the long form, over all targets.
+/// The variable with the number of cases in a long run, over all targets.
 const CASES: &str = "FUZZ_CASES";
 
 impl Target {
-    /// Of so many cases in all; at least one.
-    fn share(&self, of: u64) -> u32 {
-        u32::try_from(of * u64::from(self.per_thousand) / 1_000)
+    /// This target's part of all cases, which is at least one.
+    fn share(&self, total: u64) -> u32 {
+        u32::try_from(total * u64::from(self.per_thousand) / 1_000)
             .unwrap_or(u32::MAX)
             .max(1)
     }
 }
 
-/// Settings of the target of that name: CI's number of cases, or its share of `FUZZ_CASES`.
+/// The settings of the target with this name. It gets CI's number of cases, or its share of
+/// `FUZZ_CASES` if that is set.
 ///
 /// # Panics
-/// Where there is no such target, or the variable is no number.
+/// If there is no such target, or the variable is not a number.
 pub fn config(name: &str) -> Config {
-    let target = TARGETS.iter().find(|target| target.name == name);
-    let target = target.unwrap_or_else(|| panic!("{name} is not in the list of targets"));
+    let target = TARGETS
+        .iter()
+        .find(|target| target.name == name)
+        .unwrap_or_else(|| panic!("{name} is not in the list of targets"));
     let cases = match std::env::var(CASES) {
         Ok(total) => target.share(
             total
                 .parse()
-                .unwrap_or_else(|_| panic!("{CASES} is no number: {total:?}")),
+                .unwrap_or_else(|_| panic!("{CASES} is not a number: {total:?}")),
         ),
         Err(_) => target.in_ci,
     };
     eprintln!("{name}: {cases} cases");
     Config {
         cases,
-        // Beside the test, also where it is one file of several in a folder.
+        // The file goes beside the test's source, also if that is one file of several in a folder.
         failure_persistence: Some(Box::new(FileFailurePersistence::WithSource(
             "proptest-regressions",
         ))),
@@ -78,7 +82,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_long_form_is_shared_out_whole() {
+    fn shares_add_up_to_all_cases() {
         assert_eq!(
             TARGETS
                 .iter()
@@ -92,13 +96,13 @@ mod tests {
     }
 
     #[test]
-    fn ci_runs_thousands() {
+    fn ci_runs_at_least_ten_thousand_cases() {
         assert!(TARGETS.iter().map(|target| target.in_ci).sum::<u32>() >= 10_000);
     }
 
     #[test]
     #[should_panic(expected = "not in the list")]
-    fn a_target_has_to_be_listed() {
+    fn unlisted_target_panics() {
         config("nothing");
     }
 }
