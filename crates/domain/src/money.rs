@@ -33,7 +33,7 @@ pub enum AmountError {
 const LIMIT: u64 = 1_000_000_000_000;
 /// Nobody writes an amount below the limit in a longer text.
 const TEXT_MAX: usize = 64;
-/// With more digits than this before the point, a number is 10^12 or more. With fewer, its
+/// A number with more digits before the point is 10^12 or more. With at most this many digits, its
 /// thousandths fit an `i64`.
 const INTEGER_DIGITS_MAX: i32 = 12;
 const CENTS_LIMIT: i64 = 100_000_000_000_000;
