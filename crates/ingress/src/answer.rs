@@ -1,6 +1,8 @@
-//! What a gateway hears: the provider's own acknowledgement, or a problem detail (RFC 9457).
+//! Answers to a gateway: the acknowledgement that its provider expects, or a problem detail
+//! (RFC 9457).
 //!
-//! A gateway sees a status and a short text of ours; never a value from its own body, never an inner error.
+//! A gateway sees a status and a short text of ours. It never sees a value from its own body or an
+//! inner error.
 
 use actix_web::HttpResponse;
 use actix_web::http::StatusCode;
@@ -8,20 +10,20 @@ use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use risiti_providers::{Channel, Unreadable};
 use serde_json::json;
 
-/// How long a gateway is asked to wait after trouble of ours.
+/// How long a gateway is asked to wait when the trouble is ours.
 const RETRY_AFTER_SECONDS: &str = "5";
 
 /// How one webhook request ended.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Answer {
     Accepted,
-    /// Accepted onto our own disk: the sender hears no difference.
+    /// Accepted onto our own disk. The sender gets the same answer as for `Accepted`.
     Spooled,
     Duplicate,
-    /// Authentic, durable, and not in the shape the provider documents.
+    /// The body is authentic and durable, but not in the shape the provider documents.
     Unreadable(Unreadable),
     Unauthenticated,
-    /// The source address is outside an enforced list.
+    /// The source address is not in the list that the merchant enforces.
     Forbidden,
     UnknownPath,
     MethodNotAllowed,
@@ -30,7 +32,7 @@ pub(crate) enum Answer {
         limit: usize,
     },
     WrongType,
-    /// Our own trouble: never a 4xx, never 429 (protocol A6).
+    /// The trouble is ours, so the status is never 4xx, and never 429 (protocol A6).
     Unavailable(&'static str),
 }
 
@@ -53,21 +55,22 @@ impl Answer {
         }
     }
 
+    /// Answers a request whose channel is known.
     pub(crate) fn respond(&self, channel: Channel) -> HttpResponse {
         match self {
             Self::Accepted | Self::Spooled => acknowledge(channel, false),
             Self::Duplicate => acknowledge(channel, true),
-            Self::Unreadable(why) => problem(
+            Self::Unreadable(unreadable) => problem(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "Not the shape the provider documents",
-                &format!("{}: {}", why.field, why.problem),
-                Some(&why.field),
+                &format!("{}: {}", unreadable.field, unreadable.problem),
+                Some(&unreadable.field),
             ),
             _ => self.refuse(),
         }
     }
 
-    /// The answers that need no provider to be known.
+    /// Refuses a request. A refusal is the same for every provider.
     pub(crate) fn refuse(&self) -> HttpResponse {
         match self {
             Self::Unauthenticated => problem(
@@ -124,6 +127,7 @@ impl Answer {
                     .insert(RETRY_AFTER, HeaderValue::from_static(RETRY_AFTER_SECONDS));
                 answer
             }
+            // `respond` answers the other four, so they never reach this place.
             Self::UnknownPath
             | Self::Accepted
             | Self::Spooled
@@ -138,7 +142,7 @@ impl Answer {
     }
 }
 
-/// The acknowledgement each provider expects (docs/operating.md, "What a gateway hears").
+/// The acknowledgement that each provider expects (docs/operating.md, "What a gateway hears").
 fn acknowledge(channel: Channel, duplicate: bool) -> HttpResponse {
     HttpResponse::Ok().json(match channel {
         Channel::DarajaC2bConfirmation => json!({"ResultCode": 0, "ResultDesc": "Success"}),
@@ -165,8 +169,9 @@ fn problem(status: StatusCode, title: &str, detail: &str, field: Option<&str>) -
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use actix_web::body::{MessageBody, to_bytes};
+
+    use super::*;
 
     async fn body(answer: HttpResponse) -> serde_json::Value {
         let bytes = to_bytes(answer.into_body().boxed()).await.unwrap();
@@ -174,7 +179,7 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn each_provider_hears_its_own_acknowledgement() {
+    async fn each_provider_gets_its_own_acknowledgement() {
         for (channel, first, again) in [
             (
                 Channel::DarajaStk,
@@ -221,12 +226,12 @@ mod tests {
     }
 
     #[actix_web::test]
-    async fn an_unreadable_body_names_its_field() {
-        let why = Unreadable {
+    async fn unreadable_body_is_answered_with_its_field() {
+        let unreadable = Unreadable {
             field: "Body.stkCallback.ResultCode".into(),
             problem: "missing".into(),
         };
-        let answer = Answer::Unreadable(why).respond(Channel::DarajaStk);
+        let answer = Answer::Unreadable(unreadable).respond(Channel::DarajaStk);
         assert_eq!(answer.status(), 422);
         assert_eq!(
             answer.headers().get("content-type").unwrap(),
@@ -238,14 +243,14 @@ mod tests {
     }
 
     #[test]
-    fn trouble_of_ours_asks_to_come_back() {
+    fn own_trouble_asks_the_sender_to_retry() {
         let answer = Answer::Unavailable("the broker is away").refuse();
         assert_eq!(answer.status(), 503);
         assert_eq!(answer.headers().get("retry-after").unwrap(), "5");
     }
 
     #[test]
-    fn a_wrong_method_names_the_right_one() {
+    fn wrong_method_is_answered_with_the_right_one() {
         let answer = Answer::MethodNotAllowed.refuse();
         assert_eq!(answer.status(), 405);
         assert_eq!(answer.headers().get("allow").unwrap(), "POST");

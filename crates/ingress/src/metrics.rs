@@ -1,4 +1,4 @@
-//! The numbers ingress keeps.
+//! The metrics of ingress, without those of the spool.
 
 use std::time::Duration;
 

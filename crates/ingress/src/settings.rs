@@ -1,4 +1,4 @@
-//! What an operator may set, each by flag or variable.
+//! The settings of ingress, each by flag or by variable.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -122,16 +122,18 @@ pub(crate) struct DedupArgs {
     pub(crate) in_flight_max: usize,
 }
 
-/// The client would take `#insecure` and then never connect: it is built without it.
+/// Refuses a fragment. The client accepts `#insecure` in a URL, but it is built without that feature
+/// and would never connect.
 fn redis_url(text: &str) -> Result<SecretString, &'static str> {
-    match text.contains('#') {
-        true => Err("TLS is always verified: leave away what follows #"),
-        false => Ok(text.into()),
+    if text.contains('#') {
+        return Err("TLS is always verified: leave away what follows #");
     }
+    Ok(text.into())
 }
 
 impl DedupArgs {
-    /// Longer than the provider retries (Daraja calls once, Gumroad retries for 15 minutes, Paystack for 72 hours).
+    /// How long a delivery is remembered. It is longer than the provider retries: Daraja sends once,
+    /// Gumroad retries for 15 minutes and Paystack for 72 hours.
     pub(crate) fn ttl(&self, provider: Provider) -> Duration {
         const HOUR: Duration = Duration::from_secs(3600);
         self.dedup_ttl.unwrap_or(match provider {
@@ -171,14 +173,14 @@ mod tests {
     }
 
     #[test]
-    fn proxies_are_a_list_of_ranges() {
+    fn trusted_proxies_are_a_list_of_ranges() {
         let settings = parse(&["--trusted-proxies=10.0.0.0/8,fd00::/8"]).unwrap();
         assert_eq!(settings.http.trusted_proxies.len(), 2);
         assert!(parse(&["--trusted-proxies=everyone"]).is_err());
     }
 
     #[test]
-    fn a_certificate_needs_its_key_and_a_key_its_certificate() {
+    fn certificate_and_key_need_each_other() {
         assert!(parse(&["--tls-cert-file=c.pem", "--tls-key-file=k.pem"]).is_ok());
         for half in ["--tls-cert-file=c.pem", "--tls-key-file=k.pem"] {
             assert!(parse(&[half]).is_err(), "{half}");
@@ -186,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn no_secret_shows_in_debug() {
+    fn debug_output_shows_no_secret() {
         let settings = parse(&["--redis-url=redis://:hunter2@h"]).unwrap();
         assert!(!format!("{settings:?}").contains("hunter2"));
     }

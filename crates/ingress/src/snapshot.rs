@@ -1,4 +1,4 @@
-//! The directory's copy on disk.
+//! The copy of the merchant directory on disk.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -11,7 +11,8 @@ use risiti_service::BadSetting;
 pub(crate) struct Snapshot(PathBuf);
 
 impl Snapshot {
-    /// Makes the data directory, for its owner only; a place that cannot be written to is a bad setting.
+    /// Makes the data directory, for its owner only. A place that cannot be written to is a bad
+    /// setting.
     pub(crate) fn open(data_dir: &Path) -> Result<Self, BadSetting> {
         let bad = |error: io::Error| {
             BadSetting::new(
@@ -27,13 +28,14 @@ impl Snapshot {
         Ok(Self(data_dir.join("directory.json")))
     }
 
-    /// `None` when there is none, or none that can be read: the database has the truth.
+    /// Loads the copy. It is `None` when there is no readable copy, because the database has the
+    /// truth.
     pub(crate) fn load(&self) -> Option<Directory> {
         let text = match fs::read(&self.0) {
             Ok(text) => text,
             Err(error) if error.kind() == io::ErrorKind::NotFound => return None,
             Err(error) => {
-                tracing::error!(%error, "the merchant directory on disk cannot be read");
+                tracing::error!(%error, "failed to read the merchant directory on disk");
                 return None;
             }
         };
@@ -48,18 +50,20 @@ impl Snapshot {
         }
     }
 
-    /// Old or new, never half: written beside, synced, renamed.
+    /// Replaces the copy. It is written to another file, synced and renamed, so a crash leaves the old
+    /// copy or the new one.
     pub(crate) fn store(&self, directory: &Directory) -> io::Result<()> {
-        let beside = self.0.with_extension("json.new");
+        let new_file = self.0.with_extension("json.new");
         let mut file = OpenOptions::new()
             .write(true)
             .create(true)
             .truncate(true)
             .mode(0o600)
-            .open(&beside)?;
+            .open(&new_file)?;
         file.write_all(&serde_json::to_vec(directory)?)?;
         file.sync_all()?;
-        fs::rename(&beside, &self.0)?;
+
+        fs::rename(&new_file, &self.0)?;
         let folder = self.0.parent().unwrap_or(Path::new("."));
         File::open(folder)?.sync_all()
     }
@@ -67,6 +71,8 @@ impl Snapshot {
 
 #[cfg(test)]
 mod tests {
+    use std::os::unix::fs::PermissionsExt;
+
     use super::*;
 
     fn directory() -> Directory {
@@ -74,29 +80,28 @@ mod tests {
     }
 
     #[test]
-    fn what_was_stored_is_loaded() {
-        let place = tempfile::tempdir().unwrap();
-        let snapshot = Snapshot::open(&place.path().join("data")).unwrap();
+    fn stored_copy_is_loaded() {
+        let folder = tempfile::tempdir().unwrap();
+        let snapshot = Snapshot::open(&folder.path().join("data")).unwrap();
         assert!(snapshot.load().is_none());
         snapshot.store(&directory()).unwrap();
         assert!(snapshot.load() == Some(directory()));
     }
 
     #[test]
-    fn a_damaged_copy_is_none() {
-        let place = tempfile::tempdir().unwrap();
-        let snapshot = Snapshot::open(place.path()).unwrap();
-        fs::write(place.path().join("directory.json"), "{").unwrap();
+    fn damaged_copy_is_not_loaded() {
+        let folder = tempfile::tempdir().unwrap();
+        let snapshot = Snapshot::open(folder.path()).unwrap();
+        fs::write(folder.path().join("directory.json"), "{").unwrap();
         assert!(snapshot.load().is_none());
     }
 
     #[test]
-    fn only_the_owner_may_read_it() {
-        use std::os::unix::fs::PermissionsExt;
-        let place = tempfile::tempdir().unwrap();
-        let snapshot = Snapshot::open(place.path()).unwrap();
+    fn only_the_owner_may_read_the_copy() {
+        let folder = tempfile::tempdir().unwrap();
+        let snapshot = Snapshot::open(folder.path()).unwrap();
         snapshot.store(&directory()).unwrap();
-        let mode = fs::metadata(place.path().join("directory.json"))
+        let mode = fs::metadata(folder.path().join("directory.json"))
             .unwrap()
             .permissions()
             .mode();
@@ -104,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn a_place_that_is_a_file_is_a_bad_setting() {
+    fn data_directory_that_is_a_file_is_a_bad_setting() {
         let file = tempfile::NamedTempFile::new().unwrap();
         let error = Snapshot::open(file.path()).err().unwrap();
         assert!(

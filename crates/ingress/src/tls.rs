@@ -1,4 +1,4 @@
-//! TLS on the public listener, with a certificate that may be renewed while it serves.
+//! TLS on the public listener, with a certificate that may be renewed while ingress runs.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -15,12 +15,13 @@ use rustls::sign::CertifiedKey;
 use sha2::{Digest, Sha256};
 use tokio_util::sync::CancellationToken;
 
-/// How often the files are looked at: certificates are renewed every few weeks, and the old one lives on for days.
-const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+/// How often the files are read. Certificates are renewed every few weeks, and the old one stays
+/// valid for days.
+const RELOAD_INTERVAL: Duration = Duration::from_secs(5);
 const CERT_SETTING: &str = "--tls-cert-file (RISITI_TLS_CERT_FILE)";
 const KEY_SETTING: &str = "--tls-key-file (RISITI_TLS_KEY_FILE)";
 
-/// The certificate in use, and the files it came from.
+/// The certificate in use and the files it came from.
 pub(crate) struct Certificate {
     files: Files,
     serving: RwLock<Serving>,
@@ -34,8 +35,16 @@ struct Files {
 
 struct Serving {
     key: Arc<CertifiedKey>,
-    /// Of the files' content, so that a look at unchanged files costs nothing and a refused content is told of once.
-    seen: [u8; 32],
+    /// Digest of the files' content. Unchanged files are not parsed again, and content that cannot
+    /// be used is logged once.
+    digest: [u8; 32],
+}
+
+/// Whether the files held another certificate than the one in use.
+#[derive(Debug, PartialEq, Eq)]
+enum Renewal {
+    Renewed,
+    Unchanged,
 }
 
 impl fmt::Debug for Certificate {
@@ -48,39 +57,41 @@ impl fmt::Debug for Certificate {
 
 impl Certificate {
     /// # Errors
-    /// A file that cannot be read, or holds no certificate or key, or two that do not belong together.
+    /// Fails when a file cannot be read or holds no certificate or key, or when the two do not
+    /// belong together.
     pub(crate) fn load(chain: &Path, key: &Path) -> Result<Arc<Self>, BadSetting> {
         let files = Files {
             chain: chain.to_owned(),
             key: key.to_owned(),
         };
-        let (pem, seen) = files.read()?;
+        let (pem, digest) = files.read()?;
         let serving = Serving {
-            key: pem.certified()?,
-            seen,
+            key: pem.certified_key()?,
+            digest,
         };
+
         Ok(Arc::new(Self {
             files,
             serving: RwLock::new(serving),
         }))
     }
 
-    /// What the listener serves with; each new connection gets the certificate of the moment.
+    /// The listener's configuration. Each new connection gets the certificate in use at that moment.
     pub(crate) fn server_config(self: &Arc<Self>) -> ServerConfig {
         ServerConfig::builder()
             .with_no_client_auth()
             .with_cert_resolver(Arc::clone(self) as _)
     }
 
-    /// Takes up renewed files until cancelled. One that cannot be used leaves the old certificate in place: half of
-    /// a renewal may have been written.
+    /// Takes up renewed files until cancelled. Files that cannot be used leave the old certificate in
+    /// place, because half of a renewal may have been written.
     pub(crate) async fn follow(self: Arc<Self>, end: CancellationToken) {
         let following = async {
             loop {
-                tokio::time::sleep(LOOK_INTERVAL).await;
+                tokio::time::sleep(RELOAD_INTERVAL).await;
                 let certificate = Arc::clone(&self);
                 // Reading files blocks.
-                tokio::task::spawn_blocking(move || certificate.look())
+                tokio::task::spawn_blocking(move || certificate.reload())
                     .await
                     .ok();
             }
@@ -88,29 +99,30 @@ impl Certificate {
         end.run_until_cancelled(following).await;
     }
 
-    fn look(&self) {
+    fn reload(&self) {
         match self.renew() {
-            Ok(true) => tracing::info!("serving with the renewed certificate"),
-            Ok(false) => {}
+            Ok(Renewal::Renewed) => tracing::info!("serving with the renewed certificate"),
+            Ok(Renewal::Unchanged) => {}
             Err(problem) => {
-                tracing::error!(%problem, "the renewed certificate cannot be used, serving with the old one")
+                tracing::error!(%problem, "the renewed certificate cannot be used; serving with the old one")
             }
         }
     }
 
-    /// Whether there was a new one.
-    fn renew(&self) -> Result<bool, BadSetting> {
-        // A file that is missing for a moment is a renewal under way; one that stays away is told of when it is back, or at the next start.
-        let Ok((pem, seen)) = self.files.read() else {
-            return Ok(false);
+    fn renew(&self) -> Result<Renewal, BadSetting> {
+        // A file that is missing for a moment is part of a renewal. One that stays missing is
+        // reported at the next start.
+        let Ok((pem, digest)) = self.files.read() else {
+            return Ok(Renewal::Unchanged);
         };
+
         let mut serving = self.serving.write().unwrap_or_else(PoisonError::into_inner);
-        if serving.seen == seen {
-            return Ok(false);
+        if serving.digest == digest {
+            return Ok(Renewal::Unchanged);
         }
-        serving.seen = seen;
-        serving.key = pem.certified()?;
-        Ok(true)
+        serving.digest = digest;
+        serving.key = pem.certified_key()?;
+        Ok(Renewal::Renewed)
     }
 }
 
@@ -126,7 +138,7 @@ impl ResolvesServerCert for Certificate {
     }
 }
 
-/// What the two files hold.
+/// The content of the two files.
 struct Pem {
     chain: Vec<u8>,
     key: Vec<u8>,
@@ -142,26 +154,31 @@ impl Files {
             chain: read(&self.chain, CERT_SETTING)?,
             key: read(&self.key, KEY_SETTING)?,
         };
-        let seen = Sha256::new()
+        let digest = Sha256::new()
             .chain_update(&pem.chain)
             .chain_update([0])
             .chain_update(&pem.key)
             .finalize();
-        Ok((pem, seen.into()))
+        Ok((pem, digest.into()))
     }
 }
 
 impl Pem {
-    /// What the parser says of a key file is left out: it may quote it.
-    fn certified(&self) -> Result<Arc<CertifiedKey>, BadSetting> {
-        let chain: Result<Vec<_>, _> = CertificateDer::pem_slice_iter(&self.chain).collect();
-        let chain = chain.ok().filter(|chain| !chain.is_empty());
-        let chain =
-            chain.ok_or_else(|| BadSetting::new(CERT_SETTING, "holds no certificate in PEM"))?;
+    /// Parses both files. The parser's error about a key file is left out, because it may quote the
+    /// file.
+    fn certified_key(&self) -> Result<Arc<CertifiedKey>, BadSetting> {
+        let chain: Vec<_> = CertificateDer::pem_slice_iter(&self.chain)
+            .collect::<Result<_, _>>()
+            .unwrap_or_default();
+        if chain.is_empty() {
+            return Err(BadSetting::new(CERT_SETTING, "holds no certificate in PEM"));
+        }
+
         let key = PrivateKeyDer::from_pem_slice(&self.key)
             .map_err(|_| BadSetting::new(KEY_SETTING, "holds no private key in PEM"))?;
         let provider = CryptoProvider::get_default()
             .ok_or_else(|| BadSetting::new(KEY_SETTING, "no TLS provider"))?;
+
         let certified =
             CertifiedKey::from_der(chain, key, provider).map_err(|error| match error {
                 rustls::Error::InconsistentKeys(_) => {
@@ -175,8 +192,9 @@ impl Pem {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use risiti_testkit::Authority;
+
+    use super::*;
 
     fn install_provider() {
         rustls::crypto::ring::default_provider()
@@ -189,16 +207,16 @@ mod tests {
     }
 
     #[test]
-    fn files_that_cannot_be_used_are_named_by_their_setting() {
+    fn unusable_file_is_named_by_its_setting() {
         install_provider();
         let folder = tempfile::tempdir().unwrap();
         let authority = Authority::new();
         let (chain, key) = authority.issue_to("localhost", folder.path());
         assert!(Certificate::load(&chain, &key).is_ok());
 
-        let nowhere = folder.path().join("nowhere.pem");
-        assert!(problem(&nowhere, &key).starts_with(CERT_SETTING));
-        assert!(problem(&chain, &nowhere).starts_with(KEY_SETTING));
+        let missing = folder.path().join("missing.pem");
+        assert!(problem(&missing, &key).starts_with(CERT_SETTING));
+        assert!(problem(&chain, &missing).starts_with(KEY_SETTING));
         assert!(
             problem(&key, &key).starts_with(CERT_SETTING),
             "a key is no certificate"
@@ -207,6 +225,7 @@ mod tests {
             problem(&chain, &chain).starts_with(KEY_SETTING),
             "a certificate is no key"
         );
+
         std::fs::write(&key, authority.issue("localhost").1).unwrap();
         assert!(problem(&chain, &key).contains("is not the key of the certificate"));
         let broken = "-----BEGIN PRIVATE KEY-----\nc2VjcmV0\n-----END PRIVATE KEY-----\n";
@@ -219,29 +238,37 @@ mod tests {
     }
 
     #[test]
-    fn half_a_renewal_leaves_the_old_certificate_until_the_other_half_is_there() {
+    fn half_a_renewal_leaves_the_old_certificate_in_use() {
         install_provider();
-        let (folder, authority) = (tempfile::tempdir().unwrap(), Authority::new());
+        let folder = tempfile::tempdir().unwrap();
+        let authority = Authority::new();
         let (chain, key) = authority.issue_to("localhost", folder.path());
         let certificate = Certificate::load(&chain, &key).unwrap();
         let served = || certificate.serving.read().unwrap().key.cert.clone();
         let old = served();
-        assert!(!certificate.renew().unwrap(), "nothing has changed");
+        assert_eq!(certificate.renew().unwrap(), Renewal::Unchanged);
 
         let (new_chain, new_key) = authority.issue("localhost");
         std::fs::write(&chain, new_chain).unwrap();
         assert!(certificate.renew().is_err());
-        assert!(!certificate.renew().unwrap(), "told of once");
+        let again = certificate.renew().unwrap();
+        assert_eq!(
+            again,
+            Renewal::Unchanged,
+            "an unusable file is reported once"
+        );
+
         std::fs::remove_file(&key).unwrap();
-        assert!(!certificate.renew().unwrap());
+        assert_eq!(certificate.renew().unwrap(), Renewal::Unchanged);
         assert_eq!(served(), old);
+
         std::fs::write(&key, new_key).unwrap();
-        assert!(certificate.renew().unwrap());
+        assert_eq!(certificate.renew().unwrap(), Renewal::Renewed);
         assert_ne!(served(), old);
     }
 
     #[test]
-    fn debug_shows_no_key() {
+    fn debug_output_shows_no_key() {
         install_provider();
         let folder = tempfile::tempdir().unwrap();
         let (chain, key) = Authority::new().issue_to("localhost", folder.path());

@@ -1,4 +1,4 @@
-//! The spool's numbers, as they are at the moment somebody asks.
+//! The spool's metrics, read from its status when somebody asks for them.
 
 use std::time::SystemTime;
 
@@ -9,11 +9,14 @@ use risiti_service::metrics::{counter, counters, gauge};
 use risiti_spool::{Spool, Status};
 use tokio::sync::watch;
 
-/// Registered whether there is a spool or not: its series show zero from the start.
+/// Registers the metrics, whether there is a spool or not, so that each series shows zero from the
+/// start.
 pub(crate) fn register(registry: &Registry, spool: Option<&Spool>, limit: u64) {
-    let unlisted = Registry::new();
-    let gauge = |name: &str, help: &str| gauge(&unlisted, name, help);
-    let numbers = Numbers {
+    // The parts are registered here only to be built. The program's registry gets them as one
+    // collector, which updates them first.
+    let own_registry = Registry::new();
+    let gauge = |name: &str, help: &str| gauge(&own_registry, name, help);
+    let metrics = SpoolMetrics {
         status: spool.map(Spool::status),
         entries: gauge(
             "risiti_spool_entries",
@@ -36,25 +39,25 @@ pub(crate) fn register(registry: &Registry, spool: Option<&Spool>, limit: u64) {
             "Damaged spool files set aside in the data directory.",
         ),
         commits: counter(
-            &unlisted,
+            &own_registry,
             "risiti_spool_commits_total",
             "Transactions the spool wrote to disk.",
         ),
         refused: counters(
-            &unlisted,
+            &own_registry,
             "risiti_spool_refused_total",
             "Webhooks the spool could not hold, by reason.",
             &["reason"],
             &[&["full", "disk"]],
         ),
     };
-    numbers.limit.set(i64::try_from(limit).unwrap_or(i64::MAX));
+    metrics.limit.set(i64::try_from(limit).unwrap_or(i64::MAX));
     registry
-        .register(Box::new(numbers))
+        .register(Box::new(metrics))
         .expect("metric names are constants and each is registered once");
 }
 
-struct Numbers {
+struct SpoolMetrics {
     status: Option<watch::Receiver<Status>>,
     entries: IntGauge,
     bytes: IntGauge,
@@ -65,8 +68,8 @@ struct Numbers {
     refused: IntCounterVec,
 }
 
-impl Numbers {
-    fn parts(&self) -> [&dyn Collector; 7] {
+impl SpoolMetrics {
+    fn collectors(&self) -> [&dyn Collector; 7] {
         let Self {
             entries,
             bytes,
@@ -80,18 +83,20 @@ impl Numbers {
         [entries, bytes, oldest, limit, damaged, commits, refused]
     }
 
-    fn read(&self, status: &Status) {
+    fn update(&self, status: &Status) {
         let set =
             |gauge: &IntGauge, value: u64| gauge.set(i64::try_from(value).unwrap_or(i64::MAX));
         let age = status
             .oldest
             .map(|then| SystemTime::now().duration_since(then).unwrap_or_default());
+
         set(&self.entries, status.entries);
         set(&self.bytes, status.bytes);
         set(&self.oldest, age.unwrap_or_default().as_secs());
         set(&self.damaged, status.damaged_files);
+
         let raise =
-            |counter: &IntCounter, now: u64| counter.inc_by(now.saturating_sub(counter.get()));
+            |counter: &IntCounter, total: u64| counter.inc_by(total.saturating_sub(counter.get()));
         raise(&self.commits, status.commits);
         raise(
             &self.refused.with_label_values(&["full"]),
@@ -104,16 +109,19 @@ impl Numbers {
     }
 }
 
-impl Collector for Numbers {
+impl Collector for SpoolMetrics {
     fn desc(&self) -> Vec<&Desc> {
-        self.parts().into_iter().flat_map(Collector::desc).collect()
+        self.collectors()
+            .into_iter()
+            .flat_map(Collector::desc)
+            .collect()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
         if let Some(status) = &self.status {
-            self.read(&status.borrow());
+            self.update(&status.borrow());
         }
-        self.parts()
+        self.collectors()
             .into_iter()
             .flat_map(Collector::collect)
             .collect()
