@@ -1,4 +1,4 @@
-//! Reading a request body under three bounds: its bytes, its time, and the bytes of all bodies together.
+//! Reads a request body within three bounds: its bytes, its time, and the bytes of all bodies.
 
 use std::pin::pin;
 use std::time::Duration;
@@ -12,29 +12,32 @@ use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::answer::Answer;
 
-/// When the patience is over, what has arrived meanwhile gets this long to be read: the wait may have been our own, frozen or starved,
-/// while the body lay in the kernel's buffer, and Daraja never sends it again (protocol A6).
-const LAST_LOOK: Duration = Duration::from_secs(1);
+/// How long the reading goes on after the timeout. The process itself may have been frozen or
+/// starved while the body lay in the kernel's buffer, and Daraja never sends it again
+/// (protocol A6).
+const FINAL_READ: Duration = Duration::from_secs(1);
 
-/// Of all requests at once. As many connections as may be open, each with the largest body, would come to gigabytes.
-const ROOM_BYTES: usize = 64 * 1024 * 1024;
+/// Bytes of all bodies together. As many connections as may be open, each with the largest body,
+/// would come to gigabytes.
+const BODY_BUDGET_BYTES: usize = 64 * 1024 * 1024;
 
-/// Memory for the bodies of requests that are not answered yet. Taken as bytes arrive, so that announcing a
-/// large body costs nobody anything.
-pub(crate) struct Room(Semaphore);
+/// Memory for the bodies of requests that are not answered yet.
+///
+/// It is acquired as bytes arrive, so that a request which only announces a large body holds none.
+pub(crate) struct BodyBudget(Semaphore);
 
-impl Default for Room {
+impl Default for BodyBudget {
     fn default() -> Self {
-        Self::of(ROOM_BYTES)
+        Self::new(BODY_BUDGET_BYTES)
     }
 }
 
-impl Room {
-    fn of(bytes: usize) -> Self {
+impl BodyBudget {
+    fn new(bytes: usize) -> Self {
         Self(Semaphore::new(bytes))
     }
 
-    fn take(&self, bytes: usize) -> Result<SemaphorePermit<'_>, Answer> {
+    fn acquire(&self, bytes: usize) -> Result<SemaphorePermit<'_>, Answer> {
         let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
         self.0
             .try_acquire_many(bytes)
@@ -42,36 +45,39 @@ impl Room {
     }
 }
 
-/// The bytes as they came and their room, or the answer that ends the request.
+/// Reads the bytes as they came, and holds their part of the budget. An error is the answer that
+/// ends the request.
 pub(crate) async fn read<'a>(
-    room: &'a Room,
+    budget: &'a BodyBudget,
     request: &HttpRequest,
     payload: &mut web::Payload,
     limit: usize,
-    patience: Duration,
+    timeout: Duration,
 ) -> Result<(Vec<u8>, SemaphorePermit<'a>), Answer> {
     let declared = request
         .headers()
         .get(CONTENT_LENGTH)
-        .and_then(|v| v.to_str().ok()?.parse::<usize>().ok());
+        .and_then(|value| value.to_str().ok()?.parse::<usize>().ok());
     if declared.is_some_and(|length| length > limit) {
         return Err(Answer::TooLarge { limit });
     }
+
     let mut reading = pin!(async {
         let mut body = Vec::with_capacity(declared.unwrap_or(1024).min(limit));
-        let mut taken = room.take(0)?;
+        let mut held = budget.acquire(0)?;
         while let Some(chunk) = payload.next().await {
-            // A sender that broke off or framed its body wrongly gets an answer it will hardly read.
+            // A sender that broke off or framed its body wrongly will hardly read the answer.
             let chunk = chunk.map_err(|_| Answer::TooSlow)?;
             if body.len() + chunk.len() > limit {
                 return Err(Answer::TooLarge { limit });
             }
-            taken.merge(room.take(chunk.len())?);
+            held.merge(budget.acquire(chunk.len())?);
             body.extend_from_slice(&chunk);
         }
-        Ok((body, taken))
+        Ok((body, held))
     });
-    for wait in [patience, LAST_LOOK] {
+
+    for wait in [timeout, FINAL_READ] {
         if let Ok(read) = tokio::time::timeout(wait, reading.as_mut()).await {
             return read;
         }
@@ -79,8 +85,8 @@ pub(crate) async fn read<'a>(
     Err(Answer::TooSlow)
 }
 
-/// Which of a provider's formats the content type names; no content type at all is taken as the usual one,
-/// since a refusal loses the message for good.
+/// The body format that the content type names. A request without a content type is taken to be in
+/// the provider's usual format, because a refusal loses the message for good.
 pub(crate) fn format(provider: Provider, request: &HttpRequest) -> Result<BodyFormat, Answer> {
     let usual = match provider {
         Provider::Daraja | Provider::Paystack => BodyFormat::Json,
@@ -89,6 +95,7 @@ pub(crate) fn format(provider: Provider, request: &HttpRequest) -> Result<BodyFo
     let Some(value) = request.headers().get(CONTENT_TYPE) else {
         return Ok(usual);
     };
+
     let essence = value
         .to_str()
         .unwrap_or_default()
@@ -102,6 +109,7 @@ pub(crate) fn format(provider: Provider, request: &HttpRequest) -> Result<BodyFo
         "application/x-www-form-urlencoded" => BodyFormat::Form,
         _ => return Err(Answer::WrongType),
     };
+
     match (provider, named) {
         (Provider::Daraja | Provider::Paystack, BodyFormat::Form) => Err(Answer::WrongType),
         _ => Ok(named),
@@ -110,39 +118,37 @@ pub(crate) fn format(provider: Provider, request: &HttpRequest) -> Result<BodyFo
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use actix_web::FromRequest;
     use actix_web::test::TestRequest;
 
+    use super::*;
+
     #[actix_web::test]
-    async fn all_bodies_together_are_bounded_and_room_comes_back() {
-        let room = Room::of(100);
-        let read_of = async |bytes: usize| {
+    async fn bytes_of_all_bodies_are_bounded_and_given_back() {
+        let budget = BodyBudget::new(100);
+        let limit = 1_000;
+        let timeout = Duration::from_secs(10);
+        let read_body = async |bytes: usize| {
             let (request, mut payload) = TestRequest::post()
                 .set_payload(vec![b'x'; bytes])
                 .to_http_parts();
             let mut payload = web::Payload::from_request(&request, &mut payload)
                 .await
                 .unwrap();
-            read(
-                &room,
-                &request,
-                &mut payload,
-                1_000,
-                Duration::from_secs(10),
-            )
-            .await
+            read(&budget, &request, &mut payload, limit, timeout).await
         };
-        let (body, held) = read_of(60).await.unwrap();
+
+        let (body, held) = read_body(60).await.unwrap();
         assert_eq!(body.len(), 60);
-        assert!(matches!(read_of(60).await, Err(Answer::Unavailable(_))));
-        let (_, _also_held) = read_of(40).await.unwrap();
+        assert!(matches!(read_body(60).await, Err(Answer::Unavailable(_))));
+        let (_, _also_held) = read_body(40).await.unwrap();
+
         drop(held);
-        assert!(read_of(60).await.is_ok());
+        assert!(read_body(60).await.is_ok());
     }
 
     #[test]
-    fn formats_by_provider_and_content_type() {
+    fn format_depends_on_provider_and_content_type() {
         for (provider, content_type, expected) in [
             (
                 Provider::Daraja,

@@ -1,7 +1,5 @@
-//! Where a webhook becomes safe: a quorum queue's confirm, or the spool's fsync (protocol A1).
+//! Makes a webhook durable: a quorum queue confirms it, or the spool fsyncs it (protocol A1).
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
@@ -9,155 +7,133 @@ use risiti_providers::Envelope;
 use risiti_queue::{Message, PublishError, Publisher, Target};
 use risiti_spool::{Spool, SpoolError};
 
-use crate::dedup::{Failure, Kept};
+use crate::dedup::{Failure, StoredIn};
 use crate::metrics::Metrics;
+use crate::publish_breaker::PublishBreaker;
 use crate::spool::message;
 
-/// The longest wait for a confirm where there is a spool, which must still have its turn within `ANSWER_WITHIN`.
-const CONFIRM_WITHIN: Duration = Duration::from_secs(2);
+/// Longest wait for a confirm where there is a spool. It leaves the spool enough of
+/// `ANSWER_TIMEOUT`.
+const CONFIRM_TIMEOUT_MAX: Duration = Duration::from_secs(2);
 
+/// The two places where a webhook can be durable, and which of them is tried first.
 #[derive(Clone)]
-pub(crate) struct Durable {
+pub(crate) struct DurableStore {
     publisher: Publisher,
-    timeout: Duration,
-    /// `None`: the operator wants none, and what the broker cannot confirm is refused.
+    publish_timeout: Duration,
+    /// `None` when the operator turned the spool off. What the broker cannot confirm is refused.
     spool: Option<Spool>,
-    suspicion: Suspicion,
+    breaker: PublishBreaker,
     metrics: Metrics,
 }
 
-/// Raised by a publish that was not confirmed in time, lifted by the next confirm: while it lasts, webhooks go to the spool
-/// first, or each of them would wait its two seconds for a broker that hangs. The drainer goes on asking.
-#[derive(Clone, Default)]
-pub(crate) struct Suspicion(Arc<AtomicBool>);
-
-impl Suspicion {
-    pub(crate) fn learn(&self, outcome: &Result<(), PublishError>) {
-        match outcome {
-            Ok(()) => self.0.store(false, Ordering::Relaxed),
-            Err(PublishError::Timeout | PublishError::TooBusy) => {
-                self.0.store(true, Ordering::Relaxed)
-            }
-            Err(_) => {}
-        }
-    }
-
-    fn is_raised(&self) -> bool {
-        self.0.load(Ordering::Relaxed)
-    }
-}
-
-impl Durable {
+impl DurableStore {
     pub(crate) fn new(
         publisher: Publisher,
-        timeout: Duration,
+        publish_timeout: Duration,
         spool: Option<Spool>,
-        suspicion: Suspicion,
+        breaker: PublishBreaker,
         metrics: Metrics,
     ) -> Self {
-        let timeout = if spool.is_some() {
-            timeout.min(CONFIRM_WITHIN)
+        let publish_timeout = if spool.is_some() {
+            publish_timeout.min(CONFIRM_TIMEOUT_MAX)
         } else {
-            timeout
+            publish_timeout
         };
+
         Self {
             publisher,
-            timeout,
+            publish_timeout,
             spool,
-            suspicion,
+            breaker,
             metrics,
         }
     }
 
-    /// Done when the broker confirmed the message or the spool has it on disk. The body is the provider's bytes, untouched.
+    /// Returns when the broker has confirmed the message or the spool has it on disk. The body is
+    /// the provider's bytes, untouched.
     ///
-    /// Both ways carry the same event id: a confirm that was only late makes no second event of it.
+    /// Queue and spool get the same event id, so a confirm that was only late makes no second
+    /// event.
     pub(crate) fn keep(
         &self,
         envelope: &Envelope,
         body: Bytes,
-    ) -> impl Future<Output = Result<Kept, Failure>> + Send + 'static {
+    ) -> impl Future<Output = Result<StoredIn, Failure>> + Send + 'static {
         let message = Message {
             id: envelope.event_id.uuid(),
             headers: envelope.to_headers(),
             body,
         };
-        let durable = self.clone();
+        let store = self.clone();
+
         async move {
-            if durable.suspicion.is_raised()
-                && let Some(spool) = &durable.spool
-            {
-                if append(spool, &message).await.is_ok() {
-                    return Ok(Kept::Spooled);
-                }
-                return durable
-                    .publish(message)
-                    .await
-                    .map(|()| Kept::Queued)
-                    .map_err(|e| reason(&e));
+            match &store.spool {
+                Some(spool) if store.breaker.is_open() => store.spool_first(spool, message).await,
+                spool => store.publish_first(spool.as_ref(), message).await,
             }
-            let Err(error) = durable.publish(message.clone()).await else {
-                return Ok(Kept::Queued);
-            };
-            // Headers the broker can never be sent would stay in the spool for ever.
-            if matches!(error, PublishError::Oversized) {
-                return Err(reason(&error));
-            }
-            let Some(spool) = &durable.spool else {
-                return Err(reason(&error));
-            };
-            match append(spool, &message).await {
-                Ok(()) => Ok(Kept::Spooled),
-                Err(SpoolError::Full) => Err("the broker is away and the spool is full"),
-                Err(_) => Err("the broker is away and the spool cannot be used"),
-            }
+        }
+    }
+
+    async fn spool_first(&self, spool: &Spool, message: Message) -> Result<StoredIn, Failure> {
+        if append(spool, &message).await.is_ok() {
+            return Ok(StoredIn::Spool);
+        }
+
+        match self.publish(message).await {
+            Ok(()) => Ok(StoredIn::Queue),
+            Err(error) => Err(failure(&error)),
+        }
+    }
+
+    async fn publish_first(
+        &self,
+        spool: Option<&Spool>,
+        message: Message,
+    ) -> Result<StoredIn, Failure> {
+        let Err(error) = self.publish(message.clone()).await else {
+            return Ok(StoredIn::Queue);
+        };
+
+        // The broker never takes headers of this size, so the spool would hold them for ever.
+        if matches!(error, PublishError::Oversized) {
+            return Err(failure(&error));
+        }
+        let Some(spool) = spool else {
+            return Err(failure(&error));
+        };
+
+        match append(spool, &message).await {
+            Ok(()) => Ok(StoredIn::Spool),
+            Err(SpoolError::Full) => Err("the broker is away and the spool is full"),
+            Err(_) => Err("the broker is away and the spool cannot be used"),
         }
     }
 
     async fn publish(&self, message: Message) -> Result<(), PublishError> {
         let started = Instant::now();
-        let published = self
+        let outcome = self
             .publisher
-            .publish(Target::Payments, message, self.timeout)
+            .publish(Target::Payments, message, self.publish_timeout)
             .await;
         self.metrics.published(started.elapsed());
-        self.suspicion.learn(&published);
-        published
+        self.breaker.record(&outcome);
+        outcome
     }
 }
 
 async fn append(spool: &Spool, message: &Message) -> Result<(), SpoolError> {
-    spool.append(message::write(message)).await
+    spool.append(message::encode(message)).await
 }
 
-/// What the sender may hear of it.
-fn reason(error: &PublishError) -> Failure {
+/// The reason that the sender may read.
+fn failure(error: &PublishError) -> Failure {
     tracing::debug!(%error, "publish failed");
     match error {
         PublishError::Down => "the broker is away",
-        PublishError::Blocked => "the broker takes no more for now",
+        PublishError::Blocked => "the broker takes no publishes for now",
         PublishError::Timeout => "the broker did not confirm in time",
         PublishError::TooBusy => "too many messages are waiting for the broker",
         _ => "the broker did not take the message",
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn a_publish_that_hung_raises_suspicion_and_a_confirm_lifts_it() {
-        let suspicion = Suspicion::default();
-        suspicion.learn(&Err(PublishError::Down));
-        assert!(
-            !suspicion.is_raised(),
-            "a broker known to be away costs nobody a wait"
-        );
-        suspicion.learn(&Err(PublishError::Timeout));
-        suspicion.learn(&Err(PublishError::Nack));
-        assert!(suspicion.is_raised());
-        suspicion.learn(&Ok(()));
-        assert!(!suspicion.is_raised());
     }
 }

@@ -1,4 +1,4 @@
-//! The public listener: routes, and the bounds that hold before a handler runs.
+//! The public listener, its routes, and the bounds that hold before a handler runs.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -10,11 +10,13 @@ use risiti_providers::Channel;
 use risiti_service::BadSetting;
 
 use crate::answer::Answer;
-use crate::receive::{Address, Receiver};
+use crate::merchants::Address;
+use crate::receive::Receiver;
+use crate::refusal;
 use crate::tls::Certificate;
-use crate::unread;
 
-/// Binds the public address; a taken or foreign one is a bad setting. With a certificate it speaks TLS and nothing else.
+/// Binds the public address. An address that is taken or not ours is a bad setting. With a
+/// certificate, the listener speaks TLS and nothing else.
 pub(crate) fn bind(
     receiver: Arc<Receiver>,
     certificate: Option<&Arc<Certificate>>,
@@ -29,16 +31,18 @@ pub(crate) fn bind(
     };
     let listener = TcpListener::bind(settings.listen).map_err(bad)?;
     let address = listener.local_addr()?;
-    let (patience, connections_max) = (settings.body_timeout, settings.connections_max);
+
+    let timeout = settings.body_timeout;
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
     let state = web::Data::from(Arc::clone(&receiver));
     let server = HttpServer::new(move || App::new().app_data(state.clone()).configure(routes))
         .workers(workers)
-        .max_connections(connections_max.div_ceil(workers))
-        .client_request_timeout(patience)
-        .tls_handshake_timeout(patience)
+        .max_connections(settings.connections_max.div_ceil(workers))
+        .client_request_timeout(timeout)
+        .tls_handshake_timeout(timeout)
         .shutdown_timeout(shutdown_seconds)
         .disable_signals();
+
     let server = match certificate {
         Some(certificate) => server.listen_rustls_0_23(listener, certificate.server_config())?,
         None => server.listen(listener)?,
@@ -94,24 +98,26 @@ async fn webhook(
         Channel::Paystack => Address::Slug(key),
         _ => Address::Secret(key),
     };
+
     let answer = receiver
         .receive(&request, &mut payload, channel, address)
         .await;
     receiver
         .metrics
         .webhook(channel.provider(), answer.outcome(), started.elapsed());
+
     match answer {
         Answer::Accepted | Answer::Spooled | Answer::Duplicate | Answer::Unreadable(_) => {
             answer.respond(channel)
         }
-        refused => unread::and_close(refused.refuse(), payload),
+        refused => refusal::close_after(refused.refuse(), payload),
     }
 }
 
 async fn wrong_method(payload: web::Payload) -> HttpResponse {
-    unread::and_close(Answer::MethodNotAllowed.refuse(), payload)
+    refusal::close_after(Answer::MethodNotAllowed.refuse(), payload)
 }
 
 async fn unknown_path(payload: web::Payload) -> HttpResponse {
-    unread::and_close(Answer::UnknownPath.refuse(), payload)
+    refusal::close_after(Answer::UnknownPath.refuse(), payload)
 }

@@ -7,144 +7,155 @@ mod durable;
 mod http;
 mod merchants;
 mod metrics;
+mod publish_breaker;
 mod readiness;
 mod receive;
+mod refusal;
 mod settings;
 mod snapshot;
 mod source;
 mod spool;
 mod tls;
-mod trace;
-mod unread;
+mod traceparent;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use anyhow::Context as _;
 use risiti_ledger::{DatabaseSettings, Ledger};
 use risiti_queue::{Broker, Topology};
 use risiti_service::{BadSetting, Context};
+use risiti_spool::Spool;
 use secrecy::ExposeSecret;
+use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
-pub use settings::Settings;
-
-use body::Room;
-use dedup::Dedup;
-use durable::{Durable, Suspicion};
+use body::BodyBudget;
+use dedup::{Dedup, DedupSettings};
+use durable::DurableStore;
 use merchants::Merchants;
 use metrics::Metrics;
+use publish_breaker::PublishBreaker;
 use receive::Receiver;
 use source::TrustedProxies;
 use tls::Certificate;
 
-/// The directory's loader and its listener: nothing else of ingress speaks to the database.
+pub use settings::Settings;
+
+/// Connections to the database. Only the directory's loader and its listener need one.
 const POOL_SIZE: usize = 2;
 
-/// Serves webhooks until told to stop; then finishes what is held, publishes included.
+/// Serves webhooks until the shutdown. Then it finishes the requests it holds, publishes included.
 pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
-    let ledger = Ledger::open(DatabaseSettings {
-        url: settings.database.database_url.clone(),
-        pool_size: POOL_SIZE,
-        role: Some("risiti_ingress"),
-        application_name: "risiti-ingress",
-    })
-    .map_err(|error| BadSetting::new("--database-url (DATABASE_URL)", error.to_string()))?;
-    let topology = Topology::new(&settings.amqp.namespace)
-        .map_err(|error| BadSetting::new("--namespace (RISITI_NAMESPACE)", error.to_string()))?;
-    // Not the shutdown token: publishes under way at the signal still get their confirm.
-    let broker_end = tokio_util::sync::CancellationToken::new();
-    let broker = Broker::start(
-        settings.amqp.amqp_url.expose_secret(),
-        topology,
-        "risiti-ingress",
-        broker_end,
-    )
-    .map_err(|error| BadSetting::new("--amqp-url (AMQP_URL)", error.to_string()))?;
+    let ledger = open_ledger(&settings)?;
+    let broker = open_broker(&settings)?;
     let metrics = Metrics::register(&context.metrics);
     let (merchants, wrong_key) = Merchants::follow(&settings, ledger, &context)?;
     let spool = spool::open(&settings)?;
     spool::metrics::register(&context.metrics, spool.as_ref(), settings.spool_limit);
     readiness::follow(&context, merchants.clone(), broker.state(), spool.as_ref());
-    let suspicion = Suspicion::default();
-    let draining = spool.clone().map(|spool| {
-        let (publisher, timeout) = (broker.publisher(), settings.amqp.publish_timeout);
-        let drainer = spool::Drainer {
-            spool,
-            broker: broker.clone(),
-            publisher,
-            timeout,
-            suspicion: suspicion.clone(),
-        };
-        tokio::spawn(drainer.run())
-    });
 
-    let redis_url = settings
-        .dedup
-        .redis_url
-        .as_ref()
-        .map(|url| url.expose_secret().to_owned());
-    let dedup = Dedup::new(
-        &dedup::Settings {
-            entries_max: settings.dedup.dedup_entries,
-            in_flight_max: settings.dedup.in_flight_max,
-            redis_url: redis_url.as_deref(),
-            namespace: &settings.amqp.namespace,
-        },
-        metrics.dedup.clone(),
-    )
-    .map_err(|_| BadSetting::new("--redis-url (RISITI_REDIS_URL)", "not a redis:// URL"))?;
-    let dedup = Arc::new(dedup);
-    let receiver = Arc::new(Receiver {
+    let breaker = PublishBreaker::default();
+    let publish_timeout = settings.amqp.publish_timeout;
+    let drainer = start_drainer(spool.clone(), &broker, publish_timeout, &breaker);
+    let dedup = Arc::new(open_dedup(&settings, &metrics)?);
+    let durable = DurableStore::new(
+        broker.publisher(),
+        publish_timeout,
+        spool.clone(),
+        breaker,
+        metrics.clone(),
+    );
+    let receiver = Receiver {
         merchants,
         dedup: Arc::clone(&dedup),
-        durable: Durable::new(
-            broker.publisher(),
-            settings.amqp.publish_timeout,
-            spool.clone(),
-            suspicion,
-            metrics.clone(),
-        ),
+        durable,
         metrics,
         proxies: TrustedProxies::new(settings.http.trusted_proxies.clone()),
         http: settings.http,
-        room: Room::default(),
-        remember: settings.dedup,
-    });
+        body_budget: BodyBudget::default(),
+        dedup_args: settings.dedup,
+    };
+
     tokio::select! {
-        served = serve(receiver, &context) => served?,
-        wrong = wrong_key => return Err(wrong.into()),
-        foreign = spool::foreign(spool.clone()) => return Err(foreign.into()),
+        served = serve(Arc::new(receiver), &context) => served?,
+        bad = wrong_key => return Err(bad.into()),
+        bad = spool::newer_format_found(spool.clone()) => return Err(bad.into()),
     }
-    dedup.drain().await;
-    if let Some(draining) = draining {
-        draining.abort();
+
+    dedup.finish_tasks().await;
+    if let Some(drainer) = drainer {
+        drainer.abort();
     }
     broker.close().await;
     if let Some(spool) = spool {
-        spool.close().await;
-        let entries = spool.status().borrow().entries;
-        tracing::info!(
-            entries,
-            "spool closed; what it holds is delivered after the next start"
-        );
+        close_spool(spool).await;
     }
     Ok(())
 }
 
-/// Stops taking connections at the signal and waits for the requests under way.
+fn open_ledger(settings: &Settings) -> Result<Ledger, BadSetting> {
+    Ledger::open(DatabaseSettings {
+        url: settings.database.database_url.clone(),
+        pool_size: POOL_SIZE,
+        role: Some("risiti_ingress"),
+        application_name: "risiti-ingress",
+    })
+    .map_err(|error| BadSetting::new("--database-url (DATABASE_URL)", error.to_string()))
+}
+
+/// Opens the broker under a token of its own, not the shutdown token, so that publishes under way
+/// at the signal still get their confirm.
+fn open_broker(settings: &Settings) -> Result<Broker, BadSetting> {
+    let topology = Topology::new(&settings.amqp.namespace)
+        .map_err(|error| BadSetting::new("--namespace (RISITI_NAMESPACE)", error.to_string()))?;
+    let url = settings.amqp.amqp_url.expose_secret();
+    Broker::start(url, topology, "risiti-ingress", CancellationToken::new())
+        .map_err(|error| BadSetting::new("--amqp-url (AMQP_URL)", error.to_string()))
+}
+
+fn open_dedup(settings: &Settings, metrics: &Metrics) -> Result<Dedup, BadSetting> {
+    let redis_url = settings.dedup.redis_url.as_ref();
+    let dedup_settings = DedupSettings {
+        entries_max: settings.dedup.dedup_entries,
+        in_flight_max: settings.dedup.in_flight_max,
+        redis_url: redis_url.map(|url| url.expose_secret()),
+        namespace: &settings.amqp.namespace,
+    };
+    // The error of the client is left out, because it may quote the URL and its password.
+    Dedup::new(&dedup_settings, metrics.dedup.clone())
+        .map_err(|_| BadSetting::new("--redis-url (RISITI_REDIS_URL)", "not a redis:// URL"))
+}
+
+fn start_drainer(
+    spool: Option<Spool>,
+    broker: &Broker,
+    publish_timeout: Duration,
+    breaker: &PublishBreaker,
+) -> Option<JoinHandle<()>> {
+    let drainer = spool::Drainer {
+        spool: spool?,
+        broker: broker.clone(),
+        publisher: broker.publisher(),
+        publish_timeout,
+        breaker: breaker.clone(),
+    };
+    Some(tokio::spawn(drainer.run()))
+}
+
+/// Stops taking connections at the shutdown and waits for the requests under way.
 async fn serve(receiver: Arc<Receiver>, context: &Context) -> anyhow::Result<()> {
     let http = &receiver.http;
     let certificate = match (&http.tls_cert_file, &http.tls_key_file) {
         (Some(chain), Some(key)) => Some(Certificate::load(chain, key)?),
         _ => None,
     };
-    let server = http::bind(
-        receiver,
-        certificate.as_ref(),
-        context.grace.as_secs().max(1),
-    )?;
+    let shutdown_seconds = context.grace.as_secs().max(1);
+    let server = http::bind(receiver, certificate.as_ref(), shutdown_seconds)?;
     if let Some(certificate) = certificate {
         tokio::spawn(certificate.follow(context.shutdown.clone()));
     }
+
     let handle = server.handle();
     let shutdown = context.shutdown.clone();
     let stopper = tokio::spawn(async move {
@@ -154,4 +165,13 @@ async fn serve(receiver: Arc<Receiver>, context: &Context) -> anyhow::Result<()>
     let served = server.await;
     stopper.abort();
     served.context("webhooks listener failed")
+}
+
+async fn close_spool(spool: Spool) {
+    spool.close().await;
+    let entries = spool.status().borrow().entries;
+    tracing::info!(
+        entries,
+        "spool closed; its entries are delivered after the next start"
+    );
 }

@@ -1,7 +1,8 @@
-//! The merchant directory as the hot path needs it: in memory, keys decrypted, ranges parsed.
+//! The directory of merchants, as receiving a webhook needs it: in memory, with keys decrypted and
+//! ranges parsed.
 //!
-//! It follows the database and never waits for it. A copy on disk, secrets in it hashed or encrypted as in the
-//! database, lets ingress start and serve with Postgres away.
+//! It follows the database and never waits for it. A copy on disk lets ingress start and serve
+//! while Postgres is away. Secrets in the copy are hashed or encrypted, as in the database.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -14,23 +15,28 @@ use risiti_service::{BadSetting, Context};
 use secrecy::SecretString;
 use tokio::sync::watch;
 
-use crate::receive::Address;
 use crate::settings::Settings;
 use crate::snapshot::Snapshot;
 
-/// Changes are told by NOTIFY; this is for the telling that got lost.
-const REFRESH: Duration = Duration::from_secs(15);
+/// How often the directory is read again. NOTIFY announces changes, but a notification may be lost.
+const REFRESH_INTERVAL: Duration = Duration::from_secs(15);
 const KEY_SETTING: &str = "--credentials-key (RISITI_CREDENTIALS_KEY)";
+
+/// How a request says which merchant it is for.
+pub(crate) enum Address {
+    Secret(String),
+    Slug(String),
+}
 
 pub(crate) struct Merchant {
     pub(crate) id: MerchantId,
     pub(crate) slug: String,
-    daraja: bool,
-    paystack: bool,
+    has_daraja: bool,
+    has_paystack: bool,
     pub(crate) daraja_ranges: Vec<IpNet>,
     pub(crate) daraja_enforced: bool,
     pub(crate) paystack_keys: Vec<SigningKey>,
-    /// Some key is stored that our credentials key does not open.
+    /// Whether a key is stored that our credentials key does not decrypt.
     pub(crate) paystack_keys_unreadable: bool,
     pub(crate) gumroad_seller_id: Option<String>,
 }
@@ -40,30 +46,35 @@ pub(crate) struct SigningKey {
     pub(crate) live: Option<bool>,
 }
 
-pub(crate) enum Found {
-    Merchant(Arc<Merchant>),
-    Nobody,
-    /// Not in our directory, which may be out of date (protocol A6).
-    CannotTell,
+pub(crate) enum MerchantLookup {
+    Found(Arc<Merchant>),
+    NotFound,
+    /// The merchant is not in our directory, but the directory is missing or may be out of date
+    /// (protocol A6).
+    DirectoryUnavailable,
 }
 
 #[derive(Clone)]
-pub(crate) struct Merchants(watch::Receiver<Arc<View>>);
+pub(crate) struct Merchants(watch::Receiver<Arc<LoadedDirectory>>);
 
 /// One version of the directory.
 #[derive(Default)]
-struct View {
+struct LoadedDirectory {
     directory: Option<Arc<Directory>>,
     merchants: HashMap<MerchantId, Arc<Merchant>>,
-    fresh: bool,
-    /// The database is under another credentials key by now: this version is the last one we can read.
-    outdated_key: bool,
+    /// Whether the database could be read when this version was loaded.
+    is_fresh: bool,
+    /// Whether the database is now encrypted under another credentials key. This version is then
+    /// the last one that we can read.
+    key_replaced: bool,
 }
 
 impl Merchants {
-    /// Starts from the copy on disk and follows the database from here on. The second part ends only when our
-    /// credentials key was never the right one (protocol A6); a key that was right and is replaced while we run
-    /// costs us the changes from then on, and no webhook.
+    /// Starts from the copy on disk and follows the database from then on.
+    ///
+    /// The returned future ends only when our credentials key was never the right one
+    /// (protocol A6). A key that was right and is replaced while ingress runs costs it the changes
+    /// from then on, but no webhook.
     pub(crate) fn follow(
         settings: &Settings,
         ledger: Ledger,
@@ -72,95 +83,103 @@ impl Merchants {
         let keys = &settings.credentials;
         let vault = Vault::new(&keys.credentials_key, keys.credentials_key_old.as_ref())
             .map_err(|error| BadSetting::new(KEY_SETTING, error.to_string()))?;
+
         let snapshot = Snapshot::open(&settings.data_dir)?;
         let stored = snapshot.load();
-        if stored
-            .as_ref()
-            .is_some_and(|directory| directory.prove_key(&vault) == KeyCheck::Wrong)
-        {
+        let key_check = stored.as_ref().map(|directory| directory.prove_key(&vault));
+        if key_check == Some(KeyCheck::Wrong) {
             return Err(wrong_key("the directory's copy on disk").into());
         }
-        let proven = stored
-            .as_ref()
-            .is_some_and(|directory| directory.prove_key(&vault) == KeyCheck::Right);
-        let first = stored.map_or_else(View::default, |directory| {
-            View::new(Arc::new(directory), false, &vault)
+        let key_proven = key_check == Some(KeyCheck::Right);
+
+        let first = stored.map_or_else(LoadedDirectory::default, |directory| {
+            LoadedDirectory::new(Arc::new(directory), false, &vault)
         });
-        let (views, receiver) = watch::channel(Arc::new(first));
-        let source = watch_directory(ledger, REFRESH, context.shutdown.clone());
-        Ok((
-            Self(receiver),
-            refresh(source, views, vault, snapshot, proven),
-        ))
+        let (loaded, receiver) = watch::channel(Arc::new(first));
+        let source = watch_directory(ledger, REFRESH_INTERVAL, context.shutdown.clone());
+        let wrong_key = refresh(source, loaded, vault, snapshot, key_proven);
+        Ok((Self(receiver), wrong_key))
     }
 
-    pub(crate) fn find(&self, address: &Address, provider: Provider) -> Found {
-        let view = self.0.borrow();
-        let Some(directory) = &view.directory else {
-            return Found::CannotTell;
+    /// Finds the merchant of an address that has an account of this provider.
+    pub(crate) fn find(&self, address: &Address, provider: Provider) -> MerchantLookup {
+        let loaded = self.0.borrow();
+        let Some(directory) = &loaded.directory else {
+            return MerchantLookup::DirectoryUnavailable;
         };
-        let merchant = match address {
+
+        let stored = match address {
             Address::Secret(secret) => directory.by_secret(secret),
             Address::Slug(slug) => directory.by_slug(slug),
         };
-        match merchant
-            .and_then(|merchant| view.merchants.get(&merchant.id))
-            .filter(|m| m.takes(provider))
-        {
-            Some(merchant) => Found::Merchant(Arc::clone(merchant)),
-            None if view.fresh => Found::Nobody,
-            None => Found::CannotTell,
+        let merchant = stored
+            .and_then(|stored| loaded.merchants.get(&stored.id))
+            .filter(|merchant| merchant.accepts(provider));
+        match merchant {
+            Some(merchant) => MerchantLookup::Found(Arc::clone(merchant)),
+            None if loaded.is_fresh => MerchantLookup::NotFound,
+            None => MerchantLookup::DirectoryUnavailable,
         }
     }
 
     /// What keeps the directory from serving as it should.
     pub(crate) fn problem(&self) -> Option<&'static str> {
-        let view = self.0.borrow();
-        match (&view.directory, view.outdated_key) {
+        let loaded = self.0.borrow();
+        match (&loaded.directory, loaded.key_replaced) {
             (None, _) => Some("never loaded"),
-            (Some(_), true) => Some("the database is under another credentials key by now"),
+            (Some(_), true) => Some("the database is now encrypted under another credentials key"),
             (Some(_), false) => None,
         }
     }
 
-    pub(crate) async fn changed(&mut self) -> bool {
-        self.0.changed().await.is_ok()
+    /// Waits for another version. Fails when the directory is no longer followed.
+    pub(crate) async fn changed(&mut self) -> Result<(), watch::error::RecvError> {
+        self.0.changed().await
     }
 }
 
+/// Takes up each version that the database gives. Ends only when the credentials key was never the
+/// right one.
 async fn refresh(
     mut source: watch::Receiver<DirectoryView>,
-    views: watch::Sender<Arc<View>>,
+    loaded: watch::Sender<Arc<LoadedDirectory>>,
     vault: Vault,
     snapshot: Snapshot,
-    mut proven: bool,
+    mut key_proven: bool,
 ) -> BadSetting {
     while source.changed().await.is_ok() {
         let DirectoryView { directory, fresh } = source.borrow_and_update().clone();
-        let Some(directory) = directory else { continue };
+        let Some(directory) = directory else {
+            continue;
+        };
+
         match directory.prove_key(&vault) {
-            KeyCheck::Wrong if !proven => return wrong_key("the database"),
+            KeyCheck::Wrong if !key_proven => return wrong_key("the database"),
             KeyCheck::Wrong => {
-                views.send_modify(|view| {
-                    if !view.outdated_key {
-                        tracing::error!(
-                            "the credentials key was replaced: serving the last directory it opens"
-                        );
-                    }
-                    *view = Arc::new(view.with_outdated_key());
-                });
+                loaded.send_modify(keep_last_readable);
                 continue;
             }
-            KeyCheck::Right => proven = true,
+            KeyCheck::Right => key_proven = true,
             KeyCheck::NothingSealedYet => {}
         }
+
         if fresh && let Err(error) = snapshot.store(&directory) {
-            tracing::error!(%error, "the merchant directory cannot be kept on disk");
+            tracing::error!(%error, "failed to store the merchant directory on disk");
         }
-        views.send_replace(Arc::new(View::new(directory, fresh, &vault)));
+        loaded.send_replace(Arc::new(LoadedDirectory::new(directory, fresh, &vault)));
     }
-    // Only the end of the program ends the source.
+
+    // The source ends only with the program.
     std::future::pending().await
+}
+
+fn keep_last_readable(loaded: &mut Arc<LoadedDirectory>) {
+    if !loaded.key_replaced {
+        tracing::error!(
+            "the credentials key was replaced; serving the last directory that this key decrypts"
+        );
+    }
+    *loaded = Arc::new(loaded.with_key_replaced());
 }
 
 fn wrong_key(place: &str) -> BadSetting {
@@ -170,26 +189,28 @@ fn wrong_key(place: &str) -> BadSetting {
     )
 }
 
-impl View {
-    fn new(directory: Arc<Directory>, fresh: bool, vault: &Vault) -> Self {
-        let working =
-            |stored: &risiti_ledger::Merchant| (stored.id, Arc::new(Merchant::new(stored, vault)));
-        let merchants = directory.merchants().iter().map(working).collect();
+impl LoadedDirectory {
+    fn new(directory: Arc<Directory>, is_fresh: bool, vault: &Vault) -> Self {
+        let merchants = directory
+            .merchants()
+            .iter()
+            .map(|stored| (stored.id, Arc::new(Merchant::new(stored, vault))))
+            .collect();
+
         Self {
             directory: Some(directory),
             merchants,
-            fresh,
-            outdated_key: false,
+            is_fresh,
+            key_replaced: false,
         }
     }
 
-    fn with_outdated_key(&self) -> Self {
-        let (directory, merchants) = (self.directory.clone(), self.merchants.clone());
+    fn with_key_replaced(&self) -> Self {
         Self {
-            directory,
-            merchants,
-            fresh: false,
-            outdated_key: true,
+            directory: self.directory.clone(),
+            merchants: self.merchants.clone(),
+            is_fresh: false,
+            key_replaced: true,
         }
     }
 }
@@ -199,8 +220,8 @@ impl Merchant {
         let mut merchant = Self {
             id: stored.id,
             slug: stored.slug.clone(),
-            daraja: stored.daraja.is_some(),
-            paystack: stored.paystack.is_some(),
+            has_daraja: stored.daraja.is_some(),
+            has_paystack: stored.paystack.is_some(),
             daraja_ranges: Vec::new(),
             daraja_enforced: false,
             paystack_keys: Vec::new(),
@@ -210,6 +231,7 @@ impl Merchant {
                 .as_ref()
                 .map(|account| account.seller_id.clone()),
         };
+
         if let Some(account) = &stored.daraja {
             merchant.daraja_enforced = account.enforce;
             merchant.daraja_ranges = account
@@ -218,6 +240,7 @@ impl Merchant {
                 .filter_map(|range| range.parse().ok())
                 .collect();
         }
+
         for key in stored.paystack.iter().flat_map(|account| &account.keys) {
             match key.open(vault) {
                 Ok(secret) => merchant.paystack_keys.push(SigningKey {
@@ -225,7 +248,7 @@ impl Merchant {
                     live: key.live,
                 }),
                 Err(error) => {
-                    tracing::error!(key_id = %key.id, merchant = %stored.slug, %error, "a signing key cannot be read");
+                    tracing::error!(key_id = %key.id, merchant = %stored.slug, %error, "failed to decrypt a signing key");
                     merchant.paystack_keys_unreadable = true;
                 }
             }
@@ -233,10 +256,10 @@ impl Merchant {
         merchant
     }
 
-    fn takes(&self, provider: Provider) -> bool {
+    fn accepts(&self, provider: Provider) -> bool {
         match provider {
-            Provider::Daraja => self.daraja,
-            Provider::Paystack => self.paystack,
+            Provider::Daraja => self.has_daraja,
+            Provider::Paystack => self.has_paystack,
             Provider::Gumroad => self.gumroad_seller_id.is_some(),
         }
     }

@@ -1,4 +1,4 @@
-//! Ready: there is a merchant directory, and a webhook can be made durable.
+//! Readiness: ingress has a merchant directory and can make a webhook durable.
 
 use std::time::Duration;
 
@@ -9,56 +9,63 @@ use tokio::sync::watch;
 
 use crate::merchants::Merchants;
 
-/// One check for both: either of them will do.
+const DIRECTORY: &str = "merchant directory";
+/// One check stands for both, because either of them is enough.
 const DURABLE: &str = "broker or spool";
-/// At the spool, which changes with every commit.
-const LOOK: Duration = Duration::from_millis(500);
-/// Longer than any webhook waits for its answer.
-const DISK_HANGS: Duration = Duration::from_secs(3);
+/// How often the spool's status is sampled. Following it would wake up with every commit.
+const SPOOL_SAMPLE_INTERVAL: Duration = Duration::from_millis(500);
+/// How long a disk may take before it counts as failing. No webhook waits longer for its answer.
+const DISK_TIMEOUT: Duration = Duration::from_secs(3);
 
+/// Keeps the checks of `/readyz` up to date until the shutdown.
 pub(crate) fn follow(
     context: &Context,
     mut merchants: Merchants,
     mut broker: watch::Receiver<BrokerState>,
     spool: Option<&Spool>,
 ) {
-    context.readiness.expect(&[DURABLE, "merchant directory"]);
-    let (readiness, shutdown) = (context.readiness.clone(), context.shutdown.clone());
+    context.readiness.expect(&[DURABLE, DIRECTORY]);
+    let readiness = context.readiness.clone();
+    let shutdown = context.shutdown.clone();
     let spool = spool.cloned();
+
     let watching = async move {
         loop {
-            let problem = merchants.problem().map(str::to_owned);
-            readiness.set("merchant directory", problem.map_or(Ok(()), Err));
+            let directory_problem = merchants.problem().map(str::to_owned);
+            readiness.set(DIRECTORY, directory_problem.map_or(Ok(()), Err));
+
             let broker_state = *broker.borrow_and_update();
-            let condition = spool.as_ref().map(condition);
-            readiness.set(DURABLE, durable(broker_state, condition.as_ref()));
+            let spool_condition = spool.as_ref().map(condition);
+            readiness.set(DURABLE, durable(broker_state, spool_condition.as_ref()));
+
             tokio::select! {
                 _ = broker.changed() => {}
-                () = tokio::time::sleep(LOOK), if spool.is_some() => {}
-                going_on = merchants.changed() => if !going_on { return },
+                () = tokio::time::sleep(SPOOL_SAMPLE_INTERVAL), if spool.is_some() => {}
+                changed = merchants.changed() => if changed.is_err() { return },
             }
         }
     };
     tokio::spawn(async move { shutdown.run_until_cancelled(watching).await });
 }
 
-/// A disk that hangs tells nobody, and keeps every webhook waiting.
+/// The spool's condition. A disk that hangs reports nothing and keeps every webhook waiting, so it
+/// counts as failing.
 fn condition(spool: &Spool) -> Condition {
-    match spool.waits_for_disk() {
-        long if long >= DISK_HANGS => {
-            Condition::Failing(format!("the disk has not answered for {} s", long.as_secs()).into())
-        }
-        _ => spool.status().borrow().condition.clone(),
+    let waited = spool.waits_for_disk();
+    if waited >= DISK_TIMEOUT {
+        let problem = format!("the disk has not answered for {} s", waited.as_secs());
+        return Condition::Failing(problem.into());
     }
+    spool.status().borrow().condition.clone()
 }
 
 fn durable(broker: BrokerState, spool: Option<&Condition>) -> Result<(), String> {
-    let broker = match broker {
+    let broker_problem = match broker {
         BrokerState::Up => return Ok(()),
         BrokerState::Blocked => "the broker takes no publishes for now",
         BrokerState::Down => "the broker is not connected",
     };
-    let spool = match spool {
+    let spool_problem = match spool {
         Some(Condition::Writable) => return Ok(()),
         None => "there is no spool".to_owned(),
         Some(Condition::Opening) => "the spool is still opening".to_owned(),
@@ -68,7 +75,7 @@ fn durable(broker: BrokerState, spool: Option<&Condition>) -> Result<(), String>
         }
         Some(Condition::Closed) => "the spool is closed".to_owned(),
     };
-    Err(format!("{broker}, and {spool}"))
+    Err(format!("{broker_problem}, and {spool_problem}"))
 }
 
 #[cfg(test)]
@@ -76,7 +83,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn either_of_broker_and_spool_will_do() {
+    fn broker_or_spool_is_enough() {
         assert_eq!(durable(BrokerState::Up, None), Ok(()));
         assert_eq!(
             durable(BrokerState::Down, Some(&Condition::Writable)),
@@ -86,13 +93,16 @@ mod tests {
     }
 
     #[test]
-    fn what_is_missing_is_said_of_both() {
-        let told = durable(BrokerState::Blocked, Some(&Condition::Full)).unwrap_err();
+    fn problem_names_both_broker_and_spool() {
+        let problem = durable(BrokerState::Blocked, Some(&Condition::Full)).unwrap_err();
         assert_eq!(
-            told,
+            problem,
             "the broker takes no publishes for now, and the spool is full"
         );
-        let told = durable(BrokerState::Down, None).unwrap_err();
-        assert_eq!(told, "the broker is not connected, and there is no spool");
+        let problem = durable(BrokerState::Down, None).unwrap_err();
+        assert_eq!(
+            problem,
+            "the broker is not connected, and there is no spool"
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! One webhook, from request to answer, in the order protocol A lays down: find the merchant, cap the body,
-//! authenticate over the raw bytes, parse, deduplicate, make durable, answer.
+//! One webhook, from request to answer, in the order that protocol A lays down: find the merchant,
+//! cap the body, authenticate over the raw bytes, parse, deduplicate, make durable, answer.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -17,44 +17,39 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::answer::Answer;
-use crate::body::{self, Room};
-use crate::dedup::{Dedup, Kept, Key, Once};
-use crate::durable::Durable;
-use crate::merchants::{Found, Merchant, Merchants};
+use crate::body::{self, BodyBudget};
+use crate::dedup::{Dedup, DedupKey, DeliveryOutcome, StoredIn};
+use crate::durable::DurableStore;
+use crate::merchants::{Address, Merchant, MerchantLookup, Merchants};
 use crate::metrics::Metrics;
 use crate::settings::{DedupArgs, HttpArgs};
-use crate::source::{TrustedProxies, judge_source};
-use crate::trace;
+use crate::source::{SourceRefused, TrustedProxies, authenticate_source};
+use crate::traceparent;
 
-/// An answer goes out this long after the last byte of the body, whatever hangs behind us (protocol A5: 3 s).
-const ANSWER_WITHIN: Duration = Duration::from_millis(2_800);
+/// Longest time from the last byte of the body to the answer, whatever hangs behind ingress
+/// (protocol A5: 3 s).
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(2_800);
 
 pub(crate) struct Receiver {
     pub(crate) merchants: Merchants,
     pub(crate) dedup: Arc<Dedup>,
-    pub(crate) durable: Durable,
+    pub(crate) durable: DurableStore,
     pub(crate) metrics: Metrics,
     pub(crate) proxies: TrustedProxies,
     pub(crate) http: HttpArgs,
-    pub(crate) room: Room,
-    pub(crate) remember: DedupArgs,
+    pub(crate) body_budget: BodyBudget,
+    pub(crate) dedup_args: DedupArgs,
 }
 
-/// How a request says which merchant it is for.
-pub(crate) enum Address {
-    Secret(String),
-    Slug(String),
-}
-
-/// A body that is believed to come from its provider.
-struct Authentic<'a> {
+/// A webhook that is believed to come from its provider.
+struct AuthenticWebhook<'a> {
     merchant: Arc<Merchant>,
     channel: Channel,
     format: BodyFormat,
-    by: AuthenticatedBy,
+    authenticated_by: AuthenticatedBy,
     account: Account,
     body: Vec<u8>,
-    room: SemaphorePermit<'a>,
+    budget_held: SemaphorePermit<'a>,
 }
 
 impl Receiver {
@@ -66,7 +61,7 @@ impl Receiver {
         address: Address,
     ) -> Answer {
         match self.authenticate(request, payload, channel, address).await {
-            Ok(authentic) => self.keep(authentic, trace::parent(request)).await,
+            Ok(webhook) => self.keep(webhook, traceparent::of_request(request)).await,
             Err(answer) => answer,
         }
     }
@@ -77,44 +72,51 @@ impl Receiver {
         payload: &mut web::Payload,
         channel: Channel,
         address: Address,
-    ) -> Result<Authentic<'_>, Answer> {
-        let merchant = match self.merchants.find(&address, channel.provider()) {
-            Found::Merchant(merchant) => merchant,
-            Found::Nobody => return Err(Answer::UnknownPath),
-            Found::CannotTell => {
+    ) -> Result<AuthenticWebhook<'_>, Answer> {
+        let provider = channel.provider();
+        let merchant = match self.merchants.find(&address, provider) {
+            MerchantLookup::Found(merchant) => merchant,
+            MerchantLookup::NotFound => return Err(Answer::UnknownPath),
+            MerchantLookup::DirectoryUnavailable => {
                 return Err(Answer::Unavailable(
                     "the merchant directory is not available",
                 ));
             }
         };
-        let by_source = self.judge_source(request, &merchant, channel.provider())?;
-        let format = body::format(channel.provider(), request)?;
+        let by_source = self.check_source(request, &merchant, provider)?;
+
+        let format = body::format(provider, request)?;
         let limit = usize::try_from(self.http.body_limit).unwrap_or(usize::MAX);
-        let (body, room) =
-            body::read(&self.room, request, payload, limit, self.http.body_timeout).await?;
+        let timeout = self.http.body_timeout;
+        let (body, budget_held) =
+            body::read(&self.body_budget, request, payload, limit, timeout).await?;
+
         let mut account = Account {
             gumroad_seller_id: merchant.gumroad_seller_id.clone(),
             paystack_live: None,
         };
-        let by = match channel.provider() {
+        let authenticated_by = match provider {
             Provider::Paystack => {
                 account.paystack_live = verify_paystack(request, &merchant, &body)?;
                 AuthenticatedBy::Signature
             }
             Provider::Daraja | Provider::Gumroad => by_source,
         };
-        Ok(Authentic {
+
+        Ok(AuthenticWebhook {
             merchant,
             channel,
             format,
-            by,
+            authenticated_by,
             account,
             body,
-            room,
+            budget_held,
         })
     }
 
-    fn judge_source(
+    /// Checks the source of a Daraja message against the merchant's list. Other providers have no
+    /// lists.
+    fn check_source(
         &self,
         request: &HttpRequest,
         merchant: &Merchant,
@@ -126,30 +128,36 @@ impl Receiver {
         let Some(peer) = request.peer_addr() else {
             return Ok(AuthenticatedBy::Path);
         };
-        // Lossily: a line with one byte that is no text must not vanish, with the hop that our proxy appended to it.
-        let forwarded = request.headers().get_all("x-forwarded-for");
-        let forwarded: Vec<_> = forwarded
+
+        // The values are read lossily. A value with one byte that is not text must not vanish
+        // together with the hop that our proxy appended to it.
+        let forwarded: Vec<_> = request
+            .headers()
+            .get_all("x-forwarded-for")
             .map(|value| String::from_utf8_lossy(value.as_bytes()))
             .collect();
         let source = self
             .proxies
             .source(peer.ip(), forwarded.iter().map(|value| &**value));
-        judge_source(source, &merchant.daraja_ranges, merchant.daraja_enforced)
-            .ok_or(Answer::Forbidden)
+
+        authenticate_source(source, &merchant.daraja_ranges, merchant.daraja_enforced)
+            .map_err(|SourceRefused| Answer::Forbidden)
     }
 
-    /// Parses, deduplicates and makes durable. An unreadable body is kept like any other, then refused (protocol A7).
-    async fn keep(&self, authentic: Authentic<'_>, traceparent: String) -> Answer {
-        let deadline = Instant::now() + ANSWER_WITHIN;
-        let Authentic {
+    /// Parses, deduplicates and makes durable. An unreadable body is kept like any other and then
+    /// refused (protocol A7).
+    async fn keep(&self, webhook: AuthenticWebhook<'_>, traceparent: String) -> Answer {
+        let deadline = Instant::now() + ANSWER_TIMEOUT;
+        let AuthenticWebhook {
             merchant,
             channel,
             format,
-            by,
+            authenticated_by,
             account,
             body,
-            room: _held,
-        } = authentic;
+            budget_held: _held_until_the_answer,
+        } = webhook;
+
         let body = risiti_providers::redact(channel, &body).into_owned();
         let read = risiti_providers::parse(channel, format, &body, &account);
         let key = dedup_key(&merchant, channel, &read, &body);
@@ -160,27 +168,29 @@ impl Receiver {
             format,
             kind: read.as_ref().ok().map(|event| event.kind.clone()),
             delivery_key: read.as_ref().ok().map(|event| event.delivery_key.clone()),
-            authenticated_by: by,
+            authenticated_by,
             received_at: Timestamp::now(),
             traceparent: Some(traceparent),
             account,
             unreadable: read.as_ref().err().cloned(),
         };
+
         let publish = self.durable.keep(&envelope, Bytes::from(body));
-        let ttl = self.remember.ttl(channel.provider());
-        let once = self.dedup.once(key, ttl, deadline, publish).await;
-        log(&envelope, &merchant, once);
-        match (once, read) {
-            (Once::Failed(why), _) => Answer::Unavailable(why),
-            (_, Err(why)) => Answer::Unreadable(why),
-            (Once::First(Kept::Queued), Ok(_)) => Answer::Accepted,
-            (Once::First(Kept::Spooled), Ok(_)) => Answer::Spooled,
-            (Once::Seen, Ok(_)) => Answer::Duplicate,
+        let ttl = self.dedup_args.ttl(channel.provider());
+        let outcome = self.dedup.once(key, ttl, deadline, publish).await;
+        log_outcome(&envelope, &merchant, outcome);
+
+        match (outcome, read) {
+            (DeliveryOutcome::Failed(failure), _) => Answer::Unavailable(failure),
+            (_, Err(unreadable)) => Answer::Unreadable(unreadable),
+            (DeliveryOutcome::Stored(StoredIn::Queue), Ok(_)) => Answer::Accepted,
+            (DeliveryOutcome::Stored(StoredIn::Spool), Ok(_)) => Answer::Spooled,
+            (DeliveryOutcome::Duplicate, Ok(_)) => Answer::Duplicate,
         }
     }
 }
 
-/// `Ok` holds whether the key that fits is a live one.
+/// Checks the signature and returns whether the key that fits is a live one, where that is known.
 fn verify_paystack(
     request: &HttpRequest,
     merchant: &Merchant,
@@ -189,17 +199,19 @@ fn verify_paystack(
     let signature = request
         .headers()
         .get("x-paystack-signature")
-        .and_then(|v| v.to_str().ok())
+        .and_then(|value| value.to_str().ok())
         .unwrap_or_default();
     let fits =
         |secret: &str| risiti_providers::paystack::verify(body, signature, secret.as_bytes());
+
     match merchant
         .paystack_keys
         .iter()
         .find(|key| fits(key.secret.expose_secret()))
     {
         Some(key) => Ok(key.live),
-        // A key we could not decrypt may be the one that fits: our trouble, not the sender's (protocol A6).
+        // A key that we cannot decrypt may be the one that fits. That is our trouble, not the
+        // sender's (protocol A6).
         None if merchant.paystack_keys_unreadable => {
             Err(Answer::Unavailable("a signing key cannot be read"))
         }
@@ -207,21 +219,21 @@ fn verify_paystack(
     }
 }
 
-/// An unreadable body is known by its bytes: it has no delivery key.
+/// The key of a webhook. An unreadable body has no delivery key, so its bytes stand for one.
 fn dedup_key(
     merchant: &Merchant,
     channel: Channel,
     read: &Result<Event, Unreadable>,
     body: &[u8],
-) -> Key {
+) -> DedupKey {
     match read {
-        Ok(event) => Key::new(
+        Ok(event) => DedupKey::new(
             merchant.id,
             channel.provider(),
             &event.delivery_key,
             &event.facts.digest(),
         ),
-        Err(_) => Key::new(
+        Err(_) => DedupKey::new(
             merchant.id,
             channel.provider(),
             "unreadable",
@@ -230,22 +242,26 @@ fn dedup_key(
     }
 }
 
-fn log(envelope: &Envelope, merchant: &Merchant, once: Once) {
-    let (event_id, channel) = (envelope.event_id, envelope.channel.as_str());
+fn log_outcome(envelope: &Envelope, merchant: &Merchant, outcome: DeliveryOutcome) {
+    let event_id = envelope.event_id;
+    let channel = envelope.channel.as_str();
     let trace_id = envelope.trace_id().unwrap_or_default();
     let kind = envelope.kind.as_deref().unwrap_or("unreadable");
-    match once {
-        Once::First(Kept::Queued) => {
-            info!(%event_id, trace_id, channel, kind, merchant = %merchant.slug, "webhook accepted")
+    let merchant = merchant.slug.as_str();
+
+    match outcome {
+        DeliveryOutcome::Stored(StoredIn::Queue) => {
+            info!(%event_id, trace_id, channel, kind, %merchant, "webhook accepted")
         }
-        Once::First(Kept::Spooled) => {
-            info!(%event_id, trace_id, channel, kind, merchant = %merchant.slug, "webhook spooled")
+        DeliveryOutcome::Stored(StoredIn::Spool) => {
+            info!(%event_id, trace_id, channel, kind, %merchant, "webhook spooled")
         }
-        Once::Seen => {
-            info!(trace_id, channel, kind, merchant = %merchant.slug, "webhook seen before")
+        // The event id is new and nothing was stored under it, so it is left out.
+        DeliveryOutcome::Duplicate => {
+            info!(trace_id, channel, kind, %merchant, "webhook is a duplicate")
         }
-        Once::Failed(why) => {
-            warn!(%event_id, trace_id, channel, kind, merchant = %merchant.slug, why, "webhook not durable")
+        DeliveryOutcome::Failed(why) => {
+            warn!(%event_id, trace_id, channel, kind, %merchant, why, "webhook not made durable")
         }
     }
 }

@@ -1,9 +1,9 @@
-//! Refusals that do not wait for the rest of a request.
+//! Refusals that close the connection without waiting for the rest of the request.
 //!
-//! actix-http reads a chunked body that its handler let go of to the end, however long that takes (3.20,
-//! `should_close_for_unread_payload`), and gives only the first request of a connection a time for its head. So
-//! whoever is refused is not kept: the connection is closed with the answer, and the unread body is held until
-//! that is written.
+//! actix-http reads a chunked body that its handler dropped to the end, however long that takes
+//! (3.20, `should_close_for_unread_payload`). It also limits the time for a head only on the first
+//! request of a connection. A refusal therefore closes the connection, and the unread body is held
+//! until the answer is written.
 
 use std::error::Error;
 use std::pin::Pin;
@@ -14,23 +14,25 @@ use actix_web::http::ConnectionType;
 use actix_web::{HttpResponse, web};
 use bytes::Bytes;
 
-/// The text of an answer, and the request's body that nobody will read.
-struct Held {
+/// The body of a refusal, together with the request body that nobody will read.
+struct RefusalBody {
     text: BoxBody,
     _unread: web::Payload,
 }
 
-pub(crate) fn and_close(mut answer: HttpResponse, unread: web::Payload) -> HttpResponse {
+/// Makes this answer close the connection once it is written.
+pub(crate) fn close_after(mut answer: HttpResponse, unread: web::Payload) -> HttpResponse {
     answer.head_mut().set_connection_type(ConnectionType::Close);
+
     answer
-        .map_body(|_, text| Held {
+        .map_body(|_, text| RefusalBody {
             text,
             _unread: unread,
         })
         .map_into_boxed_body()
 }
 
-impl MessageBody for Held {
+impl MessageBody for RefusalBody {
     type Error = Box<dyn Error>;
 
     fn size(&self) -> BodySize {

@@ -1,11 +1,11 @@
-//! Where a request came from, and whether the merchant's list knows the place.
+//! The source address of a request, and whether the merchant's list of sources holds it.
 
 use std::net::{IpAddr, SocketAddr};
 
 use ipnet::IpNet;
 use risiti_domain::AuthenticatedBy;
 
-/// Proxies whose `X-Forwarded-For` is believed.
+/// The proxies whose `X-Forwarded-For` is believed.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct TrustedProxies(Vec<IpNet>);
 
@@ -14,10 +14,11 @@ impl TrustedProxies {
         Self(ranges)
     }
 
-    /// The address that spoke to the outermost proxy of ours: the right-most hop that is not a trusted proxy.
+    /// The address that connected to our outermost proxy. It is the right-most hop that is not a
+    /// trusted proxy.
     ///
-    /// Anything left of it is text the sender chose. An entry that is no address ends the walk at the
-    /// proxy that passed it on.
+    /// Anything left of it is text that the sender chose. An entry that is not an address ends the
+    /// walk at the proxy that passed it on.
     pub(crate) fn source<'a>(
         &self,
         peer: IpAddr,
@@ -39,7 +40,7 @@ impl TrustedProxies {
     }
 }
 
-/// A hop as proxies write it: an address, with a port at some, an IPv6 one in brackets at some.
+/// Reads a hop as proxies write it. Some add a port, and some put an IPv6 address in brackets.
 fn address(hop: &str) -> Option<IpAddr> {
     let bare = hop
         .strip_prefix('[')
@@ -50,21 +51,30 @@ fn address(hop: &str) -> Option<IpAddr> {
         .or_else(|| hop.parse::<SocketAddr>().ok().map(|address| address.ip()))
 }
 
-/// Judges a message that carries no signature: the path secret, and the merchant's source ranges if it has any.
+/// The source is not in the merchant's list, and the merchant enforces the list.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct SourceRefused;
+
+/// Authenticates a message without a signature by its path secret and, where the merchant has
+/// source ranges, by its source.
 ///
-/// `None` only where the merchant enforces its list: published lists go stale and Daraja calls once.
-pub(crate) fn judge_source(
+/// An unlisted source is refused only where the merchant enforces its list. Published lists go
+/// stale, and Daraja sends a message only once.
+pub(crate) fn authenticate_source(
     source: IpAddr,
     allowed: &[IpNet],
-    enforced: bool,
-) -> Option<AuthenticatedBy> {
+    is_enforced: bool,
+) -> Result<AuthenticatedBy, SourceRefused> {
     if allowed.is_empty() {
-        return Some(AuthenticatedBy::Path);
+        return Ok(AuthenticatedBy::Path);
     }
     if allowed.iter().any(|range| range.contains(&source)) {
-        return Some(AuthenticatedBy::PathAndSource);
+        return Ok(AuthenticatedBy::PathAndSource);
     }
-    (!enforced).then_some(AuthenticatedBy::PathFromUnlistedSource)
+    if is_enforced {
+        return Err(SourceRefused);
+    }
+    Ok(AuthenticatedBy::PathFromUnlistedSource)
 }
 
 #[cfg(test)]
@@ -76,14 +86,14 @@ mod tests {
     }
 
     fn nets(texts: &[&str]) -> Vec<IpNet> {
-        texts.iter().map(|t| t.parse().unwrap()).collect()
+        texts.iter().map(|text| text.parse().unwrap()).collect()
     }
 
     #[test]
-    fn the_right_most_untrusted_hop_is_the_source() {
+    fn source_is_the_right_most_untrusted_hop() {
         let proxies = TrustedProxies::new(nets(&["10.0.0.0/8"]));
         for (peer, headers, expected) in [
-            // Nobody trusted spoke: the header is the sender's own text.
+            // The peer is no trusted proxy, so the header is the sender's own text.
             ("203.0.113.9", vec!["196.201.214.200"], "203.0.113.9"),
             ("10.0.0.1", vec!["196.201.214.200"], "196.201.214.200"),
             // A forged left-most entry is never reached.
@@ -102,7 +112,7 @@ mod tests {
             ("10.0.0.1", vec![], "10.0.0.1"),
             ("::ffff:10.0.0.1", vec!["::ffff:203.0.113.9"], "203.0.113.9"),
             ("10.0.0.1", vec!["[::ffff:203.0.113.9]:4711"], "203.0.113.9"),
-            // Ports, as some proxies add them.
+            // Some proxies add ports.
             (
                 "10.0.0.1",
                 vec!["196.201.214.200, 203.0.113.9:4711"],
@@ -110,7 +120,7 @@ mod tests {
             ),
             ("10.0.0.1", vec!["[2001:db8::1]:4711"], "2001:db8::1"),
             ("10.0.0.1", vec!["[2001:db8::1]"], "2001:db8::1"),
-            // Garbage ends the walk, wherever the sender puts it.
+            // An entry that is no address ends the walk, wherever it is.
             (
                 "10.0.0.1",
                 vec!["196.201.214.200, \u{fffd}, 203.0.113.9"],
@@ -134,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn no_proxy_is_trusted_unless_named() {
+    fn no_proxy_is_trusted_unless_it_is_set() {
         assert_eq!(
             TrustedProxies::default().source(ip("127.0.0.1"), ["203.0.113.9"].into_iter()),
             ip("127.0.0.1")
@@ -142,20 +152,23 @@ mod tests {
     }
 
     #[test]
-    fn an_unlisted_source_is_refused_only_where_the_list_is_enforced() {
+    fn unlisted_source_is_refused_only_by_an_enforced_list() {
         let list = nets(&["196.201.0.0/16"]);
         assert_eq!(
-            judge_source(ip("1.2.3.4"), &[], true),
-            Some(AuthenticatedBy::Path)
+            authenticate_source(ip("1.2.3.4"), &[], true),
+            Ok(AuthenticatedBy::Path)
         );
         assert_eq!(
-            judge_source(ip("196.201.214.200"), &list, true),
-            Some(AuthenticatedBy::PathAndSource)
+            authenticate_source(ip("196.201.214.200"), &list, true),
+            Ok(AuthenticatedBy::PathAndSource)
         );
         assert_eq!(
-            judge_source(ip("1.2.3.4"), &list, false),
-            Some(AuthenticatedBy::PathFromUnlistedSource)
+            authenticate_source(ip("1.2.3.4"), &list, false),
+            Ok(AuthenticatedBy::PathFromUnlistedSource)
         );
-        assert_eq!(judge_source(ip("1.2.3.4"), &list, true), None);
+        assert_eq!(
+            authenticate_source(ip("1.2.3.4"), &list, true),
+            Err(SourceRefused)
+        );
     }
 }

@@ -1,20 +1,20 @@
-//! W3C trace context: the sender's, or one of ours, so that one webhook can be followed to its receipt.
+//! The W3C trace context by which one webhook can be followed to its receipt.
 
 use actix_web::HttpRequest;
 use uuid::Uuid;
 
-/// A `traceparent` for the message: the request's own when it is well formed.
-pub(crate) fn parent(request: &HttpRequest) -> String {
+/// The `traceparent` of the request where it is well formed, else a new one.
+pub(crate) fn of_request(request: &HttpRequest) -> String {
     let given = request
         .headers()
         .get("traceparent")
-        .and_then(|v| v.to_str().ok());
+        .and_then(|value| value.to_str().ok());
     given
         .filter(|text| is_traceparent(text))
-        .map_or_else(fresh, str::to_owned)
+        .map_or_else(new_traceparent, str::to_owned)
 }
 
-fn fresh() -> String {
+fn new_traceparent() -> String {
     let span = Uuid::now_v7().as_u64_pair().1;
     format!("00-{}-{span:016x}-01", Uuid::now_v7().simple())
 }
@@ -31,20 +31,21 @@ fn is_traceparent(text: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use actix_web::test::TestRequest;
 
+    use super::*;
+
     #[test]
-    fn a_well_formed_parent_is_kept() {
+    fn well_formed_traceparent_is_kept() {
         let given = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01";
         let request = TestRequest::post()
             .insert_header(("traceparent", given))
             .to_http_request();
-        assert_eq!(parent(&request), given);
+        assert_eq!(of_request(&request), given);
     }
 
     #[test]
-    fn anything_else_gets_a_fresh_one() {
+    fn malformed_traceparent_is_replaced() {
         for given in [
             "",
             "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7",
@@ -55,9 +56,9 @@ mod tests {
             let request = TestRequest::post()
                 .insert_header(("traceparent", given))
                 .to_http_request();
-            let made = parent(&request);
-            assert_ne!(made, given);
-            assert!(is_traceparent(&made), "{made}");
+            let replaced = of_request(&request);
+            assert_ne!(replaced, given);
+            assert!(is_traceparent(&replaced), "{replaced}");
         }
     }
 }

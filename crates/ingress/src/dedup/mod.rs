@@ -1,7 +1,7 @@
-//! One publish per webhook, however often and however fast it comes (protocol A2–A4).
+//! One publish per webhook, however many deliveries come at once (protocol A2–A4).
 //!
-//! A key is remembered only after its message is durable. Until then, deliveries of the same key wait for the
-//! one that came first and share its fate; a failure is remembered by nobody.
+//! A key is remembered only after its message is durable. Until then, further deliveries of the key
+//! wait for the first one and share its outcome. A failure is not remembered.
 
 mod memory;
 mod redis;
@@ -20,14 +20,16 @@ use tokio_util::task::TaskTracker;
 
 use crate::metrics::DedupMetrics;
 use memory::Memory;
-use redis::{Redis, Seen};
+use redis::{NoAnswer, Redis};
 
-/// (merchant, provider, delivery key, digest of the money facts), hashed: it may show in Redis, where a
-/// delivery key with its phone digits must not (protocol A3).
+/// The hash of merchant, provider, delivery key and digest of the money facts.
+///
+/// It is hashed because Redis shows its keys, and a delivery key holds digits of a phone
+/// (protocol A3).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct Key([u8; 32]);
+pub(crate) struct DedupKey([u8; 32]);
 
-impl Key {
+impl DedupKey {
     pub(crate) fn new(
         merchant: MerchantId,
         provider: Provider,
@@ -45,39 +47,47 @@ impl Key {
     }
 
     fn hex(&self) -> String {
-        self.0.iter().map(|b| format!("{b:02x}")).collect()
+        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
     }
 }
 
-impl fmt::Debug for Key {
+impl fmt::Debug for DedupKey {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Key(…)")
+        f.write_str("DedupKey(…)")
     }
 }
 
 /// What became of one delivery.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Once {
-    /// This delivery made it durable, and where.
-    First(Kept),
-    /// Another one had, or just did.
-    Seen,
-    /// Not durable; why, in words fit for the sender.
-    Failed(&'static str),
+pub(crate) enum DeliveryOutcome {
+    /// This delivery made the webhook durable.
+    Stored(StoredIn),
+    /// Another delivery of the key made it durable, before or at the same time.
+    Duplicate,
+    /// The webhook is not durable.
+    Failed(Failure),
 }
 
-/// Where a message is safe.
+/// Where a message is durable.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Kept {
-    Queued,
-    Spooled,
+pub(crate) enum StoredIn {
+    Queue,
+    Spool,
 }
 
-/// Why a message could not be made durable.
+/// Why a message could not be made durable, in words that the sender may read.
 pub(crate) type Failure = &'static str;
 
-/// Each key under way, and where its fate will be told.
-type InFlight = HashMap<Key, watch::Receiver<Option<Result<Made, Failure>>>>;
+/// How the task of a key ended. All deliveries that wait for the key share it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum TaskOutcome {
+    Stored(StoredIn),
+    /// Redis knew the key, so nothing was published.
+    SeenBefore,
+}
+
+/// The keys that have a running task, each with the channel that will carry the task's outcome.
+type InFlight = HashMap<DedupKey, watch::Receiver<Option<Result<TaskOutcome, Failure>>>>;
 
 pub(crate) struct Dedup {
     memory: Memory,
@@ -85,18 +95,12 @@ pub(crate) struct Dedup {
     in_flight: Mutex<InFlight>,
     in_flight_max: usize,
     tasks: TaskTracker,
-    /// Tasks run here: a worker thread's own runtime ends with the server.
+    /// The runtime of the tasks. The runtime of a worker thread would end with the HTTP server.
     runtime: Handle,
     metrics: DedupMetrics,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum Made {
-    Now(Kept),
-    Before,
-}
-
-pub(crate) struct Settings<'a> {
+pub(crate) struct DedupSettings<'a> {
     pub(crate) entries_max: u64,
     pub(crate) in_flight_max: usize,
     pub(crate) redis_url: Option<&'a str>,
@@ -104,9 +108,9 @@ pub(crate) struct Settings<'a> {
 }
 
 impl Dedup {
-    /// Call it on the runtime that shall do the work.
+    /// Must be called on the runtime that is to run the tasks.
     pub(crate) fn new(
-        settings: &Settings<'_>,
+        settings: &DedupSettings<'_>,
         metrics: DedupMetrics,
     ) -> Result<Self, ::redis::RedisError> {
         Ok(Self {
@@ -123,111 +127,130 @@ impl Dedup {
         })
     }
 
-    /// Runs `publish` unless the key was seen or is under way; answers by `deadline` whatever happens.
+    /// Runs `publish` unless the key was seen or has a running task. Returns by `deadline` in every
+    /// case.
     ///
-    /// The work goes on in a task of its own: a sender that hangs up neither cancels a publish nor makes a
-    /// waiter start a second one.
+    /// The publish runs in a task of its own. A sender that hangs up neither cancels it nor makes a
+    /// waiting delivery start a second one.
     pub(crate) async fn once<P>(
         self: &Arc<Self>,
-        key: Key,
+        key: DedupKey,
         ttl: Duration,
         deadline: Instant,
         publish: P,
-    ) -> Once
+    ) -> DeliveryOutcome
     where
-        P: Future<Output = Result<Kept, Failure>> + Send + 'static,
+        P: Future<Output = Result<StoredIn, Failure>> + Send + 'static,
     {
-        let (mut verdict, first) = {
+        let (mut outcome, is_first) = {
             let mut in_flight = self.in_flight();
             if let Some(running) = in_flight.get(&key) {
                 (running.clone(), false)
-            } else if self.memory.has(&key) {
+            } else if self.memory.contains(&key) {
                 self.metrics.memory_hit();
-                return Once::Seen;
+                return DeliveryOutcome::Duplicate;
             } else if in_flight.len() >= self.in_flight_max {
-                return Once::Failed("too many webhooks are waiting to be made durable");
+                return DeliveryOutcome::Failed("too many webhooks are waiting to be made durable");
             } else {
-                let (tell, verdict) = watch::channel(None);
-                in_flight.insert(key, verdict.clone());
+                let (outcome_sender, outcome) = watch::channel(None);
+                in_flight.insert(key, outcome.clone());
                 self.metrics.memory_miss();
-                // The guard is made here, so that the key leaves the map even if the task never runs.
-                let place = Place {
+
+                // The guard is made here, so that the key leaves the map even if the task never
+                // runs.
+                let guard = InFlightGuard {
                     dedup: Arc::clone(self),
                     key,
                 };
                 let work = async move {
-                    let made = place.dedup.make(key, ttl, publish).await;
-                    // Memory knows the key before the place is given up: no delivery slips between.
-                    drop(place);
-                    tell.send_replace(Some(made));
+                    let outcome = guard.dedup.make(key, ttl, publish).await;
+                    // The memory knows the key before it leaves the map, so no delivery in between
+                    // finds it in neither.
+                    drop(guard);
+                    outcome_sender.send_replace(Some(outcome));
                 };
                 self.tasks.spawn_on(work, &self.runtime);
-                (verdict, true)
+                (outcome, true)
             }
         };
-        let told = tokio::time::timeout_at(deadline, verdict.wait_for(Option::is_some)).await;
-        match told {
-            Ok(Ok(value)) => match *value {
-                Some(Ok(Made::Now(kept))) if first => Once::First(kept),
-                Some(Ok(Made::Now(_) | Made::Before)) => Once::Seen,
-                Some(Err(why)) => Once::Failed(why),
-                None => Once::Failed("the webhook was not made durable"),
+
+        match tokio::time::timeout_at(deadline, outcome.wait_for(Option::is_some)).await {
+            Ok(Ok(outcome)) => match *outcome {
+                Some(Ok(TaskOutcome::Stored(stored_in))) if is_first => {
+                    DeliveryOutcome::Stored(stored_in)
+                }
+                Some(Ok(TaskOutcome::Stored(_) | TaskOutcome::SeenBefore)) => {
+                    DeliveryOutcome::Duplicate
+                }
+                Some(Err(failure)) => DeliveryOutcome::Failed(failure),
+                None => DeliveryOutcome::Failed("the webhook was not made durable"),
             },
-            Ok(Err(_)) => Once::Failed("the webhook was not made durable"),
-            Err(_) => Once::Failed("the webhook was not made durable in time"),
+            // The task ended without an outcome, because it panicked.
+            Ok(Err(_)) => DeliveryOutcome::Failed("the webhook was not made durable"),
+            Err(_) => DeliveryOutcome::Failed("the webhook was not made durable in time"),
         }
     }
 
-    async fn make<P>(&self, key: Key, ttl: Duration, publish: P) -> Result<Made, Failure>
+    /// Publishes unless Redis knows the key, then remembers the key.
+    async fn make<P>(
+        &self,
+        key: DedupKey,
+        ttl: Duration,
+        publish: P,
+    ) -> Result<TaskOutcome, Failure>
     where
-        P: Future<Output = Result<Kept, Failure>> + Send + 'static,
+        P: Future<Output = Result<StoredIn, Failure>> + Send + 'static,
     {
         if let Some(redis) = &self.redis {
-            let seen = redis.has(&key).await;
-            self.metrics.redis(match seen {
-                Seen::Yes => "hit",
-                Seen::No => "miss",
-                Seen::Unknown => "error",
+            let known = redis.contains(&key).await;
+            self.metrics.redis(match known {
+                Ok(true) => "hit",
+                Ok(false) => "miss",
+                Err(NoAnswer) => "error",
             });
-            if seen == Seen::Yes {
+            if known == Ok(true) {
                 self.memory.remember(key, ttl);
-                return Ok(Made::Before);
+                return Ok(TaskOutcome::SeenBefore);
             }
         }
-        let kept = publish.await?;
+
+        let stored_in = publish.await?;
         self.memory.remember(key, ttl);
-        // What is on this replica's disk alone is no duplicate to others: were the disk lost, whoever sends it again must not be
-        // told that we have it. The ledger knows those that come twice.
+
+        // Redis does not learn of a webhook that only this replica's disk has. If the disk were
+        // lost, whoever sends the webhook again must not be answered that we have it. The ledger
+        // recognises a webhook that comes twice.
         if let Some(redis) = &self.redis
-            && kept == Kept::Queued
-            && !redis.remember(&key, ttl).await
+            && stored_in == StoredIn::Queue
+            && redis.remember(&key, ttl).await == Err(NoAnswer)
         {
             self.metrics.redis("error");
         }
-        Ok(Made::Now(kept))
+        Ok(TaskOutcome::Stored(stored_in))
     }
 
-    /// Waits until nothing is under way; no new work may be started meanwhile.
-    pub(crate) async fn drain(&self) {
+    /// Waits until no task is running. No delivery may start one meanwhile.
+    pub(crate) async fn finish_tasks(&self) {
         self.tasks.close();
         self.tasks.wait().await;
     }
 
     fn in_flight(&self) -> MutexGuard<'_, InFlight> {
-        // A panic while the map was held leaves it whole: each use is one insert, look-up or removal.
+        // A panic while the map was locked leaves it whole, because each use is one insert, look-up
+        // or removal.
         self.in_flight
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
-/// A key's place among those under way; given up when the task ends, however it ends.
-struct Place {
+/// Removes a key from those in flight when its task ends, however it ends.
+struct InFlightGuard {
     dedup: Arc<Dedup>,
-    key: Key,
+    key: DedupKey,
 }
 
-impl Drop for Place {
+impl Drop for InFlightGuard {
     fn drop(&mut self) {
         self.dedup.in_flight().remove(&self.key);
     }

@@ -1,18 +1,19 @@
-//! The tier replicas share. It only ever saves work: when it is slow or gone, we go on without it (protocol A4).
+//! The cache that replicas share. It only saves work. When Redis is slow or gone, ingress goes on
+//! without it (protocol A4).
 
-use std::sync::Mutex;
+use std::sync::{Mutex, MutexGuard};
 use std::time::{Duration, Instant};
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, RedisError, cmd};
 
-use super::Key;
+use super::DedupKey;
 
-/// One look or one mark waits no longer than this.
-const DEADLINE: Duration = Duration::from_millis(50);
-/// After so many misses of the deadline in a row …
+/// Longest wait for one answer of Redis.
+const ANSWER_TIMEOUT: Duration = Duration::from_millis(50);
+/// How many failures in a row open the breaker.
 const FAILURES_MAX: u32 = 3;
-/// … nothing is asked for this long.
+/// How long the breaker stays open.
 const PAUSE: Duration = Duration::from_secs(1);
 
 pub(super) struct Redis {
@@ -27,20 +28,37 @@ struct Breaker {
     open_until: Option<Instant>,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(super) enum Seen {
-    Yes,
-    No,
-    /// No answer in time, or not asked while the breaker is open.
-    Unknown,
+impl Breaker {
+    fn is_open(&self) -> bool {
+        self.open_until.is_some_and(|until| Instant::now() < until)
+    }
+
+    fn record_failure(&mut self) {
+        self.failures += 1;
+        if self.failures < FAILURES_MAX {
+            return;
+        }
+
+        self.open_until = Some(Instant::now() + PAUSE);
+        // Only the first opening is logged, not each one while Redis stays away.
+        if self.failures == FAILURES_MAX {
+            tracing::warn!(
+                "redis does not answer in time; deduplicating in memory and in the ledger only"
+            );
+        }
+    }
 }
 
+/// Redis did not answer in time, or was not asked because the breaker is open.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(super) struct NoAnswer;
+
 impl Redis {
-    /// Connects when first used, so that ingress starts with Redis away.
+    /// Connects when first used, so that ingress starts while Redis is away.
     pub(super) fn new(url: &str, namespace: &str) -> Result<Self, RedisError> {
         let config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(Duration::from_secs(1)))
-            .set_response_timeout(Some(DEADLINE))
+            .set_response_timeout(Some(ANSWER_TIMEOUT))
             .set_number_of_retries(1)
             .set_max_delay(PAUSE);
         Ok(Self {
@@ -50,69 +68,54 @@ impl Redis {
         })
     }
 
-    pub(super) async fn has(&self, key: &Key) -> Seen {
+    pub(super) async fn contains(&self, key: &DedupKey) -> Result<bool, NoAnswer> {
         let name = self.name(key);
-        match self
-            .ask(|mut c| async move { cmd("EXISTS").arg(name).query_async::<bool>(&mut c).await })
-            .await
-        {
-            Some(true) => Seen::Yes,
-            Some(false) => Seen::No,
-            None => Seen::Unknown,
-        }
+        self.ask(|mut connection| async move {
+            cmd("EXISTS")
+                .arg(name)
+                .query_async::<bool>(&mut connection)
+                .await
+        })
+        .await
     }
 
-    /// Whether the mark was confirmed.
-    pub(super) async fn remember(&self, key: &Key, ttl: Duration) -> bool {
+    pub(super) async fn remember(&self, key: &DedupKey, ttl: Duration) -> Result<(), NoAnswer> {
         let name = self.name(key);
         let seconds = ttl.as_secs().max(1);
-        self.ask(|mut c| async move {
+        self.ask(|mut connection| async move {
             cmd("SET")
                 .arg(name)
                 .arg(1)
                 .arg("EX")
                 .arg(seconds)
-                .query_async::<()>(&mut c)
+                .query_async::<()>(&mut connection)
                 .await
         })
         .await
-        .is_some()
     }
 
-    fn name(&self, key: &Key) -> String {
+    fn name(&self, key: &DedupKey) -> String {
         format!("{}{}", self.prefix, key.hex())
     }
 
     async fn ask<T, F: Future<Output = Result<T, RedisError>>>(
         &self,
         question: impl FnOnce(ConnectionManager) -> F,
-    ) -> Option<T> {
-        if self
-            .breaker()
-            .open_until
-            .is_some_and(|until| Instant::now() < until)
-        {
-            return None;
+    ) -> Result<T, NoAnswer> {
+        if self.breaker().is_open() {
+            return Err(NoAnswer);
         }
-        let answer = tokio::time::timeout(DEADLINE, question(self.manager.clone())).await;
-        let mut breaker = self.breaker();
+
+        let answer = tokio::time::timeout(ANSWER_TIMEOUT, question(self.manager.clone())).await;
         if let Ok(Ok(value)) = answer {
-            *breaker = Breaker::default();
-            return Some(value);
+            *self.breaker() = Breaker::default();
+            return Ok(value);
         }
-        breaker.failures += 1;
-        if breaker.failures >= FAILURES_MAX {
-            breaker.open_until = Some(Instant::now() + PAUSE);
-            if breaker.failures == FAILURES_MAX {
-                tracing::warn!(
-                    "redis does not answer in time; deduplicating in memory and in the ledger only"
-                );
-            }
-        }
-        None
+        self.breaker().record_failure();
+        Err(NoAnswer)
     }
 
-    fn breaker(&self) -> std::sync::MutexGuard<'_, Breaker> {
+    fn breaker(&self) -> MutexGuard<'_, Breaker> {
         self.breaker
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())

@@ -1,179 +1,204 @@
+use std::collections::HashSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
+
+use prometheus::Registry;
+use tokio::sync::{Semaphore, oneshot};
+use uuid::Uuid;
 
 use super::*;
 
 const TTL: Duration = Duration::from_secs(3600);
 
 fn dedup(in_flight_max: usize) -> Arc<Dedup> {
-    let settings = Settings {
+    let settings = DedupSettings {
         entries_max: 100,
         in_flight_max,
         redis_url: None,
         namespace: "test",
     };
-    Arc::new(
-        Dedup::new(
-            &settings,
-            DedupMetrics::register(&prometheus::Registry::new()),
-        )
-        .unwrap(),
-    )
+    Arc::new(Dedup::new(&settings, DedupMetrics::register(&Registry::new())).unwrap())
 }
 
-fn key(name: &str) -> Key {
-    Key::new(
-        MerchantId::from_uuid(uuid::Uuid::nil()),
+fn key(name: &str) -> DedupKey {
+    DedupKey::new(
+        MerchantId::from_uuid(Uuid::nil()),
         Provider::Daraja,
         name,
         &[0; 32],
     )
 }
 
-fn soon() -> Instant {
+fn in_twenty_seconds() -> Instant {
     Instant::now() + Duration::from_secs(20)
 }
 
 #[tokio::test]
-async fn a_second_delivery_publishes_nothing() {
+async fn second_delivery_publishes_nothing() {
     let dedup = dedup(10);
     assert_eq!(
         dedup
-            .once(key("a"), TTL, soon(), async { Ok(Kept::Queued) })
+            .once(key("a"), TTL, in_twenty_seconds(), async {
+                Ok(StoredIn::Queue)
+            })
             .await,
-        Once::First(Kept::Queued)
+        DeliveryOutcome::Stored(StoredIn::Queue)
     );
+
     let again = dedup
-        .once(key("a"), TTL, soon(), async { panic!("published twice") })
+        .once(key("a"), TTL, in_twenty_seconds(), async {
+            panic!("published twice")
+        })
         .await;
-    assert_eq!(again, Once::Seen);
+    assert_eq!(again, DeliveryOutcome::Duplicate);
 }
 
 #[tokio::test]
 async fn parallel_deliveries_share_one_publish() {
     let dedup = dedup(10);
     let publishes = Arc::new(AtomicUsize::new(0));
-    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    let gate = Arc::new(Semaphore::new(0));
     let deliveries: Vec<_> = (0..50)
         .map(|_| {
-            let (dedup, publishes, gate) = (dedup.clone(), publishes.clone(), gate.clone());
+            let dedup = dedup.clone();
+            let publishes = publishes.clone();
+            let gate = gate.clone();
             tokio::spawn(async move {
                 let publish = async move {
                     publishes.fetch_add(1, Ordering::SeqCst);
                     gate.acquire().await.map_err(|_| "closed")?.forget();
-                    Ok(Kept::Queued)
+                    Ok(StoredIn::Queue)
                 };
-                dedup.once(key("a"), TTL, soon(), publish).await
+                dedup
+                    .once(key("a"), TTL, in_twenty_seconds(), publish)
+                    .await
             })
         })
         .collect();
+
     while publishes.load(Ordering::SeqCst) == 0 {
         tokio::task::yield_now().await;
     }
     gate.add_permits(50);
+
     let mut firsts = 0;
     for delivery in deliveries {
         match delivery.await.unwrap() {
-            Once::First(_) => firsts += 1,
-            other => assert_eq!(other, Once::Seen),
+            DeliveryOutcome::Stored(_) => firsts += 1,
+            other => assert_eq!(other, DeliveryOutcome::Duplicate),
         }
     }
     assert_eq!((firsts, publishes.load(Ordering::SeqCst)), (1, 1));
 }
 
 #[tokio::test]
-async fn a_failure_is_remembered_by_nobody() {
+async fn failure_is_not_remembered() {
     let dedup = dedup(10);
     assert_eq!(
         dedup
-            .once(key("a"), TTL, soon(), async { Err("away") })
+            .once(key("a"), TTL, in_twenty_seconds(), async { Err("away") })
             .await,
-        Once::Failed("away")
+        DeliveryOutcome::Failed("away")
     );
     assert_eq!(
         dedup
-            .once(key("a"), TTL, soon(), async { Ok(Kept::Queued) })
+            .once(key("a"), TTL, in_twenty_seconds(), async {
+                Ok(StoredIn::Queue)
+            })
             .await,
-        Once::First(Kept::Queued)
+        DeliveryOutcome::Stored(StoredIn::Queue)
     );
 }
 
 #[tokio::test]
-async fn a_sender_that_hangs_up_does_not_cancel_the_publish() {
+async fn publish_goes_on_when_its_sender_hangs_up() {
     let dedup = dedup(10);
-    let gate = Arc::new(tokio::sync::Semaphore::new(0));
+    let gate = Arc::new(Semaphore::new(0));
     let held = gate.clone();
     let publish = async move {
         held.acquire().await.map_err(|_| "closed")?.forget();
-        Ok(Kept::Queued)
+        Ok(StoredIn::Queue)
     };
-    let impatient = dedup.once(key("a"), TTL, Instant::now(), publish).await;
+    let timed_out = dedup.once(key("a"), TTL, Instant::now(), publish).await;
     assert_eq!(
-        impatient,
-        Once::Failed("the webhook was not made durable in time")
+        timed_out,
+        DeliveryOutcome::Failed("the webhook was not made durable in time")
     );
+
     gate.add_permits(1);
-    dedup.drain().await;
-    assert!(dedup.memory.has(&key("a")));
+    dedup.finish_tasks().await;
+    assert!(dedup.memory.contains(&key("a")));
 }
 
 #[tokio::test]
-async fn a_publish_that_panics_frees_its_key() {
+async fn publish_that_panics_frees_its_key() {
     let dedup = dedup(10);
-    let fails = dedup
-        .once(key("a"), TTL, soon(), async {
+    let failed = dedup
+        .once(key("a"), TTL, in_twenty_seconds(), async {
             panic!("test: a bug in the publisher")
         })
         .await;
-    assert_eq!(fails, Once::Failed("the webhook was not made durable"));
+    assert_eq!(
+        failed,
+        DeliveryOutcome::Failed("the webhook was not made durable")
+    );
     assert_eq!(
         dedup
-            .once(key("a"), TTL, soon(), async { Ok(Kept::Queued) })
+            .once(key("a"), TTL, in_twenty_seconds(), async {
+                Ok(StoredIn::Queue)
+            })
             .await,
-        Once::First(Kept::Queued)
+        DeliveryOutcome::Stored(StoredIn::Queue)
     );
 }
 
 #[tokio::test]
-async fn the_number_under_way_is_bounded() {
+async fn publishes_in_flight_are_bounded() {
     let dedup = dedup(1);
-    let (hold, held) = tokio::sync::oneshot::channel::<()>();
+    let (hold, held) = oneshot::channel::<()>();
     let running = {
         let dedup = dedup.clone();
         tokio::spawn(async move {
             dedup
-                .once(key("a"), TTL, soon(), async {
-                    held.await.map(|()| Kept::Queued).map_err(|_| "closed")
+                .once(key("a"), TTL, in_twenty_seconds(), async {
+                    held.await.map(|()| StoredIn::Queue).map_err(|_| "closed")
                 })
                 .await
         })
     };
+
     while dedup.in_flight().is_empty() {
         tokio::task::yield_now().await;
     }
+
     let refused = dedup
-        .once(key("b"), TTL, soon(), async { Ok(Kept::Queued) })
+        .once(key("b"), TTL, in_twenty_seconds(), async {
+            Ok(StoredIn::Queue)
+        })
         .await;
     assert_eq!(
         refused,
-        Once::Failed("too many webhooks are waiting to be made durable")
+        DeliveryOutcome::Failed("too many webhooks are waiting to be made durable")
     );
+
     hold.send(()).unwrap();
-    assert_eq!(running.await.unwrap(), Once::First(Kept::Queued));
+    assert_eq!(
+        running.await.unwrap(),
+        DeliveryOutcome::Stored(StoredIn::Queue)
+    );
 }
 
 #[test]
 fn keys_differ_in_every_part() {
-    let (one, two) = (
-        MerchantId::from_uuid(uuid::Uuid::nil()),
-        MerchantId::from_uuid(uuid::Uuid::max()),
-    );
+    let one = MerchantId::from_uuid(Uuid::nil());
+    let two = MerchantId::from_uuid(Uuid::max());
     let keys = [
-        Key::new(one, Provider::Daraja, "a", &[0; 32]),
-        Key::new(two, Provider::Daraja, "a", &[0; 32]),
-        Key::new(one, Provider::Paystack, "a", &[0; 32]),
-        Key::new(one, Provider::Daraja, "b", &[0; 32]),
-        Key::new(one, Provider::Daraja, "a", &[1; 32]),
+        DedupKey::new(one, Provider::Daraja, "a", &[0; 32]),
+        DedupKey::new(two, Provider::Daraja, "a", &[0; 32]),
+        DedupKey::new(one, Provider::Paystack, "a", &[0; 32]),
+        DedupKey::new(one, Provider::Daraja, "b", &[0; 32]),
+        DedupKey::new(one, Provider::Daraja, "a", &[1; 32]),
     ];
-    let distinct: std::collections::HashSet<_> = keys.iter().collect();
+
+    let distinct: HashSet<_> = keys.iter().collect();
     assert_eq!(distinct.len(), keys.len());
 }

@@ -1,4 +1,4 @@
-//! A message as it lies in the spool: its id, its headers, its body, of spool format 1.
+//! A message as the spool stores it (format 1): its id, its headers, its body.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,8 @@ use uuid::Uuid;
 const ID_BYTES: usize = 16;
 const LENGTH_BYTES: usize = 4;
 
-pub(crate) fn write(message: &Message) -> Vec<u8> {
+/// Encodes a message as an entry of the spool.
+pub(crate) fn encode(message: &Message) -> Vec<u8> {
     let headers = serde_json::json!(message.headers).to_string();
     let length =
         u32::try_from(headers.len()).expect("headers are bounded by the parser, far below 4 GiB");
@@ -22,8 +23,8 @@ pub(crate) fn write(message: &Message) -> Vec<u8> {
     .concat()
 }
 
-/// `None`: no message of ours.
-pub(crate) fn read(bytes: &[u8]) -> Option<Message> {
+/// Decodes an entry. It is `None` when the entry is not a message of ours.
+pub(crate) fn decode(bytes: &[u8]) -> Option<Message> {
     let (id, rest) = bytes.split_first_chunk::<ID_BYTES>()?;
     let (length, rest) = rest.split_first_chunk::<LENGTH_BYTES>()?;
     let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;
@@ -53,23 +54,23 @@ mod tests {
     }
 
     #[test]
-    fn a_message_comes_back_byte_for_byte() {
+    fn message_decodes_to_the_same_bytes() {
         let bare = Message {
             id: Uuid::nil(),
             headers: BTreeMap::new(),
             body: Bytes::new(),
         };
         for message in [message(), bare] {
-            assert!(read(&write(&message)) == Some(message));
+            assert!(decode(&encode(&message)) == Some(message));
         }
     }
 
     #[test]
-    fn what_was_cut_off_in_its_head_is_no_message() {
-        let whole = write(&message());
+    fn entry_cut_off_in_its_head_is_no_message() {
+        let whole = encode(&message());
         let head = whole.len() - message().body.len();
         for length in 0..head {
-            assert!(read(&whole[..length]).is_none(), "{length}");
+            assert!(decode(&whole[..length]).is_none(), "{length}");
         }
     }
 }

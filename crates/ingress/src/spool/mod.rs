@@ -1,8 +1,9 @@
-//! The disk, while the broker is away: opened at the start, drained in the background.
+//! The spool: opened at the start, drained in the background, used while the broker is away.
 
 mod drain;
 pub(crate) mod message;
 pub(crate) mod metrics;
+mod progress;
 
 use anyhow::Context as _;
 use risiti_service::BadSetting;
@@ -14,7 +15,7 @@ pub(crate) use drain::Drainer;
 
 const DATA_DIR_SETTING: &str = "--data-dir (RISITI_DATA_DIR)";
 
-/// `None`: the operator wants none.
+/// Opens the spool. It is `None` when the operator turned it off.
 pub(crate) fn open(settings: &Settings) -> anyhow::Result<Option<Spool>> {
     if settings.spool_limit == 0 {
         return Ok(None);
@@ -30,8 +31,9 @@ pub(crate) fn open(settings: &Settings) -> anyhow::Result<Option<Spool>> {
     }
 }
 
-/// Ends only when the spool on disk is of a newer release: to serve beside it would leave what it holds undelivered.
-pub(crate) async fn foreign(spool: Option<Spool>) -> BadSetting {
+/// Returns only when the spool on disk is of a newer release. Serving beside it would leave its
+/// webhooks undelivered.
+pub(crate) async fn newer_format_found(spool: Option<Spool>) -> BadSetting {
     if let Some(spool) = spool
         && let Ok(status) = spool
             .status()
