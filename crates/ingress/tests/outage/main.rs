@@ -1,73 +1,79 @@
-//! Every webhook is answered with 200 within 3 s of its last byte, whatever is frozen, gone or silent behind ingress
-//! (protocol A5): what the broker cannot confirm is spooled. Each is in the books once. On servers of its own, in one
-//! test: a boot of RabbitMQ is what this costs.
+//! Every webhook is answered with 200 within 3 s of its last byte, whatever is frozen, gone or
+//! silent behind ingress (protocol A5). What the broker cannot confirm is spooled. Each webhook
+//! becomes one payment.
+//!
+//! It is one test with servers of its own, because RabbitMQ takes long to boot.
 #![expect(
     clippy::unwrap_used,
-    reason = "a stage that cannot be set fails its test"
+    reason = "a fixture that cannot be set up fails its test"
 )]
 
-mod stage;
+mod fixture;
 
 use risiti_testkit::Server::{Postgres, RabbitMq, Redis};
 use risiti_testkit::{Link, Program};
-use stage::Stage;
+
+use fixture::Fixture;
 
 #[tokio::test]
 async fn every_webhook_is_answered_within_three_seconds() {
-    let mut stage = Stage::set().await;
-    let ingress = stage.ingress().await;
-    // Ingress has nothing to do with the tax authority.
-    let sim = Program::built("etims-sim")
+    let mut fixture = Fixture::start().await;
+    let ingress = fixture.ingress().await;
+    // Ingress does not depend on the tax authority.
+    let simulator = Program::built("etims-sim")
         .args(["--listen", "127.0.0.1:0"])
         .start();
-    sim.freeze();
-    stage.storm(&ingress, "nothing").await;
+    simulator.freeze();
+    fixture.post_burst(&ingress, "nothing").await;
 
     for server in [Postgres, Redis, RabbitMq] {
-        stage.servers.freeze(server).await;
-        stage.storm(&ingress, &format!("{server:?} frozen")).await;
-        stage.servers.thaw(server).await;
-        stage.ready(&ingress).await;
+        fixture.servers.freeze(server).await;
+        let fault = format!("{server:?} frozen");
+        fixture.post_burst(&ingress, &fault).await;
+        fixture.servers.thaw(server).await;
+        fixture.wait_until_ready(&ingress).await;
 
-        for (what, fault) in [
+        for (what, cause) in [
             ("cut", Link::cut as fn(&Link)),
             ("silent", Link::freeze),
             ("without answers", Link::lose_answers),
         ] {
-            fault(stage.link(server));
-            stage.storm(&ingress, &format!("{server:?} {what}")).await;
-            // What was lost left a hole in the stream.
-            stage.link(server).cut();
-            stage.link(server).restore();
-            stage.ready(&ingress).await;
+            cause(fixture.link(server));
+            let fault = format!("{server:?} {what}");
+            fixture.post_burst(&ingress, &fault).await;
+
+            // Lost bytes left a hole in the stream, so the connection must be made again.
+            fixture.link(server).cut();
+            fixture.link(server).restore();
+            fixture.wait_until_ready(&ingress).await;
         }
     }
 
     for server in [Postgres, Redis, RabbitMq] {
-        stage.servers.freeze(server).await;
+        fixture.servers.freeze(server).await;
     }
-    stage.storm(&ingress, "all frozen").await;
-    let booted = stage.ingress_like(&ingress).await;
-    stage.storm(&booted, "all frozen at the start").await;
+    fixture.post_burst(&ingress, "all frozen").await;
+    let started_frozen = fixture.ingress_like(&ingress).await;
+    fixture
+        .post_burst(&started_frozen, "all frozen at the start")
+        .await;
 
     for server in [Redis, Postgres, RabbitMq] {
-        stage.servers.kill(server).await;
-        stage
-            .storm(
-                &ingress,
-                &format!("{server:?} killed, the others frozen or killed"),
-            )
-            .await;
+        fixture.servers.kill(server).await;
+        let fault = format!("{server:?} killed, the others frozen or killed");
+        fixture.post_burst(&ingress, &fault).await;
     }
-    let started = stage.ingress_like(&ingress).await;
-    stage.storm(&started, "all gone at the start").await;
+    let started_alone = fixture.ingress_like(&ingress).await;
+    fixture
+        .post_burst(&started_alone, "all gone at the start")
+        .await;
 
     for server in [Postgres, Redis, RabbitMq] {
-        stage.servers.restart(server).await;
+        fixture.servers.restart(server).await;
     }
-    for ingress in [&ingress, &booted, &started] {
-        stage.ready(ingress).await;
-        stage.storm(ingress, "all back").await;
+    for ingress in [&ingress, &started_frozen, &started_alone] {
+        fixture.wait_until_ready(ingress).await;
+        fixture.post_burst(ingress, "all back").await;
     }
-    stage.audit().await;
+    fixture.assert_each_is_one_payment().await;
 }

@@ -1,5 +1,5 @@
-//! HTTP framing, right and wrong: nothing is accepted that was not whole, nothing is answered with a 500, and
-//! two readings of one request are never possible.
+//! HTTP framing, valid and not. Nothing is accepted that was not whole, nothing is answered with
+//! 500, and no request can be read in two ways.
 
 use std::collections::{BTreeSet, VecDeque};
 
@@ -9,20 +9,25 @@ use proptest::strategy::ValueTree as _;
 use proptest::test_runner::TestRunner;
 use risiti_hostile::{Body, config, damage_bytes};
 
-use crate::raw::{lives_on, say, taken};
-use crate::script::{Case, Script};
-use crate::stage::{Ingress, Stage};
+use crate::fixture::{Fixture, Ingress};
+use crate::framing_cases::{CONNECTION_CLOSE, Case, FramingCases, Requests};
+use crate::raw_http::{assert_unharmed, exchange, take_queued};
 
-/// Whatever is answered with 200 is in the queue, byte for byte and once; nothing else is, but what could not
-/// be read.
-async fn holds(stage: &Stage, ingress: &Ingress, case: &Case) {
-    let answers = say(ingress.address, &[&case.says]).await;
+/// How many of the last exchanges a queued body may belong to.
+const EXCHANGES_KEPT: usize = 20;
+
+/// Sends the case. Each webhook that is answered 200 must be in the queue, byte for byte and once.
+/// Apart from them, the queue holds only unreadable bodies.
+async fn check(fixture: &Fixture, ingress: &Ingress, case: &Case) {
+    let answers = exchange(ingress.address, &[&case.bytes]).await;
     let name = case.name;
+    let statuses = answers.statuses();
     assert!(
-        case.answers.contains(&&answers.statuses()[..]),
+        case.allowed.contains(&statuses.as_slice()),
         "{name}: {answers:?}"
     );
-    let (readable, unreadable): (Vec<_>, Vec<_>) = taken(stage)
+
+    let (readable, unreadable): (Vec<_>, Vec<_>) = take_queued(fixture)
         .await
         .into_iter()
         .partition(|(_, readable)| *readable);
@@ -30,108 +35,120 @@ async fn holds(stage: &Stage, ingress: &Ingress, case: &Case) {
     for ((body, _), expected) in readable.iter().zip(&case.bodies) {
         assert_eq!(String::from_utf8_lossy(body), *expected, "{name}");
     }
-    assert!(readable.len() <= case.takes, "{name}");
-    assert!(
-        unreadable.len()
-            <= answers
-                .statuses()
-                .iter()
-                .filter(|status| **status == 422)
-                .count(),
-        "{name}"
-    );
+    assert!(readable.len() <= case.accepted_max(), "{name}");
+    let refused = statuses.iter().filter(|status| **status == 422).count();
+    assert!(unreadable.len() <= refused, "{name}");
 }
 
 #[tokio::test]
-async fn framing_by_the_book_and_not() {
-    let stage = Stage::set().await;
-    let ingress = stage
-        .ingress_with(|program| program.env("RISITI_BODY_TIMEOUT", "1s"))
-        .await;
-    let mut script = Script::new(stage.stk());
-    for case in &script.cases {
-        holds(&stage, &ingress, case).await;
+async fn valid_framing_is_accepted_and_other_framing_refused() {
+    let fixture = Fixture::start().await;
+    let ingress = fixture.ingress().body_timeout("1s").ready().await;
+
+    let mut cases = FramingCases::new(fixture.stk_path());
+    for case in &cases.all {
+        check(&fixture, &ingress, case).await;
     }
-    // Torn anywhere: as if in one piece.
-    let body = script.body();
-    let whole = script.whole(&body, "connection: close\r\n");
-    let bytes: Vec<&[u8]> = whole.as_bytes().chunks(1).collect();
-    assert_eq!(say(ingress.address, &bytes).await.accepted(), 1);
-    assert_eq!(taken(&stage).await, [(body.into_bytes(), true)]);
-    lives_on(&stage, &ingress).await;
+
+    // A valid request that arrives byte by byte is read like one that arrives in one piece.
+    let body = cases.requests.new_body();
+    let whole = cases.requests.request(&body, CONNECTION_CLOSE);
+    let pieces: Vec<&[u8]> = whole.as_bytes().chunks(1).collect();
+    let answers = exchange(ingress.address, &pieces).await;
+    assert_eq!(answers.accepted(), 1);
+    assert_eq!(take_queued(&fixture).await, [(body.into_bytes(), true)]);
+    assert_unharmed(&fixture, &ingress).await;
 }
 
-/// Pipelined requests with a few bytes wrong anywhere, torn anywhere.
-fn damaged(wholes: Vec<String>) -> impl Strategy<Value = (Body, Vec<Index>)> {
+/// Up to three pipelined requests, all with a length or all in chunks.
+fn pipelined(requests: &mut Requests, number: u32) -> String {
+    let last = number % 3;
+    let written = (0..=last).map(|position| {
+        let body = requests.new_body();
+        let lines = if position == last {
+            CONNECTION_CLOSE
+        } else {
+            ""
+        };
+        if number.is_multiple_of(2) {
+            requests.request(&body, lines)
+        } else {
+            let head = requests.head(&format!("transfer-encoding: chunked\r\n{lines}"));
+            format!("{head}{:x}\r\n{body}\r\n0\r\n\r\n", body.len())
+        }
+    });
+    written.collect()
+}
+
+/// The bytes with some damage anywhere, and up to three places where they are cut into pieces.
+fn damaged(bytes: String) -> impl Strategy<Value = (Body, Vec<Index>)> {
     (
-        damage_bytes(wholes.concat().into_bytes()),
+        damage_bytes(bytes.into_bytes()),
         proptest::collection::vec(any::<Index>(), 0..4),
     )
 }
 
-/// Byte for byte, in this order; a chunk may have been cut in two by the damage.
-fn is_within(body: &[u8], says: &[u8]) -> bool {
-    let mut rest = says.iter();
-    body.iter().all(|byte| rest.any(|said| said == byte))
+fn cut_into_pieces<'a>(bytes: &'a [u8], cuts: &[Index]) -> Vec<&'a [u8]> {
+    let mut ends: Vec<usize> = cuts.iter().map(|cut| cut.index(bytes.len() + 1)).collect();
+    ends.extend([0, bytes.len()]);
+    ends.sort_unstable();
+    ends.windows(2)
+        .map(|pair| &bytes[pair[0]..pair[1]])
+        .collect()
+}
+
+/// Whether the sent bytes hold the body, byte for byte and in order. The damage may have cut a
+/// chunk in two, so other bytes may stand in between.
+fn is_within(body: &[u8], sent: &[u8]) -> bool {
+    let mut rest = sent.iter();
+    body.iter()
+        .all(|byte| rest.any(|candidate| candidate == byte))
 }
 
 #[tokio::test]
-async fn framing_damaged_anywhere() {
-    let stage = Stage::set().await;
-    let ingress = stage
-        .ingress_with(|program| program.env("RISITI_BODY_TIMEOUT", "1s"))
-        .await;
-    let mut script = Script::new(stage.stk());
+async fn framing_damaged_anywhere_queues_only_what_was_sent() {
+    let fixture = Fixture::start().await;
+    let ingress = fixture.ingress().body_timeout("1s").ready().await;
+
+    let mut requests = Requests::new(fixture.stk_path());
     let settings = config("http-framing");
     let cases = settings.cases;
     let mut runner = TestRunner::new(settings);
-    let (mut lately, mut queued) = (VecDeque::new(), BTreeSet::new());
-    for n in 0..cases {
-        let wholes = (0..=n % 3).map(|at| {
-            let body = script.body();
-            let last = if at == n % 3 {
-                "connection: close\r\n"
-            } else {
-                ""
-            };
-            if n % 2 == 0 {
-                script.whole(&body, last)
-            } else {
-                let head = script.head(&format!("transfer-encoding: chunked\r\n{last}"));
-                format!("{head}{:x}\r\n{body}\r\n0\r\n\r\n", body.len())
-            }
-        });
-        let (Body(says), torn) = damaged(wholes.collect())
+    let mut recent = VecDeque::new();
+    let mut queued = BTreeSet::new();
+    for number in 0..cases {
+        let (Body(sent), cuts) = damaged(pipelined(&mut requests, number))
             .new_tree(&mut runner)
             .unwrap()
             .current();
-        let mut ends: Vec<usize> = torn.iter().map(|at| at.index(says.len() + 1)).collect();
-        ends.extend([0, says.len()]);
-        ends.sort_unstable();
-        let pieces: Vec<&[u8]> = ends.windows(2).map(|two| &says[two[0]..two[1]]).collect();
-        let answers = say(ingress.address, &pieces).await;
-        let said = Body(says.clone());
+        let answers = exchange(ingress.address, &cut_into_pieces(&sent, &cuts)).await;
+        let shown = Body(sent.clone());
         assert!(
             answers.statuses().iter().all(|status| *status < 500),
-            "{answers:?} to {said:?}"
+            "{answers:?} to {shown:?}"
         );
-        let taken: Vec<_> = taken(&stage)
+
+        let readable: Vec<_> = take_queued(&fixture)
             .await
             .into_iter()
             .filter(|(_, readable)| *readable)
             .collect();
-        // A connection that ends in garbage may lose an answer, and a webhook on its way is queued nevertheless.
-        assert!(taken.len() >= answers.accepted(), "{answers:?} to {said:?}");
-        lately.push_front(says);
-        lately.truncate(20);
-        for (body, _) in taken {
+        // A connection that ends in garbage may lose an answer although its webhook is queued.
+        assert!(
+            readable.len() >= answers.accepted(),
+            "{answers:?} to {shown:?}"
+        );
+
+        recent.push_front(sent);
+        recent.truncate(EXCHANGES_KEPT);
+        for (body, _) in readable {
             assert!(
-                lately.iter().any(|says| is_within(&body, says)),
-                "{:?} of {said:?}",
+                recent.iter().any(|sent| is_within(&body, sent)),
+                "{:?} of {shown:?}",
                 Body(body)
             );
-            assert!(queued.insert(body), "queued twice: {said:?}");
+            assert!(queued.insert(body), "queued twice: {shown:?}");
         }
     }
-    lives_on(&stage, &ingress).await;
+    assert_unharmed(&fixture, &ingress).await;
 }

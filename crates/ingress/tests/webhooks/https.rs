@@ -1,139 +1,120 @@
 //! The public listener under TLS.
 
-use risiti_testkit::{Authority, Program, eventually};
+use risiti_testkit::{Authority, eventually};
+use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::stage::{Ingress, PATIENCE, Stage, stk_success};
+use crate::fixture::{DEADLINE, Fixture, Ingress, IngressBuilder, JSON, stk_success};
 
-/// Ingress under a certificate for `localhost`, and the folder with its files.
-async fn https(
-    stage: &Stage,
-    authority: &Authority,
-    patience: &str,
-) -> (Ingress, tempfile::TempDir) {
+/// A folder with a certificate for `localhost` and its key.
+fn certificate_folder(authority: &Authority) -> TempDir {
     let folder = tempfile::tempdir().unwrap();
     authority.issue_to("localhost", folder.path());
-    let ingress = stage
-        .ingress_with(|program| with_files(program, &folder).env("RISITI_BODY_TIMEOUT", patience));
-    (ingress.await, folder)
+    folder
 }
 
-fn with_files(program: Program, folder: &tempfile::TempDir) -> Program {
+fn with_certificate(builder: IngressBuilder, folder: &TempDir) -> IngressBuilder {
     let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
-    program
+    builder
         .env("RISITI_TLS_CERT_FILE", path("certificate.pem"))
         .env("RISITI_TLS_KEY_FILE", path("key.pem"))
 }
 
-/// The status of a webhook posted by somebody who trusts that authority; none where the handshake fails.
+/// Posts a webhook as a client that trusts only this authority. Returns the status, or `None` when
+/// the handshake fails.
 async fn post(
-    stage: &Stage,
+    fixture: &Fixture,
     ingress: &Ingress,
     authority: &Authority,
     receipt: &str,
 ) -> Option<u16> {
     let root = reqwest::Certificate::from_pem(&std::fs::read(authority.root()).unwrap()).unwrap();
     let client = reqwest::Client::builder()
-        .timeout(PATIENCE)
+        .timeout(DEADLINE)
         .tls_built_in_root_certs(false)
         .add_root_certificate(root)
         .build()
         .unwrap();
-    let url = format!(
-        "https://localhost:{}{}",
-        ingress.address.port(),
-        stage.stk()
-    );
+
+    let port = ingress.address.port();
+    let url = format!("https://localhost:{port}{}", fixture.stk_path());
     let request = client
         .post(url)
-        .header("content-type", "application/json")
+        .header(JSON.0, JSON.1)
         .body(stk_success(receipt));
-    request
-        .send()
-        .await
-        .ok()
-        .map(|answer| answer.status().as_u16())
+    let answer = request.send().await.ok()?;
+    Some(answer.status().as_u16())
 }
 
 #[tokio::test]
-async fn a_webhook_over_https_is_taken_and_a_renewed_certificate_needs_no_restart() {
-    let (stage, authority) = (Stage::set().await, Authority::new());
-    let (ingress, folder) = https(&stage, &authority, "10s").await;
-    assert_eq!(
-        post(&stage, &ingress, &authority, "UIS4000101").await,
-        Some(200)
-    );
-    assert_eq!(stage.queued().await, 1);
+async fn renewed_certificate_is_served_without_a_restart() {
+    let fixture = Fixture::start().await;
+    let authority = Authority::new();
+    let folder = certificate_folder(&authority);
+    let ingress = with_certificate(fixture.ingress(), &folder).ready().await;
+    let accepted = post(&fixture, &ingress, &authority, "UIS4000101").await;
+    assert_eq!(accepted, Some(200));
+    assert_eq!(fixture.queued().await, 1);
 
     let successor = Authority::new();
-    assert_eq!(
-        post(&stage, &ingress, &successor, "UIS4000102").await,
-        None,
-        "nobody knows it yet"
-    );
+    let too_early = post(&fixture, &ingress, &successor, "UIS4000102").await;
+    assert_eq!(too_early, None, "no certificate of it is served yet");
+
     successor.issue_to("localhost", folder.path());
-    eventually("the renewed certificate is served", PATIENCE, async || {
-        post(&stage, &ingress, &successor, "UIS4000102").await
+    eventually("the renewed certificate is served", DEADLINE, async || {
+        post(&fixture, &ingress, &successor, "UIS4000102").await
     })
     .await;
-    assert_eq!(
-        post(&stage, &ingress, &authority, "UIS4000103").await,
-        None,
-        "the old one is gone"
-    );
+    let too_late = post(&fixture, &ingress, &authority, "UIS4000103").await;
+    assert_eq!(too_late, None, "the old certificate is no longer served");
 }
 
 #[tokio::test]
-async fn what_does_not_speak_tls_is_let_go() {
-    let (stage, authority) = (Stage::set().await, Authority::new());
-    let (mut ingress, _folder) = https(&stage, &authority, "500ms").await;
+async fn client_that_does_not_speak_tls_is_disconnected() {
+    let fixture = Fixture::start().await;
+    let authority = Authority::new();
+    let folder = certificate_folder(&authority);
+    let builder = with_certificate(fixture.ingress(), &folder);
+    let mut ingress = builder.body_timeout("500ms").ready().await;
 
     let mut plain = TcpStream::connect(ingress.address).await.unwrap();
-    plain
-        .write_all(format!("POST {} HTTP/1.1\r\nhost: x\r\n\r\n", stage.stk()).as_bytes())
-        .await
-        .unwrap();
+    let request = format!("POST {} HTTP/1.1\r\nhost: x\r\n\r\n", fixture.stk_path());
+    plain.write_all(request.as_bytes()).await.unwrap();
     let mut answer = Vec::new();
-    tokio::time::timeout(PATIENCE, plain.read_to_end(&mut answer))
+    tokio::time::timeout(DEADLINE, plain.read_to_end(&mut answer))
         .await
-        .expect("hung up")
+        .expect("the plain connection is closed in time")
         .ok();
     assert!(!answer.starts_with(b"HTTP"), "{answer:?}");
 
-    // Says nothing, and keeps the connection.
+    // This client sends nothing and keeps the connection.
     let mut silent = TcpStream::connect(ingress.address).await.unwrap();
-    let heard = tokio::time::timeout(PATIENCE, silent.read_to_end(&mut Vec::new())).await;
-    heard.expect("the handshake is bounded").ok();
+    tokio::time::timeout(DEADLINE, silent.read_to_end(&mut Vec::new()))
+        .await
+        .expect("the time for the handshake is bounded")
+        .ok();
 
-    assert_eq!(
-        post(&stage, &ingress, &authority, "UIS4000104").await,
-        Some(200)
-    );
+    let accepted = post(&fixture, &ingress, &authority, "UIS4000104").await;
+    assert_eq!(accepted, Some(200));
     let log = ingress.process.log();
     assert!(
         !log.contains("ERROR") && !log.contains("WARN"),
         "anybody could fill the log: {log}"
     );
-    ingress.process.terminate();
-    assert!(ingress.process.exit(PATIENCE).await.success());
+    ingress.stop().await;
 }
 
 #[tokio::test]
-async fn files_that_do_not_fit_end_it_with_2() {
-    let (stage, authority) = (Stage::set().await, Authority::new());
-    let (data, folder) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
-    authority.issue_to("localhost", folder.path());
-    std::fs::write(
-        folder.path().join("key.pem"),
-        authority.issue("localhost").1,
-    )
-    .unwrap();
-    let mut process = with_files(stage.program(&data), &folder).start();
-    assert_eq!(process.exit(PATIENCE).await.code(), Some(2));
-    assert!(
-        process.log().contains("RISITI_TLS_KEY_FILE"),
-        "{}",
-        process.log()
-    );
+async fn certificate_and_key_that_do_not_match_end_it_with_2() {
+    let fixture = Fixture::start().await;
+    let authority = Authority::new();
+    let folder = certificate_folder(&authority);
+    let (_, other_key) = authority.issue("localhost");
+    std::fs::write(folder.path().join("key.pem"), other_key).unwrap();
+
+    let builder = with_certificate(fixture.ingress(), &folder);
+    let (code, log) = builder.run_to_exit().await;
+    assert_eq!(code, Some(2));
+    assert!(log.contains("RISITI_TLS_KEY_FILE"), "{log}");
 }
