@@ -13,7 +13,8 @@ use risiti_service::{
 };
 use secrecy::SecretString;
 
-/// Payment webhooks in: each is authenticated, deduplicated, made durable, and only then answered with 200.
+/// Payment webhooks in: each is authenticated, deduplicated, made durable, and only then answered
+/// with 200.
 #[derive(Parser, Debug)]
 #[command(name = "risiti-ingress", version)]
 pub struct Settings {
@@ -21,7 +22,8 @@ pub struct Settings {
     pub(crate) http: HttpArgs,
     #[command(flatten)]
     pub(crate) dedup: DedupArgs,
-    /// Directory for what must survive a restart, one for each replica: spool and copy of the merchant directory
+    /// Directory for what must survive a restart, one for each replica: spool and copy of the merchant
+    /// directory
     #[arg(
         long,
         env = "RISITI_DATA_DIR",
@@ -29,7 +31,8 @@ pub struct Settings {
         value_name = "DIR"
     )]
     pub(crate) data_dir: PathBuf,
-    /// Largest sum of webhooks kept on disk while the broker is away, in bytes or with KiB, MiB, GiB; 0: no spool
+    /// Largest sum of webhooks kept on disk while the broker is away, in bytes or with KiB, MiB, GiB;
+    /// 0: no spool
     #[arg(long, env = "RISITI_SPOOL_LIMIT", default_value = "1GiB", value_parser = parse_size, value_name = "SIZE")]
     pub(crate) spool_limit: u64,
     #[command(flatten)]
@@ -56,7 +59,8 @@ pub(crate) struct HttpArgs {
         value_name = "ADDR"
     )]
     pub(crate) listen: SocketAddr,
-    /// Certificate chain in PEM, to serve HTTPS; a renewed file is taken up without a restart [default: plain HTTP]
+    /// Certificate chain in PEM, to serve HTTPS; a renewed file is taken up without a restart
+    /// [default: plain HTTP]
     #[arg(
         long,
         env = "RISITI_TLS_CERT_FILE",
@@ -98,7 +102,8 @@ pub(crate) struct HttpArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct DedupArgs {
-    /// Redis shared by replicas, as redis://host:port, or rediss:// for TLS [default: each replica remembers for itself]
+    /// Redis shared by replicas, as redis://host:port, or rediss:// for TLS [default: each replica
+    /// remembers for itself]
     #[arg(long, env = "RISITI_REDIS_URL", hide_env_values = true, value_parser = redis_url, value_name = "URL")]
     pub(crate) redis_url: Option<SecretString>,
     /// How long a delivery is remembered [default: 24h; Paystack, which retries for 72 hours, 80h]

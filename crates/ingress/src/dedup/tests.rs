@@ -56,16 +56,16 @@ async fn second_delivery_publishes_nothing() {
 async fn parallel_deliveries_share_one_publish() {
     let dedup = dedup(10);
     let publishes = Arc::new(AtomicUsize::new(0));
-    let gate = Arc::new(Semaphore::new(0));
+    let release = Arc::new(Semaphore::new(0));
     let deliveries: Vec<_> = (0..50)
         .map(|_| {
             let dedup = dedup.clone();
             let publishes = publishes.clone();
-            let gate = gate.clone();
+            let release = release.clone();
             tokio::spawn(async move {
                 let publish = async move {
                     publishes.fetch_add(1, Ordering::SeqCst);
-                    gate.acquire().await.map_err(|_| "closed")?.forget();
+                    release.acquire().await.map_err(|_| "closed")?.forget();
                     Ok(StoredIn::Queue)
                 };
                 dedup
@@ -78,7 +78,7 @@ async fn parallel_deliveries_share_one_publish() {
     while publishes.load(Ordering::SeqCst) == 0 {
         tokio::task::yield_now().await;
     }
-    gate.add_permits(50);
+    release.add_permits(50);
 
     let mut firsts = 0;
     for delivery in deliveries {
@@ -112,8 +112,8 @@ async fn failure_is_not_remembered() {
 #[tokio::test]
 async fn publish_goes_on_when_its_sender_hangs_up() {
     let dedup = dedup(10);
-    let gate = Arc::new(Semaphore::new(0));
-    let held = gate.clone();
+    let release = Arc::new(Semaphore::new(0));
+    let held = release.clone();
     let publish = async move {
         held.acquire().await.map_err(|_| "closed")?.forget();
         Ok(StoredIn::Queue)
@@ -124,7 +124,7 @@ async fn publish_goes_on_when_its_sender_hangs_up() {
         DeliveryOutcome::Failed("the webhook was not made durable in time")
     );
 
-    gate.add_permits(1);
+    release.add_permits(1);
     dedup.finish_tasks().await;
     assert!(dedup.memory.contains(&key("a")));
 }

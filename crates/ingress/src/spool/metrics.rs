@@ -1,4 +1,4 @@
-//! The spool's metrics, read from its status when somebody asks for them.
+//! The spool's metrics, read from its status whenever they are collected.
 
 use std::time::SystemTime;
 

@@ -61,7 +61,7 @@ impl Progress {
 
     /// Records a batch. Returns how long to wait before the next one, if at all.
     ///
-    /// An entry that the broker refuses must not hold up those behind it. It is passed over, stays
+    /// An entry that the broker refuses must not delay those behind it. It is passed over, stays
     /// in the spool and is tried again later. But a broker in trouble refuses everything, and then
     /// passing over would drain nothing. So a refusal counts against the entries only when the
     /// broker took others of the batch, or when it refused several batches in a row. While the

@@ -218,7 +218,7 @@ async fn lost_answer_makes_no_second_event() {
         request.body(stk_success(receipt)).send()
     });
     tokio::select! {
-        answers = join_all(unanswered) => panic!("somebody was answered: {answers:?}"),
+        answers = join_all(unanswered) => panic!("a client was answered: {answers:?}"),
         () = eventually("all requests are in flight", DEADLINE, async || {
             (ingress.metric(MEMORY_MISSES).await == 20.0).then_some(())
         }) => {}
