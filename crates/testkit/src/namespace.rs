@@ -35,7 +35,7 @@ impl Namespace {
     ///
     /// # Panics
     /// Panics when the broker refuses.
-    pub async fn lose_queue(&self, suffix: &str) {
+    pub async fn delete_queue(&self, suffix: &str) {
         let queue = format!("{}.{suffix}", self.name);
         delete_queues(&[queue]).await.expect("deleting a queue");
     }

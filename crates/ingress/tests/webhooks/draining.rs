@@ -172,7 +172,7 @@ async fn spool_keeps_webhooks_until_a_lost_queue_is_back() {
     let fixture = Fixture::start().await;
     let (_link, ingress) = fixture.spooling_ingress().await;
 
-    fixture.namespace.lose_queue("payments").await;
+    fixture.namespace.delete_queue("payments").await;
     let receipts = receipts("UISI", 100);
     accept_in_groups(&ingress, &receipts).await;
     ingress.wait_until_drained().await;

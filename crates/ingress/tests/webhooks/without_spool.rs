@@ -44,7 +44,7 @@ async fn without_a_spool_a_missing_queue_means_503() {
     let fixture = Fixture::start().await;
     let ingress = fixture.ingress().ready().await;
 
-    fixture.namespace.lose_queue("payments").await;
+    fixture.namespace.delete_queue("payments").await;
     let body = stk_success("UIS4000015");
     assert_eq!(ingress.post_stk(body.clone()).await.status(), 503);
 
