@@ -85,7 +85,7 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
         _ = async { tokio::join!(work, keep) } => Ok(()),
         () = let_go(&context) => Ok(()),
         bad = health.watch(&context.readiness, async || probe.run().await) => Err(bad.into()),
-        () = broker.tell(|state| context.readiness.set("broker", state)) => Ok(()),
+        () = broker.report_state(|state| context.readiness.set("broker", state)) => Ok(()),
     };
     broker.close().await;
     outcome

@@ -61,7 +61,7 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
             return Err(bad.into());
         }
         () = context.deadline.cancelled() => {}
-        () = broker.tell(|state| context.readiness.set("broker", state)) => {}
+        () = broker.report_state(|state| context.readiness.set("broker", state)) => {}
     }
     broker.close().await;
     Ok(())

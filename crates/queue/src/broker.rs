@@ -1,45 +1,30 @@
-//! The two connections of a program and what is done over them.
+//! The two connections of a program, and what is done over them.
 
+use std::fmt;
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
+
+use lapin::Channel;
+use lapin::options::{BasicGetOptions, QueueDeclareOptions};
+use lapin::types::FieldTable;
+use lapin::uri::AMQPUri;
+use tokio::sync::{Mutex, Notify, watch};
+use tokio::time::timeout;
+use tokio_util::sync::{CancellationToken, DropGuard};
+use tokio_util::task::TaskTracker;
+
+use crate::broker_state::follow_connections;
+use crate::connection::{ConnectionState, ConnectionSupervisor, OpenConnection, parse_url};
+use crate::consumer::subscribe;
 use crate::{
-    BrokerError, Consumer, Delivery, Publisher, StartError, Target, Topology,
-    consumer::subscribe,
-    link::{self, Link, Live, Phase},
+    BrokerError, BrokerState, Consumer, Delivery, Publisher, StartError, Target, Topology,
     publisher,
-};
-use lapin::{
-    Channel,
-    options::{BasicGetOptions, QueueDeclareOptions},
-    types::FieldTable,
-    uri::AMQPUri,
-};
-use std::{
-    fmt,
-    sync::{Arc, OnceLock},
-    time::Duration,
-};
-use tokio::{
-    sync::{Mutex, Notify, watch},
-    time::timeout,
-};
-use tokio_util::{
-    sync::{CancellationToken, DropGuard},
-    task::TaskTracker,
 };
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
-/// What a program may count on at the moment.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum BrokerState {
-    /// A connection in use is down.
-    Down,
-    Up,
-    /// Connected, but the broker takes no publishes (memory or disk alarm).
-    Blocked,
-}
-
-/// A program's hold on the broker. Cheap to clone; the connections close when `cancel` fires or the last clone, publisher and consumer is
-/// dropped.
+/// A program's access to the broker. It is cheap to clone. The connections close when `cancel`
+/// fires, or when the last clone, publisher and consumer is dropped.
 #[derive(Clone)]
 pub struct Broker(Arc<Inner>);
 
@@ -50,31 +35,44 @@ pub(crate) struct Inner {
     cancel: CancellationToken,
     tasks: TaskTracker,
     redeclare: Arc<Notify>,
-    publish: watch::Receiver<Phase>,
-    consume: watch::Sender<Phase>,
+    publish: watch::Receiver<ConnectionState>,
+    consume: watch::Sender<ConnectionState>,
     consume_started: OnceLock<()>,
     state: watch::Receiver<BrokerState>,
-    gets: Mutex<Option<Channel>>,
+    get_channel: Mutex<Option<Channel>>,
     publisher: OnceLock<Arc<publisher::Pool>>,
-    _ends_with_the_last_handle: DropGuard,
+    _cancels_with_the_last_handle: DropGuard,
 }
 
 impl Broker {
-    /// Starts connecting, and goes on for as long as it takes. `name` is shown among the broker's connections. `cancel` closes the
-    /// connections at once: cancel it when all that is held has been acked, not with the first signal.
+    /// Starts connecting to the queues of a namespace, as [`start`](Self::start) does. The
+    /// connections close with [`close`](Self::close), not with the program's first signal, so that
+    /// what is held then can still be acked.
     ///
     /// # Errors
-    /// The URL cannot be read.
+    /// The URL or the namespace cannot be used.
+    pub fn connect(url: &str, namespace: &str, name: &'static str) -> Result<Self, StartError> {
+        let topology = Topology::new(namespace)?;
+        Self::start(url, topology, name, CancellationToken::new())
+    }
+
+    /// Starts connecting, and keeps trying for as long as it takes. The broker shows `name` in its
+    /// list of connections. `cancel` closes the connections at once. Cancel it when all that is
+    /// held has been acked, not with the first signal.
+    ///
+    /// # Errors
+    /// The URL cannot be parsed.
     pub fn start(
         url: &str,
         topology: Topology,
         name: &'static str,
         cancel: CancellationToken,
     ) -> Result<Self, StartError> {
-        let uri = link::parse(url).map_err(StartError)?;
+        let uri = parse_url(url).map_err(StartError::Url)?;
         let cancel = cancel.child_token();
-        let (publish_tx, publish) = watch::channel(Phase::Down("still connecting".into()));
-        let (consume, consume_rx) = watch::channel(Phase::Idle);
+        let still_connecting = ConnectionState::Down("still connecting".into());
+        let (publish_tx, publish) = watch::channel(still_connecting);
+        let (consume, consume_rx) = watch::channel(ConnectionState::Unused);
         let (state_tx, state) = watch::channel(BrokerState::Down);
         let inner = Inner {
             uri,
@@ -85,37 +83,36 @@ impl Broker {
             consume,
             consume_started: OnceLock::new(),
             state,
-            gets: Mutex::new(None),
+            get_channel: Mutex::new(None),
             publisher: OnceLock::new(),
-            _ends_with_the_last_handle: cancel.clone().drop_guard(),
+            _cancels_with_the_last_handle: cancel.clone().drop_guard(),
             cancel,
             publish: publish.clone(),
         };
-        inner.tasks.spawn(inner.link("publish").run(publish_tx));
-        inner.tasks.spawn(merge(publish, consume_rx, state_tx));
+        inner
+            .tasks
+            .spawn(inner.supervisor("publish").run(publish_tx));
+        inner
+            .tasks
+            .spawn(follow_connections(publish, consume_rx, state_tx));
         Ok(Self(Arc::new(inner)))
     }
 
-    /// A publisher; all of a broker's publishers share its bounds.
+    /// Returns a publisher. All of a broker's publishers share its bounds.
     #[must_use]
     pub fn publisher(&self) -> Publisher {
         let pool = self.0.publisher.get_or_init(|| {
-            let Inner {
-                topology,
-                publish,
-                redeclare,
-                ..
-            } = &*self.0;
             Arc::new(publisher::Pool::new(
-                topology.clone(),
-                publish.clone(),
-                redeclare.clone(),
+                self.0.topology.clone(),
+                self.0.publish.clone(),
+                self.0.redeclare.clone(),
             ))
         });
         Publisher::new(pool.clone(), self.clone())
     }
 
-    /// Begins to consume. `prefetch` (1 to 2,000) bounds what is delivered and not acked.
+    /// Begins to consume. `prefetch` (1 to 2,000) bounds the messages that are delivered and not
+    /// acked.
     #[must_use]
     pub fn consumer(&self, target: Target, prefetch: u16) -> Consumer {
         let (consumer, task) = subscribe(self.clone(), target, prefetch.clamp(1, 2_000));
@@ -123,28 +120,30 @@ impl Broker {
         consumer
     }
 
-    /// Follows the state; starts with [`BrokerState::Down`].
+    /// Follows the state, which starts as [`BrokerState::Down`].
     #[must_use]
     pub fn state(&self) -> watch::Receiver<BrokerState> {
         self.0.state.clone()
     }
 
-    /// Why the state is not [`BrokerState::Up`], for a readiness check: a refused login, a queue that exists with other arguments.
+    /// Returns why the state is not [`BrokerState::Up`], for a readiness check. Examples are a
+    /// refused login, and a queue that exists with other arguments.
     #[must_use]
     pub fn problem(&self) -> Option<String> {
-        let why = |phase: &Phase| match phase {
-            Phase::Down(why) => Some(why.to_string()),
-            Phase::Blocked(_) => Some("takes no publishes at the moment".into()),
-            Phase::Idle | Phase::Up(_) => None,
+        let problem = |state: &ConnectionState| match state {
+            ConnectionState::Down(reason) => Some(reason.to_string()),
+            ConnectionState::Blocked(_) => Some("takes no publishes at the moment".into()),
+            ConnectionState::Unused | ConnectionState::Up(_) => None,
         };
-        why(&self.0.publish.borrow()).or_else(|| why(&self.0.consume.borrow()))
+        problem(&self.0.publish.borrow()).or_else(|| problem(&self.0.consume.borrow()))
     }
 
-    /// Tells of the state, now and at each change, in the form of a readiness check. Goes on until dropped.
-    pub async fn tell(&self, mut check: impl FnMut(Result<(), String>)) {
+    /// Reports the state, now and at each change, in the form of a readiness check. It never ends,
+    /// and is meant to be dropped.
+    pub async fn report_state(&self, mut report: impl FnMut(Result<(), String>)) {
         let mut state = self.state();
         loop {
-            check(match *state.borrow_and_update() {
+            report(match *state.borrow_and_update() {
                 BrokerState::Up => Ok(()),
                 BrokerState::Down | BrokerState::Blocked => {
                     Err(self.problem().unwrap_or_else(|| "not connected".to_owned()))
@@ -156,7 +155,7 @@ impl Broker {
         }
     }
 
-    /// Waits until the broker takes publishes. Only a cancelled broker makes it wait for ever.
+    /// Waits until the broker takes publishes. When the broker is cancelled, it waits for ever.
     pub async fn wait_up(&self) {
         let mut state = self.state();
         if state
@@ -168,19 +167,20 @@ impl Broker {
         }
     }
 
-    /// Messages waiting to be delivered; those delivered and not acked do not count. Waits up to ten seconds for a connection.
+    /// Returns how many messages wait to be delivered. Those delivered and not acked do not count.
+    /// It waits up to ten seconds for a connection.
     ///
     /// # Errors
-    /// Not connected, no answer within ten seconds, or no such queue.
+    /// There is no connection, no answer within ten seconds, or no such queue.
     pub async fn depth(&self, target: Target) -> Result<u64, BrokerError> {
-        let channel = self.live().await?.channel().await?;
+        let channel = self.open_connection().await?.channel().await?;
         let options = QueueDeclareOptions::durable().passive();
-        let asking = channel.queue_declare(
+        let declaring = channel.queue_declare(
             self.0.topology.queue(target).into(),
             options,
             FieldTable::default(),
         );
-        let answer = timeout(REQUEST_TIMEOUT, asking)
+        let answer = timeout(REQUEST_TIMEOUT, declaring)
             .await
             .map_err(|_| BrokerError::Timeout)?;
         let queue = answer.map_err(|e| BrokerError::Request {
@@ -190,23 +190,23 @@ impl Broker {
         Ok(queue.message_count().into())
     }
 
-    /// Takes the message at the head, if there is one. Dropped without ack it comes back when the broker's connection closes. Waits up to
-    /// ten seconds for a connection.
+    /// Takes the first message of the queue, if there is one. A message that is dropped without ack
+    /// comes back when the broker's connection closes. It waits up to ten seconds for a connection.
     ///
     /// # Errors
-    /// Not connected, no answer within ten seconds, or no such queue.
+    /// There is no connection, no answer within ten seconds, or no such queue.
     pub async fn get(&self, target: Target) -> Result<Option<Delivery>, BrokerError> {
-        let live = self.live().await?;
-        let mut kept = self.0.gets.lock().await;
+        let connection = self.open_connection().await?;
+        let mut kept = self.0.get_channel.lock().await;
         let channel = match kept.take() {
             Some(channel) if channel.status().connected() => channel,
-            _ => live.channel().await?,
+            _ => connection.channel().await?,
         };
-        let asking = channel.basic_get(
+        let getting = channel.basic_get(
             self.0.topology.queue(target).into(),
             BasicGetOptions { no_ack: false },
         );
-        let answer = timeout(REQUEST_TIMEOUT, asking)
+        let answer = timeout(REQUEST_TIMEOUT, getting)
             .await
             .map_err(|_| BrokerError::Timeout)?;
         let got = answer.map_err(|e| BrokerError::Request {
@@ -218,7 +218,8 @@ impl Broker {
         Ok(delivery)
     }
 
-    /// Closes both connections in good order, or leaves them after a second. What is held and not acked is delivered again.
+    /// Closes both connections in good order, or abandons them after a second. Messages that are
+    /// held and not acked are delivered again.
     pub async fn close(&self) {
         self.0.cancel.cancel();
         self.0.tasks.close();
@@ -231,7 +232,7 @@ impl Broker {
         &self.0.topology
     }
 
-    /// Asks for the topology to be declared again.
+    /// Returns the signal that asks for the topology to be declared again.
     pub(crate) fn redeclare(&self) -> Arc<Notify> {
         self.0.redeclare.clone()
     }
@@ -240,36 +241,38 @@ impl Broker {
         self.0.cancel.clone()
     }
 
-    /// The consuming connection, which is made when the first one needs it.
-    pub(crate) fn consuming(&self) -> watch::Receiver<Phase> {
+    /// Follows the consuming connection. The first call makes the connection.
+    pub(crate) fn consuming_connection(&self) -> watch::Receiver<ConnectionState> {
         self.0.consume_started.get_or_init(|| {
-            self.0
-                .consume
-                .send_replace(Phase::Down("still connecting".into()));
+            let still_connecting = ConnectionState::Down("still connecting".into());
+            self.0.consume.send_replace(still_connecting);
             self.0
                 .tasks
-                .spawn(self.0.link("consume").run(self.0.consume.clone()));
+                .spawn(self.0.supervisor("consume").run(self.0.consume.clone()));
         });
         self.0.consume.subscribe()
     }
 
-    async fn live(&self) -> Result<Arc<Live>, BrokerError> {
-        let mut phase = self.consuming();
-        let up = phase.wait_for(|phase| matches!(phase, Phase::Up(_) | Phase::Blocked(_)));
-        let found = timeout(REQUEST_TIMEOUT, up)
+    /// Waits for the consuming connection.
+    async fn open_connection(&self) -> Result<Arc<OpenConnection>, BrokerError> {
+        let mut state = self.consuming_connection();
+        let connected = state.wait_for(|state| {
+            matches!(state, ConnectionState::Up(_) | ConnectionState::Blocked(_))
+        });
+        let found = timeout(REQUEST_TIMEOUT, connected)
             .await
             .map_err(|_| BrokerError::Down)?
             .map_err(|_| BrokerError::Down)?;
         match &*found {
-            Phase::Up(live) | Phase::Blocked(live) => Ok(live.clone()),
-            Phase::Idle | Phase::Down(_) => Err(BrokerError::Down),
+            ConnectionState::Up(open) | ConnectionState::Blocked(open) => Ok(open.clone()),
+            ConnectionState::Unused | ConnectionState::Down(_) => Err(BrokerError::Down),
         }
     }
 }
 
 impl Inner {
-    fn link(&self, purpose: &str) -> Link {
-        Link {
+    fn supervisor(&self, purpose: &str) -> ConnectionSupervisor {
+        ConnectionSupervisor {
             uri: self.uri.clone(),
             topology: self.topology.clone(),
             name: format!("{} {purpose}", self.name),
@@ -285,33 +288,5 @@ impl fmt::Debug for Broker {
             .field("name", &self.0.name)
             .field("state", &*self.0.state.borrow())
             .finish_non_exhaustive()
-    }
-}
-
-/// Keeps the program's state in step with its two connections.
-async fn merge(
-    mut publish: watch::Receiver<Phase>,
-    mut consume: watch::Receiver<Phase>,
-    state: watch::Sender<BrokerState>,
-) {
-    loop {
-        let now = merged(&publish.borrow_and_update(), &consume.borrow_and_update());
-        state.send_if_modified(|state| std::mem::replace(state, now) != now);
-        let changed = tokio::select! {
-            changed = publish.changed() => changed,
-            changed = consume.changed() => changed,
-        };
-        if changed.is_err() {
-            state.send_replace(BrokerState::Down);
-            return;
-        }
-    }
-}
-
-fn merged(publish: &Phase, consume: &Phase) -> BrokerState {
-    match (publish, consume) {
-        (Phase::Idle | Phase::Down(_), _) | (_, Phase::Down(_)) => BrokerState::Down,
-        (Phase::Blocked(_), _) => BrokerState::Blocked,
-        (Phase::Up(_), _) => BrokerState::Up,
     }
 }

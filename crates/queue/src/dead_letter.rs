@@ -1,4 +1,5 @@
-//! Messages of the dead-letter queue: what died, with its cause, in headers that replay filters by.
+//! Messages of the dead-letter queue. Their headers say which dead letter they stand for, and why
+//! it is one.
 
 use std::collections::BTreeMap;
 
@@ -18,8 +19,8 @@ const INVOICE: &str = "risiti-invoice";
 const DEVICE: &str = "risiti-device";
 const REPLAYS: &str = "risiti-replays";
 
-/// What a message in the dead-letter queue says about its dead letter. Equal for equal deaths, so
-/// publishing it again is harmless (protocol E1).
+/// What a message in the dead-letter queue says about its dead letter. The same failure gives the
+/// same facts, so publishing it again is harmless (protocol E1).
 #[derive(Clone, Debug, Default)]
 pub struct DeadLetterFacts {
     pub id: Uuid,
@@ -31,7 +32,7 @@ pub struct DeadLetterFacts {
     pub merchant_id: Option<Uuid>,
     pub invoice_id: Option<Uuid>,
     pub device_id: Option<Uuid>,
-    /// How often it was replayed, as the message that died carried it.
+    /// How often it was replayed before, as the original message carried it.
     pub replays: Option<String>,
 }
 
@@ -56,8 +57,8 @@ impl DeadLetterFacts {
 }
 
 impl Message {
-    /// Makes the message of a dead letter. `headers` are those it came with. Those of the dead letter
-    /// take precedence.
+    /// Makes the message of a dead letter. `headers` are those of the original message. The dead
+    /// letter's own headers take precedence.
     #[must_use]
     pub fn dead_letter(
         facts: &DeadLetterFacts,
@@ -73,15 +74,15 @@ impl Message {
         }
     }
 
-    /// Returns the dead letter that this message stands for. A message of another program that ended up
-    /// in the queue names none: its own id is returned, which no row has.
+    /// Returns the dead letter that this message stands for. A message of a foreign program names
+    /// none. Then its own id is returned, which no row has.
     #[must_use]
     pub fn dead_letter_id(&self) -> Uuid {
         let named = self.headers.get(ID).and_then(|id| id.parse().ok());
         named.unwrap_or(self.id)
     }
 
-    /// Writes down how often this message was replayed.
+    /// Sets how often this message was replayed.
     #[must_use]
     pub fn with_replays(mut self, replays: i32) -> Self {
         self.headers.insert(REPLAYS.to_owned(), replays.to_string());
@@ -108,11 +109,11 @@ mod tests {
             replays: Some("2".to_owned()),
             ..DeadLetterFacts::default()
         };
-        let came_with = BTreeMap::from([
+        let original = BTreeMap::from([
             ("risiti-channel".to_owned(), "daraja_stk".to_owned()),
             (ID.to_owned(), "another's".to_owned()),
         ]);
-        let message = Message::dead_letter(&facts, came_with, Bytes::from_static(b"{"));
+        let message = Message::dead_letter(&facts, original, Bytes::from_static(b"{"));
         assert_eq!(message.headers["risiti-channel"], "daraja_stk");
         assert_eq!(message.headers[CAUSE], "unreadable");
         assert_eq!(replays(&message.headers), Some("2"));

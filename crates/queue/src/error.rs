@@ -1,11 +1,14 @@
 use std::fmt;
 
-/// What lapin said, kept opaque: no other crate decides on it.
-#[derive(Clone)]
-pub struct Fault(pub(crate) lapin::Error);
+use crate::topology::BadNamespace;
 
-impl Fault {
-    /// The AMQP reply code, where the broker answered with one: 404 not found, 406 precondition failed.
+/// lapin's error. It is opaque, so that no other crate decides on what it contains.
+#[derive(Clone)]
+pub struct AmqpError(pub(crate) lapin::Error);
+
+impl AmqpError {
+    /// Returns the AMQP reply code, when the broker answered with one. 404 is not found, and 406 is
+    /// precondition failed.
     #[must_use]
     pub fn code(&self) -> Option<u16> {
         match self.0.kind() {
@@ -15,51 +18,68 @@ impl Fault {
     }
 }
 
-impl fmt::Display for Fault {
+impl fmt::Display for AmqpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0)
     }
 }
 
-impl fmt::Debug for Fault {
+impl fmt::Debug for AmqpError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "Fault({})", self.0)
+        write!(f, "AmqpError({})", self.0)
     }
 }
 
-impl std::error::Error for Fault {}
+impl std::error::Error for AmqpError {}
 
-impl From<lapin::Error> for Fault {
+impl From<lapin::Error> for AmqpError {
     fn from(error: lapin::Error) -> Self {
         Self(error)
     }
 }
 
-/// The broker's URL cannot be used. Never shows the URL, which holds a password.
+/// A setting of the broker cannot be used. The error never shows the URL, which holds a password.
 #[derive(Clone, Debug, thiserror::Error)]
-#[error("broker url: {0}")]
-pub struct StartError(pub(crate) String);
+pub enum StartError {
+    #[error("broker url: {0}")]
+    Url(String),
+    #[error(transparent)]
+    Namespace(#[from] BadNamespace),
+}
 
-/// A message may not be stored. All but [`Oversized`](Self::Oversized) may succeed later; after a [`Timeout`](Self::Timeout) or a
-/// [`Broker`](Self::Broker) error the message may be stored all the same.
+impl StartError {
+    /// Names the argument that cannot be used, as the programs' command lines call it.
+    #[must_use]
+    pub fn argument(&self) -> &'static str {
+        match self {
+            Self::Url(_) => "amqp_url",
+            Self::Namespace(_) => "namespace",
+        }
+    }
+}
+
+/// The message may not be stored. A later try may succeed after every error but
+/// [`Oversized`](Self::Oversized). After a [`Timeout`](Self::Timeout) or a [`Broker`](Self::Broker)
+/// error the message may be stored all the same.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum PublishError {
-    /// Nothing was sent: the connection is known to be down.
+    /// Nothing was sent, because the connection is known to be down.
     #[error("broker is not connected")]
     Down,
-    /// Nothing was sent: the broker has raised an alarm (memory or disk) and takes no publishes.
+    /// Nothing was sent, because the broker has a memory or disk alarm and takes no publishes.
     #[error("broker takes no publishes at the moment")]
     Blocked,
-    /// No confirm in time.
+    /// No confirm came in time.
     #[error("no confirm in time")]
     Timeout,
-    /// No queue took the message: the topology has been tampered with. It is being declared again.
+    /// No queue took the message, because somebody changed the topology. It is being declared
+    /// again.
     #[error("returned: no queue for {0}")]
     Returned(&'static str),
-    /// The queue refused the message: it is full, or lost its quorum.
+    /// The queue refused the message. It is full, or lost its quorum.
     #[error("refused by the queue")]
     Nack,
-    /// Nothing was sent: too many publishes are under way.
+    /// Nothing was sent, because too many publishes are under way.
     #[error("too many publishes under way")]
     TooBusy,
     /// Nothing was sent, and never will be: names or values of the headers are too long.
@@ -67,7 +87,7 @@ pub enum PublishError {
     Oversized,
     /// The channel or the connection failed before the confirm came.
     #[error("failed before the confirm")]
-    Broker(#[source] Fault),
+    Broker(#[source] AmqpError),
 }
 
 /// A request to the broker other than a publish failed.
@@ -77,12 +97,15 @@ pub enum BrokerError {
     Down,
     #[error("no answer from the broker in time")]
     Timeout,
-    /// The channel this was delivered on is gone; the broker delivers the message again.
+    /// The channel of this delivery is gone. The broker delivers the message again.
     #[error("delivery is stale")]
     Stale,
-    /// With 406: the queue exists with other arguments, which needs a new name (protocol B1).
+    /// With code 406, the queue exists with other arguments, which needs a new name (protocol B1).
     #[error("failed to declare {what}: {source}")]
-    Declare { what: String, source: Fault },
+    Declare { what: String, source: AmqpError },
     #[error("failed to {what}: {source}")]
-    Request { what: &'static str, source: Fault },
+    Request {
+        what: &'static str,
+        source: AmqpError,
+    },
 }

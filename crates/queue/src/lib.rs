@@ -1,21 +1,25 @@
 #![doc = include_str!("../README.md")]
 
+mod backoff;
 mod broker;
+mod broker_state;
+mod connection;
 mod consumer;
 mod dead_letter;
+mod delivery;
 mod error;
-
-mod link;
 mod message;
-mod pause;
 mod publisher;
+mod subscription;
 mod topology;
 mod wake_up;
 
-pub use broker::{Broker, BrokerState};
-pub use consumer::{Consumer, Delivery};
+pub use broker::Broker;
+pub use broker_state::BrokerState;
+pub use consumer::Consumer;
 pub use dead_letter::{DeadLetterFacts, replays};
-pub use error::{BrokerError, Fault, PublishError, StartError};
+pub use delivery::Delivery;
+pub use error::{AmqpError, BrokerError, PublishError, StartError};
 pub use message::Message;
 pub use publisher::{IN_FLIGHT_MAX, Publisher, WAITING_MAX};
 pub use topology::{BadNamespace, Bounds, Target, Topology};

@@ -1,24 +1,27 @@
-//! Between our message and AMQP's properties.
+//! Our message, and its conversion from and to AMQP's properties.
 
-use crate::PublishError;
+use std::collections::BTreeMap;
+use std::fmt;
+
 use bytes::Bytes;
-use lapin::{
-    BasicProperties,
-    types::{AMQPValue, FieldTable},
-};
-use std::{collections::BTreeMap, fmt};
+use lapin::BasicProperties;
+use lapin::types::{AMQPValue, FieldTable};
 use uuid::Uuid;
 
+use crate::PublishError;
+
 const NAME_BYTES_MAX: usize = 255;
-/// Headers travel in one frame of at most 128 KiB; a larger one would cost the connection.
+/// Headers travel in one frame of at most 128 KiB. A larger frame would make the broker close the
+/// connection.
 const HEADERS_BYTES_MAX: usize = 64 * 1024;
 const PERSISTENT: u8 = 2;
 
-/// What is published and what is delivered. `Debug` shows neither headers nor body.
+/// A message that is published or delivered. `Debug` shows neither headers nor body.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Message {
     pub id: Uuid,
-    /// Text headers. Names with the prefix `x-` are the broker's: they are not handed over in either direction.
+    /// Text headers. Names with the prefix `x-` are the broker's, and are passed on in neither
+    /// direction.
     pub headers: BTreeMap<String, String>,
     pub body: Bytes,
 }
@@ -30,6 +33,7 @@ impl fmt::Debug for Message {
 }
 
 impl Message {
+    /// Returns the AMQP properties of this message.
     pub(crate) fn properties(&self) -> Result<BasicProperties, PublishError> {
         let bytes: usize = self
             .headers
@@ -57,8 +61,9 @@ impl Message {
             .with_headers(table))
     }
 
-    /// The message, and how often the broker has delivered it before. A message that is not ours (no id, or headers that are not text) is
-    /// taken as far as it can be read: it must reach someone who sets it aside.
+    /// Returns the message, and how often the broker has delivered it before. A message that is not
+    /// ours may have no id, or headers that are not text. It is read as far as possible, because it
+    /// must reach a worker that sets it aside.
     pub(crate) fn from_delivery(properties: &BasicProperties, body: Vec<u8>) -> (Self, u64) {
         let mut headers = BTreeMap::new();
         let mut delivery_count = 0;
@@ -100,7 +105,7 @@ fn text(value: &AMQPValue) -> Option<String> {
     }
 }
 
-/// Versions differ in the integer type they send.
+/// Versions of the broker differ in the integer type they send.
 fn unsigned(value: &AMQPValue) -> u64 {
     match *value {
         AMQPValue::ShortShortUInt(n) => n.into(),
@@ -131,7 +136,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_survives_the_way_there_and_back() {
+    fn properties_read_back_as_the_same_message() {
         let sent = message(&[
             ("risiti-kind", "stk"),
             ("traceparent", "00-ab-cd-01"),
@@ -144,7 +149,7 @@ mod tests {
     }
 
     #[test]
-    fn the_brokers_own_headers_are_read_and_never_sent_on() {
+    fn broker_headers_are_read_and_never_sent() {
         let mut table = FieldTable::default();
         table.insert("x-delivery-count".into(), AMQPValue::LongLongInt(3));
         table.insert(
@@ -162,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_message_that_is_not_ours_is_still_taken() {
+    fn message_that_is_not_ours_is_still_read() {
         let properties = BasicProperties::default().with_message_id("not a uuid".into());
         let (received, _) = Message::from_delivery(&properties, b"junk".to_vec());
         assert_eq!(
@@ -172,7 +177,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_that_would_cost_the_connection_are_refused() {
+    fn headers_too_large_for_a_frame_are_refused() {
         let long_name = "n".repeat(256);
         let long_value = "v".repeat(HEADERS_BYTES_MAX);
         for headers in [[(long_name.as_str(), "")], [("name", long_value.as_str())]] {

@@ -1,36 +1,30 @@
-//! Publishing so that success means: a quorum queue has the message.
+//! A publisher whose success means that a quorum queue has the message.
 
-use crate::{
-    Broker, Message, PublishError, Target, Topology,
-    error::Fault,
-    link::{Live, Phase},
-};
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
 use bytes::Bytes;
-use lapin::{
-    BasicProperties, Channel, Confirmation,
-    options::{BasicPublishOptions, ConfirmSelectOptions},
-};
-use std::{
-    fmt,
-    sync::{Arc, Mutex, PoisonError},
-    time::Duration,
-};
-use tokio::{
-    sync::{Notify, OwnedSemaphorePermit, Semaphore, watch},
-    time::{Instant, timeout, timeout_at},
-};
+use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::{BasicProperties, Channel, Confirmation};
+use tokio::sync::{Notify, OwnedSemaphorePermit, Semaphore, watch};
+use tokio::time::{Instant, timeout, timeout_at};
+
+use crate::connection::{ConnectionState, OpenConnection};
+use crate::{AmqpError, Broker, BrokerError, Message, PublishError, Target, Topology};
 
 /// Publishes under way at once, each on a channel of its own.
 ///
-/// Of its own, because lapin gives a returned message to whichever confirm arrives next on the channel: with two publishes on one
-/// channel the routed one could be told of the return and the lost one be told "stored".
+/// lapin gives a returned message to whichever confirm arrives next on the channel. With two
+/// publishes on one channel, the stored message could get the return, and the lost one the confirm.
 pub const IN_FLIGHT_MAX: usize = 128;
-/// Publishes that wait for one of those channels; more are refused at once.
+/// Publishes that wait for one of those channels. More are refused at once.
 pub const WAITING_MAX: usize = 4_096;
-/// When a publish whose caller has given up gives back its channel.
-const GIVE_UP: Duration = Duration::from_secs(60);
+/// How long a publish may keep its channel when the broker does not answer. Its caller has given up
+/// long before.
+const CHANNEL_HELD_MAX: Duration = Duration::from_secs(60);
 
-/// Publishes to the broker. Cheap to clone.
+/// Publishes to the broker. It is cheap to clone.
 #[derive(Clone)]
 pub struct Publisher {
     pool: Arc<Pool>,
@@ -45,12 +39,12 @@ impl Publisher {
         }
     }
 
-    /// Publishes and waits for the confirm of the queue. The publish goes on in the background when the caller gives up waiting or is
-    /// dropped.
+    /// Publishes a message and waits for the queue's confirm. The publish goes on in the background
+    /// when the caller stops waiting or is dropped.
     ///
     /// # Errors
-    /// The message may not be stored; see [`PublishError`]. Comes within `timeout`, and at once when the connection is known to be down
-    /// or blocked.
+    /// The message may not be stored, see [`PublishError`]. The error comes within `timeout`, and
+    /// at once when the connection is known to be down or blocked.
     pub async fn publish(
         &self,
         target: Target,
@@ -59,19 +53,19 @@ impl Publisher {
     ) -> Result<(), PublishError> {
         let deadline = Instant::now() + timeout;
         let properties = message.properties()?;
-        self.pool.live()?;
+        self.pool.open_connection()?;
         let slot = self.pool.slot(deadline).await?;
-        // Looked up again: the wait for a slot may have outlived the connection.
-        let live = self.pool.live()?;
+        // Asked again, because the connection may have been lost during the wait for a slot.
+        let connection = self.pool.open_connection()?;
         let publish = Publish {
             target,
             properties,
             body: message.body,
         };
-        let sending = tokio::spawn(self.pool.clone().send(live, publish, slot));
+        let sending = tokio::spawn(self.pool.clone().send(connection, publish, slot));
         match timeout_at(deadline, sending).await {
             Ok(Ok(outcome)) => outcome,
-            // The task never panics by itself; it is aborted when the runtime ends.
+            // The task never panics. It is aborted only when the runtime ends.
             Ok(Err(_)) => Err(PublishError::Down),
             Err(_) => Err(PublishError::Timeout),
         }
@@ -96,29 +90,29 @@ struct Publish {
 /// The channels of the publishing connection.
 pub(crate) struct Pool {
     topology: Topology,
-    link: watch::Receiver<Phase>,
+    connection: watch::Receiver<ConnectionState>,
     redeclare: Arc<Notify>,
     slots: Arc<Semaphore>,
     waiting: Semaphore,
     idle: Mutex<Idle>,
 }
 
-/// Channels that wait for work, all of one connection.
+/// Channels without a publish, all of one connection.
 #[derive(Default)]
 struct Idle {
-    of: Option<Arc<Live>>,
+    connection: Option<Arc<OpenConnection>>,
     channels: Vec<Channel>,
 }
 
 impl Pool {
     pub(crate) fn new(
         topology: Topology,
-        link: watch::Receiver<Phase>,
+        connection: watch::Receiver<ConnectionState>,
         redeclare: Arc<Notify>,
     ) -> Self {
         Self {
             topology,
-            link,
+            connection,
             redeclare,
             slots: Arc::new(Semaphore::new(IN_FLIGHT_MAX)),
             waiting: Semaphore::new(WAITING_MAX),
@@ -126,11 +120,11 @@ impl Pool {
         }
     }
 
-    fn live(&self) -> Result<Arc<Live>, PublishError> {
-        match &*self.link.borrow() {
-            Phase::Up(live) => Ok(live.clone()),
-            Phase::Blocked(_) => Err(PublishError::Blocked),
-            Phase::Idle | Phase::Down(_) => Err(PublishError::Down),
+    fn open_connection(&self) -> Result<Arc<OpenConnection>, PublishError> {
+        match &*self.connection.borrow() {
+            ConnectionState::Up(open) => Ok(open.clone()),
+            ConnectionState::Blocked(_) => Err(PublishError::Blocked),
+            ConnectionState::Unused | ConnectionState::Down(_) => Err(PublishError::Down),
         }
     }
 
@@ -144,25 +138,26 @@ impl Pool {
         slot.ok().and_then(Result::ok).ok_or(PublishError::TooBusy)
     }
 
-    /// Holds its slot until the broker has answered, so that the bound is true of a broker that does not answer, too.
+    /// Holds its slot until the broker has answered. So the bound also holds for a broker that does
+    /// not answer.
     async fn send(
         self: Arc<Self>,
-        live: Arc<Live>,
+        connection: Arc<OpenConnection>,
         publish: Publish,
         _slot: OwnedSemaphorePermit,
     ) -> Result<(), PublishError> {
         let target = publish.target;
-        let sending = timeout(GIVE_UP, self.send_on_channel(&live, publish)).await;
+        let sending = timeout(CHANNEL_HELD_MAX, self.send_on_channel(&connection, publish)).await;
         let outcome = sending.unwrap_or(Err(PublishError::Timeout));
         let lost_topology = match &outcome {
             Err(PublishError::Returned(_)) => true,
-            Err(PublishError::Broker(fault)) => fault.code() == Some(404),
+            Err(PublishError::Broker(error)) => error.code() == Some(404),
             _ => false,
         };
         if lost_topology {
             tracing::error!(
                 target = target.as_str(),
-                "no queue took a message: asking for the topology again"
+                "no queue took a message, declaring the topology again"
             );
             self.redeclare.notify_one();
         }
@@ -171,13 +166,13 @@ impl Pool {
 
     async fn send_on_channel(
         &self,
-        live: &Arc<Live>,
+        connection: &Arc<OpenConnection>,
         publish: Publish,
     ) -> Result<(), PublishError> {
-        let broker = |error: lapin::Error| PublishError::Broker(Fault(error));
-        let channel = match self.take(live) {
+        let failed = |error: lapin::Error| PublishError::Broker(AmqpError(error));
+        let channel = match self.take(connection) {
             Some(channel) => channel,
-            None => open(live).await?,
+            None => open_channel(connection).await?,
         };
         let confirm = channel
             .basic_publish(
@@ -191,21 +186,23 @@ impl Pool {
                 publish.properties,
             )
             .await
-            .map_err(broker)?;
-        let outcome = match confirm.await.map_err(broker)? {
+            .map_err(failed)?;
+
+        let outcome = match confirm.await.map_err(failed)? {
             Confirmation::Ack(None) => Ok(()),
             Confirmation::Ack(Some(_)) => Err(PublishError::Returned(publish.target.as_str())),
             Confirmation::Nack(_) => Err(PublishError::Nack),
-            // Every channel of the pool is in confirm mode; an answer that confirms nothing must not count as one.
+            // Every channel of the pool is in confirm mode. An answer that confirms nothing is no
+            // confirm.
             Confirmation::NotRequested => return Err(PublishError::Timeout),
         };
-        self.give_back(live, channel);
+        self.give_back(connection, channel);
         outcome
     }
 
-    fn take(&self, live: &Arc<Live>) -> Option<Channel> {
+    fn take(&self, connection: &Arc<OpenConnection>) -> Option<Channel> {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        idle.keep_only(live);
+        idle.keep_only(connection);
         loop {
             let channel = idle.channels.pop()?;
             if channel.status().connected() {
@@ -214,31 +211,38 @@ impl Pool {
         }
     }
 
-    fn give_back(&self, live: &Arc<Live>, channel: Channel) {
+    fn give_back(&self, connection: &Arc<OpenConnection>, channel: Channel) {
         let mut idle = self.idle.lock().unwrap_or_else(PoisonError::into_inner);
-        if idle.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, live)) {
+        if idle.is_of(connection) {
             idle.channels.push(channel);
         }
     }
 }
 
 impl Idle {
-    fn keep_only(&mut self, live: &Arc<Live>) {
-        if !self.of.as_ref().is_some_and(|of| Arc::ptr_eq(of, live)) {
+    fn is_of(&self, connection: &Arc<OpenConnection>) -> bool {
+        self.connection
+            .as_ref()
+            .is_some_and(|own| Arc::ptr_eq(own, connection))
+    }
+
+    /// Drops the channels of an earlier connection.
+    fn keep_only(&mut self, connection: &Arc<OpenConnection>) {
+        if !self.is_of(connection) {
             *self = Self {
-                of: Some(live.clone()),
+                connection: Some(connection.clone()),
                 channels: Vec::new(),
             };
         }
     }
 }
 
-async fn open(live: &Live) -> Result<Channel, PublishError> {
-    let opened = live.channel().await.map_err(|error| match error {
-        crate::BrokerError::Request { source, .. } => PublishError::Broker(source),
+async fn open_channel(connection: &OpenConnection) -> Result<Channel, PublishError> {
+    let opened = connection.channel().await.map_err(|error| match error {
+        BrokerError::Request { source, .. } => PublishError::Broker(source),
         _ => PublishError::Timeout,
     })?;
     let confirming = opened.confirm_select(ConfirmSelectOptions::default()).await;
-    confirming.map_err(|e| PublishError::Broker(Fault(e)))?;
+    confirming.map_err(|e| PublishError::Broker(AmqpError(e)))?;
     Ok(opened)
 }

@@ -1,33 +1,34 @@
 //! The exchanges and queues of one namespace, with fixed arguments (protocol B1, B2).
 
-use crate::BrokerError;
-use lapin::{
-    Channel, ExchangeKind,
-    options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions},
-    types::{AMQPValue, FieldTable},
-};
 use std::sync::Arc;
 
-/// Delivery limit where none is wanted: negative values mean different things by version (protocol B1).
+use lapin::options::{ExchangeDeclareOptions, QueueBindOptions, QueueDeclareOptions};
+use lapin::types::{AMQPValue, FieldTable};
+use lapin::{Channel, ExchangeKind};
+
+use crate::BrokerError;
+
+/// Delivery limit of queues that need none. A negative value means different things by version
+/// (protocol B1).
 const DELIVERIES_UNLIMITED: i32 = 1_000_000;
 
-/// Where a message goes, and where one comes from.
+/// The queue that a message goes to or comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Target {
     /// Webhooks for the ledger.
     Payments,
-    /// Payments that were delivered too often.
+    /// Webhooks that were delivered too often.
     Suspects,
-    /// Lane tokens: hints, dropped from the head when there are too many.
+    /// Wake-ups of lanes. They are hints, so the oldest are dropped when there are too many.
     Lanes,
-    /// Dead letters, through their own exchange.
+    /// Dead letters, which have an exchange of their own.
     Dead,
 }
 
 impl Target {
     const ALL: [Self; 4] = [Self::Payments, Self::Suspects, Self::Lanes, Self::Dead];
 
-    /// The routing key, and the last part of the queue's name.
+    /// Returns the routing key, which is also the last part of the queue's name.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
@@ -39,14 +40,15 @@ impl Target {
     }
 }
 
-/// What the queues hold at most. Arguments of a queue never change (protocol B1): other bounds need another namespace.
+/// The bounds of the queues. The arguments of a queue never change, so other bounds need another
+/// namespace (protocol B1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Bounds {
-    /// Messages in `payments`, in `suspects` and in `dead`, each; beyond it publishes are refused.
+    /// Messages in each of `payments`, `suspects` and `dead`. Beyond it, publishes are refused.
     pub kept_max: i32,
-    /// Deliveries of one payment; beyond it the message moves to `suspects`.
+    /// Deliveries of one message in `payments`. Beyond it, the message moves to `suspects`.
     pub payment_deliveries_max: i32,
-    /// Messages in `lanes`; beyond it the oldest are dropped.
+    /// Messages in `lanes`. Beyond it, the oldest are dropped.
     pub lanes_max: i32,
 }
 
@@ -60,12 +62,12 @@ impl Default for Bounds {
     }
 }
 
-/// The namespace is not 1 to 60 of `a-z 0-9 . _ -`.
+/// The namespace is not 1 to 60 characters of `a-z 0-9 . _ -`.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("a namespace is 1 to 60 of a-z 0-9 . _ -")]
 pub struct BadNamespace;
 
-/// The names in one namespace; two namespaces never meet. Cheap to clone.
+/// The exchanges and queues of one namespace, which no other namespace uses. It is cheap to clone.
 #[derive(Clone, Debug)]
 pub struct Topology(Arc<Names>);
 
@@ -81,13 +83,15 @@ struct Names {
 }
 
 impl Topology {
+    /// Makes the topology of a namespace.
+    ///
     /// # Errors
-    /// The namespace has other characters than `a-z 0-9 . _ -`, none, or more than 60.
+    /// The namespace is empty, longer than 60 characters, or has others than `a-z 0-9 . _ -`.
     pub fn new(namespace: &str) -> Result<Self, BadNamespace> {
         Self::with_bounds(namespace, Bounds::default())
     }
 
-    /// As [`new`](Self::new), with bounds small enough to be reached, as tests need them.
+    /// Makes the topology with other bounds. Tests need bounds small enough to be reached.
     ///
     /// # Errors
     /// See [`new`](Self::new).
@@ -108,7 +112,7 @@ impl Topology {
         })))
     }
 
-    /// The queue of a target.
+    /// Returns the queue of a target.
     #[must_use]
     pub fn queue(&self, target: Target) -> &str {
         match target {
@@ -119,7 +123,7 @@ impl Topology {
         }
     }
 
-    /// The exchange that leads to a target's queue.
+    /// Returns the exchange that leads to a target's queue.
     #[must_use]
     pub fn exchange(&self, target: Target) -> &str {
         match target {
@@ -128,7 +132,7 @@ impl Topology {
         }
     }
 
-    /// Declares everything. Repeating it changes nothing.
+    /// Declares all exchanges and queues. Repeating it changes nothing.
     pub(crate) async fn declare(&self, channel: &Channel) -> Result<(), BrokerError> {
         for exchange in [&self.0.exchange, &self.0.dead_letters] {
             let options = ExchangeDeclareOptions {
@@ -160,11 +164,13 @@ impl Topology {
     }
 
     async fn declare_queue(&self, channel: &Channel, target: Target) -> lapin::Result<()> {
-        let (queue, exchange) = (self.queue(target), self.exchange(target));
+        let queue = self.queue(target);
+        let exchange = self.exchange(target);
         let options = QueueDeclareOptions::durable();
         channel
             .queue_declare(queue.into(), options, self.arguments(target))
             .await?;
+
         let key = target.as_str().into();
         channel
             .queue_bind(
@@ -186,8 +192,9 @@ impl Topology {
         text("x-queue-type", "quorum");
         let (deliveries_max, length_max) = match target {
             Target::Payments => {
-                // At-least-once needs reject-publish beside it; without, the broker degrades in silence. The routing key leads away from
-                // this queue, so that no dead letter comes back to where it came from.
+                // At-least-once needs reject-publish beside it. Without it, the broker degrades
+                // silently. The routing key leads away from this queue, so that no dead letter
+                // comes back to it.
                 text("x-dead-letter-exchange", &self.0.exchange);
                 text("x-dead-letter-routing-key", Target::Suspects.as_str());
                 text("x-dead-letter-strategy", "at-least-once");
@@ -233,7 +240,7 @@ mod tests {
     }
 
     #[test]
-    fn namespaces_that_could_break_a_name_are_refused() {
+    fn namespace_that_could_break_a_name_is_refused() {
         assert!(Topology::new(&"n".repeat(60)).is_ok());
         for bad in ["", "Upper", "a/b", "a b", "é", &"n".repeat(61)] {
             assert_eq!(Topology::new(bad).err(), Some(BadNamespace), "{bad}");
@@ -241,12 +248,12 @@ mod tests {
     }
 
     #[test]
-    fn every_delivery_limit_is_positive_and_only_payments_dead_letter() {
+    fn delivery_limits_are_positive_and_only_payments_dead_letters() {
         let topology = Topology::new("risiti").unwrap();
         for target in Target::ALL {
             let arguments = topology.arguments(target);
             let Some(AMQPValue::LongInt(limit)) = arguments.inner().get("x-delivery-limit") else {
-                panic!("{target:?}")
+                panic!("{target:?} has no delivery limit")
             };
             assert!(*limit > 0);
             assert!(

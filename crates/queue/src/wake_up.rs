@@ -1,14 +1,14 @@
-//! Wake-ups: messages in `[lanes]` that say a device has work (protocol D3).
+//! Wake-ups: messages in `[lanes]` that say a lane may have work (protocol D3).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use futures_util::{StreamExt, stream};
+use futures_util::{StreamExt as _, stream};
 use uuid::Uuid;
 
 use crate::{Message, PublishError, Publisher, Target};
 
-const FIELD: &str = "device_id";
+const DEVICE_FIELD: &str = "device_id";
 /// Publishes under way at once for one list of devices.
 const PUBLISHES_MAX: usize = 64;
 
@@ -26,7 +26,7 @@ impl Message {
         Self {
             id: Uuid::now_v7(),
             headers: BTreeMap::from([("risiti-device".to_owned(), device.to_string())]),
-            body: serde_json::json!({ FIELD: device.to_string() })
+            body: serde_json::json!({ DEVICE_FIELD: device.to_string() })
                 .to_string()
                 .into(),
         }
@@ -36,13 +36,13 @@ impl Message {
     #[must_use]
     pub fn woken_device(&self) -> Option<Uuid> {
         let body: serde_json::Value = serde_json::from_slice(&self.body).ok()?;
-        body.get(FIELD)?.as_str()?.parse().ok()
+        body.get(DEVICE_FIELD)?.as_str()?.parse().ok()
     }
 }
 
 impl Publisher {
-    /// Publishes one wake-up for each device and returns those that failed. A wake-up is a hint, so a
-    /// failure is no error: the caller takes the lane's mark back, and the wake loop tries again.
+    /// Publishes one wake-up for each device and returns those that failed. A wake-up is a hint, so
+    /// a failure is no error: the caller takes the lane's mark back, and the wake loop tries again.
     pub async fn publish_wake_ups(&self, devices: &[Uuid], timeout: Duration) -> Vec<FailedWakeUp> {
         stream::iter(devices.iter().copied())
             .map(|device| async move {

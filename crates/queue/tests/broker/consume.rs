@@ -1,11 +1,15 @@
-use crate::{BOUND, LONG, Stage, delete_queue, depth_becomes, message};
+//! Consumers: acks, prefetch, pauses, cuts and the delivery limit.
+
+use std::collections::BTreeSet;
+
 use risiti_queue::{Bounds, Broker, BrokerError, BrokerState, Consumer, Delivery, Target};
 use risiti_testkit::{Link, amqp_url, eventually};
-use std::collections::BTreeSet;
 use tokio::time::timeout;
 
+use crate::fixture::{Fixture, LONG, WAIT_MAX, delete_queue, message, wait_for_depth};
+
 async fn next(consumer: &mut Consumer) -> Delivery {
-    timeout(BOUND, consumer.next())
+    timeout(WAIT_MAX, consumer.next())
         .await
         .expect("a delivery in time")
         .expect("the consumer goes on")
@@ -22,17 +26,17 @@ async fn publish(broker: &Broker, bodies: impl IntoIterator<Item = u32>) {
 }
 
 #[tokio::test]
-async fn acked_messages_are_gone_and_the_others_come_back() {
-    let stage = Stage::new();
-    let broker = stage.broker().await;
+async fn acked_message_is_gone_and_the_others_come_back() {
+    let fixture = Fixture::new();
+    let broker = fixture.broker().await;
     publish(&broker, 0..3).await;
     let mut consumer = broker.consumer(Target::Payments, 10);
     next(&mut consumer).await.ack().await.unwrap();
     let unacked = next(&mut consumer).await.message.id;
     drop((broker, consumer));
 
-    let broker = stage.broker().await;
-    depth_becomes(&broker, Target::Payments, 2).await;
+    let broker = fixture.broker().await;
+    wait_for_depth(&broker, Target::Payments, 2).await;
     let mut consumer = broker.consumer(Target::Payments, 10);
     let again = next(&mut consumer).await;
     assert_eq!(again.message.id, unacked);
@@ -40,10 +44,10 @@ async fn acked_messages_are_gone_and_the_others_come_back() {
 }
 
 #[tokio::test]
-async fn a_consumer_survives_a_cut_and_what_was_not_acked_is_delivered_again() {
-    let stage = Stage::new();
+async fn consumer_survives_a_cut_and_gets_unacked_messages_again() {
+    let fixture = Fixture::new();
     let link = Link::to(&amqp_url()).await;
-    let broker = stage.broker_at(link.url()).await;
+    let broker = fixture.broker_at(link.url()).await;
     let mut consumer = broker.consumer(Target::Payments, 10);
     publish(&broker, 0..5).await;
     let held = next(&mut consumer).await;
@@ -59,7 +63,7 @@ async fn a_consumer_survives_a_cut_and_what_was_not_acked_is_delivered_again() {
     while seen.len() < 5 {
         let delivery = next(&mut consumer).await;
         seen.insert(delivery.message.id);
-        // An ack may meet the cut; then the message comes once more.
+        // An ack may be lost in the cut. Then the message comes once more.
         delivery.ack().await.ok();
     }
     assert!(seen.contains(&held.message.id));
@@ -67,31 +71,31 @@ async fn a_consumer_survives_a_cut_and_what_was_not_acked_is_delivered_again() {
         held.ack().await.is_err(),
         "the channel of this delivery is gone"
     );
-    depth_becomes(&broker, Target::Payments, 0).await;
+    wait_for_depth(&broker, Target::Payments, 0).await;
 }
 
 #[tokio::test]
-async fn no_more_than_the_prefetch_is_on_loan() {
-    let stage = Stage::new();
-    let broker = stage.broker().await;
+async fn consumer_holds_no_more_than_its_prefetch() {
+    let fixture = Fixture::new();
+    let broker = fixture.broker().await;
     publish(&broker, 0..10).await;
-    depth_becomes(&broker, Target::Payments, 10).await;
+    wait_for_depth(&broker, Target::Payments, 10).await;
     let mut consumer = broker.consumer(Target::Payments, 2);
     let first = next(&mut consumer).await;
-    depth_becomes(&broker, Target::Payments, 8).await;
+    wait_for_depth(&broker, Target::Payments, 8).await;
     first.ack().await.unwrap();
-    depth_becomes(&broker, Target::Payments, 7).await;
+    wait_for_depth(&broker, Target::Payments, 7).await;
 }
 
 #[tokio::test]
-async fn a_pause_gives_everything_back_and_an_end_of_it_takes_again() {
-    let stage = Stage::new();
-    let broker = stage.broker().await;
+async fn pause_gives_everything_back_and_resume_takes_it_again() {
+    let fixture = Fixture::new();
+    let broker = fixture.broker().await;
     publish(&broker, 0..4).await;
     let mut consumer = broker.consumer(Target::Payments, 10);
     let held = next(&mut consumer).await;
     consumer.pause();
-    depth_becomes(&broker, Target::Payments, 4).await;
+    wait_for_depth(&broker, Target::Payments, 4).await;
     let stale = held.ack().await;
     assert!(matches!(stale, Err(BrokerError::Stale)), "{stale:?}");
 
@@ -99,13 +103,13 @@ async fn a_pause_gives_everything_back_and_an_end_of_it_takes_again() {
     for _ in 0..4 {
         next(&mut consumer).await.ack().await.unwrap();
     }
-    depth_becomes(&broker, Target::Payments, 0).await;
+    wait_for_depth(&broker, Target::Payments, 0).await;
 }
 
 #[tokio::test]
-async fn many_are_acked_at_once_and_the_stale_ones_counted() {
-    let stage = Stage::new();
-    let broker = stage.broker().await;
+async fn ack_all_counts_stale_deliveries() {
+    let fixture = Fixture::new();
+    let broker = fixture.broker().await;
     publish(&broker, 0..5).await;
     let mut consumer = broker.consumer(Target::Payments, 10);
     let held = vec![next(&mut consumer).await, next(&mut consumer).await];
@@ -116,44 +120,44 @@ async fn many_are_acked_at_once_and_the_stale_ones_counted() {
         next(&mut consumer).await,
     ];
     consumer.pause();
-    depth_becomes(&broker, Target::Payments, 3).await;
+    wait_for_depth(&broker, Target::Payments, 3).await;
     assert_eq!(Delivery::ack_all(stale).await, 3);
 }
 
 #[tokio::test]
-async fn after_a_cancel_what_is_held_can_be_acked_and_the_rest_comes_back() {
-    let stage = Stage::new();
-    let broker = stage.broker().await;
+async fn cancelled_consumer_can_ack_and_the_rest_comes_back() {
+    let fixture = Fixture::new();
+    let broker = fixture.broker().await;
     publish(&broker, 0..4).await;
     let mut consumer = broker.consumer(Target::Payments, 10);
     let held = next(&mut consumer).await;
-    depth_becomes(&broker, Target::Payments, 0).await;
+    wait_for_depth(&broker, Target::Payments, 0).await;
     consumer.cancel();
     assert!(consumer.next().await.is_none());
     held.ack().await.unwrap();
     drop(consumer);
-    depth_becomes(&broker, Target::Payments, 3).await;
+    wait_for_depth(&broker, Target::Payments, 3).await;
 }
 
 #[tokio::test]
-async fn a_closed_broker_ends_its_consumers() {
-    let stage = Stage::new();
-    let broker = stage.broker().await;
+async fn closed_broker_ends_its_consumers() {
+    let fixture = Fixture::new();
+    let broker = fixture.broker().await;
     let mut consumer = broker.consumer(Target::Payments, 10);
     broker.close().await;
-    let end = timeout(BOUND, consumer.next())
+    let end = timeout(WAIT_MAX, consumer.next())
         .await
         .expect("an end in time");
     assert!(end.is_none(), "{end:?}");
 }
 
 #[tokio::test]
-async fn a_message_delivered_too_often_moves_to_suspects() {
-    let stage = Stage::with_bounds(Bounds {
+async fn message_delivered_too_often_moves_to_suspects() {
+    let fixture = Fixture::with_bounds(Bounds {
         payment_deliveries_max: 2,
         ..Bounds::default()
     });
-    let broker = stage.broker().await;
+    let broker = fixture.broker().await;
     let poison = message("kills its worker");
     broker
         .publisher()
@@ -169,46 +173,47 @@ async fn a_message_delivered_too_often_moves_to_suspects() {
         );
         delivery.reject_to_requeue().await.unwrap();
     }
-    let suspect = eventually("the suspect", BOUND, async || {
+    let suspect = eventually("the suspect", WAIT_MAX, async || {
         broker.get(Target::Suspects).await.unwrap()
     })
     .await;
     assert_eq!(suspect.message, poison);
-    depth_becomes(&broker, Target::Payments, 0).await;
+    wait_for_depth(&broker, Target::Payments, 0).await;
 }
 
 #[tokio::test]
-async fn a_subscription_that_ends_quietly_is_renewed() {
-    let stage = Stage::new();
-    let broker = stage.broker().await;
+async fn subscription_that_ends_without_error_is_renewed() {
+    let fixture = Fixture::new();
+    let broker = fixture.broker().await;
     let mut consumer = broker.consumer(Target::Payments, 10);
     publish(&broker, [1]).await;
     next(&mut consumer).await.ack().await.unwrap();
-    delete_queue(stage.topology().queue(Target::Payments)).await;
-    // Not `depth`: a queue is declared a moment before it is bound, and takes no message until then.
+    delete_queue(fixture.topology().queue(Target::Payments)).await;
+    // The depth would not do: a queue is declared a moment before it is bound, and takes no message
+    // until then.
     let publisher = broker.publisher();
-    let taken = async || {
+    let publishes = async || {
         publisher
             .publish(Target::Payments, message("2"), LONG)
             .await
             .ok()
     };
-    eventually("the queue is back and bound", BOUND, taken).await;
+    eventually("the queue is back and bound", WAIT_MAX, publishes).await;
     assert_eq!(next(&mut consumer).await.message.body.as_ref(), b"2");
 }
 
 #[tokio::test]
-async fn a_message_that_was_got_and_dropped_comes_back_with_the_connection() {
-    let stage = Stage::new();
-    let broker = stage.broker().await;
+async fn got_message_dropped_without_ack_comes_back_on_close() {
+    let fixture = Fixture::new();
+    let broker = fixture.broker().await;
     publish(&broker, [1]).await;
-    let got = eventually("the message", BOUND, async || {
+    let got = eventually("the message", WAIT_MAX, async || {
         broker.get(Target::Payments).await.unwrap()
     })
     .await;
     drop(got);
     assert!(broker.get(Target::Payments).await.unwrap().is_none());
     broker.close().await;
-    let broker = stage.broker().await;
-    depth_becomes(&broker, Target::Payments, 1).await;
+    let broker = fixture.broker().await;
+    wait_for_depth(&broker, Target::Payments, 1).await;
 }

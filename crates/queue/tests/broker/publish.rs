@@ -1,15 +1,21 @@
-use crate::{BOUND, LONG, Stage, delete_queue, depth_becomes, message, up};
-use futures_util::{FutureExt as _, future::join_all};
+//! Publishing: what success and failure mean, and the bounds.
+
+use std::time::Duration;
+
+use futures_util::FutureExt as _;
+use futures_util::future::join_all;
 use risiti_queue::{Bounds, BrokerState, IN_FLIGHT_MAX, PublishError, Target, WAITING_MAX};
 use risiti_testkit::{Link, amqp_url, eventually, free_port};
-use std::time::Duration;
+use tokio::task::JoinHandle;
+
+use crate::fixture::{Fixture, LONG, WAIT_MAX, delete_queue, message, wait_for_depth, wait_up};
 
 const SHORT: Duration = Duration::from_millis(300);
 
 #[tokio::test]
-async fn a_confirmed_message_is_in_the_queue_of_its_target_whole() {
-    let stage = Stage::new();
-    let broker = stage.broker().await;
+async fn confirmed_message_is_whole_in_the_queue_of_its_target() {
+    let fixture = Fixture::new();
+    let broker = fixture.broker().await;
     for target in [
         Target::Payments,
         Target::Suspects,
@@ -22,22 +28,22 @@ async fn a_confirmed_message_is_in_the_queue_of_its_target_whole() {
             .publish(target, sent.clone(), LONG)
             .await
             .unwrap();
-        let got = eventually("the message", BOUND, async || {
+        let got = eventually("the message", WAIT_MAX, async || {
             broker.get(target).await.unwrap()
         })
         .await;
         assert_eq!(got.message, sent);
         assert!(!got.redelivered && got.delivery_count == 0);
         got.ack().await.unwrap();
-        depth_becomes(&broker, target, 0).await;
+        wait_for_depth(&broker, target, 0).await;
     }
 }
 
 #[tokio::test]
-async fn a_message_that_no_queue_takes_is_a_failure_and_heals_the_topology() {
-    let stage = Stage::new();
-    let broker = stage.broker().await;
-    delete_queue(stage.topology().queue(Target::Payments)).await;
+async fn returned_message_fails_and_the_topology_is_declared_again() {
+    let fixture = Fixture::new();
+    let broker = fixture.broker().await;
+    delete_queue(fixture.topology().queue(Target::Payments)).await;
     let publisher = broker.publisher();
     let outcome = publisher
         .publish(Target::Payments, message("lost"), LONG)
@@ -46,7 +52,7 @@ async fn a_message_that_no_queue_takes_is_a_failure_and_heals_the_topology() {
         matches!(outcome, Err(PublishError::Returned("payments"))),
         "{outcome:?}"
     );
-    eventually("the queue is back", BOUND, async || {
+    eventually("the queue is back", WAIT_MAX, async || {
         publisher
             .publish(Target::Payments, message("kept"), LONG)
             .await
@@ -56,10 +62,10 @@ async fn a_message_that_no_queue_takes_is_a_failure_and_heals_the_topology() {
 }
 
 #[tokio::test]
-async fn success_means_stored_also_while_others_are_returned() {
-    let stage = Stage::new();
-    let broker = stage.broker().await;
-    delete_queue(stage.topology().queue(Target::Suspects)).await;
+async fn success_means_stored_even_while_others_are_returned() {
+    let fixture = Fixture::new();
+    let broker = fixture.broker().await;
+    delete_queue(fixture.topology().queue(Target::Suspects)).await;
     let publisher = broker.publisher();
     let publishes = (0..400).map(|n| {
         let target = if n % 2 == 0 {
@@ -82,18 +88,18 @@ async fn success_means_stored_also_while_others_are_returned() {
         stored(Target::Suspects) < 200,
         "nothing was returned: {outcomes:?}"
     );
-    depth_becomes(&broker, Target::Payments, 200).await;
-    eventually("the queue is back", BOUND, async || {
+    wait_for_depth(&broker, Target::Payments, 200).await;
+    eventually("the queue is back", WAIT_MAX, async || {
         broker.depth(Target::Suspects).await.ok()
     })
     .await;
-    depth_becomes(&broker, Target::Suspects, stored(Target::Suspects)).await;
+    wait_for_depth(&broker, Target::Suspects, stored(Target::Suspects)).await;
 }
 
 #[tokio::test]
-async fn a_broker_known_to_be_away_is_not_waited_for() {
-    let stage = Stage::new();
-    let broker = stage.start(&format!("amqp://127.0.0.1:{}/%2f", free_port()));
+async fn publish_fails_at_once_while_disconnected() {
+    let fixture = Fixture::new();
+    let broker = fixture.start(&format!("amqp://127.0.0.1:{}/%2f", free_port()));
     let publisher = broker.publisher();
     let outcome = publisher
         .publish(Target::Payments, message("m"), LONG)
@@ -105,10 +111,10 @@ async fn a_broker_known_to_be_away_is_not_waited_for() {
 }
 
 #[tokio::test]
-async fn a_cut_is_told_at_once_and_healed_alone() {
-    let stage = Stage::new();
+async fn cut_is_noticed_at_once_and_the_broker_reconnects() {
+    let fixture = Fixture::new();
     let link = Link::to(&amqp_url()).await;
-    let broker = stage.broker_at(link.url()).await;
+    let broker = fixture.broker_at(link.url()).await;
     let publisher = broker.publisher();
     publisher
         .publish(Target::Payments, message("before"), LONG)
@@ -130,19 +136,19 @@ async fn a_cut_is_told_at_once_and_healed_alone() {
     );
 
     link.restore();
-    up(&broker).await;
+    wait_up(&broker).await;
     publisher
         .publish(Target::Payments, message("after"), LONG)
         .await
         .unwrap();
-    depth_becomes(&broker, Target::Payments, 2).await;
+    wait_for_depth(&broker, Target::Payments, 2).await;
 }
 
 #[tokio::test]
-async fn a_publish_under_way_fails_when_the_connection_does() {
-    let stage = Stage::new();
+async fn publish_under_way_fails_when_the_connection_does() {
+    let fixture = Fixture::new();
     let link = Link::to(&amqp_url()).await;
-    let broker = stage.broker_at(link.url()).await;
+    let broker = fixture.broker_at(link.url()).await;
     let publisher = broker.publisher();
     publisher
         .publish(Target::Payments, message("opens the channel"), LONG)
@@ -154,8 +160,8 @@ async fn a_publish_under_way_fails_when_the_connection_does() {
             .publish(Target::Payments, message("m"), LONG)
             .await
     });
-    let direct = stage.broker().await;
-    depth_becomes(&direct, Target::Payments, 2).await;
+    let direct = fixture.broker().await;
+    wait_for_depth(&direct, Target::Payments, 2).await;
     link.cut();
     let outcome = pending.await.unwrap();
     // It was stored: a failure never says that it was not.
@@ -166,10 +172,10 @@ async fn a_publish_under_way_fails_when_the_connection_does() {
 }
 
 #[tokio::test]
-async fn no_publish_waits_longer_than_it_may() {
-    let stage = Stage::new();
+async fn publish_never_waits_longer_than_its_timeout() {
+    let fixture = Fixture::new();
     let link = Link::to(&amqp_url()).await;
-    let broker = stage.broker_at(link.url()).await;
+    let broker = fixture.broker_at(link.url()).await;
     let publisher = broker.publisher();
     link.freeze();
     let outcome = publisher
@@ -177,7 +183,7 @@ async fn no_publish_waits_longer_than_it_may() {
         .await;
     assert!(matches!(outcome, Err(PublishError::Timeout)), "{outcome:?}");
     link.restore();
-    eventually("publishing again", BOUND, async || {
+    eventually("publishing again", WAIT_MAX, async || {
         publisher
             .publish(Target::Payments, message("m"), LONG)
             .await
@@ -187,10 +193,10 @@ async fn no_publish_waits_longer_than_it_may() {
 }
 
 #[tokio::test]
-async fn publishes_under_way_are_bounded_also_when_their_callers_have_left() {
-    let stage = Stage::new();
+async fn publishes_under_way_are_bounded_after_callers_give_up() {
+    let fixture = Fixture::new();
     let link = Link::to(&amqp_url()).await;
-    let broker = stage.broker_at(link.url()).await;
+    let broker = fixture.broker_at(link.url()).await;
     let publisher = broker.publisher();
     link.freeze();
     let filling =
@@ -203,7 +209,7 @@ async fn publishes_under_way_are_bounded_also_when_their_callers_have_left() {
         .await;
     assert!(matches!(outcome, Err(PublishError::TooBusy)), "{outcome:?}");
     link.restore();
-    eventually("publishing again", BOUND, async || {
+    eventually("publishing again", WAIT_MAX, async || {
         publisher
             .publish(Target::Payments, message("m"), LONG)
             .await
@@ -214,9 +220,9 @@ async fn publishes_under_way_are_bounded_also_when_their_callers_have_left() {
 
 #[tokio::test]
 async fn waiting_publishes_are_bounded() {
-    let stage = Stage::new();
+    let fixture = Fixture::new();
     let link = Link::to(&amqp_url()).await;
-    let broker = stage.broker_at(link.url()).await;
+    let broker = fixture.broker_at(link.url()).await;
     let publisher = broker.publisher();
     link.freeze();
     let waiting: Vec<_> = (0..IN_FLIGHT_MAX + WAITING_MAX)
@@ -229,23 +235,23 @@ async fn waiting_publishes_are_bounded() {
             })
         })
         .collect();
-    eventually("a refusal at once", BOUND, async || {
+    eventually("a refusal at once", WAIT_MAX, async || {
         let outcome = publisher
             .publish(Target::Payments, message("m"), LONG)
             .now_or_never();
         matches!(outcome, Some(Err(PublishError::TooBusy))).then_some(())
     })
     .await;
-    waiting.iter().for_each(tokio::task::JoinHandle::abort);
+    waiting.iter().for_each(JoinHandle::abort);
 }
 
 #[tokio::test]
-async fn a_full_queue_refuses() {
-    let stage = Stage::with_bounds(Bounds {
+async fn full_queue_refuses() {
+    let fixture = Fixture::with_bounds(Bounds {
         kept_max: 3,
         ..Bounds::default()
     });
-    let broker = stage.broker().await;
+    let broker = fixture.broker().await;
     let publisher = broker.publisher();
     for target in [Target::Payments, Target::Suspects, Target::Dead] {
         let mut stored = 0;
@@ -261,17 +267,17 @@ async fn a_full_queue_refuses() {
             matches!(refused, PublishError::Nack),
             "{target:?}: {refused:?}"
         );
-        depth_becomes(&broker, target, stored).await;
+        wait_for_depth(&broker, target, stored).await;
     }
 }
 
 #[tokio::test]
-async fn full_lanes_drop_their_oldest_token_and_take_the_new_one() {
-    let stage = Stage::with_bounds(Bounds {
+async fn full_lanes_queue_drops_its_oldest_wake_up() {
+    let fixture = Fixture::with_bounds(Bounds {
         lanes_max: 3,
         ..Bounds::default()
     });
-    let broker = stage.broker().await;
+    let broker = fixture.broker().await;
     let publisher = broker.publisher();
     for n in 0..10 {
         publisher
@@ -279,7 +285,7 @@ async fn full_lanes_drop_their_oldest_token_and_take_the_new_one() {
             .await
             .unwrap();
     }
-    depth_becomes(&broker, Target::Lanes, 3).await;
+    wait_for_depth(&broker, Target::Lanes, 3).await;
     let oldest = broker.get(Target::Lanes).await.unwrap().unwrap();
     assert_eq!(oldest.message.body.as_ref(), b"7");
 }

@@ -1,13 +1,16 @@
-use crate::{BOUND, Stage, up};
+//! Declaring the topology, and following the two connections.
+
 use risiti_queue::{Bounds, Broker, BrokerState, StartError, Target, Topology};
 use risiti_testkit::{Link, amqp_url, eventually};
 use tokio_util::sync::CancellationToken;
 
+use crate::fixture::{Fixture, WAIT_MAX, wait_up};
+
 #[tokio::test]
 async fn declaring_again_changes_nothing() {
-    let stage = Stage::new();
-    let first = stage.broker().await;
-    let second = stage.broker().await;
+    let fixture = Fixture::new();
+    let first = fixture.broker().await;
+    let second = fixture.broker().await;
     for target in [
         Target::Payments,
         Target::Suspects,
@@ -22,14 +25,14 @@ async fn declaring_again_changes_nothing() {
 }
 
 #[tokio::test]
-async fn a_changed_argument_is_told_with_the_name_of_its_queue() {
-    let stage = Stage::new();
-    let _first = stage.broker().await;
+async fn changed_argument_is_reported_with_its_queue() {
+    let fixture = Fixture::new();
+    let _first = fixture.broker().await;
     let changed = Bounds {
         lanes_max: 7,
         ..Bounds::default()
     };
-    let topology = Topology::with_bounds(stage.namespace.name(), changed).unwrap();
+    let topology = Topology::with_bounds(fixture.namespace.name(), changed).unwrap();
     let second = Broker::start(
         &amqp_url(),
         topology,
@@ -37,14 +40,14 @@ async fn a_changed_argument_is_told_with_the_name_of_its_queue() {
         CancellationToken::new(),
     )
     .unwrap();
-    let problem = eventually("a refusal", BOUND, async || {
+    let problem = eventually("a refusal", WAIT_MAX, async || {
         second
             .problem()
             .filter(|problem| problem.contains("declare"))
     })
     .await;
-    let queue = stage.topology();
-    let queue = queue.queue(Target::Lanes);
+    let topology = fixture.topology();
+    let queue = topology.queue(Target::Lanes);
     assert!(
         problem.starts_with(&format!("failed to declare queue {queue}: ")),
         "{problem}"
@@ -54,29 +57,29 @@ async fn a_changed_argument_is_told_with_the_name_of_its_queue() {
 }
 
 #[tokio::test]
-async fn a_broker_that_appears_late_is_found() {
-    let stage = Stage::new();
+async fn broker_that_starts_late_is_found() {
+    let fixture = Fixture::new();
     let link = Link::to(&amqp_url()).await;
     link.cut();
-    let broker = stage.start(link.url());
-    eventually("a failure to connect", BOUND, async || {
+    let broker = fixture.start(link.url());
+    eventually("a failure to connect", WAIT_MAX, async || {
         broker
             .problem()
             .filter(|problem| problem != "still connecting")
     })
     .await;
     link.restore();
-    up(&broker).await;
+    wait_up(&broker).await;
     assert_eq!(broker.problem(), None);
 }
 
 #[tokio::test]
-async fn a_lost_consuming_connection_shows_in_the_state() {
-    let stage = Stage::new();
+async fn lost_consuming_connection_shows_in_the_state() {
+    let fixture = Fixture::new();
     let link = Link::to(&amqp_url()).await;
-    let broker = stage.broker_at(link.url()).await;
+    let broker = fixture.broker_at(link.url()).await;
     let _consumer = broker.consumer(Target::Lanes, 1);
-    up(&broker).await;
+    wait_up(&broker).await;
     link.cut();
     let mut state = broker.state();
     state
@@ -84,11 +87,11 @@ async fn a_lost_consuming_connection_shows_in_the_state() {
         .await
         .unwrap();
     link.restore();
-    up(&broker).await;
+    wait_up(&broker).await;
 }
 
 #[tokio::test]
-async fn a_url_that_cannot_be_read_is_refused_without_showing_it() {
+async fn bad_url_is_refused_without_showing_it() {
     let topology = Topology::new("risiti").unwrap();
     for url in [
         "amqp://user:hunter2@host:notaport/",
@@ -101,9 +104,16 @@ async fn a_url_that_cannot_be_read_is_refused_without_showing_it() {
             "queue-test",
             CancellationToken::new(),
         );
-        let Err(StartError { .. }) = &refused else {
+        let Err(StartError::Url(_)) = &refused else {
             panic!("{url} was taken")
         };
         assert!(!refused.unwrap_err().to_string().contains("hunter2"));
     }
+}
+
+#[tokio::test]
+async fn bad_namespace_is_refused_as_such() {
+    let refused = Broker::connect(&amqp_url(), "Not A Namespace", "queue-test").unwrap_err();
+    assert!(matches!(refused, StartError::Namespace(_)), "{refused:?}");
+    assert_eq!(refused.argument(), "namespace");
 }

@@ -1,0 +1,178 @@
+//! The task behind a consumer: it subscribes, forwards deliveries, and subscribes again after any
+//! loss.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use futures_util::StreamExt as _;
+use lapin::Channel;
+use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
+use lapin::types::FieldTable;
+use tokio::sync::{Notify, mpsc, watch};
+use tokio::time::timeout;
+
+use crate::backoff::Backoff;
+use crate::connection::{ConnectionState, OpenConnection};
+use crate::{BrokerError, Delivery, Target};
+
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What a consumer's owner wants from its subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum ConsumerMode {
+    Running,
+    Paused,
+    Cancelled,
+}
+
+pub(crate) struct Subscription {
+    pub(crate) queue: String,
+    pub(crate) target: Target,
+    pub(crate) prefetch: u16,
+    pub(crate) connection: watch::Receiver<ConnectionState>,
+    pub(crate) mode: watch::Receiver<ConsumerMode>,
+    pub(crate) deliveries: mpsc::Sender<Delivery>,
+    /// Asks for the topology to be declared again.
+    pub(crate) redeclare: Arc<Notify>,
+}
+
+impl Subscription {
+    /// Subscribes again and again until the consumer is cancelled or dropped.
+    pub(crate) async fn run(mut self) {
+        let mut backoff = Backoff::new();
+        while let Some(connection) = self.wait_until_wanted().await {
+            match self.open(&connection).await {
+                Ok((channel, consumer)) => {
+                    let mut open = OpenSubscription {
+                        channel,
+                        consumer,
+                        deliveries: &self.deliveries,
+                        mode: &mut self.mode,
+                    };
+                    if open.forward_deliveries().await > 0 {
+                        backoff.reset();
+                    }
+                }
+                Err(error) => {
+                    tracing::warn!(queue = self.target.as_str(), "failed to consume: {error}");
+                    if matches!(&error, BrokerError::Request { source, .. } if source.code() == Some(404))
+                    {
+                        self.redeclare.notify_one();
+                    }
+                }
+            }
+            tokio::time::sleep(backoff.next_delay()).await;
+        }
+    }
+
+    /// Waits until there is a connection and the consumer is running. `None` means that it is
+    /// cancelled.
+    async fn wait_until_wanted(&mut self) -> Option<Arc<OpenConnection>> {
+        loop {
+            match *self
+                .mode
+                .wait_for(|mode| *mode != ConsumerMode::Paused)
+                .await
+                .ok()?
+            {
+                ConsumerMode::Cancelled => return None,
+                ConsumerMode::Running | ConsumerMode::Paused => {}
+            }
+            let connected = |state: &ConnectionState| {
+                matches!(state, ConnectionState::Up(_) | ConnectionState::Blocked(_))
+            };
+            tokio::select! {
+                // The new mode is looked at first, at the head of the loop.
+                changed = self.mode.changed() => changed.ok()?,
+                state = self.connection.wait_for(connected) => {
+                    if let ConnectionState::Up(open) | ConnectionState::Blocked(open) = &*state.ok()? {
+                        return Some(open.clone());
+                    }
+                }
+            }
+        }
+    }
+
+    async fn open(
+        &self,
+        connection: &OpenConnection,
+    ) -> Result<(Channel, lapin::Consumer), BrokerError> {
+        let failed = |error: lapin::Error| BrokerError::Request {
+            what: "subscribe",
+            source: error.into(),
+        };
+        let channel = connection.channel().await?;
+        let subscribing = async {
+            channel
+                .basic_qos(self.prefetch, BasicQosOptions::default())
+                .await?;
+            let options = BasicConsumeOptions::default();
+            channel
+                .basic_consume(
+                    self.queue.as_str().into(),
+                    "".into(),
+                    options,
+                    FieldTable::default(),
+                )
+                .await
+        };
+        let consumer = timeout(REQUEST_TIMEOUT, subscribing)
+            .await
+            .map_err(|_| BrokerError::Timeout)?;
+        Ok((channel, consumer.map_err(failed)?))
+    }
+}
+
+/// One subscription on one channel, from its first delivery to its end.
+struct OpenSubscription<'a> {
+    channel: Channel,
+    consumer: lapin::Consumer,
+    deliveries: &'a mpsc::Sender<Delivery>,
+    mode: &'a mut watch::Receiver<ConsumerMode>,
+}
+
+impl OpenSubscription<'_> {
+    /// Forwards deliveries until the channel closes or the mode changes. Returns how many it
+    /// forwarded.
+    async fn forward_deliveries(&mut self) -> u64 {
+        let mut forwarded = 0;
+        loop {
+            let stopped = self.mode.wait_for(|mode| *mode != ConsumerMode::Running);
+            let forward_one = async {
+                let slot = self.deliveries.reserve().await.ok()?;
+                // The stream ends without an error when the channel closes, so its end counts as
+                // one.
+                let delivery = self.consumer.next().await?.ok()?;
+                slot.send(Delivery::new(delivery, &self.channel));
+                Some(())
+            };
+            let mode = tokio::select! {
+                biased;
+                mode = stopped => mode.map_or(ConsumerMode::Cancelled, |mode| *mode),
+                delivered = forward_one => match delivered {
+                    Some(()) => {
+                        forwarded += 1;
+                        continue;
+                    }
+                    None => return forwarded,
+                }
+            };
+            self.stop(mode).await;
+            return forwarded;
+        }
+    }
+
+    async fn stop(&self, mode: ConsumerMode) {
+        let stopping = async {
+            if mode == ConsumerMode::Paused {
+                self.channel.close(200, "paused".into()).await
+            } else {
+                self.channel
+                    .basic_cancel(self.consumer.tag(), BasicCancelOptions::default())
+                    .await
+            }
+        };
+        // A channel that cannot be closed in good order is already gone, and its messages with it.
+        timeout(REQUEST_TIMEOUT, stopping).await.ok();
+    }
+}
