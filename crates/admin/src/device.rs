@@ -6,7 +6,7 @@ use std::process::ExitCode;
 use anyhow::Result;
 use risiti_domain::{DeviceId, Dialect};
 use risiti_ledger::{
-    OperatorAction, DeviceChanges, DeviceOptions, LaneStatus, ManageError, NewDevice, UpdatedDevice,
+    DeviceChanges, DeviceOptions, LaneStatus, ManageError, NewDevice, OperatorAction, UpdatedDevice,
 };
 use risiti_service::BadSetting;
 use serde_json::{Value, json};

@@ -4,11 +4,13 @@ use std::env;
 
 use anyhow::Result;
 use risiti_ledger::{DatabaseSettings, KeyCheck, Ledger, Vault};
-use risiti_service::{BadSetting, Context, flags};
+use risiti_service::{Context, CredentialsArgs, DatabaseArgs};
 use secrecy::SecretString;
 
 use crate::cli::Cli;
 use crate::output::Output;
+
+const NOT_GIVEN: &str = "required, and not given";
 
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -22,21 +24,20 @@ pub(crate) struct Session {
 
 impl Session {
     /// # Errors
-    /// A [`BadSetting`] for a shared setting that is missing or wrong.
+    /// A [`BadSetting`](risiti_service::BadSetting) for a shared setting that is missing or wrong.
     pub(crate) fn new(cli: &Cli, context: Context) -> Result<Self> {
         let shared = &cli.shared;
         let database_url = shared
             .database_url
             .clone()
-            .ok_or_else(|| missing(flags::DATABASE_URL))?;
+            .ok_or_else(|| DatabaseArgs::bad_url(NOT_GIVEN))?;
         let settings = DatabaseSettings {
             url: database_url.clone(),
             pool_size: 2,
             role: Some("risiti_admin"),
             application_name: "risiti-admin",
         };
-        let ledger = Ledger::open(settings)
-            .map_err(|error| BadSetting::new(flags::DATABASE_URL, error.to_string()))?;
+        let ledger = Ledger::open(settings).map_err(DatabaseArgs::bad_url)?;
         Ok(Self {
             ledger,
             database_url,
@@ -51,11 +52,11 @@ impl Session {
     /// under.
     ///
     /// # Errors
-    /// A [`BadSetting`] when no key was given, or another one.
+    /// A [`BadSetting`](risiti_service::BadSetting) when no key was given, or another one.
     pub(crate) async fn vault(&self) -> Result<&Vault> {
         self.vault_if_given()
             .await?
-            .ok_or_else(|| missing(flags::CREDENTIALS_KEY).into())
+            .ok_or_else(|| CredentialsArgs::bad_key(NOT_GIVEN).into())
     }
 
     /// The vault like [`Session::vault`], for commands that work without one too.
@@ -65,8 +66,7 @@ impl Session {
         };
         match self.ledger.prove_key(vault).await? {
             KeyCheck::Right | KeyCheck::NothingSealedYet => Ok(Some(vault)),
-            KeyCheck::Wrong => Err(BadSetting::new(
-                flags::CREDENTIALS_KEY,
+            KeyCheck::Wrong => Err(CredentialsArgs::bad_key(
                 "not the key that this database's secrets are encrypted under",
             )
             .into()),
@@ -79,19 +79,15 @@ fn vault(cli: &Cli) -> Result<Option<Vault>> {
     let Some(key) = &cli.shared.credentials_key else {
         return Ok(None);
     };
-    let bad = |setting: &str| BadSetting::new(setting, "expected 32 bytes in base64");
+    let expected = "expected 32 bytes in base64";
 
     // The new key is tried alone first, so that the error names the key that is wrong.
-    let vault = Vault::new(key, None).map_err(|_| bad(flags::CREDENTIALS_KEY))?;
+    let vault = Vault::new(key, None).map_err(|_| CredentialsArgs::bad_key(expected))?;
     if old.is_none() {
         return Ok(Some(vault));
     }
-    let vault = Vault::new(key, old).map_err(|_| bad(flags::CREDENTIALS_KEY_OLD))?;
+    let vault = Vault::new(key, old).map_err(|_| CredentialsArgs::bad_old_key(expected))?;
     Ok(Some(vault))
-}
-
-fn missing(setting: &str) -> BadSetting {
-    BadSetting::new(setting, "required, and not given")
 }
 
 /// The name that the person is logged in with.

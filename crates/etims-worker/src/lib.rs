@@ -22,8 +22,10 @@ use std::time::Duration;
 
 use risiti_etims::{Backoff, Client, ClientSettings};
 use risiti_ledger::{DatabaseSettings, Ledger, Vault};
-use risiti_queue::{Broker, Target, Topology};
-use risiti_service::{BadSetting, Context, DatabaseHealth};
+use risiti_queue::{Broker, Target};
+use risiti_service::{
+    AmqpArgs, BadSetting, Context, CredentialsArgs, DatabaseArgs, DatabaseHealth,
+};
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -150,29 +152,18 @@ fn open_ledger(settings: &Settings, pool_size: usize) -> Result<Ledger, BadSetti
         role: Some("risiti_etims_worker"),
         application_name: "risiti-etims-worker",
     })
-    .map_err(|error| BadSetting::new("--database-url (DATABASE_URL)", error.to_string()))
+    .map_err(DatabaseArgs::bad_url)
 }
 
 fn open_vault(settings: &Settings) -> Result<Vault, BadSetting> {
     let keys = &settings.credentials;
-    Vault::new(&keys.credentials_key, keys.credentials_key_old.as_ref()).map_err(|error| {
-        BadSetting::new(
-            "--credentials-key (RISITI_CREDENTIALS_KEY)",
-            error.to_string(),
-        )
-    })
+    Vault::new(&keys.credentials_key, keys.credentials_key_old.as_ref())
+        .map_err(CredentialsArgs::bad_key)
 }
 
-/// Not under the shutdown token: what is held at the signal is still acknowledged.
 fn open_broker(settings: &Settings) -> Result<Broker, BadSetting> {
-    let topology = Topology::new(&settings.amqp.namespace)
-        .map_err(|error| BadSetting::new("--namespace (RISITI_NAMESPACE)", error.to_string()))?;
-    let url = settings.amqp.amqp_url.expose_secret();
-    Broker::start(
-        url,
-        topology,
-        "risiti-etims-worker",
-        CancellationToken::new(),
-    )
-    .map_err(|error| BadSetting::new("--amqp-url (AMQP_URL)", error.to_string()))
+    let amqp = &settings.amqp;
+    let url = amqp.amqp_url.expose_secret();
+    Broker::connect(url, &amqp.namespace, "risiti-etims-worker")
+        .map_err(|error| BadSetting::of::<AmqpArgs>(error.argument(), error))
 }

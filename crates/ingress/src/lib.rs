@@ -23,12 +23,11 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use risiti_ledger::{DatabaseSettings, Ledger};
-use risiti_queue::{Broker, Topology};
-use risiti_service::{BadSetting, Context};
+use risiti_queue::Broker;
+use risiti_service::{AmqpArgs, BadSetting, Context, DatabaseArgs};
 use risiti_spool::Spool;
 use secrecy::ExposeSecret;
 use tokio::task::JoinHandle;
-use tokio_util::sync::CancellationToken;
 
 use body::BodyBudget;
 use dedup::{Dedup, DedupSettings};
@@ -101,17 +100,13 @@ fn open_ledger(settings: &Settings) -> Result<Ledger, BadSetting> {
         role: Some("risiti_ingress"),
         application_name: "risiti-ingress",
     })
-    .map_err(|error| BadSetting::new("--database-url (DATABASE_URL)", error.to_string()))
+    .map_err(DatabaseArgs::bad_url)
 }
 
-/// Opens the broker under a token of its own, not the shutdown token, so that publishes under way
-/// at the signal still get their confirm.
 fn open_broker(settings: &Settings) -> Result<Broker, BadSetting> {
-    let topology = Topology::new(&settings.amqp.namespace)
-        .map_err(|error| BadSetting::new("--namespace (RISITI_NAMESPACE)", error.to_string()))?;
     let url = settings.amqp.amqp_url.expose_secret();
-    Broker::start(url, topology, "risiti-ingress", CancellationToken::new())
-        .map_err(|error| BadSetting::new("--amqp-url (AMQP_URL)", error.to_string()))
+    Broker::connect(url, &settings.amqp.namespace, "risiti-ingress")
+        .map_err(|error| BadSetting::of::<AmqpArgs>(error.argument(), error))
 }
 
 fn open_dedup(settings: &Settings, metrics: &Metrics) -> Result<Dedup, BadSetting> {

@@ -12,10 +12,9 @@ mod suspects;
 mod tokens;
 
 use risiti_ledger::{DatabaseSettings, Ledger};
-use risiti_queue::{Broker, Target, Topology};
-use risiti_service::{BadSetting, Context, DatabaseHealth};
+use risiti_queue::{Broker, Target};
+use risiti_service::{AmqpArgs, BadSetting, Context, DatabaseArgs, DatabaseHealth};
 use secrecy::ExposeSecret;
-use tokio_util::sync::CancellationToken;
 
 use aside::Pile;
 use batches::Batches;
@@ -32,7 +31,7 @@ const POOL_SIZE: usize = 4;
 /// Records payments until told to stop; then finishes the batch it holds.
 pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
     if settings.batches.prefetch < settings.batches.batch_size {
-        return Err(BadSetting::new("--prefetch (RISITI_PREFETCH)", "below --batch-size").into());
+        return Err(BadSetting::of::<BatchArgs>("prefetch", "below --batch-size").into());
     }
     let ledger = Ledger::open(DatabaseSettings {
         url: settings.database.database_url.clone(),
@@ -40,17 +39,13 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
         role: Some("risiti_ledger_worker"),
         application_name: "risiti-ledger-worker",
     })
-    .map_err(|error| BadSetting::new("--database-url (DATABASE_URL)", error.to_string()))?;
-    let topology = Topology::new(&settings.amqp.namespace)
-        .map_err(|error| BadSetting::new("--namespace (RISITI_NAMESPACE)", error.to_string()))?;
-    // Not the shutdown token: what is held at the signal is still acknowledged.
-    let broker = Broker::start(
+    .map_err(DatabaseArgs::bad_url)?;
+    let broker = Broker::connect(
         settings.amqp.amqp_url.expose_secret(),
-        topology,
+        &settings.amqp.namespace,
         "risiti-ledger-worker",
-        CancellationToken::new(),
     )
-    .map_err(|error| BadSetting::new("--amqp-url (AMQP_URL)", error.to_string()))?;
+    .map_err(|error| BadSetting::of::<AmqpArgs>(error.argument(), error))?;
 
     context.readiness.expect(&["broker", "database", "schema"]);
     let health = DatabaseHealth::default();

@@ -4,10 +4,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use risiti_ledger::{DatabaseSettings, Ledger};
-use risiti_queue::{Broker, Topology};
+use risiti_queue::Broker;
 use risiti_service::{AmqpArgs, BadSetting, DatabaseArgs};
 use secrecy::ExposeSecret as _;
-use tokio_util::sync::CancellationToken;
 
 /// A person waits; a broker that is away for longer is a reason to say so.
 const BROKER_PATIENCE: Duration = Duration::from_secs(10);
@@ -20,19 +19,16 @@ pub(crate) async fn ledger(args: &DatabaseArgs) -> Result<Ledger> {
         role: Some("risiti_replay"),
         application_name: "risiti-replay",
     };
-    let ledger = Ledger::open(settings)
-        .map_err(|error| BadSetting::new("--database-url (DATABASE_URL)", error.to_string()))?;
+    let ledger = Ledger::open(settings).map_err(DatabaseArgs::bad_url)?;
     ledger.check_schema().await?;
     Ok(ledger)
 }
 
 /// A broker that is connected.
 pub(crate) async fn broker(args: &AmqpArgs) -> Result<Broker> {
-    let topology = Topology::new(&args.namespace)
-        .map_err(|error| BadSetting::new("--namespace (RISITI_NAMESPACE)", error.to_string()))?;
     let url = args.amqp_url.expose_secret();
-    let broker = Broker::start(url, topology, "risiti-replay", CancellationToken::new())
-        .map_err(|error| BadSetting::new("--amqp-url (AMQP_URL)", error.to_string()))?;
+    let broker = Broker::connect(url, &args.namespace, "risiti-replay")
+        .map_err(|error| BadSetting::of::<AmqpArgs>(error.argument(), error))?;
     let up = tokio::time::timeout(BROKER_PATIENCE, broker.wait_up()).await;
     up.map_err(|_| anyhow::anyhow!(broker.problem().unwrap_or_else(|| "no answer".to_owned())))
         .context("the broker cannot be reached")?;

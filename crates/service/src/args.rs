@@ -1,6 +1,7 @@
 //! Settings that several programs share. There is one struct per concern, and a program flattens
 //! those it needs into its own.
 
+use std::fmt::Display;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use base64::prelude::BASE64_STANDARD;
 use clap::{Args, ValueEnum};
 use secrecy::SecretString;
 
+use crate::BadSetting;
 use crate::units::parse_duration;
 
 /// How log lines look.
@@ -80,6 +82,25 @@ pub struct CredentialsArgs {
     /// The key before, to decrypt only, while `risiti-admin keys reencrypt` runs
     #[arg(long, env = "RISITI_CREDENTIALS_KEY_OLD", hide_env_values = true, value_parser = credentials_key, value_name = "BASE64")]
     pub credentials_key_old: Option<SecretString>,
+}
+
+impl DatabaseArgs {
+    /// Names the database's URL as a bad setting.
+    pub fn bad_url(problem: impl Display) -> BadSetting {
+        BadSetting::of::<Self>("database_url", problem)
+    }
+}
+
+impl CredentialsArgs {
+    /// Names the current key as a bad setting.
+    pub fn bad_key(problem: impl Display) -> BadSetting {
+        BadSetting::of::<Self>("credentials_key", problem)
+    }
+
+    /// Names the previous key as a bad setting.
+    pub fn bad_old_key(problem: impl Display) -> BadSetting {
+        BadSetting::of::<Self>("credentials_key_old", problem)
+    }
 }
 
 fn database_url(text: &str) -> Result<SecretString, String> {

@@ -2,7 +2,6 @@
 
 mod args;
 mod database_health;
-pub mod flags;
 mod lifecycle;
 mod logs;
 pub mod metrics;

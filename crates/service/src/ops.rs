@@ -8,7 +8,7 @@ use actix_web::{App, HttpResponse, HttpServer, web};
 use prometheus::{Encoder as _, Registry, TextEncoder};
 use serde_json::json;
 
-use crate::{BadSetting, Readiness, flags};
+use crate::{BadSetting, OpsArgs, Readiness};
 
 /// Binds the address at once, so that a taken address ends the program before it does anything. The
 /// server answers once it is awaited.
@@ -34,10 +34,7 @@ pub(crate) fn bind(
     .shutdown_timeout(1)
     .bind(address)
     .map_err(|e| {
-        BadSetting::new(
-            flags::OPS_LISTEN,
-            format!("cannot listen on {address}: {e}"),
-        )
+        BadSetting::of::<OpsArgs>("ops_listen", format!("cannot listen on {address}: {e}"))
     })?;
     for bound in server.addrs() {
         tracing::info!("ops listener on {bound}");

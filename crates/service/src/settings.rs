@@ -3,10 +3,11 @@
 
 use std::error::Error as _;
 use std::ffi::OsString;
+use std::fmt::Display;
 use std::process::ExitCode;
 
 use clap::error::{ContextKind, ContextValue, ErrorKind};
-use clap::{Arg, Command, Parser};
+use clap::{Arg, Args, Command, Parser};
 
 /// Exit code of a bad setting.
 pub(crate) const EXIT_BAD_SETTING: u8 = 2;
@@ -29,6 +30,18 @@ impl BadSetting {
             setting: setting.into(),
             problem: problem.into(),
         }
+    }
+
+    /// Names the argument `id` of `A` by its flag and its variable. Both are read from the definition of
+    /// the argument, so that no error text repeats them. `problem` must not hold the value of a secret.
+    pub fn of<A: Args>(id: &str, problem: impl Display) -> Self {
+        let command = A::augment_args(Command::new("settings"));
+        let argument = command.get_arguments().find(|arg| arg.get_id() == id);
+        debug_assert!(argument.is_some(), "no argument has the id {id}");
+        Self::new(
+            argument.map_or_else(|| id.to_owned(), setting_name),
+            problem.to_string(),
+        )
     }
 }
 

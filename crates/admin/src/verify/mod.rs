@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
 use risiti_domain::{DeviceId, Environment};
-use risiti_ledger::{OperatorAction, Claim, Ledger, ManageError};
+use risiti_ledger::{Claim, Ledger, ManageError, OperatorAction};
 use serde_json::json;
 use tokio_util::task::AbortOnDropHandle;
 

@@ -8,7 +8,7 @@ use risiti_domain::{Dialect, InvoiceId, InvoiceKind, PaymentMethod};
 use risiti_etims::{
     Client, DeviceProfile, LookUpOutcome, Receipt, SaleDocument, SendOutcome, sale_body,
 };
-use risiti_ledger::{OperatorAction, Claim, Ledger};
+use risiti_ledger::{Claim, Ledger, OperatorAction};
 use rust_decimal::Decimal;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
