@@ -1,5 +1,5 @@
-//! Names of this program's own flags as error texts show them. Those of the shared settings are in
-//! [`risiti_service::flags`].
+//! Names of this program's own flags as error texts show them. Those of the shared settings come from
+//! their definitions (`BadSetting::of`).
 
 pub(crate) const ALLOW_CIDR: &str = "--allow-cidr";
 pub(crate) const CMC_KEY_FILE: &str = "--cmc-key-file";
@@ -16,7 +16,7 @@ pub(crate) const TAX_RATE: &str = "--tax-rate";
 #[cfg(test)]
 mod tests {
     use clap::{Command, CommandFactory as _};
-    use risiti_service::{flags, setting_name};
+    use risiti_service::setting_name;
 
     use super::*;
     use crate::Cli;
@@ -43,9 +43,6 @@ mod tests {
             SHORTCODE,
             STATE_DIR,
             TAX_RATE,
-            flags::CREDENTIALS_KEY,
-            flags::CREDENTIALS_KEY_OLD,
-            flags::DATABASE_URL,
         ] {
             assert!(defined.iter().any(|known| known == name), "{name}");
         }

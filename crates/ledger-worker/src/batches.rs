@@ -1,4 +1,5 @@
-//! Taking from the payments queue, batch after batch. The acknowledgement is always the last effect.
+//! Takes messages from the payments queue, batch after batch. The acknowledgement is always the
+//! last effect.
 
 use std::time::Duration;
 
@@ -7,26 +8,28 @@ use risiti_service::DatabaseHealth;
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
 
-use crate::aside::Pile;
-use crate::patience::Patience;
-use crate::recorder::{GivenUp, Recorder};
+use crate::dead_letters::DeadLetters;
+use crate::recorder::Recorder;
+use crate::retry_budget::{BudgetSpent, RetryBudget};
 use crate::settings::BatchArgs;
-use crate::tokens::Waker;
+use crate::wake_ups::WakeUps;
 
-/// A batch is one transaction and one set of parameters in memory, so bodies bound it as well as their number.
+/// A batch is one transaction, and its parameters are in memory at once. So the size of its bodies
+/// is bounded as well as their number.
 const BATCH_BYTES_MAX: usize = 4 * 1024 * 1024;
 
 pub(crate) struct Batches<'a> {
     pub(crate) settings: &'a BatchArgs,
     pub(crate) database: &'a DatabaseHealth,
     pub(crate) recorder: &'a Recorder,
-    pub(crate) waker: &'a Waker,
-    pub(crate) pile: &'a Pile,
+    pub(crate) wake_ups: &'a WakeUps,
+    pub(crate) dead_letters: &'a DeadLetters,
     pub(crate) stop: &'a CancellationToken,
 }
 
 impl Batches<'_> {
-    /// Until shutdown. While the database is away nothing is taken and nothing is held (protocol B3).
+    /// Records batches until shutdown. While the database is away, nothing is taken and nothing is
+    /// held (protocol B3).
     pub(crate) async fn run(&self, mut consumer: Consumer) {
         consumer.pause();
         loop {
@@ -42,7 +45,7 @@ impl Batches<'_> {
                 break;
             }
             let begun = Instant::now();
-            if let Err(GivenUp) = self.handle(batch).await {
+            if let Err(BudgetSpent) = self.handle(batch).await {
                 consumer.pause();
                 self.database.report_lost();
             } else {
@@ -55,9 +58,8 @@ impl Batches<'_> {
         consumer.cancel();
     }
 
-    /// At least one delivery; more as long as they come at once, and the batch is full neither
-    /// by number nor by bytes. Empty: the
-    /// consumer has ended.
+    /// Takes at least one delivery, and more for as long as `batch_wait` lasts and the batch is
+    /// full neither by number nor by bytes. An empty batch means that the consumer has ended.
     async fn collect(&self, consumer: &mut Consumer) -> Vec<Delivery> {
         let size = usize::from(self.settings.batch_size);
         let mut batch = Vec::new();
@@ -66,6 +68,7 @@ impl Batches<'_> {
         };
         let mut bytes = first.message.body.len();
         batch.push(first);
+
         let until = Instant::now() + self.settings.batch_wait.min(Duration::from_secs(5));
         while batch.len() < size && bytes < BATCH_BYTES_MAX {
             match timeout_at(until, consumer.next()).await {
@@ -79,25 +82,29 @@ impl Batches<'_> {
         batch
     }
 
-    /// Commit, then tokens, then acknowledge (protocol C2). Given up: the deliveries are dropped, and come
-    /// back once the consumer is paused.
-    async fn handle(&self, batch: Vec<Delivery>) -> Result<(), GivenUp> {
+    /// Commits, then wakes lanes, then acknowledges (protocol C2). When the retry budget is spent,
+    /// the deliveries are dropped, and come back once the consumer is paused.
+    async fn handle(&self, batch: Vec<Delivery>) -> Result<(), BudgetSpent> {
         let messages: Vec<&Message> = batch.iter().map(|delivery| &delivery.message).collect();
-        let mut patience = Patience::new(self.stop.clone());
-        let outcome = self.recorder.record(&messages, &mut patience).await?;
-        self.waker.wake(&outcome.recorded).await;
-        for letter in &outcome.aside {
-            self.pile.put(letter, &mut patience).await?;
+        let mut budget = RetryBudget::new(self.stop.clone());
+        let outcome = self.recorder.record(&messages, &mut budget).await?;
+        self.wake_ups.publish_for(&outcome.recorded).await;
+        for letter in &outcome.dead_letters {
+            self.dead_letters.set_aside(letter, &mut budget).await?;
         }
         acknowledge(batch).await;
         Ok(())
     }
 }
 
-/// A lost acknowledgement brings the message back, and it is recognised then.
+/// Acknowledges a batch. When an acknowledgement is lost, its message comes back and is recognised
+/// as a duplicate.
 pub(crate) async fn acknowledge(batch: Vec<Delivery>) {
     let lost = Delivery::ack_all(batch).await;
     if lost > 0 {
-        tracing::info!(lost, "acknowledgements lost, the messages come again");
+        tracing::info!(
+            lost,
+            "acknowledgements lost, their messages will be delivered again"
+        );
     }
 }

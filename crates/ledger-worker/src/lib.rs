@@ -1,34 +1,37 @@
 #![doc = include_str!("../README.md")]
 
-mod aside;
 mod batches;
-mod database;
+mod database_probe;
+mod dead_letters;
 mod metrics;
-mod patience;
-mod read;
+mod reading;
 mod recorder;
+mod retry_budget;
 mod settings;
 mod suspects;
-mod tokens;
+mod wake_ups;
 
 use risiti_ledger::{DatabaseSettings, Ledger};
 use risiti_queue::{Broker, Target};
 use risiti_service::{AmqpArgs, BadSetting, Context, DatabaseArgs, DatabaseHealth};
 use secrecy::ExposeSecret;
 
-use aside::Pile;
 use batches::Batches;
+use dead_letters::DeadLetters;
 use metrics::Metrics;
 use recorder::Recorder;
 use suspects::Suspects;
-use tokens::Waker;
+use wake_ups::WakeUps;
 
 pub use settings::{BatchArgs, Settings};
 
-/// One for the batch, one for the suspect, one for the look at the schema, and one to spare.
+/// One connection for the batch, one for the suspect, one for the probe, and one to spare.
 const POOL_SIZE: usize = 4;
 
-/// Records payments until told to stop; then finishes the batch it holds.
+/// Records payments until shutdown, then finishes the batch it holds.
+///
+/// # Errors
+/// A setting is bad, or does not fit the database.
 pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
     if settings.batches.prefetch < settings.batches.batch_size {
         return Err(BadSetting::of::<BatchArgs>("prefetch", "below --batch-size").into());
@@ -49,10 +52,10 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
 
     context.readiness.expect(&["broker", "database", "schema"]);
     let health = DatabaseHealth::default();
-    let work = work(&settings, &context, &ledger, &broker, &health);
+    let consume = consume(&settings, &context, &ledger, &broker, &health);
     tokio::select! {
-        () = work => {}
-        bad = health.watch(&context.readiness, async || database::probe(&ledger).await) => {
+        () = consume => {}
+        bad = health.watch(&context.readiness, async || database_probe::probe(&ledger).await) => {
             return Err(bad.into());
         }
         () = context.deadline.cancelled() => {}
@@ -62,8 +65,8 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
     Ok(())
 }
 
-/// Both queues, until both have finished what they hold.
-async fn work(
+/// Consumes both queues, until both consumers have finished what they hold.
+async fn consume(
     settings: &Settings,
     context: &Context,
     ledger: &Ledger,
@@ -76,13 +79,13 @@ async fn work(
         ledger: ledger.clone(),
         metrics: metrics.clone(),
     };
-    let waker = Waker {
+    let wake_ups = WakeUps {
         ledger: ledger.clone(),
         publisher: broker.publisher(),
         publish_timeout,
         metrics: metrics.clone(),
     };
-    let pile = Pile {
+    let dead_letters = DeadLetters {
         ledger: ledger.clone(),
         publisher: broker.publisher(),
         publish_timeout,
@@ -92,16 +95,16 @@ async fn work(
         settings: &settings.batches,
         database,
         recorder: &recorder,
-        waker: &waker,
-        pile: &pile,
+        wake_ups: &wake_ups,
+        dead_letters: &dead_letters,
         stop: &context.shutdown,
     };
     let suspects = Suspects {
         ledger,
         database,
         recorder: &recorder,
-        waker: &waker,
-        pile: &pile,
+        wake_ups: &wake_ups,
+        dead_letters: &dead_letters,
         stop: &context.shutdown,
     };
     tokio::join!(

@@ -1,4 +1,4 @@
-//! What this program counts. Every series exists at zero from the start.
+//! The metrics of this program. Every series exists at zero from the start.
 
 use prometheus::{Histogram, IntCounterVec, Registry};
 use risiti_domain::{DeadCause, PaymentState, Provider};
@@ -8,7 +8,7 @@ use risiti_service::metrics::{SECONDS, counters, histogram};
 #[derive(Clone)]
 pub(crate) struct Metrics {
     events: IntCounterVec,
-    deliveries: IntCounterVec,
+    duplicates: IntCounterVec,
     flagged: IntCounterVec,
     payments: IntCounterVec,
     pub(crate) batch_size: Histogram,
@@ -54,7 +54,8 @@ const GUMROAD_KINDS: &[&str] = &[
     "subscription_restarted",
     OTHER,
 ];
-/// Event names are the provider's to invent, labels are not.
+/// The label for event names that are not listed. Providers invent names, and each label costs a
+/// series.
 const OTHER: &str = "other";
 
 fn kinds(provider: Provider) -> &'static [&'static str] {
@@ -84,18 +85,18 @@ impl Metrics {
                 &["provider", "kind"],
                 &[],
             ),
-            deliveries: by_provider(
+            duplicates: by_provider(
                 "risiti_events_duplicate_total",
-                "Events that were told again.",
+                "Events that were delivered again.",
             ),
             flagged: by_provider(
                 "risiti_events_flagged_total",
-                "Events that contradict what is known: a person looks.",
+                "Events that contradict what is recorded, for a person to look at.",
             ),
             payments: counters(
                 registry,
                 "risiti_payments_total",
-                "Payments that came into a state.",
+                "Payments that entered a state.",
                 &["provider", "state"],
                 &[&providers, &states],
             ),
@@ -108,20 +109,20 @@ impl Metrics {
             batch_seconds: histogram(
                 registry,
                 "risiti_ledger_batch_seconds",
-                "From reading a batch to its last acknowledgement.",
+                "Time from reading a batch to its last acknowledgement.",
                 SECONDS,
             ),
             dead_letters: counters(
                 registry,
                 "risiti_dead_letters_total",
-                "Messages set aside.",
+                "Messages set aside as dead letters.",
                 &["cause"],
                 &[&[DeadCause::Unreadable.as_str(), DeadCause::Poison.as_str()]],
             ),
             wake_ups: counters(
                 registry,
                 "risiti_lane_tokens_total",
-                "Lane wake_ups published; failed ones are made up for by the wake loop.",
+                "Wake-ups published for lanes. The wake loop makes up for failed ones.",
                 &["outcome"],
                 &[&["published", "failed"]],
             ),
@@ -147,7 +148,7 @@ impl Metrics {
                     .unwrap_or(OTHER);
                 self.events.with_label_values(&[provider_name, kind]).inc();
             }
-            Delivery::Duplicate => self.deliveries.with_label_values(&[provider_name]).inc(),
+            Delivery::Duplicate => self.duplicates.with_label_values(&[provider_name]).inc(),
             Delivery::Redelivered | Delivery::Conflict => {}
         }
         if recorded.flagged {
@@ -175,9 +176,10 @@ impl Metrics {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use risiti_domain::EventId;
     use uuid::Uuid;
+
+    use super::*;
 
     fn text(registry: &Registry) -> String {
         prometheus::TextEncoder::new()
@@ -186,7 +188,7 @@ mod tests {
     }
 
     #[test]
-    fn the_contracts_series_are_there_at_zero() {
+    fn documented_series_exist_at_zero() {
         let registry = Registry::new();
         Metrics::register(&registry);
         let text = text(&registry);
@@ -201,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn an_invented_event_name_makes_no_new_series() {
+    fn invented_event_name_makes_no_new_series() {
         let registry = Registry::new();
         let metrics = Metrics::register(&registry);
         let recorded = Recorded {

@@ -1,22 +1,20 @@
-//! One batch, from messages to what the books say: recorded together, else one by one (protocol C3).
+//! Records a batch of messages: all in one transaction, or one by one when that fails (protocol
+//! C3).
 
 use risiti_ledger::{IncomingEvent, Ledger, LedgerError, MessageDeadLetter, Recorded};
 use risiti_queue::Message;
 
 use crate::metrics::Metrics;
-use crate::patience::Patience;
-use crate::read::{Reading, poison, read};
+use crate::reading::{Reading, poison, read};
+use crate::retry_budget::{BudgetSpent, RetryBudget};
 
-/// What a batch came to. Every message is in exactly one of the two, unless it was given up.
+/// What became of a batch. Every message is in exactly one of the two lists.
 #[derive(Default)]
-pub(crate) struct Outcome {
+pub(crate) struct BatchOutcome {
     pub(crate) recorded: Vec<Recorded>,
-    pub(crate) aside: Vec<MessageDeadLetter>,
+    /// These are to be set aside.
+    pub(crate) dead_letters: Vec<MessageDeadLetter>,
 }
-
-/// The database is away, or the program is to end: what is held goes back to the queue.
-#[derive(Debug)]
-pub(crate) struct GivenUp;
 
 pub(crate) struct Recorder {
     pub(crate) ledger: Ledger,
@@ -24,13 +22,13 @@ pub(crate) struct Recorder {
 }
 
 impl Recorder {
-    /// Records a batch of messages; what cannot be recorded is told back, to be set aside.
+    /// Records a batch of messages, and returns those that cannot be recorded as dead letters.
     pub(crate) async fn record(
         &self,
         messages: &[&Message],
-        patience: &mut Patience,
-    ) -> Result<Outcome, GivenUp> {
-        let mut outcome = Outcome::default();
+        budget: &mut RetryBudget,
+    ) -> Result<BatchOutcome, BudgetSpent> {
+        let mut outcome = BatchOutcome::default();
         let mut events = Vec::with_capacity(messages.len());
         let mut origins = Vec::with_capacity(messages.len());
         for message in messages {
@@ -39,14 +37,14 @@ impl Recorder {
                     events.push(*event);
                     origins.push(*message);
                 }
-                Reading::Aside(letter) => outcome.aside.push(*letter),
+                Reading::DeadLetter(letter) => outcome.dead_letters.push(*letter),
             }
         }
         if !events.is_empty() {
-            self.record_events(&events, &origins, &mut outcome, patience)
+            self.record_events(&events, &origins, &mut outcome, budget)
                 .await?;
         }
-        self.tell(messages, &events, &outcome);
+        self.report(messages, &events, &outcome);
         Ok(outcome)
     }
 
@@ -54,10 +52,10 @@ impl Recorder {
         &self,
         events: &[IncomingEvent],
         origins: &[&Message],
-        outcome: &mut Outcome,
-        patience: &mut Patience,
-    ) -> Result<(), GivenUp> {
-        let error = match self.patiently(events, patience).await? {
+        outcome: &mut BatchOutcome,
+        budget: &mut RetryBudget,
+    ) -> Result<(), BudgetSpent> {
+        let error = match self.retry_transient(events, budget).await? {
             Ok(recorded) => {
                 outcome.recorded = recorded;
                 return Ok(());
@@ -67,44 +65,48 @@ impl Recorder {
         if events.len() > 1 {
             tracing::warn!(
                 size = events.len(),
-                "failed to record a batch, recording it one by one: {error}"
+                "failed to record a batch, recording its events one by one: {error}"
             );
         }
         for (event, message) in events.iter().zip(origins) {
             match self
-                .patiently(std::slice::from_ref(event), patience)
+                .retry_transient(std::slice::from_ref(event), budget)
                 .await?
             {
                 Ok(recorded) => outcome.recorded.extend(recorded),
                 Err(error) => {
-                    tracing::error!(event_id = %event.id, "failed to record an event, setting it aside: {error}");
-                    outcome.aside.push(poison(message, error.to_string()));
+                    tracing::error!(
+                        event_id = %event.id,
+                        "failed to record an event, setting it aside as dead letter: {error}"
+                    );
+                    outcome
+                        .dead_letters
+                        .push(poison(message, error.to_string()));
                 }
             }
         }
         Ok(())
     }
 
-    /// The inner error is about the events themselves.
-    async fn patiently(
+    /// Records events, and tries again after a transient error. The inner error is about the events
+    /// themselves.
+    async fn retry_transient(
         &self,
         events: &[IncomingEvent],
-        patience: &mut Patience,
-    ) -> Result<Result<Vec<Recorded>, LedgerError>, GivenUp> {
+        budget: &mut RetryBudget,
+    ) -> Result<Result<Vec<Recorded>, LedgerError>, BudgetSpent> {
         loop {
             match self.ledger.record_batch(events).await {
                 Err(error) if error.is_transient() => {
                     tracing::warn!(size = events.len(), "failed to record: {error}");
-                    if !patience.again().await {
-                        return Err(GivenUp);
-                    }
+                    budget.wait_for_retry().await?;
                 }
-                done => return Ok(done),
+                outcome => return Ok(outcome),
             }
         }
     }
 
-    fn tell(&self, messages: &[&Message], events: &[IncomingEvent], outcome: &Outcome) {
+    fn report(&self, messages: &[&Message], events: &[IncomingEvent], outcome: &BatchOutcome) {
         for recorded in &outcome.recorded {
             let Some(event) = events.iter().find(|event| event.id == recorded.event) else {
                 continue;
@@ -113,16 +115,28 @@ impl Recorder {
                 .recorded(event.provider, &event.event.kind, recorded);
             let trace_id = event.trace_id.as_deref().unwrap_or_default();
             if recorded.flagged {
-                tracing::warn!(event_id = %recorded.event, trace_id, kind = event.event.kind, "event contradicts what is known, a person has to look");
+                tracing::warn!(
+                    event_id = %recorded.event,
+                    trace_id,
+                    kind = event.event.kind,
+                    "event contradicts what is recorded, a person must look at its payment"
+                );
             }
             for (payment, state) in &recorded.moves {
-                tracing::info!(event_id = %recorded.event, trace_id, payment_id = %payment, %state, "payment moved");
+                tracing::info!(
+                    event_id = %recorded.event,
+                    trace_id,
+                    payment_id = %payment,
+                    %state,
+                    "payment moved"
+                );
             }
         }
+
         self.metrics.batch_size.observe(messages.len() as f64);
         tracing::debug!(
             size = messages.len(),
-            aside = outcome.aside.len(),
+            dead_letters = outcome.dead_letters.len(),
             "batch recorded"
         );
     }

@@ -1,10 +1,11 @@
-//! Flags and their variables.
+//! The settings of this program: flags and their variables.
 
 use std::time::Duration;
 
 use risiti_service::{AmqpArgs, DatabaseArgs, GraceArgs, LogArgs, OpsArgs, parse_duration};
 
-/// Records payment webhooks from the payments queue in Postgres, and wakes the lanes that file their receipts.
+/// Records payment webhooks from the payments queue in Postgres, and wakes the lanes that file
+/// their receipts.
 #[derive(clap::Parser, Clone, Debug)]
 #[command(name = "risiti-ledger-worker", version)]
 pub struct Settings {

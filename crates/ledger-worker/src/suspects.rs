@@ -1,31 +1,31 @@
-//! Messages that were delivered too often, one at a time (protocol C4).
+//! Suspects: messages that were delivered too often. Each is tried alone (protocol C4).
 
 use risiti_ledger::{Ledger, LedgerError};
 use risiti_queue::{Consumer, Delivery};
 use risiti_service::DatabaseHealth;
 use tokio_util::sync::CancellationToken;
 
-use crate::aside::Pile;
 use crate::batches::acknowledge;
-use crate::patience::Patience;
-use crate::read::{follow_id, poison};
-use crate::recorder::{GivenUp, Recorder};
-use crate::tokens::Waker;
+use crate::dead_letters::DeadLetters;
+use crate::reading::{event_or_message_id, poison};
+use crate::recorder::Recorder;
+use crate::retry_budget::{BudgetSpent, RetryBudget};
+use crate::wake_ups::WakeUps;
 
-/// Two tries may end with their worker; the third is not made.
+/// Two tries may kill their worker. The third is not made.
 const TRIES_MAX: u32 = 3;
 
 pub(crate) struct Suspects<'a> {
     pub(crate) ledger: &'a Ledger,
     pub(crate) database: &'a DatabaseHealth,
     pub(crate) recorder: &'a Recorder,
-    pub(crate) waker: &'a Waker,
-    pub(crate) pile: &'a Pile,
+    pub(crate) wake_ups: &'a WakeUps,
+    pub(crate) dead_letters: &'a DeadLetters,
     pub(crate) stop: &'a CancellationToken,
 }
 
 impl Suspects<'_> {
-    /// Until shutdown. `consumer` has a prefetch of one.
+    /// Tries suspects until shutdown. `consumer` has a prefetch of one.
     pub(crate) async fn run(&self, mut consumer: Consumer) {
         consumer.pause();
         loop {
@@ -38,7 +38,7 @@ impl Suspects<'_> {
                 delivery = consumer.next() => delivery,
             };
             let Some(delivery) = delivery else { break };
-            if let Err(GivenUp) = self.handle(delivery).await {
+            if let Err(BudgetSpent) = self.handle(delivery).await {
                 consumer.pause();
                 self.database.report_lost();
             }
@@ -46,57 +46,56 @@ impl Suspects<'_> {
         consumer.cancel();
     }
 
-    async fn handle(&self, delivery: Delivery) -> Result<(), GivenUp> {
-        let id = follow_id(&delivery.message);
-        let tries = self.patiently(|| self.ledger.begin_suspect_try(id)).await?;
+    async fn handle(&self, delivery: Delivery) -> Result<(), BudgetSpent> {
+        let id = event_or_message_id(&delivery.message);
+        let tries = self.retry(|| self.ledger.begin_suspect_try(id)).await?;
         tracing::info!(event_id = %id, tries, "trying a suspect alone");
         if tries >= TRIES_MAX {
             let why = format!("its worker did not survive {} tries", TRIES_MAX - 1);
-            self.pile
-                .put(&poison(&delivery.message, why), &mut self.patience())
+            self.dead_letters
+                .set_aside(&poison(&delivery.message, why), &mut self.retry_budget())
                 .await?;
-        } else if let Err(GivenUp) = self.record(&delivery).await {
-            // We are alive: the trouble was not the message's, and this try does not count.
+        } else if let Err(BudgetSpent) = self.record(&delivery).await {
+            // This worker lives, so the message did not kill it, and this try does not count.
             if let Err(error) = self.ledger.forget_suspect_try(id).await {
                 tracing::warn!(event_id = %id, "failed to take back a try: {error}");
             }
-            return Err(GivenUp);
+            return Err(BudgetSpent);
         }
-        self.patiently(|| self.ledger.close_suspect(id)).await?;
+        self.retry(|| self.ledger.close_suspect(id)).await?;
         acknowledge(vec![delivery]).await;
         Ok(())
     }
 
-    async fn record(&self, delivery: &Delivery) -> Result<(), GivenUp> {
-        let mut patience = self.patience();
+    async fn record(&self, delivery: &Delivery) -> Result<(), BudgetSpent> {
+        let mut budget = self.retry_budget();
         let outcome = self
             .recorder
-            .record(&[&delivery.message], &mut patience)
+            .record(&[&delivery.message], &mut budget)
             .await?;
-        self.waker.wake(&outcome.recorded).await;
-        for letter in &outcome.aside {
-            self.pile.put(letter, &mut patience).await?;
+        self.wake_ups.publish_for(&outcome.recorded).await;
+        for letter in &outcome.dead_letters {
+            self.dead_letters.set_aside(letter, &mut budget).await?;
         }
         Ok(())
     }
 
-    fn patience(&self) -> Patience {
-        Patience::new(self.stop.clone())
+    fn retry_budget(&self) -> RetryBudget {
+        RetryBudget::new(self.stop.clone())
     }
 
-    async fn patiently<T, W>(&self, work: impl Fn() -> W) -> Result<T, GivenUp>
+    /// Does a statement about a suspect's tries, and does it again after any error.
+    async fn retry<T, W>(&self, work: impl Fn() -> W) -> Result<T, BudgetSpent>
     where
         W: Future<Output = Result<T, LedgerError>>,
     {
-        let mut patience = self.patience();
+        let mut budget = self.retry_budget();
         loop {
             match work().await {
-                Ok(done) => return Ok(done),
-                Err(error) => tracing::warn!("failed to keep a suspect's book: {error}"),
+                Ok(answer) => return Ok(answer),
+                Err(error) => tracing::warn!("failed to record a suspect's tries: {error}"),
             }
-            if !patience.again().await {
-                return Err(GivenUp);
-            }
+            budget.wait_for_retry().await?;
         }
     }
 }

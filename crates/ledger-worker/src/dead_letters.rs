@@ -1,5 +1,5 @@
-//! Setting messages aside: published to the dead-letter exchange, then a row, and only then acknowledged
-//! (protocol E1).
+//! Setting messages aside as dead letters. A message is published to the dead-letter exchange, then
+//! its row is stored, and only then is the original acknowledged (protocol E1).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -9,10 +9,9 @@ use risiti_ledger::{Ledger, LedgerError, MessageDeadLetter};
 use risiti_queue::{DeadLetterFacts, Message, PublishError, Publisher, Target, replays};
 
 use crate::metrics::Metrics;
-use crate::patience::Patience;
-use crate::recorder::GivenUp;
+use crate::retry_budget::{BudgetSpent, RetryBudget};
 
-pub(crate) struct Pile {
+pub(crate) struct DeadLetters {
     pub(crate) ledger: Ledger,
     pub(crate) publisher: Publisher,
     pub(crate) publish_timeout: Duration,
@@ -20,32 +19,33 @@ pub(crate) struct Pile {
 }
 
 #[derive(Debug, thiserror::Error)]
-enum AsideError {
+enum SetAsideError {
     #[error("dead-letter exchange: {0}")]
     Publish(#[from] PublishError),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }
 
-impl Pile {
-    /// Until it is on the pile for good. Doing it twice leaves one row, and at worst a second message that
-    /// replay skips.
-    pub(crate) async fn put(
+impl DeadLetters {
+    /// Sets a message aside, and tries again after any error. Setting it aside twice leaves one
+    /// row, and at worst a second message, which replay skips.
+    pub(crate) async fn set_aside(
         &self,
         letter: &MessageDeadLetter,
-        patience: &mut Patience,
-    ) -> Result<(), GivenUp> {
-        while let Err(error) = self.try_put(letter).await {
+        budget: &mut RetryBudget,
+    ) -> Result<(), BudgetSpent> {
+        while let Err(error) = self.try_set_aside(letter).await {
             let event_id = letter.event_id.map(tracing::field::display);
-            tracing::warn!(event_id, "failed to set a message aside: {error}");
-            if !patience.again().await {
-                return Err(GivenUp);
-            }
+            tracing::warn!(
+                event_id,
+                "failed to set a message aside as dead letter: {error}"
+            );
+            budget.wait_for_retry().await?;
         }
         Ok(())
     }
 
-    async fn try_put(&self, letter: &MessageDeadLetter) -> Result<(), AsideError> {
+    async fn try_set_aside(&self, letter: &MessageDeadLetter) -> Result<(), SetAsideError> {
         if self.ledger.count_dead_letter_again(letter).await? {
             return Ok(());
         }
@@ -58,18 +58,25 @@ impl Pile {
             .await
         {
             Err(PublishError::Oversized) => {
-                // The row keeps all headers; the message needs only what replay finds it by.
-                let short = Message::dead_letter(&facts, BTreeMap::new(), body);
+                // The row keeps all headers. The message needs only those that replay finds it by.
+                let without_headers = Message::dead_letter(&facts, BTreeMap::new(), body);
                 self.publisher
-                    .publish(Target::Dead, short, self.publish_timeout)
+                    .publish(Target::Dead, without_headers, self.publish_timeout)
                     .await?;
             }
             published => published?,
         }
+
         self.ledger.insert_message_dead_letter(letter).await?;
         self.metrics.dead_letter(letter.cause);
         let event_id = letter.event_id.map(tracing::field::display);
-        tracing::warn!(event_id, cause = %letter.cause, dead_letter_id = %letter.id(), "message set aside: {}", letter.message);
+        tracing::warn!(
+            event_id,
+            cause = %letter.cause,
+            dead_letter_id = %letter.id(),
+            "message set aside as dead letter: {}",
+            letter.message
+        );
         Ok(())
     }
 }
@@ -88,12 +95,13 @@ fn facts(letter: &MessageDeadLetter) -> DeadLetterFacts {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use risiti_domain::{DeadCause, EventId, MerchantId, Provider};
     use uuid::Uuid;
 
+    use super::*;
+
     #[test]
-    fn a_dead_message_keeps_its_headers_and_says_why_it_died() {
+    fn dead_letter_message_has_cause_and_original_headers() {
         let letter = MessageDeadLetter {
             cause: DeadCause::Unreadable,
             merchant_id: Some(MerchantId::from_uuid(Uuid::nil())),

@@ -1,4 +1,5 @@
-//! One worker, its database and its namespace; and the test's own hands on both sides.
+//! A database with one merchant and one device, a namespace of the broker, and the worker between
+//! them.
 
 use std::time::Duration;
 
@@ -7,17 +8,17 @@ use jiff::Timestamp;
 use risiti_domain::{AuthenticatedBy, EventId, MerchantId};
 use risiti_ledger::migrate;
 use risiti_providers::{Account, BodyFormat, Channel, Envelope};
-use risiti_queue::{Broker, Message, Target, Topology};
+use risiti_queue::{Broker, Message, Target};
 use risiti_testkit::{Namespace, Process, Program, TestDatabase, amqp_url, eventually};
 use secrecy::SecretString;
 use tokio_postgres::Client;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-pub(crate) const BOUND: Duration = Duration::from_secs(60);
+/// The longest wait for anything. Nothing takes as long in a test that passes.
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(60);
 const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
 
-pub(crate) struct Stage {
+pub(crate) struct Fixture {
     pub(crate) client: Client,
     pub(crate) broker: Broker,
     pub(crate) merchant: MerchantId,
@@ -26,41 +27,28 @@ pub(crate) struct Stage {
     database: TestDatabase,
 }
 
-impl Stage {
-    /// A merchant with one device.
+impl Fixture {
+    /// Prepares a merchant with one device. No worker runs yet.
     pub(crate) async fn new() -> Self {
         let database = TestDatabase::create().await;
         migrate(&SecretString::from(database.url())).await.unwrap();
         let client = database.connect().await;
-        let (merchant, device) = (Uuid::now_v7(), Uuid::now_v7());
+        let merchant = Uuid::now_v7();
+        let device = Uuid::now_v7();
         client
-            .execute(
-                "INSERT INTO merchants (id, slug, name) VALUES ($1, 'acme', 'Acme')",
-                &[&merchant],
-            )
-            .await
-            .unwrap();
-        client
-            .execute(
-                "INSERT INTO devices (id, merchant_id, environment, dialect, base_url, pin, branch, serial, item_code,
+            .batch_execute(&format!(
+                "INSERT INTO merchants (id, slug, name) VALUES ('{merchant}', 'acme', 'Acme');
+                 INSERT INTO devices (id, merchant_id, environment, dialect, base_url, pin, branch, serial, item_code,
                      item_class, item_name, tax_type, is_default)
-                 VALUES ($1, $2, 'sandbox', 'legacy', 'http://127.0.0.1:1', 'P051234567X', '00', 'SN1', 'I', 'C',
-                     'Services', 'B', true)",
-                &[&device, &merchant],
-            )
+                 VALUES ('{device}', '{merchant}', 'sandbox', 'legacy', 'http://127.0.0.1:1', 'P051234567X', '00',
+                     'SN1', 'I', 'C', 'Services', 'B', true);
+                 INSERT INTO lanes (device_id, host) VALUES ('{device}', 'http://127.0.0.1:1');"
+            ))
             .await
             .unwrap();
-        client
-            .execute(
-                "INSERT INTO lanes (device_id, host) VALUES ($1, 'http://127.0.0.1:1')",
-                &[&device],
-            )
-            .await
-            .unwrap();
+
         let namespace = Namespace::unique();
-        let topology = Topology::new(namespace.name()).unwrap();
-        let broker =
-            Broker::start(&amqp_url(), topology, "test", CancellationToken::new()).unwrap();
+        let broker = Broker::connect(&amqp_url(), namespace.name(), "test").unwrap();
         broker.wait_up().await;
         Self {
             client,
@@ -106,7 +94,7 @@ impl Stage {
             .unwrap();
     }
 
-    /// As the ingress would.
+    /// Makes the message that ingress would publish for a paid STK push.
     pub(crate) fn stk(&self, receipt: &str) -> Message {
         let body = format!(
             r#"{{"Body":{{"stkCallback":{{"MerchantRequestID":"1-2-3","CheckoutRequestID":"ws_CO_{receipt}","ResultCode":0,
@@ -138,8 +126,9 @@ impl Stage {
         }
     }
 
-    /// For every session but ours, which was there before: the worker's are ended, and new ones find it so.
-    pub(crate) async fn takes_no_writes(&self, on: bool) {
+    /// Makes the database read-only for every session but the fixture's own, which was open before.
+    /// The worker's sessions are ended, and its new ones are read-only.
+    pub(crate) async fn set_read_only(&self, on: bool) {
         let statement = format!(
             "ALTER DATABASE {} SET default_transaction_read_only = {on}",
             self.database.name()
@@ -156,24 +145,24 @@ impl Stage {
         self.client.query_one(statement, &[]).await.unwrap().get(0)
     }
 
-    pub(crate) async fn becomes(&self, statement: &str, wanted: i64) {
-        eventually(statement, BOUND, async || {
+    pub(crate) async fn wait_for_number(&self, statement: &str, wanted: i64) {
+        eventually(statement, WAIT_MAX, async || {
             (self.number(statement).await == wanted).then_some(())
         })
         .await;
     }
 
-    pub(crate) async fn depth_becomes(&self, target: Target, wanted: u64) {
-        let what = format!("{} of {wanted}", target.as_str());
-        eventually(&what, BOUND, async || {
+    pub(crate) async fn wait_for_depth(&self, target: Target, wanted: u64) {
+        let what = format!("{wanted} messages in {}", target.as_str());
+        eventually(&what, WAIT_MAX, async || {
             (self.broker.depth(target).await.ok()? == wanted).then_some(())
         })
         .await;
     }
 
-    /// Takes one message away.
+    /// Takes one message from a queue.
     pub(crate) async fn take(&self, target: Target) -> Message {
-        let delivery = eventually(target.as_str(), BOUND, async || {
+        let delivery = eventually(target.as_str(), WAIT_MAX, async || {
             self.broker.get(target).await.ok()?
         })
         .await;
@@ -183,9 +172,9 @@ impl Stage {
     }
 }
 
-/// By SIGTERM, with exit code 0.
-pub(crate) async fn ends_well(mut worker: Process) {
+/// Ends a worker by SIGTERM, and expects exit code 0.
+pub(crate) async fn terminate_cleanly(mut worker: Process) {
     worker.terminate();
-    let status = worker.exit(BOUND).await;
+    let status = worker.exit(WAIT_MAX).await;
     assert!(status.success(), "{status:?}\n{}", worker.log());
 }

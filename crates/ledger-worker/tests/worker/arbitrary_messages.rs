@@ -1,5 +1,5 @@
-//! Any bytes under any headers, in the queues that this program reads: each message ends as an event or as a dead
-//! letter, nothing is lost, and the good ones among them are recorded.
+//! Any bytes under any headers, in the queues that this program reads. Each message ends as an
+//! event or as a dead letter, nothing is lost, and the good ones among them are recorded.
 
 use std::collections::BTreeMap;
 use std::path::Path;
@@ -14,12 +14,12 @@ use risiti_providers::{Channel, Envelope, parse};
 use risiti_queue::{Message, Target};
 use uuid::Uuid;
 
-use crate::stage::{Stage, ends_well};
+use crate::fixture::{Fixture, terminate_cleanly};
 
-/// One good message after so many bad ones.
+/// A good message is sent after each group of this many bad ones.
 const GOOD_EVERY: usize = 10;
 
-/// A channel, a body meant for it or not, and what to do to the headers.
+/// A channel, a body that may be meant for another channel, and headers to add or replace.
 type Bad = (Channel, Body, Vec<(String, String)>);
 
 fn bad() -> impl Strategy<Value = Bad> {
@@ -65,8 +65,8 @@ fn bad() -> impl Strategy<Value = Bad> {
     (select(Channel::ALL), body, headers)
 }
 
-fn message(stage: &Stage, (channel, Body(body), headers): Bad) -> Message {
-    let mut message = stage.message(stage.merchant, body);
+fn message(fixture: &Fixture, (channel, Body(body), headers): Bad) -> Message {
+    let mut message = fixture.message(fixture.merchant, body);
     message
         .headers
         .insert("risiti-channel".to_owned(), channel.to_string());
@@ -78,8 +78,8 @@ fn message(stage: &Stage, (channel, Body(body), headers): Bad) -> Message {
     message
 }
 
-/// Where it has to be in the end: its event, else its dead letter.
-async fn is_kept(stage: &Stage, message: &Message) -> bool {
+/// Whether the message's event is stored, or else its dead letter.
+async fn is_kept(fixture: &Fixture, message: &Message) -> bool {
     let event = Envelope::from_headers(&message.headers)
         .ok()
         .and_then(|envelope| {
@@ -96,7 +96,7 @@ async fn is_kept(stage: &Stage, message: &Message) -> bool {
                 event.delivery_key,
             ))
         });
-    let row = stage
+    let row = fixture
         .client
         .query_one(
             "SELECT EXISTS (SELECT FROM events WHERE merchant_id = $1 AND provider = $2 AND delivery_key = $3)
@@ -115,30 +115,30 @@ async fn is_kept(stage: &Stage, message: &Message) -> bool {
 
 #[tokio::test]
 async fn any_message_ends_as_an_event_or_a_dead_letter() {
-    let stage = Stage::new().await;
+    let fixture = Fixture::new().await;
     let settings = config("amqp-messages");
     let cases = usize::try_from(settings.cases).unwrap();
     let mut runner = TestRunner::new(settings);
     let strategy = bad();
     let mut sent = Vec::new();
     for n in 0..cases {
-        let bad = message(&stage, strategy.new_tree(&mut runner).unwrap().current());
+        let bad = message(&fixture, strategy.new_tree(&mut runner).unwrap().current());
         let target = if n % 8 == 7 {
             Target::Suspects
         } else {
             Target::Payments
         };
-        stage.publish(target, bad.clone()).await;
+        fixture.publish(target, bad.clone()).await;
         sent.push(bad);
         if n % GOOD_EVERY == 0 {
-            stage
-                .publish(target, stage.stk(&format!("GOOD{n:06}")))
+            fixture
+                .publish(target, fixture.stk(&format!("GOOD{n:06}")))
                 .await;
         }
     }
     for suffix in ["payments", "suspects"] {
         for (body, header_bytes) in [(&b""[..], 0), (b"\0", 300), (b"{}", 70_000)] {
-            stage
+            fixture
                 .namespace
                 .publish_strange(suffix, &[body, suffix.as_bytes()].concat(), header_bytes)
                 .await;
@@ -149,27 +149,27 @@ async fn any_message_ends_as_an_event_or_a_dead_letter() {
                 headers,
                 body,
             };
-            stage.publish(Target::Payments, strange.clone()).await;
+            fixture.publish(Target::Payments, strange.clone()).await;
             sent.push(strange);
         }
     }
-    let mut worker = stage.worker();
-    stage.depth_becomes(Target::Payments, 0).await;
-    stage.depth_becomes(Target::Suspects, 0).await;
+    let mut worker = fixture.worker();
+    fixture.wait_for_depth(Target::Payments, 0).await;
+    fixture.wait_for_depth(Target::Suspects, 0).await;
     let good = i64::try_from(cases.div_ceil(GOOD_EVERY)).unwrap();
-    stage
-        .becomes(
+    fixture
+        .wait_for_number(
             "SELECT count(*) FROM payments WHERE state = 'success' AND money_key LIKE 'GOOD%'",
             good,
         )
         .await;
-    stage.becomes("SELECT count(*) FROM dead_letters WHERE merchant_id IS NULL AND body LIKE '%payments'::bytea AND body NOT LIKE '%strange%'::bytea", 3).await;
-    stage
-        .becomes("SELECT count(*) FROM suspects WHERE closed_at IS NULL", 0)
+    fixture.wait_for_number("SELECT count(*) FROM dead_letters WHERE merchant_id IS NULL AND body LIKE '%payments'::bytea AND body NOT LIKE '%strange%'::bytea", 3).await;
+    fixture
+        .wait_for_number("SELECT count(*) FROM suspects WHERE closed_at IS NULL", 0)
         .await;
     for message in &sent {
         assert!(
-            is_kept(&stage, message).await,
+            is_kept(&fixture, message).await,
             "{:?}: {:?}",
             Body(message.body.to_vec()),
             message.headers
@@ -181,15 +181,15 @@ async fn any_message_ends_as_an_event_or_a_dead_letter() {
         "{}",
         worker.log()
     );
-    // A merchant nobody knows is nobody's event.
+    // A message of an unknown merchant is no event.
     let stranger = MerchantId::from_uuid(Uuid::nil());
     assert_eq!(
-        stage
+        fixture
             .number(&format!(
                 "SELECT count(*) FROM events WHERE merchant_id = '{stranger}'"
             ))
             .await,
         0
     );
-    ends_well(worker).await;
+    terminate_cleanly(worker).await;
 }

@@ -1,5 +1,4 @@
-//! Doing something again while its trouble is the database's or the broker's, within the time a delivery
-//! may be held.
+//! How long one batch is tried again while the database or the broker is away.
 
 use std::time::Duration;
 
@@ -7,22 +6,26 @@ use rand::Rng;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-/// Deliveries are held this long at most while something behind us is away, then given back. Far below
-/// protocol B3's five minutes, and longer than a restart takes: giving back counts against the limit that
-/// makes a message a suspect.
+/// Deliveries are held this long at most while the database or the broker is away. Then they are
+/// given back. This is far below protocol B3's five minutes, and longer than a restart takes,
+/// because each return counts against the limit that makes a message a suspect.
 const HOLD_MAX: Duration = Duration::from_secs(20);
 const PAUSE_FIRST: Duration = Duration::from_millis(50);
 const PAUSE_MAX: Duration = Duration::from_secs(2);
 
-/// How long one batch has been tried for, over all its messages.
-pub(crate) struct Patience {
+/// The retry budget is used up, or the program is to end. What is held goes back to the queue.
+#[derive(Debug)]
+pub(crate) struct BudgetSpent;
+
+/// The retry budget of one batch, over all its messages.
+pub(crate) struct RetryBudget {
     until: Instant,
     pause: Duration,
     stop: CancellationToken,
 }
 
-impl Patience {
-    /// At shutdown nothing is tried again: what is held goes back to the queue.
+impl RetryBudget {
+    /// `stop` ends the budget at once: nothing is tried again at shutdown.
     pub(crate) fn new(stop: CancellationToken) -> Self {
         Self {
             until: Instant::now() + HOLD_MAX,
@@ -31,18 +34,18 @@ impl Patience {
         }
     }
 
-    /// Pauses, and says whether to try again.
-    pub(crate) async fn again(&mut self) -> bool {
+    /// Pauses before the next try.
+    pub(crate) async fn wait_for_retry(&mut self) -> Result<(), BudgetSpent> {
         if self.stop.is_cancelled() || Instant::now() >= self.until {
-            return false;
+            return Err(BudgetSpent);
         }
         let jitter = rand::rng().random_range(0.5..1.0);
         tokio::select! {
-            () = self.stop.cancelled() => return false,
+            () = self.stop.cancelled() => return Err(BudgetSpent),
             () = tokio::time::sleep(self.pause.mul_f64(jitter)) => {}
         }
         self.pause = (self.pause * 2).min(PAUSE_MAX);
-        true
+        Ok(())
     }
 }
 
@@ -51,11 +54,11 @@ mod tests {
     use super::*;
 
     #[tokio::test(start_paused = true)]
-    async fn patience_ends_long_before_a_delivery_may_no_longer_be_held() {
+    async fn retry_budget_ends_long_before_the_hold_limit() {
         let begun = Instant::now();
-        let mut patience = Patience::new(CancellationToken::new());
+        let mut budget = RetryBudget::new(CancellationToken::new());
         let mut tries = 0;
-        while patience.again().await {
+        while budget.wait_for_retry().await.is_ok() {
             tries += 1;
         }
         assert!(tries > 5);
@@ -70,6 +73,6 @@ mod tests {
     async fn nothing_is_tried_again_at_shutdown() {
         let stop = CancellationToken::new();
         stop.cancel();
-        assert!(!Patience::new(stop).again().await);
+        assert!(RetryBudget::new(stop).wait_for_retry().await.is_err());
     }
 }

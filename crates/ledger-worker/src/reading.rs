@@ -1,4 +1,4 @@
-//! From a message to an event, with the same code that the ingress read it with.
+//! Reading a message as an event, with the same code that ingress read it with.
 
 use risiti_domain::DeadCause;
 use risiti_ledger::{IncomingEvent, MessageDeadLetter};
@@ -9,15 +9,16 @@ use uuid::Uuid;
 /// What a message turned out to be.
 pub(crate) enum Reading {
     Event(Box<IncomingEvent>),
-    /// It becomes no event.
-    Aside(Box<MessageDeadLetter>),
+    /// It becomes no event, and is set aside.
+    DeadLetter(Box<MessageDeadLetter>),
 }
 
+/// Reads a message.
 pub(crate) fn read(message: &Message) -> Reading {
     let envelope = match Envelope::from_headers(&message.headers) {
         Ok(envelope) => envelope,
         Err(error) => {
-            return aside(
+            return unusable(
                 message,
                 None,
                 DeadCause::Poison,
@@ -25,7 +26,7 @@ pub(crate) fn read(message: &Message) -> Reading {
             );
         }
     };
-    // What the ingress could not read may be readable by now: a replay comes here with a newer parser.
+    // Parsed even when ingress could not read it: after a replay, a newer parser may be able to.
     match parse(
         envelope.channel,
         envelope.format,
@@ -42,7 +43,7 @@ pub(crate) fn read(message: &Message) -> Reading {
             body: message.body.clone(),
             event,
         })),
-        Err(why) => aside(
+        Err(why) => unusable(
             message,
             Some(&envelope),
             DeadCause::Unreadable,
@@ -51,14 +52,19 @@ pub(crate) fn read(message: &Message) -> Reading {
     }
 }
 
-/// A message that could be read, and that the database would not take.
+/// Makes the dead letter of a message that could be read, but not recorded.
 pub(crate) fn poison(message: &Message, why: String) -> MessageDeadLetter {
     let envelope = Envelope::from_headers(&message.headers).ok();
     dead_letter(message, envelope.as_ref(), DeadCause::Poison, why)
 }
 
-fn aside(message: &Message, envelope: Option<&Envelope>, cause: DeadCause, why: String) -> Reading {
-    Reading::Aside(Box::new(dead_letter(message, envelope, cause, why)))
+fn unusable(
+    message: &Message,
+    envelope: Option<&Envelope>,
+    cause: DeadCause,
+    why: String,
+) -> Reading {
+    Reading::DeadLetter(Box::new(dead_letter(message, envelope, cause, why)))
 }
 
 fn dead_letter(
@@ -78,8 +84,9 @@ fn dead_letter(
     }
 }
 
-/// The id to follow a message by: the event's, or the message's own where its headers cannot be read.
-pub(crate) fn follow_id(message: &Message) -> Uuid {
+/// Returns the id to follow a message by. It is the event's id, or the message's own when the
+/// headers cannot be read.
+pub(crate) fn event_or_message_id(message: &Message) -> Uuid {
     Envelope::from_headers(&message.headers).map_or(message.id, |envelope| envelope.event_id.uuid())
 }
 
@@ -92,21 +99,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_not_our_message_is_poison_and_kept_whole() {
+    fn foreign_message_is_poison_and_kept_whole() {
         let message = Message {
             id: Uuid::now_v7(),
             headers: BTreeMap::from([("x".to_owned(), "y".to_owned())]),
             body: Bytes::from_static(b"hello"),
         };
-        let Reading::Aside(letter) = read(&message) else {
+        let Reading::DeadLetter(letter) = read(&message) else {
             panic!("read as an event")
         };
         assert_eq!(letter.cause, DeadCause::Poison);
-        assert_eq!(
-            (&letter.body[..], letter.merchant_id),
-            (&b"hello"[..], None)
-        );
+        assert_eq!(&letter.body[..], b"hello");
+        assert_eq!(letter.merchant_id, None);
         assert_eq!(letter.headers, message.headers);
-        assert_eq!(follow_id(&message), message.id);
+        assert_eq!(event_or_message_id(&message), message.id);
     }
 }

@@ -1,4 +1,5 @@
-//! Waking lanes. A token is a hint: one that cannot be published is left to the wake loop (protocol D3).
+//! Waking lanes. A wake-up is a hint, so one that cannot be published is left to the wake loop
+//! (protocol D3).
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -10,16 +11,16 @@ use uuid::Uuid;
 
 use crate::metrics::Metrics;
 
-pub(crate) struct Waker {
+pub(crate) struct WakeUps {
     pub(crate) ledger: Ledger,
     pub(crate) publisher: Publisher,
     pub(crate) publish_timeout: Duration,
     pub(crate) metrics: Metrics,
 }
 
-impl Waker {
-    /// One token for each lane that has something new and no token yet.
-    pub(crate) async fn wake(&self, recorded: &[Recorded]) {
+impl WakeUps {
+    /// Publishes one wake-up for each lane that has something new and no wake-up yet.
+    pub(crate) async fn publish_for(&self, recorded: &[Recorded]) {
         let lanes: BTreeSet<DeviceId> = recorded
             .iter()
             .flat_map(|recorded| recorded.wake.clone())
@@ -33,7 +34,7 @@ impl Waker {
             Err(error) => {
                 tracing::warn!(
                     lanes = lanes.len(),
-                    "failed to wake lanes, the wake loop will: {error}"
+                    "failed to mark wake-ups, leaving them to the wake loop: {error}"
                 )
             }
         }
@@ -45,11 +46,13 @@ impl Waker {
             .publisher
             .publish_wake_ups(&devices, self.publish_timeout)
             .await;
+
         self.metrics
             .wake_ups(devices.len() - failed.len(), failed.len());
         for FailedWakeUp { device, error } in &failed {
             tracing::warn!(device_id = %device, "failed to publish a wake-up: {error}");
         }
+
         let unmark: Vec<DeviceId> = failed
             .iter()
             .map(|failed| DeviceId::from_uuid(failed.device))

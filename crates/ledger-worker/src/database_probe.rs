@@ -1,4 +1,4 @@
-//! How this worker probes its database: it must take writes and have the expected schema.
+//! The probe of the database. It must take writes and have the expected schema.
 
 use risiti_ledger::{Ledger, LedgerError};
 use risiti_service::DatabaseProblem;

@@ -1,0 +1,113 @@
+//! A message that becomes no event is set aside, and keeps no other message waiting.
+
+use risiti_domain::MerchantId;
+use risiti_queue::Target;
+use uuid::Uuid;
+
+use crate::fixture::{Fixture, terminate_cleanly};
+
+#[tokio::test]
+async fn unreadable_body_is_kept_once_and_counted() {
+    let fixture = Fixture::new().await;
+    let worker = fixture.worker();
+    for _ in 0..3 {
+        fixture
+            .publish(
+                Target::Payments,
+                fixture.message(fixture.merchant, "{\"Body\":"),
+            )
+            .await;
+    }
+    fixture
+        .wait_for_number(
+            "SELECT coalesce(sum(deliveries), 0)::bigint FROM dead_letters",
+            3,
+        )
+        .await;
+    assert_eq!(
+        fixture
+            .number("SELECT count(*) FROM dead_letters WHERE cause = 'unreadable'")
+            .await,
+        1
+    );
+    fixture.wait_for_depth(Target::Payments, 0).await;
+    fixture.wait_for_depth(Target::Dead, 1).await;
+    let dead = fixture.take(Target::Dead).await;
+    let id: Uuid = fixture
+        .client
+        .query_one("SELECT id FROM dead_letters", &[])
+        .await
+        .unwrap()
+        .get(0);
+    assert_eq!(dead.headers["risiti-dead-letter-id"], id.to_string());
+    assert_eq!(
+        (&dead.headers["risiti-cause"][..], &dead.body[..]),
+        ("unreadable", &b"{\"Body\":"[..])
+    );
+    assert_eq!(dead.headers["risiti-channel"], "daraja_stk");
+    terminate_cleanly(worker).await;
+}
+
+#[tokio::test]
+async fn refused_message_does_not_hold_up_its_batch() {
+    let fixture = Fixture::new().await;
+    // Published before the worker starts, so that all are in one batch.
+    for n in 0..10 {
+        fixture
+            .publish(Target::Payments, fixture.stk(&format!("UIS{n:07}")))
+            .await;
+    }
+    let stranger = MerchantId::from_uuid(Uuid::now_v7());
+    let body = fixture.stk("UIS9999999").body;
+    fixture
+        .publish(Target::Payments, fixture.message(stranger, body))
+        .await;
+    let worker = fixture.worker();
+    fixture
+        .wait_for_number(
+            "SELECT count(*) FROM dead_letters WHERE cause = 'poison' AND merchant_id IS NULL",
+            1,
+        )
+        .await;
+    fixture
+        .wait_for_number("SELECT count(*) FROM payments WHERE state = 'success'", 10)
+        .await;
+    fixture.wait_for_depth(Target::Payments, 0).await;
+    assert_eq!(
+        fixture.take(Target::Dead).await.headers["risiti-merchant"],
+        stranger.to_string()
+    );
+    terminate_cleanly(worker).await;
+}
+
+#[tokio::test]
+async fn suspect_that_outlived_two_workers_is_poison() {
+    let fixture = Fixture::new().await;
+    let message = fixture.stk("UIS4000001");
+    fixture
+        .client
+        .execute(
+            "INSERT INTO suspects (event_id, tries) VALUES ($1, 2)",
+            &[&message.id],
+        )
+        .await
+        .unwrap();
+    fixture.publish(Target::Suspects, message.clone()).await;
+    let worker = fixture.worker();
+    fixture
+        .wait_for_number(
+            "SELECT count(*) FROM dead_letters WHERE cause = 'poison'",
+            1,
+        )
+        .await;
+    fixture
+        .wait_for_number(
+            "SELECT count(*) FROM suspects WHERE closed_at IS NOT NULL",
+            1,
+        )
+        .await;
+    assert_eq!(fixture.number("SELECT count(*) FROM events").await, 0);
+    assert_eq!(fixture.take(Target::Dead).await.body, message.body);
+    fixture.wait_for_depth(Target::Suspects, 0).await;
+    terminate_cleanly(worker).await;
+}
