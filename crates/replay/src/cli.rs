@@ -1,4 +1,4 @@
-//! The command line, with help texts that teach.
+//! The command line and its help texts.
 
 use std::path::PathBuf;
 
@@ -10,18 +10,24 @@ use risiti_service::{AmqpArgs, DatabaseArgs};
 use uuid::Uuid;
 
 use crate::lanes_cli::LanesCommand;
-use crate::values::{self, Rate};
+use crate::value_parsers::{self, Rate};
+
+pub(crate) const DRY_RUN_FLAG: &str = "dry-run";
+pub(crate) const YES_FLAG: &str = "yes";
 
 /// Looks at dead letters and brings them back; stops, starts and straightens out lanes.
 ///
-/// A dead letter is a tax invoice that KRA refused (`refused`) or that failed again and again while others went
-/// through (`exhausted`), or a webhook nobody could read (`unreadable`) or record (`poison`). Replaying never makes a
-/// second tax invoice, however often it is done, and nothing here ever calls KRA.
+/// A dead letter is a tax invoice that KRA refused (`refused`) or that failed again and again while
+/// others went through (`exhausted`), or a webhook nobody could read (`unreadable`) or record
+/// (`poison`). Replaying never makes a second tax invoice, however often it is done, and nothing
+/// here ever calls KRA.
 ///
-/// At three in the morning: `list` shows what is there and why, `run --dry-run` what a run would take, `run` does it.
+/// At three in the morning: `list` shows what is there and why, `run --dry-run` what a run would
+/// take, `run` does it.
 ///
-/// Exit code 0: done, also when nothing matched; 1: something failed, with the reason; 2: the command line or a
-/// setting is wrong, or a question could not be asked; 3: another run is under way.
+/// Exit code 0: done, also when nothing matched; 1: something failed, with the reason; 2: the
+/// command line or a setting is wrong, or a question could not be asked; 3: another run is under
+/// way.
 #[derive(Debug, Parser)]
 #[command(name = "risiti-replay", version, max_term_width = 100)]
 pub struct Cli {
@@ -39,7 +45,7 @@ pub(crate) struct SharedArgs {
     pub(crate) json: bool,
 
     /// Who to write down as having done this [default: the name you are logged in with]
-    #[arg(long, global = true, env = "RISITI_OPERATOR", value_parser = values::short_text, value_name = "NAME")]
+    #[arg(long, global = true, env = "RISITI_OPERATOR", value_parser = value_parsers::short_text, value_name = "NAME")]
     operator: Option<String>,
 }
 
@@ -48,7 +54,7 @@ impl SharedArgs {
         let login = || {
             ["USER", "LOGNAME"]
                 .iter()
-                .find_map(|name| values::short_text(&std::env::var(name).ok()?).ok())
+                .find_map(|name| value_parsers::short_text(&std::env::var(name).ok()?).ok())
         };
         self.operator
             .clone()
@@ -77,10 +83,11 @@ pub(crate) enum Command {
 
     /// Replay dead letters
     ///
-    /// Goes once over the queue of dead letters, as long as it was at the start. An invoice goes back to its lane,
-    /// behind what waits there, and is filed again; a webhook that could not be read is read anew, and stays where it
-    /// is if it still cannot be. What the filter does not take stays in place. Shows what it would take and asks
-    /// first; without a terminal it needs --yes.
+    /// Goes once over the queue of dead letters, as long as it was at the start. An invoice goes
+    /// back to its lane, behind what waits there, and is filed again; a webhook that could not be
+    /// read is read anew, and stays where it is if it still cannot be. What the filter does not
+    /// take stays in place. Shows what it would take and asks first; without a terminal it needs
+    /// --yes.
     ///
     /// Nothing can go wrong by running it twice, stopping it half-way or killing it: run it again.
     #[command(after_help = "Examples:
@@ -91,9 +98,10 @@ pub(crate) enum Command {
 
     /// Give dead letters up for good
     ///
-    /// A discarded invoice is never filed; a sale takes its credit notes along. Where KRA never answered some send of
-    /// an invoice, it may have been accepted: then its lane looks it up first, and it is discarded only if KRA does
-    /// not have it. `run --discarded --id ID` takes a discard back.
+    /// A discarded invoice is never filed; a sale takes its credit notes along. Where KRA never
+    /// answered some send of an invoice, it may have been accepted: then its lane looks it up
+    /// first, and it is discarded only if KRA does not have it. `run --discarded --id ID` takes a
+    /// discard back.
     #[command(after_help = "Examples:
   risiti-replay discard --id 01890a5d-ac96-774b-bcce-b302099a8057 --reason 'test payment'
   risiti-replay discard --cause unreadable --merchant acme --reason 'scanner noise' --dry-run")]
@@ -101,8 +109,9 @@ pub(crate) enum Command {
 
     /// Write dead letters out as evidence, one JSON object a line
     ///
-    /// With everything: rows, sends with their bodies, answers, moves, and the bytes of unreadable webhooks in base64.
-    /// It names payers, so the file is readable by its owner only; secrets are not in it. Consumes nothing.
+    /// With everything: rows, sends with their bodies, answers, moves, and the bytes of unreadable
+    /// webhooks in base64. It names payers, so the file is readable by its owner only; secrets are
+    /// not in it. Consumes nothing.
     #[command(after_help = "Examples:
   risiti-replay export --merchant acme --since 2026-01-01T00:00:00+03:00 --out acme.jsonl
   risiti-replay export --cause unreadable | jq -r '.body_base64 | @base64d'")]
@@ -128,7 +137,7 @@ pub(crate) struct FilterArgs {
     code: Option<String>,
 
     /// Only what died since: an age (250ms, 2s, 15m, 24h) or a moment (RFC 3339)
-    #[arg(long, value_parser = values::since, value_name = "WHEN")]
+    #[arg(long, value_parser = value_parsers::since, value_name = "WHEN")]
     since: Option<Timestamp>,
 
     /// Only this dead letter; may be given several times
@@ -190,7 +199,7 @@ pub(crate) struct ExportArgs {
     pub(crate) out: Option<PathBuf>,
 
     /// Why; kept with the record that this was exported
-    #[arg(long, value_parser = values::short_text, default_value = "exported by hand", value_name = "TEXT")]
+    #[arg(long, value_parser = value_parsers::short_text, default_value = "exported by hand", value_name = "TEXT")]
     pub(crate) reason: String,
 }
 
@@ -200,7 +209,7 @@ pub(crate) struct DiscardArgs {
     pub(crate) pass: PassArgs,
 
     /// Why; kept with everything it discards
-    #[arg(long, value_parser = values::short_text, value_name = "TEXT")]
+    #[arg(long, value_parser = value_parsers::short_text, value_name = "TEXT")]
     pub(crate) reason: String,
 }
 
@@ -210,11 +219,11 @@ pub(crate) struct RunArgs {
     pub(crate) pass: PassArgs,
 
     /// Why; kept with every invoice it moves
-    #[arg(long, value_parser = values::short_text, default_value = "replayed by hand", value_name = "TEXT")]
+    #[arg(long, value_parser = value_parsers::short_text, default_value = "replayed by hand", value_name = "TEXT")]
     pub(crate) reason: String,
 }
 
-/// What everything that goes over the pile takes.
+/// The arguments of a command that makes a replay pass.
 #[derive(Args, Debug)]
 pub(crate) struct PassArgs {
     #[command(flatten)]
@@ -225,15 +234,15 @@ pub(crate) struct PassArgs {
     pub(crate) limit: Option<u64>,
 
     /// Show count, causes and a sample, and move nothing
-    #[arg(long)]
+    #[arg(long = DRY_RUN_FLAG)]
     pub(crate) dry_run: bool,
 
     /// At most this many in a second, minute or hour: 50/s, 30/m, 500/h
-    #[arg(long, value_parser = values::rate, value_name = "RATE")]
+    #[arg(long, value_parser = value_parsers::rate, value_name = "RATE")]
     pub(crate) rate: Option<Rate>,
 
     /// Ask nothing
-    #[arg(long)]
+    #[arg(long = YES_FLAG)]
     pub(crate) yes: bool,
 
     #[command(flatten)]
@@ -245,11 +254,12 @@ pub(crate) struct PassArgs {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use clap::CommandFactory as _;
 
+    use super::*;
+
     #[test]
-    fn the_command_line_is_sound() {
+    fn command_line_is_sound() {
         Cli::command().debug_assert();
     }
 }

@@ -1,4 +1,4 @@
-//! What a run would take, and the question before it.
+//! What a run would take, and the question that precedes it.
 
 use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::process::ExitCode;
@@ -8,16 +8,18 @@ use risiti_ledger::{CauseCount, DeadLetter, DeadLetterFilter, Ledger};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
+use crate::EXIT_USAGE;
+use crate::cli::{DRY_RUN_FLAG, YES_FLAG};
 use crate::list;
 use crate::output::Output;
 
-const SAMPLE: u32 = 5;
+const SAMPLE_SIZE: u32 = 5;
 
-/// Count, causes and a sample.
+/// What a run would take: the count, the causes and a sample.
 pub(crate) struct Summary {
     causes: Vec<CauseCount>,
     sample: Vec<DeadLetter>,
-    /// What the run would take up, its limit considered.
+    /// How many the run would take, within its limit.
     pub(crate) matched: u64,
 }
 
@@ -28,7 +30,7 @@ impl Summary {
         limit: Option<u64>,
     ) -> Result<Self> {
         let causes = ledger.count_dead_letters(filter).await?;
-        let sample = ledger.dead_letters(filter, None, SAMPLE).await?;
+        let sample = ledger.dead_letters(filter, None, SAMPLE_SIZE).await?;
         let total: u64 = causes.iter().map(|cause| cause.count.unsigned_abs()).sum();
         Ok(Self {
             causes,
@@ -62,28 +64,39 @@ impl Summary {
     }
 }
 
-/// Whether somebody can be asked.
-pub(crate) fn somebody_is_there() -> bool {
+/// The operator's answer to a question.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Answer {
+    Yes,
+    No,
+}
+
+/// Whether there is a terminal, so that the operator can be asked.
+pub(crate) fn can_ask() -> bool {
     std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
 }
 
-/// Ends a command that would have had to ask.
-pub(crate) fn nobody_to_ask(out: Output) -> ExitCode {
-    out.problem(
-        "nobody can be asked here: say --yes, or --dry-run to look first; nothing was moved",
-    );
-    ExitCode::from(2)
+/// Refuses a command that would have to ask.
+pub(crate) fn refuse_without_terminal(out: Output) -> ExitCode {
+    out.problem(&format!(
+        "no terminal to ask on: give --{YES_FLAG}, or --{DRY_RUN_FLAG} to look first; \
+         nothing was moved"
+    ));
+    ExitCode::from(EXIT_USAGE)
 }
 
-/// True for a yes. A signal is a no.
-pub(crate) async fn ask(question: String, shutdown: &CancellationToken) -> bool {
+/// Asks the operator. A signal counts as no.
+pub(crate) async fn ask(question: String, shutdown: &CancellationToken) -> Answer {
     let asking = tokio::task::spawn_blocking(move || {
         eprint!("{question} [y/N] ");
         std::io::stderr().flush().ok();
         let mut answer = String::new();
         std::io::stdin().lock().read_line(&mut answer).is_ok() && means_yes(&answer)
     });
-    matches!(shutdown.run_until_cancelled(asking).await, Some(Ok(true)))
+    match shutdown.run_until_cancelled(asking).await {
+        Some(Ok(true)) => Answer::Yes,
+        _ => Answer::No,
+    }
 }
 
 fn means_yes(answer: &str) -> bool {
@@ -95,7 +108,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_a_yes_is_a_yes() {
+    fn only_y_and_yes_mean_yes() {
         assert!(means_yes("y\n") && means_yes("YES"));
         assert!(!means_yes("\n") && !means_yes("n") && !means_yes("yep") && !means_yes(""));
     }

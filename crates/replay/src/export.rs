@@ -1,4 +1,4 @@
-//! `export`: JSON lines with everything an auditor or a colleague at KRA would ask for.
+//! The command `export`: JSON lines with everything that an auditor or KRA would ask for.
 
 use std::fs::{File, OpenOptions};
 use std::io::{self, BufWriter, Write};
@@ -24,7 +24,7 @@ pub(crate) async fn export(
     out: Output,
     context: &Context,
 ) -> Result<ExitCode> {
-    let ledger = session::ledger(&args.list.database).await?;
+    let ledger = session::open_ledger(&args.list.database).await?;
     let filter = args.list.filter.filter();
     warn_of_unknown_merchant(&ledger, &filter, out).await?;
     let mut sink = Sink::open(args.out.as_deref())?;
@@ -35,18 +35,15 @@ pub(crate) async fn export(
     let run = ledger.begin_run("export", &by, &filter).await?;
     let written = write_all(&ledger, &filter, args.list.limit, &mut sink, context).await;
     let count = *written.as_ref().unwrap_or(&0);
-    ledger
-        .end_run(
-            &run,
-            RunCounts {
-                matched: count,
-                done: count,
-                ..RunCounts::default()
-            },
-        )
-        .await?;
+    let counts = RunCounts {
+        matched: count,
+        done: count,
+        ..RunCounts::default()
+    };
+    ledger.end_run(&run, counts).await?;
+
     let finished = written.and_then(|_| sink.finish().context("failed to write"));
-    if finished.as_ref().is_err_and(nobody_reads) {
+    if finished.as_ref().is_err_and(reader_is_gone) {
         return Ok(ExitCode::SUCCESS);
     }
     finished?;
@@ -77,23 +74,25 @@ async fn write_all(
                 .dead_letter_evidence(letter.dead_letter_id, true)
                 .await?;
             let Some(evidence) = evidence else { continue };
-            writeln!(sink.writer, "{}", line(evidence)).context("failed to write")?;
+            writeln!(sink.writer, "{}", evidence_line(evidence)).context("failed to write")?;
             count += 1;
         }
     }
     Ok(count)
 }
 
-/// `| head` went away: what was asked for was given.
-fn nobody_reads(error: &anyhow::Error) -> bool {
+/// Whether writing failed because the reader closed the pipe, as `head` does. It has what it
+/// wanted.
+fn reader_is_gone(error: &anyhow::Error) -> bool {
     error
         .root_cause()
         .downcast_ref::<io::Error>()
         .is_some_and(|e| e.kind() == io::ErrorKind::BrokenPipe)
 }
 
-/// A queue time-out echoes the initiator's credential: blanked here as it is for the parser.
-fn line(evidence: Evidence) -> Value {
+/// Makes the line of one dead letter. A queue time-out echoes the initiator's credential, which is
+/// blanked here as it is for the parser.
+fn evidence_line(evidence: Evidence) -> Value {
     let Evidence {
         mut record,
         body,
@@ -103,12 +102,12 @@ fn line(evidence: Evidence) -> Value {
         let channel = headers
             .get("risiti-channel")
             .and_then(|name| name.parse::<Channel>().ok());
-        let clean = match channel {
+        let redacted = match channel {
             Some(channel) => redact(channel, &body),
             None => body.as_slice().into(),
         };
-        record["body_redacted"] = (*clean != *body).into();
-        record["body_base64"] = BASE64_STANDARD.encode(&clean).into();
+        record["body_redacted"] = (*redacted != *body).into();
+        record["body_base64"] = BASE64_STANDARD.encode(&redacted).into();
         record["headers"] = json!(headers);
     }
     record
@@ -120,7 +119,8 @@ struct Sink {
 }
 
 impl Sink {
-    /// Never writes over a file: it may be the evidence of another day.
+    /// Opens a new file, or standard output. An existing file is never overwritten, because it may
+    /// be earlier evidence.
     fn open(path: Option<&Path>) -> Result<Self> {
         let Some(path) = path else {
             return Ok(Self {
@@ -137,7 +137,7 @@ impl Sink {
             Ok::<_, io::Error>((file.try_clone()?, file))
         };
         let (writer, file) =
-            open().with_context(|| format!("failed to make {}", path.display()))?;
+            open().with_context(|| format!("failed to create {}", path.display()))?;
         Ok(Self {
             writer: BufWriter::new(Box::new(writer)),
             file: Some(file),
@@ -152,18 +152,19 @@ impl Sink {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use std::collections::BTreeMap;
 
+    use super::*;
+
     #[test]
-    fn a_credential_in_an_echo_does_not_leave_the_house() {
+    fn echoed_credential_is_not_exported() {
         let body = br#"{"Result":{"InitiatorName":"api","SecurityCredential":"c3VwZXJzZWNyZXQ="}}"#
             .to_vec();
         let headers = BTreeMap::from([(
             "risiti-channel".to_owned(),
             Channel::DarajaTimeout.to_string(),
         )]);
-        let line = line(Evidence {
+        let line = evidence_line(Evidence {
             record: json!({}),
             body: Some(body),
             headers,
@@ -180,9 +181,9 @@ mod tests {
     }
 
     #[test]
-    fn bytes_that_are_no_text_survive() {
+    fn bytes_that_are_no_text_are_exported_unchanged() {
         let body = vec![0xff, 0x00, 0xfe];
-        let line = line(Evidence {
+        let line = evidence_line(Evidence {
             record: json!({}),
             body: Some(body.clone()),
             headers: BTreeMap::new(),

@@ -1,4 +1,5 @@
-//! `lanes`: what only a person can say about a lane. Nothing here calls KRA.
+//! The commands of `lanes`, by which a person stops, starts and settles lanes. Nothing here calls
+//! KRA.
 
 use std::process::ExitCode;
 
@@ -10,7 +11,8 @@ use serde_json::json;
 
 use crate::lanes_cli::{LaneArgs, LaneResolveArgs, LanesCommand};
 use crate::output::Output;
-use crate::{session, waker};
+use crate::session;
+use crate::wake_up::wake_lane;
 
 pub(crate) async fn run(command: LanesCommand, operator: String, out: Output) -> Result<ExitCode> {
     match command {
@@ -18,13 +20,13 @@ pub(crate) async fn run(command: LanesCommand, operator: String, out: Output) ->
         LanesCommand::Halt(args) => {
             let (ledger, by) = open(&args.lane, operator).await?;
             ledger.halt_lane_by_hand(args.lane.device, &by).await?;
-            told(&ledger, args.lane.device, "Halted.", out).await?;
+            print_lane(&ledger, args.lane.device, "Halted.", out).await?;
         }
         LanesCommand::Resume(args) => {
             let (ledger, by) = open(&args.lane, operator).await?;
             ledger.resume_lane(args.lane.device, &by).await?;
-            wake(&ledger, &args.amqp, args.lane.device).await;
-            told(&ledger, args.lane.device, "Resumed.", out).await?;
+            wake_over_broker(&ledger, &args.amqp, args.lane.device).await;
+            print_lane(&ledger, args.lane.device, "Resumed.", out).await?;
         }
         LanesCommand::Resolve(args) => resolve(&args, operator, out).await?,
     }
@@ -32,7 +34,7 @@ pub(crate) async fn run(command: LanesCommand, operator: String, out: Output) ->
 }
 
 async fn open(args: &LaneArgs, operator: String) -> Result<(Ledger, OperatorAction)> {
-    let ledger = session::ledger(&args.database).await?;
+    let ledger = session::open_ledger(&args.database).await?;
     Ok((
         ledger,
         OperatorAction {
@@ -48,7 +50,7 @@ async fn resolve(args: &LaneResolveArgs, operator: String, out: Output) -> Resul
     let resolved = ledger
         .resolve_lane(device, args.invoice_no, &args.ownership(), &by)
         .await?;
-    wake(&ledger, &args.amqp, device).await;
+    wake_over_broker(&ledger, &args.amqp, device).await;
     let object = json!({
         "device_id": device,
         "invoice_no": args.invoice_no,
@@ -68,19 +70,21 @@ async fn resolve(args: &LaneResolveArgs, operator: String, out: Output) -> Resul
     Ok(())
 }
 
-/// What was written counts; a broker that is away leaves the lane to the wake loop.
-async fn wake(ledger: &Ledger, amqp: &AmqpArgs, device: DeviceId) {
-    match session::broker(amqp).await {
+/// Wakes a lane after its row was written. When the broker is away, this is left to the wake loop.
+async fn wake_over_broker(ledger: &Ledger, amqp: &AmqpArgs, device: DeviceId) {
+    match session::connect_broker(amqp).await {
         Ok(broker) => {
-            waker::wake(ledger, &broker.publisher(), amqp.publish_timeout, device).await;
+            wake_lane(ledger, &broker.publisher(), amqp.publish_timeout, device).await;
             broker.close().await;
         }
-        Err(error) => tracing::debug!("left to the wake loop: {error:#}"),
+        Err(error) => {
+            tracing::debug!("failed to wake a lane, leaving it to the wake loop: {error:#}")
+        }
     }
 }
 
 async fn list(database: &DatabaseArgs, out: Output) -> Result<()> {
-    let ledger = session::ledger(database).await?;
+    let ledger = session::open_ledger(database).await?;
     let lanes = ledger.lane_statuses().await?;
     if !out.is_json() {
         out.line(&(), || {
@@ -97,7 +101,8 @@ async fn list(database: &DatabaseArgs, out: Output) -> Result<()> {
     Ok(())
 }
 
-async fn told(ledger: &Ledger, device: DeviceId, done: &str, out: Output) -> Result<()> {
+/// Prints what was done and how the lane is now.
+async fn print_lane(ledger: &Ledger, device: DeviceId, done: &str, out: Output) -> Result<()> {
     if let Some(lane) = ledger.lane_status(device).await? {
         out.line(&lane, || format!("{done}\n{}\n{}", heading(), row(&lane)));
     }

@@ -5,7 +5,7 @@ use risiti_domain::DeviceId;
 use risiti_ledger::{EnteredReceipt, Ownership};
 use risiti_service::{AmqpArgs, DatabaseArgs};
 
-use crate::values;
+use crate::value_parsers;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum LanesCommand {
@@ -14,11 +14,12 @@ pub(crate) enum LanesCommand {
 
     /// Start a halted lane again
     ///
-    /// For a halt whose cause is mended: a device blocked at KRA and unblocked, a halt by hand. The lane goes on
-    /// where it stopped, and looks up what it does not know before it sends anything, so nothing is filed twice.
+    /// For a halt whose cause is mended: a device blocked at KRA and unblocked, a halt by hand. The
+    /// lane goes on where it stopped, and looks up what it does not know before it sends anything,
+    /// so nothing is filed twice.
     #[command(after_help = "Example:
   risiti-replay lanes resume 01890a5d-ac96-774b-bcce-b302099a8057 --reason 'KRA unblocked the device'")]
-    Resume(LaneTokenArgs),
+    Resume(LaneResumeArgs),
 
     /// Stop a lane: nothing more is sent for this device
     ///
@@ -29,19 +30,21 @@ pub(crate) enum LanesCommand {
 
     /// Say who owns an invoice number that stopped a lane
     ///
-    /// Look the number up on KRA's portal first. KRA takes numbers one after the other, so the lane cannot go on
-    /// before it is known whose number N is:
+    /// Look the number up on KRA's portal first. KRA takes numbers one after the other, so the lane
+    /// cannot go on before it is known whose number N is:
     ///
-    /// --taken-elsewhere: another program filed a sale under N. The lane goes on with N+1; an invoice of ours that
-    /// was sent under N waits again and is filed under a later number.
+    /// --taken-elsewhere: another program filed a sale under N. The lane goes on with N+1; an
+    /// invoice of ours that was sent under N waits again and is filed under a later number.
     ///
-    /// --accepted: KRA has our invoice under N and we never got the answer. It gets the receipt you read off the
-    /// portal; the lane goes on with N+1.
+    /// --accepted: KRA has our invoice under N and we never got the answer. It gets the receipt you
+    /// read off the portal; the lane goes on with N+1.
     ///
-    /// --not-accepted: KRA has nothing under N. The invoice gives the number back, and the lane goes on with N.
+    /// --not-accepted: KRA has nothing under N. The invoice gives the number back, and the lane
+    /// goes on with N.
     ///
-    /// Only the number in question can be settled, only while the lane is halted, and only what KRA's portal says
-    /// makes it right: calling an accepted sale --taken-elsewhere would file it twice.
+    /// Only the number in question can be settled, only while the lane is halted, and only what
+    /// KRA's portal says makes it right: calling an accepted sale --taken-elsewhere would file it
+    /// twice.
     #[command(after_help = "Examples:
   risiti-replay lanes resolve DEVICE --invoice-no 412 --taken-elsewhere --reason 'filed by the old till'
   risiti-replay lanes resolve DEVICE --invoice-no 412 --accepted --receipt-no 398 --reason 'seen on the portal'")]
@@ -61,7 +64,7 @@ pub(crate) struct LaneArgs {
     pub(crate) device: DeviceId,
 
     /// Why; kept for whoever asks later
-    #[arg(long, value_parser = values::short_text, value_name = "TEXT")]
+    #[arg(long, value_parser = value_parsers::short_text, value_name = "TEXT")]
     pub(crate) reason: String,
 
     #[command(flatten)]
@@ -75,7 +78,7 @@ pub(crate) struct LaneHaltArgs {
 }
 
 #[derive(Args, Debug)]
-pub(crate) struct LaneTokenArgs {
+pub(crate) struct LaneResumeArgs {
     #[command(flatten)]
     pub(crate) lane: LaneArgs,
 
@@ -110,11 +113,11 @@ pub(crate) struct LaneResolveArgs {
     receipt_no: Option<i64>,
 
     /// The receipt's signature
-    #[arg(long, value_name = "S", requires = "accepted", value_parser = values::short_text)]
+    #[arg(long, value_name = "S", requires = "accepted", value_parser = value_parsers::short_text)]
     signature: Option<String>,
 
     /// The receipt's internal data
-    #[arg(long, value_name = "D", requires = "accepted", value_parser = values::short_text)]
+    #[arg(long, value_name = "D", requires = "accepted", value_parser = value_parsers::short_text)]
     internal_data: Option<String>,
 
     #[command(flatten)]

@@ -1,41 +1,46 @@
 #![doc = include_str!("../README.md")]
 
-mod act;
 mod cli;
 mod confirm;
+mod dead_letter_handler;
 mod export;
 mod lanes;
 mod lanes_cli;
 mod list;
 mod output;
 mod pace;
-mod pass;
-mod run;
+mod pass_command;
+mod pass_report;
+mod replay_pass;
 mod session;
 mod show;
-mod values;
-mod waker;
+mod value_parsers;
+mod wake_up;
 
 use std::process::ExitCode;
 
-use act::Deed;
 use risiti_ledger::OperatorAction;
 use risiti_service::{BadSetting, Context};
 
-pub use cli::Cli;
 use cli::Command;
+use dead_letter_handler::PassKind;
+use pass_command::run_replay_pass;
 
+pub use cli::Cli;
+
+/// The command cannot be run as it was given.
+const EXIT_USAGE: u8 = 2;
 /// Another run holds the lock.
-const EXIT_HELD: u8 = 3;
+const EXIT_RUN_UNDER_WAY: u8 = 3;
 
 /// Runs one command to its end.
 ///
 /// # Errors
-/// Only [`BadSetting`]s; why a command failed is printed here.
+/// Only [`BadSetting`]s are returned. Any other reason for a failure is printed here.
 pub async fn run(cli: Cli, context: Context) -> anyhow::Result<ExitCode> {
     let out = output::Output::new(cli.shared.json);
     let operator = cli.shared.operator();
-    let done = match cli.command {
+    let outcome = match cli.command {
         Command::List(args) => list::list(&args, out).await,
         Command::Show(args) => show::show(args, out).await,
         Command::Run(args) => {
@@ -43,19 +48,19 @@ pub async fn run(cli: Cli, context: Context) -> anyhow::Result<ExitCode> {
                 operator,
                 reason: args.reason,
             };
-            run::go_over_the_pile(&args.pass, by, Deed::Replay, out, &context).await
+            run_replay_pass(&args.pass, by, PassKind::Replay, out, &context).await
         }
         Command::Discard(args) => {
             let by = OperatorAction {
                 operator,
                 reason: args.reason,
             };
-            run::go_over_the_pile(&args.pass, by, Deed::Discard, out, &context).await
+            run_replay_pass(&args.pass, by, PassKind::Discard, out, &context).await
         }
         Command::Export(args) => export::export(args, operator, out, &context).await,
         Command::Lanes(command) => lanes::run(command, operator, out).await,
     };
-    match done {
+    match outcome {
         Ok(code) => Ok(code),
         Err(error) if error.chain().any(|cause| cause.is::<BadSetting>()) => Err(error),
         Err(error) => {

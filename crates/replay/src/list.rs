@@ -1,4 +1,4 @@
-//! `list`: a page at a time, so that a large pile costs no memory.
+//! The command `list`. It reads a page at a time, so that many dead letters cost no memory.
 
 use std::process::ExitCode;
 
@@ -6,13 +6,13 @@ use anyhow::Result;
 use risiti_ledger::{DeadLetter, DeadLetterFilter, Ledger};
 
 use crate::cli::ListArgs;
-use crate::output::Output;
+use crate::output::{Output, Reader};
 use crate::session;
 
-const PAGE: u32 = 500;
+const PAGE_SIZE: u32 = 500;
 
 pub(crate) async fn list(args: &ListArgs, out: Output) -> Result<ExitCode> {
-    let ledger = session::ledger(&args.database).await?;
+    let ledger = session::open_ledger(&args.database).await?;
     let filter = args.filter.filter();
     warn_of_unknown_merchant(&ledger, &filter, out).await?;
     let mut pages = Pages::new(&ledger, &filter, args.limit);
@@ -22,19 +22,19 @@ pub(crate) async fn list(args: &ListArgs, out: Output) -> Result<ExitCode> {
             out.line(&(), heading);
         }
         for letter in &page {
-            if !out.line(letter, || row(letter)) {
+            if out.line(letter, || row(letter)) == Reader::Gone {
                 return Ok(ExitCode::SUCCESS);
             }
         }
         shown += page.len() as u64;
     }
     if shown == 0 && !out.is_json() {
-        out.line(&(), || "Nothing there.".to_owned());
+        out.line(&(), || "No dead letters.".to_owned());
     }
     Ok(ExitCode::SUCCESS)
 }
 
-/// A slip of the pen must not look like an empty pile.
+/// Warns of a merchant that does not exist. A typing mistake must not look like an empty list.
 pub(crate) async fn warn_of_unknown_merchant(
     ledger: &Ledger,
     filter: &DeadLetterFilter,
@@ -48,7 +48,7 @@ pub(crate) async fn warn_of_unknown_merchant(
     Ok(())
 }
 
-/// Goes through what a filter takes, oldest first.
+/// The dead letters that a filter takes, oldest first, a page at a time.
 pub(crate) struct Pages<'a> {
     ledger: &'a Ledger,
     filter: &'a DeadLetterFilter,
@@ -70,9 +70,9 @@ impl<'a> Pages<'a> {
         }
     }
 
-    /// `None` at the end; never an empty page.
+    /// Returns the next page, or `None` at the end. A page is never empty.
     pub(crate) async fn next(&mut self) -> Result<Option<Vec<DeadLetter>>> {
-        let size = u32::try_from(self.left).unwrap_or(PAGE).min(PAGE);
+        let size = u32::try_from(self.left).unwrap_or(PAGE_SIZE).min(PAGE_SIZE);
         if size == 0 {
             return Ok(None);
         }

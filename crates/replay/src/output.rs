@@ -5,10 +5,17 @@ use std::io::Write as _;
 use serde::Serialize;
 use serde_json::Value;
 
-/// Where results go (standard output) and where remarks go (standard error).
+/// Prints results to standard output and notes to standard error.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Output {
     json: bool,
+}
+
+/// Whether somebody still reads standard output.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Reader {
+    Present,
+    Gone,
 }
 
 impl Output {
@@ -20,17 +27,22 @@ impl Output {
         self.json
     }
 
-    /// One line of a list, or the result of a command. False when nobody reads any more.
-    pub(crate) fn line(self, object: &impl Serialize, text: impl FnOnce() -> String) -> bool {
+    /// Prints one line of a list, or the result of a command. A long list can stop when its reader
+    /// is gone.
+    pub(crate) fn line(self, object: &impl Serialize, text: impl FnOnce() -> String) -> Reader {
         let line = if self.json { json(object) } else { text() };
-        writeln!(std::io::stdout().lock(), "{line}").is_ok()
+        match writeln!(std::io::stdout().lock(), "{line}") {
+            Ok(()) => Reader::Present,
+            Err(_) => Reader::Gone,
+        }
     }
 
-    /// Said beside the result.
+    /// Prints a note beside the result.
     pub(crate) fn note(self, text: &str) {
         eprintln!("{text}");
     }
 
+    /// Prints why the command failed.
     pub(crate) fn problem(self, text: &str) {
         eprintln!("error: {text}");
     }

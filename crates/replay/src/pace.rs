@@ -1,10 +1,10 @@
-//! A ceiling over the whole run: never more than the rate, however long a pause was before.
+//! The ceiling over a whole run. A long pause earns no burst afterwards.
 
 use std::time::Duration;
 
 use tokio::time::Instant;
 
-use crate::values::Rate;
+use crate::value_parsers::Rate;
 
 pub(crate) struct Pace {
     interval: Duration,
@@ -12,7 +12,7 @@ pub(crate) struct Pace {
 }
 
 impl Pace {
-    /// Without a rate there is no waiting.
+    /// Makes a pace. Without a rate nothing waits.
     pub(crate) fn new(rate: Option<Rate>) -> Self {
         Self {
             interval: rate.map_or(Duration::ZERO, |rate| rate.interval),
@@ -20,16 +20,17 @@ impl Pace {
         }
     }
 
-    /// Waits for the next item's turn, before anything is taken from the queue: nothing is held meanwhile
-    /// (protocol B3). Dropping the wait loses nothing.
-    pub(crate) async fn turn(&self) {
+    /// Waits until the next dead letter may be handled. The wait comes before a message is taken
+    /// from the queue, so that nothing is held meanwhile (protocol B3). Dropping the wait loses
+    /// nothing.
+    pub(crate) async fn wait(&self) {
         if let Some(next) = self.next {
             tokio::time::sleep_until(next).await;
         }
     }
 
-    /// The turn was used. What a filter leaves in place uses none.
-    pub(crate) fn used(&mut self) {
+    /// Counts one dead letter against the rate. Those that the filter leaves in place do not count.
+    pub(crate) fn count_one(&mut self) {
         self.next = Some(Instant::now() + self.interval);
     }
 }
@@ -37,34 +38,34 @@ impl Pace {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::values::rate;
+    use crate::value_parsers::rate;
 
-    async fn elapsed_after(turns: u32, pace: &mut Pace) -> Duration {
+    async fn elapsed_after(count: u32, pace: &mut Pace) -> Duration {
         let began = Instant::now();
-        for _ in 0..turns {
-            pace.turn().await;
-            pace.used();
+        for _ in 0..count {
+            pace.wait().await;
+            pace.count_one();
         }
         began.elapsed()
     }
 
     #[tokio::test(start_paused = true)]
-    async fn fifty_a_second_is_twenty_milliseconds_between_two() {
+    async fn fifty_a_second_leaves_twenty_milliseconds_between_two() {
         let mut pace = Pace::new(Some(rate("50/s").unwrap()));
         let elapsed = elapsed_after(101, &mut pace).await;
         assert!(elapsed >= Duration::from_secs(2), "{elapsed:?}");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn a_slow_item_earns_no_burst_afterwards() {
+    async fn long_pause_earns_no_burst_afterwards() {
         let mut pace = Pace::new(Some(rate("1/s").unwrap()));
-        pace.used();
+        pace.count_one();
         tokio::time::sleep(Duration::from_secs(60)).await;
         assert!(elapsed_after(4, &mut pace).await >= Duration::from_secs(3));
     }
 
     #[tokio::test(start_paused = true)]
-    async fn without_a_rate_nothing_waits() {
+    async fn no_rate_means_no_wait() {
         assert_eq!(
             elapsed_after(1_000, &mut Pace::new(None)).await,
             Duration::ZERO
@@ -72,12 +73,12 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
-    async fn what_is_left_in_place_costs_no_turn() {
+    async fn skipped_dead_letter_does_not_count_against_the_rate() {
         let mut pace = Pace::new(Some(rate("1/s").unwrap()));
-        pace.used();
+        pace.count_one();
         let began = Instant::now();
         for _ in 0..100 {
-            pace.turn().await;
+            pace.wait().await;
         }
         assert_eq!(began.elapsed(), Duration::from_secs(1));
     }

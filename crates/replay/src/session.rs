@@ -1,4 +1,4 @@
-//! Database and broker, as the commands need them.
+//! The database and the broker, as the commands need them.
 
 use std::time::Duration;
 
@@ -8,11 +8,12 @@ use risiti_queue::Broker;
 use risiti_service::{AmqpArgs, BadSetting, DatabaseArgs};
 use secrecy::ExposeSecret as _;
 
-/// A person waits; a broker that is away for longer is a reason to say so.
-const BROKER_PATIENCE: Duration = Duration::from_secs(10);
+/// How long a command waits for the broker. A person waits for the command, so a longer outage is
+/// reported.
+const BROKER_WAIT_MAX: Duration = Duration::from_secs(10);
 
-/// A database with the schema this program was built for.
-pub(crate) async fn ledger(args: &DatabaseArgs) -> Result<Ledger> {
+/// Opens the database, which must have the schema that this program was built for.
+pub(crate) async fn open_ledger(args: &DatabaseArgs) -> Result<Ledger> {
     let settings = DatabaseSettings {
         url: args.database_url.clone(),
         pool_size: 3,
@@ -24,12 +25,12 @@ pub(crate) async fn ledger(args: &DatabaseArgs) -> Result<Ledger> {
     Ok(ledger)
 }
 
-/// A broker that is connected.
-pub(crate) async fn broker(args: &AmqpArgs) -> Result<Broker> {
+/// Connects to the broker and waits until it takes publishes.
+pub(crate) async fn connect_broker(args: &AmqpArgs) -> Result<Broker> {
     let url = args.amqp_url.expose_secret();
     let broker = Broker::connect(url, &args.namespace, "risiti-replay")
         .map_err(|error| BadSetting::of::<AmqpArgs>(error.argument(), error))?;
-    let up = tokio::time::timeout(BROKER_PATIENCE, broker.wait_up()).await;
+    let up = tokio::time::timeout(BROKER_WAIT_MAX, broker.wait_up()).await;
     up.map_err(|_| anyhow::anyhow!(broker.problem().unwrap_or_else(|| "no answer".to_owned())))
         .context("the broker cannot be reached")?;
     Ok(broker)

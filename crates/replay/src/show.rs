@@ -1,4 +1,4 @@
-//! `show`: one dead letter with its whole story.
+//! The command `show`: everything that is known of a dead letter.
 
 use std::fmt::Write as _;
 use std::process::ExitCode;
@@ -9,14 +9,14 @@ use serde_json::Value;
 
 use crate::cli::ShowArgs;
 use crate::list::{Pages, warn_of_unknown_merchant};
-use crate::output::Output;
+use crate::output::{Output, Reader};
 use crate::session;
 
 pub(crate) async fn show(args: ShowArgs, out: Output) -> Result<ExitCode> {
-    let ledger = session::ledger(&args.list.database).await?;
+    let ledger = session::open_ledger(&args.list.database).await?;
     let mut filter = args.list.filter.filter();
     filter.ids.extend(args.named);
-    // Who names one wants to see it, on the pile or not.
+    // A dead letter that is named is shown even when it is solved.
     if !filter.ids.is_empty() {
         filter.scope = DeadLetterScope::All;
     }
@@ -29,7 +29,8 @@ pub(crate) async fn show(args: ShowArgs, out: Output) -> Result<ExitCode> {
                 .dead_letter_evidence(letter.dead_letter_id, false)
                 .await?;
             let Some(evidence) = evidence else { continue };
-            if !out.line(&evidence.record, || story(letter, &evidence.record)) {
+            let reader = out.line(&evidence.record, || story(letter, &evidence.record));
+            if reader == Reader::Gone {
                 return Ok(ExitCode::SUCCESS);
             }
         }
@@ -40,7 +41,7 @@ pub(crate) async fn show(args: ShowArgs, out: Output) -> Result<ExitCode> {
         return Ok(ExitCode::FAILURE);
     }
     if shown == 0 && !out.is_json() {
-        out.line(&(), || "Nothing there.".to_owned());
+        out.line(&(), || "No dead letters.".to_owned());
     }
     Ok(ExitCode::SUCCESS)
 }
@@ -55,11 +56,11 @@ fn story(letter: &DeadLetter, record: &Value) -> String {
         ("why", row["message"].clone()),
         ("amount", row["amount"].clone()),
         ("died", row["dead_at"].clone()),
-        ("came", row["deliveries"].clone()),
+        ("deliveries", row["deliveries"].clone()),
         ("replays", row["replays"].clone()),
         ("solved as", row["solved_as"].clone()),
         ("solved by", row["solved_by"].clone()),
-        ("because", row["solved_reason"].clone()),
+        ("reason", row["solved_reason"].clone()),
         ("payment", record["payment"]["state"].clone()),
         ("receipt", record["payment"]["receipt"].clone()),
         ("invoice", record["invoice"]["state"].clone()),
@@ -73,14 +74,12 @@ fn story(letter: &DeadLetter, record: &Value) -> String {
     let sends = record["submissions"].as_array().into_iter().flatten();
     for send in sends {
         let words = ["code", "message"].map(|key| plain(&send[key]));
-        let (no, at, outcome) = (
-            &send["invoice_no"],
-            plain(&send["sent_at"]),
-            plain(&send["outcome"]),
-        );
+        let number = &send["invoice_no"];
+        let at = plain(&send["sent_at"]);
+        let outcome = plain(&send["outcome"]);
         writeln!(
             text,
-            "  sent       {at}  as number {no}: {outcome} {}",
+            "  sent       {at}  as number {number}: {outcome} {}",
             words.join(" ").trim()
         )
         .ok();

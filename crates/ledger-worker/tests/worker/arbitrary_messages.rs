@@ -185,7 +185,7 @@ async fn any_message_ends_as_an_event_or_a_dead_letter() {
     let stranger = MerchantId::from_uuid(Uuid::nil());
     assert_eq!(
         fixture
-            .number(&format!(
+            .query_number(&format!(
                 "SELECT count(*) FROM events WHERE merchant_id = '{stranger}'"
             ))
             .await,

@@ -24,7 +24,7 @@ async fn large_bodies_make_small_batches() {
     terminate_cleanly(worker).await;
     // Each batch is one transaction. By number, all messages would fit in one.
     let batches = fixture
-        .number("SELECT count(DISTINCT recorded_at) FROM events")
+        .query_number("SELECT count(DISTINCT recorded_at) FROM events")
         .await;
     assert!(batches >= 3, "{batches}");
 }

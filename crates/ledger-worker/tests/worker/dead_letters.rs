@@ -26,7 +26,7 @@ async fn unreadable_body_is_kept_once_and_counted() {
         .await;
     assert_eq!(
         fixture
-            .number("SELECT count(*) FROM dead_letters WHERE cause = 'unreadable'")
+            .query_number("SELECT count(*) FROM dead_letters WHERE cause = 'unreadable'")
             .await,
         1
     );
@@ -106,7 +106,7 @@ async fn suspect_that_outlived_two_workers_is_poison() {
             1,
         )
         .await;
-    assert_eq!(fixture.number("SELECT count(*) FROM events").await, 0);
+    assert_eq!(fixture.query_number("SELECT count(*) FROM events").await, 0);
     assert_eq!(fixture.take(Target::Dead).await.body, message.body);
     fixture.wait_for_depth(Target::Suspects, 0).await;
     terminate_cleanly(worker).await;

@@ -141,13 +141,13 @@ impl Fixture {
         }
     }
 
-    pub(crate) async fn number(&self, statement: &str) -> i64 {
+    pub(crate) async fn query_number(&self, statement: &str) -> i64 {
         self.client.query_one(statement, &[]).await.unwrap().get(0)
     }
 
     pub(crate) async fn wait_for_number(&self, statement: &str, wanted: i64) {
         eventually(statement, WAIT_MAX, async || {
-            (self.number(statement).await == wanted).then_some(())
+            (self.query_number(statement).await == wanted).then_some(())
         })
         .await;
     }

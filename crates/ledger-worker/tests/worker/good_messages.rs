@@ -66,11 +66,14 @@ async fn two_workers_share_a_queue_and_record_each_event_once() {
         .await;
     assert_eq!(
         fixture
-            .number("SELECT count(*) FROM payments WHERE state = 'success'")
+            .query_number("SELECT count(*) FROM payments WHERE state = 'success'")
             .await,
         100
     );
-    assert_eq!(fixture.number("SELECT count(*) FROM invoices").await, 100);
+    assert_eq!(
+        fixture.query_number("SELECT count(*) FROM invoices").await,
+        100
+    );
     // One device, and nobody takes its lane: one wake-up, whatever the number of invoices.
     fixture.wait_for_depth(Target::Lanes, 1).await;
     for worker in workers {

@@ -32,7 +32,7 @@ async fn nothing_is_taken_while_the_database_is_away() {
     fixture.wait_for_number(EVENTS, 5).await;
     assert_eq!(
         fixture
-            .number("SELECT coalesce(sum(duplicates), 0)::bigint FROM events")
+            .query_number("SELECT coalesce(sum(duplicates), 0)::bigint FROM events")
             .await,
         0
     );
@@ -65,7 +65,12 @@ async fn read_only_database_costs_no_message() {
     fixture.set_read_only(false).await;
     fixture.wait_for_number(EVENTS, 5).await;
     readiness(200).await;
-    assert_eq!(fixture.number("SELECT count(*) FROM dead_letters").await, 0);
+    assert_eq!(
+        fixture
+            .query_number("SELECT count(*) FROM dead_letters")
+            .await,
+        0
+    );
     fixture.wait_for_depth(Target::Payments, 0).await;
     terminate_cleanly(worker).await;
 }
@@ -95,7 +100,7 @@ async fn lost_database_answers_double_nothing() {
         .await;
     assert_eq!(
         fixture
-            .number("SELECT coalesce(sum(duplicates), 0)::bigint FROM events")
+            .query_number("SELECT coalesce(sum(duplicates), 0)::bigint FROM events")
             .await,
         0
     );
@@ -134,11 +139,14 @@ async fn broker_cuts_neither_lose_nor_double_a_message() {
     fixture.wait_for_depth(Target::Payments, 0).await;
     assert_eq!(
         fixture
-            .number("SELECT coalesce(sum(duplicates), 0)::bigint FROM events")
+            .query_number("SELECT coalesce(sum(duplicates), 0)::bigint FROM events")
             .await,
         0
     );
-    assert_eq!(fixture.number("SELECT count(*) FROM invoices").await, 60);
+    assert_eq!(
+        fixture.query_number("SELECT count(*) FROM invoices").await,
+        60
+    );
     terminate_cleanly(worker).await;
 }
 
@@ -153,7 +161,7 @@ async fn killed_workers_record_everything_once() {
         let mut worker = fixture.worker_with(fixture.database_url(), &["--batch-size", "10"]);
         let enough = share * all / 4;
         eventually("a share", WAIT_MAX, async || {
-            (fixture.number(EVENTS).await >= enough).then_some(())
+            (fixture.query_number(EVENTS).await >= enough).then_some(())
         })
         .await;
         worker.kill();
@@ -167,10 +175,16 @@ async fn killed_workers_record_everything_once() {
     // The queue is empty, so every message that came again has been recognised.
     assert_eq!(
         fixture
-            .number("SELECT coalesce(sum(duplicates), 0)::bigint FROM events")
+            .query_number("SELECT coalesce(sum(duplicates), 0)::bigint FROM events")
             .await,
         0
     );
-    assert_eq!(fixture.number("SELECT count(*) FROM payments").await, all);
-    assert_eq!(fixture.number("SELECT count(*) FROM invoices").await, all);
+    assert_eq!(
+        fixture.query_number("SELECT count(*) FROM payments").await,
+        all
+    );
+    assert_eq!(
+        fixture.query_number("SELECT count(*) FROM invoices").await,
+        all
+    );
 }

@@ -1,28 +1,30 @@
-//! `discard`, `show` and `export`.
+//! The commands `discard`, `show` and `export`.
 
 use std::os::unix::fs::PermissionsExt as _;
 
 use risiti_queue::Target;
 use uuid::Uuid;
 
-use crate::stage::Stage;
+use crate::fixture::Fixture;
 
-/// A send of the invoice that was never answered.
-async fn unanswered(stage: &Stage, invoice: Uuid) {
-    let device = stage.device;
-    stage
-        .sql(&format!(
+/// Adds a send of the invoice that was never answered.
+async fn add_unanswered_send(fixture: &Fixture, invoice: Uuid) {
+    let device = fixture.device;
+    fixture
+        .execute(&format!(
             "INSERT INTO submissions (invoice_id, device_id, invoice_no, claim_id, body, outcome, code)
              VALUES ('{invoice}', '{device}', 1, '{device}', '{{\"invcNo\":1}}', 'unknown', '999')"
         ))
         .await;
 }
 
-/// A refund of the sale, not filed yet.
-async fn credit_note(stage: &Stage, sale: Uuid) -> Uuid {
-    let (id, merchant, device) = (Uuid::now_v7(), stage.merchant, stage.device);
-    stage
-        .sql(&format!(
+/// Adds a credit note to the sale, which is not filed yet.
+async fn add_credit_note(fixture: &Fixture, sale: Uuid) -> Uuid {
+    let id = Uuid::now_v7();
+    let merchant = fixture.merchant;
+    let device = fixture.device;
+    fixture
+        .execute(&format!(
             "INSERT INTO events (id, merchant_id, provider, kind, delivery_key, facts_sha256, authenticated_by,
                  received_at, body)
              VALUES ('{id}', '{merchant}', 'daraja', 'reversal_result', '{id}', '', 'path', now(), '');
@@ -36,140 +38,156 @@ async fn credit_note(stage: &Stage, sale: Uuid) -> Uuid {
 }
 
 #[tokio::test]
-async fn a_discard_needs_a_reason() {
-    let stage = Stage::new().await;
-    stage.refused("891").await;
-    let told = stage.replay(&["discard", "--yes"]).await.ended(2);
-    assert!(told.err.contains("--reason"), "{}", told.err);
-    stage
+async fn discard_needs_a_reason() {
+    let fixture = Fixture::new().await;
+    fixture.refused_sale("891").await;
+    let output = fixture.replay(&["discard", "--yes"]).await.expect_code(2);
+    assert!(output.stderr.contains("--reason"), "{}", output.stderr);
+    fixture
         .replay(&["discard", "--reason", "test payment"])
         .await
-        .ended(2);
-    assert_eq!(stage.invoices("dead").await, 1);
+        .expect_code(2);
+    assert_eq!(fixture.count_invoices("dead").await, 1);
 }
 
 #[tokio::test]
-async fn a_discarded_sale_takes_its_credit_notes_along_and_brings_them_back() {
-    let stage = Stage::new().await;
-    let sale = stage.refused("891").await;
-    credit_note(&stage, sale).await;
-    let unread = stage.unreadable("{").await;
-    let told = stage
+async fn credit_notes_are_discarded_and_replayed_with_their_sale() {
+    let fixture = Fixture::new().await;
+    let sale = fixture.refused_sale("891").await;
+    add_credit_note(&fixture, sale).await;
+    let unreadable = fixture.unreadable_webhook("{").await;
+    let output = fixture
         .replay(&["discard", "--yes", "--json", "--reason", "test payment"])
         .await
-        .ended(0);
-    assert_eq!(told.tally("discarded"), [2, 2, 0, 0]);
+        .expect_code(0);
+    assert_eq!(output.counts("discarded"), [2, 2, 0, 0]);
     assert_eq!(
         (
-            stage.invoices("discarded").await,
-            stage.invoices("dead").await
+            fixture.count_invoices("discarded").await,
+            fixture.count_invoices("dead").await
         ),
         (2, 0)
     );
-    stage.depth_becomes(Target::Dead, 0).await;
+    fixture.wait_for_depth(Target::Dead, 0).await;
     let solved =
         "SELECT count(*) FROM dead_letters WHERE solved_as = 'discarded' AND solved_by = 'jane'
         AND solved_reason = 'test payment'";
-    assert_eq!(stage.number(solved).await, 2);
+    assert_eq!(fixture.query_number(solved).await, 2);
 
-    let told = stage.replay(&["run", "--yes", "--json"]).await.ended(0);
+    let output = fixture
+        .replay(&["run", "--yes", "--json"])
+        .await
+        .expect_code(0);
     assert_eq!(
-        told.tally("replayed"),
+        output.counts("replayed"),
         [0, 0, 0, 0],
         "what was discarded stays discarded"
     );
     let id = sale.to_string();
-    let told = stage
+    let output = fixture
         .replay(&["run", "--yes", "--json", "--discarded", "--id", &id])
         .await
-        .ended(0);
-    assert_eq!(told.tally("replayed"), [1, 1, 0, 0]);
+        .expect_code(0);
+    assert_eq!(output.counts("replayed"), [1, 1, 0, 0]);
     assert_eq!(
         (
-            stage.invoices("pending").await,
-            stage.invoices("discarded").await
+            fixture.count_invoices("pending").await,
+            fixture.count_invoices("discarded").await
         ),
         (2, 0)
     );
-    let left = stage
+    let left = fixture
         .replay(&["list", "--json", "--discarded"])
         .await
-        .ended(0);
-    assert_eq!(left.lines()[0]["dead_letter_id"], unread.to_string());
+        .expect_code(0);
+    assert_eq!(left.lines()[0]["dead_letter_id"], unreadable.to_string());
     assert_eq!(left.lines().len(), 1);
 }
 
 #[tokio::test]
-async fn an_invoice_that_kra_may_have_is_looked_up_by_its_lane_first() {
-    let stage = Stage::new().await;
-    let invoice = stage.refused("891").await;
-    unanswered(&stage, invoice).await;
-    let told = stage
+async fn invoice_that_kra_may_have_is_looked_up_before_discard() {
+    let fixture = Fixture::new().await;
+    let invoice = fixture.refused_sale("891").await;
+    add_unanswered_send(&fixture, invoice).await;
+    let output = fixture
         .replay(&["discard", "--yes", "--json", "--reason", "test payment"])
         .await
-        .ended(0);
-    assert_eq!(told.tally("discarded"), [1, 0, 0, 0]);
-    assert_eq!(told.lines()[0]["looked_up_first"], 1);
+        .expect_code(0);
+    assert_eq!(output.counts("discarded"), [1, 0, 0, 0]);
+    assert_eq!(output.lines()[0]["looked_up_first"], 1);
     let wish = "SELECT state || ' ' || look_up_no || ' ' || (look_up_due_at <= now()) || ' ' || discard_wish FROM invoices";
     assert_eq!(
-        stage.text(wish).await,
+        fixture.query_text(wish).await,
         "dead 1 true test payment (discarded by jane)"
     );
     assert_eq!(
-        stage
-            .number("SELECT count(*) FROM dead_letters WHERE solved_at IS NULL")
+        fixture
+            .query_number("SELECT count(*) FROM dead_letters WHERE solved_at IS NULL")
             .await,
         1
     );
-    stage.take(Target::Lanes).await;
+    fixture.take(Target::Lanes).await;
 
-    stage.replay(&["run", "--yes", "--json"]).await.ended(0);
+    fixture
+        .replay(&["run", "--yes", "--json"])
+        .await
+        .expect_code(0);
     let kept = "SELECT state || ' ' || look_up_no || ' ' || (discard_wish IS NULL) FROM invoices";
     assert_eq!(
-        stage.text(kept).await,
+        fixture.query_text(kept).await,
         "pending 1 true",
         "a replay takes the wish back, and the look-up stays due"
     );
 }
 
 #[tokio::test]
-async fn show_tells_the_story_of_one() {
-    let stage = Stage::new().await;
-    let invoice = stage.refused("891").await;
-    unanswered(&stage, invoice).await;
-    stage
-        .sql("UPDATE payments SET phone = '254708374149'")
+async fn show_prints_sends_and_transitions_without_personal_data() {
+    let fixture = Fixture::new().await;
+    let invoice = fixture.refused_sale("891").await;
+    add_unanswered_send(&fixture, invoice).await;
+    fixture
+        .execute("UPDATE payments SET phone = '254708374149'")
         .await;
     let id = invoice.to_string();
-    let told = stage.replay(&["show", &id, "--json"]).await.ended(0);
-    let record = &told.lines()[0];
+    let output = fixture
+        .replay(&["show", &id, "--json"])
+        .await
+        .expect_code(0);
+    let record = &output.lines()[0];
     assert_eq!(record["dead_letter"]["merchant"], "acme");
     assert_eq!(record["submissions"][0]["outcome"], "unknown");
     assert_eq!(record["transitions"].as_array().unwrap().len(), 3);
-    assert!(!told.out.contains("254708374149") && !told.out.contains("invcNo"));
-    let told = stage.replay(&["show", "--id", &id]).await.ended(0);
-    assert!(told.out.contains("submitting → dead"), "{}", told.out);
-    stage
+    assert!(!output.stdout.contains("254708374149") && !output.stdout.contains("invcNo"));
+    let output = fixture.replay(&["show", "--id", &id]).await.expect_code(0);
+    assert!(
+        output.stdout.contains("submitting → dead"),
+        "{}",
+        output.stdout
+    );
+    fixture
         .replay(&["show", &Uuid::now_v7().to_string()])
         .await
-        .ended(1);
+        .expect_code(1);
 }
 
 #[tokio::test]
-async fn an_export_is_for_its_owners_eyes_and_never_overwrites() {
-    let stage = Stage::new().await;
-    let invoice = stage.refused("891").await;
-    unanswered(&stage, invoice).await;
-    stage.unreadable("{\"a\":").await;
+async fn export_is_private_and_never_overwrites_a_file() {
+    let fixture = Fixture::new().await;
+    let invoice = fixture.refused_sale("891").await;
+    add_unanswered_send(&fixture, invoice).await;
+    fixture.unreadable_webhook("{\"a\":").await;
     let folder = std::env::temp_dir().join(format!("risiti-export-{}", Uuid::now_v7()));
     let path = folder.to_str().unwrap();
-    stage
+    fixture
         .replay(&["export", "--out", path, "--reason", "for the auditor"])
         .await
-        .ended(0);
+        .expect_code(0);
     let text = std::fs::read_to_string(path).unwrap();
     let mode = std::fs::metadata(path).unwrap().permissions().mode();
-    stage.replay(&["export", "--out", path]).await.ended(1);
+    fixture
+        .replay(&["export", "--out", path])
+        .await
+        .expect_code(1);
     let again = std::fs::read_to_string(path).unwrap();
     std::fs::remove_file(path).unwrap();
     assert_eq!(mode & 0o777, 0o600);
@@ -182,6 +200,6 @@ async fn an_export_is_for_its_owners_eyes_and_never_overwrites() {
     assert_eq!(lines[1]["body_base64"], "eyJhIjo=");
     let action =
         "SELECT command || ' ' || reason || ' ' || done FROM operator_actions ORDER BY at LIMIT 1";
-    assert_eq!(stage.text(action).await, "export for the auditor 2");
-    assert_eq!(stage.broker.depth(Target::Dead).await.unwrap(), 2);
+    assert_eq!(fixture.query_text(action).await, "export for the auditor 2");
+    assert_eq!(fixture.broker.depth(Target::Dead).await.unwrap(), 2);
 }

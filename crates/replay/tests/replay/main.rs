@@ -1,10 +1,13 @@
-//! The built program over a real database and a real broker.
+//! Tests of the built program with a real database and a real broker.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+mod command_output;
 mod discard;
-mod filed;
+mod fixture;
+mod interruptions;
 mod lanes;
-mod losses;
+mod lanes_resolve;
+mod list;
+mod refused_then_filed;
 mod run;
-mod stage;
 mod terminal;

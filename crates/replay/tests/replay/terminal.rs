@@ -1,14 +1,14 @@
-//! With somebody at a terminal, which `script` plays.
+//! Runs at a terminal, for which the program `script` stands in.
 
 use std::process::Stdio;
 
 use tokio::io::AsyncWriteExt as _;
 use tokio::process::Command;
 
-use crate::stage::{BOUND, Stage};
+use crate::fixture::{Fixture, WAIT_MAX};
 
-/// What the terminal showed once the answer was typed and the program ended.
-async fn typed(stage: &Stage, answer: &str) -> String {
+/// Types an answer, and returns what the terminal showed when the program ended.
+async fn run_and_answer(fixture: &Fixture, answer: &str) -> String {
     let program = env!("CARGO_BIN_EXE_risiti-replay");
     let mut script = Command::new("script")
         .args([
@@ -18,7 +18,7 @@ async fn typed(stage: &Stage, answer: &str) -> String {
             &format!("{program} run"),
             "/dev/null",
         ])
-        .envs(stage.variables())
+        .envs(fixture.variables())
         .stdin(Stdio::piped())
         .stdout(Stdio::piped())
         .kill_on_drop(true)
@@ -31,7 +31,7 @@ async fn typed(stage: &Stage, answer: &str) -> String {
         .write_all(answer.as_bytes())
         .await
         .unwrap();
-    let output = tokio::time::timeout(BOUND, script.wait_with_output())
+    let output = tokio::time::timeout(WAIT_MAX, script.wait_with_output())
         .await
         .unwrap()
         .unwrap();
@@ -41,10 +41,10 @@ async fn typed(stage: &Stage, answer: &str) -> String {
 }
 
 #[tokio::test]
-async fn a_run_shows_what_it_would_take_and_asks() {
-    let stage = Stage::new().await;
-    stage.refused("891").await;
-    let shown = typed(&stage, "n\n").await;
+async fn run_shows_what_it_would_take_and_asks() {
+    let fixture = Fixture::new().await;
+    fixture.refused_sale("891").await;
+    let shown = run_and_answer(&fixture, "n\n").await;
     assert!(
         shown.contains("1 matched") && shown.contains("refused (891)"),
         "{shown}"
@@ -53,8 +53,8 @@ async fn a_run_shows_what_it_would_take_and_asks() {
         shown.contains("Replay 1? [y/N]") && shown.contains("Nothing was moved"),
         "{shown}"
     );
-    assert_eq!(stage.invoices("dead").await, 1);
-    let shown = typed(&stage, "y\n").await;
+    assert_eq!(fixture.count_invoices("dead").await, 1);
+    let shown = run_and_answer(&fixture, "y\n").await;
     assert!(shown.contains("1 replayed"), "{shown}");
-    assert_eq!(stage.invoices("pending").await, 1);
+    assert_eq!(fixture.count_invoices("pending").await, 1);
 }

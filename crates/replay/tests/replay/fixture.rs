@@ -1,24 +1,26 @@
-//! A pile of dead letters of one's own, and the program that goes over it.
+//! A database and a namespace with a merchant, a device and dead letters, and the program that
+//! replays them.
 
 use std::collections::BTreeMap;
-use std::process::Output;
 use std::time::Duration;
 
 use risiti_domain::{AuthenticatedBy, DeadCause, EventId, MerchantId, Provider};
 use risiti_ledger::{DatabaseSettings, Ledger, MessageDeadLetter, migrate};
 use risiti_providers::{Account, BodyFormat, Channel, Envelope, Unreadable};
-use risiti_queue::{Broker, Message, Target, Topology};
+use risiti_queue::{Broker, Message, Target};
 use risiti_testkit::{Namespace, Program, TestDatabase, amqp_url, eventually};
 use secrecy::SecretString;
-use serde_json::Value;
 use tokio_postgres::Client;
-use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-pub(crate) const BOUND: Duration = Duration::from_secs(60);
-const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
+use crate::command_output::CommandOutput;
 
-pub(crate) struct Stage {
+/// The longest wait for anything. Nothing takes as long in a test that passes.
+pub(crate) const WAIT_MAX: Duration = Duration::from_secs(60);
+const PUBLISH_TIMEOUT: Duration = Duration::from_secs(10);
+const EXIT_RUN_UNDER_WAY: i32 = 3;
+
+pub(crate) struct Fixture {
     pub(crate) client: Client,
     pub(crate) broker: Broker,
     pub(crate) device: Uuid,
@@ -28,14 +30,15 @@ pub(crate) struct Stage {
     database: TestDatabase,
 }
 
-impl Stage {
-    /// A merchant, its device, and nothing dead.
+impl Fixture {
+    /// Prepares a merchant and its device, without any dead letter.
     pub(crate) async fn new() -> Self {
         let database = TestDatabase::create().await;
         let url = SecretString::from(database.url());
         migrate(&url).await.unwrap();
         let client = database.connect().await;
-        let (merchant, device) = (Uuid::now_v7(), Uuid::now_v7());
+        let merchant = Uuid::now_v7();
+        let device = Uuid::now_v7();
         client
             .batch_execute(&format!(
                 "INSERT INTO merchants (id, slug, name) VALUES ('{merchant}', 'acme', 'Acme');
@@ -47,6 +50,7 @@ impl Stage {
             ))
             .await
             .unwrap();
+
         let settings = DatabaseSettings {
             url,
             pool_size: 2,
@@ -54,10 +58,9 @@ impl Stage {
             application_name: "test",
         };
         let ledger = Ledger::open(settings).unwrap();
+
         let namespace = Namespace::unique();
-        let topology = Topology::new(namespace.name()).unwrap();
-        let broker =
-            Broker::start(&amqp_url(), topology, "test", CancellationToken::new()).unwrap();
+        let broker = Broker::connect(&amqp_url(), namespace.name(), "test").unwrap();
         broker.wait_up().await;
         Self {
             client,
@@ -70,7 +73,7 @@ impl Stage {
         }
     }
 
-    /// The program, with nobody at a terminal.
+    /// Makes the program, without a terminal.
     pub(crate) fn program(&self, args: &[&str]) -> Program {
         let program = Program::built("risiti-replay")
             .args(args.iter().copied())
@@ -80,7 +83,7 @@ impl Stage {
             .fold(program, |program, (name, value)| program.env(name, value))
     }
 
-    /// What the program needs to be told by variables.
+    /// Returns the variables that the program needs.
     pub(crate) fn variables(&self) -> [(&'static str, String); 3] {
         [
             ("DATABASE_URL", self.database.url().to_owned()),
@@ -89,27 +92,29 @@ impl Stage {
         ]
     }
 
-    pub(crate) async fn replay(&self, args: &[&str]) -> Told {
-        Told::from(self.program(args).output().await)
+    /// Runs a command to its end.
+    pub(crate) async fn replay(&self, args: &[&str]) -> CommandOutput {
+        CommandOutput::from(self.program(args).output().await)
     }
 
-    /// A run after another one's end, which the server notices a moment later.
-    pub(crate) async fn run_once_free(&self) -> Told {
-        eventually("the lock", BOUND, async || {
-            Some(self.replay(&["run", "--yes", "--json"]).await).filter(|told| told.code != 3)
+    /// Runs `run` after another run was killed. The server frees its lock a moment later.
+    pub(crate) async fn run_when_unlocked(&self) -> CommandOutput {
+        eventually("the lock", WAIT_MAX, async || {
+            let output = self.replay(&["run", "--yes", "--json"]).await;
+            (output.code != EXIT_RUN_UNDER_WAY).then_some(output)
         })
         .await
     }
 
-    /// A sale that KRA refused: row and message.
-    pub(crate) async fn refused(&self, code: &str) -> Uuid {
-        let invoice = self.refused_row(code).await;
-        self.dead_message(invoice).await;
+    /// Makes a sale that KRA refused, with its row and its message.
+    pub(crate) async fn refused_sale(&self, code: &str) -> Uuid {
+        let invoice = self.refused_sale_without_message(code).await;
+        self.publish_dead_letter(invoice).await;
         invoice
     }
 
-    /// A refused sale whose message was lost.
-    pub(crate) async fn refused_row(&self, code: &str) -> Uuid {
+    /// Makes a refused sale whose message was lost.
+    pub(crate) async fn refused_sale_without_message(&self, code: &str) -> Uuid {
         let invoice = self.sale("dead").await;
         let statement = "INSERT INTO dead_letters (id, cause, merchant_id, device_id, invoice_id, provider, code,
             message, amount, currency) VALUES ($1, 'refused', $2, $3, $1, 'daraja', $4, 'item not known', 116, 'KES')";
@@ -120,7 +125,8 @@ impl Stage {
         invoice
     }
 
-    pub(crate) async fn dead_message(&self, invoice: Uuid) {
+    /// Publishes a dead letter's message, which names no more than its row.
+    pub(crate) async fn publish_dead_letter(&self, invoice: Uuid) {
         let headers = BTreeMap::from([("risiti-dead-letter-id".to_owned(), invoice.to_string())]);
         self.publish(
             Target::Dead,
@@ -133,10 +139,12 @@ impl Stage {
         .await;
     }
 
-    /// A paid sale of 116 shillings whose invoice went through pending and submitting to this state.
+    /// Makes a paid sale of 116 shillings. Its invoice passes through pending and submitting to
+    /// `state`.
     pub(crate) async fn sale(&self, state: &str) -> Uuid {
         let invoice = Uuid::now_v7();
-        let (merchant, device) = (self.merchant, self.device);
+        let merchant = self.merchant;
+        let device = self.device;
         let mut sql = format!(
             "INSERT INTO payments (id, merchant_id, provider, money_key, receipt, amount, currency, method, state,
                  authenticated_by, settled_at, moved_by)
@@ -146,8 +154,8 @@ impl Stage {
              VALUES ('{invoice}', '{invoice}', '{merchant}', '{device}', 'sale', 116, 'test');"
         );
         if state != "pending" {
-            let out = "UPDATE invoices SET state = 'submitting', invoice_no = (SELECT next_invoice_no FROM lanes)";
-            sql += &format!("{out} WHERE id = '{invoice}';");
+            let submit = "UPDATE invoices SET state = 'submitting', invoice_no = (SELECT next_invoice_no FROM lanes)";
+            sql += &format!("{submit} WHERE id = '{invoice}';");
         }
         if state == "dead" {
             sql += &format!(
@@ -158,8 +166,9 @@ impl Stage {
         invoice
     }
 
-    /// A body that could not be read when it came: row and message, as the ledger worker leaves them.
-    pub(crate) async fn unreadable(&self, body: &str) -> Uuid {
+    /// Makes a webhook that could not be read, with row and message as the ledger worker leaves
+    /// them.
+    pub(crate) async fn unreadable_webhook(&self, body: &str) -> Uuid {
         let envelope = Envelope {
             event_id: EventId::from_uuid(Uuid::now_v7()),
             merchant_id: MerchantId::from_uuid(self.merchant),
@@ -208,82 +217,62 @@ impl Stage {
             .unwrap();
     }
 
-    pub(crate) async fn sql(&self, text: &str) {
+    pub(crate) async fn execute(&self, text: &str) {
         self.client.batch_execute(text).await.unwrap();
     }
 
-    pub(crate) async fn number(&self, query: &str) -> i64 {
+    pub(crate) async fn query_number(&self, query: &str) -> i64 {
         self.client.query_one(query, &[]).await.unwrap().get(0)
     }
 
-    pub(crate) async fn text(&self, query: &str) -> String {
+    pub(crate) async fn query_text(&self, query: &str) -> String {
         self.client.query_one(query, &[]).await.unwrap().get(0)
     }
 
-    pub(crate) async fn invoices(&self, state: &str) -> i64 {
-        self.number(&format!(
+    pub(crate) async fn count_invoices(&self, state: &str) -> i64 {
+        self.query_number(&format!(
             "SELECT count(*) FROM invoices WHERE state = '{state}'"
         ))
         .await
     }
 
-    /// Waits for the queue to hold so many: what a killed program held comes back a moment later.
-    pub(crate) async fn depth_becomes(&self, target: Target, wanted: u64) {
-        let what = format!("{} of {wanted}", target.as_str());
-        eventually(&what, BOUND, async || {
+    pub(crate) async fn count_actions(&self, command: &str) -> i64 {
+        self.query_number(&format!(
+            "SELECT count(*) FROM operator_actions WHERE command = '{command}'"
+        ))
+        .await
+    }
+
+    pub(crate) async fn halt_lane(&self) {
+        let halt = "UPDATE lanes SET halted_at = now(), \
+                    halt_reason = 'numbers out of step: lanes resolve'";
+        self.execute(halt).await;
+    }
+
+    /// Returns the lane's next number, and whether it is halted, as in `2 false`.
+    pub(crate) async fn lane(&self) -> String {
+        self.query_text("SELECT next_invoice_no || ' ' || (halted_at IS NOT NULL) FROM lanes")
+            .await
+    }
+
+    /// Waits until the queue holds so many messages. Those that a killed program held come back a
+    /// moment later.
+    pub(crate) async fn wait_for_depth(&self, target: Target, wanted: u64) {
+        let what = format!("{wanted} messages in {}", target.as_str());
+        eventually(&what, WAIT_MAX, async || {
             (self.broker.depth(target).await.ok()? == wanted).then_some(())
         })
         .await;
     }
 
-    /// Takes one message away.
+    /// Takes one message from a queue.
     pub(crate) async fn take(&self, target: Target) -> Message {
-        let delivery = eventually(target.as_str(), BOUND, async || {
+        let delivery = eventually(target.as_str(), WAIT_MAX, async || {
             self.broker.get(target).await.ok()?
         })
         .await;
         let message = delivery.message.clone();
         delivery.ack().await.unwrap();
         message
-    }
-}
-
-/// What the program said, and how it ended.
-pub(crate) struct Told {
-    pub(crate) code: i32,
-    pub(crate) out: String,
-    pub(crate) err: String,
-}
-
-impl From<Output> for Told {
-    fn from(output: Output) -> Self {
-        Self {
-            code: output.status.code().unwrap_or(-1),
-            out: String::from_utf8(output.stdout).unwrap(),
-            err: String::from_utf8(output.stderr).unwrap(),
-        }
-    }
-}
-
-impl Told {
-    #[track_caller]
-    pub(crate) fn ended(self, code: i32) -> Self {
-        assert_eq!(self.code, code, "{}\n{}", self.out, self.err);
-        self
-    }
-
-    pub(crate) fn lines(&self) -> Vec<Value> {
-        self.out
-            .lines()
-            .map(|line| serde_json::from_str(line).unwrap())
-            .collect()
-    }
-
-    /// `[matched, done, skipped, failed]`; the one line a run prints.
-    #[track_caller]
-    pub(crate) fn tally(&self, done: &str) -> [u64; 4] {
-        let lines = self.lines();
-        assert_eq!(lines.len(), 1, "{}", self.out);
-        ["matched", done, "skipped", "failed"].map(|key| lines[0][key].as_u64().unwrap())
     }
 }

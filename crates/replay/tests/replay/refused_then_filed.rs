@@ -1,4 +1,4 @@
-//! The whole way: refused by the tax authority, replayed again and again, filed once.
+//! Sales that the tax authority refused, replayed several times and filed once.
 
 use std::time::Duration;
 
@@ -7,26 +7,29 @@ use risiti_queue::Target;
 use risiti_testkit::{Process, Program, eventually};
 use serde_json::{Value, json};
 
-use crate::stage::{BOUND, Stage};
+use crate::fixture::{Fixture, WAIT_MAX};
 
 /// 32 bytes of 7, in base64.
 const KEY: &str = "BwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwcHBwc=";
 const SALES: i64 = 8;
 
-struct Authority {
+struct TaxAuthority {
     url: String,
     http: reqwest::Client,
-    _sim: Process,
+    _simulator: Process,
 }
 
-impl Authority {
-    /// Knows the stage's device, and the stage knows it.
-    async fn of(stage: &Stage) -> Self {
+impl TaxAuthority {
+    /// Starts the simulated tax authority, and registers the fixture's device with it.
+    async fn start(fixture: &Fixture) -> Self {
         risiti_service::tls::install_provider();
-        let mut sim = Program::built("etims-sim")
+        let mut simulator = Program::built("etims-sim")
             .args(["--listen", "127.0.0.1:0", "--dialect", "legacy"])
             .start();
-        let url = format!("http://{}", sim.address_after("listening on http://").await);
+        let url = format!(
+            "http://{}",
+            simulator.address_after("listening on http://").await
+        );
         let http = reqwest::Client::builder()
             .timeout(Duration::from_secs(30))
             .build()
@@ -34,18 +37,18 @@ impl Authority {
         let vault = Vault::new(&KEY.into(), None).unwrap();
         let place = Place {
             column: "devices.cmc_key_ciphertext",
-            row: stage.device,
+            row: fixture.device,
         };
         let sealed = vault.seal(place, &"cmc-key-1".into()).unwrap();
         let change =
             "UPDATE devices SET base_url = $1, cmc_key_ciphertext = $2, serial = 'RISITI/1',
             item_code = 'KE3NTNO0000001', item_class = '8111150100'";
-        stage
+        fixture
             .client
             .execute(change, &[&url, &sealed])
             .await
             .unwrap();
-        stage
+        fixture
             .client
             .execute("UPDATE lanes SET host = $1", &[&url])
             .await
@@ -53,7 +56,7 @@ impl Authority {
         let this = Self {
             url,
             http,
-            _sim: sim,
+            _simulator: simulator,
         };
         let keys = json!({ "tin": "P051234567X", "bhfId": "00", "dvcSrlNo": "RISITI/1", "cmcKey": "cmc-key-1" });
         this.post("/_sim/devices", &keys).await;
@@ -87,7 +90,7 @@ impl Authority {
         serde_json::from_str(&answer.text().await.unwrap()).unwrap()
     }
 
-    async fn mend(&self) {
+    async fn clear_faults(&self) {
         assert!(
             self.http
                 .delete(format!("{}/_sim/faults", self.url))
@@ -101,9 +104,9 @@ impl Authority {
 }
 
 #[tokio::test]
-async fn refused_sales_are_replayed_again_and_again_and_filed_once() {
-    let stage = Stage::new().await;
-    let authority = Authority::of(&stage).await;
+async fn refused_sales_are_replayed_repeatedly_and_filed_once() {
+    let fixture = Fixture::new().await;
+    let authority = TaxAuthority::start(&fixture).await;
     let refusal = json!({ "envelope": { "code": "910", "message": "required: <itemClsCd>" } });
     authority
         .post(
@@ -112,50 +115,53 @@ async fn refused_sales_are_replayed_again_and_again_and_filed_once() {
         )
         .await;
     for _ in 0..SALES {
-        stage.sale("pending").await;
+        fixture.sale("pending").await;
     }
     let worker = Program::built("risiti-etims-worker").env("RISITI_CREDENTIALS_KEY", KEY);
     let worker = worker.env("RISITI_WAKE_INTERVAL", "100ms");
-    let worker = stage
+    let worker = fixture
         .variables()
         .into_iter()
         .fold(worker, |worker, (name, value)| worker.env(name, value));
     let _worker = worker.start();
-    eventually("all dead", BOUND, async || {
-        (stage.invoices("dead").await == SALES).then_some(())
+    eventually("all dead", WAIT_MAX, async || {
+        (fixture.count_invoices("dead").await == SALES).then_some(())
     })
     .await;
-    stage
-        .depth_becomes(Target::Dead, SALES.unsigned_abs())
+    fixture
+        .wait_for_depth(Target::Dead, SALES.unsigned_abs())
         .await;
 
-    // In vain: the cause is not mended, and what dies again is left to the next run.
-    let told = stage.replay(&["run", "--yes", "--json"]).await.ended(0);
+    // The cause is not mended, so all are refused again. This run leaves them to the next one.
+    let output = fixture
+        .replay(&["run", "--yes", "--json"])
+        .await
+        .expect_code(0);
     assert_eq!(
-        told.tally("replayed"),
+        output.counts("replayed"),
         [SALES.unsigned_abs(), SALES.unsigned_abs(), 0, 0]
     );
     let replayed_once = "SELECT count(*) FROM dead_letters WHERE replays = 1 AND solved_at IS NULL";
-    eventually("all dead again", BOUND, async || {
-        (stage.number(replayed_once).await == SALES).then_some(())
+    eventually("all dead again", WAIT_MAX, async || {
+        (fixture.query_number(replayed_once).await == SALES).then_some(())
     })
     .await;
 
-    authority.mend().await;
-    let killed = stage.program(&["run", "--yes", "--rate", "20/s"]).start();
-    eventually("some replayed", BOUND, async || {
-        (stage.invoices("dead").await < SALES - 1).then_some(())
+    authority.clear_faults().await;
+    let killed = fixture.program(&["run", "--yes", "--rate", "20/s"]).start();
+    eventually("some replayed", WAIT_MAX, async || {
+        (fixture.count_invoices("dead").await < SALES - 1).then_some(())
     })
     .await;
     killed.kill();
     for _ in 0..3 {
-        stage.run_once_free().await.ended(0);
+        fixture.run_when_unlocked().await.expect_code(0);
     }
-    eventually("all filed", BOUND, async || {
-        (stage.invoices("success").await == SALES).then_some(())
+    eventually("all filed", WAIT_MAX, async || {
+        (fixture.count_invoices("success").await == SALES).then_some(())
     })
     .await;
-    stage.depth_becomes(Target::Dead, 0).await;
+    fixture.wait_for_depth(Target::Dead, 0).await;
     let stats = authority.get("/_sim/stats").await;
     assert_eq!(
         (&stats["doubled"], &stats["protocol_errors"]),
@@ -168,7 +174,9 @@ async fn refused_sales_are_replayed_again_and_again_and_filed_once() {
         usize::try_from(SALES).unwrap()
     );
     assert_eq!(
-        stage.number("SELECT next_invoice_no FROM lanes").await,
+        fixture
+            .query_number("SELECT next_invoice_no FROM lanes")
+            .await,
         SALES + 1
     );
 }

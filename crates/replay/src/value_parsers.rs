@@ -1,16 +1,16 @@
-//! How values are written on the command line.
+//! Parsers of the values on the command line.
 
 use std::time::Duration;
 
 use jiff::Timestamp;
 
-/// How many items a run may take up in which time.
+/// A rate, as the shortest time between two dead letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Rate {
     pub(crate) interval: Duration,
 }
 
-/// `50/s`, `30/m` or `500/h`.
+/// Parses a rate such as `50/s`, `30/m` or `500/h`.
 pub(crate) fn rate(text: &str) -> Result<Rate, String> {
     let expected =
         || "expected a number from 1 to 10000 per second, minute or hour, as in 50/s, 30/m, 500/h";
@@ -30,7 +30,7 @@ pub(crate) fn rate(text: &str) -> Result<Rate, String> {
     })
 }
 
-/// An age (`2h`: dead for at most two hours) or a moment (RFC 3339).
+/// Parses an age or a moment. `2h` means dead for at most two hours. A moment is in RFC 3339.
 pub(crate) fn since(text: &str) -> Result<Timestamp, String> {
     if let Ok(moment) = text.parse::<Timestamp>() {
         return Ok(moment);
@@ -40,10 +40,10 @@ pub(crate) fn since(text: &str) -> Result<Timestamp, String> {
     })?;
     Timestamp::now()
         .checked_sub(age)
-        .map_err(|_| "reaches back too far".to_owned())
+        .map_err(|_| "reaches too far back".to_owned())
 }
 
-/// What is kept as operator or reason.
+/// Parses a text that is stored as operator or reason.
 pub(crate) fn short_text(text: &str) -> Result<String, String> {
     let text = text.trim();
     if text.is_empty() || text.chars().count() > 300 || text.chars().any(char::is_control) {
@@ -57,7 +57,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_rate_is_a_pause_between_items() {
+    fn rate_is_the_pause_between_two_items() {
         assert_eq!(rate("50/s").unwrap().interval, Duration::from_millis(20));
         assert_eq!(rate("30/m").unwrap().interval, Duration::from_secs(2));
         assert_eq!(rate("1/h").unwrap().interval, Duration::from_secs(3_600));
@@ -82,7 +82,7 @@ mod tests {
     }
 
     #[test]
-    fn a_reason_says_something_on_one_line() {
+    fn reason_is_one_line_and_not_empty() {
         assert_eq!(
             short_text(" item code mended ").unwrap(),
             "item code mended"

@@ -1,5 +1,5 @@
-//! Waking a lane that has work again. A token is a hint: one that cannot be published is left to the wake loop
-//! (protocol D3), so nothing here fails.
+//! Waking a lane that has work again. A wake-up is a hint, so one that cannot be published is left
+//! to the wake loop, and nothing here fails (protocol D3).
 
 use std::time::Duration;
 
@@ -8,19 +8,22 @@ use risiti_ledger::{Ledger, LedgerError};
 use risiti_queue::Publisher;
 use uuid::Uuid;
 
-/// One token, where the lane needs one.
-pub(crate) async fn wake(
+/// Publishes a wake-up for a lane, unless it has one already.
+pub(crate) async fn wake_lane(
     ledger: &Ledger,
     publisher: &Publisher,
     timeout: Duration,
     lane: DeviceId,
 ) {
-    if let Err(error) = try_wake(ledger, publisher, timeout, lane).await {
-        tracing::debug!(device_id = %lane, "left to the wake loop: {error}");
+    if let Err(error) = try_wake_lane(ledger, publisher, timeout, lane).await {
+        tracing::debug!(
+            device_id = %lane,
+            "failed to wake a lane, leaving it to the wake loop: {error}"
+        );
     }
 }
 
-async fn try_wake(
+async fn try_wake_lane(
     ledger: &Ledger,
     publisher: &Publisher,
     timeout: Duration,

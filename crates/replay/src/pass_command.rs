@@ -1,0 +1,177 @@
+//! The commands `run` and `discard`. Each shows what it would take, asks, takes the lock, makes one
+//! replay pass and reports what became of the dead letters.
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use indicatif::{ProgressBar, ProgressStyle};
+use risiti_ledger::{DeadLetterFilter, Ledger, OperatorAction, ReplayLock, RunCounts};
+use risiti_queue::Broker;
+use risiti_service::Context;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::AbortOnDropHandle;
+
+use crate::EXIT_RUN_UNDER_WAY;
+use crate::cli::PassArgs;
+use crate::confirm::{self, Answer, Summary};
+use crate::dead_letter_handler::{DeadLetterHandler, PassKind};
+use crate::list::warn_of_unknown_merchant;
+use crate::output::Output;
+use crate::pace::Pace;
+use crate::pass_report::{dry_run_report, report};
+use crate::replay_pass::ReplayPass;
+use crate::session;
+
+/// Makes one replay pass, once the operator has agreed to it.
+pub(crate) async fn run_replay_pass(
+    args: &PassArgs,
+    by: OperatorAction,
+    kind: PassKind,
+    out: Output,
+    context: &Context,
+) -> Result<ExitCode> {
+    if !args.yes && !args.dry_run && !confirm::can_ask() {
+        return Ok(confirm::refuse_without_terminal(out));
+    }
+    let ledger = session::open_ledger(&args.database).await?;
+    let filter = args.filter.filter();
+    warn_of_unknown_merchant(&ledger, &filter, out).await?;
+    let summary = Summary::of(&ledger, &filter, args.limit).await?;
+
+    if args.dry_run {
+        out.line(&dry_run_report(kind, &summary), || summary.text());
+        return Ok(ExitCode::SUCCESS);
+    }
+    if !args.yes {
+        out.note(&summary.text());
+        let question = kind.question(summary.matched);
+        if summary.matched > 0 && confirm::ask(question, &context.shutdown).await == Answer::No {
+            out.note("Nothing was moved.");
+            return Ok(ExitCode::SUCCESS);
+        }
+    }
+
+    let Some(lock) = ledger.lock_replay().await? else {
+        out.problem("another run is under way; one at a time");
+        return Ok(ExitCode::from(EXIT_RUN_UNDER_WAY));
+    };
+    let broker = session::connect_broker(&args.amqp).await?;
+    let locked = LockedRun {
+        args,
+        ledger: &ledger,
+        broker: &broker,
+        lock: &lock,
+        filter: &filter,
+        kind,
+        out,
+        context,
+    };
+    let ended = locked.run(by, summary.matched).await;
+    broker.close().await;
+    ended
+}
+
+/// A run that holds the replay lock.
+struct LockedRun<'a> {
+    args: &'a PassArgs,
+    ledger: &'a Ledger,
+    broker: &'a Broker,
+    lock: &'a ReplayLock,
+    filter: &'a DeadLetterFilter,
+    kind: PassKind,
+    out: Output,
+    context: &'a Context,
+}
+
+impl LockedRun<'_> {
+    async fn run(&self, by: OperatorAction, expected: u64) -> Result<ExitCode> {
+        let run = self
+            .ledger
+            .begin_run(self.kind.command(), &by, self.filter)
+            .await?;
+        let stop = CancellationToken::new();
+        let _watch = stop_on(&stop, &self.context.shutdown, self.lock);
+        let publisher = self.broker.publisher();
+        let publish_timeout = self.args.amqp.publish_timeout;
+        let bar = progress_bar(expected);
+        let mut pass = ReplayPass {
+            ledger: self.ledger,
+            broker: self.broker,
+            publisher: publisher.clone(),
+            publish_timeout,
+            handler: DeadLetterHandler {
+                ledger: self.ledger.clone(),
+                publisher,
+                publish_timeout,
+                by,
+                kind: self.kind,
+            },
+            filter: self.filter,
+            run: &run,
+            limit: self.args.limit,
+            pace: Pace::new(self.args.rate),
+            stop,
+            bar: bar.clone(),
+            out: self.out,
+            counts: RunCounts::default(),
+            looked_up_first: 0,
+        };
+        let ended = pass.run().await;
+        let counts = pass.counts;
+        let looked_up_first = pass.looked_up_first;
+        bar.finish_and_clear();
+
+        if let Err(error) = self.ledger.end_run(&run, counts).await {
+            self.out.note(&format!(
+                "warning: failed to record the end of this run: {error}"
+            ));
+        }
+        self.out
+            .line(&report(self.kind, counts, looked_up_first), || {
+                self.kind.report_text(counts, looked_up_first)
+            });
+        self.exit_code(ended, counts)
+    }
+
+    fn exit_code(&self, ended: Result<()>, counts: RunCounts) -> Result<ExitCode> {
+        if self.lock.lost().is_cancelled() {
+            self.out
+                .problem("the lock was lost, so the run stopped; run it again");
+            return Ok(ExitCode::FAILURE);
+        }
+        ended?;
+        if self.context.shutdown.is_cancelled() {
+            self.out
+                .note("Stopped by a signal; what was left is untouched.");
+        }
+        Ok(if counts.failed > 0 {
+            ExitCode::FAILURE
+        } else {
+            ExitCode::SUCCESS
+        })
+    }
+}
+
+/// Cancels `stop` at the first signal, or when the lock is lost.
+fn stop_on(
+    stop: &CancellationToken,
+    shutdown: &CancellationToken,
+    lock: &ReplayLock,
+) -> AbortOnDropHandle<()> {
+    let stop = stop.clone();
+    let shutdown = shutdown.clone();
+    let lost = lock.lost().clone();
+    AbortOnDropHandle::new(tokio::spawn(async move {
+        tokio::select! {
+            () = shutdown.cancelled() => {}
+            () = lost.cancelled() => {}
+        }
+        stop.cancel();
+    }))
+}
+
+/// Makes a progress bar. It is hidden when standard error is no terminal.
+fn progress_bar(expected: u64) -> ProgressBar {
+    let style = ProgressStyle::with_template("{bar:40} {pos}/{len}  {per_sec}, {eta} left");
+    ProgressBar::new(expected).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
+}

@@ -1,0 +1,77 @@
+//! The command `list`.
+
+use risiti_queue::Target;
+
+use crate::fixture::Fixture;
+
+#[tokio::test]
+async fn list_shows_dead_letters_and_consumes_nothing() {
+    let fixture = Fixture::new().await;
+    let refused = fixture.refused_sale("891").await;
+    let unreadable = fixture.unreadable_webhook("{").await;
+    let output = fixture.replay(&["list", "--json"]).await.expect_code(0);
+    let lines = output.lines();
+    assert_eq!(lines.len(), 2);
+    let mut keys: Vec<&str> = lines[0]
+        .as_object()
+        .unwrap()
+        .keys()
+        .map(String::as_str)
+        .collect();
+    let mut expected = vec![
+        "dead_letter_id",
+        "merchant",
+        "device_id",
+        "cause",
+        "code",
+        "message",
+        "attempts",
+        "invoice_id",
+        "event_id",
+        "amount",
+        "currency",
+        "dead_at",
+        "replays",
+    ];
+    expected.sort_unstable();
+    keys.sort_unstable();
+    assert_eq!(keys, expected);
+
+    assert_eq!(lines[0]["dead_letter_id"], refused.to_string());
+    assert_eq!(
+        (lines[0]["merchant"].as_str(), lines[0]["code"].as_str()),
+        (Some("acme"), Some("891"))
+    );
+    assert_eq!(lines[1]["dead_letter_id"], unreadable.to_string());
+    assert_eq!(
+        (lines[1]["cause"].as_str(), lines[1]["code"].as_str()),
+        (Some("unreadable"), None)
+    );
+    assert!(lines[1]["invoice_id"].is_null());
+    for (filter, count) in [
+        (["--cause", "refused"], 1),
+        (["--code", "891"], 1),
+        (["--code", "892"], 0),
+        (["--merchant", "acme"], 2),
+        (["--merchant", "nobody"], 0),
+        (["--since", "1h"], 2),
+        (["--since", "2099-01-01T00:00:00Z"], 0),
+        (["--limit", "1"], 1),
+        (["--id", &unreadable.to_string()], 1),
+    ] {
+        let output = fixture
+            .replay(&["list", "--json", filter[0], filter[1]])
+            .await
+            .expect_code(0);
+        assert_eq!(output.lines().len(), count, "{filter:?}");
+    }
+    assert!(
+        fixture
+            .replay(&["list"])
+            .await
+            .expect_code(0)
+            .stdout
+            .contains("item not known")
+    );
+    assert_eq!(fixture.broker.depth(Target::Dead).await.unwrap(), 2);
+}
