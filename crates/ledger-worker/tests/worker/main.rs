@@ -1,9 +1,9 @@
 //! Tests of the built program between a real broker and a real database.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
-mod arbitrary_messages;
 mod batch_bytes;
 mod dead_letters;
 mod fixture;
 mod good_messages;
+mod hostile;
 mod outages;
