@@ -1,35 +1,35 @@
-//! What KRA said, in a form fit to keep.
+//! What KRA said, in a form that may be stored and logged.
 
 use std::fmt;
 use std::time::Duration;
 
-use crate::classify::Class;
+use crate::classify::{Class, HaltReason};
 use crate::envelope::Envelope;
 use crate::http::HttpAnswer;
-use crate::outcome::HaltReason;
 use crate::text;
 
-/// KRA names no time for code 990; integrators call for a long one.
+/// KRA names no pause for code 990. Integrators recommend a long one.
 const TOO_MANY_VIEWS_PAUSE: Duration = Duration::from_secs(5 * 60);
 
-/// What was said, or what went wrong in its place. Safe to store and to log: bounded, without control
-/// characters, phone numbers or credentials.
+/// What KRA said, or what went wrong instead. It is safe to store and to log: it is bounded, and it
+/// holds no control characters, phone numbers or credentials.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Answer {
-    /// KRA's result code; the gateway's refusals have none.
+    /// KRA's result code. The gateway's refusals have none.
     pub code: Option<String>,
     pub message: String,
     pub http_status: Option<u16>,
-    /// How long the host asked to be left alone, at most a day.
+    /// How long the host asked us not to call, at most a day.
     pub retry_after: Option<Duration>,
-    /// The trouble is the host's rather than this invoice's: it counts against the breaker (protocol D12).
+    /// The failure is the host's rather than this invoice's. It counts towards the breaker (protocol
+    /// D12).
     pub against_host: bool,
-    /// An answer worth another try that, when it stays, means this about the device.
+    /// The answer is worth another try. When it stays the same, the lane halts for this reason.
     pub halts_if_repeated: Option<HaltReason>,
 }
 
 impl Answer {
-    /// What was said, with what its class tells about the host.
+    /// Keeps what KRA said, and what the class of the answer says about the host.
     pub(crate) fn judged(
         secrets: &[&str],
         http: &HttpAnswer,
@@ -46,26 +46,30 @@ impl Answer {
                 (false, None)
             }
         };
+
         let code = envelope
             .and_then(|envelope| envelope.code.as_deref())
             .map(text::code);
         let too_many_views = code.as_deref() == Some("990");
+        let retry_after = http
+            .retry_after
+            .or(too_many_views.then_some(TOO_MANY_VIEWS_PAUSE));
+        let message = match envelope {
+            Some(envelope) => text::message_without(secrets, &envelope.message),
+            None => format!("{} bytes that are no JSON object", http.body.len()),
+        };
+
         Self {
-            message: match envelope {
-                Some(envelope) => text::message_without(secrets, &envelope.message),
-                None => format!("{} bytes that are no JSON object", http.body.len()),
-            },
-            http_status: Some(http.status),
-            retry_after: http
-                .retry_after
-                .or(too_many_views.then_some(TOO_MANY_VIEWS_PAUSE)),
             code,
+            message,
+            http_status: Some(http.status),
+            retry_after,
             against_host,
             halts_if_repeated,
         }
     }
 
-    /// For what never became an answer.
+    /// Makes an answer for a call that brought none.
     pub(crate) fn none(message: &str, against_host: bool) -> Self {
         Self {
             message: text::message(message),

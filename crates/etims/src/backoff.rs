@@ -1,12 +1,12 @@
-//! Pauses between tries: the only place that names the crate `backoff`.
+//! Pauses between tries. This is the only module that uses the crate `backoff`.
 
 use std::time::Duration;
 
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff as _;
 
-/// Exponential pauses with full jitter: the n-th is spread evenly from nothing to `first × 2ⁿ`, and never
-/// over the ceiling.
+/// Exponential pauses with full jitter. The n-th pause is drawn evenly from zero to `first × 2ⁿ`, and is
+/// never longer than the ceiling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     first: Duration,
@@ -22,11 +22,11 @@ impl Backoff {
         }
     }
 
-    /// The pause after so many failures in a row, counted from one.
+    /// Draws the pause after this many failures in a row, counted from one.
     pub fn pause(&self, failures: u32) -> Duration {
-        // The crate draws from `interval ± factor × interval`: half the interval and a factor of one is
-        // full jitter. Its own limit on elapsed time would end the pauses, and its ceiling applies
-        // before the jitter (protocol D14).
+        // The crate draws from `interval ± factor × interval`, so half the interval and a factor of one
+        // give full jitter. Its limit on elapsed time would end the pauses, and its ceiling applies
+        // before the jitter, so that neither is used (protocol D14).
         let mut pauses = ExponentialBackoff {
             current_interval: self.first / 2,
             initial_interval: self.first / 2,
@@ -36,7 +36,7 @@ impl Backoff {
             max_elapsed_time: None,
             ..ExponentialBackoff::default()
         };
-        // 2⁶⁴ nanoseconds are five centuries: nothing grows after that.
+        // 2⁶⁴ nanoseconds are five centuries, so that more doublings change nothing.
         for _ in 1..failures.min(64) {
             pauses.next_backoff();
         }
@@ -48,14 +48,15 @@ impl Backoff {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     const MINUTE: Duration = Duration::from_secs(60);
 
     proptest! {
         #[test]
-        fn never_over_the_ceiling_nor_over_its_step(
+        fn a_pause_exceeds_neither_the_ceiling_nor_its_step(
             first_ms in 0u64..100_000,
             ceiling_ms in 0u64..1_000_000,
             failures in any::<u32>(),
@@ -71,14 +72,14 @@ mod tests {
     }
 
     #[test]
-    fn a_thousand_that_failed_together_come_back_apart() {
+    fn a_thousand_pauses_are_spread_evenly() {
         let backoff = Backoff::new(Duration::from_secs(1), 15 * MINUTE);
         let mut tenths = [0; 10];
         for _ in 0..1_000 {
             let pause = backoff.pause(40);
             tenths[(pause.as_millis() * 10 / (15 * MINUTE).as_millis()).min(9) as usize] += 1;
         }
-        // A hundred each, give or take far more than chance ever does.
+        // A hundred each, with bounds that chance practically never passes.
         assert!(
             tenths.iter().all(|count| (30..300).contains(count)),
             "{tenths:?}"
@@ -86,7 +87,7 @@ mod tests {
     }
 
     #[test]
-    fn pauses_grow() {
+    fn pauses_grow_with_failures() {
         let backoff = Backoff::new(Duration::from_secs(1), 15 * MINUTE);
         let longest = |failures| (0..200).map(|_| backoff.pause(failures)).max().unwrap();
         assert!(longest(1) <= Duration::from_millis(1_001));

@@ -1,105 +1,64 @@
-//! The calls, over one shared pool of connections.
-
-use std::time::Duration;
+//! The calls to KRA, over one shared pool of connections.
 
 use bytes::Bytes;
 use reqwest::Method;
 use risiti_domain::Dialect;
-use secrecy::SecretString;
 
+use crate::access_token::{AccessToken, AccessTokens, NoToken};
 use crate::answer::Answer;
+use crate::classify::HaltReason;
 use crate::code_list::CodeList;
 use crate::dialect::{self, Action};
 use crate::envelope::Envelope;
-use crate::http::{Failure, Http, HttpAnswer};
+use crate::http::{ClientError, ClientSettings, Failure, Http, HttpAnswer};
 use crate::initialise::{InitialiseError, Initialised};
-use crate::outcome::{CallError, HaltReason, LookUpOutcome, SendOutcome};
-use crate::profile::DeviceProfile;
-use crate::token::{NoToken, Tokens};
+use crate::outcome::{CallError, LookUpOutcome, SendOutcome};
+use crate::profile::{DeviceProfile, TokenSettings};
 use crate::wire::{self, Query};
-use crate::witness::Witness;
 use crate::{code_list, initialise, look_up, sale};
 
-/// Before KRA had any of its systems: all codes, not only changed ones.
-const SINCE_EVER: &str = "20180101000000";
+/// A date before KRA had any of its systems, so that all codes are listed and not only changed ones.
+const BEFORE_ETIMS: &str = "20180101000000";
 
-/// Limits of the shared HTTP client.
-#[derive(Clone, Debug)]
-pub struct ClientSettings {
-    /// One call from connecting to the last byte of the answer.
-    pub call_timeout: Duration,
-    pub connect_timeout: Duration,
-    pub idle_timeout: Duration,
-    pub idle_per_host_max: usize,
-    /// Calls, and so connections in use, at once over all hosts.
-    pub calls_max: usize,
-    /// Bytes of an answer.
-    pub answer_bytes_max: usize,
-    /// One more certificate authority to trust, PEM: for a VSCU or a test behind its own.
-    pub extra_root_pem: Option<Vec<u8>>,
-    /// Sees every exchange, for `device verify`.
-    pub witness: Option<Witness>,
-}
-
-#[derive(Debug, thiserror::Error)]
-pub enum ClientError {
-    #[error("no HTTP client could be made")]
-    Http(#[source] reqwest::Error),
-    #[error("extra root certificates are not PEM")]
-    RootCertificate,
-}
-
-/// Cheap to clone; clones share connections, tokens and limits.
+/// The client of the tax API. Clones share connections, access tokens and limits.
 #[derive(Clone, Debug)]
 pub struct Client {
     http: Http,
-    tokens: Tokens,
+    access_tokens: AccessTokens,
 }
 
-/// A lane is halted, for a person to look, only after so many fresh tokens were turned away. One is not enough: an app's token is shared
-/// by its lanes and by all workers, and may end between two calls, or with the gateway's restart.
+/// A lane halts only after the gateway refused this many fresh access tokens.
+///
+/// One is not enough: an app's token is shared by its lanes and by all workers. It may end between two
+/// calls, or with the gateway's restart.
 const REFRESHES_MAX: usize = 3;
 
 /// Why a call brought no answer.
-enum Trouble {
+enum NoAnswer {
     NotSent(Answer),
     Lost(Answer),
     Halt(HaltReason, Answer),
-}
-
-impl Default for ClientSettings {
-    fn default() -> Self {
-        Self {
-            call_timeout: Duration::from_secs(60),
-            connect_timeout: Duration::from_secs(10),
-            idle_timeout: Duration::from_secs(30),
-            idle_per_host_max: 100,
-            calls_max: 200,
-            answer_bytes_max: 1 << 20,
-            extra_root_pem: None,
-            witness: None,
-        }
-    }
 }
 
 impl Client {
     pub fn new(settings: ClientSettings) -> Result<Self, ClientError> {
         Ok(Self {
             http: Http::new(&settings)?,
-            tokens: Tokens::default(),
+            access_tokens: AccessTokens::default(),
         })
     }
 
-    /// Sends a stored body under its number. One request, but for an expired token: then again with a fresh one.
+    /// Sends a stored body under its number. It makes one request, and repeats it only with a fresh access
+    /// token after the gateway refused the old one.
     pub async fn send(&self, profile: &DeviceProfile, body: &[u8], invoice_no: i64) -> SendOutcome {
         match self
-            .ask(profile, Action::SaveSale, Bytes::copy_from_slice(body))
+            .call(profile, Action::SaveSale, Bytes::copy_from_slice(body))
             .await
         {
             Ok(http) => sale::read(profile, &http, invoice_no),
-            Err(Trouble::NotSent(answer)) => SendOutcome::NotSent(answer),
-            Err(Trouble::Lost(answer)) => SendOutcome::Unknown(answer),
-            Err(Trouble::Halt(reason, answer)) => SendOutcome::Halt { reason, answer },
+            Err(NoAnswer::NotSent(answer)) => SendOutcome::NotSent(answer),
+            Err(NoAnswer::Lost(answer)) => SendOutcome::Unknown(answer),
+            Err(NoAnswer::Halt(reason, answer)) => SendOutcome::Halt { reason, answer },
         }
     }
 
@@ -113,18 +72,18 @@ impl Client {
             ..query(profile)
         };
         match self
-            .ask(profile, Action::FindInvoice, wire::bytes(&query).into())
+            .call(profile, Action::FindInvoice, wire::bytes(&query).into())
             .await
         {
             Ok(http) => look_up::read(profile, &http, invoice_no),
-            Err(Trouble::NotSent(answer) | Trouble::Lost(answer)) => {
+            Err(NoAnswer::NotSent(answer) | NoAnswer::Lost(answer)) => {
                 LookUpOutcome::NoAnswer(answer)
             }
-            Err(Trouble::Halt(reason, answer)) => LookUpOutcome::Halt { reason, answer },
+            Err(NoAnswer::Halt(reason, answer)) => LookUpOutcome::Halt { reason, answer },
         }
     }
 
-    /// Initialises a device. Never call this in a loop: repeats damaged device records at KRA.
+    /// Initialises a device. Never call this in a loop, because repeats damaged device records at KRA.
     pub async fn initialise(
         &self,
         profile: &DeviceProfile,
@@ -134,52 +93,48 @@ impl Client {
             ..query(profile)
         };
         let http = self
-            .ask(profile, Action::Initialise, wire::bytes(&query).into())
+            .call(profile, Action::Initialise, wire::bytes(&query).into())
             .await;
         initialise::read(profile, &http.map_err(CallError::from)?)
     }
 
-    /// All of KRA's code lists.
+    /// Fetches all of KRA's code lists.
     pub async fn code_list(&self, profile: &DeviceProfile) -> Result<CodeList, CallError> {
         let query = Query {
-            last_req_dt: Some(SINCE_EVER),
+            last_req_dt: Some(BEFORE_ETIMS),
             ..query(profile)
         };
         let http = self
-            .ask(profile, Action::CodeList, wire::bytes(&query).into())
+            .call(profile, Action::CodeList, wire::bytes(&query).into())
             .await;
         code_list::read(profile, &http?)
     }
 
-    /// Gateway: fetches a token, fresh or remembered, and says whether that went well. Others need none.
+    /// Makes sure that the gateway's access token can be fetched. The other dialects need none.
     pub async fn check_token(&self, profile: &DeviceProfile) -> Result<(), CallError> {
-        let Some(settings) = profile
-            .token
-            .as_ref()
-            .filter(|_| profile.dialect == Dialect::Gateway)
-        else {
+        let Some(settings) = token_settings(profile) else {
             return Ok(());
         };
-        self.tokens
+        self.access_tokens
             .get(&self.http, settings, None)
             .await
-            .map_err(Trouble::from)?;
+            .map_err(NoAnswer::from)?;
         Ok(())
     }
 
-    /// Tries the spellings of an action's path until one exists.
-    async fn ask(
+    /// Calls the spellings of an action's path until one exists.
+    async fn call(
         &self,
         profile: &DeviceProfile,
         action: Action,
         body: Bytes,
-    ) -> Result<HttpAnswer, Trouble> {
-        let mut last = Err(Trouble::NotSent(Answer::none(
+    ) -> Result<HttpAnswer, NoAnswer> {
+        let mut last = Err(NoAnswer::NotSent(Answer::none(
             "the dialect has no such call",
             false,
         )));
         for path in dialect::paths(profile.dialect, action) {
-            last = self.ask_at(profile, action, path, body.clone()).await;
+            last = self.call_path(profile, action, path, body.clone()).await;
             if !last.as_ref().is_ok_and(no_such_path) {
                 break;
             }
@@ -187,36 +142,38 @@ impl Client {
         last
     }
 
-    async fn ask_at(
+    /// Calls one path, with an access token where the dialect needs one.
+    async fn call_path(
         &self,
         profile: &DeviceProfile,
         action: Action,
         path: &str,
         body: Bytes,
-    ) -> Result<HttpAnswer, Trouble> {
-        let Some(settings) = profile
-            .token
-            .as_ref()
-            .filter(|_| profile.dialect == Dialect::Gateway)
-        else {
+    ) -> Result<HttpAnswer, NoAnswer> {
+        let Some(settings) = token_settings(profile) else {
             return self.post(profile, action, path, body, None).await;
         };
-        let mut token = self.tokens.get(&self.http, settings, None).await?;
+
+        let mut token = self.access_tokens.get(&self.http, settings, None).await?;
         let mut http = self
-            .post(profile, action, path, body.clone(), Some(&token.secret))
+            .post(profile, action, path, body.clone(), Some(&token))
             .await?;
         for _ in 0..REFRESHES_MAX {
             if !refuses_token(&http) {
                 break;
             }
-            // The request did go out. That the gateway kept it to itself is likely, not proven: from here on
-            // nothing counts as not sent (protocol D7).
-            let fresh = self.tokens.get(&self.http, settings, Some(&token)).await;
-            token = fresh.map_err(|none| Trouble::from(none).after_sending())?;
-            let again = self
-                .post(profile, action, path, body.clone(), Some(&token.secret))
+            // The request did go out. Most likely the gateway did not pass it on, but that is not proven.
+            // From here on nothing counts as not sent (protocol D7).
+            let fresh = self
+                .access_tokens
+                .get(&self.http, settings, Some(&token))
                 .await;
-            http = again.map_err(Trouble::after_sending)?;
+            token = fresh.map_err(|no_token| NoAnswer::from(no_token).after_sending())?;
+
+            let again = self
+                .post(profile, action, path, body.clone(), Some(&token))
+                .await;
+            http = again.map_err(NoAnswer::after_sending)?;
         }
         Ok(http)
     }
@@ -227,10 +184,11 @@ impl Client {
         action: Action,
         path: &str,
         body: Bytes,
-        token: Option<&SecretString>,
-    ) -> Result<HttpAnswer, Trouble> {
-        let headers = dialect::headers(profile, action, token).map_err(|unusable| {
-            Trouble::Halt(
+        token: Option<&AccessToken>,
+    ) -> Result<HttpAnswer, NoAnswer> {
+        let secret = token.map(|token| &token.secret);
+        let headers = dialect::headers(profile, action, secret).map_err(|unusable| {
+            NoAnswer::Halt(
                 HaltReason::Credentials,
                 Answer::none(&unusable.to_string(), false),
             )
@@ -239,12 +197,13 @@ impl Client {
             reqwest::Request::new(Method::POST, dialect::join(&profile.base_url, path));
         *request.headers_mut() = headers;
         *request.body_mut() = Some(body.into());
+
         self.http
             .call(request)
             .await
             .map_err(|failure| match failure {
-                Failure::NotSent(cause) => Trouble::NotSent(Answer::none(&cause, true)),
-                Failure::Lost(cause) => Trouble::Lost(Answer::none(&cause, true)),
+                Failure::NotSent(cause) => NoAnswer::NotSent(Answer::none(&cause, true)),
+                Failure::Lost(cause) => NoAnswer::Lost(Answer::none(&cause, true)),
             })
     }
 }
@@ -253,7 +212,15 @@ fn query(profile: &DeviceProfile) -> Query<'_> {
     Query::new(&profile.pin, &profile.branch)
 }
 
-/// A 404 of the host, not of KRA's own, which may put "nothing found" under any status.
+/// The settings for access tokens, for the gateway only.
+fn token_settings(profile: &DeviceProfile) -> Option<&TokenSettings> {
+    profile
+        .token
+        .as_ref()
+        .filter(|_| profile.dialect == Dialect::Gateway)
+}
+
+/// A 404 of the host rather than of KRA, which may say "nothing found" under any status.
 fn no_such_path(http: &HttpAnswer) -> bool {
     http.status == 404
         && Envelope::read(http.status, &http.body).is_none_or(|answer| answer.code.is_none())
@@ -266,7 +233,8 @@ fn refuses_token(http: &HttpAnswer) -> bool {
     }
 }
 
-impl Trouble {
+impl NoAnswer {
+    /// What the failure means once a request has gone out.
     fn after_sending(self) -> Self {
         match self {
             Self::NotSent(answer) => Self::Lost(answer),
@@ -275,21 +243,21 @@ impl Trouble {
     }
 }
 
-impl From<NoToken> for Trouble {
-    fn from(none: NoToken) -> Self {
-        match none {
+impl From<NoToken> for NoAnswer {
+    fn from(no_token: NoToken) -> Self {
+        match no_token {
             NoToken::Later(answer) => Self::NotSent(answer),
-            NoToken::Never { reason, answer } => Self::Halt(reason, answer),
+            NoToken::Halt { reason, answer } => Self::Halt(reason, answer),
         }
     }
 }
 
-impl From<Trouble> for CallError {
-    fn from(trouble: Trouble) -> Self {
-        match trouble {
-            Trouble::NotSent(answer) => Self::NotSent(answer),
-            Trouble::Lost(answer) => Self::NoAnswer(answer),
-            Trouble::Halt(reason, answer) => Self::Halt { reason, answer },
+impl From<NoAnswer> for CallError {
+    fn from(reason: NoAnswer) -> Self {
+        match reason {
+            NoAnswer::NotSent(answer) => Self::NotSent(answer),
+            NoAnswer::Lost(answer) => Self::NoAnswer(answer),
+            NoAnswer::Halt(reason, answer) => Self::Halt { reason, answer },
         }
     }
 }

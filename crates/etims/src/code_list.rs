@@ -3,16 +3,16 @@
 use risiti_domain::TaxType;
 
 use crate::answer::Answer;
-use crate::classify::Class;
+use crate::classify::{self, Class};
 use crate::envelope::Envelope;
 use crate::fields::Fields;
 use crate::http::HttpAnswer;
 use crate::outcome::CallError;
 use crate::profile::DeviceProfile;
 use crate::tax::TaxRates;
-use crate::{sale, text};
+use crate::text;
 
-/// No list of KRA's has half as many.
+/// More entries than any list of KRA has.
 const ENTRIES_MAX: usize = 2_000;
 const TEXT_CHARS_MAX: usize = 200;
 
@@ -34,7 +34,7 @@ pub struct CodeClass {
 pub struct CodeValue {
     pub code: String,
     pub name: String,
-    /// `userDfnCd1`; the rate, for tax types.
+    /// `userDfnCd1`, which is the rate for tax types.
     pub extra: Option<String>,
 }
 
@@ -62,11 +62,10 @@ pub(crate) fn read(profile: &DeviceProfile, http: &HttpAnswer) -> Result<CodeLis
             };
         }
     }
-    let class = sale::judge(profile, http, envelope.as_ref(), 0);
-    Err(CallError::judged(
-        class,
-        Answer::judged(&profile.secrets(), http, envelope.as_ref(), class),
-    ))
+
+    let class = classify::of_answer(profile, http, envelope.as_ref(), 0);
+    let answer = Answer::judged(&profile.secrets(), http, envelope.as_ref(), class);
+    Err(CallError::of_class(class, answer))
 }
 
 fn class(fields: &Fields<'_>) -> CodeClass {
@@ -93,7 +92,7 @@ fn text_of(fields: &Fields<'_>, key: &str) -> Option<String> {
 }
 
 impl CodeList {
-    /// The rates KRA publishes (code class 04), where all five are there.
+    /// The tax rates that KRA publishes (code class 04), if all five are there.
     pub fn tax_rates(&self) -> Option<TaxRates> {
         let class = self.classes.iter().find(|class| class.code == "04")?;
         TaxType::ALL

@@ -1,4 +1,4 @@
-//! Where KRA's three fronts differ: paths, headers, and what they refuse.
+//! The differences between KRA's three dialects: paths, headers, and what they refuse.
 
 use reqwest::header::{AUTHORIZATION, HeaderMap, HeaderName, HeaderValue};
 use risiti_domain::Dialect;
@@ -7,7 +7,7 @@ use url::Url;
 
 use crate::profile::DeviceProfile;
 
-/// What is asked of KRA.
+/// The calls that KRA offers.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Action {
     Initialise,
@@ -16,12 +16,13 @@ pub(crate) enum Action {
     FindInvoice,
 }
 
-/// A setting that is missing or cannot be sent.
+/// A setting of the device that is missing or cannot be sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("device has no usable {0}")]
 pub(crate) struct Unusable(pub(crate) &'static str);
 
-/// The paths of an action, the likelier spelling first; none where the front has no such call.
+/// The paths of an action, the likelier spelling first. There is none where the dialect has no such
+/// call.
 pub(crate) fn paths(dialect: Dialect, action: Action) -> &'static [&'static str] {
     match (action, dialect) {
         (Action::Initialise, Dialect::Legacy) => &["/selectInitOsdcInfo"],
@@ -33,7 +34,7 @@ pub(crate) fn paths(dialect: Dialect, action: Action) -> &'static [&'static str]
         (Action::SaveSale, Dialect::Gateway) => &["/sendSalesTransaction"],
         (Action::SaveSale, Dialect::Vscu) => &["/trnsSales/saveSales"],
         (Action::FindInvoice, Dialect::Legacy) => &["/selectInvoiceDetails"],
-        // KRA's Postman set spells it both ways.
+        // KRA's Postman collection spells it both ways.
         (Action::FindInvoice, Dialect::Gateway) => {
             &["/selectInvoiceDetail", "/selectInvoiceDetails"]
         }
@@ -41,7 +42,7 @@ pub(crate) fn paths(dialect: Dialect, action: Action) -> &'static [&'static str]
     }
 }
 
-/// Joins, whether or not the base ends in a slash. A query of the base is dropped.
+/// Joins base and path, whether or not the base ends in a slash. A query of the base is dropped.
 pub(crate) fn join(base: &Url, path: &str) -> Url {
     let mut url = base.clone();
     url.set_path(&format!("{}{path}", base.path().trim_end_matches('/')));
@@ -50,7 +51,7 @@ pub(crate) fn join(base: &Url, path: &str) -> Url {
     url
 }
 
-/// The headers of one call. The gateway's `token` comes from its token host.
+/// Builds the headers of one call. The gateway's `token` comes from its token host.
 pub(crate) fn headers(
     profile: &DeviceProfile,
     action: Action,
@@ -64,44 +65,51 @@ pub(crate) fn headers(
     if profile.dialect == Dialect::Vscu {
         return Ok(headers);
     }
-    headers.insert(HeaderName::from_static("tin"), plain(&profile.pin, "pin")?);
+    headers.insert(
+        HeaderName::from_static("tin"),
+        plain_header(&profile.pin, "pin")?,
+    );
     headers.insert(
         HeaderName::from_static("bhfid"),
-        plain(&profile.branch, "branch")?,
+        plain_header(&profile.branch, "branch")?,
     );
     if action != Action::Initialise {
         let key = profile.cmc_key.as_ref().ok_or(Unusable("cmcKey"))?;
         headers.insert(
             HeaderName::from_static("cmckey"),
-            secret(key.expose_secret(), "cmcKey")?,
+            secret_header(key.expose_secret(), "cmcKey")?,
         );
     }
     if profile.dialect == Dialect::Gateway {
         let settings = profile.token.as_ref().ok_or(Unusable("token settings"))?;
         let token = token.ok_or(Unusable("token"))?.expose_secret();
-        headers.insert(AUTHORIZATION, secret(&format!("Bearer {token}"), "token")?);
+        headers.insert(
+            AUTHORIZATION,
+            secret_header(&format!("Bearer {token}"), "token")?,
+        );
         headers.insert(
             HeaderName::from_static("apigee_app_id"),
-            secret(&settings.app_id, "app id")?,
+            secret_header(&settings.app_id, "app id")?,
         );
     }
     Ok(headers)
 }
 
-/// `custTin` of a customer who gave none: null, but one integrator saw a VSCU refuse null.
+/// The `custTin` of a customer who gave none is null. A VSCU gets no such field, because one integrator
+/// saw it refuse null.
 pub(crate) fn walk_in_buyer(dialect: Dialect) -> Option<()> {
     (dialect != Dialect::Vscu).then_some(())
 }
 
-fn plain(text: &str, what: &'static str) -> Result<HeaderValue, Unusable> {
+fn plain_header(text: &str, what: &'static str) -> Result<HeaderValue, Unusable> {
     if text.trim().is_empty() {
         return Err(Unusable(what));
     }
     HeaderValue::from_str(text.trim()).map_err(|_| Unusable(what))
 }
 
-fn secret(text: &str, what: &'static str) -> Result<HeaderValue, Unusable> {
-    let mut value = plain(text, what)?;
+fn secret_header(text: &str, what: &'static str) -> Result<HeaderValue, Unusable> {
+    let mut value = plain_header(text, what)?;
     value.set_sensitive(true);
     Ok(value)
 }
@@ -112,7 +120,7 @@ mod tests {
     use crate::profile::sample;
 
     #[test]
-    fn bases_join_with_or_without_a_slash() {
+    fn a_base_joins_with_or_without_a_slash() {
         for (base, joined) in [
             (
                 "https://kra.test/etims-api",
@@ -138,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_by_dialect() {
+    fn each_dialect_has_its_headers() {
         let token = SecretString::from("the-token");
         let names = |dialect, action| {
             let headers = headers(&sample(dialect), action, Some(&token)).unwrap();
@@ -172,7 +180,7 @@ mod tests {
     }
 
     #[test]
-    fn secrets_are_marked_and_missing_ones_named() {
+    fn secret_headers_are_sensitive_and_missing_ones_named() {
         let mut profile = sample(Dialect::Gateway);
         let token = SecretString::from("the-token");
         let headers = super::headers(&profile, Action::SaveSale, Some(&token)).unwrap();

@@ -1,4 +1,4 @@
-//! The sale or credit note to file, and the request body made of it.
+//! The sale or credit note to file, and its request body.
 
 use jiff::Timestamp;
 use risiti_domain::{InvoiceId, InvoiceKind, PaymentMethod, Phone, TaxType};
@@ -9,40 +9,41 @@ use crate::text::clip;
 use crate::wire::{self, Line, Number, ReceiptHead, Sale, Taxes};
 use crate::{dialect, time};
 
-/// Who entered and changed the document, as KRA asks: nobody but this program.
+/// KRA asks who entered and who changed the document. It is this program.
 const ENTERED_BY: &str = "risiti";
 const NORMAL: &str = "N";
 const APPROVED: &str = "02";
 const REFUND: &str = "06";
-/// Of the package and unit codes these two are the ones the gateway was seen to take.
+/// The package and unit codes that the gateway was seen to accept.
 const PACKAGE_NET: &str = "NT";
 const UNIT_NUMBER: &str = "NO";
 
 /// One invoice with the number it is sent under.
 #[derive(Clone, Debug)]
 pub struct SaleDocument {
-    /// Travels in `remark`, so that a look-up can tell whose a number is (protocol D8).
+    /// It travels in `remark`, so that a look-up shows whose a number is (protocol D8).
     pub invoice_id: InvoiceId,
     pub invoice_no: i64,
     pub kind: InvoiceKind,
     /// The accepted number of the sale a credit note is of.
     pub original_invoice_no: Option<i64>,
-    /// The provider's receipt.
+    /// The provider's receipt number.
     pub trader_invoice_no: String,
-    /// Tax-inclusive shillings, positive for credit notes too.
+    /// Shillings with tax, positive for credit notes too.
     pub total: Decimal,
-    /// Goes onto the invoice only when it is a full number.
+    /// Only a full number goes onto the invoice.
     pub phone: Option<Phone>,
     pub method: PaymentMethod,
     /// When the sale was paid.
     pub occurred_at: Timestamp,
-    /// When a credit note's reversal happened; taken as the first send where not known.
+    /// When the reversal of a credit note happened. The first send stands in where it is not known.
     pub refunded_at: Option<Timestamp>,
-    /// No time in the body is later than this.
+    /// No time in the body is later.
     pub first_sent_at: Timestamp,
 }
 
-/// The bytes to store and send, the same for every attempt under one number (protocol D6).
+/// Builds the bytes to store and send. They are the same for every attempt under one number (protocol
+/// D6).
 pub fn sale_body(profile: &DeviceProfile, document: &SaleDocument) -> Vec<u8> {
     wire::bytes(&sale(profile, document))
 }
@@ -88,8 +89,8 @@ fn sale<'a>(profile: &'a DeviceProfile, document: &SaleDocument) -> Sale<'a> {
 }
 
 impl SaleDocument {
-    /// The payment's own time, or the reversal's: never before the sale, and never after the first send,
-    /// since KRA refuses both.
+    /// The time of the payment or of the reversal. It is never before the sale and never after the first
+    /// send, because KRA refuses both.
     fn confirmed_at(&self) -> Timestamp {
         let own = match self.kind {
             InvoiceKind::Sale => self.occurred_at,
@@ -102,7 +103,8 @@ impl SaleDocument {
     }
 }
 
-/// Prices are tax-inclusive: the reading of the gateway, which checks them; the other fronts do not.
+/// Builds the one line. Prices include tax, as the gateway reads and checks them. The other dialects do
+/// not check.
 fn line(profile: &DeviceProfile, total: Decimal) -> Line {
     let total = total.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
     let split = profile.tax_rates.split(profile.item.tax_type, total);
@@ -160,7 +162,7 @@ fn receipt_head(profile: &DeviceProfile, document: &SaleDocument) -> ReceiptHead
     }
 }
 
-/// Code class 07. There is no code for a bank transfer; a cheque is the nearest.
+/// The code in class 07. It has none for a bank transfer, and a cheque is the nearest.
 fn payment_type(method: PaymentMethod) -> &'static str {
     match method {
         PaymentMethod::MobileMoney => "06",

@@ -1,21 +1,23 @@
-//! The envelopes around KRA's answers, in every shape seen: legacy and VSCU put `resultCd`
-//! on top, the gateway wraps it, refuses without one, and faults in two more ways.
+//! The envelopes around KRA's answers, in every shape seen.
+//!
+//! Legacy and VSCU put `resultCd` at the top. The gateway wraps it, refuses without one, and reports faults
+//! in two more ways.
 
 use crate::fields::Fields;
 
-/// An answer with its wrapping taken off.
+/// An answer without its wrapping.
 pub(crate) struct Envelope<'a> {
     /// `resultCd`.
     pub(crate) code: Option<String>,
-    /// The most telling text there is, as it came.
+    /// The most specific text of the answer, unchanged.
     pub(crate) message: String,
-    /// The inner `responseCode` where there is one, else the HTTP status: the gateway refuses under 200.
+    /// The inner `responseCode` where there is one, else the HTTP status. The gateway refuses under 200.
     pub(crate) status: u16,
     pub(crate) data: Option<Fields<'a>>,
 }
 
 impl<'a> Envelope<'a> {
-    /// `None` for a body that is no JSON object: nothing is known then.
+    /// Reads a body. It is `None` for anything but a JSON object.
     pub(crate) fn read(http_status: u16, body: &'a [u8]) -> Option<Self> {
         let top = Fields::read(std::str::from_utf8(body).ok()?)?;
         let header = top
@@ -47,7 +49,7 @@ impl<'a> Envelope<'a> {
         })
     }
 
-    /// "000"; integrators met the other spellings on the gateway.
+    /// Success is "000". Integrators met the other spellings on the gateway.
     pub(crate) fn succeeded(&self) -> bool {
         matches!(self.code.as_deref(), Some("000" | "0" | "00" | "0000"))
     }
@@ -56,7 +58,8 @@ impl<'a> Envelope<'a> {
         matches!(self.code.as_deref(), Some("001" | "01" | "1"))
     }
 
-    /// The gateway turned the token away: 401, or an Apigee fault, which was seen under HTTP 500.
+    /// The gateway refused the access token, with 401 or with an Apigee fault, which was seen under HTTP
+    /// 500.
     pub(crate) fn refuses_token(&self, http_status: u16) -> bool {
         let text = self.message.to_ascii_lowercase();
         self.code.is_none()
@@ -67,7 +70,7 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// `debugMessage` says why; `customerMessage` may be just "Validation failed".
+/// `debugMessage` gives the reason, while `customerMessage` may be just "Validation failed".
 fn message(top: &Fields<'_>, header: Option<&Fields<'_>>) -> String {
     header
         .and_then(|header| {

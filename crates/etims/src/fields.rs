@@ -1,4 +1,4 @@
-//! Reading KRA's JSON: keys may end in blanks, numbers may be strings, and no number becomes a float.
+//! Reading KRA's JSON. Keys may end in blanks, numbers may be strings, and no number becomes a float.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,19 +9,19 @@ use serde::Deserialize;
 use serde::de::{Deserializer, MapAccess, Visitor};
 use serde_json::value::RawValue;
 
-/// More digits than any field of KRA's has.
+/// More digits than any field of KRA has.
 const NUMBER_CHARS_MAX: usize = 48;
 
-/// One JSON object, its values still as text. A key that comes with two values says neither: `None`.
+/// One JSON object, with its values still as text. A key that comes with two different values is `None`.
 pub(crate) struct Fields<'a>(BTreeMap<String, Option<&'a RawValue>>);
 
 impl<'a> Fields<'a> {
-    /// `None` for anything but an object.
+    /// Reads an object. It is `None` for anything else.
     pub(crate) fn read(json: &'a str) -> Option<Self> {
         serde_json::from_str(json).ok()
     }
 
-    /// A string or a number as text, trimmed; `None` when empty, null or something else.
+    /// A string or a number as trimmed text. It is `None` when it is empty, null or something else.
     pub(crate) fn text(&self, key: &str) -> Option<String> {
         let raw = self.get(key)?.get();
         let text = match raw.as_bytes().first()? {
@@ -42,7 +42,7 @@ impl<'a> Fields<'a> {
         {
             return None;
         }
-        // Exact: a number of thirty digits is none of KRA's, and must not be rounded to one.
+        // A number of thirty digits cannot be KRA's. It must not be rounded to one that could.
         let Some((mantissa, _)) = text.split_once(['e', 'E']) else {
             return Decimal::from_str_exact(&text).ok();
         };
@@ -51,7 +51,7 @@ impl<'a> Fields<'a> {
             .ok()
     }
 
-    /// Whole numbers only; `1.0` is one.
+    /// A whole number. `1.0` counts as one.
     pub(crate) fn integer(&self, key: &str) -> Option<i64> {
         let number = self.decimal(key)?;
         if number.is_integer() {
@@ -65,7 +65,7 @@ impl<'a> Fields<'a> {
         Self::read(self.get(key)?.get())
     }
 
-    /// The objects of a list; `None` when there is no list, or something else is in it.
+    /// The objects of a list. It is `None` when there is no list, or when it holds something else.
     pub(crate) fn list(&self, key: &str) -> Option<Vec<Self>> {
         let items: Vec<&'a RawValue> = serde_json::from_str(self.get(key)?.get()).ok()?;
         items
@@ -74,7 +74,7 @@ impl<'a> Fields<'a> {
             .collect()
     }
 
-    /// The exact key wins over those with blanks around it, which must agree.
+    /// The exact key wins over keys with blanks around it. Those must agree with each other.
     fn get(&self, key: &str) -> Option<&'a RawValue> {
         if let Some(value) = self.0.get(key) {
             return *value;
@@ -104,8 +104,8 @@ impl<'de> Deserialize<'de> for Fields<'de> {
             fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
                 let mut fields: BTreeMap<String, Option<&'de RawValue>> = BTreeMap::new();
                 while let Some((name, value)) = map.next_entry::<String, &'de RawValue>()? {
-                    let known = fields.entry(name).or_insert(Some(value));
-                    *known = known.filter(|known| known.get() == value.get());
+                    let kept = fields.entry(name).or_insert(Some(value));
+                    *kept = kept.filter(|kept| kept.get() == value.get());
                 }
                 Ok(Fields(fields))
             }
@@ -119,7 +119,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn blanks_in_keys_and_numbers_in_strings() {
+    fn padded_keys_and_numbers_in_strings_are_read() {
         let json = r#"{"curRcptNo ": " 12 ", "totRcptNo": 13.0, "totAmt": "86.21", "big": 1e3, "null": null, "half": 1.5}"#;
         let fields = Fields::read(json).unwrap();
         assert_eq!(fields.integer("curRcptNo"), Some(12));
@@ -138,7 +138,7 @@ mod tests {
     }
 
     #[test]
-    fn a_key_with_two_values_says_neither() {
+    fn a_key_with_two_values_has_none() {
         let fields =
             Fields::read(r#"{"a": 1, "a": 2, "b": 1, "b": 1, "c ": 1, " c": 2, "a": 1}"#).unwrap();
         assert_eq!(
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn digits_without_end_are_no_number() {
+    fn a_number_too_long_is_none() {
         let json = format!(r#"{{"n": {}}}"#, "9".repeat(1000));
         assert_eq!(Fields::read(&json).unwrap().integer("n"), None);
     }

@@ -1,5 +1,7 @@
-//! Bad answers at scale (`make fuzz`): whatever comes back is classified, and nothing is taken for a receipt
-//! that another reading of the same bytes does not prove.
+//! Bad answers at scale (`make fuzz`).
+//!
+//! Whatever comes back is classified. Nothing counts as a receipt that another reading of the same bytes
+//! does not prove.
 
 use std::path::Path;
 
@@ -15,11 +17,11 @@ use crate::profile::sample;
 use crate::receipt::Receipt;
 use crate::{code_list, initialise, look_up, sale, text};
 
-/// The number that is asked for.
+/// The number that is sent or looked up.
 const ASKED: i64 = 1;
 
-/// Everything in the facts that has KRA's own member names: answers, wrapped or not, of every dialect.
-fn goldens() -> Vec<Json> {
+/// Every answer in the facts, wrapped or not, of every dialect. KRA's member names show which they are.
+fn known_answers() -> Vec<Json> {
     let mut found = Vec::new();
     for (_, file) in corpus(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/facts")) {
         let file = Json::read(std::str::from_utf8(&file).unwrap());
@@ -30,7 +32,7 @@ fn goldens() -> Vec<Json> {
             let has = |name: &str| {
                 members
                     .iter()
-                    .any(|(known, _)| known.trim_matches('"').trim() == name)
+                    .any(|(member, _)| member.trim_matches('"').trim() == name)
             };
             if has("resultCd") || has("responseHeader") || has("fault") {
                 found.push(value.clone());
@@ -47,13 +49,13 @@ fn answers() -> impl Strategy<Value = (u16, Body)> {
         100, 201, 204, 301, 304, 307, 400, 401, 403, 404, 408, 409, 413, 422, 429, 500, 502, 503,
         504,
     ];
-    let goldens = goldens();
-    let whole: Vec<Vec<u8>> = goldens
+    let known = known_answers();
+    let whole: Vec<Vec<u8>> = known
         .iter()
-        .map(|golden| golden.to_string().into_bytes())
+        .map(|answer| answer.to_string().into_bytes())
         .collect();
     let body = prop_oneof![
-        6 => select(goldens).prop_flat_map(damage).prop_map(|body| Body(body.to_string().into_bytes())),
+        6 => select(known).prop_flat_map(damage).prop_map(|body| Body(body.to_string().into_bytes())),
         3 => select(whole).prop_flat_map(damage_bytes),
         1 => any_bytes(200),
     ];
@@ -63,7 +65,7 @@ fn answers() -> impl Strategy<Value = (u16, Body)> {
     )
 }
 
-/// The member of that name: exactly so named, else with blanks around; and of several only if they agree.
+/// The member of that name. An exact name wins over one with blanks around it, and several have to agree.
 fn member<'a>(of: &'a Json, name: &str) -> Option<&'a Json> {
     let Json::Members(members) = of else {
         return None;
@@ -74,13 +76,13 @@ fn member<'a>(of: &'a Json, name: &str) -> Option<&'a Json> {
         .collect::<Option<_>>()?;
     let mut same: Vec<&Json> = named
         .iter()
-        .filter(|(known, _)| known == name)
+        .filter(|(member, _)| member == name)
         .map(|(_, value)| *value)
         .collect();
     if same.is_empty() {
         same = named
             .iter()
-            .filter(|(known, _)| known.trim() == name)
+            .filter(|(member, _)| member.trim() == name)
             .map(|(_, value)| *value)
             .collect();
     }
@@ -97,14 +99,12 @@ fn text_of(of: &Json, name: &str) -> Option<String> {
         .filter(|text| !text.is_empty())
 }
 
-/// A whole number, by its digits.
-fn whole(text: &str) -> Option<i64> {
+/// Reads a whole number by its digits.
+fn whole_number(text: &str) -> Option<i64> {
     let (mantissa, exponent) = text.split_once(['e', 'E']).unwrap_or((text, "0"));
     let exponent: i64 = exponent.parse().ok()?;
-    let (minus, unsigned) = (
-        mantissa.starts_with('-'),
-        mantissa.trim_start_matches(['-', '+']),
-    );
+    let minus = mantissa.starts_with('-');
+    let unsigned = mantissa.trim_start_matches(['-', '+']);
     let (before, after) = unsigned.split_once('.').unwrap_or((unsigned, ""));
     let mut digits = format!("{before}{after}");
     if digits.is_empty() || !digits.bytes().all(|b| b.is_ascii_digit()) || exponent.abs() > 60 {
@@ -126,8 +126,8 @@ fn whole(text: &str) -> Option<i64> {
     Some(if minus { -number } else { number })
 }
 
-/// What the body says, read as a tree: the code, and the data that goes with it.
-fn said(body: &[u8]) -> Option<(String, Option<Json>)> {
+/// Reads the body as a tree, and returns its code and the data that belongs to the code.
+fn code_and_data(body: &[u8]) -> Option<(String, Option<Json>)> {
     let top = Json::try_read(std::str::from_utf8(body).ok()?)?;
     let result = match text_of(&top, "resultCd") {
         Some(_) => &top,
@@ -144,7 +144,7 @@ fn says_success(code: &str) -> bool {
 }
 
 fn receipt_number(of: &Json) -> Option<i64> {
-    let number = |name| text_of(of, name).as_deref().and_then(whole);
+    let number = |name| text_of(of, name).as_deref().and_then(whole_number);
     number("curRcptNo")
         .or_else(|| number("rcptNo"))
         .filter(|number| *number > 0)
@@ -165,7 +165,7 @@ fn receipt_is_proven(receipt: &Receipt, by: &Json) -> Result<(), TestCaseError> 
     Ok(())
 }
 
-fn is_fit_to_keep(answer: &Answer) -> Result<(), TestCaseError> {
+fn may_be_stored(answer: &Answer) -> Result<(), TestCaseError> {
     let shown = format!("{answer} {answer:?}");
     prop_assert!(
         !shown.contains("254708374149") && !shown.contains("the-cmc-key"),
@@ -187,15 +187,15 @@ proptest! {
     #![proptest_config(config("sale-answers"))]
 
     #[test]
-    fn answers_to_a_sale((status, body) in answers(), dialect in select(Dialect::ALL)) {
+    fn any_answer_to_a_sale_is_classified((status, body) in answers(), dialect in select(Dialect::ALL)) {
         let http = HttpAnswer { status, retry_after: None, body: body.0 };
         let profile = sample(dialect);
         let outcome = sale::read(&profile, &http, ASKED);
         prop_assert_eq!(&outcome, &sale::read(&profile, &http, ASKED));
         if let Some(answer) = outcome.answer() {
-            is_fit_to_keep(answer)?;
+            may_be_stored(answer)?;
         }
-        let proof = said(&http.body);
+        let proof = code_and_data(&http.body);
         match outcome {
             SendOutcome::Ok(receipt) => {
                 prop_assert!((200..300).contains(&http.status), "under {}", http.status);
@@ -203,7 +203,7 @@ proptest! {
                 prop_assert!(says_success(&code), "{code}");
                 receipt_is_proven(&receipt, &data)?;
             }
-            // It gives the number back unless a look-up comes first (protocol D10).
+            // A refusal gives the number back unless a look-up comes first (protocol D10).
             SendOutcome::Refused { look_up_first, .. } => {
                 prop_assert!(!proof.is_some_and(|(code, _)| says_success(&code)));
                 prop_assert!(look_up_first || http.status < 500);
@@ -211,10 +211,10 @@ proptest! {
             SendOutcome::NotSent(_) => prop_assert!(false, "an answer proves that something was sent"),
             _ => {}
         }
-        // What else reads answers is no less calm.
+        // The other readers accept any answer too.
         let _ = code_list::read(&profile, &http).map(|list| list.tax_rates());
         if let Ok(done) = initialise::read(&profile, &http) {
-            prop_assert!(said(&http.body).is_some_and(|(code, _)| says_success(&code)));
+            prop_assert!(code_and_data(&http.body).is_some_and(|(code, _)| says_success(&code)));
             prop_assert!(done.cmc_key.is_some() || dialect == Dialect::Vscu);
         }
     }
@@ -224,10 +224,10 @@ proptest! {
     #![proptest_config(config("look-up-answers"))]
 
     #[test]
-    fn answers_to_a_look_up((status, body) in answers(), dialect in select(vec![Dialect::Legacy, Dialect::Gateway])) {
+    fn any_answer_to_a_look_up_is_classified((status, body) in answers(), dialect in select(vec![Dialect::Legacy, Dialect::Gateway])) {
         let http = HttpAnswer { status, retry_after: None, body: body.0 };
         let outcome = look_up::read(&sample(dialect), &http, ASKED);
-        let proof = said(&http.body);
+        let proof = code_and_data(&http.body);
         let sales = |data: &Option<Json>| match member(data.as_ref()?, "salesList")? {
             Json::List(sales) => Some(sales.clone()),
             _ => None,
@@ -237,7 +237,7 @@ proptest! {
                 let Some((code, data)) = proof else { return Err(TestCaseError::fail("no code")) };
                 prop_assert!(says_success(&code) && http.status < 500);
                 let sales = sales(&data).unwrap_or_default();
-                let numbered = |sale: &&Json| text_of(sale, "invcNo").as_deref().and_then(whole) == Some(ASKED);
+                let numbered = |sale: &&Json| text_of(sale, "invcNo").as_deref().and_then(whole_number) == Some(ASKED);
                 let of_it: Vec<&Json> = sales.iter().filter(numbered).collect();
                 let sale = match (&of_it[..], &sales[..]) {
                     ([sale], _) => *sale,
@@ -250,31 +250,31 @@ proptest! {
                 let Some(receipt) = member(sale, "receipt") else { return Err(TestCaseError::fail("no receipt")) };
                 receipt_is_proven(&found.receipt, receipt)?;
             }
-            // Then the number may be used again, or given back (protocol D8, D10).
+            // After this the number may be used again, or given back (protocol D8, D10).
             LookUpOutcome::Absent(answer) => {
-                is_fit_to_keep(&answer)?;
+                may_be_stored(&answer)?;
                 let Some((code, data)) = proof else { return Err(TestCaseError::fail("no code")) };
                 let nothing = says_success(&code) && sales(&data).is_some_and(|sales| sales.is_empty());
                 prop_assert!(http.status < 500 && (matches!(&*code, "001" | "01" | "1") || nothing));
             }
-            LookUpOutcome::NoAnswer(answer) | LookUpOutcome::Halt { answer, .. } => is_fit_to_keep(&answer)?,
+            LookUpOutcome::NoAnswer(answer) | LookUpOutcome::Halt { answer, .. } => may_be_stored(&answer)?,
             LookUpOutcome::Unsupported => prop_assert!(false, "both dialects can be asked"),
         }
     }
 
-    /// Wherever KRA's text has to be cut: a phone or a key is hidden whole, or not there.
+    /// Wherever KRA's text is cut, a phone or a key is hidden whole or is not there.
     #[test]
-    fn what_is_secret_is_not_shown_in_part(before in "[m-z ]{0,320}", key in "[A-Z0-9]{23}7", after in "[m-z ]{0,40}") {
-        let said = text::message_without(&[CANARY], &format!("{before} 254708374149 {CANARY} {key} {after}"));
+    fn no_part_of_a_secret_is_shown(before in "[m-z ]{0,320}", key in "[A-Z0-9]{23}7", after in "[m-z ]{0,40}") {
+        let shown = text::message_without(&[CANARY], &format!("{before} 254708374149 {CANARY} {key} {after}"));
         for secret in ["254708374149", CANARY, key.as_str()] {
             let half = &secret[..secret.len() / 2];
-            prop_assert!(!said.contains(half), "{half} in {said}");
+            prop_assert!(!shown.contains(half), "{half} in {shown}");
         }
     }
 }
 
 #[test]
-fn the_second_opinion_knows_whole_numbers() {
+fn the_other_reading_knows_whole_numbers() {
     for (text, expected) in [
         ("1", Some(1)),
         ("1.0", Some(1)),
@@ -288,13 +288,13 @@ fn the_second_opinion_knows_whole_numbers() {
         ("x", None),
         ("", None),
     ] {
-        assert_eq!(whole(text), expected, "{text:?}");
+        assert_eq!(whole_number(text), expected, "{text:?}");
     }
 }
 
-/// Written by hand: each is an answer to a sale that is none.
+/// The corpus is written by hand. None of its answers accepts a sale.
 #[test]
-fn the_corpus_is_no_receipt() {
+fn nothing_in_the_corpus_is_a_receipt() {
     for (name, body) in corpus(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/corpus")) {
         for dialect in Dialect::ALL {
             let http = HttpAnswer {

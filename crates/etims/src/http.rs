@@ -1,4 +1,4 @@
-//! One request over the shared pool, and an answer read within bounds.
+//! One request over the shared pool of connections, and an answer read within bounds.
 
 use std::error::Error;
 use std::sync::Arc;
@@ -9,14 +9,39 @@ use reqwest::redirect::Policy;
 use reqwest::{Certificate, ClientBuilder, Request, Response};
 use tokio::sync::Semaphore;
 
-use crate::client::{ClientError, ClientSettings};
 use crate::text;
 use crate::witness::{Exchange, Witness};
 
-/// No host is left alone for longer because it asked to.
+/// The longest pause that a host can ask for.
 const RETRY_AFTER_MAX: Duration = Duration::from_secs(24 * 60 * 60);
-/// Errors are chains; this many links say it all.
+/// How many links of an error chain are kept.
 const CAUSES_MAX: usize = 8;
+
+/// Limits of the shared HTTP client.
+#[derive(Clone, Debug)]
+pub struct ClientSettings {
+    /// Bounds one call from connecting to the last byte of the answer.
+    pub call_timeout: Duration,
+    pub connect_timeout: Duration,
+    pub idle_timeout: Duration,
+    pub idle_per_host_max: usize,
+    /// Bounds the calls, and so the connections in use, at once over all hosts.
+    pub calls_max: usize,
+    /// Bounds the bytes of an answer.
+    pub answer_bytes_max: usize,
+    /// One more certificate authority to trust, as PEM, for a VSCU or a test that has its own.
+    pub extra_root_pem: Option<Vec<u8>>,
+    /// Sees every exchange, for `device verify`.
+    pub witness: Option<Witness>,
+}
+
+#[derive(Debug, thiserror::Error)]
+pub enum ClientError {
+    #[error("failed to build the HTTP client")]
+    Http(#[source] reqwest::Error),
+    #[error("extra root certificates are not PEM")]
+    RootCertificate,
+}
 
 #[derive(Clone, Debug)]
 pub(crate) struct Http {
@@ -35,18 +60,33 @@ pub(crate) struct HttpAnswer {
     pub(crate) body: Vec<u8>,
 }
 
-/// Why there is no answer, in a phrase fit for logs.
+/// Why there is no answer, in a phrase that may be logged.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Failure {
-    /// No connection was made, so no byte of the request left.
+    /// No connection was made, so that no byte of the request left.
     NotSent(String),
     /// The request may have arrived.
     Lost(String),
 }
 
+impl Default for ClientSettings {
+    fn default() -> Self {
+        Self {
+            call_timeout: Duration::from_secs(60),
+            connect_timeout: Duration::from_secs(10),
+            idle_timeout: Duration::from_secs(30),
+            idle_per_host_max: 100,
+            calls_max: 200,
+            answer_bytes_max: 1 << 20,
+            extra_root_pem: None,
+            witness: None,
+        }
+    }
+}
+
 impl Http {
     pub(crate) fn new(settings: &ClientSettings) -> Result<Self, ClientError> {
-        // Fails when a provider is installed already, which serves as well.
+        // It fails when a provider is installed already. That one serves as well.
         let _ = rustls::crypto::ring::default_provider().install_default();
         let mut builder = reqwest::Client::builder()
             .user_agent(concat!("risiti/", env!("CARGO_PKG_VERSION")))
@@ -76,15 +116,14 @@ impl Http {
         })
     }
 
-    /// One call, from a free place among the connections to the last byte of the answer.
+    /// Makes one call, from waiting for a free place among the connections to the last byte of the
+    /// answer.
     pub(crate) async fn call(&self, request: Request) -> Result<HttpAnswer, Failure> {
         let Some(witness) = &self.witness else {
             return self.exchange(request).await;
         };
-        let (method, path) = (
-            request.method().to_string(),
-            request.url().path().to_owned(),
-        );
+        let method = request.method().to_string();
+        let path = request.url().path().to_owned();
         let sent = request
             .body()
             .and_then(|body| body.as_bytes())
@@ -106,7 +145,7 @@ impl Http {
         let Ok(Ok(_place)) = place else {
             return Err(Failure::NotSent("too many calls at once".to_owned()));
         };
-        // Of all errors this is the only one that proves nothing was sent (protocol D7).
+        // A failed connection is the only error that proves that nothing was sent (protocol D7).
         let answer = self.client.execute(request).await.map_err(|error| {
             if error.is_connect() {
                 Failure::NotSent(causes(error))
@@ -114,6 +153,7 @@ impl Http {
                 Failure::Lost(causes(error))
             }
         })?;
+
         let status = answer.status().as_u16();
         let retry_after = retry_after(answer.headers(), SystemTime::now());
         let body = self.read(answer).await.map_err(Failure::Lost)?;
@@ -139,7 +179,7 @@ impl Http {
     }
 }
 
-/// The chain without the URL, which may carry credentials in its query.
+/// Writes the error chain without the URL, whose query may carry credentials.
 fn causes(error: reqwest::Error) -> String {
     let error = error.without_url();
     let mut phrase = error.to_string();
@@ -152,7 +192,7 @@ fn causes(error: reqwest::Error) -> String {
     text::message(&phrase)
 }
 
-/// Seconds, or an HTTP date.
+/// Reads the header as seconds or as an HTTP date.
 fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
     let text = headers.get(RETRY_AFTER)?.to_str().ok()?.trim();
     let pause = match text.parse() {
@@ -167,11 +207,12 @@ fn retry_after(headers: &HeaderMap, now: SystemTime) -> Option<Duration> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use reqwest::header::HeaderValue;
 
+    use super::*;
+
     #[test]
-    fn retry_after_in_seconds_or_as_a_date() {
+    fn retry_after_is_read_as_seconds_or_a_date() {
         let now = SystemTime::from("2026-03-05T11:15:00Z".parse::<jiff::Timestamp>().unwrap());
         for (text, expected) in [
             ("120", Some(120)),

@@ -1,44 +1,43 @@
-//! Reading what initialisation hands out.
+//! Reading the answer to initialisation.
 
 use risiti_domain::Dialect;
 use secrecy::SecretString;
 
 use crate::answer::Answer;
-use crate::classify::Class;
+use crate::classify::{self, Class};
 use crate::envelope::Envelope;
 use crate::http::HttpAnswer;
 use crate::outcome::CallError;
 use crate::profile::DeviceProfile;
-use crate::sale;
 use crate::text::clip;
 
 const KEY_CHARS_MAX: usize = 255;
 
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum InitialiseError {
-    /// KRA hands the key out once and never again.
+    /// KRA hands the key out once only.
     #[error("device is installed already, its key has to come from where it was installed: {0}")]
     AlreadyInstalled(Answer),
     #[error(transparent)]
     Call(#[from] CallError),
 }
 
-/// What initialisation hands out, once.
+/// What KRA hands out once, at initialisation.
 #[derive(Clone, Debug)]
 pub struct Initialised {
-    /// `None` from a VSCU, which keeps it.
+    /// A VSCU keeps its key and hands out `None`.
     pub cmc_key: Option<SecretString>,
     pub sdc_id: Option<String>,
     pub mrc_no: Option<String>,
     pub device_id: Option<String>,
     pub taxpayer_name: Option<String>,
-    /// KRA's whole answer, for keeping; `Initialised::read` reads it again.
+    /// KRA's whole answer, to be stored. `Initialised::read` reads it again.
     pub answer: SecretString,
 }
 
 impl Initialised {
-    /// Reads an answer that was kept, whichever dialect it came in. `None` where it holds no `cmcKey`,
-    /// unless it is a VSCU's.
+    /// Reads a stored answer of any dialect. It is `None` where a dialect other than VSCU has no
+    /// `cmcKey`.
     pub fn read(dialect: Dialect, answer: &str) -> Option<Self> {
         let envelope = Envelope::read(200, answer.as_bytes()).filter(Envelope::succeeded)?;
         let data = envelope.data?;
@@ -50,7 +49,7 @@ impl Initialised {
         }
         Some(Self {
             cmc_key,
-            // The specification's table once spells it the second way.
+            // The specification spells it the second way in one table.
             sdc_id: text("sdcId", 18).or_else(|| text("sdicId", 18)),
             mrc_no: text("mrcNo", 11),
             device_id: text("dvcId", 20),
@@ -81,10 +80,11 @@ pub(crate) fn read(
             CallError::NoAnswer(answer.with_message("initialised, but without a cmcKey")).into()
         });
     }
-    let class = sale::judge(profile, http, envelope.as_ref(), 0);
+
+    let class = classify::of_answer(profile, http, envelope.as_ref(), 0);
     let answer = Answer::judged(&profile.secrets(), http, envelope.as_ref(), class);
     if answer.code.as_deref() == Some("902") {
         return Err(InitialiseError::AlreadyInstalled(answer));
     }
-    Err(CallError::judged(class, answer).into())
+    Err(CallError::of_class(class, answer).into())
 }

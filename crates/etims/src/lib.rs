@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod access_token;
 mod answer;
 mod backoff;
 mod classify;
@@ -21,18 +22,18 @@ mod sale;
 mod tax;
 mod text;
 mod time;
-mod token;
 mod wire;
 mod witness;
 
 pub use answer::Answer;
 pub use backoff::Backoff;
-pub use client::{Client, ClientError, ClientSettings};
+pub use classify::HaltReason;
+pub use client::Client;
 pub use code_list::{CodeClass, CodeList, CodeValue};
 pub use document::{SaleDocument, sale_body};
+pub use http::{ClientError, ClientSettings};
 pub use initialise::{InitialiseError, Initialised};
-pub use look_up::FoundSale;
-pub use outcome::{CallError, HaltReason, LookUpOutcome, SendOutcome};
+pub use outcome::{CallError, FoundSale, LookUpOutcome, SendOutcome};
 pub use profile::{DeviceProfile, Item, TokenSettings};
 pub use receipt::{Receipt, control_unit_invoice_no, receipt_url};
 pub use tax::{Split, TaxRates};

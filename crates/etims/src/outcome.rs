@@ -1,55 +1,44 @@
-//! How a call to KRA can end, told so that the lane can act on it without knowing the wire.
+//! How a call to KRA can end, in terms that the lane can act on without knowing the wire format.
 
-use std::fmt;
+use risiti_domain::{InvoiceId, InvoiceKind};
+use rust_decimal::Decimal;
 
 use crate::answer::Answer;
-use crate::classify::Class;
-use crate::look_up::FoundSale;
+use crate::classify::{Class, HaltReason};
 use crate::receipt::Receipt;
 
 /// How sending a sale or credit note ended.
 ///
-/// Only `Ok`, `Refused` and `NotSent` tell whether the number is taken (protocol D7). After every other
+/// Only `Ok`, `Refused` and `NotSent` say whether the number is taken (protocol D7). After every other
 /// outcome the number has to be looked up before anything is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SendOutcome {
     /// Accepted, with a receipt number.
     Ok(Receipt),
-    /// No byte of the request left: no connection, or no token to be had.
+    /// No byte of the request left, because there was no connection or no access token.
     NotSent(Answer),
-    /// This invoice will not be accepted as it is. `look_up_first`: the answer is too vague to give the
+    /// KRA will not accept this invoice as it is. With `look_up_first` the answer is too vague to give the
     /// number back without a look-up, even if no send before it was unknown.
     Refused { answer: Answer, look_up_first: bool },
-    /// Answered, not accepted, and worth another try: too many requests, stock not there yet.
+    /// KRA did not accept it, and another try may succeed: too many requests, or stock missing.
     Retry(Answer),
-    /// Accepted or not: nobody knows.
+    /// Nobody knows whether KRA accepted it.
     Unknown(Answer),
-    /// The number is taken, most likely by this very invoice (protocol D9; on VSCU D16).
+    /// The number is taken, most likely by this very invoice (protocol D9, on VSCU D16).
     Taken(Answer),
-    /// KRA wants another number than this or the next one: the counters are out of step (protocol D9).
+    /// KRA expects neither this number nor the next one, so that the counters differ (protocol D9).
     Expected { expected: i64, answer: Answer },
-    /// Device, credentials or address are wrong: stop the lane, dead-letter nothing.
+    /// The device, the credentials or the address are wrong. The lane stops, and nothing is a dead letter.
     Halt { reason: HaltReason, answer: Answer },
 }
 
-/// Why a lane has to stop.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum HaltReason {
-    /// Token, key, PIN or app refused, or missing in our settings.
-    Credentials,
-    /// KRA does not know the device as ours.
-    Device,
-    /// The address answers, but not as an eTIMS API.
-    Address,
-}
-
-/// How asking for one number ended.
+/// How looking one number up ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum LookUpOutcome {
     Found(FoundSale),
-    /// KRA says it has no such number. Look-ups were seen to lag behind writes.
+    /// KRA says that it has no such number. Look-ups were seen to lag behind writes.
     Absent(Answer),
-    /// Nothing learnt.
+    /// The look-up showed nothing.
     NoAnswer(Answer),
     /// The dialect has no such call (VSCU, protocol D16).
     Unsupported,
@@ -59,7 +48,25 @@ pub enum LookUpOutcome {
     },
 }
 
-/// Why a call other than a sale brought nothing.
+/// A sale as KRA stored it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FoundSale {
+    pub invoice_no: i64,
+    pub remark: Option<String>,
+    pub kind: Option<InvoiceKind>,
+    pub original_invoice_no: Option<i64>,
+    pub total: Option<Decimal>,
+    pub receipt: Receipt,
+}
+
+impl FoundSale {
+    /// The invoice of ours that the remark names, if it names one.
+    pub fn invoice_id(&self) -> Option<InvoiceId> {
+        self.remark.as_deref()?.trim().parse().ok()
+    }
+}
+
+/// Why a call other than a sale failed.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum CallError {
     #[error("not sent: {0}")]
@@ -73,7 +80,7 @@ pub enum CallError {
 }
 
 impl SendOutcome {
-    /// The word for metrics: `ok`, `retry`, `refused`, `unknown`, `halt`.
+    /// The label that metrics use: `ok`, `retry`, `refused`, `unknown` or `halt`.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Ok(_) => "ok",
@@ -97,7 +104,7 @@ impl SendOutcome {
         }
     }
 
-    /// The number may be taken although nobody told us (protocol D7).
+    /// Whether the number may be taken although no answer says so (protocol D7).
     pub fn leaves_number_unknown(&self) -> bool {
         !matches!(
             self,
@@ -112,7 +119,7 @@ impl SendOutcome {
 }
 
 impl LookUpOutcome {
-    /// The word for metrics, as for sends; a look-up that found nothing is `ok`.
+    /// The label that metrics use, as for sends. A look-up that found nothing counts as `ok`.
     pub fn as_str(&self) -> &'static str {
         match self {
             Self::Found(_) | Self::Absent(_) => "ok",
@@ -123,24 +130,8 @@ impl LookUpOutcome {
     }
 }
 
-impl HaltReason {
-    pub const fn as_str(self) -> &'static str {
-        match self {
-            Self::Credentials => "credentials refused",
-            Self::Device => "device not valid",
-            Self::Address => "no eTIMS API at this address",
-        }
-    }
-}
-
-impl fmt::Display for HaltReason {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(self.as_str())
-    }
-}
-
 impl CallError {
-    pub(crate) fn judged(class: Class, answer: Answer) -> Self {
+    pub(crate) fn of_class(class: Class, answer: Answer) -> Self {
         match class {
             Class::Halt(reason) => Self::Halt { reason, answer },
             Class::Refused { .. } => Self::Refused(answer),

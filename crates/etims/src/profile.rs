@@ -1,4 +1,4 @@
-//! What has to be known of a device to talk to KRA in its name.
+//! What a call to KRA needs to know about the device.
 
 use std::fmt;
 
@@ -15,16 +15,16 @@ pub struct DeviceProfile {
     pub environment: Environment,
     /// With or without a trailing slash.
     pub base_url: Url,
-    /// Where receipts are checked; KRA's own portal of the environment when not set.
+    /// Where receipts are checked. Without it, KRA's own portal of the environment is used.
     pub portal_url: Option<Url>,
-    /// Gateway only: how to get a token.
+    /// How to get an access token, for the gateway only.
     pub token: Option<TokenSettings>,
     /// The taxpayer's PIN, eleven characters.
     pub pin: String,
     /// Two characters.
     pub branch: String,
     pub serial: String,
-    /// From initialisation; a VSCU keeps it to itself.
+    /// The key from initialisation. A VSCU keeps it to itself.
     pub cmc_key: Option<SecretString>,
     /// The control unit's id, from initialisation.
     pub sdc_id: Option<String>,
@@ -34,7 +34,7 @@ pub struct DeviceProfile {
     pub tax_rates: TaxRates,
 }
 
-/// Where and as whom the gateway's bearer token is fetched.
+/// Where the gateway's access token is fetched, and with which credentials.
 #[derive(Clone)]
 pub struct TokenSettings {
     /// The whole URL, its query included.
@@ -54,7 +54,7 @@ pub struct Item {
 }
 
 impl DeviceProfile {
-    /// Host and port of the API: what the cap and the breaker count by.
+    /// Host and port of the API, which the cap and the breaker count by.
     pub fn host(&self) -> String {
         let host = self.base_url.host_str().unwrap_or_default();
         match self.base_url.port_or_known_default() {
@@ -62,10 +62,8 @@ impl DeviceProfile {
             None => host.to_owned(),
         }
     }
-}
 
-impl DeviceProfile {
-    /// What must never show up in a message, should KRA echo it.
+    /// What must never appear in a message, even if KRA echoes it.
     pub(crate) fn secrets(&self) -> Vec<&str> {
         let mut secrets = self
             .token
@@ -141,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn the_host_has_its_port() {
+    fn the_host_includes_its_port() {
         let mut profile = sample(Dialect::Legacy);
         assert_eq!(profile.host(), "kra.test:8088");
         profile.base_url = Url::parse("https://ETIMS-api.kra.go.ke/etims-api").unwrap();

@@ -9,31 +9,32 @@ use crate::profile::DeviceProfile;
 use crate::text::clip;
 use crate::time;
 
-/// Longest field of a receipt is 26 characters by KRA's specification.
+/// The longest field of a receipt has 26 characters in KRA's specification.
 const TEXT_CHARS_MAX: usize = 64;
 
-/// What KRA signed. Texts are free of control characters and at most 64 characters long.
+/// What KRA signed. Its texts hold no control characters and at most 64 characters.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Receipt {
-    /// `curRcptNo` (`rcptNo` from a VSCU); positive.
+    /// `curRcptNo`, or `rcptNo` from a VSCU. It is positive.
     pub receipt_no: i64,
     pub total_receipt_no: Option<i64>,
     pub signature: Option<String>,
     pub internal_data: Option<String>,
-    /// From the answer, else the device's own.
+    /// The id in the answer, else the device's own.
     pub control_unit_id: Option<String>,
     pub issued_at: Option<Timestamp>,
 }
 
 impl Receipt {
-    /// `None` without a receipt number: nothing else proves that a sale was accepted (protocol D7).
+    /// Reads a receipt. Without a receipt number it is `None`, because nothing else proves that a sale
+    /// was accepted (protocol D7).
     pub(crate) fn read(profile: &DeviceProfile, data: &Fields<'_>) -> Option<Self> {
         let receipt_no = data
             .integer("curRcptNo")
             .or_else(|| data.integer("rcptNo"))
-            .filter(|no| *no > 0)?;
+            .filter(|number| *number > 0)?;
         let text = |key| data.text(key).map(|text| clip(&text, TEXT_CHARS_MAX));
-        // Sources disagree about how a VSCU spells it.
+        // Sources disagree about the spelling of a VSCU.
         let issued_at = ["sdcDateTime", "vsdcRcptPbctDate", "VSCURcptPbctDate"]
             .iter()
             .find_map(|key| time::parse(&data.text(key)?));
@@ -48,7 +49,7 @@ impl Receipt {
     }
 }
 
-/// The link behind the QR code; `None` without a signature.
+/// The link behind the QR code. It is `None` without a signature.
 pub fn receipt_url(profile: &DeviceProfile, receipt: &Receipt) -> Option<String> {
     let signature = receipt.signature.as_ref()?;
     let kra = match profile.environment {
@@ -67,7 +68,8 @@ pub fn receipt_url(profile: &DeviceProfile, receipt: &Receipt) -> Option<String>
     Some(url.into())
 }
 
-/// The control unit's invoice number as printed, `KRACU0100000001/1`; `None` without a control unit id.
+/// The control unit's invoice number as printed, such as `KRACU0100000001/1`. It is `None` without a
+/// control unit id.
 pub fn control_unit_invoice_no(receipt: &Receipt) -> Option<String> {
     receipt
         .control_unit_id
@@ -77,16 +79,17 @@ pub fn control_unit_invoice_no(receipt: &Receipt) -> Option<String> {
 
 #[cfg(test)]
 mod tests {
+    use risiti_domain::Dialect;
+
     use super::*;
     use crate::profile::sample;
-    use risiti_domain::Dialect;
 
     fn read(data: &str) -> Option<Receipt> {
         Receipt::read(&sample(Dialect::Legacy), &Fields::read(data).unwrap())
     }
 
     #[test]
-    fn printed_as_in_the_fixtures() {
+    fn number_and_link_print_as_in_the_facts() {
         let receipt = read(r#"{"curRcptNo": "1", "rcptSign": "ABCD2345EFGH67IJ"}"#).unwrap();
         let profile = sample(Dialect::Legacy);
         assert_eq!(
@@ -100,7 +103,7 @@ mod tests {
     }
 
     #[test]
-    fn the_portal_is_a_setting_and_production_has_its_own() {
+    fn the_portal_can_be_set_and_production_has_its_own() {
         let receipt = read(r#"{"curRcptNo": 1, "rcptSign": "A B&C#"}"#).unwrap();
         let mut profile = sample(Dialect::Legacy);
         profile.portal_url = Some("http://127.0.0.1:9/portal/".parse().unwrap());
@@ -120,7 +123,7 @@ mod tests {
     }
 
     #[test]
-    fn no_receipt_without_a_positive_number() {
+    fn a_receipt_needs_a_positive_number() {
         for data in [
             "{}",
             r#"{"curRcptNo": 0}"#,

@@ -4,12 +4,12 @@ use crate::answer::Answer;
 use crate::classify::{self, Class};
 use crate::envelope::Envelope;
 use crate::http::HttpAnswer;
-use crate::outcome::{HaltReason, SendOutcome};
+use crate::outcome::SendOutcome;
 use crate::profile::DeviceProfile;
 use crate::receipt::Receipt;
 
-/// Any bytes get an outcome; `Ok` only those that say success, carry a receipt number, and came under a status
-/// that does not say otherwise.
+/// Reads any bytes into an outcome. `Ok` needs a success code, a receipt number, and a status that does
+/// not contradict them.
 pub(crate) fn read(profile: &DeviceProfile, http: &HttpAnswer, invoice_no: i64) -> SendOutcome {
     let envelope = Envelope::read(http.status, &http.body);
     if let Some(envelope) = envelope
@@ -22,10 +22,11 @@ pub(crate) fn read(profile: &DeviceProfile, http: &HttpAnswer, invoice_no: i64) 
     {
         return SendOutcome::Ok(receipt);
     }
-    let class = judge(profile, http, envelope.as_ref(), invoice_no);
+
+    let class = classify::of_answer(profile, http, envelope.as_ref(), invoice_no);
     let answer = Answer::judged(&profile.secrets(), http, envelope.as_ref(), class);
     match class {
-        // A refusal by a server in trouble is not to be relied on.
+        // The refusal of a server that fails is not reliable.
         Class::Refused { vague } => SendOutcome::Refused {
             answer,
             look_up_first: vague || http.status >= 500,
@@ -38,38 +39,14 @@ pub(crate) fn read(profile: &DeviceProfile, http: &HttpAnswer, invoice_no: i64) 
     }
 }
 
-/// In this order, as the three fronts differ: `resultCd`, else the inner status with its text, else the HTTP status.
-pub(crate) fn judge(
-    profile: &DeviceProfile,
-    http: &HttpAnswer,
-    envelope: Option<&Envelope<'_>>,
-    invoice_no: i64,
-) -> Class {
-    let Some(envelope) = envelope else {
-        return classify::of_status(http.status, false);
-    };
-    if let Some(code) = &envelope.code {
-        return classify::of_code(profile.dialect, code);
-    }
-    if envelope.refuses_token(http.status) {
-        return Class::Halt(HaltReason::Credentials);
-    }
-    let by_status = classify::of_status(envelope.status, true);
-    match classify::of_text(&envelope.message, invoice_no) {
-        Some(class @ Class::Halt(_)) => class,
-        // Words settle what a plain 400 means; every other status speaks for itself.
-        Some(class) if matches!(envelope.status, 400 | 409 | 422) => class,
-        _ => by_status,
-    }
-}
-
 #[cfg(test)]
 mod tests {
-    use super::*;
-    use crate::profile::sample;
     use proptest::prelude::*;
     use risiti_domain::Dialect;
     use serde_json::{Value, json};
+
+    use super::*;
+    use crate::profile::sample;
 
     const VARIANTS: &str = include_str!("../tests/facts/04_sales_response_variants.json");
     const DUPLICATES: &str = include_str!("../tests/facts/05_duplicate_responses.json");
@@ -107,7 +84,7 @@ mod tests {
     }
 
     #[test]
-    fn every_success_of_the_fixtures() {
+    fn every_success_of_the_facts_is_ok() {
         for name in [
             "gateway_wrapped",
             "legacy_padded_keys_as_in_spec_sample",
@@ -145,7 +122,7 @@ mod tests {
     }
 
     #[test]
-    fn every_duplicate_of_the_fixtures() {
+    fn every_duplicate_of_the_facts_is_taken() {
         for name in [
             "legacy_994",
             "legacy_921",
@@ -167,7 +144,7 @@ mod tests {
     }
 
     #[test]
-    fn every_error_of_the_fixtures() {
+    fn every_error_of_the_facts_has_its_outcome() {
         for (name, expected) in [
             ("gateway_wrong_tax_split", "refused"),
             ("gateway_wrong_pkg", "refused"),
@@ -212,7 +189,7 @@ mod tests {
     }
 
     #[test]
-    fn success_needs_a_number_and_refusals_a_healthy_server() {
+    fn success_needs_a_number_and_refusal_a_healthy_server() {
         let success = |data: Value| json!({"resultCd": "000", "data": data}).to_string();
         for data in [
             json!(null),
@@ -241,7 +218,7 @@ mod tests {
     }
 
     #[test]
-    fn all_spellings_of_success() {
+    fn every_spelling_of_success_is_ok() {
         for code in [
             json!("000"),
             json!("0"),
@@ -257,13 +234,13 @@ mod tests {
     }
 
     #[test]
-    fn credentials_echoed_by_kra_go_no_further() {
+    fn echoed_credentials_are_hidden() {
         let body = br#"{"resultCd":"901","resultMsg":"the-cmc-key is not valid for 254708374149"}"#;
         let outcome = read_bytes(Dialect::Legacy, 200, body, 1);
         assert_eq!(outcome.answer().unwrap().message, "… is not valid for …");
     }
 
-    /// Read by another parser and by other rules: is there a success code and a receipt number at all?
+    /// Decides with another parser and other rules whether there is a success code and a receipt number.
     fn proves_acceptance(body: &[u8]) -> bool {
         fn member<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
             value
@@ -290,16 +267,17 @@ mod tests {
                 });
                 let number = member(result, "data").is_some_and(|data| {
                     ["curRcptNo", "rcptNo"].iter().any(|name| {
-                        member(data, name)
-                            .is_some_and(|no| text(no).parse::<f64>().is_ok_and(|no| no >= 1.0))
+                        member(data, name).is_some_and(|value| {
+                            text(value).parse::<f64>().is_ok_and(|number| number >= 1.0)
+                        })
                     })
                 });
                 succeeded && number
             })
     }
 
-    /// Envelopes of the right make with anything in them, near misses above all.
-    fn hostile() -> impl Strategy<Value = Value> {
+    /// Envelopes of the right shape with anything in them, mostly near misses.
+    fn hostile_envelope() -> impl Strategy<Value = Value> {
         let value = || {
             prop_oneof![
                 Just(Value::Null),
@@ -334,7 +312,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn arbitrary_bytes_never_pass(status in 0u16..700, body in any::<Vec<u8>>(), number in any::<i64>()) {
+        fn arbitrary_bytes_are_never_accepted(status in 0u16..700, body in any::<Vec<u8>>(), number in any::<i64>()) {
             for dialect in Dialect::ALL {
                 let outcome = read_bytes(*dialect, status, &body, number);
                 prop_assert!(!matches!(outcome, SendOutcome::Ok(_)));
@@ -342,7 +320,7 @@ mod tests {
         }
 
         #[test]
-        fn hostile_envelopes_never_pass(status in 100u16..600, body in hostile(), number in any::<i64>()) {
+        fn hostile_envelopes_are_never_accepted(status in 100u16..600, body in hostile_envelope(), number in any::<i64>()) {
             let body = body.to_string();
             for dialect in Dialect::ALL {
                 if let SendOutcome::Ok(_) = read_bytes(*dialect, status, body.as_bytes(), number) {
@@ -352,7 +330,7 @@ mod tests {
         }
 
         #[test]
-        fn a_damaged_success_never_passes_for_another(at in any::<prop::sample::Index>(), byte in any::<u8>()) {
+        fn a_damaged_success_never_reads_as_another(at in any::<prop::sample::Index>(), byte in any::<u8>()) {
             let body = include_bytes!("../tests/facts/03_sales_response_success.json");
             let mut body = body.trim_ascii().to_vec();
             let at = at.index(body.len());

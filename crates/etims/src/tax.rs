@@ -3,13 +3,13 @@
 use risiti_domain::TaxType;
 use rust_decimal::{Decimal, RoundingStrategy};
 
-/// Percent per tax type. Sent with every invoice, also for types it does not use.
+/// The rate of each tax type in percent. All are sent with every invoice, used or not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct TaxRates {
     rates: [Decimal; 5],
 }
 
-/// A tax-inclusive total, taken apart: `taxable + tax` is the total to the cent.
+/// A total with tax, split into its parts. `taxable + tax` is the total to the cent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Split {
     pub taxable: Decimal,
@@ -26,19 +26,19 @@ impl Default for TaxRates {
 }
 
 impl TaxRates {
-    /// Percent.
+    /// The rate in percent.
     pub fn rate(&self, tax_type: TaxType) -> Decimal {
         self.rates[tax_type as usize]
     }
 
-    /// The same rates but one. A percentage below zero counts as zero.
+    /// Replaces one rate. A percentage below zero counts as zero.
     #[must_use]
     pub fn with(mut self, tax_type: TaxType, percent: Decimal) -> Self {
         self.rates[tax_type as usize] = percent.max(Decimal::ZERO);
         self
     }
 
-    /// Rounds the taxable part half-up to cents; the tax is what is left of the total.
+    /// Rounds the taxable part half up to cents. The tax is the rest of the total.
     pub fn split(&self, tax_type: TaxType, total: Decimal) -> Split {
         let divisor = Decimal::ONE + self.rate(tax_type) / Decimal::ONE_HUNDRED;
         let taxable =
@@ -52,15 +52,16 @@ impl TaxRates {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     fn amount(text: &str) -> Decimal {
         text.parse().unwrap()
     }
 
     #[test]
-    fn splits_seen_at_kra() {
+    fn totals_split_as_seen_at_kra() {
         let rates = TaxRates::default();
         for (tax_type, total, taxable, tax) in [
             (TaxType::B, "1160.00", "1000.00", "160.00"),
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn another_rate_for_e_and_none_below_zero() {
+    fn a_rate_can_be_replaced_and_is_never_negative() {
         let total = amount("100.00");
         let rates = TaxRates::default().with(TaxType::E, Decimal::ZERO);
         assert_eq!(
@@ -108,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn halves_of_a_cent_go_up() {
+    fn half_a_cent_rounds_up() {
         // 0.03 ÷ 1.20 = 0.025.
         let rates = TaxRates::default().with(TaxType::E, Decimal::from(20));
         let split = rates.split(TaxType::E, amount("0.03"));
@@ -123,8 +124,9 @@ mod tests {
 
     proptest! {
         #[test]
-        fn the_parts_make_the_total(cents in 1i64..100_000_000_000_000, column in 0usize..5, rate in 0u32..5_000) {
-            let (tax_type, total) = (TaxType::ALL[column], Decimal::new(cents, 2));
+        fn the_parts_add_up_to_the_total(cents in 1i64..100_000_000_000_000, column in 0usize..5, rate in 0u32..5_000) {
+            let tax_type = TaxType::ALL[column];
+            let total = Decimal::new(cents, 2);
             let rates = TaxRates::default().with(TaxType::E, Decimal::new(rate.into(), 2));
             let split = rates.split(tax_type, total);
             prop_assert_eq!(split.taxable + split.tax, total);
@@ -132,7 +134,7 @@ mod tests {
             prop_assert!(split.tax >= Decimal::ZERO && split.taxable >= Decimal::ZERO);
         }
 
-        /// Against whole numbers, which round exactly.
+        /// Compares with integer arithmetic, which rounds exactly.
         #[test]
         fn b_is_half_up_of_a_hundred_and_sixteenths(cents in 1i64..100_000_000_000_000) {
             let expected = (i128::from(cents) * 200 + 116) / 232;

@@ -1,13 +1,13 @@
-//! Texts on their way to KRA and from it.
+//! Texts that go to KRA or come from it.
 
-/// Longer phrases than this say no more to a person.
+/// A longer phrase tells a person no more.
 const MESSAGE_CHARS_MAX: usize = 300;
-/// KRA's codes have three characters; this leaves room for strange ones.
+/// KRA's codes have three characters. This leaves room for strange ones.
 const CODE_CHARS_MAX: usize = 16;
 
-/// Cuts to a field's length, in characters, and turns control characters into blanks.
+/// Cuts a text to the length of its field in characters, and turns control characters into blanks.
 ///
-/// KRA does not say what it does with longer texts, so they are never sent.
+/// KRA does not say what it does with longer texts, so that they are never sent.
 pub(crate) fn clip(text: &str, chars_max: usize) -> String {
     text.trim()
         .chars()
@@ -16,10 +16,10 @@ pub(crate) fn clip(text: &str, chars_max: usize) -> String {
         .collect()
 }
 
-/// A text from outside, made fit for logs and tables: bounded, printable, no phone number, and nothing
-/// that looks like a key.
+/// Makes a text from outside safe to log and to store. The result is bounded and printable, and holds no
+/// phone number and nothing that looks like a key.
 pub(crate) fn message(text: &str) -> String {
-    // Before it is cut: half a phone number does not look like one any more.
+    // Masking comes before the cut, because half a phone number does not look like one.
     let keyless = mask_runs(text.trim(), |c| c.is_ascii_alphanumeric(), is_key);
     let clean = mask_runs(&keyless, |c| c.is_ascii_digit(), is_phone);
     clean
@@ -29,19 +29,19 @@ pub(crate) fn message(text: &str) -> String {
         .collect()
 }
 
-/// The same without what is known to be secret. Shorter ones than four characters are none.
+/// Does the same, and hides the given secrets. Those shorter than four characters are ignored.
 pub(crate) fn message_without(secrets: &[&str], text: &str) -> String {
-    let known = secrets.iter().filter(|secret| secret.len() >= 4);
-    let text = known.fold(text.to_owned(), |text, secret| text.replace(secret, "…"));
+    let long_enough = secrets.iter().filter(|secret| secret.len() >= 4);
+    let text = long_enough.fold(text.to_owned(), |text, secret| text.replace(secret, "…"));
     message(&text)
 }
 
-/// A result code, with the same care: whatever stands in its place is kept and logged.
+/// Cleans a result code in the same way, because anything may stand in its place.
 pub(crate) fn code(text: &str) -> String {
     clip(&message(text), CODE_CHARS_MAX)
 }
 
-/// Replaces the runs of such characters that are to be hidden.
+/// Replaces those runs of matching characters that are to be hidden.
 fn mask_runs(text: &str, belongs: impl Fn(char) -> bool, hidden: impl Fn(&str) -> bool) -> String {
     let mut masked = String::with_capacity(text.len());
     let mut rest = text;
@@ -59,7 +59,7 @@ fn mask_runs(text: &str, belongs: impl Fn(char) -> bool, hidden: impl Fn(&str) -
     masked + rest
 }
 
-/// KRA's item codes have at most twenty characters, its keys and tokens more.
+/// KRA's item codes have at most twenty characters. Its keys and tokens have more.
 fn is_key(run: &str) -> bool {
     run.len() >= 24 && run.bytes().any(|b| b.is_ascii_digit())
 }
@@ -76,8 +76,9 @@ fn is_phone(digits: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     #[test]
     fn clipping_counts_characters_not_bytes() {
@@ -90,7 +91,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_carry_no_phone_and_keep_other_numbers() {
+    fn messages_hide_phones_and_keep_other_numbers() {
         assert_eq!(
             message("custMblNo 254708374149 or 0708374149, item 5059690800: Expected: 86.21\r\n"),
             "custMblNo … or …, item 5059690800: Expected: 86.21"
@@ -98,7 +99,7 @@ mod tests {
     }
 
     #[test]
-    fn codes_carry_none_either() {
+    fn codes_hide_phones_too() {
         assert_eq!(
             (code(" 910 "), code("254708374149"), code("E04")),
             ("910".into(), "…".into(), "E04".into())
@@ -106,7 +107,7 @@ mod tests {
     }
 
     #[test]
-    fn messages_carry_no_key() {
+    fn messages_hide_keys() {
         assert_eq!(
             message("cmcKey 0123456789ABCDEF0123456789ABCDEF01234567 is wrong for KE2NTNO0000001"),
             "cmcKey … is wrong for KE2NTNO0000001"

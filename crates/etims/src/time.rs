@@ -1,4 +1,4 @@
-//! KRA's times: Nairobi's, without a zone. Kenya keeps UTC+3 all year.
+//! KRA's times. They are Nairobi's, without a zone. Kenya keeps UTC+3 all year.
 
 use jiff::Timestamp;
 use jiff::civil::DateTime;
@@ -6,17 +6,17 @@ use jiff::tz::Offset;
 
 const NAIROBI: Offset = Offset::constant(3);
 
-/// `yyyyMMddHHmmss`
+/// Writes `yyyyMMddHHmmss`.
 pub(crate) fn to_second(at: Timestamp) -> String {
     NAIROBI.to_datetime(at).strftime("%Y%m%d%H%M%S").to_string()
 }
 
-/// `yyyyMMdd`
+/// Writes `yyyyMMdd`.
 pub(crate) fn to_day(at: Timestamp) -> String {
     NAIROBI.to_datetime(at).strftime("%Y%m%d").to_string()
 }
 
-/// Reads `yyyyMMddHHmmss`, and `yyyy-MM-dd HH:mm:ss` with or without a fraction, as the find call writes it.
+/// Reads `yyyyMMddHHmmss`, and `yyyy-MM-dd HH:mm:ss` with or without a fraction, which look-ups use.
 pub(crate) fn parse(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     let civil = if text.len() == 14 && text.bytes().all(|b| b.is_ascii_digit()) {
@@ -30,8 +30,9 @@ pub(crate) fn parse(text: &str) -> Option<Timestamp> {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
+
+    use super::*;
 
     #[test]
     fn a_day_begins_three_hours_before_utc() {
@@ -41,7 +42,7 @@ mod tests {
     }
 
     #[test]
-    fn every_spelling_of_one_time() {
+    fn every_spelling_of_a_time_is_read() {
         let expected: Timestamp = "2026-03-05T11:15:02Z".parse().unwrap();
         for text in [
             "20260305141502",
@@ -65,7 +66,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_text_is_answered(text in any::<String>()) {
+        fn any_text_can_be_parsed(text in any::<String>()) {
             let _ = parse(&text);
         }
     }

@@ -1,6 +1,6 @@
 //! The sales request as KRA names it (OSCU specification v2.0, 3.3.6), in the order of its table.
 //!
-//! A field of type `()` is one we have nothing for; it travels as null.
+//! We have nothing for a field of type `()`, and it travels as null.
 
 use risiti_domain::TaxType;
 use rust_decimal::Decimal;
@@ -8,8 +8,8 @@ use serde::ser::{Error as _, SerializeMap as _};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// A JSON number written from a decimal's own digits, never through a float. Whole shillings print
-/// without a fraction.
+/// A JSON number that is written from a decimal's own digits, never through a float. Whole shillings
+/// print without a fraction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Number(pub(crate) Decimal);
 
@@ -20,7 +20,7 @@ pub(crate) struct Sale<'a> {
     pub(crate) bhf_id: &'a str,
     pub(crate) trd_invc_no: String,
     pub(crate) invc_no: i64,
-    /// 0 for a sale: null broke the stock call's field of this name.
+    /// It is 0 for a sale, because null broke the stock call's field of this name.
     pub(crate) org_invc_no: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cust_tin: Option<()>,
@@ -52,8 +52,8 @@ pub(crate) struct Sale<'a> {
     pub(crate) item_list: Vec<Line>,
 }
 
-/// Per tax type, in the order of `TaxType::ALL`: sums of taxable amounts, rates, sums of taxes.
-/// Rates are the real ones even of types the invoice does not use.
+/// The sums of taxable amounts, the rates and the sums of taxes, in the order of `TaxType::ALL`. Types that
+/// the invoice does not use have their real rates too.
 #[derive(Default)]
 pub(crate) struct Taxes {
     pub(crate) taxable: [Number; 5],
@@ -102,7 +102,7 @@ pub(crate) struct Line {
     pub(crate) tot_amt: Number,
 }
 
-/// What every call but the sale has in its body; which fields a call wants differs.
+/// The body of every call but the sale. Which fields are set depends on the call.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Query<'a> {
@@ -153,18 +153,19 @@ impl<'a> Query<'a> {
     }
 }
 
-/// JSON of one of the structs above.
+/// Serialises one of the structs above.
 pub(crate) fn bytes(body: &impl Serialize) -> Vec<u8> {
     serde_json::to_vec(body).expect("string keys and plain decimals always serialise")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use proptest::prelude::*;
 
+    use super::*;
+
     #[test]
-    fn numbers_print_their_own_digits() {
+    fn numbers_print_their_exact_digits() {
         for (decimal, json) in [
             ("1000.00", "1000"),
             ("86.21", "86.21"),
@@ -183,7 +184,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn a_number_reads_back_as_what_it_was(cents in 0i64..100_000_000_000_000) {
+        fn a_printed_number_reads_back_unchanged(cents in 0i64..100_000_000_000_000) {
             let decimal = Decimal::new(cents, 2);
             let json = serde_json::to_string(&Number(decimal)).unwrap();
             prop_assert_eq!(json.parse::<Decimal>().unwrap(), decimal);

@@ -1,21 +1,21 @@
-//! Letting a caller see what goes over the wire, to show it to KRA. Off unless asked for.
+//! Shows a caller what goes over the wire, as evidence for KRA. It is off by default.
 
 use std::fmt;
 use std::sync::Arc;
 
-/// One request and what came back. Without headers and query, which carry credentials; the bodies may hold
-/// some too, and blanking those is for whoever keeps them.
+/// One request and its answer. Headers and query are left out, because they carry credentials. The bodies
+/// may hold some too, and whoever keeps them has to blank those.
 #[derive(Clone, Copy, Debug)]
 pub struct Exchange<'a> {
     pub method: &'a str,
     pub path: &'a str,
     pub request: &'a [u8],
-    /// `None` when no whole answer came.
+    /// It is `None` when no whole answer came.
     pub status: Option<u16>,
     pub answer: &'a [u8],
 }
 
-/// Called with every exchange, in the order of the answers.
+/// A function that is called with every exchange, in the order of the answers.
 #[derive(Clone)]
 pub struct Witness(Arc<dyn Fn(&Exchange<'_>) + Send + Sync>);
 

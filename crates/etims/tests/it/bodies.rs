@@ -1,10 +1,11 @@
-//! Request bodies, byte for byte, and against the fixtures gathered from KRA's own traffic.
+//! Request bodies, byte for byte, and against the facts gathered from KRA's own traffic.
 
-use crate::support::{facts, profile};
 use jiff::Timestamp;
 use risiti_domain::{Dialect, InvoiceKind, PaymentMethod, Phone, TaxType};
 use risiti_etims::{SaleDocument, sale_body};
 use serde_json::{Value, json};
+
+use crate::fixture::{facts, profile};
 
 const INVOICE: &str = "0192f3c4-5d6e-7a8b-9c0d-1e2f3a4b5c6d";
 
@@ -12,7 +13,7 @@ fn time(text: &str) -> Timestamp {
     text.parse().unwrap()
 }
 
-/// Fixture 02: KES 1,160.00 over M-Pesa.
+/// The sale of file 02: KES 1,160.00 over M-Pesa.
 fn sale() -> SaleDocument {
     SaleDocument {
         invoice_id: INVOICE.parse().unwrap(),
@@ -29,7 +30,7 @@ fn sale() -> SaleDocument {
     }
 }
 
-/// Fixture 08: half of it given back a day later.
+/// The credit note of file 08: half of the sale is given back a day later.
 fn credit_note() -> SaleDocument {
     SaleDocument {
         invoice_no: 2,
@@ -47,13 +48,13 @@ fn body(dialect: Dialect, document: &SaleDocument) -> Value {
     serde_json::from_slice(&sale_body(&profile(dialect, "http://kra.test"), document)).unwrap()
 }
 
-/// One field a line, every digit as sent.
+/// Puts each field on a line of its own, every digit as sent.
 fn lines(body: Vec<u8>) -> String {
     String::from_utf8(body).unwrap().replace(",\"", ",\n\"") + "\n"
 }
 
 #[test]
-fn golden_bodies() {
+fn golden_bodies_are_unchanged() {
     let odd = SaleDocument {
         total: "100.00".parse().unwrap(),
         phone: None,
@@ -78,9 +79,9 @@ fn golden_bodies() {
     }
 }
 
-/// The fixture with what differs by intent: our id in the remark, one line without a quantity.
-fn expected(fixture: &str, total: u32) -> Value {
-    let mut expected = facts(fixture);
+/// The body of a fact, with what differs on purpose: our id in the remark, and one line of quantity 1.
+fn expected(file: &str, total: u32) -> Value {
+    let mut expected = facts(file);
     expected["remark"] = json!(INVOICE);
     for field in ["regrId", "regrNm", "modrId", "modrNm"] {
         expected[field] = json!("risiti");
@@ -92,7 +93,7 @@ fn expected(fixture: &str, total: u32) -> Value {
 }
 
 #[test]
-fn every_field_of_the_fixtures_and_no_other() {
+fn a_body_has_every_field_of_the_facts_and_no_other() {
     for dialect in [Dialect::Legacy, Dialect::Gateway] {
         assert_eq!(
             body(dialect, &sale()),
@@ -106,7 +107,7 @@ fn every_field_of_the_fixtures_and_no_other() {
 }
 
 #[test]
-fn a_vscu_is_sent_no_null_buyer() {
+fn a_vscu_gets_no_null_buyer() {
     let mut expected = expected("02_sales_request_mpesa_1160.json", 1160);
     expected.as_object_mut().unwrap().remove("custTin");
     expected["receipt"]
@@ -117,7 +118,7 @@ fn a_vscu_is_sent_no_null_buyer() {
 }
 
 #[test]
-fn only_full_numbers_are_sent() {
+fn only_full_phone_numbers_are_sent() {
     for phone in [
         None,
         Phone::parse("2547 ***** 149"),
@@ -175,7 +176,7 @@ fn a_credit_note_is_never_before_its_sale() {
 }
 
 #[test]
-fn how_it_was_paid() {
+fn each_payment_method_has_its_code() {
     for (method, code) in [
         (PaymentMethod::MobileMoney, "06"),
         (PaymentMethod::Card, "05"),
@@ -190,7 +191,7 @@ fn how_it_was_paid() {
 }
 
 #[test]
-fn rates_travel_even_unused_and_sums_stand_under_their_type() {
+fn unused_rates_are_sent_and_sums_go_to_their_type() {
     for (column, tax_type) in TaxType::ALL.iter().enumerate() {
         let mut profile = profile(Dialect::Gateway, "http://kra.test");
         profile.item.tax_type = *tax_type;
@@ -225,7 +226,7 @@ fn rates_travel_even_unused_and_sums_stand_under_their_type() {
 }
 
 #[test]
-fn texts_are_cut_to_their_fields_by_characters() {
+fn texts_are_cut_to_the_length_of_their_field() {
     let mut profile = profile(Dialect::Gateway, "http://kra.test");
     profile.trade_name = Some("é".repeat(300));
     profile.item.name = "ü".repeat(300);

@@ -1,4 +1,4 @@
-//! One pool for all calls, over which each dialect speaks as it should.
+//! One pool of connections for all calls, with the paths and headers of each dialect.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,19 +7,20 @@ use risiti_domain::Dialect;
 use risiti_etims::{Client, ClientSettings, SendOutcome};
 use tokio::sync::Barrier;
 
-use crate::support::{Reply, Server, profile, quick};
+use crate::fake_host::{FakeHost, Reply, Request};
+use crate::fixture::{profile, test_settings};
 
 const ACCEPTED: &str =
     r#"{"resultCd":"000","resultMsg":"It is succeeded","data":{"curRcptNo":"1"}}"#;
 
-async fn accept(_: crate::support::Request) -> Reply {
+async fn accept(_: Request) -> Reply {
     Reply::Answer(200, "", ACCEPTED.to_owned())
 }
 
 #[tokio::test]
 async fn connections_are_reused() {
-    let server = Server::start(accept).await;
-    let client = Client::new(quick()).unwrap();
+    let server = FakeHost::start(accept).await;
+    let client = Client::new(test_settings()).unwrap();
     let device = profile(Dialect::Legacy, &format!("http://{}", server.address));
     for number in 1..=20 {
         let outcome = client.send(&device, b"{}", number).await;
@@ -30,10 +31,10 @@ async fn connections_are_reused() {
 
 #[tokio::test]
 async fn connections_are_reused_over_tls() {
-    let (server, authority) = Server::start_tls(accept).await;
+    let (server, authority) = FakeHost::start_tls(accept).await;
     let client = Client::new(ClientSettings {
         extra_root_pem: Some(authority),
-        ..quick()
+        ..test_settings()
     })
     .unwrap();
     let device = profile(Dialect::Legacy, &format!("https://{}", server.address));
@@ -45,10 +46,13 @@ async fn connections_are_reused_over_tls() {
 }
 
 #[tokio::test]
-async fn an_untrusted_certificate_is_never_spoken_to() {
-    let (server, _) = Server::start_tls(accept).await;
+async fn nothing_is_sent_to_an_untrusted_certificate() {
+    let (server, _) = FakeHost::start_tls(accept).await;
     let device = profile(Dialect::Legacy, &format!("https://{}", server.address));
-    let outcome = Client::new(quick()).unwrap().send(&device, b"{}", 1).await;
+    let outcome = Client::new(test_settings())
+        .unwrap()
+        .send(&device, b"{}", 1)
+        .await;
     assert!(
         matches!(&outcome, SendOutcome::NotSent(answer) if answer.against_host),
         "{outcome:?}"
@@ -61,7 +65,7 @@ fn a_broken_root_certificate_is_refused() {
     assert!(
         Client::new(ClientSettings {
             extra_root_pem: Some(b"PEM".to_vec()),
-            ..quick()
+            ..test_settings()
         })
         .is_err()
     );
@@ -69,7 +73,7 @@ fn a_broken_root_certificate_is_refused() {
 
 #[tokio::test]
 async fn each_dialect_has_its_paths_and_headers() {
-    let server = Server::start(|request| async move {
+    let server = FakeHost::start(|request| async move {
         let token = r#"{"access_token":"the-token","expires_in":"3599"}"#;
         let body = if request.method == "GET" {
             token
@@ -79,7 +83,7 @@ async fn each_dialect_has_its_paths_and_headers() {
         Reply::Answer(200, "", body.to_owned())
     })
     .await;
-    let client = Client::new(quick()).unwrap();
+    let client = Client::new(test_settings()).unwrap();
     for (dialect, base, path, headers) in [
         (
             Dialect::Legacy,
@@ -103,13 +107,16 @@ async fn each_dialect_has_its_paths_and_headers() {
     ] {
         let device = profile(dialect, &format!("http://{}{base}", server.address));
         client.send(&device, br#"{"totAmt":86.21}"#, 1).await;
-        let seen = server.requests().pop().unwrap();
-        assert_eq!((seen.method.as_str(), seen.target.as_str()), ("POST", path));
-        assert_eq!(seen.body, br#"{"totAmt":86.21}"#);
-        assert_eq!(seen.headers["content-type"], "application/json");
+        let request = server.requests().pop().unwrap();
+        assert_eq!(
+            (request.method.as_str(), request.target.as_str()),
+            ("POST", path)
+        );
+        assert_eq!(request.body, br#"{"totAmt":86.21}"#);
+        assert_eq!(request.headers["content-type"], "application/json");
         for name in ["tin", "bhfid", "cmckey", "authorization", "apigee_app_id"] {
             assert_eq!(
-                seen.headers.contains_key(name),
+                request.headers.contains_key(name),
                 headers.contains(&name),
                 "{dialect} {name}"
             );
@@ -122,13 +129,14 @@ async fn each_dialect_has_its_paths_and_headers() {
     assert_eq!(gateway.headers["cmckey"], "the-cmc-key");
 }
 
-/// Answers only once two calls are in: with fewer places nothing would end, with more the count would pass
-/// two.
+/// The host answers only once two calls are in. With fewer places no call would end, and with more the
+/// count would pass two.
 #[tokio::test]
 async fn calls_at_once_are_limited() {
-    let (at_once, most) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicUsize::new(0)));
+    let at_once = Arc::new(AtomicUsize::new(0));
+    let most = Arc::new(AtomicUsize::new(0));
     let pair = Arc::new(Barrier::new(2));
-    let server = Server::start({
+    let server = FakeHost::start({
         let most = Arc::clone(&most);
         move |_| {
             let (at_once, most, pair) =
@@ -144,7 +152,7 @@ async fn calls_at_once_are_limited() {
     .await;
     let client = Client::new(ClientSettings {
         calls_max: 2,
-        ..quick()
+        ..test_settings()
     })
     .unwrap();
     let device = profile(Dialect::Legacy, &format!("http://{}", server.address));

@@ -4,19 +4,23 @@ use risiti_domain::{Dialect, InvoiceKind};
 use risiti_etims::{Client, HaltReason, LookUpOutcome, Receipt};
 use serde_json::{Value, json};
 
-use crate::support::{Reply, Server, facts, profile, quick};
+use crate::fake_host::{FakeHost, Reply};
+use crate::fixture::{facts, profile, test_settings};
 
 const INVOICE: &str = "0192f3c4-5d6e-7a8b-9c0d-1e2f3a4b5c6d";
 
-/// Looks number 1 up at a legacy host that answers this.
+/// Looks number 1 up at a legacy host that gives this answer.
 async fn look_up(status: u16, body: Value) -> LookUpOutcome {
-    let server = Server::start(move |_| {
+    let server = FakeHost::start(move |_| {
         let body = body.to_string();
         async move { Reply::Answer(status, "", body) }
     })
     .await;
     let device = profile(Dialect::Legacy, &format!("http://{}", server.address));
-    let outcome = Client::new(quick()).unwrap().look_up(&device, 1).await;
+    let outcome = Client::new(test_settings())
+        .unwrap()
+        .look_up(&device, 1)
+        .await;
     let request: Value = serde_json::from_slice(&server.requests()[0].body).unwrap();
     assert_eq!(
         request,
@@ -31,7 +35,7 @@ fn found() -> Value {
 }
 
 #[tokio::test]
-async fn a_sale_that_kra_has() {
+async fn a_stored_sale_is_found() {
     let mut body = found();
     body["data"]["salesList"][0]["remark"] = json!(format!(" {INVOICE} "));
     let LookUpOutcome::Found(sale) = look_up(200, body).await else {
@@ -57,7 +61,7 @@ async fn a_sale_that_kra_has() {
 }
 
 #[tokio::test]
-async fn a_sale_of_somebody_else_names_no_invoice_of_ours() {
+async fn a_foreign_sale_names_no_invoice_of_ours() {
     let LookUpOutcome::Found(sale) = look_up(200, found()).await else {
         panic!()
     };
@@ -68,7 +72,7 @@ async fn a_sale_of_somebody_else_names_no_invoice_of_ours() {
 }
 
 #[tokio::test]
-async fn nothing_there_in_both_envelopes() {
+async fn nothing_found_reads_as_absent_in_both_envelopes() {
     for case in ["not_found_legacy", "not_found_gateway"] {
         let case = &facts("07_invoice_details_probe.json")[case];
         let status = case["http_status"].as_u64().unwrap() as u16;
@@ -88,7 +92,7 @@ async fn nothing_there_in_both_envelopes() {
 }
 
 #[tokio::test]
-async fn answers_that_teach_nothing() {
+async fn unusable_answers_read_as_no_answer() {
     let mut other_number = found();
     other_number["data"]["salesList"][0]["invcNo"] = json!(2);
     let mut unsigned = found();
@@ -119,7 +123,7 @@ async fn answers_that_teach_nothing() {
 }
 
 #[tokio::test]
-async fn an_only_sale_may_lack_its_number() {
+async fn a_single_sale_may_lack_its_number() {
     let mut body = found();
     body["data"]["salesList"][0]
         .as_object_mut()
@@ -164,9 +168,9 @@ async fn a_device_that_is_not_valid_halts() {
 }
 
 #[tokio::test]
-async fn the_gateway_spells_it_in_one_of_two_ways() {
+async fn both_spellings_of_the_gateways_path_are_tried() {
     for there in ["/selectInvoiceDetail", "/selectInvoiceDetails"] {
-        let server = Server::start(move |request| async move {
+        let server = FakeHost::start(move |request| async move {
             let body = match request.target.as_str() {
                 target if target.starts_with("/v1/token") => {
                     json!({"access_token": "t", "expires_in": 9})
@@ -178,7 +182,10 @@ async fn the_gateway_spells_it_in_one_of_two_ways() {
         })
         .await;
         let device = profile(Dialect::Gateway, &format!("http://{}/api", server.address));
-        let outcome = Client::new(quick()).unwrap().look_up(&device, 1).await;
+        let outcome = Client::new(test_settings())
+            .unwrap()
+            .look_up(&device, 1)
+            .await;
         assert!(
             matches!(outcome, LookUpOutcome::Found(_)),
             "{there}: {outcome:?}"
@@ -188,7 +195,7 @@ async fn the_gateway_spells_it_in_one_of_two_ways() {
 
 #[tokio::test]
 async fn a_wrong_address_halts() {
-    let server = Server::start(|request| async move {
+    let server = FakeHost::start(|request| async move {
         match request.method.as_str() {
             "GET" => Reply::Answer(200, "", json!({"access_token": "t"}).to_string()),
             _ => Reply::Answer(404, "", "<html>".to_owned()),
@@ -197,7 +204,10 @@ async fn a_wrong_address_halts() {
     .await;
     for dialect in [Dialect::Legacy, Dialect::Gateway] {
         let device = profile(dialect, &format!("http://{}", server.address));
-        let outcome = Client::new(quick()).unwrap().look_up(&device, 1).await;
+        let outcome = Client::new(test_settings())
+            .unwrap()
+            .look_up(&device, 1)
+            .await;
         assert!(
             matches!(
                 outcome,
@@ -213,9 +223,12 @@ async fn a_wrong_address_halts() {
 
 #[tokio::test]
 async fn a_vscu_is_not_asked() {
-    let server = Server::start(|_| async { Reply::Drop }).await;
+    let server = FakeHost::start(|_| async { Reply::Drop }).await;
     let device = profile(Dialect::Vscu, &format!("http://{}", server.address));
-    let outcome = Client::new(quick()).unwrap().look_up(&device, 1).await;
+    let outcome = Client::new(test_settings())
+        .unwrap()
+        .look_up(&device, 1)
+        .await;
     assert_eq!(outcome, LookUpOutcome::Unsupported);
     assert_eq!(server.connections(), 0);
 }

@@ -1,4 +1,4 @@
-//! Against `etims-sim`, which reads KRA's rules for itself: what it takes for a mistake, KRA may.
+//! Calls to `etims-sim`, which has its own reading of KRA's rules. What it counts as a mistake, KRA may too.
 
 use std::net::SocketAddr;
 
@@ -11,27 +11,27 @@ use risiti_testkit::{Process, Program};
 use secrecy::SecretString;
 use serde_json::{Value, json};
 
-use crate::support::{profile, quick};
+use crate::fixture::{profile, test_settings};
 
 const SALE: &str = "0192f3c4-5d6e-7a8b-9c0d-000000000001";
 const NOTE: &str = "0192f3c4-5d6e-7a8b-9c0d-000000000002";
 
-struct Kra {
+struct SimulatedKra {
     _process: Process,
     address: SocketAddr,
     device: DeviceProfile,
     client: Client,
 }
 
-impl Kra {
-    /// A simulator with one device, initialised by us.
+impl SimulatedKra {
+    /// Starts a simulator and initialises one device.
     async fn start(dialect: Dialect) -> Self {
         let mut process = Program::built("etims-sim")
             .args(["--dialect", dialect.as_str()])
             .start();
         let address = process.address_after("listening on http://").await;
         let mut device = profile(dialect, &format!("http://{address}"));
-        let client = Client::new(quick()).unwrap();
+        let client = Client::new(test_settings()).unwrap();
         let mut registration =
             json!({"tin": device.pin, "bhfId": device.branch, "dvcSrlNo": device.serial});
         if dialect == Dialect::Gateway {
@@ -66,7 +66,7 @@ impl Kra {
             .await
     }
 
-    async fn file(&self, document: &SaleDocument) -> Receipt {
+    async fn file_sale(&self, document: &SaleDocument) -> Receipt {
         match self.send(document).await {
             SendOutcome::Ok(receipt) => receipt,
             other => panic!("{other:?}"),
@@ -126,11 +126,11 @@ fn owner(outcome: &LookUpOutcome) -> Option<InvoiceId> {
 }
 
 #[tokio::test]
-async fn a_sale_and_its_credit_note() {
+async fn a_sale_and_its_credit_note_are_filed_and_found() {
     for dialect in Dialect::ALL {
-        let kra = Kra::start(*dialect).await;
-        let sold = kra.file(&sale(1)).await;
-        let returned = kra.file(&credit_note(2, 1)).await;
+        let kra = SimulatedKra::start(*dialect).await;
+        let sold = kra.file_sale(&sale(1)).await;
+        let returned = kra.file_sale(&credit_note(2, 1)).await;
         assert_eq!(sold.control_unit_id, kra.device.sdc_id);
         if *dialect == Dialect::Vscu {
             assert_eq!(
@@ -166,12 +166,12 @@ async fn a_sale_and_its_credit_note() {
 }
 
 #[tokio::test]
-async fn every_tax_type_splits_as_it_is_checked() {
+async fn every_tax_type_splits_as_kra_checks_it() {
     for tax_type in TaxType::ALL {
-        let mut kra = Kra::start(Dialect::Gateway).await;
+        let mut kra = SimulatedKra::start(Dialect::Gateway).await;
         kra.device.item.tax_type = *tax_type;
         for (number, total) in (1..).zip(["0.01", "0.02", "99.99", "100.00", "123456789.01"]) {
-            kra.file(&SaleDocument {
+            kra.file_sale(&SaleDocument {
                 total: total.parse().unwrap(),
                 ..sale(number)
             })
@@ -183,8 +183,8 @@ async fn every_tax_type_splits_as_it_is_checked() {
 #[tokio::test]
 async fn an_accepted_number_sent_again_is_taken() {
     for dialect in Dialect::ALL {
-        let kra = Kra::start(*dialect).await;
-        kra.file(&sale(1)).await;
+        let kra = SimulatedKra::start(*dialect).await;
+        kra.file_sale(&sale(1)).await;
         let again = kra.send(&sale(1)).await;
         assert!(
             matches!(again, SendOutcome::Taken(_)),
@@ -194,8 +194,8 @@ async fn an_accepted_number_sent_again_is_taken() {
 }
 
 #[tokio::test]
-async fn a_number_ahead_of_kras_is_no_success() {
-    let kra = Kra::start(Dialect::Gateway).await;
+async fn a_number_ahead_of_kras_is_unexpected() {
+    let kra = SimulatedKra::start(Dialect::Gateway).await;
     let outcome = kra.send(&sale(7)).await;
     assert!(
         matches!(outcome, SendOutcome::Expected { expected: 1, .. }),
@@ -203,11 +203,11 @@ async fn a_number_ahead_of_kras_is_no_success() {
     );
 }
 
-/// The pair that everything else is about: the request lost, and the answer lost.
+/// A lost request and a lost answer look the same from here.
 #[tokio::test]
-async fn lost_calls_are_told_apart_by_looking_up() {
+async fn a_look_up_tells_a_lost_request_from_a_lost_answer() {
     for dialect in [Dialect::Legacy, Dialect::Gateway] {
-        let kra = Kra::start(dialect).await;
+        let kra = SimulatedKra::start(dialect).await;
         for (number, fault, filed) in [
             (1, "accept_then_drop", true),
             (2, "drop_before_accept", false),
@@ -235,7 +235,7 @@ async fn lost_calls_are_told_apart_by_looking_up() {
 }
 
 #[tokio::test]
-async fn faults_of_the_host() {
+async fn each_fault_of_the_host_has_its_outcome() {
     let cases = [
         (Dialect::Legacy, json!({"status": {"code": 502}}), "unknown"),
         (
@@ -273,7 +273,7 @@ async fn faults_of_the_host() {
         ),
     ];
     for (dialect, fault, expected) in cases {
-        let kra = Kra::start(dialect).await;
+        let kra = SimulatedKra::start(dialect).await;
         kra.fault(json!({"match": {"call": "sale", "count": 1}, "fault": fault}))
             .await;
         let outcome = kra.send(&sale(1)).await;
@@ -282,8 +282,8 @@ async fn faults_of_the_host() {
 }
 
 #[tokio::test]
-async fn the_key_is_given_once() {
-    let mut kra = Kra::start(Dialect::Legacy).await;
+async fn kra_hands_the_key_out_once() {
+    let mut kra = SimulatedKra::start(Dialect::Legacy).await;
     let again = kra.client.initialise(&kra.device).await.unwrap_err();
     assert!(
         matches!(again, InitialiseError::AlreadyInstalled(_)),
@@ -295,9 +295,9 @@ async fn the_key_is_given_once() {
 }
 
 #[tokio::test]
-async fn code_lists_name_the_rates_we_send() {
+async fn code_lists_hold_the_rates_we_send() {
     for dialect in Dialect::ALL {
-        let kra = Kra::start(*dialect).await;
+        let kra = SimulatedKra::start(*dialect).await;
         let list = kra.client.code_list(&kra.device).await.unwrap();
         assert_eq!(list.tax_rates(), Some(kra.device.tax_rates), "{dialect}");
     }

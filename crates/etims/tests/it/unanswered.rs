@@ -1,5 +1,5 @@
-//! Calls that end without an answer, or with one that says nothing: only a failed connection counts as not
-//! sent (protocol D7).
+//! Calls that end without an answer, or with an unusable one. Only a failed connection counts as not sent
+//! (protocol D7).
 
 use std::time::Duration;
 
@@ -7,20 +7,21 @@ use risiti_domain::Dialect;
 use risiti_etims::{Answer, Client, ClientSettings, SendOutcome};
 use tokio::net::TcpListener;
 
-use crate::support::{Reply, Server, profile, quick};
+use crate::fake_host::{FakeHost, Reply};
+use crate::fixture::{profile, test_settings};
 
-/// Sends one sale to a server that does this with it; also tells how many requests came.
+/// Sends one sale to a server that does this with it. Also returns how many requests arrived.
 async fn send_to(settings: ClientSettings, reply: fn() -> Reply) -> (SendOutcome, usize) {
-    let server = Server::start(move |_| async move { reply() }).await;
+    let server = FakeHost::start(move |_| async move { reply() }).await;
     let device = profile(Dialect::Legacy, &format!("http://{}", server.address));
     let outcome = Client::new(settings).unwrap().send(&device, b"{}", 1).await;
     (outcome, server.requests().len())
 }
 
-fn impatient() -> ClientSettings {
+fn short_timeout() -> ClientSettings {
     ClientSettings {
         call_timeout: Duration::from_millis(300),
-        ..quick()
+        ..test_settings()
     }
 }
 
@@ -33,12 +34,15 @@ fn unknown(outcome: SendOutcome) -> Answer {
 }
 
 #[tokio::test]
-async fn refused_connections_send_nothing() {
+async fn a_refused_connection_sends_nothing() {
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let address = listener.local_addr().unwrap();
     drop(listener);
     let device = profile(Dialect::Legacy, &format!("http://{address}"));
-    let outcome = Client::new(quick()).unwrap().send(&device, b"{}", 1).await;
+    let outcome = Client::new(test_settings())
+        .unwrap()
+        .send(&device, b"{}", 1)
+        .await;
     assert!(!outcome.leaves_number_unknown());
     let SendOutcome::NotSent(answer) = outcome else {
         panic!("{outcome:?}")
@@ -50,9 +54,12 @@ async fn refused_connections_send_nothing() {
 }
 
 #[tokio::test]
-async fn names_that_do_not_resolve_send_nothing() {
+async fn a_name_that_does_not_resolve_sends_nothing() {
     let device = profile(Dialect::Legacy, "http://no-such-host.invalid");
-    let outcome = Client::new(quick()).unwrap().send(&device, b"{}", 1).await;
+    let outcome = Client::new(test_settings())
+        .unwrap()
+        .send(&device, b"{}", 1)
+        .await;
     assert!(matches!(outcome, SendOutcome::NotSent(_)), "{outcome:?}");
 }
 
@@ -65,37 +72,37 @@ async fn a_handshake_that_never_ends_sends_nothing() {
     );
     let settings = ClientSettings {
         connect_timeout: Duration::from_millis(300),
-        ..quick()
+        ..test_settings()
     };
     let outcome = Client::new(settings).unwrap().send(&device, b"{}", 1).await;
     assert!(matches!(outcome, SendOutcome::NotSent(_)), "{outcome:?}");
 }
 
 #[tokio::test]
-async fn no_answer_in_time() {
-    let (outcome, requests) = send_to(impatient(), || Reply::Stall(Vec::new())).await;
+async fn no_answer_in_time_is_unknown() {
+    let (outcome, requests) = send_to(short_timeout(), || Reply::Stall(Vec::new())).await;
     assert!(unknown(outcome).against_host);
     assert_eq!(requests, 1);
 }
 
 #[tokio::test]
-async fn an_answer_that_stops_half_way() {
+async fn an_answer_that_stops_half_way_is_unknown() {
     const HALF: &[u8] = b"HTTP/1.1 200 OK\r\ncontent-length: 500\r\n\r\n{\"resultCd\":\"000\",";
-    let (outcome, requests) = send_to(impatient(), || Reply::Stall(HALF.to_vec())).await;
+    let (outcome, requests) = send_to(short_timeout(), || Reply::Stall(HALF.to_vec())).await;
     assert!(unknown(outcome).against_host);
     assert_eq!(requests, 1);
 }
 
 #[tokio::test]
-async fn a_dropped_connection() {
-    let (outcome, requests) = send_to(quick(), || Reply::Drop).await;
+async fn a_dropped_connection_is_unknown() {
+    let (outcome, requests) = send_to(test_settings(), || Reply::Drop).await;
     assert!(unknown(outcome).against_host);
     assert_eq!(requests, 1, "nothing may be sent again without a look-up");
 }
 
 #[tokio::test]
 async fn redirects_are_not_followed() {
-    let (outcome, requests) = send_to(quick(), || {
+    let (outcome, requests) = send_to(test_settings(), || {
         Reply::Answer(307, "location: /elsewhere\r\n", String::new())
     })
     .await;
@@ -104,10 +111,10 @@ async fn redirects_are_not_followed() {
 }
 
 #[tokio::test]
-async fn answers_longer_than_the_limit() {
+async fn an_answer_longer_than_the_limit_is_unknown() {
     let settings = ClientSettings {
         answer_bytes_max: 1_000,
-        ..quick()
+        ..test_settings()
     };
     let long = || {
         let filler = "x".repeat(1_000);
@@ -125,10 +132,10 @@ async fn answers_longer_than_the_limit() {
 }
 
 #[tokio::test]
-async fn endless_chunks() {
+async fn an_endless_answer_is_unknown() {
     let settings = ClientSettings {
         answer_bytes_max: 1_000,
-        ..quick()
+        ..test_settings()
     };
     let endless = || {
         let mut bytes = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
@@ -151,12 +158,15 @@ async fn endless_chunks() {
 }
 
 #[tokio::test]
-async fn a_page_or_nothing_under_200() {
+async fn a_page_or_nothing_under_200_is_unknown() {
     for body in ["<html>Welcome</html>", "", "[]", "null"] {
         let server =
-            Server::start(move |_| async move { Reply::Answer(200, "", body.to_owned()) }).await;
+            FakeHost::start(move |_| async move { Reply::Answer(200, "", body.to_owned()) }).await;
         let device = profile(Dialect::Legacy, &format!("http://{}", server.address));
-        let outcome = Client::new(quick()).unwrap().send(&device, b"{}", 1).await;
+        let outcome = Client::new(test_settings())
+            .unwrap()
+            .send(&device, b"{}", 1)
+            .await;
         let answer = unknown(outcome);
         assert!(
             answer.against_host && !answer.message.contains("Welcome"),
@@ -166,9 +176,9 @@ async fn a_page_or_nothing_under_200() {
 }
 
 #[tokio::test]
-async fn too_many_requests_say_for_how_long() {
+async fn too_many_requests_ask_for_a_pause() {
     let busy = || Reply::Answer(429, "retry-after: 120\r\n", String::new());
-    let (outcome, _) = send_to(quick(), busy).await;
+    let (outcome, _) = send_to(test_settings(), busy).await;
     let SendOutcome::Retry(answer) = outcome else {
         panic!("{outcome:?}")
     };
@@ -177,11 +187,14 @@ async fn too_many_requests_say_for_how_long() {
 }
 
 #[tokio::test]
-async fn settings_that_cannot_be_sent_halt_before_anything_is() {
-    let server = Server::start(|_| async { Reply::Drop }).await;
+async fn an_unusable_setting_halts_before_anything_is_sent() {
+    let server = FakeHost::start(|_| async { Reply::Drop }).await;
     let mut device = profile(Dialect::Legacy, &format!("http://{}", server.address));
     device.cmc_key = None;
-    let outcome = Client::new(quick()).unwrap().send(&device, b"{}", 1).await;
+    let outcome = Client::new(test_settings())
+        .unwrap()
+        .send(&device, b"{}", 1)
+        .await;
     assert!(matches!(outcome, SendOutcome::Halt { .. }), "{outcome:?}");
     assert_eq!(server.connections(), 0);
 }

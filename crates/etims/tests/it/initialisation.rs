@@ -5,10 +5,11 @@ use risiti_etims::{CallError, Client, InitialiseError, Initialised};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
-use crate::support::{Reply, Server, facts, profile, quick};
+use crate::fake_host::{FakeHost, Reply};
+use crate::fixture::{facts, profile, test_settings};
 
-async fn answering(status: u16, body: Value) -> Server {
-    Server::start(move |request| {
+async fn host_answering(status: u16, body: Value) -> FakeHost {
+    FakeHost::start(move |request| {
         let token = json!({"access_token": "t", "expires_in": 3599});
         let body = if request.method == "GET" {
             token
@@ -22,15 +23,15 @@ async fn answering(status: u16, body: Value) -> Server {
 }
 
 #[tokio::test]
-async fn the_key_is_handed_out_once_and_can_be_read_again() {
+async fn the_key_is_returned_and_can_be_read_again() {
     for (dialect, path) in [
         (Dialect::Legacy, "/selectInitOsdcInfo"),
         (Dialect::Gateway, "/initialize"),
         (Dialect::Vscu, "/initializer/selectInitInfo"),
     ] {
-        let server = answering(200, facts("01_init_response.json")).await;
+        let server = host_answering(200, facts("01_init_response.json")).await;
         let device = profile(dialect, &format!("http://{}", server.address));
-        let done = Client::new(quick())
+        let done = Client::new(test_settings())
             .unwrap()
             .initialise(&device)
             .await
@@ -55,14 +56,14 @@ async fn the_key_is_handed_out_once_and_can_be_read_again() {
 }
 
 #[tokio::test]
-async fn a_second_initialisation_brings_no_key() {
-    let server = answering(
+async fn a_second_initialisation_returns_no_key() {
+    let server = host_answering(
         200,
         facts("06_error_responses.json")["legacy_init_again"]["body"].clone(),
     )
     .await;
     let device = profile(Dialect::Legacy, &format!("http://{}", server.address));
-    let error = Client::new(quick())
+    let error = Client::new(test_settings())
         .unwrap()
         .initialise(&device)
         .await
@@ -75,13 +76,13 @@ async fn a_second_initialisation_brings_no_key() {
 
 #[tokio::test]
 async fn an_initialisation_without_a_key_is_no_success() {
-    let server = answering(
+    let server = host_answering(
         200,
         json!({"resultCd": "000", "data": {"info": {"sdcId": "KRACU1"}}}),
     )
     .await;
     let device = profile(Dialect::Legacy, &format!("http://{}", server.address));
-    let error = Client::new(quick())
+    let error = Client::new(test_settings())
         .unwrap()
         .initialise(&device)
         .await
@@ -93,14 +94,14 @@ async fn an_initialisation_without_a_key_is_no_success() {
 }
 
 #[tokio::test]
-async fn refusals_name_what_was_wrong() {
-    let server = answering(
+async fn a_refusal_names_its_cause() {
+    let server = host_answering(
         200,
         json!({"resultCd": "910", "resultMsg": "dvcSrlNo : may not be empty"}),
     )
     .await;
     let device = profile(Dialect::Legacy, &format!("http://{}", server.address));
-    let error = Client::new(quick())
+    let error = Client::new(test_settings())
         .unwrap()
         .initialise(&device)
         .await
@@ -112,7 +113,7 @@ async fn refusals_name_what_was_wrong() {
 }
 
 #[tokio::test]
-async fn code_lists_carry_the_rates() {
+async fn code_lists_hold_the_tax_rates() {
     let rates: Vec<_> = [("A", "0"), ("B", "16"), ("C", "0"), ("D", ""), ("E", "8")]
         .iter()
         .map(|(code, rate)| json!({"cd": code, "cdNm": format!("{code}-{rate}%"), "userDfnCd1": rate}))
@@ -124,9 +125,9 @@ async fn code_lists_carry_the_rates() {
             {"cdCls": "04", "cdClsNm": "Taxation Type", "dtlList": rates},
             {"cdCls": "07", "cdClsNm": "Payment", "dtlList": [{"cd": "06", "cdNm": "MOBILE MONEY"}]},
         ]}});
-        let server = answering(200, lists).await;
+        let server = host_answering(200, lists).await;
         let device = profile(Dialect::Legacy, &format!("http://{}", server.address));
-        let list = Client::new(quick())
+        let list = Client::new(test_settings())
             .unwrap()
             .code_list(&device)
             .await
@@ -141,13 +142,13 @@ async fn code_lists_carry_the_rates() {
 
 #[tokio::test]
 async fn an_empty_code_list_is_no_error() {
-    let server = answering(
+    let server = host_answering(
         200,
         facts("07_invoice_details_probe.json")["not_found_gateway"]["body"].clone(),
     )
     .await;
     let device = profile(Dialect::Gateway, &format!("http://{}", server.address));
-    let list = Client::new(quick())
+    let list = Client::new(test_settings())
         .unwrap()
         .code_list(&device)
         .await
@@ -156,11 +157,11 @@ async fn an_empty_code_list_is_no_error() {
 }
 
 #[tokio::test]
-async fn no_token_check_where_no_token_is_needed() {
-    let client = Client::new(quick()).unwrap();
+async fn the_token_check_passes_where_none_is_needed() {
+    let client = Client::new(test_settings()).unwrap();
     let nowhere = profile(Dialect::Legacy, "http://127.0.0.1:9");
     client.check_token(&nowhere).await.unwrap();
-    let server = answering(200, json!({})).await;
+    let server = host_answering(200, json!({})).await;
     client
         .check_token(&profile(
             Dialect::Gateway,

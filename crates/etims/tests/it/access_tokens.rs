@@ -1,4 +1,4 @@
-//! The gateway's token: fetched once, refreshed once, and never a reason to send other bytes.
+//! The gateway's access token. It is fetched once, replaced when it ends, and never changes what is sent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -7,11 +7,12 @@ use futures_util::future::join_all;
 use risiti_domain::Dialect;
 use risiti_etims::{CallError, Client, DeviceProfile, HaltReason, SendOutcome};
 
-use crate::support::{Reply, Request, Server, facts, profile, quick};
+use crate::fake_host::{FakeHost, Reply, Request};
+use crate::fixture::{facts, profile, test_settings};
 
 const BODY: &[u8] = br#"{"invcNo":1,"totAmt":86.21}"#;
 
-fn device(server: &Server) -> DeviceProfile {
+fn device(server: &FakeHost) -> DeviceProfile {
     profile(
         Dialect::Gateway,
         &format!("http://{}/etims-oscu/api/v1", server.address),
@@ -40,10 +41,10 @@ fn is_fetch(request: &Request) -> bool {
     request.target.starts_with("/v1/token/generate")
 }
 
-/// Numbers its tokens from 1 and does that with sales.
-async fn gateway(life: &'static str, sale: fn(&str) -> Reply) -> Server {
+/// A gateway that numbers its tokens from 1 and answers sales in this way.
+async fn gateway(life: &'static str, sale: fn(&str) -> Reply) -> FakeHost {
     let fetched = Arc::new(AtomicUsize::new(0));
-    Server::start(move |request| {
+    FakeHost::start(move |request| {
         let fetched = Arc::clone(&fetched);
         async move {
             if is_fetch(&request) {
@@ -55,11 +56,11 @@ async fn gateway(life: &'static str, sale: fn(&str) -> Reply) -> Server {
     .await
 }
 
-fn fetches(server: &Server) -> Vec<Request> {
+fn fetches(server: &FakeHost) -> Vec<Request> {
     server.requests().into_iter().filter(is_fetch).collect()
 }
 
-fn sales(server: &Server) -> Vec<Request> {
+fn sales(server: &FakeHost) -> Vec<Request> {
     server
         .requests()
         .into_iter()
@@ -68,10 +69,10 @@ fn sales(server: &Server) -> Vec<Request> {
 }
 
 #[tokio::test]
-async fn one_fetch_serves_all_who_wait() {
+async fn one_fetch_serves_all_waiting_calls() {
     for life in ["3599", "\"3599\""] {
         let server = gateway(life, |_| accepted()).await;
-        let client = Client::new(quick()).unwrap();
+        let client = Client::new(test_settings()).unwrap();
         let calls: Vec<_> = (1..=20)
             .map(|number| {
                 let (client, device) = (client.clone(), device(&server));
@@ -98,14 +99,14 @@ async fn one_fetch_serves_all_who_wait() {
 #[tokio::test]
 async fn a_token_at_its_end_is_not_used() {
     let server = gateway("0", |_| accepted()).await;
-    let client = Client::new(quick()).unwrap();
+    let client = Client::new(test_settings()).unwrap();
     client.send(&device(&server), BODY, 1).await;
     client.send(&device(&server), BODY, 2).await;
     assert_eq!(fetches(&server).len(), 2);
 }
 
 #[tokio::test]
-async fn an_expired_token_is_replaced_and_the_same_bytes_sent_again() {
+async fn an_expired_token_is_replaced_and_the_bytes_sent_again() {
     let refuse_first = |token: &str| {
         if token == "Bearer token-1" {
             token_refused()
@@ -114,7 +115,7 @@ async fn an_expired_token_is_replaced_and_the_same_bytes_sent_again() {
         }
     };
     let server = gateway("3599", refuse_first).await;
-    let client = Client::new(quick()).unwrap();
+    let client = Client::new(test_settings()).unwrap();
     let outcome = client.send(&device(&server), BODY, 1).await;
     assert!(matches!(outcome, SendOutcome::Ok(_)), "{outcome:?}");
     let sent: Vec<_> = sales(&server)
@@ -129,7 +130,7 @@ async fn an_expired_token_is_replaced_and_the_same_bytes_sent_again() {
 }
 
 #[tokio::test]
-async fn an_apigee_fault_under_500_is_an_expired_token_too() {
+async fn an_apigee_fault_under_500_is_an_expired_token() {
     let fault = |token: &str| {
         if token != "Bearer token-1" {
             return accepted();
@@ -138,7 +139,7 @@ async fn an_apigee_fault_under_500_is_an_expired_token_too() {
         Reply::Answer(500, "", body.to_owned())
     };
     let server = gateway("3599", fault).await;
-    let outcome = Client::new(quick())
+    let outcome = Client::new(test_settings())
         .unwrap()
         .send(&device(&server), BODY, 1)
         .await;
@@ -146,7 +147,7 @@ async fn an_apigee_fault_under_500_is_an_expired_token_too() {
 }
 
 #[tokio::test]
-async fn a_fresh_token_that_ends_at_once_is_replaced_too() {
+async fn a_fresh_token_that_ends_at_once_is_replaced() {
     let refuse_three = |token: &str| {
         if token == "Bearer token-4" {
             accepted()
@@ -155,7 +156,7 @@ async fn a_fresh_token_that_ends_at_once_is_replaced_too() {
         }
     };
     let server = gateway("3599", refuse_three).await;
-    let outcome = Client::new(quick())
+    let outcome = Client::new(test_settings())
         .unwrap()
         .send(&device(&server), BODY, 1)
         .await;
@@ -165,9 +166,9 @@ async fn a_fresh_token_that_ends_at_once_is_replaced_too() {
 }
 
 #[tokio::test]
-async fn fresh_tokens_refused_again_and_again_halt() {
+async fn fresh_tokens_refused_repeatedly_halt() {
     let server = gateway("3599", |_| token_refused()).await;
-    let outcome = Client::new(quick())
+    let outcome = Client::new(test_settings())
         .unwrap()
         .send(&device(&server), BODY, 1)
         .await;
@@ -185,11 +186,11 @@ async fn fresh_tokens_refused_again_and_again_halt() {
     assert_eq!((fetches(&server).len(), sales(&server).len()), (4, 4));
 }
 
-/// The sale went out under the first token, so whatever happens to the second fetch it is not "not sent".
+/// The sale went out under the first token. Whatever happens to the second fetch, it is not "not sent".
 #[tokio::test]
-async fn a_token_host_lost_after_a_refusal_leaves_the_number_unknown() {
+async fn a_failed_refetch_leaves_the_number_unknown() {
     let fetched = Arc::new(AtomicUsize::new(0));
-    let server = Server::start(move |request| {
+    let server = FakeHost::start(move |request| {
         let fetched = Arc::clone(&fetched);
         async move {
             match (is_fetch(&request), fetched.load(Ordering::SeqCst)) {
@@ -200,7 +201,7 @@ async fn a_token_host_lost_after_a_refusal_leaves_the_number_unknown() {
         }
     })
     .await;
-    let outcome = Client::new(quick())
+    let outcome = Client::new(test_settings())
         .unwrap()
         .send(&device(&server), BODY, 1)
         .await;
@@ -240,8 +241,8 @@ async fn without_a_token_nothing_is_sent() {
         (|| Reply::Answer(404, "", String::new()), true),
     ];
     for (case, (reply, halts)) in cases.into_iter().enumerate() {
-        let server = Server::start(move |_| async move { reply() }).await;
-        let client = Client::new(quick()).unwrap();
+        let server = FakeHost::start(move |_| async move { reply() }).await;
+        let client = Client::new(test_settings()).unwrap();
         let outcome = client.send(&device(&server), BODY, 1).await;
         match &outcome {
             SendOutcome::NotSent(answer) => {
@@ -250,22 +251,22 @@ async fn without_a_token_nothing_is_sent() {
             SendOutcome::Halt { .. } => assert!(halts, "{case}"),
             other => panic!("{case}: {other:?}"),
         }
-        let checked = client.check_token(&device(&server)).await.unwrap_err();
+        let check = client.check_token(&device(&server)).await.unwrap_err();
         assert_eq!(
-            matches!(checked, CallError::Halt { .. }),
+            matches!(check, CallError::Halt { .. }),
             halts,
-            "{case}: {checked:?}"
+            "{case}: {check:?}"
         );
         assert!(sales(&server).is_empty(), "{case}");
     }
 }
 
 #[tokio::test]
-async fn a_failed_fetch_is_shared_by_those_who_waited_for_it() {
-    let server = Server::start(|_| async { Reply::Answer(503, "", String::new()) }).await;
-    let client = Client::new(quick()).unwrap();
+async fn a_failed_fetch_is_shared_by_all_waiting_calls() {
+    let server = FakeHost::start(|_| async { Reply::Answer(503, "", String::new()) }).await;
+    let client = Client::new(test_settings()).unwrap();
     let device = device(&server);
-    // All are polled once, and so wait, before the first can be answered.
+    // All calls are polled once, so that all wait, before the first can be answered.
     let outcomes = join_all((1..=20).map(|number| client.send(&device, BODY, number))).await;
     assert!(
         outcomes

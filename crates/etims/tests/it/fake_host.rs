@@ -1,4 +1,4 @@
-//! What the tests of this crate share: the device of the fixtures, and a server that says what it is told.
+//! An HTTP server in the place of a KRA host. It answers as its test says, and keeps the requests.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -6,10 +6,7 @@ use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
-use risiti_domain::{Dialect, Environment, TaxType};
-use risiti_etims::{ClientSettings, DeviceProfile, Item, TaxRates, TokenSettings};
 use rustls::pki_types::{PrivateKeyDer, PrivatePkcs8KeyDer};
 use tokio::io::{
     AsyncBufReadExt as _, AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _, BufReader,
@@ -17,7 +14,7 @@ use tokio::io::{
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
 
-/// A request as it came.
+/// A request as it arrived.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Request {
     pub(crate) method: String,
@@ -26,26 +23,27 @@ pub(crate) struct Request {
     pub(crate) body: Vec<u8>,
 }
 
-/// What to do with a request.
+/// What the server does with a request.
 pub(crate) enum Reply {
+    /// Status, further headers, body.
     Answer(u16, &'static str, String),
-    /// These bytes, then silence with the connection open.
+    /// Sends these bytes and then nothing more, with the connection open.
     Stall(Vec<u8>),
-    /// Close the connection.
+    /// Closes the connection.
     Drop,
 }
 
 type Handler = dyn Fn(Request) -> Pin<Box<dyn Future<Output = Reply> + Send>> + Send + Sync;
 
-/// Stops with the test's runtime.
+/// The server. It stops with the test's runtime.
 #[derive(Clone)]
-pub(crate) struct Server {
+pub(crate) struct FakeHost {
     pub(crate) address: SocketAddr,
     requests: Arc<Mutex<Vec<Request>>>,
     connections: Arc<AtomicUsize>,
 }
 
-impl Server {
+impl FakeHost {
     pub(crate) async fn start<F, R>(handler: F) -> Self
     where
         F: Fn(Request) -> R + Send + Sync + 'static,
@@ -54,7 +52,7 @@ impl Server {
         Self::listen(handler, None).await
     }
 
-    /// Also gives the PEM of the authority that signed for 127.0.0.1.
+    /// Also returns the PEM of the authority that signed for 127.0.0.1.
     pub(crate) async fn start_tls<F, R>(handler: F) -> (Self, Vec<u8>)
     where
         F: Fn(Request) -> R + Send + Sync + 'static,
@@ -141,7 +139,8 @@ async fn read_request<S: AsyncRead + Unpin>(stream: &mut BufReader<S>) -> Option
         .ok()
         .filter(|read| *read > 0)?;
     let mut words = line.split_whitespace();
-    (request.method, request.target) = (words.next()?.to_owned(), words.next()?.to_owned());
+    request.method = words.next()?.to_owned();
+    request.target = words.next()?.to_owned();
     loop {
         line.clear();
         stream.read_line(&mut line).await.ok()?;
@@ -177,50 +176,4 @@ fn certificate() -> (TlsAcceptor, Vec<u8>) {
         .with_single_cert(vec![leaf.der().clone()], key)
         .unwrap();
     (TlsAcceptor::from(Arc::new(config)), pem.into_bytes())
-}
-
-/// The device of the fixtures, at that address.
-pub(crate) fn profile(dialect: Dialect, base_url: &str) -> DeviceProfile {
-    let base_url: url::Url = base_url.parse().unwrap();
-    DeviceProfile {
-        dialect,
-        environment: Environment::Sandbox,
-        token: (dialect == Dialect::Gateway).then(|| TokenSettings {
-            url: base_url
-                .join("/v1/token/generate?grant_type=client_credentials")
-                .unwrap(),
-            consumer_key: "consumer-key".to_owned(),
-            consumer_secret: "consumer-secret".into(),
-            app_id: "11111111-2222-4333-8444-555555555555".to_owned(),
-        }),
-        base_url,
-        portal_url: None,
-        pin: "P000000001A".to_owned(),
-        branch: "00".to_owned(),
-        serial: "SERIAL-1".to_owned(),
-        cmc_key: (dialect != Dialect::Vscu).then(|| "the-cmc-key".into()),
-        sdc_id: Some("KRACU0100000001".to_owned()),
-        trade_name: Some("Baraka Mini Mart".to_owned()),
-        item: Item {
-            code: "KE2NTNO0000001".to_owned(),
-            class: "5059690800".to_owned(),
-            name: "Cooking gas regulator".to_owned(),
-            tax_type: TaxType::B,
-        },
-        tax_rates: TaxRates::default(),
-    }
-}
-
-/// Limits for tests: as in production, but for a time-out that ends a failing test.
-pub(crate) fn quick() -> ClientSettings {
-    ClientSettings {
-        call_timeout: Duration::from_secs(20),
-        ..ClientSettings::default()
-    }
-}
-
-/// A file of `tests/facts`.
-pub(crate) fn facts(name: &str) -> serde_json::Value {
-    let path = format!("{}/tests/facts/{name}", env!("CARGO_MANIFEST_DIR"));
-    serde_json::from_str(&std::fs::read_to_string(path).unwrap()).unwrap()
 }

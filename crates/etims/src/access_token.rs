@@ -1,4 +1,5 @@
-//! The gateway's bearer tokens: fetched once for all who wait, refreshed before they end.
+//! The gateway's access tokens (OAuth). One fetch serves all who wait, and a token is replaced before it
+//! ends.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -13,42 +14,43 @@ use tokio::time::Instant;
 use url::Url;
 
 use crate::answer::Answer;
-use crate::classify::{self, Class};
+use crate::classify::{self, Class, HaltReason};
 use crate::envelope::Envelope;
 use crate::fields::Fields;
 use crate::http::{Failure, Http, HttpAnswer};
-use crate::outcome::HaltReason;
 use crate::profile::TokenSettings;
 
-/// A token this close to its end is not used any more, or when a tenth of its life is left if that is less.
-const EARLY: Duration = Duration::from_secs(60);
-/// For an answer that names no life.
-const LIFE_UNSAID: Duration = Duration::from_secs(5 * 60);
+/// How long before its end a token is replaced. It is a tenth of its life if that is less.
+const REPLACED_BEFORE_END: Duration = Duration::from_secs(60);
+/// The life of a token whose answer names none.
+const LIFE_DEFAULT: Duration = Duration::from_secs(5 * 60);
 const LIFE_MAX: Duration = Duration::from_secs(24 * 60 * 60);
-/// Apps whose tokens are remembered; more than that and all are fetched anew.
+/// How many apps' tokens are kept. With one more, all are dropped and fetched anew.
 const APPS_MAX: usize = 10_000;
 /// Longer than any token seen.
 const TOKEN_BYTES_MAX: usize = 8 * 1024;
 
-/// Remembers one token per app.
+/// Keeps one access token per app.
 #[derive(Clone, Default)]
-pub(crate) struct Tokens {
+pub(crate) struct AccessTokens {
     apps: Arc<Mutex<HashMap<App, Arc<Slot>>>>,
 }
 
-/// A token and when it was fetched, which tells two tokens apart.
+/// A token with the time of its fetch, which tells two tokens apart.
 #[derive(Clone)]
-pub(crate) struct Token {
+pub(crate) struct AccessToken {
     pub(crate) secret: SecretString,
     fetched_at: Instant,
     use_until: Instant,
 }
 
-/// Why there is no token: the outcome of a call that was never made.
+/// Why there is no token, and so the outcome of the call that was not made.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum NoToken {
+    /// Another try may succeed.
     Later(Answer),
-    Never { reason: HaltReason, answer: Answer },
+    /// A person has to look.
+    Halt { reason: HaltReason, answer: Answer },
 }
 
 #[derive(PartialEq, Eq, Hash)]
@@ -57,31 +59,32 @@ struct App {
     consumer_key: String,
 }
 
-/// Held locked while its token is fetched, so that everybody else waits for that one fetch.
-type Slot = tokio::sync::Mutex<State>;
+/// The lock is held while the token is fetched, so that everybody else waits for that one fetch.
+type Slot = tokio::sync::Mutex<LastFetch>;
 
+/// How the last fetch for an app ended.
 #[derive(Default)]
-struct State {
-    token: Option<Token>,
-    /// The last fetch that failed, with the time it ended: whoever waited for it shares its failure.
+struct LastFetch {
+    token: Option<AccessToken>,
+    /// The failure and the time it ended. Whoever waited for the fetch shares its failure.
     failed: Option<(Instant, NoToken)>,
 }
 
-impl Tokens {
-    /// A token that is good for a while; never `refused`, which the gateway has turned away.
+impl AccessTokens {
+    /// Returns a token that stays valid for a while. It is never `refused`, which the gateway has refused.
     pub(crate) async fn get(
         &self,
         http: &Http,
         settings: &TokenSettings,
-        refused: Option<&Token>,
-    ) -> Result<Token, NoToken> {
+        refused: Option<&AccessToken>,
+    ) -> Result<AccessToken, NoToken> {
         let asked_at = Instant::now();
         let slot = self.slot(settings);
-        let mut state = slot.lock().await;
-        if let Some(token) = state.token.as_ref().filter(|token| token.usable(refused)) {
+        let mut last = slot.lock().await;
+        if let Some(token) = last.token.as_ref().filter(|token| token.is_usable(refused)) {
             return Ok(token.clone());
         }
-        if let Some((_, failure)) = state
+        if let Some((_, failure)) = last
             .failed
             .as_ref()
             .filter(|(ended_at, _)| *ended_at >= asked_at)
@@ -90,14 +93,14 @@ impl Tokens {
         }
         match fetch(http, settings).await {
             Ok(token) => {
-                *state = State {
+                *last = LastFetch {
                     token: Some(token.clone()),
                     failed: None,
                 };
                 Ok(token)
             }
             Err(failure) => {
-                *state = State {
+                *last = LastFetch {
                     token: None,
                     failed: Some((Instant::now(), failure.clone())),
                 };
@@ -111,7 +114,7 @@ impl Tokens {
             url: settings.url.clone(),
             consumer_key: settings.consumer_key.clone(),
         };
-        // A panic elsewhere leaves the map whole: it is only ever inserted into or cleared.
+        // A panic elsewhere leaves the map whole, because entries are only inserted or cleared.
         let mut apps = self.apps.lock().unwrap_or_else(PoisonError::into_inner);
         if apps.len() >= APPS_MAX && !apps.contains_key(&app) {
             apps.clear();
@@ -120,15 +123,15 @@ impl Tokens {
     }
 }
 
-impl Token {
-    fn usable(&self, refused: Option<&Self>) -> bool {
+impl AccessToken {
+    fn is_usable(&self, refused: Option<&Self>) -> bool {
         Instant::now() < self.use_until
             && refused.is_none_or(|refused| refused.fetched_at < self.fetched_at)
     }
 }
 
-/// GET: a POST is answered with 200 and an empty body.
-async fn fetch(http: &Http, settings: &TokenSettings) -> Result<Token, NoToken> {
+/// Fetches a token with GET. The gateway answers a POST with 200 and an empty body.
+async fn fetch(http: &Http, settings: &TokenSettings) -> Result<AccessToken, NoToken> {
     let credentials = format!(
         "{}:{}",
         settings.consumer_key,
@@ -136,6 +139,7 @@ async fn fetch(http: &Http, settings: &TokenSettings) -> Result<Token, NoToken> 
     );
     let credentials =
         base64::Engine::encode(&base64::engine::general_purpose::STANDARD, credentials);
+
     let mut basic = HeaderValue::from_str(&format!("Basic {credentials}"))
         .expect("base64 is made of characters that a header takes");
     basic.set_sensitive(true);
@@ -144,6 +148,7 @@ async fn fetch(http: &Http, settings: &TokenSettings) -> Result<Token, NoToken> 
     request
         .headers_mut()
         .insert(ACCEPT, HeaderValue::from_static("application/json"));
+
     match http.call(request).await {
         Ok(answer) => read(settings, &answer),
         // However the fetch ended, the sale itself was not sent.
@@ -154,7 +159,7 @@ async fn fetch(http: &Http, settings: &TokenSettings) -> Result<Token, NoToken> 
     }
 }
 
-fn read(settings: &TokenSettings, http: &HttpAnswer) -> Result<Token, NoToken> {
+fn read(settings: &TokenSettings, http: &HttpAnswer) -> Result<AccessToken, NoToken> {
     let fetched_at = Instant::now();
     let fields = std::str::from_utf8(&http.body).ok().and_then(Fields::read);
     let token = fields
@@ -168,14 +173,15 @@ fn read(settings: &TokenSettings, http: &HttpAnswer) -> Result<Token, NoToken> {
     let (Some(token), Some(fields)) = (token, fields) else {
         return Err(refusal(settings, http));
     };
+
     let life = fields
         .integer("expires_in")
-        .map_or(LIFE_UNSAID, |seconds| {
+        .map_or(LIFE_DEFAULT, |seconds| {
             Duration::from_secs(seconds.max(0).unsigned_abs())
         })
         .min(LIFE_MAX);
-    let use_until = fetched_at + life - EARLY.min(life / 10);
-    Ok(Token {
+    let use_until = fetched_at + life - REPLACED_BEFORE_END.min(life / 10);
+    Ok(AccessToken {
         secret: SecretString::from(token),
         fetched_at,
         use_until,
@@ -185,7 +191,7 @@ fn read(settings: &TokenSettings, http: &HttpAnswer) -> Result<Token, NoToken> {
 fn refusal(settings: &TokenSettings, http: &HttpAnswer) -> NoToken {
     let envelope = Envelope::read(http.status, &http.body);
     let class = match (&envelope, http.status) {
-        // OAuth's own word for wrong credentials.
+        // OAuth answers wrong credentials with 400.
         (_, 400) => Class::Halt(HaltReason::Credentials),
         (Some(envelope), _) if envelope.code.is_some() => classify::of_code(
             Dialect::Gateway,
@@ -199,7 +205,7 @@ fn refusal(settings: &TokenSettings, http: &HttpAnswer) -> NoToken {
         ..answer
     };
     match class {
-        Class::Halt(reason) => NoToken::Never { reason, answer },
+        Class::Halt(reason) => NoToken::Halt { reason, answer },
         _ => NoToken::Later(answer),
     }
 }
@@ -208,8 +214,8 @@ fn is_printable(token: &str) -> bool {
     token.bytes().all(|b| b.is_ascii_graphic())
 }
 
-impl fmt::Debug for Tokens {
+impl fmt::Debug for AccessTokens {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("Tokens(…)")
+        f.write_str("AccessTokens(…)")
     }
 }
