@@ -1,4 +1,4 @@
-//! Calls to KRA: counted, timed, given up at the end of the grace, and told to the host's breaker.
+//! Calls to KRA. Each is counted, timed, given up at the end of the grace, and reported to the host's breaker.
 
 use std::time::Instant;
 
@@ -10,8 +10,8 @@ use crate::hosts::Verdict;
 use crate::lane::Lane;
 
 impl Lane<'_> {
-    /// One look-up under the cap.
-    pub(crate) async fn ask(
+    /// Makes one look-up under the cap. It is `None` when no call may be made now, or the grace is over.
+    pub(crate) async fn call_look_up(
         &mut self,
         invoice_no: i64,
     ) -> Result<Option<LookUpOutcome>, LedgerError> {
@@ -23,25 +23,38 @@ impl Lane<'_> {
         else {
             return Ok(None);
         };
-        if !self.held.is_fresh() || !self.host.is_fresh() {
+        if !self.may_call() {
             return Ok(None);
         }
         let call = lanes.client.look_up(self.profile, invoice_no);
-        let Some(outcome) = self.bounded("look_up", call, LookUpOutcome::as_str).await else {
+        let Some(outcome) = self
+            .until_deadline("look_up", call, LookUpOutcome::as_str)
+            .await
+        else {
             return Ok(None);
         };
         drop(permit);
-        let verdict = look_up_verdict(&outcome);
+
         lanes
             .hosts
-            .report(&self.host, &mut self.trial, self.claim.device, verdict)
+            .report(
+                &self.host,
+                &mut self.trial,
+                self.claim.device,
+                look_up_verdict(&outcome),
+            )
             .await?;
         Ok(Some(outcome))
     }
 
-    /// Gets the gateway's token before the claim is checked, so that the send after it is one round trip. What
-    /// goes wrong here goes wrong there again, and is told there.
-    pub(crate) async fn warm_up(&self) {
+    /// Whether lease and heartbeat are young enough for a call to arrive while they still hold (protocol D5).
+    pub(crate) fn may_call(&self) -> bool {
+        self.lease.is_fresh() && self.host.is_fresh()
+    }
+
+    /// Fetches the gateway's access token before the claim is checked, so that the send after it is one round
+    /// trip. An error is ignored here, because the send meets it again and reports it.
+    pub(crate) async fn fetch_access_token(&self) {
         if self.profile.dialect == Dialect::Gateway {
             tokio::select! {
                 _ = self.lanes.client.check_token(self.profile) => {}
@@ -50,34 +63,37 @@ impl Lane<'_> {
         }
     }
 
-    /// `None` when the grace is over: whether the call arrived is looked up later (protocol D17).
-    pub(crate) async fn bounded<T>(
+    /// Waits for a call. It is `None` when the grace is over: whether the call arrived is looked up later
+    /// (protocol D17).
+    pub(crate) async fn until_deadline<T>(
         &self,
         name: &'static str,
         call: impl Future<Output = T>,
-        word: impl Fn(&T) -> &'static str,
+        label: impl Fn(&T) -> &'static str,
     ) -> Option<T> {
         let lanes = self.lanes;
-        let sent = Instant::now();
+        let sent_at = Instant::now();
         lanes.metrics.in_flight.inc();
-        let answer = tokio::select! {
-            answer = call => Some(answer),
+        let outcome = tokio::select! {
+            outcome = call => Some(outcome),
             () = lanes.deadline.cancelled() => None,
         };
         lanes.metrics.in_flight.dec();
-        if let Some(answer) = &answer {
+
+        if let Some(outcome) = &outcome {
+            let dialect = self.profile.dialect;
             lanes
                 .metrics
-                .called(self.profile.dialect, name, word(answer), sent.elapsed());
+                .called(dialect, name, label(outcome), sent_at.elapsed());
         }
-        answer
+        outcome
     }
 }
 
 pub(crate) fn send_verdict(outcome: &SendOutcome) -> Verdict {
     match outcome.answer() {
         Some(answer) if answer.against_host => Verdict::Fails {
-            spoke: answer.code.is_some(),
+            with_code: answer.code.is_some(),
         },
         _ => Verdict::Works,
     }
@@ -86,7 +102,7 @@ pub(crate) fn send_verdict(outcome: &SendOutcome) -> Verdict {
 fn look_up_verdict(outcome: &LookUpOutcome) -> Verdict {
     match outcome {
         LookUpOutcome::NoAnswer(answer) if answer.against_host => Verdict::Fails {
-            spoke: answer.code.is_some(),
+            with_code: answer.code.is_some(),
         },
         _ => Verdict::Answers,
     }

@@ -1,30 +1,35 @@
-//! What follows from an invoice's history and from each answer: protocol D7–D12 and D16, pure.
+//! What follows from an invoice's history and from each answer of KRA (protocol D7–D12, D16).
+//!
+//! These functions are pure. They read stored history only, so that any worker goes on where another one
+//! stopped.
 
 use std::time::Duration;
 
 use jiff::{SignedDuration, Timestamp};
-use risiti_domain::{DeadCause, DeviceId, Dialect, InvoiceId};
-use risiti_etims::{Answer, FoundSale, HaltReason, LookUpOutcome, Receipt, SendOutcome};
-use risiti_ledger::{History, HostProof, LaneInvoice, SendResult, Tally};
+use risiti_domain::{DeadCause, Dialect, InvoiceId};
+use risiti_etims::{Answer, FoundSale, LookUpOutcome, Receipt, SendOutcome};
+use risiti_ledger::{FailureCount, History, HostProof, LaneInvoice, SendResult};
 
-/// How long a number that KRA calls taken may stay invisible to look-ups (protocol D9).
+use crate::halt_reasons::{foreign_sale, needs_device_fix, needs_resolving, probably_accepted};
+
+/// How long look-ups may fail to show a number that KRA calls taken (protocol D9).
 const HIDDEN_MAX: SignedDuration = SignedDuration::from_mins(15);
-/// How long a number's fate may stay unknown while the host answers others (protocol D9).
+/// How long it may stay unknown whether a number is taken, while the host answers others (protocol D9).
 const UNKNOWN_MAX: SignedDuration = SignedDuration::from_hours(1);
-/// Rounds without proof after which an invoice steps aside (protocol D12).
+/// Failures without proof after which an invoice is deferred (protocol D12).
 const ROUNDS_MAX: u32 = 3;
 
-/// What a lane does with the invoice whose turn it is.
+/// What a lane does next with the invoice whose turn it is.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Step {
     Send,
     LookUp,
-    DeadLetter(Death),
+    DeadLetter(GivenUp),
 }
 
-/// A death, its message still to be published.
+/// Why an invoice becomes a dead letter.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Death {
+pub(crate) struct GivenUp {
     pub(crate) cause: DeadCause,
     pub(crate) strikes: u32,
 }
@@ -33,21 +38,19 @@ pub(crate) struct Death {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum AfterSend {
     Accept(Receipt),
-    /// Write the answer down, then go on.
+    /// The result is stored first.
     Record {
-        word: SendResult,
-        settled: bool,
-        taken: bool,
-        refused: bool,
-        then: Then,
+        result: SendResult,
+        follow_up: FollowUp,
     },
 }
 
+/// What the lane does once a send's result is stored.
 #[derive(Debug, PartialEq, Eq)]
-pub(crate) enum Then {
-    /// Decide anew at once.
-    GoOn,
-    /// Back off, for this long at least.
+pub(crate) enum FollowUp {
+    /// It decides anew at once.
+    Continue,
+    /// It backs off, for this long at least.
     Wait(Option<Duration>),
     Halt(String),
 }
@@ -56,13 +59,13 @@ pub(crate) enum Then {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum AfterLookUp {
     Accept(Receipt),
-    /// The number is another invoice's, which may be one of ours (protocol D8).
+    /// The number belongs to another invoice, which may be one of ours (protocol D8).
     GiveTo(InvoiceId, Receipt),
-    /// The same bytes again, under the same number.
-    Resend(Tally),
-    Defer(Tally),
-    DeadLetter(Death),
-    /// Back off, for this long at least.
+    /// The same bytes are sent again, under the same number.
+    Resend(FailureCount),
+    Defer(FailureCount),
+    DeadLetter(GivenUp),
+    /// The lane backs off, for this long at least.
     Wait {
         nothing_learnt: bool,
         at_least: Option<Duration>,
@@ -70,33 +73,33 @@ pub(crate) enum AfterLookUp {
     Halt(String),
 }
 
-/// What the decisions depend on beside history and answer.
+/// What a decision depends on beside the invoice and the answer.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Facts {
+pub(crate) struct Situation {
     pub(crate) dialect: Dialect,
     pub(crate) now: Timestamp,
     pub(crate) strikes_max: u32,
-    /// Failures of a host in trouble prove nothing about an invoice (protocol D13).
+    /// Failures at a host whose breaker is not closed prove nothing about an invoice (protocol D13).
     pub(crate) breaker_closed: bool,
     pub(crate) proof: HostProof,
 }
 
-/// From the stored history alone, so that any worker goes on where another one stopped.
+/// Decides what to do with an invoice.
 ///
-/// A number given back with an unanswered send behind it is looked up before another invoice takes it: the
-/// request may have arrived since, and a person at KRA would see two sales under one number.
+/// A number given back with an unanswered send behind it is looked up before another invoice takes it. The
+/// old request may have arrived since, and KRA would then show two sales under one number.
 pub(crate) fn step(dialect: Dialect, holds_number: bool, history: &History) -> Step {
-    // A VSCU cannot be asked, only told again (protocol D16).
-    let can_ask = dialect != Dialect::Vscu;
-    let open = if holds_number {
+    // A VSCU has no look-up. The same bytes are sent again instead (protocol D16).
+    let can_look_up = dialect != Dialect::Vscu;
+    let unknown = if holds_number {
         history.unknown_since.is_some()
     } else {
         history.others_unknown
     };
-    if open && can_ask {
+    if unknown && can_look_up {
         Step::LookUp
-    } else if holds_number && !open && history.refused {
-        Step::DeadLetter(Death {
+    } else if holds_number && !unknown && history.refused {
+        Step::DeadLetter(GivenUp {
             cause: DeadCause::Refused,
             strikes: history.strikes,
         })
@@ -105,91 +108,101 @@ pub(crate) fn step(dialect: Dialect, holds_number: bool, history: &History) -> S
     }
 }
 
-pub(crate) fn after_send(facts: &Facts, invoice: &LaneInvoice, outcome: &SendOutcome) -> AfterSend {
+pub(crate) fn after_send(
+    situation: &Situation,
+    invoice: &LaneInvoice,
+    outcome: &SendOutcome,
+) -> AfterSend {
     let history = &invoice.history;
-    let record = |word, settled, then| AfterSend::Record {
-        word,
-        settled,
-        taken: false,
-        refused: false,
-        then,
+    let unknown = |follow_up| AfterSend::Record {
+        result: SendResult::Unknown,
+        follow_up,
     };
-    let unknown = |then| record(SendResult::Unknown, false, then);
     match outcome {
         SendOutcome::Ok(receipt) => AfterSend::Accept(receipt.clone()),
-        SendOutcome::NotSent(answer) => {
-            let settled = history.unknown_since.is_none();
-            record(SendResult::NotSent, settled, Then::Wait(answer.retry_after))
-        }
+        SendOutcome::NotSent(answer) => AfterSend::Record {
+            result: match history.unknown_since {
+                None => SendResult::NotSent,
+                Some(_) => SendResult::NotSentAfterUnknown,
+            },
+            follow_up: FollowUp::Wait(answer.retry_after),
+        },
         SendOutcome::Refused {
             answer,
             look_up_first,
-        } => {
-            let settled = !history.ever_unknown && !look_up_first;
-            // An answer too vague to act on counts as none.
-            let word = if *look_up_first {
-                SendResult::Unknown
-            } else {
-                SendResult::Refused
-            };
-            let then = if settled || facts.dialect != Dialect::Vscu {
-                Then::GoOn
-            } else {
-                Then::Halt(probably_accepted(invoice, answer))
-            };
-            AfterSend::Record {
-                word,
-                settled,
-                taken: false,
-                refused: true,
-                then,
-            }
-        }
+        } => refused(situation, invoice, answer, *look_up_first),
         SendOutcome::Retry(answer) => match answer.halts_if_repeated {
-            Some(reason) if history.rounds + history.strikes + 1 >= ROUNDS_MAX => {
-                unknown(Then::Halt(device_trouble(invoice.device, reason, answer)))
-            }
-            _ => unknown(Then::Wait(answer.retry_after)),
+            Some(reason) if history.rounds + history.strikes + 1 >= ROUNDS_MAX => unknown(
+                FollowUp::Halt(needs_device_fix(invoice.device, reason, answer)),
+            ),
+            _ => unknown(FollowUp::Wait(answer.retry_after)),
         },
         SendOutcome::Unknown(answer)
-            if facts.dialect == Dialect::Vscu && unsettled(facts, history) =>
+            if situation.dialect == Dialect::Vscu && unknown_too_long(situation, history) =>
         {
-            unknown(Then::Halt(probably_accepted(invoice, answer)))
+            unknown(FollowUp::Halt(probably_accepted(invoice, answer)))
         }
-        SendOutcome::Unknown(answer) => unknown(Then::Wait(answer.retry_after)),
+        SendOutcome::Unknown(answer) => unknown(FollowUp::Wait(answer.retry_after)),
         SendOutcome::Taken(answer) => AfterSend::Record {
-            word: SendResult::Unknown,
-            settled: false,
-            taken: true,
-            refused: false,
-            then: match facts.dialect {
-                Dialect::Vscu => Then::Halt(probably_accepted(invoice, answer)),
-                Dialect::Legacy | Dialect::Gateway => Then::GoOn,
-            },
+            result: SendResult::Taken,
+            follow_up: look_up_or_halt(situation, invoice, answer),
         },
-        SendOutcome::Expected { expected, answer } => unknown(Then::Halt(resolve(
+        SendOutcome::Expected { expected, answer } => unknown(FollowUp::Halt(needs_resolving(
             invoice,
             &format!(
                 "KRA expects invoice number {expected} and was sent {} ({answer})",
                 invoice.invoice_no
             ),
         ))),
-        SendOutcome::Halt { reason, answer } => {
-            unknown(Then::Halt(device_trouble(invoice.device, *reason, answer)))
-        }
+        SendOutcome::Halt { reason, answer } => unknown(FollowUp::Halt(needs_device_fix(
+            invoice.device,
+            *reason,
+            answer,
+        ))),
+    }
+}
+
+/// A refusal is final only if no send of this invoice was ever unanswered under its number (protocol D10).
+fn refused(
+    situation: &Situation,
+    invoice: &LaneInvoice,
+    answer: &Answer,
+    look_up_first: bool,
+) -> AfterSend {
+    let result = if look_up_first {
+        SendResult::RefusedVaguely
+    } else if invoice.history.ever_unknown {
+        SendResult::RefusedAfterUnknown
+    } else {
+        return AfterSend::Record {
+            result: SendResult::Refused,
+            follow_up: FollowUp::Continue,
+        };
+    };
+    AfterSend::Record {
+        result,
+        follow_up: look_up_or_halt(situation, invoice, answer),
+    }
+}
+
+/// The next step is a look-up. A VSCU has none, so that a person has to look (protocol D16).
+fn look_up_or_halt(situation: &Situation, invoice: &LaneInvoice, answer: &Answer) -> FollowUp {
+    match situation.dialect {
+        Dialect::Vscu => FollowUp::Halt(probably_accepted(invoice, answer)),
+        Dialect::Legacy | Dialect::Gateway => FollowUp::Continue,
     }
 }
 
 pub(crate) fn after_look_up(
-    facts: &Facts,
+    situation: &Situation,
     invoice: &LaneInvoice,
     outcome: &LookUpOutcome,
 ) -> AfterLookUp {
     match outcome {
         LookUpOutcome::Found(sale) => found(invoice, sale),
-        LookUpOutcome::Absent(answer) => absent(facts, invoice, answer),
-        LookUpOutcome::NoAnswer(_) if unsettled(facts, &invoice.history) => {
-            AfterLookUp::Halt(resolve(
+        LookUpOutcome::Absent(answer) => absent(situation, invoice, answer),
+        LookUpOutcome::NoAnswer(_) if unknown_too_long(situation, &invoice.history) => {
+            AfterLookUp::Halt(needs_resolving(
                 invoice,
                 "for an hour KRA did not tell whether it has the number",
             ))
@@ -203,7 +216,7 @@ pub(crate) fn after_look_up(
             at_least: None,
         },
         LookUpOutcome::Halt { reason, answer } => {
-            AfterLookUp::Halt(device_trouble(invoice.device, *reason, answer))
+            AfterLookUp::Halt(needs_device_fix(invoice.device, *reason, answer))
         }
     }
 }
@@ -218,89 +231,68 @@ fn found(invoice: &LaneInvoice, sale: &FoundSale) -> AfterLookUp {
         Some(_) if sale.total.is_none_or(|total| total == invoice.total) => {
             AfterLookUp::Accept(sale.receipt.clone())
         }
-        Some(_) => AfterLookUp::Halt(resolve(invoice, "KRA has our invoice with another amount")),
-        None => AfterLookUp::Halt(foreign(invoice)),
+        Some(_) => AfterLookUp::Halt(needs_resolving(
+            invoice,
+            "KRA has our invoice with another amount",
+        )),
+        None => AfterLookUp::Halt(foreign_sale(invoice)),
     }
 }
 
-fn absent(facts: &Facts, invoice: &LaneInvoice, answer: &Answer) -> AfterLookUp {
+fn absent(situation: &Situation, invoice: &LaneInvoice, answer: &Answer) -> AfterLookUp {
     let history = &invoice.history;
     if let Some(since) = history.hidden_since {
-        if facts.now.duration_since(since) < HIDDEN_MAX {
+        if situation.now.duration_since(since) < HIDDEN_MAX {
             return AfterLookUp::Wait {
                 nothing_learnt: false,
                 at_least: answer.retry_after,
             };
         }
-        let what =
+        let problem =
             "KRA says the number is taken, and for 15 minutes its look-ups have not shown it";
-        return AfterLookUp::Halt(resolve(invoice, what));
+        return AfterLookUp::Halt(needs_resolving(invoice, problem));
     }
     if history.refused {
-        return AfterLookUp::DeadLetter(Death {
+        return AfterLookUp::DeadLetter(GivenUp {
             cause: DeadCause::Refused,
             strikes: history.strikes,
         });
     }
-    let tally = count(facts, history);
-    if tally.strikes >= facts.strikes_max {
-        AfterLookUp::DeadLetter(Death {
+
+    let failures = count_failure(situation, history);
+    if failures.strikes >= situation.strikes_max {
+        AfterLookUp::DeadLetter(GivenUp {
             cause: DeadCause::Exhausted,
-            strikes: tally.strikes,
+            strikes: failures.strikes,
         })
-    } else if tally.rounds >= ROUNDS_MAX {
-        AfterLookUp::Defer(tally)
+    } else if failures.rounds >= ROUNDS_MAX {
+        AfterLookUp::Defer(failures)
     } else {
-        AfterLookUp::Resend(tally)
+        AfterLookUp::Resend(failures)
     }
 }
 
-/// A strike is a failure while the host took another sale since the last one; any other is a round (D12).
-fn count(facts: &Facts, history: &History) -> Tally {
+/// A failure is a strike if the host accepted another sale since the last one. Without that proof it is a
+/// round (protocol D12).
+fn count_failure(situation: &Situation, history: &History) -> FailureCount {
     match history.strike_mark {
-        Some(_) if facts.proof.took_another && facts.breaker_closed => Tally {
+        Some(_) if situation.proof.took_another && situation.breaker_closed => FailureCount {
             strikes: history.strikes + 1,
             rounds: 0,
-            mark: facts.now,
+            mark: situation.now,
         },
-        mark => Tally {
+        mark => FailureCount {
             strikes: history.strikes,
             rounds: history.rounds + 1,
-            mark: mark.unwrap_or(facts.now),
+            mark: mark.unwrap_or(situation.now),
         },
     }
 }
 
-fn unsettled(facts: &Facts, history: &History) -> bool {
-    let long_ago = |since| facts.now.duration_since(since) >= UNKNOWN_MAX;
-    facts.proof.answers && history.unknown_since.is_some_and(long_ago)
-}
-
-fn device_trouble(device: DeviceId, reason: HaltReason, answer: &Answer) -> String {
-    format!(
-        "{reason} ({answer}): mend it with `risiti-admin device update {device}`, or go on as it is with \
-         `risiti-replay lanes resume {device}`"
-    )
-}
-
-/// The number belongs to a sale that none of ours is.
-pub(crate) fn foreign(invoice: &LaneInvoice) -> String {
-    resolve(invoice, "the number holds a sale that is none of ours")
-}
-
-fn probably_accepted(invoice: &LaneInvoice, answer: &Answer) -> String {
-    resolve(
-        invoice,
-        &format!("probably accepted, receipt lost ({answer})"),
-    )
-}
-
-pub(crate) fn resolve(invoice: &LaneInvoice, what: &str) -> String {
-    let (device, no) = (invoice.device, invoice.invoice_no);
-    format!(
-        "{what}: find out at KRA whose invoice {no} is, then `risiti-replay lanes resolve {device} --invoice-no {no}` \
-         with --accepted, --not-accepted or --taken-elsewhere"
-    )
+/// Whether the number stayed unknown for too long at a host that answers others (protocol D9).
+fn unknown_too_long(situation: &Situation, history: &History) -> bool {
+    let too_long = |since| situation.now.duration_since(since) >= UNKNOWN_MAX;
+    situation.proof.answers && history.unknown_since.is_some_and(too_long)
 }
 
 #[cfg(test)]

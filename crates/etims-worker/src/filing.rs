@@ -1,51 +1,45 @@
-//! One step with one invoice: send it, look its number up, or bury it.
+//! One step with one invoice: send it, look its number up, or set it aside as a dead letter.
 
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use jiff::Timestamp;
-use risiti_domain::InvoiceId;
-use risiti_etims::{LookUpOutcome, Receipt, SaleDocument, SendOutcome, receipt_url, sale_body};
-use risiti_ledger::{
-    Adoption, AnsweredSend, Breaker, HostProof, LaneInvoice, LedgerError, StoredReceipt,
-};
+use risiti_etims::{LookUpOutcome, SaleDocument, SendOutcome, sale_body};
+use risiti_ledger::{AnsweredSend, Breaker, HostProof, LaneError, LaneInvoice, LedgerError};
 
 use crate::calls::send_verdict;
-use crate::decide::{self, AfterLookUp, AfterSend, Death, Facts, Step, Then};
-use crate::lane::{Lane, Next};
-use crate::letters;
-
-/// A pause so short is slept with the lane in hand; any longer one lets go of it.
-const SHORT_PAUSE: Duration = Duration::from_millis(300);
+use crate::decide::{self, AfterLookUp, AfterSend, FollowUp, Situation, Step};
+use crate::lane::{Lane, StepEnd};
 
 impl Lane<'_> {
-    pub(crate) async fn invoice(
+    pub(crate) async fn file(
         &mut self,
         invoice: &LaneInvoice,
         now: Timestamp,
-    ) -> Result<Next, LedgerError> {
+    ) -> Result<StepEnd, LaneError> {
         match decide::step(self.profile.dialect, invoice.holds_number, &invoice.history) {
             Step::Send => self.send(invoice, now).await,
             Step::LookUp => self.look_up(invoice, now).await,
-            Step::DeadLetter(death) => self.dead_letter(invoice, death).await,
+            Step::DeadLetter(given_up) => self.dead_letter(invoice, given_up).await,
         }
     }
 
-    async fn send(&mut self, invoice: &LaneInvoice, now: Timestamp) -> Result<Next, LedgerError> {
+    async fn send(&mut self, invoice: &LaneInvoice, now: Timestamp) -> Result<StepEnd, LaneError> {
         let lanes = self.lanes;
         let Some(permit) = lanes
             .hosts
             .enter(&self.host, &mut self.trial, &lanes.shutdown)
             .await?
         else {
-            return Ok(Next::NotNow);
+            return Ok(StepEnd::NotNow);
         };
-        self.warm_up().await;
+        self.fetch_access_token().await;
+
         let first_sent_at = invoice.first_sent_at.unwrap_or(now);
         let body = match &invoice.body {
             Some(body) => body.clone(),
             None => sale_body(self.profile, &document(invoice, first_sent_at)),
         };
-        let asked = Instant::now();
+        let asked_at = Instant::now();
         let begun = lanes
             .ledger
             .begin_send(
@@ -57,19 +51,22 @@ impl Lane<'_> {
             )
             .await?;
         let Some(submission) = begun else {
-            return Ok(Next::NotNow);
+            return Ok(StepEnd::NotNow);
         };
-        self.held.confirm(asked);
-        if !self.held.is_fresh() || !self.host.is_fresh() {
-            return Ok(Next::NotNow);
+        self.lease.confirm(asked_at);
+        // The statement may have taken long. A call that is not made here is looked up like a lost one.
+        if !self.may_call() {
+            return Ok(StepEnd::NotNow);
         }
+
         let call = lanes.client.send(self.profile, &body, invoice.invoice_no);
-        let Some(outcome) = self.bounded("sale", call, SendOutcome::as_str).await else {
-            return Ok(Next::NotNow);
+        let Some(outcome) = self.until_deadline("sale", call, SendOutcome::as_str).await else {
+            return Ok(StepEnd::NotNow);
         };
         drop(permit);
-        let written = self.sent(invoice, submission, &outcome).await;
-        // After the outcome, which matters more.
+
+        // The outcome is stored first, because it matters more than the breaker.
+        let recorded = self.record_send(invoice, submission, &outcome).await;
         lanes
             .hosts
             .report(
@@ -79,67 +76,51 @@ impl Lane<'_> {
                 send_verdict(&outcome),
             )
             .await?;
-        written
+        recorded
     }
 
-    async fn sent(
-        &mut self,
+    async fn record_send(
+        &self,
         invoice: &LaneInvoice,
         submission: i64,
         outcome: &SendOutcome,
-    ) -> Result<Next, LedgerError> {
-        let facts = self
-            .facts(invoice, self.needs_proof_of_send(invoice))
-            .await?;
-        match decide::after_send(&facts, invoice, outcome) {
-            AfterSend::Accept(receipt) => self.accept(invoice, Some(submission), &receipt).await,
-            AfterSend::Record {
-                word,
-                settled,
-                taken,
-                refused,
-                then,
-            } => {
-                let answer = outcome.answer().cloned().unwrap_or_default();
-                tracing::info!(
-                    attempt = invoice.history.attempts + 1, outcome = outcome.as_str(), %answer, "sale not accepted"
-                );
-                let pause = match &then {
-                    Then::Wait(at_least) => Some(self.pause(invoice, *at_least)),
-                    Then::GoOn | Then::Halt(_) => None,
-                };
-                let record = AnsweredSend {
-                    submission,
-                    word,
-                    code: answer.code.as_deref(),
-                    message: &answer.message,
-                    settled,
-                    taken,
-                    refused,
-                    outcome: outcome.as_str(),
-                    failed: pause.is_some(),
-                    pause,
-                };
-                if !self.lanes.ledger.send_answered(self.claim, &record).await? {
-                    return Ok(Next::Stop);
-                }
-                self.then(then, pause).await
+    ) -> Result<StepEnd, LaneError> {
+        // The proof decides only whether an unknown number halts the lane, and only a VSCU is sent to while
+        // its number is unknown.
+        let needs_proof = invoice.history.unknown_since.is_some();
+        let situation = self.situation(invoice, needs_proof).await?;
+        let (result, follow_up) = match decide::after_send(&situation, invoice, outcome) {
+            AfterSend::Accept(receipt) => {
+                return self.accept(invoice, Some(submission), &receipt).await;
             }
-        }
-    }
+            AfterSend::Record { result, follow_up } => (result, follow_up),
+        };
 
-    pub(crate) async fn then(
-        &mut self,
-        then: Then,
-        pause: Option<Duration>,
-    ) -> Result<Next, LedgerError> {
-        match then {
-            Then::GoOn => Ok(Next::GoOn),
-            Then::Wait(_) => Ok(self.sleep(pause).await),
-            Then::Halt(reason) => {
-                self.lanes.halt(self.claim, &reason).await?;
-                Ok(Next::Stop)
-            }
+        let answer = outcome.answer().cloned().unwrap_or_default();
+        tracing::info!(
+            attempt = invoice.history.attempts + 1, outcome = outcome.as_str(), %answer, "sale not accepted"
+        );
+        let pause = match &follow_up {
+            FollowUp::Wait(at_least) => Some(self.pause(invoice, *at_least)),
+            FollowUp::Continue | FollowUp::Halt(_) => None,
+        };
+        let answered = AnsweredSend {
+            submission,
+            result,
+            code: answer.code.as_deref(),
+            message: &answer.message,
+            outcome: outcome.as_str(),
+            pause,
+        };
+        self.lanes
+            .ledger
+            .send_answered(self.claim, &answered)
+            .await?;
+
+        match (follow_up, pause) {
+            (FollowUp::Halt(reason), _) => self.halt(&reason).await,
+            (_, Some(pause)) => Ok(self.wait(pause).await),
+            (_, None) => Ok(StepEnd::Continue),
         }
     }
 
@@ -147,169 +128,64 @@ impl Lane<'_> {
         &mut self,
         invoice: &LaneInvoice,
         now: Timestamp,
-    ) -> Result<Next, LedgerError> {
-        let Some(outcome) = self.ask(invoice.invoice_no).await? else {
-            return Ok(Next::NotNow);
+    ) -> Result<StepEnd, LaneError> {
+        let Some(outcome) = self.call_look_up(invoice.invoice_no).await? else {
+            return Ok(StepEnd::NotNow);
         };
-        let facts = self
-            .facts(invoice, !matches!(outcome, LookUpOutcome::Found(_)))
-            .await?;
-        tracing::info!(outcome = look_up_word(&outcome), "looked up");
-        let (lanes, claim) = (self.lanes, self.claim);
-        let written = match decide::after_look_up(&facts, invoice, &outcome) {
+        let needs_proof = !matches!(outcome, LookUpOutcome::Found(_));
+        let situation = self.situation(invoice, needs_proof).await?;
+        tracing::info!(outcome = look_up_label(&outcome), "looked up");
+
+        let ledger = &self.lanes.ledger;
+        match decide::after_look_up(&situation, invoice, &outcome) {
             AfterLookUp::Accept(receipt) if invoice.holds_number => {
-                return self.accept(invoice, None, &receipt).await;
+                self.accept(invoice, None, &receipt).await
             }
-            AfterLookUp::Accept(receipt) => return self.give(invoice, invoice.id, &receipt).await,
-            AfterLookUp::GiveTo(owner, receipt) => {
-                return self.give(invoice, owner, &receipt).await;
-            }
-            AfterLookUp::Halt(reason) => return self.then(Then::Halt(reason), None).await,
+            AfterLookUp::Accept(receipt) => self.adopt(invoice, invoice.id, &receipt).await,
+            AfterLookUp::GiveTo(owner, receipt) => self.adopt(invoice, owner, &receipt).await,
+            AfterLookUp::Halt(reason) => self.halt(&reason).await,
             AfterLookUp::Wait {
                 nothing_learnt,
                 at_least,
             } => {
                 let pause = self.pause(invoice, at_least);
-                let written = lanes
-                    .ledger
-                    .lane_waits(claim, invoice.id, nothing_learnt, Some(pause))
+                ledger
+                    .lane_waits(self.claim, invoice.id, nothing_learnt, Some(pause))
                     .await?;
-                return Ok(if written {
-                    self.sleep(Some(pause)).await
-                } else {
-                    Next::Stop
-                });
+                Ok(self.wait(pause).await)
             }
-            // Not sent yet in this turn, so there is nothing to count.
-            _ if !invoice.holds_number => return self.send(invoice, now).await,
-            AfterLookUp::DeadLetter(death) => return self.dead_letter(invoice, death).await,
-            AfterLookUp::Resend(tally) => {
-                lanes
-                    .ledger
-                    .looked_up_absent(claim, invoice.id, tally)
-                    .await?
+            // The number was only checked for the invoice's first send under it, so that there is no failure
+            // to count.
+            AfterLookUp::DeadLetter(_) | AfterLookUp::Resend(_) | AfterLookUp::Defer(_)
+                if !invoice.holds_number =>
+            {
+                self.send(invoice, now).await
             }
-            AfterLookUp::Defer(tally) => {
-                lanes.ledger.defer_invoice(claim, invoice.id, tally).await?
+            AfterLookUp::DeadLetter(given_up) => self.dead_letter(invoice, given_up).await,
+            AfterLookUp::Resend(failures) => {
+                ledger
+                    .looked_up_absent(self.claim, invoice.id, failures)
+                    .await?;
+                Ok(StepEnd::Continue)
             }
-        };
-        Ok(if written { Next::GoOn } else { Next::Stop })
+            AfterLookUp::Defer(failures) => {
+                ledger
+                    .defer_invoice(self.claim, invoice.id, failures)
+                    .await?;
+                Ok(StepEnd::Continue)
+            }
+        }
     }
 
-    /// The sale found under a number goes to the invoice it names (protocol D8).
-    async fn give(
-        &mut self,
+    /// Reads what the decision depends on beside the invoice and the answer. The proof costs a query, so that
+    /// it is read only where the decision needs it.
+    async fn situation(
+        &self,
         invoice: &LaneInvoice,
-        owner: InvoiceId,
-        receipt: &Receipt,
-    ) -> Result<Next, LedgerError> {
-        let (no, receipt) = (invoice.invoice_no, self.stored(receipt));
-        let reason = match self
-            .lanes
-            .ledger
-            .adopt(self.claim, owner, no, &receipt)
-            .await?
-        {
-            Adoption::Adopted => {
-                tracing::info!(owner = %owner, receipt_no = receipt.receipt_no, adopted = true, "receipt issued");
-                return Ok(Next::Done);
-            }
-            Adoption::ClaimGone => return Ok(Next::Stop),
-            Adoption::NotOurs => decide::foreign(invoice),
-            Adoption::Known | Adoption::Conflict { .. } => decide::resolve(
-                invoice,
-                &format!("the number holds invoice {owner}, which has another number by our books"),
-            ),
-        };
-        self.then(Then::Halt(reason), None).await
-    }
-
-    async fn accept(
-        &mut self,
-        invoice: &LaneInvoice,
-        submission: Option<i64>,
-        receipt: &Receipt,
-    ) -> Result<Next, LedgerError> {
-        let (lanes, stored) = (self.lanes, self.stored(receipt));
-        let (id, no) = (invoice.id, invoice.invoice_no);
-        let written = lanes
-            .ledger
-            .invoice_accepted(self.claim, id, no, submission, &stored)
-            .await?;
-        if !written {
-            return Ok(Next::Stop);
-        }
-        tracing::info!(
-            receipt_no = receipt.receipt_no,
-            adopted = submission.is_none(),
-            "receipt issued"
-        );
-        Ok(Next::Done)
-    }
-
-    /// The message first, with confirm, then the row (protocol E1).
-    async fn dead_letter(
-        &mut self,
-        invoice: &LaneInvoice,
-        death: Death,
-    ) -> Result<Next, LedgerError> {
-        let lanes = self.lanes;
-        let message = letters::message(invoice, &death);
-        let target = risiti_queue::Target::Dead;
-        if let Err(error) = lanes
-            .publisher
-            .publish(target, message, lanes.publish_timeout)
-            .await
-        {
-            tracing::warn!(%error, "dead letter not published, its lane waits");
-            let pause = self.pause(invoice, None);
-            lanes
-                .ledger
-                .lane_waits(self.claim, invoice.id, false, Some(pause))
-                .await?;
-            return Ok(Next::Stop);
-        }
-        let history = &invoice.history;
-        let (code, text) = (
-            history.last_code.as_deref(),
-            history.last_error.as_deref().unwrap_or_default(),
-        );
-        let (cause, strikes) = (death.cause, death.strikes);
-        if !lanes
-            .ledger
-            .invoice_dead(self.claim, invoice.id, cause, strikes, code, text)
-            .await?
-        {
-            return Ok(Next::Stop);
-        }
-        lanes.metrics.dead_letter(cause);
-        tracing::warn!(cause = cause.as_str(), code, "invoice is a dead letter");
-        Ok(Next::Done)
-    }
-
-    async fn sleep(&self, pause: Option<Duration>) -> Next {
-        match pause {
-            Some(pause) if pause <= SHORT_PAUSE => {
-                tokio::select! {
-                    () = tokio::time::sleep(pause) => Next::GoOn,
-                    () = self.lanes.shutdown.cancelled() => Next::Stop,
-                }
-            }
-            _ => Next::Stop,
-        }
-    }
-
-    fn pause(&self, invoice: &LaneInvoice, at_least: Option<Duration>) -> Duration {
-        let pause = self
-            .lanes
-            .backoff
-            .pause(invoice.lane_failures.saturating_add(1));
-        pause.max(at_least.unwrap_or_default())
-    }
-
-    async fn facts(&self, invoice: &LaneInvoice, with_proof: bool) -> Result<Facts, LedgerError> {
+        needs_proof: bool,
+    ) -> Result<Situation, LedgerError> {
         let now = Timestamp::now();
-        let proof = if with_proof {
+        let proof = if needs_proof {
             let mark = invoice.history.strike_mark.unwrap_or(now);
             self.lanes
                 .ledger
@@ -321,30 +197,13 @@ impl Lane<'_> {
                 answers: false,
             }
         };
-        Ok(Facts {
+        Ok(Situation {
             dialect: self.profile.dialect,
             now,
             strikes_max: self.lanes.strikes_max,
             breaker_closed: self.host.breaker() == Breaker::Closed,
             proof,
         })
-    }
-
-    /// Only a VSCU is sent to while a number is unknown.
-    fn needs_proof_of_send(&self, invoice: &LaneInvoice) -> bool {
-        invoice.history.unknown_since.is_some()
-    }
-
-    pub(crate) fn stored(&self, receipt: &Receipt) -> StoredReceipt {
-        StoredReceipt {
-            receipt_no: receipt.receipt_no,
-            total_receipt_no: receipt.total_receipt_no,
-            signature: receipt.signature.clone(),
-            internal_data: receipt.internal_data.clone(),
-            control_unit_id: receipt.control_unit_id.clone(),
-            url: receipt_url(self.profile, receipt),
-            issued_at: receipt.issued_at,
-        }
     }
 }
 
@@ -364,7 +223,7 @@ fn document(invoice: &LaneInvoice, first_sent_at: Timestamp) -> SaleDocument {
     }
 }
 
-fn look_up_word(outcome: &LookUpOutcome) -> &'static str {
+fn look_up_label(outcome: &LookUpOutcome) -> &'static str {
     match outcome {
         LookUpOutcome::Found(_) => "found",
         LookUpOutcome::Absent(_) => "absent",

@@ -7,18 +7,19 @@ use risiti_service::DatabaseHealth;
 use crate::lane::Lanes;
 
 const INTERVAL: Duration = Duration::from_secs(5);
-/// The reading takes whole tables: it may use one part in so many of the time.
+/// The pause is at least this many times as long as a reading, because a reading takes whole tables.
 const IDLE_PARTS: u32 = 50;
 
 pub(crate) async fn run(lanes: &Lanes, health: &DatabaseHealth) {
-    let up = health.subscribe();
+    let database_available = health.subscribe();
+    // The first reading comes soon after the start.
     let mut pause = Duration::from_millis(500);
     loop {
         tokio::select! {
             () = tokio::time::sleep(pause) => {}
             () = lanes.shutdown.cancelled() => return,
         }
-        if !*up.borrow() {
+        if !*database_available.borrow() {
             continue;
         }
         let started = Instant::now();
@@ -39,7 +40,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn reading_that_takes_long_is_done_seldom() {
+    fn a_slow_reading_is_repeated_seldom() {
         assert_eq!(pause_after(Duration::from_millis(10)), INTERVAL);
         assert_eq!(
             pause_after(Duration::from_secs(3)),

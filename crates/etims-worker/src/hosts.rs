@@ -1,4 +1,4 @@
-//! All hosts: heartbeats, what other workers did to the breakers, and the way into a call.
+//! All hosts: heartbeats, changes of the breakers by other workers, and permits for calls.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -6,18 +6,18 @@ use std::time::{Duration, Instant};
 
 use rand::Rng;
 use risiti_domain::DeviceId;
-use risiti_ledger::{Breaker, Ledger, LedgerError};
+use risiti_ledger::{Breaker, BreakerChange, Ledger, LedgerError};
 use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::host::{Admission, Host, Permit, TrialHere};
+use crate::host::{Admission, Host, Permit, TrialGuard};
 use crate::metrics::Metrics;
 
-const BEAT: Duration = Duration::from_secs(1);
-/// A lane waits so long for its turn under the cap, then lets others at the worker's hands.
-const TURN_MAX: Duration = Duration::from_secs(5);
-/// Beyond the call itself: the writes around it.
+const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a lane waits for a place under the cap. After that another lane may use the worker's hands.
+const PERMIT_WAIT_MAX: Duration = Duration::from_secs(5);
+/// The time that a trial has for the writes around its calls.
 const TRIAL_SLACK: Duration = Duration::from_secs(10);
 
 pub(crate) struct Hosts {
@@ -37,22 +37,22 @@ pub(crate) struct HostRules {
     pub(crate) retry_max: Duration,
 }
 
-/// What a call told about the host, whatever it told about the invoice.
+/// What a call says about the host, whatever it says about the invoice.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Verdict {
     /// A sale was answered.
     Works,
     /// A look-up was answered, which does not prove that sales are.
     Answers,
-    /// `spoke`: with a result code, which may be the trouble of one invoice.
-    Fails { spoke: bool },
+    /// The call failed. A failure with a result code may concern one invoice only.
+    Fails { with_code: bool },
 }
 
-/// A lane's way through the breaker: none while it is closed.
+/// A lane's trial of a host whose breaker is not closed.
 #[derive(Debug, Default)]
 pub(crate) struct Trial {
-    here: Option<TrialHere>,
-    /// A look-up was answered, and no sale was tried yet.
+    guard: Option<TrialGuard>,
+    /// A call of the trial was answered.
     answered: bool,
 }
 
@@ -84,34 +84,35 @@ impl Hosts {
             .collect()
     }
 
-    /// A place under the cap; `None` when there is none to be had now.
+    /// Waits for a place under the cap. It is `None` when no call may be made now.
     pub(crate) async fn enter(
         &self,
         host: &Arc<Host>,
         trial: &mut Trial,
         stop: &CancellationToken,
     ) -> Result<Option<Permit>, LedgerError> {
-        let until = tokio::time::Instant::now() + TURN_MAX;
+        let until = tokio::time::Instant::now() + PERMIT_WAIT_MAX;
         loop {
+            // Waiting begins before the check, so that no change between the two is missed.
             let changed = host.changed();
             tokio::pin!(changed);
             changed.as_mut().enable();
-            match host.admit(trial.here.is_some()) {
+            match host.admit(trial.guard.is_some()) {
                 Admission::Call(permit) => return Ok(Some(permit)),
                 Admission::Open => return Ok(None),
-                Admission::Trial(permit, here) => {
+                Admission::Trial(permit, guard) => {
                     let limit = self.rules.call_timeout * 2 + TRIAL_SLACK;
-                    if !self
+                    let change = self
                         .ledger
                         .begin_trial(&host.name, self.worker, limit)
-                        .await?
-                    {
+                        .await?;
+                    if change == BreakerChange::NotDue {
                         return Ok(None);
                     }
-                    tracing::info!(host = host.name, "trying whether the host works again");
+                    tracing::info!(host = host.name, "trial call begins");
                     self.metrics.breaker(&host.name, Breaker::Trying);
                     *trial = Trial {
-                        here: Some(here),
+                        guard: Some(guard),
                         answered: false,
                     };
                     return Ok(Some(permit));
@@ -125,7 +126,7 @@ impl Hosts {
         }
     }
 
-    /// What a call told about its host.
+    /// Applies what a call says about its host to the breaker.
     pub(crate) async fn report(
         &self,
         host: &Arc<Host>,
@@ -143,14 +144,14 @@ impl Hosts {
                 trial.answered = true;
                 Ok(())
             }
-            Verdict::Fails { .. } if trial.here.is_some() => {
+            Verdict::Fails { .. } if trial.guard.is_some() => {
                 let step = host.next_step();
                 let opened = self.open(host, step).await;
                 *trial = Trial::default();
                 opened
             }
-            Verdict::Fails { spoke } => {
-                match host.failed(self.rules.breaker_failures, spoke.then_some(lane)) {
+            Verdict::Fails { with_code } => {
+                match host.failed(self.rules.breaker_failures, with_code.then_some(lane)) {
                     Some(step) => self.open(host, step).await,
                     None => Ok(()),
                 }
@@ -158,29 +159,26 @@ impl Hosts {
         }
     }
 
-    /// The lane has nothing more to try with. Without any answer the breaker stays open.
+    /// Ends the trial of a lane that makes no more calls. Without any answer the breaker opens again.
     pub(crate) async fn end_trial(
         &self,
         host: &Arc<Host>,
         trial: &mut Trial,
         lane: DeviceId,
     ) -> Result<(), LedgerError> {
-        if trial.here.is_none() {
+        if trial.guard.is_none() {
             return Ok(());
         }
         if !trial.answered {
             *trial = Trial::default();
             return self.open(host, host.next_step()).await;
         }
-        if self
+        let change = self
             .ledger
             .close_breaker(&host.name, self.worker, lane)
-            .await?
-        {
-            tracing::info!(
-                host = host.name,
-                "the host works again, its breaker is closed"
-            );
+            .await?;
+        if change == BreakerChange::Made {
+            tracing::info!(host = host.name, "breaker closed, the host works again");
             host.closed();
             self.metrics.breaker(&host.name, Breaker::Closed);
         }
@@ -191,44 +189,44 @@ impl Hosts {
     async fn open(&self, host: &Arc<Host>, step: u32) -> Result<(), LedgerError> {
         let pause = breaker_pause(self.rules.breaker_pause, self.rules.retry_max, step);
         host.opened(pause);
-        if self
+        let change = self
             .ledger
             .open_breaker(&host.name, self.worker, pause)
-            .await?
-        {
+            .await?;
+        if change == BreakerChange::Made {
             tracing::warn!(
                 host = host.name,
                 pause_ms = pause.as_millis(),
-                "the host fails, its breaker is open"
+                "breaker opened, the host fails"
             );
             self.metrics.breaker(&host.name, Breaker::Open);
         }
         Ok(())
     }
 
-    /// Heartbeats and news of the breakers, every second until the end.
+    /// Sends a heartbeat and reads the breakers, every second until the end.
     pub(crate) async fn keep(&self, end: &CancellationToken) {
         let mut failing = false;
         while !end.is_cancelled() {
-            let kept = self.keep_once().await;
-            if let Err(error) = &kept
+            let beat = self.beat().await;
+            if let Err(error) = &beat
                 && !failing
             {
-                tracing::warn!(%error, "no heartbeat: nothing is sent until there is one");
+                tracing::warn!(%error, "heartbeat failed, nothing is sent until one succeeds");
             }
-            failing = kept.is_err();
+            failing = beat.is_err();
             tokio::select! {
-                () = tokio::time::sleep(BEAT) => {}
+                () = tokio::time::sleep(HEARTBEAT_INTERVAL) => {}
                 () = end.cancelled() => {}
             }
         }
         if let Err(error) = self.ledger.leave(self.worker).await {
-            tracing::warn!(%error, "the share of the cap was not given back, it lapses by itself");
+            tracing::warn!(%error, "share of the cap not given back, it expires");
         }
     }
 
-    async fn keep_once(&self) -> Result<(), LedgerError> {
-        let sent = Instant::now();
+    async fn beat(&self) -> Result<(), LedgerError> {
+        let sent_at = Instant::now();
         let mut shares = Vec::new();
         self.ledger
             .heartbeat(self.worker, |others| {
@@ -239,14 +237,20 @@ impl Hosts {
             })
             .await?;
         for (host, share) in shares {
-            host.confirm(share, sent);
+            host.confirm(share, sent_at);
         }
-        for seen in self.ledger.host_states().await? {
-            self.host(&seen.host).observe(&seen);
-            self.metrics.breaker(&seen.host, seen.breaker);
+
+        for state in self.ledger.host_states().await? {
+            self.host(&state.host).observe(&state);
+            self.metrics.breaker(&state.host, state.breaker);
         }
-        let answered = self.all().into_iter().filter(|host| host.take_answered());
-        let answered: Vec<String> = answered.map(|host| host.name.clone()).collect();
+
+        let answered: Vec<String> = self
+            .all()
+            .into_iter()
+            .filter(|host| host.take_answered())
+            .map(|host| host.name.clone())
+            .collect();
         if answered.is_empty() {
             Ok(())
         } else {
@@ -255,7 +259,8 @@ impl Hosts {
     }
 }
 
-/// Half of it fixed, so that a dead host is left alone; half of it drawn, so that workers spread out.
+/// The pause of a breaker. Half of it is fixed, so that a dead host gets no calls. Half of it is drawn, so that
+/// workers spread out.
 fn breaker_pause(first: Duration, longest: Duration, step: u32) -> Duration {
     let full = first
         .saturating_mul(1 << (step - 1).min(16))
@@ -269,8 +274,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn pauses_grow_from_the_first_and_stay_below_the_longest() {
-        let (first, longest) = (Duration::from_secs(30), Duration::from_secs(900));
+    fn breaker_pauses_grow_from_first_to_longest() {
+        let first = Duration::from_secs(30);
+        let longest = Duration::from_secs(900);
         for step in 1..40 {
             let full = first.saturating_mul(1 << (step - 1).min(5)).min(longest);
             for _ in 0..50 {

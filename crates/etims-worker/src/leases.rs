@@ -1,7 +1,7 @@
-//! The leases this worker holds, renewed together (protocol D1).
+//! The leases this worker holds. They are renewed together (protocol D1).
 
 use std::collections::HashMap;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use risiti_domain::DeviceId;
@@ -9,47 +9,48 @@ use risiti_ledger::{Claim, LEASE, Ledger};
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-/// Well within half a lease, after which nothing is sent (protocol D5).
-const RENEWAL: Duration = Duration::from_secs(2);
+/// Half a lease after the last renewal nothing is sent (protocol D5). This is well below.
+const RENEWAL_INTERVAL: Duration = Duration::from_secs(2);
 
 #[derive(Debug, Default)]
-pub(crate) struct Leases(Mutex<HashMap<Uuid, Entry>>);
+pub(crate) struct Leases(Mutex<HashMap<Uuid, LeaseEntry>>);
 
 #[derive(Debug)]
-struct Entry {
+struct LeaseEntry {
     device: DeviceId,
+    /// When the last renewal that succeeded was asked for.
     confirmed: Arc<Mutex<Instant>>,
 }
 
-/// A lease while it is held; no longer renewed once dropped.
+/// A lease that is renewed until this is dropped.
 #[derive(Debug)]
-pub(crate) struct Held<'a> {
+pub(crate) struct HeldLease<'a> {
     leases: &'a Leases,
     claim_id: Uuid,
     confirmed: Arc<Mutex<Instant>>,
 }
 
 impl Leases {
-    /// `asked`: when the claim was asked for, not when it was had.
-    pub(crate) fn hold(&self, claim: &Claim, asked: Instant) -> Held<'_> {
-        let confirmed = Arc::new(Mutex::new(asked));
-        let entry = Entry {
+    /// Keeps a lease. `asked_at` is when the claim was asked for, because the lease may have begun then.
+    pub(crate) fn hold(&self, claim: &Claim, asked_at: Instant) -> HeldLease<'_> {
+        let confirmed = Arc::new(Mutex::new(asked_at));
+        let entry = LeaseEntry {
             device: claim.device,
             confirmed: confirmed.clone(),
         };
         self.entries().insert(claim.claim_id, entry);
-        Held {
+        HeldLease {
             leases: self,
             claim_id: claim.claim_id,
             confirmed,
         }
     }
 
-    /// Until the end.
+    /// Renews all leases at an interval, until the end.
     pub(crate) async fn renew(&self, ledger: &Ledger, end: &CancellationToken) {
         while !end.is_cancelled() {
             tokio::select! {
-                () = tokio::time::sleep(RENEWAL) => {}
+                () = tokio::time::sleep(RENEWAL_INTERVAL) => {}
                 () = end.cancelled() => return,
             }
             let claims: Vec<_> = self
@@ -60,33 +61,33 @@ impl Leases {
             if claims.is_empty() {
                 continue;
             }
-            let asked = Instant::now();
+            let asked_at = Instant::now();
             match ledger.renew_leases(&claims).await {
-                Ok(renewed) => self.confirm(&renewed, asked),
-                Err(error) => tracing::warn!(%error, "leases were not renewed"),
+                Ok(renewed) => self.confirm(&renewed, asked_at),
+                Err(error) => tracing::warn!(%error, "leases not renewed"),
             }
         }
     }
 
-    fn confirm(&self, claims: &[Uuid], asked: Instant) {
+    fn confirm(&self, claims: &[Uuid], asked_at: Instant) {
         let entries = self.entries();
         for entry in claims.iter().filter_map(|claim| entries.get(claim)) {
-            later(&entry.confirmed, asked);
+            move_forward(&entry.confirmed, asked_at);
         }
     }
 
-    fn entries(&self) -> std::sync::MutexGuard<'_, HashMap<Uuid, Entry>> {
+    fn entries(&self) -> MutexGuard<'_, HashMap<Uuid, LeaseEntry>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
-impl Held<'_> {
-    /// A write that renews the lease went through; it was asked for at this time.
-    pub(crate) fn confirm(&self, asked: Instant) {
-        later(&self.confirmed, asked);
+impl HeldLease<'_> {
+    /// Notes that a write renewed the lease. `asked_at` is when the write was asked for.
+    pub(crate) fn confirm(&self, asked_at: Instant) {
+        move_forward(&self.confirmed, asked_at);
     }
 
-    /// Not so old that somebody else may hold the lane by the time a call arrives (protocol D5).
+    /// Whether the lease is young enough that nobody else holds the lane when a call arrives (protocol D5).
     pub(crate) fn is_fresh(&self) -> bool {
         self.confirmed
             .lock()
@@ -96,15 +97,15 @@ impl Held<'_> {
     }
 }
 
-impl Drop for Held<'_> {
+impl Drop for HeldLease<'_> {
     fn drop(&mut self) {
         self.leases.entries().remove(&self.claim_id);
     }
 }
 
-fn later(confirmed: &Mutex<Instant>, asked: Instant) {
+fn move_forward(confirmed: &Mutex<Instant>, asked_at: Instant) {
     let mut confirmed = confirmed.lock().unwrap_or_else(PoisonError::into_inner);
-    *confirmed = asked.max(*confirmed);
+    *confirmed = asked_at.max(*confirmed);
 }
 
 #[cfg(test)]
@@ -112,20 +113,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_lease_goes_stale_at_half_its_time_and_is_fresh_again_once_confirmed() {
+    fn a_lease_is_stale_at_half_its_time_until_confirmed() {
         let leases = Leases::default();
         let claim = Claim {
             device: DeviceId::from_uuid(Uuid::from_u128(1)),
             claim_id: Uuid::from_u128(2),
             host: "kra:443".to_owned(),
         };
-        let held = leases.hold(&claim, Instant::now().checked_sub(LEASE / 2).unwrap());
-        assert!(!held.is_fresh());
+        let lease = leases.hold(&claim, Instant::now().checked_sub(LEASE / 2).unwrap());
+        assert!(!lease.is_fresh());
         leases.confirm(&[claim.claim_id], Instant::now());
-        assert!(held.is_fresh());
-        held.confirm(Instant::now().checked_sub(LEASE).unwrap());
-        assert!(held.is_fresh(), "an older confirmation takes nothing back");
-        drop(held);
+        assert!(lease.is_fresh());
+        lease.confirm(Instant::now().checked_sub(LEASE).unwrap());
+        assert!(lease.is_fresh(), "an older confirmation changes nothing");
+        drop(lease);
         assert!(leases.entries().is_empty());
     }
 }

@@ -1,21 +1,26 @@
 #![doc = include_str!("../README.md")]
 
 mod calls;
-mod database;
+mod database_probe;
+mod dead_letter;
 mod decide;
 mod filing;
 mod gauges;
+mod halt_reasons;
 mod host;
 mod hosts;
 mod lane;
-mod late;
+mod late_look_up;
 mod leases;
-mod letters;
 mod metrics;
 mod profile;
+mod receipts;
 mod settings;
-mod tokens;
-mod wake;
+mod stop;
+mod turn;
+mod wake_loop;
+mod wake_ups;
+mod waker;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -30,34 +35,33 @@ use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use database::Probe;
-use hosts::{HostRules, Hosts};
-use lane::Lanes;
-use leases::Leases;
-use metrics::Metrics;
+use crate::database_probe::DatabaseProbe;
+use crate::hosts::{HostRules, Hosts};
+use crate::lane::Lanes;
+use crate::leases::Leases;
+use crate::metrics::Metrics;
 
 pub use settings::{LaneArgs, Settings};
 
-/// A lane holds a connection for a statement, never across a call, so a few serve many lanes.
+/// A lane holds a connection for a statement and never across a call, so that a few serve many lanes.
 const POOL_SIZE: usize = 16;
-/// Heartbeats, leases and breakers have connections of their own: a rush of lanes must not cost the share of
-/// the cap that lets any of them call.
+/// Heartbeats, leases and breakers have connections of their own. Otherwise many busy lanes could delay the
+/// heartbeat, and cost this worker the share that lets any of them call.
 const KEEPER_POOL_SIZE: usize = 3;
-/// From the end of the grace to letting go of everything.
-const RELEASE: Duration = Duration::from_millis(1_500);
-/// Lanes in hand beyond those that can call: they wait for their turn, or belong to another host.
+/// How long after the grace the lanes have to be given back.
+const RELEASE_TIME: Duration = Duration::from_millis(1_500);
+/// Lanes worked at once for each call under the cap. The others wait for a place, or belong to another host.
 const LANES_PER_CALL: u32 = 2;
 
-/// Files invoices until told to stop; then finishes the calls under way within the grace (protocol D17).
+/// Files invoices until shutdown, then finishes the calls under way within the grace (protocol D17).
 pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
     settings.lanes.check()?;
     context.readiness.expect(&["broker", "database", "schema"]);
-    let (vault, broker) = (open_vault(&settings)?, open_broker(&settings)?);
-    let (ledger, keeper) = (
-        open_ledger(&settings, POOL_SIZE)?,
-        open_ledger(&settings, KEEPER_POOL_SIZE)?,
-    );
-    let lanes = Arc::new(lanes(
+    let vault = open_vault(&settings)?;
+    let broker = open_broker(&settings)?;
+    let ledger = open_ledger(&settings, POOL_SIZE)?;
+    let keeper = open_ledger(&settings, KEEPER_POOL_SIZE)?;
+    let lanes = Arc::new(build_lanes(
         &settings,
         &context,
         ledger,
@@ -66,26 +70,28 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
         &broker,
     )?);
     let health = DatabaseHealth::default();
-    let mut probe = Probe {
+    let mut probe = DatabaseProbe {
         ledger: &keeper,
         vault: &lanes.vault,
         key_proven: false,
     };
-    // What keeps the lanes in hand alive goes on until the last of them is let go.
+
+    // Heartbeats and lease renewals go on until the last lane is given back.
     let end = CancellationToken::new();
     let work = async {
-        let consumer = broker.consumer(Target::Lanes, lanes_in_hand(&settings.lanes));
+        let consumer = broker.consumer(Target::Lanes, lanes_at_once(&settings.lanes));
         tokio::join!(
-            tokens::consume(lanes.clone(), &health, consumer),
-            wake::run(&lanes, &health, &broker, settings.lanes.wake_interval),
+            wake_ups::consume(lanes.clone(), &health, consumer),
+            wake_loop::run(&lanes, &health, &broker, settings.lanes.wake_interval),
             gauges::run(&lanes, &health),
         );
         end.cancel();
     };
     let keep = async { tokio::join!(lanes.hosts.keep(&end), lanes.leases.renew(&keeper, &end)) };
+
     let outcome = tokio::select! {
         _ = async { tokio::join!(work, keep) } => Ok(()),
-        () = let_go(&context) => Ok(()),
+        () = release_time_over(&context) => Ok(()),
         bad = health.watch(&context.readiness, async || probe.run().await) => Err(bad.into()),
         () = broker.report_state(|state| context.readiness.set("broker", state)) => Ok(()),
     };
@@ -93,15 +99,15 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
     outcome
 }
 
-/// After the grace, and a moment for lanes to be released: a database that does not answer holds nobody here.
-/// What is held lapses, and what was sent is looked up later (protocol D17).
-async fn let_go(context: &Context) {
+/// Ends after the grace and a moment to give lanes back, so that a database that does not answer cannot hold
+/// up the exit. Leases then expire, and what was sent is looked up later (protocol D17).
+async fn release_time_over(context: &Context) {
     context.deadline.cancelled().await;
-    tokio::time::sleep(RELEASE).await;
-    tracing::warn!("ending with work in hand: its leases lapse");
+    tokio::time::sleep(RELEASE_TIME).await;
+    tracing::warn!("stopping with lanes still claimed, their leases expire");
 }
 
-fn lanes(
+fn build_lanes(
     settings: &Settings,
     context: &Context,
     ledger: Ledger,
@@ -116,7 +122,8 @@ fn lanes(
         idle_timeout: args.etims_idle_timeout,
         ..ClientSettings::default()
     })?;
-    let (worker, metrics) = (Uuid::now_v7(), Metrics::register(&context.metrics));
+    let worker = Uuid::now_v7();
+    let metrics = Metrics::register(&context.metrics);
     let rules = HostRules {
         cap: args.concurrency,
         call_timeout: args.etims_timeout,
@@ -141,7 +148,7 @@ fn lanes(
     })
 }
 
-fn lanes_in_hand(args: &LaneArgs) -> u16 {
+fn lanes_at_once(args: &LaneArgs) -> u16 {
     u16::try_from(args.concurrency * LANES_PER_CALL).unwrap_or(u16::MAX)
 }
 

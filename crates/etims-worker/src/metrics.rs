@@ -1,4 +1,4 @@
-//! What the dashboard sees of the lanes.
+//! The metrics of the lanes.
 
 use std::time::Duration;
 

@@ -1,9 +1,9 @@
-//! From the ledger's device to what the eTIMS client needs of it.
+//! Turns the ledger's device into the profile that the eTIMS client takes.
 
 use risiti_etims::{DeviceProfile, Item, TaxRates, TokenSettings};
 use risiti_ledger::Device;
 
-/// A stored URL that is none.
+/// A stored URL that does not parse.
 #[derive(Debug, thiserror::Error)]
 #[error("its {0} is not a URL")]
 pub(crate) struct BadUrl(&'static str);

@@ -1,4 +1,4 @@
-//! What the program can be told.
+//! The settings of the program.
 
 use std::time::Duration;
 
@@ -72,7 +72,7 @@ pub struct LaneArgs {
 }
 
 impl LaneArgs {
-    /// Relations between settings that no one of them can check alone.
+    /// Checks the relations between settings.
     pub(crate) fn check(&self) -> Result<(), BadSetting> {
         let positive = [
             ("--etims-timeout (RISITI_ETIMS_TIMEOUT)", self.etims_timeout),
@@ -80,9 +80,9 @@ impl LaneArgs {
             ("--breaker-pause (RISITI_BREAKER_PAUSE)", self.breaker_pause),
         ];
         if let Some((name, _)) = positive.iter().find(|(_, duration)| duration.is_zero()) {
-            return Err(BadSetting::new(*name, "must be longer than nothing"));
+            return Err(BadSetting::new(*name, "must be greater than zero"));
         }
-        // A token is held for a call and a quantum, and no delivery over five minutes (protocol B3).
+        // A wake-up is held for a call and a turn, and no delivery may be held over five minutes (protocol B3).
         if self.etims_timeout > Duration::from_secs(240) {
             return Err(BadSetting::new(
                 "--etims-timeout (RISITI_ETIMS_TIMEOUT)",

@@ -34,10 +34,10 @@ pub use directory::snapshot::{
 pub use lanes::adoption::Adoption;
 pub use lanes::gauges::LaneGauges;
 pub use lanes::halt_by_hand::LaneRefusal;
-pub use lanes::hosts::{Breaker, HostProof, HostState};
-pub use lanes::leases::{Claim, LEASE};
+pub use lanes::hosts::{Breaker, BreakerChange, HostProof, HostState};
+pub use lanes::leases::{Claim, LEASE, LaneError, Released};
 pub use lanes::resolve::{EnteredReceipt, Ownership, Resolved};
-pub use lanes::settle::Tally;
+pub use lanes::settle::{FailureCount, HaltOutcome};
 pub use lanes::shares::{HEARTBEAT_EXPIRY, HostShares};
 pub use lanes::status::LaneStatus;
 pub use lanes::submissions::{AnsweredSend, SendResult, StoredReceipt};

@@ -1,13 +1,15 @@
-//! A thousand lanes that failed in the same second come back spread out (protocol D14).
+//! A thousand lanes that failed in the same second come back at different times (protocol D14).
 
 use std::collections::BTreeMap;
 use std::time::Duration;
 
 use risiti_domain::DeviceId;
 use risiti_etims::Backoff;
-use risiti_ledger::{DatabaseSettings, Ledger};
+use risiti_ledger::{BreakerChange, DatabaseSettings, Ledger};
 use risiti_testkit::TestDatabase;
 use uuid::Uuid;
+
+const HOST: &str = "kra:443";
 
 #[test]
 fn by_their_back_off() {
@@ -36,44 +38,28 @@ async fn when_the_breaker_closes() {
     })
     .unwrap();
     let worker = Uuid::now_v7();
-    assert!(
-        ledger
-            .open_breaker("kra:443", worker, Duration::ZERO)
-            .await
-            .unwrap()
-    );
-    assert!(
-        !ledger
-            .open_breaker("kra:443", worker, Duration::ZERO)
-            .await
-            .unwrap(),
-        "it is open already"
-    );
-    assert!(
-        ledger
-            .begin_trial("kra:443", worker, Duration::from_secs(60))
-            .await
-            .unwrap()
-    );
-    assert!(
-        !ledger
-            .begin_trial("kra:443", Uuid::now_v7(), Duration::from_secs(60))
-            .await
-            .unwrap(),
+    let open = async || {
+        let change = ledger.open_breaker(HOST, worker, Duration::ZERO).await;
+        change.unwrap()
+    };
+    assert_eq!(open().await, BreakerChange::Made);
+    assert_eq!(open().await, BreakerChange::NotDue, "it is open already");
+
+    let begin_trial = async |worker| {
+        let limit = Duration::from_secs(60);
+        ledger.begin_trial(HOST, worker, limit).await.unwrap()
+    };
+    assert_eq!(begin_trial(worker).await, BreakerChange::Made);
+    assert_eq!(
+        begin_trial(Uuid::now_v7()).await,
+        BreakerChange::NotDue,
         "two trials"
     );
-    assert!(
-        !ledger
-            .close_breaker("kra:443", Uuid::now_v7(), DeviceId::from_uuid(worker))
-            .await
-            .unwrap()
-    );
-    assert!(
-        ledger
-            .close_breaker("kra:443", worker, DeviceId::from_uuid(worker))
-            .await
-            .unwrap()
-    );
+
+    let lane = DeviceId::from_uuid(worker);
+    let close = async |worker| ledger.close_breaker(HOST, worker, lane).await.unwrap();
+    assert_eq!(close(Uuid::now_v7()).await, BreakerChange::NotDue);
+    assert_eq!(close(worker).await, BreakerChange::Made);
 
     let per_second = client
         .query(

@@ -1,4 +1,5 @@
-//! A number at KRA belongs to the invoice that its remark names, whatever we thought (protocol D8, D10).
+//! A number at KRA belongs to the invoice that its remark names, whatever the ledger says (protocol D8,
+//! D10).
 
 use risiti_domain::InvoiceId;
 use uuid::Uuid;
@@ -6,14 +7,14 @@ use uuid::Uuid;
 use crate::db::error::LedgerError;
 use crate::db::pool::{Ledger, Transaction};
 use crate::db::statements::statements;
-use crate::lanes::leases::Claim;
+use crate::lanes::leases::{Claim, LaneError};
 use crate::lanes::submissions::StoredReceipt;
 
 statements! {
     OWNER = "SELECT state, invoice_no FROM invoices WHERE id = $1 AND device_id = $2 FOR UPDATE";
     HOLDER = "
         SELECT id FROM invoices WHERE device_id = $1 AND invoice_no = $2 AND id <> $3 FOR UPDATE";
-    GIVE_WAY = "
+    TAKE_NUMBER_AWAY = "
         UPDATE invoices SET state = 'pending', invoice_no = NULL, unknown_since = NULL, hidden_since = NULL,
             refused_at = NULL, moved_by = 'etims-worker', moved_because = 'its number belongs to another sale',
             moved_event = NULL
@@ -25,16 +26,16 @@ statements! {
             look_up_due_at = NULL, look_up_no = NULL, discard_wish = NULL, last_code = NULL, last_error = NULL,
             moved_by = 'etims-worker', moved_because = 'found at KRA by its number', moved_event = NULL
         WHERE id = $1";
-    PASS = "
+    PASS_NUMBER = "
         UPDATE lanes SET next_invoice_no = next_invoice_no + 1, moved_by = 'etims-worker',
             retry_at = NULL, retry_step = 0, last_outcome = 'ok', last_call_at = now()
         WHERE device_id = $1 AND next_invoice_no = $2";
-    SOLVE = "
+    SOLVE_DEAD_LETTER = "
         UPDATE dead_letters SET solved_at = now(), solved_as = 'adopted', solved_by = 'etims-worker',
             solved_reason = 'found at KRA by its number'
         WHERE invoice_id = $1 AND (solved_at IS NULL OR solved_as = 'discarded')";
-    /// Credit notes that were discarded with their sale come back with it (protocol C9).
-    CREDIT_NOTES_BACK = "
+    /// Credit notes that were discarded with their sale are filed with it (protocol C9).
+    REVIVE_CREDIT_NOTES = "
         UPDATE invoices SET state = 'pending', position = nextval('lane_position'), moved_by = 'etims-worker',
             moved_because = 'its sale was filed after all', moved_event = NULL
         WHERE sale_id = $1 AND state = 'discarded' AND moved_because = 'its sale was discarded'";
@@ -43,74 +44,87 @@ statements! {
 /// What became of a sale found under a number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Adoption {
-    /// Its invoice has the receipt now, and whoever held the number is pending again.
+    /// Its invoice has the receipt now, and the invoice that held the number is pending again.
     Adopted,
-    /// Its invoice had it already.
+    /// Its invoice had the receipt already.
     Known,
-    /// No invoice of this lane.
+    /// It names no invoice of this lane.
     NotOurs,
-    /// Its invoice was accepted under another number as well, or the number is another's by our books: a
-    /// person has to look.
-    Conflict {
-        accepted_as: Option<i64>,
-    },
-    ClaimGone,
+    /// Its invoice was accepted under another number as well, or the ledger has another invoice accepted under
+    /// this number. A person has to look.
+    Conflict { accepted_as: Option<i64> },
+}
+
+/// Whether a number can be given to another invoice.
+enum NumberHolder {
+    /// No invoice holds it any more.
+    GaveWay,
+    /// Another invoice was accepted under it.
+    Accepted,
 }
 
 impl Ledger {
-    /// Gives the sale found under `invoice_no` to the invoice it names, in whatever state that is.
+    /// Gives the sale found under `invoice_no` to the invoice it names, whatever state that is in.
     pub async fn adopt(
         &self,
         claim: &Claim,
         owner: InvoiceId,
         invoice_no: i64,
         receipt: &StoredReceipt,
-    ) -> Result<Adoption, LedgerError> {
-        let (device, owner) = (claim.device.uuid(), owner.uuid());
+    ) -> Result<Adoption, LaneError> {
+        let device = claim.device.uuid();
+        let owner = owner.uuid();
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
-        if !claim.hold(&transaction).await? {
-            return Ok(Adoption::ClaimGone);
-        }
+        claim.hold(&transaction).await?;
+
         let Some(row) = transaction.query_opt(OWNER, &[&owner, &device]).await? else {
             return Ok(Adoption::NotOurs);
         };
         if row.try_get::<_, &str>(0)? == "success" {
             let accepted_as: Option<i64> = row.try_get(1)?;
-            let known = accepted_as == Some(invoice_no);
-            return Ok(if known {
+            return Ok(if accepted_as == Some(invoice_no) {
                 Adoption::Known
             } else {
                 Adoption::Conflict { accepted_as }
             });
         }
-        if !make_way(&transaction, device, invoice_no, owner).await? {
+        if let NumberHolder::Accepted = free_number(&transaction, device, invoice_no, owner).await?
+        {
             return Ok(Adoption::Conflict { accepted_as: None });
         }
+
         write_receipt(&transaction, owner, invoice_no, receipt).await?;
-        transaction.execute(PASS, &[&device, &invoice_no]).await?;
-        transaction.execute(SOLVE, &[&owner]).await?;
-        transaction.execute(CREDIT_NOTES_BACK, &[&owner]).await?;
+        transaction
+            .execute(PASS_NUMBER, &[&device, &invoice_no])
+            .await?;
+        transaction.execute(SOLVE_DEAD_LETTER, &[&owner]).await?;
+        transaction.execute(REVIVE_CREDIT_NOTES, &[&owner]).await?;
         transaction.commit().await?;
         Ok(Adoption::Adopted)
     }
 }
 
-/// False when the number is accepted for another invoice by our books.
-async fn make_way(
+/// Takes the number away from the invoice that holds it, unless that one was accepted under it.
+async fn free_number(
     transaction: &Transaction<'_>,
     device: Uuid,
     invoice_no: i64,
     owner: Uuid,
-) -> Result<bool, LedgerError> {
+) -> Result<NumberHolder, LedgerError> {
     let Some(row) = transaction
         .query_opt(HOLDER, &[&device, &invoice_no, &owner])
         .await?
     else {
-        return Ok(true);
+        return Ok(NumberHolder::GaveWay);
     };
     let holder: Uuid = row.try_get(0)?;
-    Ok(transaction.execute(GIVE_WAY, &[&holder]).await? == 1)
+    Ok(
+        match transaction.execute(TAKE_NUMBER_AWAY, &[&holder]).await? {
+            1 => NumberHolder::GaveWay,
+            _ => NumberHolder::Accepted,
+        },
+    )
 }
 
 async fn write_receipt(

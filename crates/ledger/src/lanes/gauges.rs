@@ -1,4 +1,4 @@
-//! Counts for the dashboard.
+//! The counts that etims-worker exports as gauges.
 
 use std::collections::BTreeMap;
 
@@ -19,20 +19,20 @@ statements! {
     REPLAYED = "SELECT coalesce(sum(replays), 0)::bigint FROM dead_letters WHERE replays > 0";
 }
 
-/// How the lanes stand.
+/// Counts of invoices and lanes.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct LaneGauges {
-    /// States that no invoice is in are missing.
+    /// A state without an invoice is missing.
     pub invoices: BTreeMap<InvoiceState, i64>,
     pub lanes: BTreeMap<LaneState, i64>,
-    /// Of the oldest invoice that is owed and could be filed; 0 when there is none.
+    /// Age of the oldest invoice that could be filed, or 0 when there is none.
     pub oldest_pending_seconds: i64,
-    /// Replays of dead letters, ever.
+    /// Replays of all dead letters so far.
     pub replayed: i64,
 }
 
 impl Ledger {
-    /// Reads whole tables: ask seldom.
+    /// Reads the counts. It reads whole tables, so that it should run seldom.
     pub async fn lane_gauges(&self) -> Result<LaneGauges, LedgerError> {
         let connection = self.connection().await?;
         let mut gauges = LaneGauges::default();

@@ -1,4 +1,4 @@
-//! Stopping a lane and starting it again, by a person with a reason.
+//! A person halts or resumes a lane, and gives a reason.
 
 use risiti_domain::DeviceId;
 use serde_json::json;
@@ -18,12 +18,13 @@ statements! {
         UPDATE lanes SET halted_at = NULL, halt_reason = NULL, retry_at = NULL, retry_step = 0, token_at = NULL,
             moved_by = $2, moved_because = $3
         WHERE device_id = $1 AND halted_at IS NOT NULL";
-    /// What KRA has hidden so far is given its full time again (protocol D9); what is unknown stays unknown.
-    SEEN_AFRESH = "
+    /// A number that look-ups do not show gets its full time again (protocol D9). What is unknown stays
+    /// unknown.
+    RESTART_HIDDEN_TIME = "
         UPDATE invoices SET hidden_since = NULL WHERE device_id = $1 AND state = 'submitting'";
 }
 
-/// Why a lane was left as it is.
+/// Why a person's command did not change a lane.
 #[derive(Debug, thiserror::Error)]
 pub enum LaneRefusal {
     #[error("there is no such device")]
@@ -44,14 +45,14 @@ pub enum LaneRefusal {
     Ledger(#[from] LedgerError),
 }
 
-/// A lane under its row lock.
+/// A lane whose row is locked.
 pub(crate) struct LockedLane {
     pub(crate) halt_reason: Option<String>,
     pub(crate) next_invoice_no: i64,
 }
 
 impl Ledger {
-    /// No call is begun on the lane any more; one that is under way ends first.
+    /// Halts the lane. A call that is under way ends first, and no other begins.
     pub async fn halt_lane_by_hand(
         &self,
         device: DeviceId,
@@ -62,6 +63,7 @@ impl Ledger {
         if let Some(reason) = transaction.lock_lane(device).await?.halt_reason {
             return Err(LaneRefusal::HaltedAlready(reason));
         }
+
         let reason = format!(
             "{} (by {}; ends with: risiti-replay lanes resume)",
             by.reason, by.operator
@@ -75,7 +77,7 @@ impl Ledger {
         Ok(transaction.commit().await?)
     }
 
-    /// The lane goes on at once, whatever it waited for.
+    /// Ends the halt. The lane is due at once, whatever it waited for.
     pub async fn resume_lane(
         &self,
         device: DeviceId,
@@ -117,6 +119,8 @@ impl Transaction<'_> {
     ) -> Result<(), LedgerError> {
         self.execute(RESUME, &[&device.uuid(), &by.operator, &by.reason])
             .await?;
-        self.execute(SEEN_AFRESH, &[&device.uuid()]).await.map(drop)
+        self.execute(RESTART_HIDDEN_TIME, &[&device.uuid()])
+            .await
+            .map(drop)
     }
 }

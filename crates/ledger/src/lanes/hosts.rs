@@ -1,15 +1,14 @@
-//! What all workers know together about a KRA host: its breaker, and whether it takes sales (protocol D12, D13).
+//! What all workers share about a KRA host: its breaker, and whether it accepts sales (protocol D12, D13).
 
 use std::time::Duration;
 
 use jiff::Timestamp;
-use risiti_domain::InvoiceId;
+use risiti_domain::{DeviceId, InvoiceId};
 use uuid::Uuid;
 
 use crate::db::error::LedgerError;
 use crate::db::pool::Ledger;
-use crate::db::statements::millis;
-use crate::db::statements::statements;
+use crate::db::statements::{millis, statements};
 
 statements! {
     STATES = "
@@ -25,7 +24,8 @@ statements! {
             trial_until = clock_timestamp() + $3::bigint * interval '1 millisecond'
         WHERE host = $1 AND ((breaker = 'open' AND retry_at <= clock_timestamp())
             OR (breaker = 'trying' AND (trial_until <= clock_timestamp() OR trial_by = $2)))";
-    /// All lanes of the host were waiting for this, and must not come all at once (protocol D14): a hundred a second.
+    /// All lanes of the host were waiting for this. They come back at a hundred a second, so that the host
+    /// does not get all of them at once (protocol D14).
     CLOSE = "
         WITH closed AS (
             UPDATE hosts SET breaker = 'closed', opened_at = NULL, retry_at = NULL, retry_step = 0,
@@ -42,7 +42,7 @@ statements! {
         )
         SELECT count(*) FROM closed";
     ANSWERED = "UPDATE hosts SET last_answer_at = now() WHERE host = ANY($1)";
-    TOOK_ANOTHER = "
+    PROOF = "
         SELECT EXISTS (SELECT FROM lanes l JOIN submissions s ON s.device_id = l.device_id
                        WHERE l.host = $1 AND s.outcome = 'ok' AND s.sent_at > $2 AND s.invoice_id <> $3),
                EXISTS (SELECT FROM hosts WHERE host = $1 AND last_answer_at > now() - interval '5 minutes')";
@@ -52,29 +52,43 @@ statements! {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Breaker {
     Closed,
-    /// One process tries one call.
+    /// One worker makes the trial call.
     Trying,
     Open,
 }
 
-/// A host as the last look at the table showed it.
+/// A host as its row showed it last.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostState {
     pub host: String,
     pub breaker: Breaker,
-    /// Until a trial may be made, or made again.
+    /// The time until a trial may be made.
     pub retry_in: Duration,
-    /// How often it opened in a row.
+    /// How often the breaker opened in a row.
     pub retry_step: u32,
 }
 
 /// What the host did for others (protocol D9, D12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct HostProof {
-    /// It accepted another sale since the mark.
+    /// It accepted a sale of another invoice since the mark.
     pub took_another: bool,
-    /// It answered someone within the last five minutes.
+    /// It answered somebody within the last five minutes.
     pub answers: bool,
+}
+
+/// What came of a worker's wish to change a breaker.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum BreakerChange {
+    Made,
+    /// The breaker is in another state, or its trial is another worker's. Nothing was changed.
+    NotDue,
+}
+
+impl BreakerChange {
+    fn of_rows(rows: u64) -> Self {
+        if rows == 1 { Self::Made } else { Self::NotDue }
+    }
 }
 
 impl Ledger {
@@ -83,10 +97,10 @@ impl Ledger {
         rows.iter()
             .map(|row| {
                 let host: String = row.try_get(0)?;
-                let trial_lives: Option<bool> = row.try_get(4)?;
+                let trial_runs: Option<bool> = row.try_get(4)?;
                 let breaker = match row.try_get::<_, &str>(1)? {
                     "closed" => Breaker::Closed,
-                    "trying" if trial_lives == Some(true) => Breaker::Trying,
+                    "trying" if trial_runs == Some(true) => Breaker::Trying,
                     _ => Breaker::Open,
                 };
                 let retry_in = row
@@ -104,49 +118,51 @@ impl Ledger {
             .collect()
     }
 
-    /// Opens a closed breaker, or opens it again after this worker's trial failed. False if neither was so.
+    /// Opens a closed breaker, or opens it again after this worker's trial failed.
     pub async fn open_breaker(
         &self,
         host: &str,
         worker: Uuid,
         pause: Duration,
-    ) -> Result<bool, LedgerError> {
+    ) -> Result<BreakerChange, LedgerError> {
         let connection = self.connection().await?;
-        Ok(connection
+        let hosts = connection
             .execute(OPEN, &[&host, &millis(pause), &worker])
-            .await?
-            == 1)
+            .await?;
+        Ok(BreakerChange::of_rows(hosts))
     }
 
-    /// True for the one worker that may try one call now; the right lapses after `limit`.
+    /// Lets one worker make the trial call. Its right to it ends after `limit`.
     pub async fn begin_trial(
         &self,
         host: &str,
         worker: Uuid,
         limit: Duration,
-    ) -> Result<bool, LedgerError> {
+    ) -> Result<BreakerChange, LedgerError> {
         let connection = self.connection().await?;
-        Ok(connection
+        let hosts = connection
             .execute(TRY, &[&host, &worker, &millis(limit)])
-            .await?
-            == 1)
+            .await?;
+        Ok(BreakerChange::of_rows(hosts))
     }
 
-    /// This worker's trial went well. The host's other lanes come back spread out, `lane` goes on at once.
+    /// Closes the breaker after this worker's trial succeeded. `lane` goes on at once, and the host's other
+    /// lanes come back spread out.
     pub async fn close_breaker(
         &self,
         host: &str,
         worker: Uuid,
-        lane: risiti_domain::DeviceId,
-    ) -> Result<bool, LedgerError> {
+        lane: DeviceId,
+    ) -> Result<BreakerChange, LedgerError> {
         let connection = self.connection().await?;
         let row = connection
             .query_one(CLOSE, &[&host, &worker, &lane.uuid()])
             .await?;
-        Ok(row.try_get::<_, i64>(0)? == 1)
+        let closed: i64 = row.try_get(0)?;
+        Ok(BreakerChange::of_rows(closed.unsigned_abs()))
     }
 
-    /// These hosts answered since the last time.
+    /// Notes that these hosts have answered.
     pub async fn hosts_answered(&self, hosts: &[String]) -> Result<(), LedgerError> {
         self.connection()
             .await?
@@ -163,7 +179,7 @@ impl Ledger {
     ) -> Result<HostProof, LedgerError> {
         let connection = self.connection().await?;
         let row = connection
-            .query_one(TOOK_ANOTHER, &[&host, &mark, &invoice.uuid()])
+            .query_one(PROOF, &[&host, &mark, &invoice.uuid()])
             .await?;
         Ok(HostProof {
             took_another: row.try_get(0)?,

@@ -1,5 +1,6 @@
-//! Look-ups of numbers whose invoice has given them up: after a death with an unknown send behind it, and
-//! before a discard (protocol D10, E4).
+//! Late look-ups: of numbers that their invoice no longer holds (protocol D10, E4).
+//!
+//! They are due after an invoice became a dead letter with an unanswered send, and before a discard.
 
 use std::time::Duration;
 
@@ -7,13 +8,12 @@ use risiti_domain::InvoiceId;
 
 use crate::db::error::LedgerError;
 use crate::db::pool::Ledger;
-use crate::db::statements::millis;
-use crate::db::statements::statements;
-use crate::lanes::leases::Claim;
+use crate::db::statements::{millis, statements};
+use crate::lanes::leases::{Claim, LaneError};
 use crate::lanes::work::LateLookUp;
 
 statements! {
-    /// After the look-up at 15 minutes comes the one at 24 hours, and after that none.
+    /// The look-up at 15 minutes is followed by one at 24 hours, and that one by none.
     NEXT_DUE = "
         WITH due AS (
             SELECT max(s.sent_at) + interval '24 hours' AS at FROM submissions s
@@ -26,7 +26,7 @@ statements! {
         UPDATE invoices SET look_up_due_at = now() + $4::bigint * interval '1 millisecond'
         WHERE id = $1 AND look_up_no = $5 AND EXISTS (
             SELECT FROM lane_leases WHERE device_id = $2 AND claim_id = $3)";
-    /// Its request can still arrive: what look-ups are left stay due.
+    /// The look-ups that are left stay due, because the request of a discarded invoice can still arrive.
     DISCARD = "
         UPDATE invoices SET state = 'discarded', discard_wish = NULL, moved_by = 'operator',
             moved_because = discard_wish, moved_event = NULL
@@ -35,39 +35,37 @@ statements! {
         UPDATE invoices SET state = 'discarded', moved_by = 'etims-worker', moved_because = 'its sale was discarded',
             moved_event = NULL
         WHERE sale_id = $1 AND state = 'pending'";
-    SOLVE = "
+    SOLVE_DEAD_LETTER = "
         UPDATE dead_letters SET solved_at = now(), solved_as = 'discarded', solved_by = coalesce(solved_by, 'operator'),
             solved_reason = (SELECT moved_because FROM invoices WHERE id = $1)
         WHERE invoice_id = $1 AND solved_at IS NULL";
 }
 
 impl Ledger {
-    /// The number is not this invoice's, as far as KRA shows now. False when the claim is gone.
+    /// KRA does not show the number as this invoice's now. A discard that waited for this is carried out.
     pub async fn late_look_up_absent(
         &self,
         claim: &Claim,
         late: &LateLookUp,
-    ) -> Result<bool, LedgerError> {
+    ) -> Result<(), LaneError> {
         let invoice = late.invoice.uuid();
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
-        if !claim.hold(&transaction).await? {
-            return Ok(false);
-        }
+        claim.hold(&transaction).await?;
+
         if late.discard && transaction.execute(DISCARD, &[&invoice]).await? == 1 {
             transaction
                 .execute(DISCARD_CREDIT_NOTES, &[&invoice])
                 .await?;
-            transaction.execute(SOLVE, &[&invoice]).await?;
+            transaction.execute(SOLVE_DEAD_LETTER, &[&invoice]).await?;
         }
         transaction
             .execute(NEXT_DUE, &[&invoice, &late.invoice_no])
             .await?;
-        transaction.commit().await?;
-        Ok(true)
+        Ok(transaction.commit().await?)
     }
 
-    /// Nothing learnt: the look-up is due again after the pause, and the lane's other work goes on.
+    /// The look-up proved nothing. It is due again after the pause, and the lane's other work goes on.
     pub async fn postpone_look_up(
         &self,
         claim: &Claim,
@@ -75,12 +73,17 @@ impl Ledger {
         invoice_no: i64,
         pause: Duration,
     ) -> Result<(), LedgerError> {
-        let (device, id) = (claim.device.uuid(), invoice.uuid());
         let connection = self.connection().await?;
         connection
             .execute(
                 POSTPONE,
-                &[&id, &device, &claim.claim_id, &millis(pause), &invoice_no],
+                &[
+                    &invoice.uuid(),
+                    &claim.device.uuid(),
+                    &claim.claim_id,
+                    &millis(pause),
+                    &invoice_no,
+                ],
             )
             .await
             .map(drop)

@@ -1,7 +1,7 @@
 //! Leases: who may work a lane (protocol D1, D3, D4).
 //!
-//! A lease saves work; it is the claim id that makes writes safe. Every write of a lane begins by locking
-//! and renewing its lease row under that id, so that taking a lane over and writing to it exclude each
+//! A lease only saves work. The claim id makes writes safe: every write of a lane begins by locking and
+//! renewing its lease row under that id. Taking a lane over and writing to it therefore exclude each
 //! other, and a worker whose claim is gone writes nothing (protocol D6).
 
 use std::time::Duration;
@@ -11,14 +11,27 @@ use uuid::Uuid;
 
 use crate::db::error::LedgerError;
 use crate::db::pool::{Ledger, Transaction};
-use crate::db::statements::millis;
-use crate::db::statements::statements;
+use crate::db::statements::{millis, statements};
 
-/// How long a lane stays with a worker that says nothing more.
+/// How long a lane stays with a worker that neither writes nor renews.
 pub const LEASE: Duration = Duration::from_secs(10);
 
+/// The start of every one-statement write of a lane. The rest of the statement may write only where `held`
+/// has a row, which it has while the claim `$2` still holds the lane `$1` (protocol D6).
+macro_rules! held_claim {
+    () => {
+        "
+        WITH held AS (
+            UPDATE lane_leases SET lease_until = clock_timestamp() + interval '10 seconds'
+            WHERE device_id = $1 AND claim_id = $2 RETURNING device_id
+        )"
+    };
+}
+pub(crate) use held_claim;
+
 statements! {
-    /// The lease before the lane, as in every write of a lane: the other way round two could wait for each other.
+    /// It locks the lease before the lane, as every write of a lane does. In another order two statements
+    /// could wait for each other.
     CLAIM = "
         WITH taken AS (
             INSERT INTO lane_leases (device_id, claim_id, worker_id, lease_until)
@@ -37,11 +50,11 @@ statements! {
             WHERE device_id = $1 AND token_at IS NOT NULL AND (SELECT count(*) FROM taken) >= 0
         )
         SELECT l.host FROM lanes l JOIN taken USING (device_id)";
-    /// Opens every transaction that writes to a lane (protocol D6).
+    /// Opens every transaction that writes to a lane, as `held_claim!` opens single statements (protocol D6).
     HOLD = "
         UPDATE lane_leases SET lease_until = clock_timestamp() + interval '10 seconds'
         WHERE device_id = $1 AND claim_id = $2 RETURNING device_id";
-    /// Rows that a transaction of ours holds are renewed by that transaction.
+    /// It skips rows that a transaction of ours has locked. That transaction renews them itself.
     RENEW = "
         UPDATE lane_leases SET lease_until = clock_timestamp() + interval '10 seconds'
         FROM (
@@ -63,29 +76,65 @@ statements! {
         FROM gone WHERE l.device_id = gone.device_id";
 }
 
-/// A worker's hold on a lane, good for [`LEASE`] after each write or renewal, and for as long after it as
-/// nobody else takes the lane.
+/// A worker's exclusive right to work a lane.
+///
+/// It is good for [`LEASE`] after each write or renewal, and after that until somebody else takes the lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     pub device: DeviceId,
     pub claim_id: Uuid,
-    /// As `lanes.host` has it: what the cap and the breaker count by.
+    /// The value of `lanes.host`, which the cap and the breaker count by.
     pub host: String,
 }
 
+/// Why work on a claimed lane failed.
+#[derive(Debug, thiserror::Error)]
+pub enum LaneError {
+    /// Another worker took the lane. Nothing was written.
+    #[error("the claim on the lane is gone")]
+    ClaimGone,
+    #[error(transparent)]
+    Ledger(#[from] LedgerError),
+}
+
+/// What remains to be done for a lane that was released.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Released {
+    /// The lane has more work and is marked as having a wake-up: publish one.
+    WakeUpDue,
+    /// The lane has nothing to do now, or the claim was gone.
+    Idle,
+}
+
+impl From<tokio_postgres::Error> for LaneError {
+    fn from(error: tokio_postgres::Error) -> Self {
+        Self::Ledger(error.into())
+    }
+}
+
 impl Claim {
-    /// Locks and renews the lease for the rest of the transaction. False when the lane is no longer ours.
-    pub(crate) async fn hold(&self, transaction: &Transaction<'_>) -> Result<bool, LedgerError> {
-        Ok(transaction
+    /// Locks and renews the lease for the rest of the transaction.
+    pub(crate) async fn hold(&self, transaction: &Transaction<'_>) -> Result<(), LaneError> {
+        let leases = transaction
             .execute(HOLD, &[&self.device.uuid(), &self.claim_id])
-            .await?
-            == 1)
+            .await?;
+        require_claim(leases)
+    }
+}
+
+/// Reads the outcome of a statement that begins with `held_claim!` and ends by updating the lane: without
+/// the claim it finds no lane to update.
+pub(crate) fn require_claim(rows: u64) -> Result<(), LaneError> {
+    if rows == 1 {
+        Ok(())
+    } else {
+        Err(LaneError::ClaimGone)
     }
 }
 
 impl Ledger {
-    /// Takes a lane that is due, not halted, and nobody's; `None` otherwise. Either way the lane's token
-    /// counts as spent (protocol D3).
+    /// Takes a lane that is due, not halted, and not leased. It is `None` otherwise. In both cases the
+    /// lane's wake-up counts as spent (protocol D3).
     pub async fn claim_lane(
         &self,
         device: DeviceId,
@@ -121,21 +170,28 @@ impl Ledger {
         rows.iter().map(|row| Ok(row.try_get(0)?)).collect()
     }
 
-    /// Lets go of a lane. True when it has more work now: it is marked as having a token, so publish one.
-    pub async fn release_lane(&self, claim: &Claim) -> Result<bool, LedgerError> {
+    /// Gives a lane back, and says whether it needs a wake-up.
+    pub async fn release_lane(&self, claim: &Claim) -> Result<Released, LedgerError> {
         let connection = self.connection().await?;
-        Ok(connection
+        let marked = connection
             .execute(RELEASE, &[&claim.device.uuid(), &claim.claim_id])
-            .await?
-            == 1)
+            .await?;
+        Ok(if marked == 1 {
+            Released::WakeUpDue
+        } else {
+            Released::Idle
+        })
     }
 
-    /// Lets go of a lane that could not be worked, for this long at least: trouble of our own must not spin.
+    /// Gives back a lane that could not be worked. It is not due before the pause is over, because errors of
+    /// our own must not repeat without end.
     pub async fn abandon_lane(&self, claim: &Claim, pause: Duration) -> Result<(), LedgerError> {
         let connection = self.connection().await?;
-        let (device, pause) = (claim.device.uuid(), millis(pause));
         connection
-            .execute(ABANDON, &[&device, &claim.claim_id, &pause])
+            .execute(
+                ABANDON,
+                &[&claim.device.uuid(), &claim.claim_id, &millis(pause)],
+            )
             .await
             .map(drop)
     }

@@ -11,15 +11,15 @@ use crate::db::statements::statements;
 use crate::lanes::halt_by_hand::LaneRefusal;
 
 statements! {
-    /// A claim that ran out, with whatever its frozen worker still means to write.
+    /// It removes a lapsed claim, so that a frozen worker under it writes nothing any more.
     DROP_CLAIM = "DELETE FROM lane_leases WHERE device_id = $1 AND lease_until < now()";
     CLAIMED = "SELECT EXISTS (SELECT FROM lane_leases WHERE device_id = $1)";
-    OUT = "SELECT id, invoice_no FROM invoices WHERE device_id = $1 AND state = 'submitting' FOR UPDATE";
-    /// The invoice that was sent last under the number, wherever it is by now.
-    SENT = "
+    NUMBER_HOLDER = "SELECT id, invoice_no FROM invoices WHERE device_id = $1 AND state = 'submitting' FOR UPDATE";
+    /// The invoice that was sent last under the number, whatever state it is in now.
+    LAST_SENT = "
         SELECT i.id, i.state FROM submissions s JOIN invoices i ON i.id = s.invoice_id
         WHERE s.device_id = $1 AND s.invoice_no = $2 ORDER BY s.id DESC LIMIT 1 FOR UPDATE OF i";
-    FOREIGN = "
+    RECORD_FOREIGN_NUMBER = "
         INSERT INTO foreign_invoice_numbers (device_id, invoice_no, operator, reason) VALUES ($1, $2, $3, $4)
         ON CONFLICT (device_id, invoice_no) DO NOTHING";
     NUMBER_BACK = "
@@ -27,20 +27,20 @@ statements! {
             refused_at = NULL, strikes = 0, rounds = 0, strike_mark = NULL, moved_by = $2, moved_because = $3,
             moved_event = NULL
         WHERE id = $1 AND state = 'submitting'";
-    ACCEPTED = "
+    ACCEPT = "
         UPDATE invoices SET state = 'success', invoice_no = $2, receipt_no = $3, receipt_signature = $4,
             internal_data = $5, issued_at = now(), unknown_since = NULL, hidden_since = NULL, refused_at = NULL,
             look_up_due_at = NULL, look_up_no = NULL, discard_wish = NULL, last_code = NULL, last_error = NULL,
             moved_by = $6, moved_because = $7, moved_event = NULL
         WHERE id = $1 AND state <> 'success'";
-    PASS = "
+    PASS_NUMBER = "
         UPDATE lanes SET next_invoice_no = next_invoice_no + 1, moved_by = $3
         WHERE device_id = $1 AND next_invoice_no = $2";
-    SOLVE = "
+    SOLVE_DEAD_LETTER = "
         UPDATE dead_letters SET solved_at = now(), solved_as = 'adopted', solved_by = $2, solved_reason = $3
         WHERE invoice_id = $1 AND (solved_at IS NULL OR solved_as = 'discarded')";
-    /// Credit notes that were discarded with their sale come back with it (protocol C9).
-    CREDIT_NOTES_BACK = "
+    /// Credit notes that were discarded with their sale are filed with it (protocol C9).
+    REVIVE_CREDIT_NOTES = "
         UPDATE invoices SET state = 'pending', position = nextval('lane_position'), moved_by = $2,
             moved_because = 'its sale was filed after all', moved_event = NULL
         WHERE sale_id = $1 AND state = 'discarded' AND moved_because = 'its sale was discarded'";
@@ -49,7 +49,7 @@ statements! {
 /// What a person found out about a number.
 #[derive(Clone, Debug)]
 pub enum Ownership {
-    /// A sale that is none of ours.
+    /// It belongs to a sale that is none of ours.
     TakenElsewhere,
     /// KRA accepted the invoice we sent under it.
     Accepted(EnteredReceipt),
@@ -57,7 +57,7 @@ pub enum Ownership {
     NotAccepted,
 }
 
-/// A receipt as a person reads it off KRA's portal.
+/// A receipt as a person reads it on KRA's portal.
 #[derive(Clone, Debug)]
 pub struct EnteredReceipt {
     pub receipt_no: i64,
@@ -65,10 +65,10 @@ pub struct EnteredReceipt {
     pub internal_data: Option<String>,
 }
 
-/// What came of it.
+/// The state after a person resolved a number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Resolved {
-    /// The invoice that got the receipt, or gave the number back.
+    /// The invoice that got the receipt or gave the number back.
     pub invoice: Option<InvoiceId>,
     pub next_invoice_no: i64,
 }
@@ -84,7 +84,7 @@ impl Ownership {
 }
 
 impl Ledger {
-    /// Settles the number in question of a halted lane, and ends the halt.
+    /// Settles the number that halted a lane, and ends the halt.
     pub async fn resolve_lane(
         &self,
         device: DeviceId,
@@ -94,22 +94,26 @@ impl Ledger {
     ) -> Result<Resolved, LaneRefusal> {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
-        let out = transaction.number_in_question(device, invoice_no).await?;
+        let holder = transaction.number_in_question(device, invoice_no).await?;
+
         let invoice = match ownership {
             Ownership::TakenElsewhere => {
-                let params: [&(dyn tokio_postgres::types::ToSql + Sync); 4] =
-                    [&device.uuid(), &invoice_no, &by.operator, &by.reason];
-                transaction.execute(FOREIGN, &params).await?;
                 transaction
-                    .number_back(out, "its number is another sale's", by)
+                    .execute(
+                        RECORD_FOREIGN_NUMBER,
+                        &[&device.uuid(), &invoice_no, &by.operator, &by.reason],
+                    )
                     .await?;
-                out
+                transaction
+                    .take_number_back(holder, "its number is another sale's", by)
+                    .await?;
+                holder
             }
             Ownership::NotAccepted => {
                 transaction
-                    .number_back(out, "its number was not accepted", by)
+                    .take_number_back(holder, "its number was not accepted", by)
                     .await?;
-                out
+                holder
             }
             Ownership::Accepted(receipt) => Some(
                 transaction
@@ -119,14 +123,16 @@ impl Ledger {
         };
         if !matches!(ownership, Ownership::NotAccepted) {
             transaction
-                .execute(PASS, &[&device.uuid(), &invoice_no, &by.operator])
+                .execute(PASS_NUMBER, &[&device.uuid(), &invoice_no, &by.operator])
                 .await?;
         }
         transaction.end_halt(device, by).await?;
+
         let subject = json!({ "device_id": device, "invoice_no": invoice_no, "as": ownership.as_str(), "invoice_id": invoice });
         transaction
             .record_action("lanes resolve", by, subject)
             .await?;
+
         let next_invoice_no = transaction.lock_lane(device).await?.next_invoice_no;
         transaction.commit().await?;
         Ok(Resolved {
@@ -137,7 +143,7 @@ impl Ledger {
 }
 
 impl Transaction<'_> {
-    /// Refuses all but the number that stopped the lane; gives the invoice that holds it, if one does.
+    /// Checks that this is the number that halted the lane, and returns the invoice that holds it.
     async fn number_in_question(
         &self,
         device: DeviceId,
@@ -157,25 +163,26 @@ impl Transaction<'_> {
         if claimed {
             return Err(LaneRefusal::Held);
         }
-        let out = self.query_opt(OUT, &[&id]).await?;
-        let out = out
+
+        let submitting: Option<(Uuid, i64)> = self
+            .query_opt(NUMBER_HOLDER, &[&id])
+            .await?
             .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
-            .transpose();
-        let out: Option<(Uuid, i64)> =
-            out.map_err(|error: tokio_postgres::Error| LedgerError::from(error))?;
-        let held = out
+            .transpose()
+            .map_err(|error: tokio_postgres::Error| LedgerError::from(error))?;
+        let holder = submitting
             .filter(|(_, number)| *number == asked)
             .map(|(invoice, _)| invoice);
-        if held.is_none() && asked != lane.next_invoice_no {
+        if holder.is_none() && asked != lane.next_invoice_no {
             return Err(LaneRefusal::NotInQuestion {
                 asked,
                 next: lane.next_invoice_no,
             });
         }
-        Ok(held)
+        Ok(holder)
     }
 
-    async fn number_back(
+    async fn take_number_back(
         &self,
         invoice: Option<Uuid>,
         why: &str,
@@ -197,30 +204,33 @@ impl Transaction<'_> {
         receipt: &EnteredReceipt,
         by: &OperatorAction,
     ) -> Result<Uuid, LaneRefusal> {
-        let sent = self.query_opt(SENT, &[&device.uuid(), &invoice_no]).await?;
-        let row = sent.ok_or(LaneRefusal::NothingSent(invoice_no))?;
+        let last_sent = self
+            .query_opt(LAST_SENT, &[&device.uuid(), &invoice_no])
+            .await?;
+        let row = last_sent.ok_or(LaneRefusal::NothingSent(invoice_no))?;
         let invoice: Uuid = row.try_get(0).map_err(LedgerError::from)?;
         let because = format!("accepted, a person found: {}", by.reason);
-        let EnteredReceipt {
-            receipt_no,
-            signature,
-            internal_data,
-        } = receipt;
-        let params: [&(dyn tokio_postgres::types::ToSql + Sync); 7] = [
-            &invoice,
-            &invoice_no,
-            receipt_no,
-            signature,
-            internal_data,
-            &by.operator,
-            &because,
-        ];
-        if self.execute(ACCEPTED, &params).await? == 0 {
+        let accepted = self
+            .execute(
+                ACCEPT,
+                &[
+                    &invoice,
+                    &invoice_no,
+                    &receipt.receipt_no,
+                    &receipt.signature,
+                    &receipt.internal_data,
+                    &by.operator,
+                    &because,
+                ],
+            )
+            .await?;
+        if accepted == 0 {
             return Err(LaneRefusal::HasReceipt(invoice_no));
         }
-        self.execute(SOLVE, &[&invoice, &by.operator, &by.reason])
+
+        self.execute(SOLVE_DEAD_LETTER, &[&invoice, &by.operator, &by.reason])
             .await?;
-        self.execute(CREDIT_NOTES_BACK, &[&invoice, &by.operator])
+        self.execute(REVIVE_CREDIT_NOTES, &[&invoice, &by.operator])
             .await?;
         Ok(invoice)
     }

@@ -1,5 +1,5 @@
-//! What a lane writes about an invoice that is out, other than answers to sends: looked up as absent,
-//! stepping aside, dead, halted.
+//! What a lane writes about the invoice that holds its number, other than answers to sends: absent at KRA,
+//! waiting, deferred, dead or halted.
 
 use std::time::Duration;
 
@@ -8,46 +8,43 @@ use risiti_domain::{DeadCause, InvoiceId};
 
 use crate::db::error::LedgerError;
 use crate::db::pool::Ledger;
-use crate::db::statements::millis;
-use crate::db::statements::statements;
+use crate::db::statements::{millis, statements};
 use crate::dead_letters::insert::insert_invoice_dead_letter;
-use crate::lanes::leases::Claim;
+use crate::lanes::leases::{Claim, LaneError, held_claim, require_claim};
 
 statements! {
-    ABSENT = "
-        WITH held AS (
-            UPDATE lane_leases SET lease_until = clock_timestamp() + interval '10 seconds'
-            WHERE device_id = $1 AND claim_id = $2 RETURNING device_id
-        ), invoice AS (
+    ABSENT = concat!(
+        held_claim!(),
+        ", invoice AS (
             UPDATE invoices SET unknown_since = NULL, strikes = $4, rounds = $5, strike_mark = $6
             WHERE id = $3 AND state = 'submitting' AND EXISTS (SELECT FROM held)
         )
-        UPDATE lanes SET last_call_at = now(), retry_at = NULL WHERE device_id = (SELECT device_id FROM held)";
-    /// `$4`: nothing was learnt, so the quarter of an hour of answered look-ups starts over (protocol D9).
-    WAIT = "
-        WITH held AS (
-            UPDATE lane_leases SET lease_until = clock_timestamp() + interval '10 seconds'
-            WHERE device_id = $1 AND claim_id = $2 RETURNING device_id
-        ), invoice AS (
+        UPDATE lanes SET last_call_at = now(), retry_at = NULL WHERE device_id = (SELECT device_id FROM held)"
+    );
+    /// `$4` says that the look-up proved nothing. The quarter of an hour of answered look-ups then starts
+    /// over (protocol D9).
+    WAIT = concat!(
+        held_claim!(),
+        ", invoice AS (
             UPDATE invoices SET hidden_since = CASE WHEN hidden_since IS NOT NULL AND $4 THEN now() ELSE hidden_since END
             WHERE id = $3 AND state = 'submitting' AND EXISTS (SELECT FROM held)
         )
         UPDATE lanes SET retry_step = retry_step + 1, retry_at = now() + $5::bigint * interval '1 millisecond'
-        WHERE device_id = (SELECT device_id FROM held)";
-    ASIDE = "
-        WITH held AS (
-            UPDATE lane_leases SET lease_until = clock_timestamp() + interval '10 seconds'
-            WHERE device_id = $1 AND claim_id = $2 RETURNING device_id
-        ), invoice AS (
+        WHERE device_id = (SELECT device_id FROM held)"
+    );
+    DEFER = concat!(
+        held_claim!(),
+        ", invoice AS (
             UPDATE invoices SET state = 'pending', invoice_no = NULL, position = nextval('lane_position'),
                 unknown_since = NULL, strikes = $4, rounds = 0, strike_mark = $5,
                 moved_by = 'etims-worker', moved_because = 'steps aside after failing', moved_event = NULL
             WHERE id = $3 AND state = 'submitting' AND device_id = (SELECT device_id FROM held)
         )
         UPDATE lanes SET last_call_at = now(), retry_at = NULL
-        WHERE device_id = (SELECT device_id FROM held)";
-    /// A request that was never answered can still arrive: its number is looked up again, 15 minutes and 24
-    /// hours after the last such send (protocol D10).
+        WHERE device_id = (SELECT device_id FROM held)"
+    );
+    /// A request that was never answered can still arrive. Its number is therefore looked up again, 15
+    /// minutes and 24 hours after the last such send (protocol D10).
     DEAD = "
         UPDATE invoices i SET state = 'dead', invoice_no = NULL, unknown_since = NULL, hidden_since = NULL,
             refused_at = NULL, strikes = $3, rounds = 0,
@@ -62,96 +59,113 @@ statements! {
         WHERE i.id = $1 AND i.device_id = $2 AND i.state = 'submitting'";
     NUMBER_BACK = "
         UPDATE lanes SET last_outcome = $2, last_call_at = now(), retry_step = 0, retry_at = NULL WHERE device_id = $1";
-    /// Who resumes the lane gives it another quarter of an hour, or another hour, before the same halt.
-    HALT = "
-        WITH held AS (
-            UPDATE lane_leases SET lease_until = clock_timestamp() + interval '10 seconds'
-            WHERE device_id = $1 AND claim_id = $2 RETURNING device_id
-        ), invoice AS (
+    /// The times start over, so that whoever resumes the lane gives it another quarter of an hour, or another
+    /// hour, before the same halt.
+    HALT = concat!(
+        held_claim!(),
+        ", invoice AS (
             UPDATE invoices SET hidden_since = NULL, rounds = 0,
                 unknown_since = CASE WHEN unknown_since IS NOT NULL OR hidden_since IS NOT NULL THEN now() END
             WHERE device_id = (SELECT device_id FROM held) AND state = 'submitting'
         )
         UPDATE lanes SET halted_at = now(), halt_reason = $3, last_outcome = 'halt', last_call_at = now(),
             moved_by = 'etims-worker'
-        WHERE device_id = (SELECT device_id FROM held) AND halted_at IS NULL";
+        WHERE device_id = (SELECT device_id FROM held) AND halted_at IS NULL"
+    );
 }
 
 /// How often an invoice has failed so far (protocol D12).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Tally {
+pub struct FailureCount {
     pub strikes: u32,
+    /// Failures without proof since the last strike.
     pub rounds: u32,
+    /// When the last strike was counted, or the first failure.
     pub mark: Timestamp,
 }
 
+/// What came of halting a lane.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HaltOutcome {
+    Halted,
+    /// The claim is gone, or somebody halted the lane already. Nothing was written.
+    Unchanged,
+}
+
 impl Ledger {
-    /// Looked up, and not there: the same bytes may go out again. False when the claim is gone.
+    /// A look-up found nothing, so that the same bytes may be sent again.
     pub async fn looked_up_absent(
         &self,
         claim: &Claim,
         invoice: InvoiceId,
-        tally: Tally,
-    ) -> Result<bool, LedgerError> {
-        let (strikes, rounds) = (int(tally.strikes), int(tally.rounds));
-        let (device, id) = (claim.device.uuid(), invoice.uuid());
+        failures: FailureCount,
+    ) -> Result<(), LaneError> {
         let connection = self.connection().await?;
         let lanes = connection
             .execute(
                 ABSENT,
                 &[
-                    &device,
+                    &claim.device.uuid(),
                     &claim.claim_id,
-                    &id,
-                    &strikes,
-                    &rounds,
-                    &tally.mark,
+                    &invoice.uuid(),
+                    &int(failures.strikes),
+                    &int(failures.rounds),
+                    &failures.mark,
                 ],
             )
             .await?;
-        Ok(lanes == 1)
+        require_claim(lanes)
     }
 
-    /// The lane is due again after the pause; the invoice stays as it is. False when the claim is gone.
+    /// The lane is due again after the pause, and the invoice stays as it is.
     pub async fn lane_waits(
         &self,
         claim: &Claim,
         invoice: InvoiceId,
         nothing_learnt: bool,
         pause: Option<Duration>,
-    ) -> Result<bool, LedgerError> {
-        let (device, id) = (claim.device.uuid(), invoice.uuid());
-        let pause = pause.map(millis);
+    ) -> Result<(), LaneError> {
         let connection = self.connection().await?;
         let lanes = connection
             .execute(
                 WAIT,
-                &[&device, &claim.claim_id, &id, &nothing_learnt, &pause],
+                &[
+                    &claim.device.uuid(),
+                    &claim.claim_id,
+                    &invoice.uuid(),
+                    &nothing_learnt,
+                    &pause.map(millis),
+                ],
             )
             .await?;
-        Ok(lanes == 1)
+        require_claim(lanes)
     }
 
-    /// The number goes back and the invoice to the end of its lane (protocol D12). False when the claim is gone.
+    /// The invoice gives its number back and moves to the end of its lane (protocol D12).
     pub async fn defer_invoice(
         &self,
         claim: &Claim,
         invoice: InvoiceId,
-        tally: Tally,
-    ) -> Result<bool, LedgerError> {
-        let (device, id) = (claim.device.uuid(), invoice.uuid());
-        let strikes = int(tally.strikes);
+        failures: FailureCount,
+    ) -> Result<(), LaneError> {
         let connection = self.connection().await?;
         let lanes = connection
             .execute(
-                ASIDE,
-                &[&device, &claim.claim_id, &id, &strikes, &tally.mark],
+                DEFER,
+                &[
+                    &claim.device.uuid(),
+                    &claim.claim_id,
+                    &invoice.uuid(),
+                    &int(failures.strikes),
+                    &failures.mark,
+                ],
             )
             .await?;
-        Ok(lanes == 1)
+        require_claim(lanes)
     }
 
-    /// Dead, and its number back. Its message is on the pile already (protocol E1). False when the claim is gone.
+    /// The invoice is dead and gives its number back. Its message is in the dead-letter queue already
+    /// (protocol E1).
     pub async fn invoice_dead(
         &self,
         claim: &Claim,
@@ -160,35 +174,36 @@ impl Ledger {
         strikes: u32,
         code: Option<&str>,
         message: &str,
-    ) -> Result<bool, LedgerError> {
+    ) -> Result<(), LaneError> {
         let device = claim.device.uuid();
+        let because = format!("{cause}: {message}");
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
-        if !claim.hold(&transaction).await? {
-            return Ok(false);
-        }
-        let because = format!("{cause}: {message}");
-        if transaction
+        claim.hold(&transaction).await?;
+
+        let invoices = transaction
             .execute(DEAD, &[&invoice.uuid(), &device, &int(strikes), &because])
-            .await?
-            == 1
-        {
+            .await?;
+        if invoices == 1 {
             insert_invoice_dead_letter(&transaction, invoice, cause, code, message).await?;
             transaction
                 .execute(NUMBER_BACK, &[&device, &cause.as_str()])
                 .await?;
         }
-        transaction.commit().await?;
-        Ok(true)
+        Ok(transaction.commit().await?)
     }
 
-    /// Stops the lane until somebody does what the reason says (protocol D15). False when the claim is gone.
-    pub async fn halt_lane(&self, claim: &Claim, reason: &str) -> Result<bool, LedgerError> {
+    /// Stops the lane until somebody does what the reason says (protocol D15).
+    pub async fn halt_lane(&self, claim: &Claim, reason: &str) -> Result<HaltOutcome, LedgerError> {
         let connection = self.connection().await?;
         let lanes = connection
             .execute(HALT, &[&claim.device.uuid(), &claim.claim_id, &reason])
             .await?;
-        Ok(lanes == 1)
+        Ok(if lanes == 1 {
+            HaltOutcome::Halted
+        } else {
+            HaltOutcome::Unchanged
+        })
     }
 }
 

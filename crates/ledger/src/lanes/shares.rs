@@ -1,4 +1,4 @@
-//! The cap of calls in flight per KRA host, shared out among the workers that live (protocol D5).
+//! The cap of calls in flight per KRA host, and each live worker's share of it (protocol D5).
 
 use std::time::Duration;
 
@@ -8,16 +8,17 @@ use crate::db::error::LedgerError;
 use crate::db::pool::Ledger;
 use crate::db::statements::statements;
 
-/// A worker that was not heard of for so long has lost its share.
+/// A worker that sent no heartbeat for this long loses its share.
 pub const HEARTBEAT_EXPIRY: Duration = Duration::from_secs(10);
 
-/// Of `pg_advisory_xact_lock`: one worker at a time changes its share.
+/// The advisory lock under which one worker at a time changes its share.
 const SHARES_LOCK: i64 = 0x7269_7369_7469_0001;
 
 statements! {
     LOCK = "SELECT pg_advisory_xact_lock($1)";
-    BURY = "DELETE FROM etims_processes WHERE heartbeat_at < clock_timestamp() - interval '10 seconds' AND process_id <> $1";
-    /// Rank by id, so that the remainder of cap ÷ workers goes to the same ones whoever asks.
+    REMOVE_EXPIRED = "DELETE FROM etims_processes WHERE heartbeat_at < clock_timestamp() - interval '10 seconds' AND process_id <> $1";
+    /// It ranks the workers by id, so that the remainder of cap ÷ workers goes to the same ones in every
+    /// worker's view.
     OTHERS = "
         SELECT h.host, count(p.process_id), coalesce(sum(p.share), 0)::bigint,
                count(p.process_id) FILTER (WHERE p.process_id < $1)
@@ -35,14 +36,14 @@ statements! {
 pub struct HostShares {
     pub host: String,
     pub others: u32,
-    /// The sum of their shares.
+    /// The sum of the others' shares.
     pub taken: u32,
-    /// How many of them come before this worker.
+    /// How many of the others rank before this worker.
     pub before: u32,
 }
 
 impl HostShares {
-    /// What this worker should have: its part of the cap, and never more than the others leave.
+    /// The share this worker should have. It is its part of the cap, and never more than the others leave.
     pub fn share(&self, cap: u32) -> u32 {
         let workers = self.others + 1;
         let part = cap / workers + u32::from(self.before < cap % workers);
@@ -51,9 +52,10 @@ impl HostShares {
 }
 
 impl Ledger {
-    /// Says that this worker lives, and settles its share of every host, one worker at a time. `settle` is
-    /// told what the others hold and returns what to write down as held here: its new share, or the calls
-    /// still in flight if those are more. A higher share may be used once this has returned.
+    /// Records that this worker lives, and settles its share of every host, one worker at a time.
+    ///
+    /// `settle` gets what the others hold and returns what to record as held here. That is the new share, or
+    /// the calls still in flight if those are more. A higher share may be used once this has returned.
     pub async fn heartbeat(
         &self,
         worker: Uuid,
@@ -62,30 +64,33 @@ impl Ledger {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
         transaction.query_one(LOCK, &[&SHARES_LOCK]).await?;
-        transaction.execute(BURY, &[&worker]).await?;
-        let (mut hosts, mut shares) = (Vec::new(), Vec::new());
+        transaction.execute(REMOVE_EXPIRED, &[&worker]).await?;
+
+        let mut hosts = Vec::new();
+        let mut shares = Vec::new();
         for row in transaction.query(OTHERS, &[&worker]).await? {
-            let number = |index| {
+            let count = |index| {
                 Ok::<u32, LedgerError>(
                     u32::try_from(row.try_get::<_, i64>(index)?).unwrap_or(u32::MAX),
                 )
             };
             let others = HostShares {
                 host: row.try_get(0)?,
-                others: number(1)?,
-                taken: number(2)?,
-                before: number(3)?,
+                others: count(1)?,
+                taken: count(2)?,
+                before: count(3)?,
             };
             shares.push(i32::try_from(settle(&others)).unwrap_or(i32::MAX));
             hosts.push(others.host);
         }
+
         transaction
             .execute(BEAT, &[&worker, &hosts, &shares])
             .await?;
         transaction.commit().await
     }
 
-    /// Gives this worker's shares back.
+    /// Gives back this worker's shares.
     pub async fn leave(&self, worker: Uuid) -> Result<(), LedgerError> {
         self.connection()
             .await?
@@ -109,7 +114,7 @@ mod tests {
     }
 
     #[test]
-    fn the_cap_is_shared_out_whole() {
+    fn the_shares_add_up_to_the_cap() {
         for workers in 1..=60 {
             let sum: u32 = (0..workers)
                 .map(|before| shares(workers - 1, 0, before).share(50))

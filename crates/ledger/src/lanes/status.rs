@@ -1,4 +1,4 @@
-//! One lane as a person looks at it: `risiti-admin device show` and `risiti-replay lanes list` tell the same.
+//! One lane as a person sees it. `risiti-admin device show` and `risiti-replay lanes list` show the same.
 
 use jiff::Timestamp;
 use risiti_domain::{DeviceId, LaneState};
@@ -11,7 +11,7 @@ use crate::db::pool::Ledger;
 use crate::db::statements::statements;
 
 statements! {
-    /// Pending counts only what could be filed now: a credit note waits for its sale (protocol D2).
+    /// Pending counts only what could be filed now, because a credit note waits for its sale (protocol D2).
     LANE_STATUS = "SELECT d.id, m.slug, d.environment, d.dialect, d.pin, d.branch, d.serial, d.base_url,
         lane_state(d.id, l.halted_at IS NOT NULL), l.halt_reason, l.next_invoice_no,
         coalesce(work.pending, 0), coalesce(work.submitting, 0), coalesce(work.dead, 0),
@@ -35,11 +35,11 @@ statements! {
         ORDER BY m.slug, d.environment, d.pin, d.branch";
 }
 
-/// Serialises with the keys that `docs` and scripts rely on.
+/// The state of a lane. It serialises with the keys that documents and scripts rely on.
 #[derive(Clone, Debug, Serialize)]
 pub struct LaneStatus {
     pub device_id: DeviceId,
-    /// Slug.
+    /// The merchant's slug.
     pub merchant: String,
     pub environment: String,
     pub dialect: String,
@@ -62,7 +62,7 @@ pub struct LaneStatus {
 }
 
 impl Ledger {
-    /// Every lane, by merchant.
+    /// Reads every lane, ordered by merchant.
     pub async fn lane_statuses(&self) -> Result<Vec<LaneStatus>, LedgerError> {
         let rows = self
             .connection()
@@ -72,7 +72,7 @@ impl Ledger {
         rows.iter().map(read).collect()
     }
 
-    /// `None` when there is no such device.
+    /// Reads one lane. It is `None` when there is no such device.
     pub async fn lane_status(&self, device: DeviceId) -> Result<Option<LaneStatus>, LedgerError> {
         let row = self
             .connection()
@@ -106,7 +106,7 @@ fn read(row: &Row) -> Result<LaneStatus, LedgerError> {
     })
 }
 
-/// As the database's own `lane_state` tells it.
+/// Parses what the database function `lane_state` returns.
 fn lane_state(row: &Row) -> Result<LaneState, LedgerError> {
     let text: &str = row.try_get(8)?;
     text.parse().map_err(|_| LedgerError::Stored {

@@ -1,4 +1,4 @@
-//! One send: written down before it leaves, and again when it was answered (protocol D6).
+//! One send. It is stored before it leaves, and again when it was answered (protocol D6).
 
 use std::time::Duration;
 
@@ -8,16 +8,14 @@ use risiti_domain::InvoiceId;
 use crate::db::error::LedgerError;
 use crate::db::pool::Ledger;
 use crate::db::statements::{millis, statements};
-use crate::lanes::leases::Claim;
+use crate::lanes::leases::{Claim, LaneError, held_claim, require_claim};
 
 statements! {
-    /// From here on nobody knows whether the number is taken, until an answer says so: a worker that dies
-    /// now leaves `unknown_since` behind.
-    BEGIN = "
-        WITH held AS (
-            UPDATE lane_leases SET lease_until = clock_timestamp() + interval '10 seconds'
-            WHERE device_id = $1 AND claim_id = $2 RETURNING device_id
-        ), lane AS (
+    /// From here on nobody knows whether the number is taken, until an answer says so. A worker that dies now
+    /// leaves `unknown_since` behind for the next one.
+    BEGIN = concat!(
+        held_claim!(),
+        ", lane AS (
             SELECT device_id FROM lanes
             WHERE device_id = (SELECT device_id FROM held) AND next_invoice_no = $4 AND halted_at IS NULL
         ), out AS (
@@ -29,12 +27,11 @@ statements! {
             RETURNING id, device_id
         )
         INSERT INTO submissions (invoice_id, device_id, invoice_no, claim_id, body)
-        SELECT id, device_id, $4, $2, $5 FROM out RETURNING id";
-    ANSWERED = "
-        WITH held AS (
-            UPDATE lane_leases SET lease_until = clock_timestamp() + interval '10 seconds'
-            WHERE device_id = $1 AND claim_id = $2 RETURNING device_id
-        ), sent AS (
+        SELECT id, device_id, $4, $2, $5 FROM out RETURNING id"
+    );
+    ANSWERED = concat!(
+        held_claim!(),
+        ", sent AS (
             UPDATE submissions SET outcome = $4, code = $5, message = $6, answered_at = clock_timestamp()
             WHERE id = $3 AND EXISTS (SELECT FROM held) RETURNING invoice_id
         ), invoice AS (
@@ -47,12 +44,11 @@ statements! {
         UPDATE lanes SET last_outcome = $9, last_call_at = now(),
             retry_step = retry_step + CASE WHEN $10 THEN 1 ELSE 0 END,
             retry_at = now() + $11::bigint * interval '1 millisecond'
-        WHERE device_id = (SELECT device_id FROM held)";
-    ACCEPTED = "
-        WITH held AS (
-            UPDATE lane_leases SET lease_until = clock_timestamp() + interval '10 seconds'
-            WHERE device_id = $1 AND claim_id = $2 RETURNING device_id
-        ), invoice AS (
+        WHERE device_id = (SELECT device_id FROM held)"
+    );
+    ACCEPTED = concat!(
+        held_claim!(),
+        ", invoice AS (
             UPDATE invoices SET state = 'success', receipt_no = $6, total_receipt_no = $7, receipt_signature = $8,
                 internal_data = $9, control_unit_id = $10, receipt_url = $11, issued_at = coalesce($12, now()),
                 unknown_since = NULL, hidden_since = NULL, refused_at = NULL, look_up_due_at = NULL, look_up_no = NULL,
@@ -66,7 +62,8 @@ statements! {
         )
         UPDATE lanes l SET next_invoice_no = invoice.invoice_no + 1, retry_at = NULL, retry_step = 0,
             last_outcome = 'ok', last_call_at = now(), moved_by = 'etims-worker'
-        FROM invoice WHERE l.device_id = invoice.device_id AND l.next_invoice_no = invoice.invoice_no";
+        FROM invoice WHERE l.device_id = invoice.device_id AND l.next_invoice_no = invoice.invoice_no"
+    );
 }
 
 /// The control unit's receipt, as it is stored.
@@ -81,48 +78,79 @@ pub struct StoredReceipt {
     pub issued_at: Option<Timestamp>,
 }
 
-/// What a send came to, short of being accepted.
+/// How a send ended that KRA did not accept (protocol D7, D10).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SendResult {
-    Refused,
-    Unknown,
+    /// The request never left, and no earlier one is unanswered.
     NotSent,
+    /// The request never left, and an earlier one is still unanswered.
+    NotSentAfterUnknown,
+    /// KRA refused it for good, so that the invoice becomes a dead letter.
+    Refused,
+    /// KRA refused it, and an earlier send was never answered. A look-up comes first.
+    RefusedAfterUnknown,
+    /// KRA refused it in words too vague to rely on. A look-up comes first.
+    RefusedVaguely,
+    /// Nobody knows whether KRA accepted it.
+    Unknown,
+    /// KRA says that the number is taken.
+    Taken,
 }
 
-/// An answer to a send that settles nothing for good.
+/// A send that was not accepted, with what to store about it.
 #[derive(Clone, Debug)]
 pub struct AnsweredSend<'a> {
     pub submission: i64,
-    pub word: SendResult,
+    pub result: SendResult,
     pub code: Option<&'a str>,
     pub message: &'a str,
-    /// The number is known not to be taken by this invoice.
-    pub settled: bool,
-    /// KRA says that the number is taken.
-    pub taken: bool,
-    /// It ends as a dead letter, once a look-up has not found it where `settled` is false.
-    pub refused: bool,
-    /// As the metrics name it.
+    /// The outcome as the metrics name it.
     pub outcome: &'static str,
-    /// Counts towards the lane's back-off.
-    pub failed: bool,
-    /// When the lane is due again; at once if `None`.
+    /// When the lane is due again. A pause counts as a failure of the lane; without one it is due at once.
     pub pause: Option<Duration>,
 }
 
+/// What `ANSWERED` writes for a result.
+struct ResultColumns {
+    /// `submissions.outcome`.
+    outcome: &'static str,
+    /// It is known that this invoice has not taken the number, so that `unknown_since` ends.
+    settles_number: bool,
+    /// The number is taken and look-ups have to show it, so that `hidden_since` begins.
+    hides_number: bool,
+    /// The invoice becomes a dead letter once no unanswered send is behind it, so that `refused_at` is set.
+    refuses: bool,
+}
+
 impl SendResult {
-    fn as_str(self) -> &'static str {
-        match self {
-            Self::Refused => "refused",
-            Self::Unknown => "unknown",
-            Self::NotSent => "not_sent",
+    fn columns(self) -> ResultColumns {
+        let (outcome, settles_number, hides_number, refuses) = match self {
+            Self::NotSent => ("not_sent", true, false, false),
+            Self::NotSentAfterUnknown => ("not_sent", false, false, false),
+            Self::Refused => ("refused", true, false, true),
+            Self::RefusedAfterUnknown => ("refused", false, false, true),
+            // An answer too vague to act on counts as none.
+            Self::RefusedVaguely => ("unknown", false, false, true),
+            Self::Unknown => ("unknown", false, false, false),
+            Self::Taken => ("unknown", false, true, false),
+        };
+        ResultColumns {
+            outcome,
+            settles_number,
+            hides_number,
+            refuses,
         }
+    }
+
+    /// Whether it is known after this that the invoice has not taken the number (protocol D7).
+    pub fn settles_number(self) -> bool {
+        self.columns().settles_number
     }
 }
 
 impl Ledger {
-    /// Gives the invoice its number, for as long as the claim holds and the number is the lane's next, and
-    /// stores the bytes about to be sent. `None`: something changed; look again and send nothing.
+    /// Gives the invoice its number and stores the bytes about to be sent, as long as the claim holds and the
+    /// number is the lane's next. It is `None` when either changed: read the work again and send nothing.
     pub async fn begin_send(
         &self,
         claim: &Claim,
@@ -131,15 +159,14 @@ impl Ledger {
         body: &[u8],
         first_sent_at: Timestamp,
     ) -> Result<Option<i64>, LedgerError> {
-        let (device, id) = (claim.device.uuid(), invoice.uuid());
         let connection = self.connection().await?;
         let row = connection
             .query_opt(
                 BEGIN,
                 &[
-                    &device,
+                    &claim.device.uuid(),
                     &claim.claim_id,
-                    &id,
+                    &invoice.uuid(),
                     &invoice_no,
                     &body,
                     &first_sent_at,
@@ -149,12 +176,14 @@ impl Ledger {
         row.map(|row| Ok(row.try_get(0)?)).transpose()
     }
 
-    /// False when the claim is gone and nothing was written.
+    /// Stores how a send ended that was not accepted, and when the lane is due again.
     pub async fn send_answered(
         &self,
         claim: &Claim,
         answer: &AnsweredSend<'_>,
-    ) -> Result<bool, LedgerError> {
+    ) -> Result<(), LaneError> {
+        let columns = answer.result.columns();
+        let counts_as_failure = answer.pause.is_some();
         let connection = self.connection().await?;
         let lanes = connection
             .execute(
@@ -163,23 +192,23 @@ impl Ledger {
                     &claim.device.uuid(),
                     &claim.claim_id,
                     &answer.submission,
-                    &answer.word.as_str(),
+                    &columns.outcome,
                     &answer.code,
                     &answer.message,
-                    &answer.settled,
-                    &answer.taken,
+                    &columns.settles_number,
+                    &columns.hides_number,
                     &answer.outcome,
-                    &answer.failed,
+                    &counts_as_failure,
                     &answer.pause.map(millis),
-                    &answer.refused,
+                    &columns.refuses,
                 ],
             )
             .await?;
-        Ok(lanes == 1)
+        require_claim(lanes)
     }
 
-    /// The invoice is accepted under the number it holds; the lane goes on to the next. `submission`: the
-    /// send that was answered, `None` after a look-up. False when the claim is gone and nothing was written.
+    /// KRA accepted the invoice under the number it holds, and the lane moves to the next number.
+    /// `submission` is the send that was answered, or `None` after a look-up.
     pub async fn invoice_accepted(
         &self,
         claim: &Claim,
@@ -187,7 +216,7 @@ impl Ledger {
         invoice_no: i64,
         submission: Option<i64>,
         receipt: &StoredReceipt,
-    ) -> Result<bool, LedgerError> {
+    ) -> Result<(), LaneError> {
         let because = if submission.is_some() {
             "accepted by KRA"
         } else {
@@ -214,6 +243,6 @@ impl Ledger {
                 ],
             )
             .await?;
-        Ok(lanes == 1)
+        require_claim(lanes)
     }
 }

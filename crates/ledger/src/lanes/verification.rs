@@ -1,5 +1,7 @@
-//! `device verify` files with real numbers of a lane: it takes the lane's lease like a worker, and writes
-//! down every number it used up, so that nothing else ever looks for their owner (protocol D11).
+//! `device verify` files under real numbers of a lane.
+//!
+//! It takes the lane's lease like a worker, and records every number it used, so that nothing ever looks for
+//! an owner of them (protocol D11).
 
 use risiti_domain::DeviceId;
 use uuid::Uuid;
@@ -12,28 +14,30 @@ use crate::lanes::leases::Claim;
 use crate::operator_actions::OperatorAction;
 
 statements! {
-    /// Nothing may be under way: its number would be the one we take.
+    /// An invoice that is being submitted would hold the number we take.
     NEXT_NUMBER = "SELECT l.next_invoice_no FROM lanes l
         WHERE l.device_id = $1
             AND NOT EXISTS (SELECT FROM invoices i WHERE i.device_id = $1 AND i.state = 'submitting')";
-    HOLD = "UPDATE lane_leases SET lease_until = clock_timestamp() + interval '10 seconds'
+    /// Unlike a worker, which may still write under a lapsed lease, verification needs one that runs.
+    RENEW_RUNNING_LEASE = "UPDATE lane_leases SET lease_until = clock_timestamp() + interval '10 seconds'
         WHERE device_id = $1 AND claim_id = $2 AND lease_until > clock_timestamp()";
-    NUMBER_PASS = "UPDATE lanes SET next_invoice_no = $2 + 1, moved_by = $3
+    PASS_NUMBER = "UPDATE lanes SET next_invoice_no = $2 + 1, moved_by = $3
         WHERE device_id = $1 AND next_invoice_no = $2";
-    NUMBER_FOREIGN = "INSERT INTO foreign_invoice_numbers (device_id, invoice_no, operator, reason)
+    RECORD_FOREIGN_NUMBER = "INSERT INTO foreign_invoice_numbers (device_id, invoice_no, operator, reason)
         VALUES ($1, $2, $3, $4)";
-    /// No token is marked, as this program cannot publish one: the wake loop sees to that.
-    LET_GO = "DELETE FROM lane_leases WHERE device_id = $1 AND claim_id = $2";
+    /// It marks no wake-up, because this program cannot publish one. The wake loop does.
+    RELEASE = "DELETE FROM lane_leases WHERE device_id = $1 AND claim_id = $2";
 }
 
 impl Ledger {
-    /// Takes an idle lane. It has to be kept with `renew_leases` and let go with [`Ledger::end_verification`].
+    /// Takes an idle lane. The caller renews the lease with `renew_leases` and ends with
+    /// [`Ledger::end_verification`].
     pub async fn begin_verification(&self, device: DeviceId) -> Result<Claim, ManageError> {
         let claim = self.claim_lane(device, Uuid::now_v7()).await?;
         claim.ok_or(ManageError::LaneBusy)
     }
 
-    /// The number KRA expects next, while the lane has nothing under way.
+    /// Returns the number KRA expects next, while no invoice of the lane is being submitted.
     pub async fn next_number(&self, claim: &Claim) -> Result<i64, ManageError> {
         let row = self
             .connection()
@@ -44,10 +48,11 @@ impl Ledger {
         Ok(row.try_get(0).map_err(LedgerError::from)?)
     }
 
-    /// Writes down that KRA accepted something of ours under this number that is no invoice of a payment.
+    /// Records that KRA accepted a document of ours under this number that is no invoice of a payment.
     ///
     /// # Errors
-    /// [`ManageError::LaneBusy`] when the claim is gone or the number is not the next one; nothing is written.
+    /// [`ManageError::LaneBusy`] when the claim is gone or the number is not the next one. Nothing is then
+    /// written.
     pub async fn number_used(
         &self,
         claim: &Claim,
@@ -57,18 +62,18 @@ impl Ledger {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
         let device = claim.device.uuid();
-        let held = transaction
-            .execute(HOLD, &[&device, &claim.claim_id])
+        let renewed = transaction
+            .execute(RENEW_RUNNING_LEASE, &[&device, &claim.claim_id])
             .await?;
         let passed = transaction
-            .execute(NUMBER_PASS, &[&device, &number, &by.operator])
+            .execute(PASS_NUMBER, &[&device, &number, &by.operator])
             .await?;
-        if held != 1 || passed != 1 {
+        if renewed != 1 || passed != 1 {
             return Err(ManageError::LaneBusy);
         }
         transaction
             .execute(
-                NUMBER_FOREIGN,
+                RECORD_FOREIGN_NUMBER,
                 &[&device, &number, &by.operator, &by.reason],
             )
             .await?;
@@ -79,10 +84,11 @@ impl Ledger {
         Ok(transaction.commit().await?)
     }
 
+    /// Gives the lane back.
     pub async fn end_verification(&self, claim: &Claim) -> Result<(), LedgerError> {
         let connection = self.connection().await?;
         connection
-            .execute(LET_GO, &[&claim.device.uuid(), &claim.claim_id])
+            .execute(RELEASE, &[&claim.device.uuid(), &claim.claim_id])
             .await
             .map(drop)
     }

@@ -1,4 +1,4 @@
-//! What the wake loop publishes tokens for: lanes with work that nobody seems to be on (protocol D3).
+//! The lanes that the wake loop publishes wake-ups for: those with work and no worker (protocol D3).
 
 use risiti_domain::DeviceId;
 
@@ -7,11 +7,11 @@ use crate::db::pool::Ledger;
 use crate::db::statements::statements;
 
 statements! {
-    /// An open breaker that may be tried gets one lane, a closed one all of its lanes. With an empty queue
-    /// a token must be lost; the two seconds are for one that was taken from it just now.
+    /// A closed breaker wakes all lanes of its host, and an open one that may be tried wakes one. If the queue
+    /// is empty, a wake-up older than two seconds is lost: a younger one may have been taken just now.
     ///
-    /// The recursion steps from lane to lane through the index of waiting invoices: what it costs depends on the
-    /// lanes with a backlog, neither on the idle ones nor on how long a backlog is.
+    /// The recursion steps from lane to lane through the index of waiting invoices. Its cost depends on the
+    /// number of lanes with a backlog, and neither on idle lanes nor on the length of a backlog.
     WAKE = "
         WITH RECURSIVE waiting AS (
             (SELECT device_id FROM invoices WHERE state = 'pending' ORDER BY device_id LIMIT 1)
@@ -44,7 +44,8 @@ statements! {
 }
 
 impl Ledger {
-    /// Lanes that need a token, at most a thousand. Each is marked as having one, so publish it.
+    /// Returns at most a thousand lanes that need a wake-up. Each is marked as having one, so that the caller
+    /// has to publish it.
     pub async fn wake_lanes(&self, queue_is_empty: bool) -> Result<Vec<DeviceId>, LedgerError> {
         let rows = self
             .connection()
@@ -54,47 +55,5 @@ impl Ledger {
         rows.iter()
             .map(|row| Ok(DeviceId::from_uuid(row.try_get(0)?)))
             .collect()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use risiti_testkit::TestDatabase;
-
-    use super::*;
-    use crate::DatabaseSettings;
-
-    const LANES: &str = "
-        INSERT INTO merchants (id, slug, name) VALUES (md5('m')::uuid, 'acme', 'Acme');
-        INSERT INTO devices (id, merchant_id, environment, dialect, base_url, pin, branch, serial, item_code, item_class,
-            item_name, tax_type)
-        SELECT md5('d' || n)::uuid, md5('m')::uuid, 'sandbox', 'legacy', 'http://127.0.0.1:1',
-            'P' || lpad(n::text, 9, '0') || 'X', '00', 'SN1', 'I', 'C', 'Services', 'B'
-        FROM generate_series(1, 1001) n;
-        INSERT INTO lanes (device_id, host) SELECT id, 'http://127.0.0.1:1' FROM devices;
-        INSERT INTO payments (id, merchant_id, provider, money_key, receipt, amount, currency, method, state,
-            authenticated_by, settled_at, moved_by)
-        SELECT md5('p' || n)::uuid, md5('m')::uuid, 'daraja', 'k' || n, 'R', 116, 'KES', 'mobile_money', 'success', 'path',
-            now(), 'test'
-        FROM generate_series(1, 1001) n;
-        INSERT INTO invoices (id, payment_id, merchant_id, device_id, kind, amount, moved_by)
-        SELECT md5('i' || n)::uuid, md5('p' || n)::uuid, md5('m')::uuid, md5('d' || n)::uuid, 'sale', 116, 'test'
-        FROM generate_series(1, 1001) n";
-
-    #[tokio::test]
-    async fn a_round_wakes_a_thousand_lanes_at_most() {
-        let database = TestDatabase::create().await;
-        let url = secrecy::SecretString::from(database.url());
-        crate::migrate(&url).await.unwrap();
-        database.connect().await.batch_execute(LANES).await.unwrap();
-        let settings = DatabaseSettings {
-            url,
-            pool_size: 1,
-            role: None,
-            application_name: "test",
-        };
-        let ledger = Ledger::open(settings).unwrap();
-        assert_eq!(ledger.wake_lanes(false).await.unwrap().len(), 1_000);
-        assert_eq!(ledger.wake_lanes(false).await.unwrap().len(), 1);
     }
 }

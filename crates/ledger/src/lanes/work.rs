@@ -1,4 +1,4 @@
-//! What a lane has to do next, with everything needed to do it.
+//! What a lane has to do next, with all that is needed for it.
 
 use jiff::Timestamp;
 use risiti_domain::{DeviceId, InvoiceId, InvoiceKind, PaymentMethod, Phone};
@@ -9,10 +9,13 @@ use uuid::Uuid;
 use crate::db::error::LedgerError;
 use crate::db::pool::Ledger;
 use crate::db::statements::statements;
-use crate::lanes::leases::Claim;
+use crate::lanes::leases::{Claim, LaneError};
 
 statements! {
-    /// The invoice that holds a number, else the oldest eligible one (protocol D2, D6).
+    /// The invoice that holds a number, else the oldest eligible one (protocol D2, D6). It finds no row at all
+    /// when the claim is gone, because it starts from the lease.
+    ///
+    /// Each part of the union below is one index access of one row, and the outer limit prefers the first.
     NEXT = "
         SELECT l.halted_at IS NOT NULL AS halted, coalesce(i.invoice_no, l.next_invoice_no) AS no, l.retry_step,
                late.id AS late_id, late.look_up_no AS late_no, late.discard_wish AS late_wish,
@@ -58,20 +61,18 @@ statements! {
 /// What the holder of a lane finds there.
 #[derive(Clone, Debug)]
 pub enum LaneWork {
-    /// The lane is another's by now.
-    ClaimGone,
     Halted,
     Nothing,
     LookUp(LateLookUp),
     Invoice(Box<LaneInvoice>),
 }
 
-/// A number to be looked up for an invoice that holds it no more (protocol D10).
+/// A number to look up for an invoice that no longer holds it (protocol D10).
 #[derive(Clone, Debug)]
 pub struct LateLookUp {
     pub invoice: InvoiceId,
     pub invoice_no: i64,
-    /// An operator wants it discarded when the number is not its (protocol E4).
+    /// An operator wants the invoice discarded if KRA does not have it (protocol E4).
     pub discard: bool,
 }
 
@@ -81,14 +82,14 @@ pub struct LaneInvoice {
     pub id: InvoiceId,
     pub device: DeviceId,
     pub kind: InvoiceKind,
-    /// The number it holds, or the one it will be given.
+    /// The number it holds, or the one it will get.
     pub invoice_no: i64,
-    /// It holds the number already.
+    /// Whether it holds the number already.
     pub holds_number: bool,
     pub total: Decimal,
     pub merchant_id: Uuid,
     pub payment_id: Uuid,
-    /// The webhook that made it, for following it through the logs.
+    /// The event that made it, for following it through the logs.
     pub event_id: Option<Uuid>,
     pub trace_id: Option<String>,
     pub original_invoice_no: Option<i64>,
@@ -101,23 +102,23 @@ pub struct LaneInvoice {
     /// The bytes to send again under this number.
     pub body: Option<Vec<u8>>,
     pub history: History,
-    /// Failures of the lane in a row.
+    /// How often the lane failed in a row.
     pub lane_failures: u32,
 }
 
-/// What is known of an invoice's sends.
+/// The history of an invoice's sends.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History {
     pub attempts: u32,
-    /// Some send of this invoice under this number was never answered, in this round or an earlier one.
+    /// A send of this invoice under this number was never answered, in this round or an earlier one.
     pub ever_unknown: bool,
-    /// Some send of another invoice under this number was never answered, and may arrive yet.
+    /// A send of another invoice under this number was never answered, and may still arrive.
     pub others_unknown: bool,
-    /// Since when nobody knows whether the number is taken; look it up before anything is sent.
+    /// Since when nobody knows whether the number is taken. Nothing is sent before a look-up.
     pub unknown_since: Option<Timestamp>,
     /// Since when KRA says that the number is taken and look-ups do not show it (protocol D9).
     pub hidden_since: Option<Timestamp>,
-    /// It was refused, and that is not acted on yet.
+    /// KRA refused it, and it is not a dead letter yet.
     pub refused: bool,
     pub last_code: Option<String>,
     pub last_error: Option<String>,
@@ -128,15 +129,14 @@ pub struct History {
 }
 
 impl Ledger {
-    pub async fn lane_work(&self, claim: &Claim) -> Result<LaneWork, LedgerError> {
+    /// Reads what the lane has to do next.
+    pub async fn lane_work(&self, claim: &Claim) -> Result<LaneWork, LaneError> {
         let connection = self.connection().await?;
         let row = connection
             .query_opt(NEXT, &[&claim.device.uuid(), &claim.claim_id])
             .await?;
-        match row {
-            None => Ok(LaneWork::ClaimGone),
-            Some(row) => read(claim.device, &row),
-        }
+        let row = row.ok_or(LaneError::ClaimGone)?;
+        Ok(read(claim.device, &row)?)
     }
 }
 

@@ -1,8 +1,9 @@
-//! Lanes against a real database: leases, guarded writes, adoption, the cap.
+//! Lanes in a real database: leases, guarded writes, adoption, wake-ups, the cap, the gauges.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
-mod adopting;
-mod kit;
+mod adoption;
+mod fixture;
+mod gauges;
 mod leases;
 mod shares;
-mod waking;
+mod wake_ups;

@@ -1,19 +1,19 @@
-//! How this worker probes its database: it must take writes, have the expected schema, and open with our key.
+//! How this worker probes its database. It must take writes, have the expected schema, and match our key.
 
 use risiti_ledger::{KeyCheck, Ledger, LedgerError, Vault};
 use risiti_service::{BadSetting, DatabaseProblem};
 
-/// Schema and key are checked until they were right once. From then on only writes are.
-pub(crate) struct Probe<'a> {
+/// Schema and key are checked until they were right once. After that only writes are checked.
+pub(crate) struct DatabaseProbe<'a> {
     pub(crate) ledger: &'a Ledger,
     pub(crate) vault: &'a Vault,
     pub(crate) key_proven: bool,
 }
 
-impl Probe<'_> {
+impl DatabaseProbe<'_> {
     pub(crate) async fn run(&mut self) -> Result<(), DatabaseProblem> {
         match self.check().await {
-            // Working on under a wrong key would halt every lane.
+            // A worker with a wrong key would halt every lane.
             Ok(KeyCheck::Wrong) => Err(DatabaseProblem::Setting(BadSetting::new(
                 "--credentials-key (RISITI_CREDENTIALS_KEY)",
                 "does not open the secrets in this database",

@@ -1,0 +1,189 @@
+//! What follows from an answer to a send.
+
+use super::*;
+
+/// Decides on an outcome that is not accepted.
+fn recorded(
+    situation: &Situation,
+    invoice: &LaneInvoice,
+    outcome: &SendOutcome,
+) -> (SendResult, FollowUp) {
+    match after_send(situation, invoice, outcome) {
+        AfterSend::Record { result, follow_up } => (result, follow_up),
+        AfterSend::Accept(_) => panic!("{outcome:?} was accepted"),
+    }
+}
+
+#[test]
+fn d7_only_ok_refused_and_not_sent_settle_a_number() {
+    assert_eq!(
+        after_send(&situation(), &fresh_invoice(), &SendOutcome::Ok(receipt())),
+        AfterSend::Accept(receipt())
+    );
+    for (outcome, settles) in [
+        (SendOutcome::NotSent(answer()), true),
+        (
+            SendOutcome::Refused {
+                answer: answer(),
+                look_up_first: false,
+            },
+            true,
+        ),
+        (
+            SendOutcome::Refused {
+                answer: answer(),
+                look_up_first: true,
+            },
+            false,
+        ),
+        (SendOutcome::Retry(answer()), false),
+        (SendOutcome::Unknown(answer()), false),
+        (SendOutcome::Taken(answer()), false),
+        (
+            SendOutcome::Expected {
+                expected: 3,
+                answer: answer(),
+            },
+            false,
+        ),
+        (
+            SendOutcome::Halt {
+                reason: HaltReason::Device,
+                answer: answer(),
+            },
+            false,
+        ),
+    ] {
+        let (result, _) = recorded(&situation(), &fresh_invoice(), &outcome);
+        assert_eq!(result.settles_number(), settles, "{outcome:?}");
+    }
+}
+
+#[test]
+fn d7_a_request_that_never_left_settles_no_earlier_one() {
+    let not_sent = SendOutcome::NotSent(answer());
+    let unknown = invoice(History {
+        unknown_since: ago(1),
+        ..History::default()
+    });
+    let (result, _) = recorded(&situation(), &unknown, &not_sent);
+    assert_eq!(result, SendResult::NotSentAfterUnknown);
+    let (result, _) = recorded(&situation(), &fresh_invoice(), &not_sent);
+    assert_eq!(result, SendResult::NotSent);
+}
+
+#[test]
+fn d9_a_taken_number_is_looked_up_and_an_unexpected_one_halts() {
+    let taken = recorded(
+        &situation(),
+        &fresh_invoice(),
+        &SendOutcome::Taken(answer()),
+    );
+    assert_eq!(taken, (SendResult::Taken, FollowUp::Continue));
+
+    let unexpected = SendOutcome::Expected {
+        expected: 12,
+        answer: answer(),
+    };
+    let (_, follow_up) = recorded(&situation(), &fresh_invoice(), &unexpected);
+    assert!(halts(&follow_up, "lanes resolve"), "{follow_up:?}");
+}
+
+#[test]
+fn d10_a_refusal_is_final_unless_a_send_was_unknown() {
+    let refusal = SendOutcome::Refused {
+        answer: answer(),
+        look_up_first: false,
+    };
+    assert_eq!(
+        recorded(&situation(), &fresh_invoice(), &refusal),
+        (SendResult::Refused, FollowUp::Continue)
+    );
+
+    let before = invoice(History {
+        ever_unknown: true,
+        ..History::default()
+    });
+    let (result, _) = recorded(&situation(), &before, &refusal);
+    assert_eq!(result, SendResult::RefusedAfterUnknown);
+    assert!(!result.settles_number());
+}
+
+#[test]
+fn a_repeated_answer_that_may_mean_a_wrong_device_halts() {
+    let retry = SendOutcome::Retry(Answer {
+        halts_if_repeated: Some(HaltReason::Device),
+        ..answer()
+    });
+    for (rounds, strikes, halt) in [(0, 0, false), (1, 0, false), (2, 0, true), (0, 2, true)] {
+        let before = invoice(History {
+            rounds,
+            strikes,
+            ..History::default()
+        });
+        let (_, follow_up) = recorded(&situation(), &before, &retry);
+        assert_eq!(
+            halts(&follow_up, "device update"),
+            halt,
+            "{rounds} rounds, {strikes} strikes: {follow_up:?}"
+        );
+    }
+}
+
+#[test]
+fn d16_an_unsettled_number_on_vscu_halts() {
+    let again = invoice(History {
+        ever_unknown: true,
+        unknown_since: ago(1),
+        ..History::default()
+    });
+    for (invoice, outcome) in [
+        (fresh_invoice(), SendOutcome::Taken(answer())),
+        (again.clone(), SendOutcome::Taken(answer())),
+        (
+            again.clone(),
+            SendOutcome::Refused {
+                answer: answer(),
+                look_up_first: false,
+            },
+        ),
+        (
+            fresh_invoice(),
+            SendOutcome::Refused {
+                answer: answer(),
+                look_up_first: true,
+            },
+        ),
+        (
+            invoice(History {
+                unknown_since: ago(60),
+                ..History::default()
+            }),
+            SendOutcome::Unknown(answer()),
+        ),
+    ] {
+        let (result, follow_up) = recorded(&on_vscu(), &invoice, &outcome);
+        assert!(
+            halts(&follow_up, "lanes resolve") && !result.settles_number(),
+            "{outcome:?}: {follow_up:?}"
+        );
+    }
+    let (_, follow_up) = recorded(&on_vscu(), &again, &SendOutcome::Unknown(answer()));
+    assert_eq!(follow_up, FollowUp::Wait(None));
+}
+
+#[test]
+fn a_send_waits_as_long_as_the_host_asks() {
+    let later = Some(Duration::from_secs(120));
+    let asked = Answer {
+        retry_after: later,
+        ..answer()
+    };
+    for outcome in [
+        SendOutcome::NotSent(asked.clone()),
+        SendOutcome::Retry(asked.clone()),
+    ] {
+        let (_, follow_up) = recorded(&situation(), &fresh_invoice(), &outcome);
+        assert_eq!(follow_up, FollowUp::Wait(later));
+    }
+}

@@ -1,0 +1,61 @@
+//! Late look-ups: of numbers that their invoice no longer holds.
+
+use std::time::Duration;
+
+use risiti_etims::{FoundSale, LookUpOutcome};
+use risiti_ledger::{Adoption, LaneError, LateLookUp};
+
+use crate::lane::{Lane, StepEnd};
+
+/// How long a look-up that proved nothing waits for its next try.
+const RETRY_PAUSE: Duration = Duration::from_secs(60);
+
+impl Lane<'_> {
+    /// Looks up the number of an invoice that gave it back, dead or to be discarded (protocol D10, E4).
+    pub(crate) async fn late_look_up(&mut self, late: &LateLookUp) -> Result<StepEnd, LaneError> {
+        let Some(outcome) = self.call_look_up(late.invoice_no).await? else {
+            return Ok(StepEnd::NotNow);
+        };
+        let ledger = &self.lanes.ledger;
+        match outcome {
+            LookUpOutcome::Found(sale) if sale.invoice_id() == Some(late.invoice) => {
+                return self.adopt_late(late, &sale).await;
+            }
+            LookUpOutcome::Found(_) | LookUpOutcome::Absent(_) => {
+                ledger.late_look_up_absent(self.claim, late).await?;
+            }
+            LookUpOutcome::NoAnswer(_)
+            | LookUpOutcome::Unsupported
+            | LookUpOutcome::Halt { .. } => {
+                ledger
+                    .postpone_look_up(self.claim, late.invoice, late.invoice_no, RETRY_PAUSE)
+                    .await?;
+            }
+        }
+        Ok(StepEnd::Continue)
+    }
+
+    /// KRA has accepted the invoice after all.
+    async fn adopt_late(&self, late: &LateLookUp, sale: &FoundSale) -> Result<StepEnd, LaneError> {
+        let ledger = &self.lanes.ledger;
+        let receipt = self.stored_receipt(&sale.receipt);
+        let adoption = ledger
+            .adopt(self.claim, late.invoice, late.invoice_no, &receipt)
+            .await?;
+        match adoption {
+            Adoption::Adopted => {
+                tracing::info!(invoice_id = %late.invoice, invoice_no = late.invoice_no, adopted = true, "receipt issued");
+                Ok(StepEnd::InvoiceDone)
+            }
+            Adoption::Known | Adoption::NotOurs | Adoption::Conflict { .. } => {
+                let reason = format!(
+                    "KRA has invoice {} under number {}, which is another's by our books: a credit note may be \
+                     owed, then `risiti-replay lanes resume {}`",
+                    late.invoice, late.invoice_no, self.claim.device
+                );
+                ledger.late_look_up_absent(self.claim, late).await?;
+                self.halt(&reason).await
+            }
+        }
+    }
+}

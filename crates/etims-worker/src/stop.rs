@@ -1,0 +1,47 @@
+//! How a lane stops without filing: it waits for a pause, or it is halted.
+
+use std::time::Duration;
+
+use risiti_ledger::{Claim, HaltOutcome, LaneError, LaneInvoice, LedgerError};
+
+use crate::lane::{Lane, Lanes, StepEnd};
+
+/// The lane stays claimed during a pause up to this length, and is given back for a longer one.
+const SHORT_PAUSE: Duration = Duration::from_millis(300);
+
+impl Lanes {
+    pub(crate) async fn halt(&self, claim: &Claim, reason: &str) -> Result<(), LedgerError> {
+        match self.ledger.halt_lane(claim, reason).await? {
+            HaltOutcome::Halted => {
+                tracing::error!(device_id = %claim.device, reason, "lane halted");
+            }
+            HaltOutcome::Unchanged => {}
+        }
+        Ok(())
+    }
+}
+
+impl Lane<'_> {
+    pub(crate) async fn halt(&self, reason: &str) -> Result<StepEnd, LaneError> {
+        self.lanes.halt(self.claim, reason).await?;
+        Ok(StepEnd::Stop)
+    }
+
+    /// The next pause of the lane, and at least as long as KRA asked for.
+    pub(crate) fn pause(&self, invoice: &LaneInvoice, at_least: Option<Duration>) -> Duration {
+        let failures = invoice.lane_failures.saturating_add(1);
+        let pause = self.lanes.backoff.pause(failures);
+        pause.max(at_least.unwrap_or_default())
+    }
+
+    /// Spends a pause that is stored already. After a long one the lane is due again by itself.
+    pub(crate) async fn wait(&self, pause: Duration) -> StepEnd {
+        if pause > SHORT_PAUSE {
+            return StepEnd::Stop;
+        }
+        tokio::select! {
+            () = tokio::time::sleep(pause) => StepEnd::Continue,
+            () = self.lanes.shutdown.cancelled() => StepEnd::Stop,
+        }
+    }
+}
