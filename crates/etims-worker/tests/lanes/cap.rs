@@ -1,32 +1,27 @@
 //! The cap over all workers, also while they come and go (protocol D5).
 
-use risiti_testkit::eventually;
-
-use crate::stage::{BOUND, Stage, end};
+use crate::fixture::{BOUND, Fixture, terminate};
 
 #[tokio::test]
-async fn three_workers_and_two_hundred_devices_never_make_more_than_fifty_calls_at_once() {
-    let stage = Stage::with("legacy", &["--latency", "150ms"]).await;
-    let devices = stage.devices(0..200).await;
-    stage.owe_all(&devices, 5).await;
-    let first = stage.worker().start();
-    let filed = async |some: i64| {
-        let enough = async || (stage.in_state("success").await >= some).then_some(());
-        eventually("some are filed", BOUND, enough).await;
-    };
-    filed(100).await;
-    let (mut second, third) = (stage.worker().start(), stage.worker().start());
-    filed(300).await;
+async fn workers_together_never_exceed_fifty_calls_at_once() {
+    let fixture = Fixture::with("legacy", &["--latency", "150ms"]).await;
+    let devices = fixture.add_devices(0..200).await;
+    fixture.add_sales_to_all(&devices, 5).await;
+    let first = fixture.worker().start();
+    fixture.until_filed_at_least(100).await;
+    let mut second = fixture.worker().start();
+    let third = fixture.worker().start();
+    fixture.until_filed_at_least(300).await;
     second.kill();
     second.exit(BOUND).await;
-    let fourth = stage.worker().start();
-    filed(550).await;
-    end(first).await;
-    filed(1000).await;
-    let stats = stage.stats().await;
+    let fourth = fixture.worker().start();
+    fixture.until_filed_at_least(550).await;
+    terminate(first).await;
+    fixture.until_filed_at_least(1_000).await;
+    let stats = fixture.simulator.stats().await;
     let most = stats["in_flight_max"].as_u64().unwrap();
     assert!((30..=50).contains(&most), "{most} calls at once");
-    stage.books_balance().await;
-    end(third).await;
-    end(fourth).await;
+    fixture.assert_ledger_matches_kra().await;
+    terminate(third).await;
+    terminate(fourth).await;
 }

@@ -1,14 +1,14 @@
-//! The real program against the real servers and a simulated tax authority.
+//! The real program with real servers and a simulated tax authority.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod cap;
+mod failing_invoices;
 mod filing;
-mod frozen;
-mod lost;
+mod fixture;
+mod killed_workers;
+mod lost_answers;
+mod number_owners;
 mod outcomes;
-mod owners;
-mod servers;
-mod sick;
+mod server_outages;
 mod spread;
-mod stage;
-mod tokens;
+mod wake_ups;

@@ -9,10 +9,12 @@ use risiti_ledger::{BreakerChange, DatabaseSettings, Ledger};
 use risiti_testkit::TestDatabase;
 use uuid::Uuid;
 
+use crate::fixture::{DeviceRows, merchant_row, sale_rows};
+
 const HOST: &str = "kra:443";
 
 #[test]
-fn by_their_back_off() {
+fn backoff_spreads_a_thousand_lanes() {
     let backoff = Backoff::new(Duration::from_millis(500), Duration::from_secs(900));
     let mut seconds = BTreeMap::<u64, u32>::new();
     for _ in 0..1_000 {
@@ -23,13 +25,13 @@ fn by_their_back_off() {
 }
 
 #[tokio::test]
-async fn when_the_breaker_closes() {
+async fn a_closing_breaker_spreads_a_thousand_lanes() {
     let database = TestDatabase::create().await;
     risiti_ledger::migrate(&database.url().into())
         .await
         .unwrap();
     let client = database.connect().await;
-    client.batch_execute(LANES).await.unwrap();
+    client.batch_execute(&due_lanes()).await.unwrap();
     let ledger = Ledger::open(DatabaseSettings {
         url: database.url().into(),
         pool_size: 2,
@@ -80,16 +82,14 @@ async fn when_the_breaker_closes() {
     );
 }
 
-const LANES: &str = "
-    INSERT INTO merchants (id, slug, name) VALUES ('00000000-0000-0000-0000-000000000001', 'acme', 'Acme');
-    INSERT INTO devices (id, merchant_id, environment, dialect, base_url, pin, branch, serial, item_code, item_class,
-        item_name, tax_type)
-    SELECT gen_random_uuid(), '00000000-0000-0000-0000-000000000001', 'sandbox', 'legacy', 'http://kra',
-           'P' || lpad(n::text, 9, '0') || 'A', '00', 'S', 'KE3NTNO0000001', '8111150100', 'Services', 'B'
-    FROM generate_series(1, 1000) AS n;
-    INSERT INTO lanes (device_id, host, retry_at) SELECT id, 'kra:443', now() FROM devices;
-    INSERT INTO payments (id, merchant_id, provider, money_key, amount, currency, method, authenticated_by, state,
-        settled_at, moved_by)
-    SELECT id, merchant_id, 'daraja', id::text, 100, 'KES', 'other', 'path', 'success', now(), 'test' FROM devices;
-    INSERT INTO invoices (id, payment_id, merchant_id, device_id, kind, amount, moved_by)
-    SELECT gen_random_uuid(), id, merchant_id, id, 'sale', 100, 'test' FROM devices;";
+/// A thousand lanes of one host that are due now, with a sale each.
+fn due_lanes() -> String {
+    let merchant = Uuid::now_v7();
+    let mut sql = merchant_row(merchant);
+    for number in 1..=1_000 {
+        let device = DeviceRows::new(merchant, number, HOST);
+        sql += &device.sql();
+        sql += &sale_rows(merchant, device.id, Uuid::now_v7(), 100);
+    }
+    sql + "UPDATE lanes SET retry_at = now()"
+}
