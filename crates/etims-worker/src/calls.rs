@@ -1,4 +1,5 @@
-//! Calls to KRA. Each is counted, timed, given up at the end of the grace, and reported to the host's breaker.
+//! Calls to KRA. Each is counted, timed, given up at the end of the grace, and reported to the
+//! host's breaker.
 
 use std::time::Instant;
 
@@ -10,7 +11,8 @@ use crate::hosts::Verdict;
 use crate::lane::Lane;
 
 impl Lane<'_> {
-    /// Makes one look-up under the cap. It is `None` when no call may be made now, or the grace is over.
+    /// Makes one look-up under the cap. It is `None` when no call may be made now, or the grace is
+    /// over.
     pub(crate) async fn call_look_up(
         &mut self,
         invoice_no: i64,
@@ -47,13 +49,14 @@ impl Lane<'_> {
         Ok(Some(outcome))
     }
 
-    /// Whether lease and heartbeat are young enough for a call to arrive while they still hold (protocol D5).
+    /// Whether lease and heartbeat are young enough for a call to arrive while they still hold
+    /// (protocol D5).
     pub(crate) fn may_call(&self) -> bool {
         self.lease.is_fresh() && self.host.is_fresh()
     }
 
-    /// Fetches the gateway's access token before the claim is checked, so that the send after it is one round
-    /// trip. An error is ignored here, because the send meets it again and reports it.
+    /// Fetches the gateway's access token before the claim is checked, so that the send after it is
+    /// one round trip. An error is ignored here, because the send meets it again and reports it.
     pub(crate) async fn fetch_access_token(&self) {
         if self.profile.dialect == Dialect::Gateway {
             tokio::select! {
@@ -63,8 +66,8 @@ impl Lane<'_> {
         }
     }
 
-    /// Waits for a call. It is `None` when the grace is over: whether the call arrived is looked up later
-    /// (protocol D17).
+    /// Waits for a call. It is `None` when the grace is over: whether the call arrived is looked up
+    /// later (protocol D17).
     pub(crate) async fn until_deadline<T>(
         &self,
         name: &'static str,

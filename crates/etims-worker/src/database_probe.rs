@@ -1,4 +1,5 @@
-//! How this worker probes its database. It must take writes, have the expected schema, and match our key.
+//! How this worker probes its database. It must take writes, have the expected schema, and match
+//! our key.
 
 use risiti_ledger::{KeyCheck, Ledger, LedgerError, Vault};
 use risiti_service::{BadSetting, DatabaseProblem};

@@ -7,8 +7,8 @@ use crate::decide::GivenUp;
 use crate::lane::{Lane, StepEnd};
 
 impl Lane<'_> {
-    /// Publishes the message with confirm before it writes the row, so that no row lacks its message
-    /// (protocol E1).
+    /// Publishes the message with confirm before it writes the row, so that no row lacks its
+    /// message (protocol E1).
     pub(crate) async fn dead_letter(
         &self,
         invoice: &LaneInvoice,

@@ -1,7 +1,7 @@
 //! What follows from an invoice's history and from each answer of KRA (protocol D7–D12, D16).
 //!
-//! These functions are pure. They read stored history only, so that any worker goes on where another one
-//! stopped.
+//! These functions are pure. They read stored history only, so that any worker goes on where
+//! another one stopped.
 
 use std::time::Duration;
 
@@ -14,7 +14,8 @@ use crate::halt_reasons::{foreign_sale, needs_device_fix, needs_resolving, proba
 
 /// How long look-ups may fail to show a number that KRA calls taken (protocol D9).
 const HIDDEN_MAX: SignedDuration = SignedDuration::from_mins(15);
-/// How long it may stay unknown whether a number is taken, while the host answers others (protocol D9).
+/// How long it may stay unknown whether a number is taken, while the host answers others
+/// (protocol D9).
 const UNKNOWN_MAX: SignedDuration = SignedDuration::from_hours(1);
 /// Failures without proof after which an invoice is deferred (protocol D12).
 const ROUNDS_MAX: u32 = 3;
@@ -79,15 +80,16 @@ pub(crate) struct Situation {
     pub(crate) dialect: Dialect,
     pub(crate) now: Timestamp,
     pub(crate) strikes_max: u32,
-    /// Failures at a host whose breaker is not closed prove nothing about an invoice (protocol D13).
+    /// Failures at a host whose breaker is not closed prove nothing about an invoice
+    /// (protocol D13).
     pub(crate) breaker_closed: bool,
     pub(crate) proof: HostProof,
 }
 
 /// Decides what to do with an invoice.
 ///
-/// A number given back with an unanswered send behind it is looked up before another invoice takes it. The
-/// old request may have arrived since, and KRA would then show two sales under one number.
+/// A number given back with an unanswered send behind it is looked up before another invoice takes
+/// it. The old request may have arrived since, and KRA would then show two sales under one number.
 pub(crate) fn step(dialect: Dialect, holds_number: bool, history: &History) -> Step {
     // A VSCU has no look-up. The same bytes are sent again instead (protocol D16).
     let can_look_up = dialect != Dialect::Vscu;
@@ -162,7 +164,8 @@ pub(crate) fn after_send(
     }
 }
 
-/// A refusal is final only if no send of this invoice was ever unanswered under its number (protocol D10).
+/// A refusal is final only if no send of this invoice was ever unanswered under its number
+/// (protocol D10).
 fn refused(
     situation: &Situation,
     invoice: &LaneInvoice,
@@ -272,8 +275,8 @@ fn absent(situation: &Situation, invoice: &LaneInvoice, answer: &Answer) -> Afte
     }
 }
 
-/// A failure is a strike if the host accepted another sale since the last one. Without that proof it is a
-/// round (protocol D12).
+/// A failure is a strike if the host accepted another sale since the last one. Without that proof
+/// it is a round (protocol D12).
 fn count_failure(situation: &Situation, history: &History) -> FailureCount {
     match history.strike_mark {
         Some(_) if situation.proof.took_another && situation.breaker_closed => FailureCount {

@@ -54,7 +54,8 @@ impl Lane<'_> {
             return Ok(StepEnd::NotNow);
         };
         self.lease.confirm(asked_at);
-        // The statement may have taken long. A call that is not made here is looked up like a lost one.
+        // The statement may have taken long. A call that is not made here is looked up like a lost
+        // one.
         if !self.may_call() {
             return Ok(StepEnd::NotNow);
         }
@@ -85,8 +86,8 @@ impl Lane<'_> {
         submission: i64,
         outcome: &SendOutcome,
     ) -> Result<StepEnd, LaneError> {
-        // The proof decides only whether an unknown number halts the lane, and only a VSCU is sent to while
-        // its number is unknown.
+        // The proof decides only whether an unknown number halts the lane, and only a VSCU is sent
+        // to while its number is unknown.
         let needs_proof = invoice.history.unknown_since.is_some();
         let situation = self.situation(invoice, needs_proof).await?;
         let (result, follow_up) = match decide::after_send(&situation, invoice, outcome) {
@@ -154,8 +155,8 @@ impl Lane<'_> {
                     .await?;
                 Ok(self.wait(pause).await)
             }
-            // The number was only checked for the invoice's first send under it, so that there is no failure
-            // to count.
+            // The number was only checked for the invoice's first send under it, so that there is
+            // no failure to count.
             AfterLookUp::DeadLetter(_) | AfterLookUp::Resend(_) | AfterLookUp::Defer(_)
                 if !invoice.holds_number =>
             {
@@ -177,8 +178,8 @@ impl Lane<'_> {
         }
     }
 
-    /// Reads what the decision depends on beside the invoice and the answer. The proof costs a query, so that
-    /// it is read only where the decision needs it.
+    /// Reads what the decision depends on beside the invoice and the answer. The proof costs a
+    /// query, so that it is read only where the decision needs it.
     async fn situation(
         &self,
         invoice: &LaneInvoice,

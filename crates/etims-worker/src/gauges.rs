@@ -7,7 +7,8 @@ use risiti_service::DatabaseHealth;
 use crate::lane::Lanes;
 
 const INTERVAL: Duration = Duration::from_secs(5);
-/// The pause is at least this many times as long as a reading, because a reading takes whole tables.
+/// The pause is at least this many times as long as a reading, because a reading takes whole
+/// tables.
 const IDLE_PARTS: u32 = 50;
 
 pub(crate) async fn run(lanes: &Lanes, health: &DatabaseHealth) {

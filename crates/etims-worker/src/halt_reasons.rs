@@ -1,5 +1,5 @@
-//! Why a lane halts, in words for the person who looks. Each reason names the command that ends the halt
-//! (protocol D15).
+//! Why a lane halts, in words for the person who looks. Each reason names the command that ends the
+//! halt (protocol D15).
 
 use risiti_domain::DeviceId;
 use risiti_etims::{Answer, HaltReason};

@@ -1,5 +1,5 @@
-//! One KRA host in this worker's memory: its share of the calls (protocol D5) and its breaker (protocol D13).
-//! So neither costs a query per call.
+//! One KRA host in this worker's memory: its share of the calls (protocol D5) and its breaker
+//! (protocol D13). So neither costs a query per call.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -75,7 +75,8 @@ impl Host {
     }
 
     fn state(&self) -> MutexGuard<'_, ShareAndBreaker> {
-        // The fields are consistent between any two statements, so that a panic elsewhere did no harm.
+        // The fields are consistent between any two statements, so that a panic elsewhere did no
+        // harm.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -103,8 +104,8 @@ impl Host {
 
     /// Takes the share that the others leave. Returns it, and what to record as held.
     ///
-    /// A lower share applies at once, but the calls under way still count as held. A higher one applies only
-    /// once it is recorded (`confirm`).
+    /// A lower share applies at once, but the calls under way still count as held. A higher one
+    /// applies only once it is recorded (`confirm`).
     pub(crate) fn settle(&self, others: &HostShares, cap: u32) -> (u32, u32) {
         let share = others.share(cap);
         let mut state = self.state();
@@ -144,9 +145,9 @@ impl Host {
 
     /// Counts a failure. Returns the step to open the breaker at, once there were enough in a row.
     ///
-    /// `only` is the lane if the host answered with a code, which may concern its invoice alone. Failures of one
-    /// such lane do not open the breaker, because that would stop every other lane. The lane's own backoff deals
-    /// with them.
+    /// `only` is the lane if the host answered with a code, which may concern its invoice alone.
+    /// Failures of one such lane do not open the breaker, because that would stop every other lane.
+    /// The lane's own backoff deals with them.
     pub(crate) fn failed(&self, enough: u32, only: Option<DeviceId>) -> Option<u32> {
         let mut state = self.state();
         state.only_lane = match only {
@@ -193,9 +194,9 @@ impl Host {
 }
 
 impl ShareAndBreaker {
-    /// A worker without a heartbeat for half the expiry may have lost its share by the time its call arrives.
-    /// This process' monotonic clock decides, because a frozen process cannot know otherwise how long it
-    /// slept.
+    /// A worker without a heartbeat for half the expiry may have lost its share by the time its
+    /// call arrives. This process' monotonic clock decides, because a frozen process cannot know
+    /// otherwise how long it slept.
     fn is_fresh(&self) -> bool {
         self.heartbeat
             .is_some_and(|sent| sent.elapsed() < HEARTBEAT_EXPIRY / 2)

@@ -15,7 +15,8 @@ use crate::host::{Admission, Host, Permit, TrialGuard};
 use crate::metrics::Metrics;
 
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
-/// How long a lane waits for a place under the cap. After that another lane may use the worker's hands.
+/// How long a lane waits for a place under the cap. After that another lane may use the worker's
+/// hands.
 const PERMIT_WAIT_MAX: Duration = Duration::from_secs(5);
 /// The time that a trial has for the writes around its calls.
 const TRIAL_SLACK: Duration = Duration::from_secs(10);
@@ -159,7 +160,8 @@ impl Hosts {
         }
     }
 
-    /// Ends the trial of a lane that makes no more calls. Without any answer the breaker opens again.
+    /// Ends the trial of a lane that makes no more calls. Without any answer the breaker opens
+    /// again.
     pub(crate) async fn end_trial(
         &self,
         host: &Arc<Host>,
@@ -259,8 +261,8 @@ impl Hosts {
     }
 }
 
-/// The pause of a breaker. Half of it is fixed, so that a dead host gets no calls. Half of it is drawn, so that
-/// workers spread out.
+/// The pause of a breaker. Half of it is fixed, so that a dead host gets no calls. Half of it is
+/// drawn, so that workers spread out.
 fn breaker_pause(first: Duration, longest: Duration, step: u32) -> Duration {
     let full = first
         .saturating_mul(1 << (step - 1).min(16))

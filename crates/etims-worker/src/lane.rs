@@ -1,4 +1,5 @@
-//! What the steps of a lane work with: everything that this worker's lanes share, and one claimed lane.
+//! What the steps of a lane work with: everything that this worker's lanes share, and one claimed
+//! lane.
 
 use std::sync::Arc;
 use std::time::Duration;

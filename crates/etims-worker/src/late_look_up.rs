@@ -11,7 +11,8 @@ use crate::lane::{Lane, StepEnd};
 const RETRY_PAUSE: Duration = Duration::from_secs(60);
 
 impl Lane<'_> {
-    /// Looks up the number of an invoice that gave it back, dead or to be discarded (protocol D10, E4).
+    /// Looks up the number of an invoice that gave it back, dead or to be discarded (protocol D10,
+    /// E4).
     pub(crate) async fn late_look_up(&mut self, late: &LateLookUp) -> Result<StepEnd, LaneError> {
         let Some(outcome) = self.call_look_up(late.invoice_no).await? else {
             return Ok(StepEnd::NotNow);
@@ -49,8 +50,8 @@ impl Lane<'_> {
             }
             Adoption::Known | Adoption::NotOurs | Adoption::Conflict { .. } => {
                 let reason = format!(
-                    "KRA has invoice {} under number {}, which is another's by our books: a credit note may be \
-                     owed, then `risiti-replay lanes resume {}`",
+                    "KRA has invoice {} under number {}, which the ledger gives to another invoice: a credit \
+                     note may be owed, then `risiti-replay lanes resume {}`",
                     late.invoice, late.invoice_no, self.claim.device
                 );
                 ledger.late_look_up_absent(self.claim, late).await?;

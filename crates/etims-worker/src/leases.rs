@@ -31,7 +31,8 @@ pub(crate) struct HeldLease<'a> {
 }
 
 impl Leases {
-    /// Keeps a lease. `asked_at` is when the claim was asked for, because the lease may have begun then.
+    /// Keeps a lease. `asked_at` is when the claim was asked for, because the lease may have begun
+    /// then.
     pub(crate) fn hold(&self, claim: &Claim, asked_at: Instant) -> HeldLease<'_> {
         let confirmed = Arc::new(Mutex::new(asked_at));
         let entry = LeaseEntry {
@@ -87,7 +88,8 @@ impl HeldLease<'_> {
         move_forward(&self.confirmed, asked_at);
     }
 
-    /// Whether the lease is young enough that nobody else holds the lane when a call arrives (protocol D5).
+    /// Whether the lease is young enough that nobody else holds the lane when a call arrives
+    /// (protocol D5).
     pub(crate) fn is_fresh(&self) -> bool {
         self.confirmed
             .lock()

@@ -43,17 +43,20 @@ use crate::metrics::Metrics;
 
 pub use settings::{LaneArgs, Settings};
 
-/// A lane holds a connection for a statement and never across a call, so that a few serve many lanes.
+/// A lane holds a connection for a statement and never across a call, so that a few serve many
+/// lanes.
 const POOL_SIZE: usize = 16;
-/// Heartbeats, leases and breakers have connections of their own. Otherwise many busy lanes could delay the
-/// heartbeat, and cost this worker the share that lets any of them call.
+/// Heartbeats, leases and breakers have connections of their own. Otherwise many busy lanes could
+/// delay the heartbeat, and cost this worker the share that lets any of them call.
 const KEEPER_POOL_SIZE: usize = 3;
 /// How long after the grace the lanes have to be given back.
 const RELEASE_TIME: Duration = Duration::from_millis(1_500);
-/// Lanes worked at once for each call under the cap. The others wait for a place, or belong to another host.
+/// Lanes worked at once for each call under the cap. The others wait for a place, or belong to
+/// another host.
 const LANES_PER_CALL: u32 = 2;
 
-/// Files invoices until shutdown, then finishes the calls under way within the grace (protocol D17).
+/// Files invoices until shutdown, then finishes the calls under way within the grace
+/// (protocol D17).
 pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
     settings.lanes.check()?;
     context.readiness.expect(&["broker", "database", "schema"]);
@@ -99,8 +102,9 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
     outcome
 }
 
-/// Ends after the grace and a moment to give lanes back, so that a database that does not answer cannot hold
-/// up the exit. Leases then expire, and what was sent is looked up later (protocol D17).
+/// Ends after the grace and a moment to give lanes back, so that a database that does not answer
+/// cannot hold up the exit. Leases then expire, and what was sent is looked up later
+/// (protocol D17).
 async fn release_time_over(context: &Context) {
     context.deadline.cancelled().await;
     tokio::time::sleep(RELEASE_TIME).await;

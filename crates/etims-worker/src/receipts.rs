@@ -8,8 +8,8 @@ use crate::halt_reasons::{foreign_sale, needs_resolving};
 use crate::lane::{Lane, StepEnd};
 
 impl Lane<'_> {
-    /// The invoice that holds the number is accepted. `submission` is the send that was answered, or `None`
-    /// after a look-up.
+    /// The invoice that holds the number is accepted. `submission` is the send that was answered,
+    /// or `None` after a look-up.
     pub(crate) async fn accept(
         &self,
         invoice: &LaneInvoice,
@@ -56,7 +56,9 @@ impl Lane<'_> {
             Adoption::NotOurs => foreign_sale(invoice),
             Adoption::Known | Adoption::Conflict { .. } => needs_resolving(
                 invoice,
-                &format!("the number holds invoice {owner}, which has another number by our books"),
+                &format!(
+                    "the number holds invoice {owner}, which has another number in the ledger"
+                ),
             ),
         };
         self.halt(&reason).await

@@ -82,7 +82,8 @@ impl LaneArgs {
         if let Some((name, _)) = positive.iter().find(|(_, duration)| duration.is_zero()) {
             return Err(BadSetting::new(*name, "must be greater than zero"));
         }
-        // A wake-up is held for a call and a turn, and no delivery may be held over five minutes (protocol B3).
+        // A wake-up is held for a call and a turn, and no delivery may be held over five minutes
+        // (protocol B3).
         if self.etims_timeout > Duration::from_secs(240) {
             return Err(BadSetting::new(
                 "--etims-timeout (RISITI_ETIMS_TIMEOUT)",

@@ -38,7 +38,8 @@ impl Lanes {
 
         let end = match worked {
             Ok(end) => Ok(end),
-            // The last write did not happen. The worker that has the lane now goes on from what is stored.
+            // The last write did not happen. The worker that has the lane now goes on from what is
+            // stored.
             Err(LaneError::ClaimGone) => {
                 tracing::warn!(device_id = %device, "lane belongs to another worker now");
                 Ok(StepEnd::Stop)
@@ -64,7 +65,8 @@ impl Lanes {
         };
 
         let end = lane.steps().await;
-        // An error of ours says nothing about the host, so that a trial then ends with its time limit.
+        // An error of ours says nothing about the host, so that a trial then ends with its time
+        // limit.
         if !matches!(end, Err(LaneError::Ledger(_))) {
             self.hosts
                 .end_trial(&lane.host, &mut lane.trial, claim.device)
@@ -73,8 +75,8 @@ impl Lanes {
         end
     }
 
-    /// Reads the device. A device that cannot be read can file nothing, so that its lane is halted and the
-    /// result is `None`.
+    /// Reads the device. A device that cannot be read can file nothing, so that its lane is halted
+    /// and the result is `None`.
     async fn profile(&self, claim: &Claim) -> Result<Option<DeviceProfile>, LedgerError> {
         let device = claim.device;
         let (problem, remedy) = match self.ledger.device(device, &self.vault).await {
@@ -103,7 +105,8 @@ impl Lanes {
         Ok(None)
     }
 
-    /// Gives the lane back: with a pause if it could not be worked, and with a wake-up if it has more work.
+    /// Gives the lane back: with a pause if it could not be worked, and with a wake-up if it has
+    /// more work.
     async fn give_back(
         &self,
         claim: &Claim,
@@ -154,8 +157,8 @@ impl Lane<'_> {
             LaneWork::Halted | LaneWork::Nothing => Ok(StepEnd::Stop),
             LaneWork::LookUp(late) => self.late_look_up(&late).await,
             LaneWork::Invoice(invoice) => {
-                // Every log line about the invoice carries these ids, so that one webhook can be followed to
-                // its receipt.
+                // Every log line about the invoice carries these ids, so that one webhook can be
+                // followed to its receipt.
                 let span = tracing::info_span!(
                     "invoice",
                     invoice_id = %invoice.id, payment_id = %invoice.payment_id, device_id = %invoice.device,

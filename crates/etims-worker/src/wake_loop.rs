@@ -1,4 +1,5 @@
-//! The loop that brings a lane back after a crash, a lost wake-up, a lost broker or a pause (protocol D3).
+//! The loop that brings a lane back after a crash, a lost wake-up, a lost broker or a pause
+//! (protocol D3).
 
 use std::time::Duration;
 

@@ -1,4 +1,5 @@
-//! Consuming wake-ups: hints that a device has work (protocol D3). They may be repeated, late or lost.
+//! Consuming wake-ups: hints that a device has work (protocol D3). They may be repeated, late or
+//! lost.
 
 use std::sync::Arc;
 
@@ -9,8 +10,8 @@ use tokio::task::JoinSet;
 
 use crate::lane::Lanes;
 
-/// Takes wake-ups until shutdown, then waits for the lanes that are being worked. The prefetch bounds their
-/// number.
+/// Takes wake-ups until shutdown, then waits for the lanes that are being worked. The prefetch
+/// bounds their number.
 pub(crate) async fn consume(lanes: Arc<Lanes>, health: &DatabaseHealth, mut consumer: Consumer) {
     let mut database_available = health.subscribe();
     let mut turns = JoinSet::new();

@@ -1,4 +1,5 @@
-//! Publishing wake-ups. A wake-up is a hint: one that is not published is left to the wake loop (protocol D3).
+//! Publishing wake-ups. A wake-up is a hint: one that is not published is left to the wake loop
+//! (protocol D3).
 
 use risiti_domain::DeviceId;
 use risiti_queue::FailedWakeUp;
@@ -6,8 +7,8 @@ use uuid::Uuid;
 
 use crate::lane::Lanes;
 
-/// Publishes a wake-up for each of these lanes, which are marked as having one. Where that fails the mark is
-/// removed again, and the wake loop tries later.
+/// Publishes a wake-up for each of these lanes, which are marked as having one. Where that fails
+/// the mark is removed again, and the wake loop tries later.
 pub(crate) async fn publish_wake_ups(lanes: &Lanes, marked: &[DeviceId]) {
     let devices: Vec<Uuid> = marked.iter().map(|lane| lane.uuid()).collect();
     let failed = lanes

@@ -1,5 +1,5 @@
-//! The gateway's access tokens (OAuth). One fetch serves all who wait, and a token is replaced before it
-//! ends.
+//! The gateway's access tokens (OAuth). One fetch serves all who wait, and a token is replaced
+//! before it ends.
 
 use std::collections::HashMap;
 use std::fmt;
@@ -71,7 +71,8 @@ struct LastFetch {
 }
 
 impl AccessTokens {
-    /// Returns a token that stays valid for a while. It is never `refused`, which the gateway has refused.
+    /// Returns a token that stays valid for a while. It is never `refused`, which the gateway has
+    /// refused.
     pub(crate) async fn get(
         &self,
         http: &Http,

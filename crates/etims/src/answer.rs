@@ -21,8 +21,8 @@ pub struct Answer {
     pub http_status: Option<u16>,
     /// How long the host asked us not to call, at most a day.
     pub retry_after: Option<Duration>,
-    /// The failure is the host's rather than this invoice's. It counts towards the breaker (protocol
-    /// D12).
+    /// The failure is the host's rather than this invoice's. It counts towards the breaker
+    /// (protocol D12).
     pub against_host: bool,
     /// The answer is worth another try. When it stays the same, the lane halts for this reason.
     pub halts_if_repeated: Option<HaltReason>,

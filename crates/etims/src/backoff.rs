@@ -5,8 +5,8 @@ use std::time::Duration;
 use backoff::ExponentialBackoff;
 use backoff::backoff::Backoff as _;
 
-/// Exponential pauses with full jitter. The n-th pause is drawn evenly from zero to `first × 2ⁿ`, and is
-/// never longer than the ceiling.
+/// Exponential pauses with full jitter. The n-th pause is drawn evenly from zero to `first × 2ⁿ`,
+/// and is never longer than the ceiling.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Backoff {
     first: Duration,
@@ -24,9 +24,9 @@ impl Backoff {
 
     /// Draws the pause after this many failures in a row, counted from one.
     pub fn pause(&self, failures: u32) -> Duration {
-        // The crate draws from `interval ± factor × interval`, so half the interval and a factor of one
-        // give full jitter. Its limit on elapsed time would end the pauses, and its ceiling applies
-        // before the jitter, so that neither is used (protocol D14).
+        // The crate draws from `interval ± factor × interval`, so half the interval and a factor of
+        // one give full jitter. Its limit on elapsed time would end the pauses, and its ceiling
+        // applies before the jitter, so that neither is used (protocol D14).
         let mut pauses = ExponentialBackoff {
             current_interval: self.first / 2,
             initial_interval: self.first / 2,

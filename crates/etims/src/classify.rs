@@ -1,7 +1,7 @@
 //! What an answer to a call means for the lane.
 //!
-//! The tables hold KRA's result codes (OSCU specification v2.0) and what integrators saw live in 2026,
-//! read together with protocol D7, D9 and D12.
+//! The tables hold KRA's result codes (OSCU specification v2.0) and what integrators saw live in
+//! 2026, read together with protocol D7, D9 and D12.
 
 use std::fmt;
 
@@ -109,7 +109,8 @@ pub(crate) fn of_code(dialect: Dialect, code: &str) -> Class {
             halts_if_repeated: None,
         },
         "921" | "994" => Class::Taken,
-        // The JAR answers so to a resend and to bad credentials. A person looks in both cases (D16).
+        // The JAR answers so to a resend and to bad credentials. A person looks in both cases
+        // (D16).
         "899" if dialect == Dialect::Vscu => Class::Taken,
         // 001 answers look-ups. 000 gets here only without a receipt number.
         "899" | "000" | "00" | "0" | "0000" | "001" => UNKNOWN,
@@ -120,8 +121,8 @@ pub(crate) fn of_code(dialect: Dialect, code: &str) -> Class {
     }
 }
 
-/// Classifies by text, for answers without a code that are no server error. The texts were seen live on
-/// the gateway from August to October 2026.
+/// Classifies by text, for answers without a code that are no server error. The texts were seen
+/// live on the gateway from August to October 2026.
 pub(crate) fn of_text(text: &str, invoice_no: i64) -> Option<Class> {
     let text = text.to_ascii_lowercase();
     let says = |phrases: &[&str]| phrases.iter().any(|phrase| text.contains(phrase));
@@ -149,8 +150,8 @@ pub(crate) fn of_text(text: &str, invoice_no: i64) -> Option<Class> {
             halts_if_repeated,
         });
     }
-    // A credit note is sent only after its sale is filed (protocol D2), so that a missing original is
-    // final as well.
+    // A credit note is sent only after its sale is filed (protocol D2), so that a missing original
+    // is final as well.
     let refused = [
         "orginvcno does not exist",
         "invalid taxblamt",
@@ -166,8 +167,8 @@ pub(crate) fn of_text(text: &str, invoice_no: i64) -> Option<Class> {
     says(&refused).then_some(REFUSED)
 }
 
-/// Classifies by status, for answers without a code. The status is the inner one where the envelope has
-/// one, and `json` says whether the body was an envelope at all.
+/// Classifies by status, for answers without a code. The status is the inner one where the envelope
+/// has one, and `json` says whether the body was an envelope at all.
 pub(crate) fn of_status(status: u16, json: bool) -> Class {
     match status {
         401 | 403 => Class::Halt(HaltReason::Credentials),

@@ -17,7 +17,8 @@ use crate::profile::{DeviceProfile, TokenSettings};
 use crate::wire::{self, Query};
 use crate::{code_list, initialise, look_up, sale};
 
-/// A date before KRA had any of its systems, so that all codes are listed and not only changed ones.
+/// A date before KRA had any of its systems, so that all codes are listed and not only changed
+/// ones.
 const BEFORE_ETIMS: &str = "20180101000000";
 
 /// The client of the tax API. Clones share connections, access tokens and limits.
@@ -29,8 +30,8 @@ pub struct Client {
 
 /// A lane halts only after the gateway refused this many fresh access tokens.
 ///
-/// One is not enough: an app's token is shared by its lanes and by all workers. It may end between two
-/// calls, or with the gateway's restart.
+/// One is not enough: an app's token is shared by its lanes and by all workers. It may end between
+/// two calls, or with the gateway's restart.
 const REFRESHES_MAX: usize = 3;
 
 /// Why a call brought no answer.
@@ -48,8 +49,8 @@ impl Client {
         })
     }
 
-    /// Sends a stored body under its number. It makes one request, and repeats it only with a fresh access
-    /// token after the gateway refused the old one.
+    /// Sends a stored body under its number. It makes one request, and repeats it only with a fresh
+    /// access token after the gateway refused the old one.
     pub async fn send(&self, profile: &DeviceProfile, body: &[u8], invoice_no: i64) -> SendOutcome {
         match self
             .call(profile, Action::SaveSale, Bytes::copy_from_slice(body))
@@ -83,7 +84,8 @@ impl Client {
         }
     }
 
-    /// Initialises a device. Never call this in a loop, because repeats damaged device records at KRA.
+    /// Initialises a device. Never call this in a loop, because repeats damaged device records at
+    /// KRA.
     pub async fn initialise(
         &self,
         profile: &DeviceProfile,
@@ -162,8 +164,8 @@ impl Client {
             if !refuses_token(&http) {
                 break;
             }
-            // The request did go out. Most likely the gateway did not pass it on, but that is not proven.
-            // From here on nothing counts as not sent (protocol D7).
+            // The request did go out. Most likely the gateway did not pass it on, but that is not
+            // proven. From here on nothing counts as not sent (protocol D7).
             let fresh = self
                 .access_tokens
                 .get(&self.http, settings, Some(&token))

@@ -95,8 +95,8 @@ pub(crate) fn headers(
     Ok(headers)
 }
 
-/// The `custTin` of a customer who gave none is null. A VSCU gets no such field, because one integrator
-/// saw it refuse null.
+/// The `custTin` of a customer who gave none is null. A VSCU gets no such field, because one
+/// integrator saw it refuse null.
 pub(crate) fn walk_in_buyer(dialect: Dialect) -> Option<()> {
     (dialect != Dialect::Vscu).then_some(())
 }

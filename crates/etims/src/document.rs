@@ -42,8 +42,8 @@ pub struct SaleDocument {
     pub first_sent_at: Timestamp,
 }
 
-/// Builds the bytes to store and send. They are the same for every attempt under one number (protocol
-/// D6).
+/// Builds the bytes to store and send. They are the same for every attempt under one number
+/// (protocol D6).
 pub fn sale_body(profile: &DeviceProfile, document: &SaleDocument) -> Vec<u8> {
     wire::bytes(&sale(profile, document))
 }
@@ -89,8 +89,8 @@ fn sale<'a>(profile: &'a DeviceProfile, document: &SaleDocument) -> Sale<'a> {
 }
 
 impl SaleDocument {
-    /// The time of the payment or of the reversal. It is never before the sale and never after the first
-    /// send, because KRA refuses both.
+    /// The time of the payment or of the reversal. It is never before the sale and never after the
+    /// first send, because KRA refuses both.
     fn confirmed_at(&self) -> Timestamp {
         let own = match self.kind {
             InvoiceKind::Sale => self.occurred_at,
@@ -103,8 +103,8 @@ impl SaleDocument {
     }
 }
 
-/// Builds the one line. Prices include tax, as the gateway reads and checks them. The other dialects do
-/// not check.
+/// Builds the one line. Prices include tax, as the gateway reads and checks them. The other
+/// dialects do not check.
 fn line(profile: &DeviceProfile, total: Decimal) -> Line {
     let total = total.round_dp_with_strategy(2, RoundingStrategy::MidpointAwayFromZero);
     let split = profile.tax_rates.split(profile.item.tax_type, total);

@@ -1,7 +1,7 @@
 //! The envelopes around KRA's answers, in every shape seen.
 //!
-//! Legacy and VSCU put `resultCd` at the top. The gateway wraps it, refuses without one, and reports faults
-//! in two more ways.
+//! Legacy and VSCU put `resultCd` at the top. The gateway wraps it, refuses without one, and
+//! reports faults in two more ways.
 
 use crate::fields::Fields;
 
@@ -11,7 +11,8 @@ pub(crate) struct Envelope<'a> {
     pub(crate) code: Option<String>,
     /// The most specific text of the answer, unchanged.
     pub(crate) message: String,
-    /// The inner `responseCode` where there is one, else the HTTP status. The gateway refuses under 200.
+    /// The inner `responseCode` where there is one, else the HTTP status. The gateway refuses under
+    /// 200.
     pub(crate) status: u16,
     pub(crate) data: Option<Fields<'a>>,
 }
@@ -58,8 +59,8 @@ impl<'a> Envelope<'a> {
         matches!(self.code.as_deref(), Some("001" | "01" | "1"))
     }
 
-    /// The gateway refused the access token, with 401 or with an Apigee fault, which was seen under HTTP
-    /// 500.
+    /// The gateway refused the access token, with 401 or with an Apigee fault, which was seen under
+    /// HTTP 500.
     pub(crate) fn refuses_token(&self, http_status: u16) -> bool {
         let text = self.message.to_ascii_lowercase();
         self.code.is_none()

@@ -1,4 +1,5 @@
-//! Reading KRA's JSON. Keys may end in blanks, numbers may be strings, and no number becomes a float.
+//! Reading KRA's JSON. Keys may end in blanks, numbers may be strings, and no number becomes a
+//! float.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -12,7 +13,8 @@ use serde_json::value::RawValue;
 /// More digits than any field of KRA has.
 const NUMBER_CHARS_MAX: usize = 48;
 
-/// One JSON object, with its values still as text. A key that comes with two different values is `None`.
+/// One JSON object, with its values still as text. A key that comes with two different values is
+/// `None`.
 pub(crate) struct Fields<'a>(BTreeMap<String, Option<&'a RawValue>>);
 
 impl<'a> Fields<'a> {

@@ -1,7 +1,7 @@
 //! Bad answers at scale (`make fuzz`).
 //!
-//! Whatever comes back is classified. Nothing counts as a receipt that another reading of the same bytes
-//! does not prove.
+//! Whatever comes back is classified. Nothing counts as a receipt that another reading of the same
+//! bytes does not prove.
 
 use std::path::Path;
 
@@ -20,7 +20,8 @@ use crate::{code_list, initialise, look_up, sale, text};
 /// The number that is sent or looked up.
 const ASKED: i64 = 1;
 
-/// Every answer in the facts, wrapped or not, of every dialect. KRA's member names show which they are.
+/// Every answer in the facts, wrapped or not, of every dialect. KRA's member names show which they
+/// are.
 fn known_answers() -> Vec<Json> {
     let mut found = Vec::new();
     for (_, file) in corpus(&Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/facts")) {
@@ -65,7 +66,8 @@ fn answers() -> impl Strategy<Value = (u16, Body)> {
     )
 }
 
-/// The member of that name. An exact name wins over one with blanks around it, and several have to agree.
+/// The member of that name. An exact name wins over one with blanks around it, and several have to
+/// agree.
 fn member<'a>(of: &'a Json, name: &str) -> Option<&'a Json> {
     let Json::Members(members) = of else {
         return None;

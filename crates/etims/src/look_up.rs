@@ -20,8 +20,8 @@ const NEUTRAL: Class = Class::Unknown {
     against_host: false,
 };
 
-/// Reads any bytes into an outcome. `Found` and `Absent` need an explicit answer of KRA. Everything else
-/// proves nothing.
+/// Reads any bytes into an outcome. `Found` and `Absent` need an explicit answer of KRA. Everything
+/// else proves nothing.
 pub(crate) fn read(profile: &DeviceProfile, http: &HttpAnswer, invoice_no: i64) -> LookUpOutcome {
     let envelope = Envelope::read(http.status, &http.body);
     if let Some(envelope) = envelope.as_ref().filter(|_| http.status < 500) {

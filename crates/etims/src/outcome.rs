@@ -9,16 +9,16 @@ use crate::receipt::Receipt;
 
 /// How sending a sale or credit note ended.
 ///
-/// Only `Ok`, `Refused` and `NotSent` say whether the number is taken (protocol D7). After every other
-/// outcome the number has to be looked up before anything is sent.
+/// Only `Ok`, `Refused` and `NotSent` say whether the number is taken (protocol D7). After every
+/// other outcome the number has to be looked up before anything is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SendOutcome {
     /// Accepted, with a receipt number.
     Ok(Receipt),
     /// No byte of the request left, because there was no connection or no access token.
     NotSent(Answer),
-    /// KRA will not accept this invoice as it is. With `look_up_first` the answer is too vague to give the
-    /// number back without a look-up, even if no send before it was unknown.
+    /// KRA will not accept this invoice as it is. With `look_up_first` the answer is too vague to
+    /// give the number back without a look-up, even if no send before it was unknown.
     Refused { answer: Answer, look_up_first: bool },
     /// KRA did not accept it, and another try may succeed: too many requests, or stock missing.
     Retry(Answer),
@@ -28,7 +28,8 @@ pub enum SendOutcome {
     Taken(Answer),
     /// KRA expects neither this number nor the next one, so that the counters differ (protocol D9).
     Expected { expected: i64, answer: Answer },
-    /// The device, the credentials or the address are wrong. The lane stops, and nothing is a dead letter.
+    /// The device, the credentials or the address are wrong. The lane stops, and nothing is a dead
+    /// letter.
     Halt { reason: HaltReason, answer: Answer },
 }
 

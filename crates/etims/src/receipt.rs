@@ -26,8 +26,8 @@ pub struct Receipt {
 }
 
 impl Receipt {
-    /// Reads a receipt. Without a receipt number it is `None`, because nothing else proves that a sale
-    /// was accepted (protocol D7).
+    /// Reads a receipt. Without a receipt number it is `None`, because nothing else proves that a
+    /// sale was accepted (protocol D7).
     pub(crate) fn read(profile: &DeviceProfile, data: &Fields<'_>) -> Option<Self> {
         let receipt_no = data
             .integer("curRcptNo")
@@ -68,8 +68,8 @@ pub fn receipt_url(profile: &DeviceProfile, receipt: &Receipt) -> Option<String>
     Some(url.into())
 }
 
-/// The control unit's invoice number as printed, such as `KRACU0100000001/1`. It is `None` without a
-/// control unit id.
+/// The control unit's invoice number as printed, such as `KRACU0100000001/1`. It is `None` without
+/// a control unit id.
 pub fn control_unit_invoice_no(receipt: &Receipt) -> Option<String> {
     receipt
         .control_unit_id

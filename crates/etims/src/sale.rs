@@ -8,8 +8,8 @@ use crate::outcome::SendOutcome;
 use crate::profile::DeviceProfile;
 use crate::receipt::Receipt;
 
-/// Reads any bytes into an outcome. `Ok` needs a success code, a receipt number, and a status that does
-/// not contradict them.
+/// Reads any bytes into an outcome. `Ok` needs a success code, a receipt number, and a status that
+/// does not contradict them.
 pub(crate) fn read(profile: &DeviceProfile, http: &HttpAnswer, invoice_no: i64) -> SendOutcome {
     let envelope = Envelope::read(http.status, &http.body);
     if let Some(envelope) = envelope

@@ -16,8 +16,8 @@ pub(crate) fn clip(text: &str, chars_max: usize) -> String {
         .collect()
 }
 
-/// Makes a text from outside safe to log and to store. The result is bounded and printable, and holds no
-/// phone number and nothing that looks like a key.
+/// Makes a text from outside safe to log and to store. The result is bounded and printable, and
+/// holds no phone number and nothing that looks like a key.
 pub(crate) fn message(text: &str) -> String {
     // Masking comes before the cut, because half a phone number does not look like one.
     let keyless = mask_runs(text.trim(), |c| c.is_ascii_alphanumeric(), is_key);

@@ -16,7 +16,8 @@ pub(crate) fn to_day(at: Timestamp) -> String {
     NAIROBI.to_datetime(at).strftime("%Y%m%d").to_string()
 }
 
-/// Reads `yyyyMMddHHmmss`, and `yyyy-MM-dd HH:mm:ss` with or without a fraction, which look-ups use.
+/// Reads `yyyyMMddHHmmss`, and `yyyy-MM-dd HH:mm:ss` with or without a fraction, which look-ups
+/// use.
 pub(crate) fn parse(text: &str) -> Option<Timestamp> {
     let text = text.trim();
     let civil = if text.len() == 14 && text.bytes().all(|b| b.is_ascii_digit()) {

@@ -8,8 +8,8 @@ use serde::ser::{Error as _, SerializeMap as _};
 use serde::{Serialize, Serializer};
 use serde_json::value::RawValue;
 
-/// A JSON number that is written from a decimal's own digits, never through a float. Whole shillings
-/// print without a fraction.
+/// A JSON number that is written from a decimal's own digits, never through a float. Whole
+/// shillings print without a fraction.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(crate) struct Number(pub(crate) Decimal);
 
@@ -52,8 +52,8 @@ pub(crate) struct Sale<'a> {
     pub(crate) item_list: Vec<Line>,
 }
 
-/// The sums of taxable amounts, the rates and the sums of taxes, in the order of `TaxType::ALL`. Types that
-/// the invoice does not use have their real rates too.
+/// The sums of taxable amounts, the rates and the sums of taxes, in the order of `TaxType::ALL`.
+/// Types that the invoice does not use have their real rates too.
 #[derive(Default)]
 pub(crate) struct Taxes {
     pub(crate) taxable: [Number; 5],

@@ -3,8 +3,8 @@
 use std::fmt;
 use std::sync::Arc;
 
-/// One request and its answer. Headers and query are left out, because they carry credentials. The bodies
-/// may hold some too, and whoever keeps them has to blank those.
+/// One request and its answer. Headers and query are left out, because they carry credentials. The
+/// bodies may hold some too, and whoever keeps them has to blank those.
 #[derive(Clone, Copy, Debug)]
 pub struct Exchange<'a> {
     pub method: &'a str,

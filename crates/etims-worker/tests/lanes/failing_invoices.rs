@@ -1,4 +1,5 @@
-//! A failing invoice must not block its lane, and an outage must not make dead letters (protocol D12, D13).
+//! A failing invoice must not block its lane, and an outage must not make dead letters
+//! (protocol D12, D13).
 
 use risiti_testkit::eventually;
 

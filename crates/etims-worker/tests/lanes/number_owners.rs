@@ -1,5 +1,5 @@
-//! A number belongs to the invoice that the remark names: late requests, foreign sales, slow look-ups
-//! (protocol D8–D10).
+//! A number belongs to the invoice that the remark names: late requests, foreign sales, slow
+//! look-ups (protocol D8–D10).
 
 use jiff::Timestamp;
 use risiti_domain::{Dialect, Environment, InvoiceId, InvoiceKind, PaymentMethod, TaxType};
@@ -13,8 +13,8 @@ use uuid::Uuid;
 
 use crate::fixture::{BOUND, Device, Fault, Fixture, look_up_calls, sale_calls, terminate};
 
-/// Adds a sale whose first request is late. It is sent again, refused, looked up as absent, and a dead letter
-/// before that request arrives.
+/// Adds a sale whose first request is late. It is sent again, refused, looked up as absent, and a
+/// dead letter before that request arrives.
 async fn dead_sale_with_late_request(fixture: &Fixture, device: &Device) -> Uuid {
     fixture
         .simulator

@@ -39,7 +39,8 @@ async fn nothing_is_sent_while_the_database_link_is_frozen() {
     .await;
     fixture.add_sales(&device, 1).await;
     assert_eq!(fixture.simulator.stats().await["calls"]["sale"], 1);
-    // What a frozen link holds would arrive when it thaws. After a real partition it is lost, as after a cut.
+    // What a frozen link holds would arrive when it thaws. After a real partition it is lost, as
+    // after a cut.
     link.cut();
     link.restore();
     fixture.until_filed(2).await;

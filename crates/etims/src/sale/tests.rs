@@ -197,7 +197,8 @@ fn echoed_credentials_are_hidden() {
     assert_eq!(outcome.answer().unwrap().message, "… is not valid for …");
 }
 
-/// Decides with another parser and other rules whether there is a success code and a receipt number.
+/// Decides with another parser and other rules whether there is a success code and a receipt
+/// number.
 fn proves_acceptance(body: &[u8]) -> bool {
     fn member<'a>(value: &'a Value, name: &str) -> Option<&'a Value> {
         value

@@ -1,4 +1,5 @@
-//! The gateway's access token. It is fetched once, replaced when it ends, and never changes what is sent.
+//! The gateway's access token. It is fetched once, replaced when it ends, and never changes what is
+//! sent.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -186,7 +187,8 @@ async fn fresh_tokens_refused_repeatedly_halt() {
     assert_eq!((fetches(&server).len(), sales(&server).len()), (4, 4));
 }
 
-/// The sale went out under the first token. Whatever happens to the second fetch, it is not "not sent".
+/// The sale went out under the first token. Whatever happens to the second fetch, it is not "not
+/// sent".
 #[tokio::test]
 async fn a_failed_refetch_leaves_the_number_unknown() {
     let fetched = Arc::new(AtomicUsize::new(0));

@@ -79,7 +79,8 @@ fn golden_bodies_are_unchanged() {
     }
 }
 
-/// The body of a fact, with what differs on purpose: our id in the remark, and one line of quantity 1.
+/// The body of a fact, with what differs on purpose: our id in the remark, and one line of quantity
+/// 1.
 fn expected(file: &str, total: u32) -> Value {
     let mut expected = facts(file);
     expected["remark"] = json!(INVOICE);

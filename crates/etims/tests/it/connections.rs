@@ -129,8 +129,8 @@ async fn each_dialect_has_its_paths_and_headers() {
     assert_eq!(gateway.headers["cmckey"], "the-cmc-key");
 }
 
-/// The host answers only once two calls are in. With fewer places no call would end, and with more the
-/// count would pass two.
+/// The host answers only once two calls are in. With fewer places no call would end, and with more
+/// the count would pass two.
 #[tokio::test]
 async fn calls_at_once_are_limited() {
     let at_once = Arc::new(AtomicUsize::new(0));

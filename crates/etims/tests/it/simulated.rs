@@ -1,4 +1,5 @@
-//! Calls to `etims-sim`, which has its own reading of KRA's rules. What it counts as a mistake, KRA may too.
+//! Calls to `etims-sim`, which has its own reading of KRA's rules. What it counts as a mistake, KRA
+//! may too.
 
 use std::net::SocketAddr;
 

@@ -1,5 +1,5 @@
-//! Calls that end without an answer, or with an unusable one. Only a failed connection counts as not sent
-//! (protocol D7).
+//! Calls that end without an answer, or with an unusable one. Only a failed connection counts as
+//! not sent (protocol D7).
 
 use std::time::Duration;
 

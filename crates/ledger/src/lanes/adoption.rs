@@ -1,5 +1,5 @@
-//! A number at KRA belongs to the invoice that its remark names, whatever the ledger says (protocol D8,
-//! D10).
+//! A number at KRA belongs to the invoice that its remark names, whatever the ledger says
+//! (protocol D8, D10).
 
 use risiti_domain::InvoiceId;
 use uuid::Uuid;
@@ -50,8 +50,8 @@ pub enum Adoption {
     Known,
     /// It names no invoice of this lane.
     NotOurs,
-    /// Its invoice was accepted under another number as well, or the ledger has another invoice accepted under
-    /// this number. A person has to look.
+    /// Its invoice was accepted under another number as well, or the ledger has another invoice
+    /// accepted under this number. A person has to look.
     Conflict { accepted_as: Option<i64> },
 }
 

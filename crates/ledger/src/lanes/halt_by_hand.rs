@@ -18,8 +18,8 @@ statements! {
         UPDATE lanes SET halted_at = NULL, halt_reason = NULL, retry_at = NULL, retry_step = 0, token_at = NULL,
             moved_by = $2, moved_because = $3
         WHERE device_id = $1 AND halted_at IS NOT NULL";
-    /// A number that look-ups do not show gets its full time again (protocol D9). What is unknown stays
-    /// unknown.
+    /// A number that look-ups do not show gets its full time again (protocol D9). What is unknown
+    /// stays unknown.
     RESTART_HIDDEN_TIME = "
         UPDATE invoices SET hidden_since = NULL WHERE device_id = $1 AND state = 'submitting'";
 }

@@ -1,4 +1,5 @@
-//! What all workers share about a KRA host: its breaker, and whether it accepts sales (protocol D12, D13).
+//! What all workers share about a KRA host: its breaker, and whether it accepts sales
+//! (protocol D12, D13).
 
 use std::time::Duration;
 
@@ -24,8 +25,8 @@ statements! {
             trial_until = clock_timestamp() + $3::bigint * interval '1 millisecond'
         WHERE host = $1 AND ((breaker = 'open' AND retry_at <= clock_timestamp())
             OR (breaker = 'trying' AND (trial_until <= clock_timestamp() OR trial_by = $2)))";
-    /// All lanes of the host were waiting for this. They come back at a hundred a second, so that the host
-    /// does not get all of them at once (protocol D14).
+    /// All lanes of the host were waiting for this. They come back at a hundred a second, so that
+    /// the host does not get all of them at once (protocol D14).
     CLOSE = "
         WITH closed AS (
             UPDATE hosts SET breaker = 'closed', opened_at = NULL, retry_at = NULL, retry_step = 0,
@@ -146,8 +147,8 @@ impl Ledger {
         Ok(BreakerChange::of_rows(hosts))
     }
 
-    /// Closes the breaker after this worker's trial succeeded. `lane` goes on at once, and the host's other
-    /// lanes come back spread out.
+    /// Closes the breaker after this worker's trial succeeded. `lane` goes on at once, and the
+    /// host's other lanes come back spread out.
     pub async fn close_breaker(
         &self,
         host: &str,

@@ -1,6 +1,7 @@
 //! Late look-ups: of numbers that their invoice no longer holds (protocol D10, E4).
 //!
-//! They are due after an invoice became a dead letter with an unanswered send, and before a discard.
+//! They are due after an invoice became a dead letter with an unanswered send, and before a
+//! discard.
 
 use std::time::Duration;
 
@@ -26,7 +27,8 @@ statements! {
         UPDATE invoices SET look_up_due_at = now() + $4::bigint * interval '1 millisecond'
         WHERE id = $1 AND look_up_no = $5 AND EXISTS (
             SELECT FROM lane_leases WHERE device_id = $2 AND claim_id = $3)";
-    /// The look-ups that are left stay due, because the request of a discarded invoice can still arrive.
+    /// The look-ups that are left stay due, because the request of a discarded invoice can still
+    /// arrive.
     DISCARD = "
         UPDATE invoices SET state = 'discarded', discard_wish = NULL, moved_by = 'operator',
             moved_because = discard_wish, moved_event = NULL
@@ -42,7 +44,8 @@ statements! {
 }
 
 impl Ledger {
-    /// KRA does not show the number as this invoice's now. A discard that waited for this is carried out.
+    /// KRA does not show the number as this invoice's now. A discard that waited for this is
+    /// carried out.
     pub async fn late_look_up_absent(
         &self,
         claim: &Claim,
@@ -65,7 +68,8 @@ impl Ledger {
         Ok(transaction.commit().await?)
     }
 
-    /// The look-up proved nothing. It is due again after the pause, and the lane's other work goes on.
+    /// The look-up proved nothing. It is due again after the pause, and the lane's other work goes
+    /// on.
     pub async fn postpone_look_up(
         &self,
         claim: &Claim,

@@ -1,8 +1,8 @@
 //! Leases: who may work a lane (protocol D1, D3, D4).
 //!
-//! A lease only saves work. The claim id makes writes safe: every write of a lane begins by locking and
-//! renewing its lease row under that id. Taking a lane over and writing to it therefore exclude each
-//! other, and a worker whose claim is gone writes nothing (protocol D6).
+//! A lease only saves work. The claim id makes writes safe: every write of a lane begins by locking
+//! and renewing its lease row under that id. Taking a lane over and writing to it therefore exclude
+//! each other, and a worker whose claim is gone writes nothing (protocol D6).
 
 use std::time::Duration;
 
@@ -16,8 +16,8 @@ use crate::db::statements::{millis, statements};
 /// How long a lane stays with a worker that neither writes nor renews.
 pub const LEASE: Duration = Duration::from_secs(10);
 
-/// The start of every one-statement write of a lane. The rest of the statement may write only where `held`
-/// has a row, which it has while the claim `$2` still holds the lane `$1` (protocol D6).
+/// The start of every one-statement write of a lane. The rest of the statement may write only where
+/// `held` has a row, which it has while the claim `$2` still holds the lane `$1` (protocol D6).
 macro_rules! held_claim {
     () => {
         "
@@ -30,8 +30,8 @@ macro_rules! held_claim {
 pub(crate) use held_claim;
 
 statements! {
-    /// It locks the lease before the lane, as every write of a lane does. In another order two statements
-    /// could wait for each other.
+    /// It locks the lease before the lane, as every write of a lane does. In another order two
+    /// statements could wait for each other.
     CLAIM = "
         WITH taken AS (
             INSERT INTO lane_leases (device_id, claim_id, worker_id, lease_until)
@@ -50,7 +50,8 @@ statements! {
             WHERE device_id = $1 AND token_at IS NOT NULL AND (SELECT count(*) FROM taken) >= 0
         )
         SELECT l.host FROM lanes l JOIN taken USING (device_id)";
-    /// Opens every transaction that writes to a lane, as `held_claim!` opens single statements (protocol D6).
+    /// Opens every transaction that writes to a lane, as `held_claim!` opens single statements
+    /// (protocol D6).
     HOLD = "
         UPDATE lane_leases SET lease_until = clock_timestamp() + interval '10 seconds'
         WHERE device_id = $1 AND claim_id = $2 RETURNING device_id";
@@ -78,7 +79,8 @@ statements! {
 
 /// A worker's exclusive right to work a lane.
 ///
-/// It is good for [`LEASE`] after each write or renewal, and after that until somebody else takes the lane.
+/// It is good for [`LEASE`] after each write or renewal, and after that until somebody else takes
+/// the lane.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Claim {
     pub device: DeviceId,
@@ -122,8 +124,8 @@ impl Claim {
     }
 }
 
-/// Reads the outcome of a statement that begins with `held_claim!` and ends by updating the lane: without
-/// the claim it finds no lane to update.
+/// Reads the outcome of a statement that begins with `held_claim!` and ends by updating the lane:
+/// without the claim it finds no lane to update.
 pub(crate) fn require_claim(rows: u64) -> Result<(), LaneError> {
     if rows == 1 {
         Ok(())
@@ -133,8 +135,8 @@ pub(crate) fn require_claim(rows: u64) -> Result<(), LaneError> {
 }
 
 impl Ledger {
-    /// Takes a lane that is due, not halted, and not leased. It is `None` otherwise. In both cases the
-    /// lane's wake-up counts as spent (protocol D3).
+    /// Takes a lane that is due, not halted, and not leased. It is `None` otherwise. In both cases
+    /// the lane's wake-up counts as spent (protocol D3).
     pub async fn claim_lane(
         &self,
         device: DeviceId,
@@ -183,8 +185,8 @@ impl Ledger {
         })
     }
 
-    /// Gives back a lane that could not be worked. It is not due before the pause is over, because errors of
-    /// our own must not repeat without end.
+    /// Gives back a lane that could not be worked. It is not due before the pause is over, because
+    /// errors of our own must not repeat without end.
     pub async fn abandon_lane(&self, claim: &Claim, pause: Duration) -> Result<(), LedgerError> {
         let connection = self.connection().await?;
         connection

@@ -1,5 +1,5 @@
-//! What a lane writes about the invoice that holds its number, other than answers to sends: absent at KRA,
-//! waiting, deferred, dead or halted.
+//! What a lane writes about the invoice that holds its number, other than answers to sends: absent
+//! at KRA, waiting, deferred, dead or halted.
 
 use std::time::Duration;
 
@@ -21,8 +21,8 @@ statements! {
         )
         UPDATE lanes SET last_call_at = now(), retry_at = NULL WHERE device_id = (SELECT device_id FROM held)"
     );
-    /// `$4` says that the look-up proved nothing. The quarter of an hour of answered look-ups then starts
-    /// over (protocol D9).
+    /// `$4` says that the look-up proved nothing. The quarter of an hour of answered look-ups then
+    /// starts over (protocol D9).
     WAIT = concat!(
         held_claim!(),
         ", invoice AS (
@@ -43,8 +43,8 @@ statements! {
         UPDATE lanes SET last_call_at = now(), retry_at = NULL
         WHERE device_id = (SELECT device_id FROM held)"
     );
-    /// A request that was never answered can still arrive. Its number is therefore looked up again, 15
-    /// minutes and 24 hours after the last such send (protocol D10).
+    /// A request that was never answered can still arrive. Its number is therefore looked up again,
+    /// 15 minutes and 24 hours after the last such send (protocol D10).
     DEAD = "
         UPDATE invoices i SET state = 'dead', invoice_no = NULL, unknown_since = NULL, hidden_since = NULL,
             refused_at = NULL, strikes = $3, rounds = 0,
@@ -59,8 +59,8 @@ statements! {
         WHERE i.id = $1 AND i.device_id = $2 AND i.state = 'submitting'";
     NUMBER_BACK = "
         UPDATE lanes SET last_outcome = $2, last_call_at = now(), retry_step = 0, retry_at = NULL WHERE device_id = $1";
-    /// The times start over, so that whoever resumes the lane gives it another quarter of an hour, or another
-    /// hour, before the same halt.
+    /// The times start over, so that whoever resumes the lane gives it another quarter of an hour,
+    /// or another hour, before the same halt.
     HALT = concat!(
         held_claim!(),
         ", invoice AS (
@@ -164,8 +164,8 @@ impl Ledger {
         require_claim(lanes)
     }
 
-    /// The invoice is dead and gives its number back. Its message is in the dead-letter queue already
-    /// (protocol E1).
+    /// The invoice is dead and gives its number back. Its message is in the dead-letter queue
+    /// already (protocol E1).
     pub async fn invoice_dead(
         &self,
         claim: &Claim,

@@ -17,8 +17,8 @@ const SHARES_LOCK: i64 = 0x7269_7369_7469_0001;
 statements! {
     LOCK = "SELECT pg_advisory_xact_lock($1)";
     REMOVE_EXPIRED = "DELETE FROM etims_processes WHERE heartbeat_at < clock_timestamp() - interval '10 seconds' AND process_id <> $1";
-    /// It ranks the workers by id, so that the remainder of cap ÷ workers goes to the same ones in every
-    /// worker's view.
+    /// It ranks the workers by id, so that the remainder of cap ÷ workers goes to the same ones in
+    /// every worker's view.
     OTHERS = "
         SELECT h.host, count(p.process_id), coalesce(sum(p.share), 0)::bigint,
                count(p.process_id) FILTER (WHERE p.process_id < $1)
@@ -43,7 +43,8 @@ pub struct HostShares {
 }
 
 impl HostShares {
-    /// The share this worker should have. It is its part of the cap, and never more than the others leave.
+    /// The share this worker should have. It is its part of the cap, and never more than the others
+    /// leave.
     pub fn share(&self, cap: u32) -> u32 {
         let workers = self.others + 1;
         let part = cap / workers + u32::from(self.before < cap % workers);
@@ -54,8 +55,9 @@ impl HostShares {
 impl Ledger {
     /// Records that this worker lives, and settles its share of every host, one worker at a time.
     ///
-    /// `settle` gets what the others hold and returns what to record as held here. That is the new share, or
-    /// the calls still in flight if those are more. A higher share may be used once this has returned.
+    /// `settle` gets what the others hold and returns what to record as held here. That is the new
+    /// share, or the calls still in flight if those are more. A higher share may be used once this
+    /// has returned.
     pub async fn heartbeat(
         &self,
         worker: Uuid,

@@ -1,4 +1,5 @@
-//! One lane as a person sees it. `risiti-admin device show` and `risiti-replay lanes list` show the same.
+//! One lane as a person sees it. `risiti-admin device show` and `risiti-replay lanes list` show the
+//! same.
 
 use jiff::Timestamp;
 use risiti_domain::{DeviceId, LaneState};
@@ -11,7 +12,8 @@ use crate::db::pool::Ledger;
 use crate::db::statements::statements;
 
 statements! {
-    /// Pending counts only what could be filed now, because a credit note waits for its sale (protocol D2).
+    /// Pending counts only what could be filed now, because a credit note waits for its sale
+    /// (protocol D2).
     LANE_STATUS = "SELECT d.id, m.slug, d.environment, d.dialect, d.pin, d.branch, d.serial, d.base_url,
         lane_state(d.id, l.halted_at IS NOT NULL), l.halt_reason, l.next_invoice_no,
         coalesce(work.pending, 0), coalesce(work.submitting, 0), coalesce(work.dead, 0),

@@ -11,8 +11,8 @@ use crate::db::statements::{millis, statements};
 use crate::lanes::leases::{Claim, LaneError, held_claim, require_claim};
 
 statements! {
-    /// From here on nobody knows whether the number is taken, until an answer says so. A worker that dies now
-    /// leaves `unknown_since` behind for the next one.
+    /// From here on nobody knows whether the number is taken, until an answer says so. A worker
+    /// that dies now leaves `unknown_since` behind for the next one.
     BEGIN = concat!(
         held_claim!(),
         ", lane AS (
@@ -106,7 +106,8 @@ pub struct AnsweredSend<'a> {
     pub message: &'a str,
     /// The outcome as the metrics name it.
     pub outcome: &'static str,
-    /// When the lane is due again. A pause counts as a failure of the lane; without one it is due at once.
+    /// When the lane is due again. A pause counts as a failure of the lane. Without one the lane is
+    /// due at once.
     pub pause: Option<Duration>,
 }
 
@@ -118,7 +119,8 @@ struct ResultColumns {
     settles_number: bool,
     /// The number is taken and look-ups have to show it, so that `hidden_since` begins.
     hides_number: bool,
-    /// The invoice becomes a dead letter once no unanswered send is behind it, so that `refused_at` is set.
+    /// The invoice becomes a dead letter once no unanswered send is behind it, so that `refused_at`
+    /// is set.
     refuses: bool,
 }
 
@@ -149,8 +151,9 @@ impl SendResult {
 }
 
 impl Ledger {
-    /// Gives the invoice its number and stores the bytes about to be sent, as long as the claim holds and the
-    /// number is the lane's next. It is `None` when either changed: read the work again and send nothing.
+    /// Gives the invoice its number and stores the bytes about to be sent, as long as the claim
+    /// holds and the number is the lane's next. It is `None` when either changed: read the work
+    /// again and send nothing.
     pub async fn begin_send(
         &self,
         claim: &Claim,

@@ -1,7 +1,7 @@
 //! `device verify` files under real numbers of a lane.
 //!
-//! It takes the lane's lease like a worker, and records every number it used, so that nothing ever looks for
-//! an owner of them (protocol D11).
+//! It takes the lane's lease like a worker, and records every number it used, so that nothing ever
+//! looks for an owner of them (protocol D11).
 
 use risiti_domain::DeviceId;
 use uuid::Uuid;
@@ -18,7 +18,8 @@ statements! {
     NEXT_NUMBER = "SELECT l.next_invoice_no FROM lanes l
         WHERE l.device_id = $1
             AND NOT EXISTS (SELECT FROM invoices i WHERE i.device_id = $1 AND i.state = 'submitting')";
-    /// Unlike a worker, which may still write under a lapsed lease, verification needs one that runs.
+    /// Unlike a worker, which may still write under a lapsed lease, verification needs one that
+    /// runs.
     RENEW_RUNNING_LEASE = "UPDATE lane_leases SET lease_until = clock_timestamp() + interval '10 seconds'
         WHERE device_id = $1 AND claim_id = $2 AND lease_until > clock_timestamp()";
     PASS_NUMBER = "UPDATE lanes SET next_invoice_no = $2 + 1, moved_by = $3
@@ -48,11 +49,12 @@ impl Ledger {
         Ok(row.try_get(0).map_err(LedgerError::from)?)
     }
 
-    /// Records that KRA accepted a document of ours under this number that is no invoice of a payment.
+    /// Records that KRA accepted a document of ours under this number that is no invoice of a
+    /// payment.
     ///
     /// # Errors
-    /// [`ManageError::LaneBusy`] when the claim is gone or the number is not the next one. Nothing is then
-    /// written.
+    /// [`ManageError::LaneBusy`] when the claim is gone or the number is not the next one. Nothing is
+    /// then written.
     pub async fn number_used(
         &self,
         claim: &Claim,

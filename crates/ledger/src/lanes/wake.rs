@@ -1,4 +1,5 @@
-//! The lanes that the wake loop publishes wake-ups for: those with work and no worker (protocol D3).
+//! The lanes that the wake loop publishes wake-ups for: those with work and no worker
+//! (protocol D3).
 
 use risiti_domain::DeviceId;
 
@@ -7,11 +8,13 @@ use crate::db::pool::Ledger;
 use crate::db::statements::statements;
 
 statements! {
-    /// A closed breaker wakes all lanes of its host, and an open one that may be tried wakes one. If the queue
-    /// is empty, a wake-up older than two seconds is lost: a younger one may have been taken just now.
+    /// A closed breaker wakes all lanes of its host, and an open one that may be tried wakes one.
+    /// If the queue is empty, a wake-up older than two seconds is lost: a younger one may have been
+    /// taken just now.
     ///
-    /// The recursion steps from lane to lane through the index of waiting invoices. Its cost depends on the
-    /// number of lanes with a backlog, and neither on idle lanes nor on the length of a backlog.
+    /// The recursion steps from lane to lane through the index of waiting invoices. Its cost
+    /// depends on the number of lanes with a backlog, and neither on idle lanes nor on the length
+    /// of a backlog.
     WAKE = "
         WITH RECURSIVE waiting AS (
             (SELECT device_id FROM invoices WHERE state = 'pending' ORDER BY device_id LIMIT 1)
@@ -44,8 +47,8 @@ statements! {
 }
 
 impl Ledger {
-    /// Returns at most a thousand lanes that need a wake-up. Each is marked as having one, so that the caller
-    /// has to publish it.
+    /// Returns at most a thousand lanes that need a wake-up. Each is marked as having one, so that
+    /// the caller has to publish it.
     pub async fn wake_lanes(&self, queue_is_empty: bool) -> Result<Vec<DeviceId>, LedgerError> {
         let rows = self
             .connection()

@@ -1,4 +1,5 @@
-//! Which lanes to wake after new invoices were committed, and the mark that keeps one wake-up per lane.
+//! Which lanes to wake after new invoices were committed, and the mark that keeps one wake-up per
+//! lane.
 
 use risiti_domain::DeviceId;
 use uuid::Uuid;
@@ -8,8 +9,9 @@ use crate::db::pool::Ledger;
 use crate::db::statements::statements;
 
 statements! {
-    /// A lane that is left out here does not wait long. Whoever holds its lease looks for work before giving
-    /// it back, and the wake loop finds an empty `token_at` within a second (protocol D3).
+    /// A lane that is left out here does not wait long. Whoever holds its lease looks for work
+    /// before giving it back, and the wake loop finds an empty `token_at` within a second
+    /// (protocol D3).
     MARK = "
         UPDATE lanes SET token_at = now() WHERE device_id IN (
             SELECT l.device_id FROM lanes l
@@ -23,8 +25,9 @@ statements! {
 }
 
 impl Ledger {
-    /// Returns those of the lanes that need a wake-up now. Each is marked as having one, so that the caller has
-    /// to publish it. A lane that another transaction is writing to is left to the wake loop.
+    /// Returns those of the lanes that need a wake-up now. Each is marked as having one, so that
+    /// the caller has to publish it. A lane that another transaction is writing to is left to the
+    /// wake loop.
     pub async fn mark_wake_ups(&self, lanes: &[DeviceId]) -> Result<Vec<DeviceId>, LedgerError> {
         let rows = self
             .connection()

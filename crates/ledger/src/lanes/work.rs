@@ -12,10 +12,11 @@ use crate::db::statements::statements;
 use crate::lanes::leases::{Claim, LaneError};
 
 statements! {
-    /// The invoice that holds a number, else the oldest eligible one (protocol D2, D6). It finds no row at all
-    /// when the claim is gone, because it starts from the lease.
+    /// The invoice that holds a number, else the oldest eligible one (protocol D2, D6). It finds no
+    /// row at all when the claim is gone, because it starts from the lease.
     ///
-    /// Each part of the union below is one index access of one row, and the outer limit prefers the first.
+    /// Each part of the union below is one index access of one row, and the outer limit prefers the
+    /// first.
     NEXT = "
         SELECT l.halted_at IS NOT NULL AS halted, coalesce(i.invoice_no, l.next_invoice_no) AS no, l.retry_step,
                late.id AS late_id, late.look_up_no AS late_no, late.discard_wish AS late_wish,
@@ -110,7 +111,8 @@ pub struct LaneInvoice {
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct History {
     pub attempts: u32,
-    /// A send of this invoice under this number was never answered, in this round or an earlier one.
+    /// A send of this invoice under this number was never answered, in this round or an earlier
+    /// one.
     pub ever_unknown: bool,
     /// A send of another invoice under this number was never answered, and may still arrive.
     pub others_unknown: bool,

@@ -1,4 +1,5 @@
-//! What these tests set up: a migrated database with one merchant, its device, and the device's lane.
+//! What these tests set up: a migrated database with one merchant, its device, and the device's
+//! lane.
 
 use jiff::Timestamp;
 use risiti_domain::{DeviceId, InvoiceId};
