@@ -15,8 +15,8 @@ use crate::host::{Admission, Host, Permit, TrialGuard};
 use crate::metrics::Metrics;
 
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
-/// How long a lane waits for a place under the cap. After that another lane may use the worker's
-/// hands.
+/// How long a lane waits for a place under the cap. After that it is given back, so that the worker
+/// can work another lane.
 const PERMIT_WAIT_MAX: Duration = Duration::from_secs(5);
 /// The time that a trial has for the writes around its calls.
 const TRIAL_SLACK: Duration = Duration::from_secs(10);

@@ -93,6 +93,7 @@ impl BreakerChange {
 }
 
 impl Ledger {
+    /// Reads every host with its breaker. A trial whose time is over counts as an open breaker.
     pub async fn host_states(&self) -> Result<Vec<HostState>, LedgerError> {
         let rows = self.connection().await?.query(STATES, &[]).await?;
         rows.iter()
@@ -172,6 +173,7 @@ impl Ledger {
             .map(drop)
     }
 
+    /// Reads what the host did for invoices other than this one.
     pub async fn host_proof(
         &self,
         host: &str,

@@ -31,7 +31,8 @@ pub(crate) use held_claim;
 
 statements! {
     /// It locks the lease before the lane, as every write of a lane does. In another order two
-    /// statements could wait for each other.
+    /// statements could wait for each other. The condition on `taken` is always true and only makes
+    /// the update of the lane come second.
     CLAIM = "
         WITH taken AS (
             INSERT INTO lane_leases (device_id, claim_id, worker_id, lease_until)

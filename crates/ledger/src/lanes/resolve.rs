@@ -39,7 +39,7 @@ statements! {
     SOLVE_DEAD_LETTER = "
         UPDATE dead_letters SET solved_at = now(), solved_as = 'adopted', solved_by = $2, solved_reason = $3
         WHERE invoice_id = $1 AND (solved_at IS NULL OR solved_as = 'discarded')";
-    /// Credit notes that were discarded with their sale are filed with it (protocol C9).
+    /// Credit notes that were discarded with their sale are pending again with it (protocol C9).
     REVIVE_CREDIT_NOTES = "
         UPDATE invoices SET state = 'pending', position = nextval('lane_position'), moved_by = $2,
             moved_because = 'its sale was filed after all', moved_event = NULL

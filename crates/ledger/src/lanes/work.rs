@@ -15,8 +15,9 @@ statements! {
     /// The invoice that holds a number, else the oldest eligible one (protocol D2, D6). It finds no
     /// row at all when the claim is gone, because it starts from the lease.
     ///
-    /// Each part of the union below is one index access of one row, and the outer limit prefers the
-    /// first.
+    /// The union prefers the invoice that holds a number, and reads at most one waiting invoice.
+    /// `stored` is the body to send again. A dead letter that was replayed gets a new one, which is
+    /// what `stale_submission` is for.
     NEXT = "
         SELECT l.halted_at IS NOT NULL AS halted, coalesce(i.invoice_no, l.next_invoice_no) AS no, l.retry_step,
                late.id AS late_id, late.look_up_no AS late_no, late.discard_wish AS late_wish,
