@@ -1,5 +1,5 @@
-//! Names of this program's own flags as error texts show them. Those of the shared settings come from
-//! their definitions (`BadSetting::of`).
+//! Names of this program's own flags as error texts show them. Those of the shared settings come
+//! from their definitions (`BadSetting::of`).
 
 pub(crate) const ALLOW_CIDR: &str = "--allow-cidr";
 pub(crate) const CMC_KEY_FILE: &str = "--cmc-key-file";

@@ -22,8 +22,8 @@ pub struct Settings {
     pub(crate) http: HttpArgs,
     #[command(flatten)]
     pub(crate) dedup: DedupArgs,
-    /// Directory for what must survive a restart, one for each replica: spool and copy of the merchant
-    /// directory
+    /// Directory for what must survive a restart, one for each replica: spool and copy of the
+    /// merchant directory
     #[arg(
         long,
         env = "RISITI_DATA_DIR",
@@ -31,8 +31,8 @@ pub struct Settings {
         value_name = "DIR"
     )]
     pub(crate) data_dir: PathBuf,
-    /// Largest sum of webhooks kept on disk while the broker is away, in bytes or with KiB, MiB, GiB;
-    /// 0: no spool
+    /// Largest sum of webhooks kept on disk while the broker is away, in bytes or with KiB, MiB,
+    /// GiB; 0: no spool
     #[arg(long, env = "RISITI_SPOOL_LIMIT", default_value = "1GiB", value_parser = parse_size, value_name = "SIZE")]
     pub(crate) spool_limit: u64,
     #[command(flatten)]
@@ -127,8 +127,8 @@ pub(crate) struct DedupArgs {
     pub(crate) in_flight_max: usize,
 }
 
-/// Refuses a fragment. The client accepts `#insecure` in a URL, but it is built without that feature
-/// and would never connect.
+/// Refuses a fragment. The client accepts `#insecure` in a URL, but it is built without that
+/// feature and would never connect.
 fn redis_url(text: &str) -> Result<SecretString, &'static str> {
     if text.contains('#') {
         return Err("TLS is always verified: leave away what follows #");
@@ -137,8 +137,8 @@ fn redis_url(text: &str) -> Result<SecretString, &'static str> {
 }
 
 impl DedupArgs {
-    /// How long a delivery is remembered. It is longer than the provider retries: Daraja sends once,
-    /// Gumroad retries for 15 minutes and Paystack for 72 hours.
+    /// How long a delivery is remembered. It is longer than the provider retries: Daraja sends
+    /// once, Gumroad retries for 15 minutes and Paystack for 72 hours.
     pub(crate) fn ttl(&self, provider: Provider) -> Duration {
         const HOUR: Duration = Duration::from_secs(3600);
         self.dedup_ttl.unwrap_or(match provider {

@@ -50,8 +50,8 @@ impl Snapshot {
         }
     }
 
-    /// Replaces the copy. It is written to another file, synced and renamed, so a crash leaves the old
-    /// copy or the new one.
+    /// Replaces the copy. It is written to another file, synced and renamed, so a crash leaves the
+    /// old copy or the new one.
     pub(crate) fn store(&self, directory: &Directory) -> io::Result<()> {
         let new_file = self.0.with_extension("json.new");
         let mut file = OpenOptions::new()

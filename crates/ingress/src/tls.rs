@@ -76,15 +76,16 @@ impl Certificate {
         }))
     }
 
-    /// The listener's configuration. Each new connection gets the certificate in use at that moment.
+    /// The listener's configuration. Each new connection gets the certificate in use at that
+    /// moment.
     pub(crate) fn server_config(self: &Arc<Self>) -> ServerConfig {
         ServerConfig::builder()
             .with_no_client_auth()
             .with_cert_resolver(Arc::clone(self) as _)
     }
 
-    /// Takes up renewed files until cancelled. Files that cannot be used leave the old certificate in
-    /// place, because half of a renewal may have been written.
+    /// Takes up renewed files until cancelled. Files that cannot be used leave the old certificate
+    /// in place, because half of a renewal may have been written.
     pub(crate) async fn follow(self: Arc<Self>, end: CancellationToken) {
         let following = async {
             loop {

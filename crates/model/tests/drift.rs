@@ -90,11 +90,11 @@ fn missing_rules_and_functions_are_reported() {
     let protocol = read("docs/protocol.md");
     let defects = |comment| defects(comment, &protocol);
     assert_eq!(
-        defects("D6: `crates/ledger/src/submissions.rs` `begin_send`"),
+        defects("D6: `crates/ledger/src/lanes/submissions.rs` `begin_send`"),
         Vec::<String>::new()
     );
     assert_eq!(
-        defects("D99: `crates/ledger/src/submissions.rs` `began_send`").len(),
+        defects("D99: `crates/ledger/src/lanes/submissions.rs` `began_send`").len(),
         2
     );
     assert_eq!(defects("D6, somewhere"), ["names no code"]);

@@ -8,7 +8,8 @@ use crate::{BadSetting, Readiness};
 
 const PROBE_PAUSE_WHEN_UNAVAILABLE: Duration = Duration::from_millis(500);
 const PROBE_PAUSE_WHEN_AVAILABLE: Duration = Duration::from_secs(1);
-/// A lost connection is probed again at once. This keeps a failing worker from probing in a tight loop.
+/// A lost connection is probed again at once. This keeps a failing worker from probing in a tight
+/// loop.
 const PROBE_PAUSE_WHEN_LOST: Duration = Duration::from_millis(50);
 /// A frozen Postgres answers no probe. Readiness reports it before the probe gives up.
 const CONFIRMED_FOR: Duration = Duration::from_secs(4);
@@ -52,14 +53,15 @@ impl DatabaseHealth {
         self.available.subscribe()
     }
 
-    /// Reports that work failed because of the database. It counts as unavailable until it is probed.
+    /// Reports that work failed because of the database. It counts as unavailable until it is
+    /// probed.
     pub fn report_lost(&self) {
         self.available.send_replace(false);
         self.probe_now.notify_one();
     }
 
-    /// Probes the database and reports to the readiness checks `database` and `schema`. Ends only with a
-    /// setting that does not fit the database.
+    /// Probes the database and reports to the readiness checks `database` and `schema`. Ends only
+    /// with a setting that does not fit the database.
     pub async fn watch(
         &self,
         readiness: &Readiness,

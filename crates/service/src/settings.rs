@@ -32,8 +32,9 @@ impl BadSetting {
         }
     }
 
-    /// Names the argument `id` of `A` by its flag and its variable. Both are read from the definition of
-    /// the argument, so that no error text repeats them. `problem` must not hold the value of a secret.
+    /// Names the argument `id` of `A` by its flag and its variable. Both are read from the
+    /// definition of the argument, so that no error text repeats them. `problem` must not hold the
+    /// value of a secret.
     pub fn of<A: Args>(id: &str, problem: impl Display) -> Self {
         let command = A::augment_args(Command::new("settings"));
         let argument = command.get_arguments().find(|arg| arg.get_id() == id);

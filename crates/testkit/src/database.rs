@@ -17,7 +17,8 @@ impl TestDatabase {
     /// Creates a database on the server that all tests share.
     ///
     /// # Panics
-    /// Panics when `DATABASE_URL` is missing or does not answer, or its role may not create databases.
+    /// Panics when `DATABASE_URL` is missing or does not answer, or its role may not create
+    /// databases.
     pub async fn create() -> TestDatabase {
         TestDatabase::create_on(&database_url()).await
     }
@@ -97,7 +98,8 @@ pub(crate) async fn connect(url: &str) -> Client {
         .await
         .expect("connecting to the test's Postgres");
     tokio::spawn(async move {
-        // The connection ends with the client or when the test cuts it. The client's next call fails then.
+        // The connection ends with the client or when the test cuts it. The client's next call
+        // fails then.
         let _ = connection.await;
     });
     client

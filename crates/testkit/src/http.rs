@@ -3,8 +3,8 @@ use std::net::SocketAddr;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-/// Returns the status of `GET path`, or `None` while nothing answers there. It is meant for `/healthz` and
-/// `/readyz`. A test that needs more than a status brings its own client.
+/// Returns the status of `GET path`, or `None` while nothing answers there. It is meant for
+/// `/healthz` and `/readyz`. A test that needs more than a status brings its own client.
 pub async fn http_status(address: SocketAddr, path: &str) -> Option<u16> {
     let mut stream = TcpStream::connect(address).await.ok()?;
     let request = format!("GET {path} HTTP/1.1\r\nhost: {address}\r\nconnection: close\r\n\r\n");

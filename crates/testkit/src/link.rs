@@ -30,11 +30,11 @@ enum Direction {
     Answer,
 }
 
-/// A TCP proxy between one program and a server that other tests use too, so that only this program sees
-/// the server fail.
+/// A TCP proxy between one program and a server that other tests use too, so that only this program
+/// sees the server fail.
 ///
-/// Faults come in pairs: [`cut`](Link::cut) loses requests, and [`lose_answers`](Link::lose_answers) loses
-/// answers.
+/// Faults come in pairs: [`cut`](Link::cut) loses requests, and
+/// [`lose_answers`](Link::lose_answers) loses answers.
 #[derive(Debug)]
 pub struct Link {
     address: SocketAddr,
@@ -104,8 +104,8 @@ impl Link {
         self.state.send_replace(LinkState::Frozen);
     }
 
-    /// Delivers requests and drops answers. The stream then has a hole, so call [`cut`](Link::cut) before
-    /// [`restore`](Link::restore).
+    /// Delivers requests and drops answers. The stream then has a hole, so call [`cut`](Link::cut)
+    /// before [`restore`](Link::restore).
     pub fn lose_answers(&self) {
         self.state.send_replace(LinkState::AnswersLost);
     }

@@ -8,8 +8,8 @@ use uuid::Uuid;
 
 use crate::servers::{amqp_url, clean_up};
 
-/// What Risiti declares in a namespace, by suffix. The list is kept by hand, since this crate may not use
-/// others. A missing name only leaves an empty queue behind.
+/// What Risiti declares in a namespace, by suffix. The list is kept by hand, since this crate may
+/// not use others. A missing name only leaves an empty queue behind.
 const QUEUES: [&str; 4] = [".payments", ".suspects", ".lanes", ".dead"];
 const EXCHANGES: [&str; 2] = ["", ".dead-letters"];
 
@@ -40,8 +40,8 @@ impl Namespace {
         delete_queues(&[queue]).await.expect("deleting a queue");
     }
 
-    /// Publishes a message that no program of ours would write. It has no id, and headers of every AMQP type,
-    /// among them a text of `header_bytes` bytes.
+    /// Publishes a message that no program of ours would write. It has no id, and headers of every
+    /// AMQP type, among them a text of `header_bytes` bytes.
     ///
     /// # Panics
     /// Panics when the broker does not confirm it.
@@ -53,8 +53,8 @@ impl Namespace {
     }
 }
 
-/// Counts the messages that wait in a queue of any broker, without those that a consumer holds. Returns `None`
-/// when there is no such queue or no broker.
+/// Counts the messages that wait in a queue of any broker, without those that a consumer holds.
+/// Returns `None` when there is no such queue or no broker.
 pub async fn messages_in(amqp_url: &str, queue: &str) -> Option<u32> {
     let connection = Connection::connect(amqp_url, ConnectionProperties::default())
         .await

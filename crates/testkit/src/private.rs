@@ -28,11 +28,12 @@ impl Server {
     }
 }
 
-/// Servers that no other test uses, in a temporary folder. A test may kill, freeze and restart them.
+/// Servers that no other test uses, in a temporary folder. A test may kill, freeze and restart
+/// them.
 ///
-/// They end with this value. They also end when the test is killed, because `services.sh hold` waits for
-/// that at the other end of a pipe. A start of RabbitMQ takes many seconds, so let one test function do as
-/// much as it can with one set.
+/// They end with this value. They also end when the test is killed, because `services.sh hold`
+/// waits for that at the other end of a pipe. A start of RabbitMQ takes many seconds, so let one
+/// test function do as much as it can with one set.
 #[derive(Debug)]
 pub struct PrivateServers {
     folder: TempDir,
@@ -109,13 +110,14 @@ impl PrivateServers {
         self.run("stop", server).await;
     }
 
-    /// Starts a server that was killed, was stopped or never ran. It keeps its address and its data. Returns
-    /// once it accepts work.
+    /// Starts a server that was killed, was stopped or never ran. It keeps its address and its
+    /// data. Returns once it accepts work.
     pub async fn restart(&self, server: Server) {
         self.run("start", server).await;
     }
 
-    /// Sends SIGSTOP to all processes of a server. Connections stay and new ones open, but carry nothing.
+    /// Sends SIGSTOP to all processes of a server. Connections stay and new ones open, but carry
+    /// nothing.
     pub async fn freeze(&self, server: Server) {
         self.run("freeze", server).await;
     }

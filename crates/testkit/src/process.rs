@@ -15,8 +15,8 @@ const START_BOUND: Duration = Duration::from_secs(60);
 
 /// A program of this workspace that is about to be started.
 ///
-/// It sees none of this shell's `RISITI_…` variables and server addresses, so that its whole configuration
-/// stands in the test.
+/// It sees none of this shell's `RISITI_…` variables and server addresses, so that its whole
+/// configuration stands in the test.
 #[derive(Debug)]
 pub struct Program {
     path: PathBuf,
@@ -78,7 +78,8 @@ impl Program {
         self
     }
 
-    /// Starts it. Output and log go to a file of its own under the target folder, unless another was named.
+    /// Starts it. Output and log go to a file of its own under the target folder, unless another
+    /// was named.
     ///
     /// # Panics
     /// Panics when it cannot be started.

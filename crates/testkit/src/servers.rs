@@ -17,8 +17,8 @@ pub fn amqp_url() -> String {
     required("AMQP_URL")
 }
 
-/// Returns the URL of Redis. All tests share it, so use keys of your own, such as ones that begin with the
-/// namespace.
+/// Returns the URL of Redis. All tests share it, so use keys of your own, such as ones that begin
+/// with the namespace.
 ///
 /// # Panics
 /// Panics when the variable is not set.
@@ -35,8 +35,8 @@ fn required(name: &str) -> String {
     }
 }
 
-/// Returns a port on which nothing listens at this moment. Another process may take it before you do. Where
-/// a program accepts port 0 and logs the address it got, use that instead.
+/// Returns a port on which nothing listens at this moment. Another process may take it before you
+/// do. Where a program accepts port 0 and logs the address it got, use that instead.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0)).expect("binding port 0 on loopback");
     listener
@@ -45,8 +45,8 @@ pub fn free_port() -> u16 {
         .port()
 }
 
-/// Runs clean-up from `Drop`, on a thread and a runtime of its own, because the caller's runtime cannot be
-/// blocked on. What this fails to remove, `services.sh down --purge` removes.
+/// Runs clean-up from `Drop`, on a thread and a runtime of its own, because the caller's runtime
+/// cannot be blocked on. What this fails to remove, `services.sh down --purge` removes.
 pub(crate) fn clean_up<F>(work: F)
 where
     F: Future<Output = ()> + Send + 'static,

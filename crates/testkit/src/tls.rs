@@ -93,8 +93,8 @@ pub struct TlsFront {
 }
 
 impl TlsFront {
-    /// Opens a front for the server of a URL such as `DATABASE_URL`. Its certificate is issued by `authority`
-    /// for `name`.
+    /// Opens a front for the server of a URL such as `DATABASE_URL`. Its certificate is issued by
+    /// `authority` for `name`.
     ///
     /// # Panics
     /// Panics when the URL has no host and port, or the name is not valid.

@@ -4,8 +4,8 @@ use tokio::time::Instant;
 
 /// Calls `probe` until it has an answer, and returns that answer.
 ///
-/// The bound only says when to give up. Make it generous, since it costs nothing in a test that passes.
-/// It may cut off one call of `probe`.
+/// The bound only says when to give up. Make it generous, since it costs nothing in a test that
+/// passes. It may cut off one call of `probe`.
 ///
 /// # Panics
 /// Panics with "{what} did not happen within …" when there is no answer within the bound.

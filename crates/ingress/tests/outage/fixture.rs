@@ -14,8 +14,8 @@ use tempfile::TempDir;
 const CREDENTIALS_KEY: &str = "AQIDBAUGBwgJCgsMDQ4PEBESExQVFhcYGRobHB0eHyA=";
 /// Longest time to an answer (protocol A5).
 const ANSWER_MAX: Duration = Duration::from_secs(3);
-/// Longest wait for anything that the test expects. A frozen broker is noticed by its heartbeat, and
-/// a boot on a busy machine takes long.
+/// Longest wait for anything that the test expects. A frozen broker is noticed by its heartbeat,
+/// and a boot on a busy machine takes long.
 const DEADLINE: Duration = Duration::from_secs(90);
 const POSTS_AT_ONCE: usize = 6;
 
@@ -102,8 +102,8 @@ impl Fixture {
         ingress
     }
 
-    /// Starts another ingress with the first one's copy of the directory, and waits until it listens.
-    /// It may not be ready yet.
+    /// Starts another ingress with the first one's copy of the directory, and waits until it
+    /// listens. It may not be ready yet.
     pub(crate) async fn ingress_like(&self, first: &Ingress) -> Ingress {
         let data = tempfile::tempdir().unwrap();
         let copy = "directory.json";

@@ -1,7 +1,7 @@
 //! The canary, which is one row sealed under the credentials key.
 //!
-//! With it a program can check at boot whether it was given the right key. With a wrong key it would
-//! take true signatures for false ones (protocol A6).
+//! With it a program can check at boot whether it was given the right key. With a wrong key it
+//! would take true signatures for false ones (protocol A6).
 
 use secrecy::SecretString;
 use uuid::Uuid;

@@ -53,8 +53,8 @@ impl Ledger {
     /// payment.
     ///
     /// # Errors
-    /// [`ManageError::LaneBusy`] when the claim is gone or the number is not the next one. Nothing is
-    /// then written.
+    /// [`ManageError::LaneBusy`] when the claim is gone or the number is not the next one. Nothing
+    /// is then written.
     pub async fn number_used(
         &self,
         claim: &Claim,

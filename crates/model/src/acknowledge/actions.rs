@@ -34,7 +34,7 @@ pub enum Action {
     /// A worker takes a message. C2: `crates/ledger-worker/src/batches.rs` `collect`
     Take(usize),
     /// The worker commits event, payment and invoice in one transaction. A known event changes
-    /// nothing. C2: `crates/ledger/src/record.rs` `record_once`
+    /// nothing. C2: `crates/ledger/src/recording/batch.rs` `record_once`
     Commit(usize),
     /// The worker acknowledges after the commit.
     /// C2: `crates/ledger-worker/src/batches.rs` `acknowledge`

@@ -1,5 +1,6 @@
-//! A backlog waits in queues and tables, never in a program. What each program holds is bounded by its settings.
-//! The test compares the peak memory beside a small backlog with the peak beside a large one.
+//! A backlog waits in queues and tables, never in a program. What each program holds is bounded by
+//! its settings. The test compares the peak memory beside a small backlog with the peak beside a
+//! large one.
 
 use std::collections::VecDeque;
 use std::ops::Range;
@@ -18,7 +19,8 @@ const FEW_DEAD_LETTERS: usize = 100;
 const RECORDED: i64 = 4_000;
 const FILED: i64 = 100;
 const WEBHOOKS: usize = 50;
-/// How much an allocator may differ between two runs. Holding 20,000 messages would take three times as much.
+/// How much an allocator may differ between two runs. Holding 20,000 messages would take three
+/// times as much.
 const GROWTH_MAX_KIB: u64 = 16 * 1024;
 /// Making a million messages and their rows takes this long.
 const LONG_DEADLINE: Duration = Duration::from_secs(1_200);

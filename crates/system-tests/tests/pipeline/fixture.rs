@@ -29,7 +29,8 @@ pub(crate) struct RunningProgram {
 }
 
 impl Fixture {
-    /// Sets up a migrated database and one merchant, whose short code files through a device of the simulator.
+    /// Sets up a migrated database and one merchant, whose short code files through a device of the
+    /// simulator.
     pub(crate) async fn new() -> Self {
         let database = TestDatabase::create().await;
         Self::on(

@@ -1,5 +1,5 @@
-//! Servers are restarted, blocked and failed over, and nobody restarts a program. The test has servers of its
-//! own. It is one test because a start of RabbitMQ takes long.
+//! Servers are restarted, blocked and failed over, and nobody restarts a program. The test has
+//! servers of its own. It is one test because a start of RabbitMQ takes long.
 
 use risiti_testkit::PrivateServers;
 use risiti_testkit::Server::{Postgres, RabbitMq, Redis};
@@ -104,7 +104,8 @@ impl OutageScenario {
         }
     }
 
-    /// Posts payments and expects 200 for each. Where the broker cannot confirm, the spool keeps them.
+    /// Posts payments and expects 200 for each. Where the broker cannot confirm, the spool keeps
+    /// them.
     async fn pay(&mut self, count: usize) {
         for n in self.next_payment..self.next_payment + count {
             assert_eq!(
