@@ -105,13 +105,13 @@ mod tests {
             headers: BTreeMap::from([("x".to_owned(), "y".to_owned())]),
             body: Bytes::from_static(b"hello"),
         };
-        let Reading::DeadLetter(letter) = read(&message) else {
+        let Reading::DeadLetter(dead_letter) = read(&message) else {
             panic!("read as an event")
         };
-        assert_eq!(letter.cause, DeadCause::Poison);
-        assert_eq!(&letter.body[..], b"hello");
-        assert_eq!(letter.merchant_id, None);
-        assert_eq!(letter.headers, message.headers);
+        assert_eq!(dead_letter.cause, DeadCause::Poison);
+        assert_eq!(&dead_letter.body[..], b"hello");
+        assert_eq!(dead_letter.merchant_id, None);
+        assert_eq!(dead_letter.headers, message.headers);
         assert_eq!(event_or_message_id(&message), message.id);
     }
 }

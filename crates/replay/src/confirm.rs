@@ -53,7 +53,7 @@ impl Summary {
             lines.extend(
                 self.sample
                     .iter()
-                    .map(|letter| format!("  {}", list::row(letter))),
+                    .map(|dead_letter| format!("  {}", list::row(dead_letter))),
             );
         }
         lines.join("\n")

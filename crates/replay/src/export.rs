@@ -65,13 +65,13 @@ async fn write_all(
     let mut pages = Pages::new(ledger, filter, limit);
     let mut count = 0;
     while let Some(page) = pages.next().await? {
-        for letter in page {
+        for dead_letter in page {
             anyhow::ensure!(
                 !context.shutdown.is_cancelled(),
                 "stopped by a signal; the export is not complete"
             );
             let evidence = ledger
-                .dead_letter_evidence(letter.dead_letter_id, true)
+                .dead_letter_evidence(dead_letter.dead_letter_id, true)
                 .await?;
             let Some(evidence) = evidence else { continue };
             writeln!(sink.writer, "{}", evidence_line(evidence)).context("failed to write")?;

@@ -21,8 +21,8 @@ pub(crate) async fn list(args: &ListArgs, out: Output) -> Result<ExitCode> {
         if shown == 0 && !out.is_json() {
             out.line(&(), heading);
         }
-        for letter in &page {
-            if out.line(letter, || row(letter)) == Reader::Gone {
+        for dead_letter in &page {
+            if out.line(dead_letter, || row(dead_letter)) == Reader::Gone {
                 return Ok(ExitCode::SUCCESS);
             }
         }
@@ -93,19 +93,19 @@ fn heading() -> String {
     )
 }
 
-pub(crate) fn row(letter: &DeadLetter) -> String {
-    let amount = match (letter.amount, &letter.currency) {
+pub(crate) fn row(dead_letter: &DeadLetter) -> String {
+    let amount = match (dead_letter.amount, &dead_letter.currency) {
         (Some(amount), Some(currency)) => format!("{currency} {amount}"),
         _ => "-".to_owned(),
     };
-    let why = letter.message.as_deref().unwrap_or("-");
+    let why = dead_letter.message.as_deref().unwrap_or("-");
     format!(
         "{:36}  {:20}  {:12}  {:10}  {:6}  {amount:>14}  {:>7}  {why}",
-        letter.dead_letter_id,
-        format!("{:.0}", letter.dead_at),
-        letter.merchant.as_deref().unwrap_or("-"),
-        letter.cause.as_str(),
-        letter.code.as_deref().unwrap_or("-"),
-        letter.replays,
+        dead_letter.dead_letter_id,
+        format!("{:.0}", dead_letter.dead_at),
+        dead_letter.merchant.as_deref().unwrap_or("-"),
+        dead_letter.cause.as_str(),
+        dead_letter.code.as_deref().unwrap_or("-"),
+        dead_letter.replays,
     )
 }

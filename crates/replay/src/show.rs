@@ -24,12 +24,14 @@ pub(crate) async fn show(args: ShowArgs, out: Output) -> Result<ExitCode> {
     let mut pages = Pages::new(&ledger, &filter, args.list.limit);
     let mut shown = 0_usize;
     while let Some(page) = pages.next().await? {
-        for letter in &page {
+        for dead_letter in &page {
             let evidence = ledger
-                .dead_letter_evidence(letter.dead_letter_id, false)
+                .dead_letter_evidence(dead_letter.dead_letter_id, false)
                 .await?;
             let Some(evidence) = evidence else { continue };
-            let reader = out.line(&evidence.record, || story(letter, &evidence.record));
+            let reader = out.line(&evidence.record, || {
+                full_record(dead_letter, &evidence.record)
+            });
             if reader == Reader::Gone {
                 return Ok(ExitCode::SUCCESS);
             }
@@ -46,8 +48,8 @@ pub(crate) async fn show(args: ShowArgs, out: Output) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn story(letter: &DeadLetter, record: &Value) -> String {
-    let mut text = format!("Dead letter {}\n", letter.dead_letter_id);
+fn full_record(dead_letter: &DeadLetter, record: &Value) -> String {
+    let mut text = format!("Dead letter {}\n", dead_letter.dead_letter_id);
     let row = &record["dead_letter"];
     for (name, value) in [
         ("merchant", row["merchant"].clone()),

@@ -119,7 +119,7 @@ fn by_law<S: Serializer>(laws: &[(Law, usize)], serializer: S) -> Result<S::Ok, 
 fn count_unreadable(dead_letters: &[DeadLetter]) -> usize {
     let unreadable = dead_letters
         .iter()
-        .filter(|letter| letter.cause == "unreadable");
+        .filter(|dead_letter| dead_letter.cause == "unreadable");
     unreadable.count()
 }
 

@@ -185,7 +185,7 @@ impl Fixture {
                 problem: "not JSON".to_owned(),
             }),
         };
-        let letter = MessageDeadLetter {
+        let dead_letter = MessageDeadLetter {
             cause: DeadCause::Unreadable,
             merchant_id: Some(envelope.merchant_id),
             provider: Some(Provider::Daraja),
@@ -194,19 +194,22 @@ impl Fixture {
             headers: envelope.to_headers(),
             message: "body: not JSON".to_owned(),
         };
-        let mut headers = letter.headers.clone();
-        headers.insert("risiti-dead-letter-id".to_owned(), letter.id().to_string());
+        let mut headers = dead_letter.headers.clone();
+        headers.insert(
+            "risiti-dead-letter-id".to_owned(),
+            dead_letter.id().to_string(),
+        );
         let message = Message {
-            id: letter.id(),
+            id: dead_letter.id(),
             headers,
-            body: letter.body.clone().into(),
+            body: dead_letter.body.clone().into(),
         };
         self.publish(Target::Dead, message).await;
         self.ledger
-            .insert_message_dead_letter(&letter)
+            .insert_message_dead_letter(&dead_letter)
             .await
             .unwrap();
-        letter.id()
+        dead_letter.id()
     }
 
     pub(crate) async fn publish(&self, target: Target, message: Message) {

@@ -186,7 +186,7 @@ async fn replay(fixture: &Fixture, mut report_peak: impl FnMut(&str, u64)) {
 async fn add_dead_letters(fixture: &Fixture, queue: &Queues, which: Range<usize>) {
     let statement = format!(
         "INSERT INTO dead_letters (id, cause, merchant_id, provider, body, body_sha256, headers, message)
-         SELECT md5('letter' || n)::uuid, 'unreadable', m.id, 'daraja', body, sha256(body), '{{}}', 'not JSON'
+         SELECT md5('dead letter' || n)::uuid, 'unreadable', m.id, 'daraja', body, sha256(body), '{{}}', 'not JSON'
          FROM merchants m, generate_series({}, {}) n, LATERAL (SELECT convert_to(repeat(n || ' ', 200), 'UTF8') body) b",
         which.start,
         which.end - 1
