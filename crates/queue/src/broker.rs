@@ -16,9 +16,9 @@ use tokio_util::task::TaskTracker;
 use crate::broker_state::follow_connections;
 use crate::connection::{ConnectionState, ConnectionSupervisor, OpenConnection, parse_url};
 use crate::consumer::subscribe;
+use crate::publisher::PublishChannels;
 use crate::{
     BrokerError, BrokerState, Consumer, Delivery, Publisher, StartError, Target, Topology,
-    publisher,
 };
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -40,7 +40,7 @@ pub(crate) struct Inner {
     consume_started: OnceLock<()>,
     state: watch::Receiver<BrokerState>,
     get_channel: Mutex<Option<Channel>>,
-    publisher: OnceLock<Arc<publisher::Pool>>,
+    publisher: OnceLock<Arc<PublishChannels>>,
     _cancels_with_the_last_handle: DropGuard,
 }
 
@@ -101,14 +101,15 @@ impl Broker {
     /// Returns a publisher. All of a broker's publishers share its bounds.
     #[must_use]
     pub fn publisher(&self) -> Publisher {
-        let pool = self.0.publisher.get_or_init(|| {
-            Arc::new(publisher::Pool::new(
-                self.0.topology.clone(),
-                self.0.publish.clone(),
-                self.0.redeclare.clone(),
+        let channels = self.0.publisher.get_or_init(|| {
+            Arc::new(PublishChannels::start(
+                &self.0.topology,
+                &self.0.publish,
+                &self.0.redeclare,
+                &self.0.cancel,
             ))
         });
-        Publisher::new(pool.clone(), self.clone())
+        Publisher::new(channels.clone(), self.clone())
     }
 
     /// Begins to consume. `prefetch` (1 to 2,000) bounds the messages that are delivered and not

@@ -59,8 +59,8 @@ impl StartError {
 }
 
 /// The message may not be stored. A later try may succeed after every error but
-/// [`Oversized`](Self::Oversized). After a [`Timeout`](Self::Timeout) or a [`Broker`](Self::Broker)
-/// error the message may be stored all the same.
+/// [`Oversized`](Self::Oversized). After a [`Timeout`](Self::Timeout), a [`Returned`](Self::Returned), a
+/// [`Broker`](Self::Broker) or a [`Lost`](Self::Lost) error the message may be stored all the same.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum PublishError {
     /// Nothing was sent, because the connection is known to be down.
@@ -88,6 +88,9 @@ pub enum PublishError {
     /// The channel or the connection failed before the confirm came.
     #[error("failed before the confirm")]
     Broker(#[source] AmqpError),
+    /// The channel was given up before the confirm came, because another publish of it failed.
+    #[error("channel lost before the confirm")]
+    Lost,
 }
 
 /// A request to the broker other than a publish failed.

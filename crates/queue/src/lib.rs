@@ -21,6 +21,6 @@ pub use dead_letter::{DeadLetterFacts, replays};
 pub use delivery::Delivery;
 pub use error::{AmqpError, BrokerError, PublishError, StartError};
 pub use message::Message;
-pub use publisher::{IN_FLIGHT_MAX, Publisher, WAITING_MAX};
+pub use publisher::{PUBLISHES_MAX, PublishLoad, Publisher};
 pub use topology::{BadNamespace, Bounds, Target, Topology};
 pub use wake_up::FailedWakeUp;

@@ -1,0 +1,177 @@
+//! The publishes of one channel that are sent and not confirmed.
+
+use std::collections::BTreeMap;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use futures_util::stream::FuturesUnordered;
+use futures_util::{FutureExt as _, StreamExt as _};
+use lapin::{Confirmation, PublisherConfirm};
+use tokio::sync::oneshot;
+use tokio::time::Instant;
+
+use super::load::ChannelLoad;
+use crate::{AmqpError, PublishError, Target};
+
+type Confirm = (u64, lapin::Result<Confirmation>);
+
+/// Publishes in the order in which they were sent.
+pub(super) struct Window<'a> {
+    load: &'a ChannelLoad,
+    next_number: u64,
+    sent: BTreeMap<u64, Sent>,
+    confirms: FuturesUnordered<NumberedConfirm>,
+}
+
+/// A confirm to come, with the number of the publish it is for.
+struct NumberedConfirm {
+    number: u64,
+    confirm: PublisherConfirm,
+}
+
+impl Future for NumberedConfirm {
+    type Output = Confirm;
+
+    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Confirm> {
+        let number = self.number;
+        Pin::new(&mut self.confirm)
+            .poll(context)
+            .map(|confirm| (number, confirm))
+    }
+}
+
+struct Sent {
+    target: Target,
+    bytes: usize,
+    requested_at: Instant,
+    reply: oneshot::Sender<Result<(), PublishError>>,
+}
+
+/// Whether the channel can go on after some confirms.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum Settled {
+    GoOn,
+    /// A message came back, so the confirms of this channel can no longer be told apart.
+    Returned,
+    /// The channel or its connection failed.
+    Failed,
+}
+
+impl<'a> Window<'a> {
+    pub(super) fn new(load: &'a ChannelLoad) -> Self {
+        Self {
+            load,
+            next_number: 0,
+            sent: BTreeMap::new(),
+            confirms: FuturesUnordered::new(),
+        }
+    }
+
+    pub(super) fn len(&self) -> usize {
+        self.sent.len()
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.sent.is_empty()
+    }
+
+    /// Returns when the oldest publish was asked for.
+    pub(super) fn oldest(&self) -> Option<Instant> {
+        let (_, oldest) = self.sent.first_key_value()?;
+        Some(oldest.requested_at)
+    }
+
+    pub(super) fn add(
+        &mut self,
+        target: Target,
+        bytes: usize,
+        requested_at: Instant,
+        reply: oneshot::Sender<Result<(), PublishError>>,
+        confirm: PublisherConfirm,
+    ) {
+        let number = self.next_number;
+        self.next_number += 1;
+        self.sent.insert(
+            number,
+            Sent {
+                target,
+                bytes,
+                requested_at,
+                reply,
+            },
+        );
+        self.confirms.push(NumberedConfirm { number, confirm });
+        if self.sent.len() == 1 {
+            self.load.set_oldest(self.oldest());
+        }
+    }
+
+    /// Waits for a confirm and takes every other one that is there. It is safe to drop.
+    pub(super) async fn confirmed(&mut self) -> Vec<Confirm> {
+        let Some(first) = self.confirms.next().await else {
+            return std::future::pending().await;
+        };
+        let mut confirms = vec![first];
+        while let Some(Some(next)) = self.confirms.next().now_or_never() {
+            confirms.push(next);
+        }
+        confirms
+    }
+
+    /// Answers the publishes that these confirms are for.
+    ///
+    /// lapin gives a returned message to whichever confirm comes next on the channel. So a confirm
+    /// with a return says that some message of the window came back, and not which one. Confirms that
+    /// lapin resolved after it are in the same batch or still open, so all of both count as returned.
+    pub(super) fn settle(&mut self, confirms: Vec<Confirm>) -> Settled {
+        let returned = confirms
+            .iter()
+            .any(|(_, confirm)| has_returned_message(confirm));
+        if returned {
+            self.fail_all(|target| PublishError::Returned(target.as_str()));
+            return Settled::Returned;
+        }
+
+        let mut settled = Settled::GoOn;
+        for (number, confirm) in confirms {
+            let outcome = match confirm {
+                Ok(Confirmation::Ack(_)) => Ok(()),
+                Ok(Confirmation::Nack(_)) => Err(PublishError::Nack),
+                // The channel is in confirm mode. An answer that confirms nothing must not count.
+                Ok(Confirmation::NotRequested) => Err(PublishError::Timeout),
+                Err(error) => {
+                    settled = Settled::Failed;
+                    Err(PublishError::Broker(AmqpError(error)))
+                }
+            };
+            self.answer(number, outcome);
+        }
+        self.load.set_oldest(self.oldest());
+        settled
+    }
+
+    /// Answers every publish of the window with an error. They may be stored all the same.
+    pub(super) fn fail_all(&mut self, error: impl Fn(Target) -> PublishError) {
+        for (_, sent) in std::mem::take(&mut self.sent) {
+            self.load.remove(sent.bytes);
+            sent.reply.send(Err(error(sent.target))).ok();
+        }
+        self.confirms.clear();
+        self.load.set_oldest(None);
+    }
+
+    fn answer(&mut self, number: u64, outcome: Result<(), PublishError>) {
+        if let Some(sent) = self.sent.remove(&number) {
+            self.load.remove(sent.bytes);
+            // The caller may have stopped waiting.
+            sent.reply.send(outcome).ok();
+        }
+    }
+}
+
+fn has_returned_message(confirm: &lapin::Result<Confirmation>) -> bool {
+    matches!(
+        confirm,
+        Ok(Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)))
+    )
+}
