@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use lapin::Channel;
-use lapin::options::{BasicPublishOptions, ConfirmSelectOptions};
+use lapin::options::ConfirmSelectOptions;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
@@ -13,7 +13,7 @@ use super::load::ChannelLoad;
 use super::window::{Settled, Window};
 use super::{PublishRequest, WINDOW};
 use crate::connection::{ConnectionState, OpenConnection};
-use crate::{AmqpError, BrokerError, PublishError, Topology};
+use crate::{BrokerError, PublishError, Topology};
 
 /// How long a publish may stay unconfirmed on a connection that lives. Its caller has given up long
 /// before. A quorum queue that has lost its majority confirms nothing, and its connection stays.
@@ -23,6 +23,9 @@ const OPEN_PAUSE: Duration = Duration::from_millis(200);
 
 /// How long a channel may take to close. A frozen broker answers nothing.
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
+
+/// The broker's reply code for an exchange that does not exist.
+const NOT_FOUND: u16 = 404;
 
 pub(super) struct ChannelTask {
     pub(super) topology: Topology,
@@ -102,11 +105,11 @@ impl ChannelTask {
                 confirms = window.confirmed(), if !window.is_empty() => {
                     match window.settle(confirms) {
                         Settled::GoOn => {}
-                        Settled::Returned => {
+                        Settled::Returned | Settled::Failed(Some(NOT_FOUND)) => {
                             self.declare_again();
                             break End::Reopen;
                         }
-                        Settled::Failed => break End::Reopen,
+                        Settled::Failed(_) => break End::Reopen,
                     }
                 }
                 changed = self.connection.changed() => {
@@ -116,10 +119,8 @@ impl ChannelTask {
                 }
                 request = self.requests.recv(), if has_place => match request {
                     Some(request) => {
-                        if let Err(error) = self.start(channel, &mut window, request).await {
-                            self.check_topology(&error);
-                            break End::Reopen;
-                        }
+                        let exchange = self.topology.exchange(request.target);
+                        window.start(channel, exchange, request).await;
                     }
                     None => open_to_requests = false,
                 },
@@ -138,47 +139,6 @@ impl ChannelTask {
         end
     }
 
-    async fn start(
-        &self,
-        channel: &Channel,
-        window: &mut Window<'_>,
-        request: PublishRequest,
-    ) -> Result<(), AmqpError> {
-        let options = BasicPublishOptions {
-            mandatory: true,
-            immediate: false,
-        };
-        let started = channel
-            .basic_publish(
-                self.topology.exchange(request.target).into(),
-                request.target.as_str().into(),
-                options,
-                &request.body,
-                request.properties,
-            )
-            .await;
-        let bytes = request.body.len();
-        match started {
-            Ok(confirm) => {
-                window.add(
-                    request.target,
-                    bytes,
-                    request.requested_at,
-                    request.reply,
-                    confirm,
-                );
-                Ok(())
-            }
-            Err(error) => {
-                let error = AmqpError(error);
-                self.load.remove(bytes);
-                let answer = PublishError::Broker(error.clone());
-                request.reply.send(Err(answer)).ok();
-                Err(error)
-            }
-        }
-    }
-
     /// Whether this connection is still the one in use. A blocked one confirms what it had read.
     fn is_on(&mut self, connection: &Arc<OpenConnection>) -> bool {
         match &*self.connection.borrow_and_update() {
@@ -186,12 +146,6 @@ impl ChannelTask {
                 Arc::ptr_eq(open, connection)
             }
             ConnectionState::Unused | ConnectionState::Down(_) => false,
-        }
-    }
-
-    fn check_topology(&self, error: &AmqpError) {
-        if error.code() == Some(404) {
-            self.declare_again();
         }
     }
 

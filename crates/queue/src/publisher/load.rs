@@ -16,7 +16,7 @@ const NONE: u64 = u64::MAX;
 pub struct PublishLoad {
     /// Publishes that are sent and not confirmed, or wait to be sent.
     pub in_flight: usize,
-    /// Age of the oldest publish that is sent and not confirmed. It grows while a broker hangs.
+    /// Age of the oldest publish that is under way. It grows while a broker hangs.
     pub oldest: Duration,
 }
 
@@ -65,7 +65,10 @@ impl ChannelLoad {
             self.bytes.fetch_sub(bytes, Ordering::Relaxed);
             return false;
         }
-        self.in_flight.fetch_add(1, Ordering::Relaxed);
+        if self.in_flight.fetch_add(1, Ordering::Relaxed) == 0 {
+            // It may wait for a channel that is still opening.
+            self.set_oldest(Some(Instant::now()));
+        }
         true
     }
 
@@ -74,8 +77,11 @@ impl ChannelLoad {
         self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 
+    /// Sets when the oldest publish was asked for. With `None`, what is left waits to be sent.
     pub(super) fn set_oldest(&self, requested_at: Option<Instant>) {
-        let since = requested_at.map_or(NONE, millis);
+        let waiting = || self.in_flight.load(Ordering::Relaxed) > 0;
+        let since = requested_at.or_else(|| waiting().then(Instant::now));
+        let since = since.map_or(NONE, millis);
         self.oldest_since.store(since, Ordering::Relaxed);
     }
 }

@@ -1,15 +1,17 @@
 //! The publishes of one channel that are sent and not confirmed.
 
 use std::collections::BTreeMap;
-use std::pin::Pin;
-use std::task::{Context, Poll};
+use std::task::Poll;
 
+use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
-use futures_util::{FutureExt as _, StreamExt as _};
-use lapin::{Confirmation, PublisherConfirm};
+use futures_util::{FutureExt as _, StreamExt as _, poll};
+use lapin::options::BasicPublishOptions;
+use lapin::{Channel, Confirmation};
 use tokio::sync::oneshot;
 use tokio::time::Instant;
 
+use super::PublishRequest;
 use super::load::ChannelLoad;
 use crate::{AmqpError, PublishError, Target};
 
@@ -20,24 +22,7 @@ pub(super) struct Window<'a> {
     load: &'a ChannelLoad,
     next_number: u64,
     sent: BTreeMap<u64, Sent>,
-    confirms: FuturesUnordered<NumberedConfirm>,
-}
-
-/// A confirm to come, with the number of the publish it is for.
-struct NumberedConfirm {
-    number: u64,
-    confirm: PublisherConfirm,
-}
-
-impl Future for NumberedConfirm {
-    type Output = Confirm;
-
-    fn poll(mut self: Pin<&mut Self>, context: &mut Context<'_>) -> Poll<Confirm> {
-        let number = self.number;
-        Pin::new(&mut self.confirm)
-            .poll(context)
-            .map(|confirm| (number, confirm))
-    }
+    confirms: FuturesUnordered<BoxFuture<'static, Confirm>>,
 }
 
 struct Sent {
@@ -53,8 +38,8 @@ pub(super) enum Settled {
     GoOn,
     /// A message came back, so the confirms of this channel can no longer be told apart.
     Returned,
-    /// The channel or its connection failed.
-    Failed,
+    /// The channel or its connection failed, with this reply code if the broker gave one.
+    Failed(Option<u16>),
 }
 
 impl<'a> Window<'a> {
@@ -81,26 +66,54 @@ impl<'a> Window<'a> {
         Some(oldest.requested_at)
     }
 
-    pub(super) fn add(
+    /// Sends a publish. Its confirm comes with a later [`confirmed`](Self::confirmed).
+    pub(super) async fn start(
         &mut self,
-        target: Target,
-        bytes: usize,
-        requested_at: Instant,
-        reply: oneshot::Sender<Result<(), PublishError>>,
-        confirm: PublisherConfirm,
+        channel: &Channel,
+        exchange: &str,
+        request: PublishRequest,
     ) {
         let number = self.next_number;
         self.next_number += 1;
-        self.sent.insert(
-            number,
-            Sent {
-                target,
-                bytes,
-                requested_at,
-                reply,
-            },
-        );
-        self.confirms.push(NumberedConfirm { number, confirm });
+        let PublishRequest {
+            target,
+            properties,
+            body,
+            requested_at,
+            reply,
+        } = request;
+        let sent = Sent {
+            target,
+            bytes: body.len(),
+            requested_at,
+            reply,
+        };
+        self.sent.insert(number, sent);
+
+        let channel = channel.clone();
+        let exchange = exchange.into();
+        let mut publish = async move {
+            let options = BasicPublishOptions {
+                mandatory: true,
+                immediate: false,
+            };
+            let routing_key = target.as_str().into();
+            let sent = channel
+                .basic_publish(exchange, routing_key, options, &body, properties)
+                .await;
+            match sent {
+                Ok(confirm) => (number, confirm.await),
+                Err(error) => (number, Err(error)),
+            }
+        }
+        .boxed();
+        // lapin numbers the message and queues its frames in the first poll. It waits for the socket
+        // after that, which may take as long as the broker does not read. So the first poll keeps the
+        // order, and nothing here waits for the socket.
+        match poll!(&mut publish) {
+            Poll::Pending => self.confirms.push(publish),
+            Poll::Ready(confirm) => self.confirms.push(std::future::ready(confirm).boxed()),
+        }
         if self.sent.len() == 1 {
             self.load.set_oldest(self.oldest());
         }
@@ -140,8 +153,9 @@ impl<'a> Window<'a> {
                 // The channel is in confirm mode. An answer that confirms nothing must not count.
                 Ok(Confirmation::NotRequested) => Err(PublishError::Timeout),
                 Err(error) => {
-                    settled = Settled::Failed;
-                    Err(PublishError::Broker(AmqpError(error)))
+                    let error = AmqpError(error);
+                    settled = Settled::Failed(error.code());
+                    Err(PublishError::Broker(error))
                 }
             };
             self.answer(number, outcome);

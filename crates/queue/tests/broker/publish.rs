@@ -198,6 +198,11 @@ async fn publishes_under_way_are_bounded_after_callers_give_up() {
     let link = Link::to(&amqp_url()).await;
     let broker = fixture.broker_at(link.url()).await;
     let publisher = broker.publisher();
+    let opens_each_channel =
+        (0..100).map(|_| publisher.publish(Target::Payments, message("m"), LONG));
+    for outcome in join_all(opens_each_channel).await {
+        outcome.unwrap();
+    }
     link.freeze();
     // Each round fills what the tasks have taken from their queues meanwhile.
     eventually("the bound", WAIT_MAX, async || {
