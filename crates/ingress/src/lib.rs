@@ -7,7 +7,6 @@ mod durable;
 mod http;
 mod merchants;
 mod metrics;
-mod publish_breaker;
 mod readiness;
 mod receive;
 mod refusal;
@@ -34,7 +33,6 @@ use dedup::{Dedup, DedupSettings};
 use durable::DurableStore;
 use merchants::Merchants;
 use metrics::Metrics;
-use publish_breaker::PublishBreaker;
 use receive::Receiver;
 use source::TrustedProxies;
 use tls::Certificate;
@@ -52,17 +50,16 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
     let (merchants, wrong_key) = Merchants::follow(&settings, ledger, &context)?;
     let spool = spool::open(&settings)?;
     spool::metrics::register(&context.metrics, spool.as_ref(), settings.spool_limit);
-    readiness::follow(&context, merchants.clone(), broker.state(), spool.as_ref());
+    readiness::follow(&context, merchants.clone(), &broker, spool.as_ref());
 
-    let breaker = PublishBreaker::default();
     let publish_timeout = settings.amqp.publish_timeout;
-    let drainer = start_drainer(spool.clone(), &broker, publish_timeout, &breaker);
+    let drainer = start_drainer(spool.clone(), &broker, publish_timeout);
     let dedup = Arc::new(open_dedup(&settings, &metrics)?);
     let durable = DurableStore::new(
         broker.publisher(),
         publish_timeout,
+        settings.dedup.in_flight_max,
         spool.clone(),
-        breaker,
         metrics.clone(),
     );
     let receiver = Receiver {
@@ -113,7 +110,6 @@ fn open_dedup(settings: &Settings, metrics: &Metrics) -> Result<Dedup, BadSettin
     let redis_url = settings.dedup.redis_url.as_ref();
     let dedup_settings = DedupSettings {
         entries_max: settings.dedup.dedup_entries,
-        in_flight_max: settings.dedup.in_flight_max,
         redis_url: redis_url.map(|url| url.expose_secret()),
         namespace: &settings.amqp.namespace,
     };
@@ -126,14 +122,12 @@ fn start_drainer(
     spool: Option<Spool>,
     broker: &Broker,
     publish_timeout: Duration,
-    breaker: &PublishBreaker,
 ) -> Option<JoinHandle<()>> {
     let drainer = spool::Drainer {
         spool: spool?,
         broker: broker.clone(),
         publisher: broker.publisher(),
         publish_timeout,
-        breaker: breaker.clone(),
     };
     Some(tokio::spawn(drainer.run()))
 }

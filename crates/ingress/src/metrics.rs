@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use prometheus::{Histogram, HistogramVec, IntCounterVec, Registry};
+use prometheus::{Histogram, HistogramTimer, HistogramVec, IntCounterVec, Registry};
 use risiti_domain::Provider;
 use risiti_service::metrics::{SECONDS, counters, histogram, histograms};
 
@@ -66,8 +66,10 @@ impl Metrics {
             .observe(took.as_secs_f64());
     }
 
-    pub(crate) fn published(&self, took: Duration) {
-        self.publish_seconds.observe(took.as_secs_f64());
+    /// Starts to time a publish. It ends with the returned value, which covers publishes that nobody
+    /// waits for any more.
+    pub(crate) fn time_publish(&self) -> HistogramTimer {
+        self.publish_seconds.start_timer()
     }
 }
 
@@ -88,6 +90,10 @@ impl DedupMetrics {
 
     pub(crate) fn memory_miss(&self) {
         self.0.with_label_values(&["memory", "miss"]).inc();
+    }
+
+    pub(crate) fn redis_error(&self) {
+        self.redis("error");
     }
 
     pub(crate) fn redis(&self, outcome: &str) {

@@ -175,7 +175,7 @@ impl Receiver {
             unreadable: read.as_ref().err().cloned(),
         };
 
-        let publish = self.durable.keep(&envelope, Bytes::from(body));
+        let publish = self.durable.keep(&envelope, Bytes::from(body), deadline);
         let ttl = self.dedup_args.ttl(channel.provider());
         let outcome = self.dedup.once(key, ttl, deadline, publish).await;
         log_outcome(&envelope, &merchant, outcome);

@@ -117,11 +117,11 @@ pub(crate) struct DedupArgs {
         value_name = "N"
     )]
     pub(crate) dedup_entries: u64,
-    /// Webhooks on their way to the broker at once; further ones get 503
+    /// Webhooks on their way to the broker at once; further ones go to the spool first
     #[arg(
         long,
         env = "RISITI_IN_FLIGHT_MAX",
-        default_value_t = 1024,
+        default_value_t = 2_500,
         value_name = "N"
     )]
     pub(crate) in_flight_max: usize,

@@ -33,8 +33,11 @@ impl fmt::Debug for Message {
 }
 
 impl Message {
-    /// Returns the AMQP properties of this message.
-    pub(crate) fn properties(&self) -> Result<BasicProperties, PublishError> {
+    /// Checks that the headers fit into a frame. The broker would never take larger ones.
+    ///
+    /// # Errors
+    /// [`PublishError::Oversized`].
+    pub fn check_headers(&self) -> Result<(), PublishError> {
         let bytes: usize = self
             .headers
             .iter()
@@ -44,6 +47,12 @@ impl Message {
         {
             return Err(PublishError::Oversized);
         }
+        Ok(())
+    }
+
+    /// Returns the AMQP properties of this message.
+    pub(crate) fn properties(&self) -> Result<BasicProperties, PublishError> {
+        self.check_headers()?;
         let mut table = FieldTable::default();
         for (name, value) in self
             .headers

@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 use std::fmt;
 use std::path::Path;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::mpsc::{SyncSender, TrySendError, sync_channel};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
@@ -15,6 +16,9 @@ use crate::{OpenError, SpoolError, Status};
 
 /// Commands that may wait for the thread. More are refused as [`SpoolError::Busy`].
 const WAITING_MAX: usize = 4_096;
+/// Bytes of entries that may wait for the thread, which a disk that hangs would keep in memory. More are
+/// refused as [`SpoolError::Busy`].
+pub(crate) const WAITING_BYTES_MAX: usize = 32 << 20;
 
 /// A log on disk. It is cheap to clone. Its thread ends with the last clone, or with
 /// [`close`](Spool::close).
@@ -32,6 +36,8 @@ pub(crate) struct Shared {
     removed: Mutex<BTreeSet<u64>>,
     closing: Mutex<Option<oneshot::Sender<()>>>,
     committing_since: Mutex<Option<Instant>>,
+    /// Bytes of the entries that wait for the thread or are being written.
+    waiting_bytes: AtomicUsize,
 }
 
 /// One entry, as it was appended.
@@ -85,7 +91,12 @@ impl Spool {
     /// The entry is not stored, and will not be.
     pub async fn append(&self, bytes: Vec<u8>) -> Result<(), SpoolError> {
         let (done, outcome) = oneshot::channel();
-        self.send(Command::Append { bytes, done })?;
+        let length = bytes.len();
+        self.shared.add_waiting(length)?;
+        if let Err(error) = self.send(Command::Append { bytes, done }) {
+            self.shared.remove_waiting(length);
+            return Err(error);
+        }
         outcome.await.unwrap_or(Err(SpoolError::Closed))
     }
 
@@ -159,6 +170,20 @@ impl Shared {
     pub(crate) fn removed(&self) -> MutexGuard<'_, BTreeSet<u64>> {
         // Each use is one change of the value, which a panic leaves whole.
         self.removed.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Counts the bytes of an entry. One alone may be of any size.
+    fn add_waiting(&self, bytes: usize) -> Result<(), SpoolError> {
+        let before = self.waiting_bytes.fetch_add(bytes, Ordering::Relaxed);
+        if before > 0 && before + bytes > WAITING_BYTES_MAX {
+            self.remove_waiting(bytes);
+            return Err(SpoolError::Busy);
+        }
+        Ok(())
+    }
+
+    pub(crate) fn remove_waiting(&self, bytes: usize) {
+        self.waiting_bytes.fetch_sub(bytes, Ordering::Relaxed);
     }
 
     pub(crate) fn commit_started(&self) {

@@ -27,9 +27,12 @@ use redis::{NoAnswer, Redis};
 /// It is hashed because Redis shows its keys, and a delivery key holds digits of a phone
 /// (protocol A3).
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
-pub(crate) struct DedupKey([u8; 32]);
+pub(crate) struct DedupKey([u8; DedupKey::BYTES]);
 
 impl DedupKey {
+    /// Half of a SHA-256 digest. A collision among the keys that are remembered is out of reach.
+    const BYTES: usize = 16;
+
     pub(crate) fn new(
         merchant: MerchantId,
         provider: Provider,
@@ -43,11 +46,23 @@ impl DedupKey {
         hash.update(delivery_key.as_bytes());
         hash.update([0]);
         hash.update(facts);
-        Self(hash.finalize().into())
+        let digest = hash.finalize();
+        let mut key = [0; Self::BYTES];
+        key.copy_from_slice(&digest[..Self::BYTES]);
+        Self(key)
+    }
+
+    fn bytes(&self) -> &[u8; Self::BYTES] {
+        &self.0
+    }
+
+    #[cfg(test)]
+    fn from_bytes(bytes: [u8; Self::BYTES]) -> Self {
+        Self(bytes)
     }
 
     fn hex(&self) -> String {
-        self.0.iter().map(|byte| format!("{byte:02x}")).collect()
+        format!("{:032x}", u128::from_be_bytes(self.0))
     }
 }
 
@@ -87,13 +102,28 @@ enum TaskOutcome {
 }
 
 /// The keys that have a running task, each with the channel that will carry the task's outcome.
-type InFlight = HashMap<DedupKey, watch::Receiver<Option<Result<TaskOutcome, Failure>>>>;
+type InFlight = HashMap<DedupKey, OutcomeReceiver>;
+
+type OutcomeReceiver = watch::Receiver<Option<Result<TaskOutcome, Failure>>>;
+
+/// What was known of a key when a delivery of it came.
+enum Entered {
+    First(OutcomeReceiver),
+    /// A task for it is running.
+    Waiting(OutcomeReceiver),
+    SeenBefore,
+}
+
+/// What this process knows of keys: those that are durable, and those that have a running task. They
+/// stand under one lock, so that no delivery finds a key in neither.
+struct Known {
+    memory: Memory,
+    in_flight: InFlight,
+}
 
 pub(crate) struct Dedup {
-    memory: Memory,
+    known: Mutex<Known>,
     redis: Option<Redis>,
-    in_flight: Mutex<InFlight>,
-    in_flight_max: usize,
     tasks: TaskTracker,
     /// The runtime of the tasks. The runtime of a worker thread would end with the HTTP server.
     runtime: Handle,
@@ -102,7 +132,6 @@ pub(crate) struct Dedup {
 
 pub(crate) struct DedupSettings<'a> {
     pub(crate) entries_max: u64,
-    pub(crate) in_flight_max: usize,
     pub(crate) redis_url: Option<&'a str>,
     pub(crate) namespace: &'a str,
 }
@@ -114,13 +143,14 @@ impl Dedup {
         metrics: DedupMetrics,
     ) -> Result<Self, ::redis::RedisError> {
         Ok(Self {
-            memory: Memory::new(settings.entries_max),
+            known: Mutex::new(Known {
+                memory: Memory::new(settings.entries_max),
+                in_flight: InFlight::new(),
+            }),
             redis: settings
                 .redis_url
-                .map(|url| Redis::new(url, settings.namespace))
+                .map(|url| Redis::start(url, settings.namespace, metrics.clone()))
                 .transpose()?,
-            in_flight: Mutex::default(),
-            in_flight_max: settings.in_flight_max,
             tasks: TaskTracker::new(),
             runtime: Handle::current(),
             metrics,
@@ -142,22 +172,16 @@ impl Dedup {
     where
         P: Future<Output = Result<StoredIn, Failure>> + Send + 'static,
     {
-        let (mut outcome, is_first) = {
-            let mut in_flight = self.in_flight();
-            if let Some(running) = in_flight.get(&key) {
-                (running.clone(), false)
-            } else if self.memory.contains(&key) {
+        let (outcome_sender, outcome) = watch::channel(None);
+        let (mut outcome, is_first) = match self.enter(key, outcome) {
+            Entered::SeenBefore => {
                 self.metrics.memory_hit();
                 return DeliveryOutcome::Duplicate;
-            } else if in_flight.len() >= self.in_flight_max {
-                return DeliveryOutcome::Failed("too many webhooks are waiting to be made durable");
-            } else {
-                let (outcome_sender, outcome) = watch::channel(None);
-                in_flight.insert(key, outcome.clone());
+            }
+            Entered::Waiting(running) => (running, false),
+            Entered::First(outcome) => {
                 self.metrics.memory_miss();
-
-                // The guard is made here, so that the key leaves the map even if the task never
-                // runs.
+                // The guard is made here, so that the key leaves the map even if the task never runs.
                 let guard = InFlightGuard {
                     dedup: Arc::clone(self),
                     key,
@@ -191,6 +215,19 @@ impl Dedup {
         }
     }
 
+    /// Enters a key as one with a running task, unless it is known.
+    fn enter(&self, key: DedupKey, outcome: OutcomeReceiver) -> Entered {
+        let mut known = self.known();
+        if let Some(running) = known.in_flight.get(&key) {
+            return Entered::Waiting(running.clone());
+        }
+        if known.memory.contains(&key) {
+            return Entered::SeenBefore;
+        }
+        known.in_flight.insert(key, outcome.clone());
+        Entered::First(outcome)
+    }
+
     /// Publishes unless Redis knows the key, then remembers the key.
     async fn make<P>(
         &self,
@@ -202,29 +239,28 @@ impl Dedup {
         P: Future<Output = Result<StoredIn, Failure>> + Send + 'static,
     {
         if let Some(redis) = &self.redis {
-            let known = redis.contains(&key).await;
+            let known = redis.contains(key).await;
             self.metrics.redis(match known {
                 Ok(true) => "hit",
                 Ok(false) => "miss",
                 Err(NoAnswer) => "error",
             });
             if known == Ok(true) {
-                self.memory.remember(key, ttl);
+                self.known().memory.remember(&key, ttl);
                 return Ok(TaskOutcome::SeenBefore);
             }
         }
 
         let stored_in = publish.await?;
-        self.memory.remember(key, ttl);
+        self.known().memory.remember(&key, ttl);
 
         // Redis does not learn of a webhook that only this replica's disk has. If the disk were
         // lost, whoever sends the webhook again must not be answered that we have it. The ledger
         // recognises a webhook that comes twice.
         if let Some(redis) = &self.redis
             && stored_in == StoredIn::Queue
-            && redis.remember(&key, ttl).await == Err(NoAnswer)
         {
-            self.metrics.redis("error");
+            redis.remember(key, ttl);
         }
         Ok(TaskOutcome::Stored(stored_in))
     }
@@ -235,10 +271,10 @@ impl Dedup {
         self.tasks.wait().await;
     }
 
-    fn in_flight(&self) -> MutexGuard<'_, InFlight> {
-        // A panic while the map was locked leaves it whole, because each use is one insert, look-up
-        // or removal.
-        self.in_flight
+    fn known(&self) -> MutexGuard<'_, Known> {
+        // A panic while it was locked leaves both parts usable: a key may be missing, which costs one
+        // more publish.
+        self.known
             .lock()
             .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
@@ -252,7 +288,7 @@ struct InFlightGuard {
 
 impl Drop for InFlightGuard {
     fn drop(&mut self) {
-        self.dedup.in_flight().remove(&self.key);
+        self.dedup.known().in_flight.remove(&self.key);
     }
 }
 

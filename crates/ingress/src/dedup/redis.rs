@@ -1,123 +1,195 @@
-//! The cache that replicas share. It only saves work. When Redis is slow or gone, ingress goes on
-//! without it (protocol A4).
+//! The tier that replicas share. It only saves work, so ingress goes on without it whenever it is slow
+//! or gone (protocol A4).
+//!
+//! One task talks to Redis. It takes all questions and marks that wait and sends them in one pipeline,
+//! so that a busy ingress costs Redis and itself one round trip for many webhooks.
 
-use std::sync::{Mutex, MutexGuard};
-use std::time::{Duration, Instant};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
-use redis::{Client, RedisError, cmd};
+use redis::{Client, Pipeline, RedisError};
+use tokio::sync::{mpsc, oneshot};
+use tokio::time::{Instant, timeout};
 
 use super::DedupKey;
+use crate::metrics::DedupMetrics;
 
-/// Longest wait for one answer of Redis.
-const ANSWER_TIMEOUT: Duration = Duration::from_millis(50);
-/// How many failures in a row open the breaker.
+/// The longest wait for one question.
+const DEADLINE: Duration = Duration::from_millis(50);
+/// Failures in a row after which Redis is left alone for a while.
 const FAILURES_MAX: u32 = 3;
-/// How long the breaker stays open.
 const PAUSE: Duration = Duration::from_secs(1);
+/// Requests of one pipeline.
+const BATCH_MAX: usize = 256;
+/// Requests that wait for the task. Further questions are not asked, and further marks are not set.
+const WAITING_MAX: usize = 4_096;
 
 pub(super) struct Redis {
-    manager: ConnectionManager,
-    prefix: String,
-    breaker: Mutex<Breaker>,
+    requests: mpsc::Sender<Request>,
+    is_paused: Arc<AtomicBool>,
+    metrics: DedupMetrics,
 }
 
-#[derive(Default)]
-struct Breaker {
-    failures: u32,
-    open_until: Option<Instant>,
+enum Request {
+    Contains {
+        key: DedupKey,
+        reply: oneshot::Sender<bool>,
+    },
+    Remember {
+        key: DedupKey,
+        ttl: Duration,
+    },
 }
 
-impl Breaker {
-    fn is_open(&self) -> bool {
-        self.open_until.is_some_and(|until| Instant::now() < until)
-    }
-
-    fn record_failure(&mut self) {
-        self.failures += 1;
-        if self.failures < FAILURES_MAX {
-            return;
-        }
-
-        self.open_until = Some(Instant::now() + PAUSE);
-        // Only the first opening is logged, not each one while Redis stays away.
-        if self.failures == FAILURES_MAX {
-            tracing::warn!(
-                "redis does not answer in time; deduplicating in memory and in the ledger only"
-            );
-        }
-    }
-}
-
-/// Redis did not answer in time, or was not asked because the breaker is open.
+/// Redis did not answer in time, or was not asked because it did not answer lately.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct NoAnswer;
 
 impl Redis {
-    /// Connects when first used, so that ingress starts while Redis is away.
-    pub(super) fn new(url: &str, namespace: &str) -> Result<Self, RedisError> {
+    /// Starts the task. It connects at the first use, so ingress starts with Redis away.
+    pub(super) fn start(
+        url: &str,
+        namespace: &str,
+        metrics: DedupMetrics,
+    ) -> Result<Self, RedisError> {
         let config = ConnectionManagerConfig::new()
             .set_connection_timeout(Some(Duration::from_secs(1)))
-            .set_response_timeout(Some(ANSWER_TIMEOUT))
+            .set_response_timeout(Some(DEADLINE))
             .set_number_of_retries(1)
             .set_max_delay(PAUSE);
-        Ok(Self {
-            manager: ConnectionManager::new_lazy_with_config(Client::open(url)?, config)?,
+        let manager = ConnectionManager::new_lazy_with_config(Client::open(url)?, config)?;
+        let (requests, received) = mpsc::channel(WAITING_MAX);
+        let is_paused = Arc::new(AtomicBool::new(false));
+        let task = RedisTask {
+            manager,
             prefix: format!("{namespace}:seen:"),
-            breaker: Mutex::default(),
+            requests: received,
+            is_paused: is_paused.clone(),
+            metrics: metrics.clone(),
+        };
+        tokio::spawn(task.run());
+        Ok(Self {
+            requests,
+            is_paused,
+            metrics,
         })
     }
 
-    pub(super) async fn contains(&self, key: &DedupKey) -> Result<bool, NoAnswer> {
-        let name = self.name(key);
-        self.ask(|mut connection| async move {
-            cmd("EXISTS")
-                .arg(name)
-                .query_async::<bool>(&mut connection)
-                .await
-        })
-        .await
+    pub(super) async fn contains(&self, key: DedupKey) -> Result<bool, NoAnswer> {
+        if self.is_paused.load(Ordering::Relaxed) {
+            return Err(NoAnswer);
+        }
+        let (reply, answer) = oneshot::channel();
+        self.requests
+            .try_send(Request::Contains { key, reply })
+            .map_err(|_| NoAnswer)?;
+        let answered = timeout(DEADLINE, answer).await;
+        answered.map_err(|_| NoAnswer)?.map_err(|_| NoAnswer)
     }
 
-    pub(super) async fn remember(&self, key: &DedupKey, ttl: Duration) -> Result<(), NoAnswer> {
-        let name = self.name(key);
-        let seconds = ttl.as_secs().max(1);
-        self.ask(|mut connection| async move {
-            cmd("SET")
-                .arg(name)
-                .arg(1)
-                .arg("EX")
-                .arg(seconds)
-                .query_async::<()>(&mut connection)
-                .await
-        })
-        .await
+    /// Has the key marked soon. Nobody waits for that: a mark that is lost costs one more publish.
+    pub(super) fn remember(&self, key: DedupKey, ttl: Duration) {
+        let refused = self.is_paused.load(Ordering::Relaxed)
+            || self
+                .requests
+                .try_send(Request::Remember { key, ttl })
+                .is_err();
+        if refused {
+            self.metrics.redis_error();
+        }
+    }
+}
+
+struct RedisTask {
+    manager: ConnectionManager,
+    prefix: String,
+    requests: mpsc::Receiver<Request>,
+    is_paused: Arc<AtomicBool>,
+    metrics: DedupMetrics,
+}
+
+impl RedisTask {
+    /// Sends batches until the last handle is dropped.
+    async fn run(mut self) {
+        let mut batch = Vec::with_capacity(BATCH_MAX);
+        let mut failures = 0;
+        while self.requests.recv_many(&mut batch, BATCH_MAX).await > 0 {
+            if self.send(&mut batch).await.is_ok() {
+                failures = 0;
+                continue;
+            }
+            failures += 1;
+            if failures < FAILURES_MAX {
+                continue;
+            }
+            if failures == FAILURES_MAX {
+                tracing::warn!(
+                    "redis does not answer in time; deduplicating in memory and in the ledger only"
+                );
+            }
+            self.pause().await;
+        }
+    }
+
+    /// Sends one pipeline and answers the questions in it. Questions without an answer are dropped,
+    /// which their askers read as such.
+    async fn send(&mut self, batch: &mut Vec<Request>) -> Result<(), NoAnswer> {
+        let mut pipeline = Pipeline::with_capacity(batch.len());
+        let mut replies = Vec::with_capacity(batch.len());
+        let mut marks = 0;
+        for request in batch.drain(..) {
+            match request {
+                Request::Contains { key, reply } => {
+                    pipeline.cmd("EXISTS").arg(self.name(&key));
+                    replies.push(reply);
+                }
+                Request::Remember { key, ttl } => {
+                    let seconds = ttl.as_secs().max(1);
+                    pipeline
+                        .cmd("SET")
+                        .arg(self.name(&key))
+                        .arg(1)
+                        .arg("EX")
+                        .arg(seconds)
+                        .ignore();
+                    marks += 1;
+                }
+            }
+        }
+
+        let asked = timeout(
+            DEADLINE,
+            pipeline.query_async::<Vec<bool>>(&mut self.manager),
+        );
+        match asked.await {
+            Ok(Ok(answers)) if answers.len() == replies.len() => {
+                for (reply, known) in replies.into_iter().zip(answers) {
+                    reply.send(known).ok();
+                }
+                Ok(())
+            }
+            _ => {
+                (0..marks).for_each(|_| self.metrics.redis_error());
+                Err(NoAnswer)
+            }
+        }
+    }
+
+    /// Leaves Redis alone for a while. Requests that wait are dropped.
+    async fn pause(&mut self) {
+        self.is_paused.store(true, Ordering::Relaxed);
+        let until = Instant::now() + PAUSE;
+        while let Ok(Some(request)) = tokio::time::timeout_at(until, self.requests.recv()).await {
+            if let Request::Remember { .. } = request {
+                self.metrics.redis_error();
+            }
+        }
+        self.is_paused.store(false, Ordering::Relaxed);
     }
 
     fn name(&self, key: &DedupKey) -> String {
         format!("{}{}", self.prefix, key.hex())
-    }
-
-    async fn ask<T, F: Future<Output = Result<T, RedisError>>>(
-        &self,
-        question: impl FnOnce(ConnectionManager) -> F,
-    ) -> Result<T, NoAnswer> {
-        if self.breaker().is_open() {
-            return Err(NoAnswer);
-        }
-
-        let answer = tokio::time::timeout(ANSWER_TIMEOUT, question(self.manager.clone())).await;
-        if let Ok(Ok(value)) = answer {
-            *self.breaker() = Breaker::default();
-            return Ok(value);
-        }
-        self.breaker().record_failure();
-        Err(NoAnswer)
-    }
-
-    fn breaker(&self) -> MutexGuard<'_, Breaker> {
-        self.breaker
-            .lock()
-            .unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }

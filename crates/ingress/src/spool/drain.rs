@@ -9,10 +9,8 @@ use tokio::time::timeout;
 
 use super::message;
 use super::progress::{EntryOutcome, PAUSE_MAX, Progress};
-use crate::publish_breaker::PublishBreaker;
 
-/// Publishes at once. It is an eighth of what the publisher allows, and the rest is for live
-/// webhooks.
+/// Publishes at once. It is a small part of what the publisher allows, and the rest is for live webhooks.
 const PUBLISHES_AT_ONCE: usize = 16;
 /// Bounds of a batch, whose entries are read, published and removed together.
 const BATCH_ENTRIES: usize = 128;
@@ -23,7 +21,6 @@ pub(crate) struct Drainer {
     pub(crate) broker: Broker,
     pub(crate) publisher: Publisher,
     pub(crate) publish_timeout: Duration,
-    pub(crate) breaker: PublishBreaker,
 }
 
 impl Drainer {
@@ -86,7 +83,6 @@ impl Drainer {
             .publisher
             .publish(Target::Payments, message, self.publish_timeout)
             .await;
-        self.breaker.record(&published);
 
         match published {
             Ok(()) => EntryOutcome::Confirmed,
@@ -94,7 +90,8 @@ impl Drainer {
                 PublishError::Down
                 | PublishError::Blocked
                 | PublishError::Timeout
-                | PublishError::TooBusy,
+                | PublishError::TooBusy
+                | PublishError::Lost,
             ) => EntryOutcome::NoAnswer,
             Err(error) => {
                 tracing::warn!(%event_id, %error, "the broker does not take a spooled webhook");

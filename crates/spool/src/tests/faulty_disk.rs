@@ -11,6 +11,7 @@ use redb::backends::FileBackend;
 use super::{LIMIT, contents, wait_until};
 use crate::disk::{Disk, Medium};
 use crate::error::StoreError;
+use crate::spool::WAITING_BYTES_MAX;
 use crate::{Condition, Spool, SpoolError};
 
 #[derive(Clone, Debug, Default)]
@@ -154,4 +155,39 @@ async fn hanging_disk_can_be_seen() {
     faults.hung.store(false, Ordering::SeqCst);
     append.await.unwrap().unwrap();
     assert!(spool.waits_for_disk().is_zero());
+}
+
+#[tokio::test]
+async fn hanging_disk_keeps_a_bounded_number_of_bytes_waiting() {
+    const ENTRY: usize = 256 << 10;
+    let folder = tempfile::tempdir().unwrap();
+    let (spool, faults) = open_on_faulty_disk(folder.path()).await;
+
+    faults.hung.store(true, Ordering::SeqCst);
+    let appends: Vec<_> = (0..2_000)
+        .map(|_| {
+            let spool = spool.clone();
+            tokio::spawn(async move { spool.append(vec![0; ENTRY]).await })
+        })
+        .collect();
+    let mut refused = 0;
+    let mut waiting = Vec::new();
+    for append in appends {
+        tokio::task::yield_now().await;
+        if append.is_finished() {
+            assert_eq!(append.await.unwrap(), Err(SpoolError::Busy));
+            refused += 1;
+        } else {
+            waiting.push(append);
+        }
+    }
+    assert_eq!(refused, 2_000 - WAITING_BYTES_MAX / ENTRY);
+
+    faults.hung.store(false, Ordering::SeqCst);
+    for append in waiting {
+        let outcome = append.await.unwrap();
+        assert!(matches!(outcome, Ok(()) | Err(SpoolError::Full)));
+    }
+    let after = spool.append(vec![1]).await;
+    assert!(!matches!(after, Err(SpoolError::Busy)), "places come back");
 }

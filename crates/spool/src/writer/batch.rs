@@ -37,7 +37,8 @@ pub(crate) struct ReadRequest {
 #[derive(Default)]
 pub(super) struct Batch {
     pub(super) entries: Vec<Vec<u8>>,
-    bytes: usize,
+    /// Bytes of all entries together.
+    pub(super) bytes: usize,
     /// The callers that wait for the entries, in the same order.
     pub(super) waiting: Vec<Done<()>>,
     pub(super) reads: Vec<ReadRequest>,

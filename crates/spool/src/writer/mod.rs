@@ -63,6 +63,7 @@ impl<M: Medium> Writer<M> {
             self.publish_status();
             let mut batch = Batch::gather(commands, self.wait());
             self.write(&mut batch);
+            self.shared.remove_waiting(batch.bytes);
             for request in std::mem::take(&mut batch.reads) {
                 self.read(request);
             }
