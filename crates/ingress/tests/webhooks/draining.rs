@@ -79,13 +79,15 @@ async fn live_webhooks_do_not_wait_for_thousands_in_the_spool() {
     .await;
 
     let queued = take_all_queued(&fixture).await;
-    let places: HashMap<_, _> = queued
-        .iter()
-        .enumerate()
-        .map(|(place, (receipt, _))| (receipt, place))
-        .collect();
+    let mut places = HashMap::new();
+    let mut events = HashMap::new();
+    for (place, (receipt, event)) in queued.iter().enumerate() {
+        places.entry(receipt).or_insert(place);
+        // A webhook whose confirm was slow may come from the spool too, as the same event.
+        assert_eq!(events.entry(receipt).or_insert(event), &event);
+    }
     let posted = live.len() - unsent.len();
-    assert_eq!((queued.len(), places.len()), (MANY + posted, MANY + posted));
+    assert_eq!(places.len(), MANY + posted);
     assert!(spooled.iter().all(|receipt| places.contains_key(receipt)));
     assert!(places[first_straight] < places[&spooled[MANY - 1]]);
 }

@@ -3,6 +3,7 @@
 use std::collections::HashSet;
 
 use futures_util::future::join_all;
+use risiti_queue::Target;
 use risiti_testkit::{Link, amqp_url, eventually, http_status};
 use uuid::Uuid;
 
@@ -92,6 +93,31 @@ async fn hanging_broker_delays_one_webhook_and_not_each() {
             (ingress.metric(ACCEPTED).await > 0.0).then_some(())
         },
     )
+    .await;
+}
+
+/// A leader change of a quorum queue looks like this: the broker is there, and confirms nothing.
+#[tokio::test]
+async fn frozen_broker_refuses_none_of_two_thousand_at_once() {
+    let fixture = Fixture::start().await;
+    let (link, ingress) = fixture.spooling_ingress().await;
+    ingress.accept("UIS9B00001").await;
+    link.freeze();
+    for round in 0..2 {
+        let receipts = receipts(&format!("UIS9B{round}"), 2_000);
+        ingress.accept_all(&receipts).await;
+    }
+
+    link.restore();
+    ingress.wait_until_drained().await;
+    let mut receipts_queued = HashSet::new();
+    eventually("each webhook is queued", DEADLINE, async || {
+        while let Some(delivery) = fixture.broker.get(Target::Payments).await.unwrap() {
+            receipts_queued.insert(receipt_of(&delivery));
+            delivery.ack().await.unwrap();
+        }
+        (receipts_queued.len() == 4_001).then_some(())
+    })
     .await;
 }
 

@@ -8,24 +8,31 @@ pub enum Action {
     /// The replica looks for the key. It publishes the message unless the key is there.
     /// A2, A4: `crates/ingress/src/dedup/mod.rs` `make`
     Look(usize),
-    /// The broker confirms. A1: `crates/ingress/src/durable.rs` `keep`
+    /// The broker confirms. A1: `crates/ingress/src/durable/mod.rs` `keep`
     Confirmed(usize),
     /// Fault: the broker has the message, and its confirm is lost.
-    /// A1: `crates/ingress/src/durable.rs` `keep`
+    /// A1: `crates/ingress/src/durable/mod.rs` `keep`
     StoredUnconfirmed(usize),
     /// Fault: the broker does not have the message, and there is no spool to take it. The answer is
-    /// 503, and nobody remembers the key. A2: `crates/ingress/src/durable.rs` `keep`
+    /// 503, and nobody remembers the key. A2: `crates/ingress/src/durable/mod.rs` `keep`
     Refused(usize),
     /// Fault: the broker cannot confirm, and the spool takes the message.
-    /// A1: `crates/ingress/src/durable.rs` `append`
+    /// A1: `crates/ingress/src/durable/mod.rs` `append`
     Spool(usize),
     /// Fault: the broker has the message, its confirm is lost, and the spool takes the message too.
-    /// A1: `crates/ingress/src/durable.rs` `append`
+    /// A1: `crates/ingress/src/durable/mod.rs` `append`
     SpoolStored(usize),
+    /// Fault: the broker is slow, and the spool has the message too when the confirm comes.
+    /// A1: `crates/ingress/src/durable/policy.rs` `first_success`
+    ConfirmedBesideSpool(usize),
     /// The replica remembers the key. A2: `crates/ingress/src/dedup/mod.rs` `make`
     Remember(usize),
     /// The replica answers 200. A1: `crates/ingress/src/receive.rs` `keep`
     Answer(usize),
+    /// Redis learns of a message that a queue has. A4: `crates/ingress/src/dedup/redis.rs` `remember`
+    Mark(usize),
+    /// Fault: the mark is lost. A4: `crates/ingress/src/dedup/redis.rs` `remember`
+    MarkLost(usize),
     /// The spool's oldest entry is published, confirmed, and removed from the spool.
     /// A1: `crates/ingress/src/spool/drain.rs` `publish_one`, `crates/spool/src/spool.rs` `remove`
     Drain,

@@ -9,10 +9,17 @@ pub enum Delivery {
     Looking,
     /// The message is published without a confirm so far. It may be stored or not.
     Publishing,
-    /// The message is durable, and the key is not remembered yet.
-    Durable,
-    /// The key is remembered, and the webhook is not answered yet.
-    Remembered,
+    /// The queue has the message, and the key is not remembered yet.
+    Queued,
+    /// Only the spool is known to have the message, and the key is not remembered yet.
+    Spooled,
+    /// The key is remembered, and the webhook is not answered yet. Redis is to learn of it if a queue
+    /// has the message.
+    Remembered {
+        in_queue: bool,
+    },
+    /// The webhook is answered, and Redis has no mark of it yet.
+    Unmarked,
 }
 
 /// Where a ledger worker stands with a message.

@@ -59,7 +59,7 @@ impl AcknowledgeModel {
             Action::Look(r) => self.look_for_key(&mut next, r),
             Action::Confirmed(r) => {
                 next.queued += 1;
-                next.deliveries[r] = Delivery::Durable;
+                next.deliveries[r] = Delivery::Queued;
             }
             Action::StoredUnconfirmed(r) => {
                 next.queued += 1;
@@ -68,22 +68,37 @@ impl AcknowledgeModel {
             Action::Refused(r) => next.deliveries[r] = Delivery::None,
             Action::Spool(r) => {
                 next.spooled += 1;
-                next.deliveries[r] = Delivery::Durable;
+                next.deliveries[r] = Delivery::Spooled;
             }
             Action::SpoolStored(r) => {
                 next.queued += 1;
                 next.spooled += 1;
-                next.deliveries[r] = Delivery::Durable;
+                next.deliveries[r] = Delivery::Spooled;
+            }
+            Action::ConfirmedBesideSpool(r) => {
+                next.queued += 1;
+                next.spooled += 1;
+                next.deliveries[r] = Delivery::Queued;
             }
             Action::Remember(r) => {
+                let in_queue = next.deliveries[r] == Delivery::Queued;
                 next.memory[r] = true;
-                next.redis = true;
-                next.deliveries[r] = Delivery::Remembered;
+                next.deliveries[r] = Delivery::Remembered { in_queue };
             }
             Action::Answer(r) => {
+                let in_queue = next.deliveries[r] == Delivery::Remembered { in_queue: true };
                 next.answered = true;
+                next.deliveries[r] = if in_queue {
+                    Delivery::Unmarked
+                } else {
+                    Delivery::None
+                };
+            }
+            Action::Mark(r) => {
+                next.redis = true;
                 next.deliveries[r] = Delivery::None;
             }
+            Action::MarkLost(r) => next.deliveries[r] = Delivery::None,
             Action::ReplicaDies(r) => {
                 next.memory[r] = false;
                 next.deliveries[r] = Delivery::None;
@@ -132,7 +147,7 @@ impl AcknowledgeModel {
     fn look_for_key(&self, state: &mut AcknowledgeState, r: usize) {
         if state.memory[r] || state.redis {
             state.memory[r] = true;
-            state.deliveries[r] = Delivery::Remembered;
+            state.deliveries[r] = Delivery::Remembered { in_queue: false };
             return;
         }
         state.deliveries[r] = Delivery::Publishing;
@@ -161,11 +176,18 @@ fn replica_actions(
                     Action::Refused(r),
                     Action::Spool(r),
                     Action::SpoolStored(r),
+                    Action::ConfirmedBesideSpool(r),
                 ]);
             }
         }
-        Delivery::Durable => actions.push(Action::Remember(r)),
-        Delivery::Remembered => actions.push(Action::Answer(r)),
+        Delivery::Queued | Delivery::Spooled => actions.push(Action::Remember(r)),
+        Delivery::Remembered { .. } => actions.push(Action::Answer(r)),
+        Delivery::Unmarked => {
+            actions.push(Action::Mark(r));
+            if with_faults {
+                actions.push(Action::MarkLost(r));
+            }
+        }
     }
     if with_faults {
         actions.push(Action::ReplicaDies(r));
