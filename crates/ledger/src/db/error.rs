@@ -1,5 +1,6 @@
 //! What can go wrong with Postgres. The variants differ in what a caller would do about them.
 
+use std::error::Error as _;
 use std::time::Duration;
 
 use deadpool_postgres::{PoolError, TimeoutType};
@@ -94,11 +95,15 @@ impl LedgerError {
     /// (protocol C10).
     ///
     /// The server behind it takes no writes (25006, after a fail-over) or is going away (57P01 to
-    /// 57P05).
+    /// 57P05). Or what was prepared on it is of no more use (0A000, 26000), and a new connection
+    /// prepares it again.
     pub(crate) fn ends_connection(&self) -> bool {
         match self {
             Self::ReadOnly => true,
-            Self::Refused(refusal) => refusal.code == "25006" || refusal.code.starts_with("57P0"),
+            Self::Refused(refusal) => {
+                ["25006", "0A000", "26000"].contains(&refusal.code.as_str())
+                    || refusal.code.starts_with("57P0")
+            }
             _ => false,
         }
     }
@@ -118,13 +123,27 @@ impl LedgerError {
     }
 }
 
-/// Whether an error code is one of protocol C3's classes, or another that is never a row's fault.
+/// Whether an error code is never a row's fault (protocol C3). Every statement is a constant, so an
+/// error of its text, its rights or its plan says nothing about the values it was given.
 fn is_transient_code(code: &str) -> bool {
-    // 28: a login that is refused.
-    const CLASSES: [&str; 6] = ["08", "28", "40", "53", "55", "57"];
-    // A server that takes no writes, a session that was ended for idling, a missing right, a
-    // missing table.
-    const CODES: [&str; 4] = ["25006", "25P03", "42501", "42P01"];
+    const CLASSES: [&str; 14] = [
+        "08", // The connection.
+        "0A", // A plan that no longer fits the table, after a migration.
+        "25", // The session's state: it takes no writes, or was ended for idling.
+        "26", // A prepared statement that the server does not know, as behind a pooler.
+        "28", // A login that is refused.
+        "3D", // A missing database.
+        "3F", // A missing schema.
+        "40", // A serialization failure or a deadlock.
+        "42", // A missing right, table, column or function.
+        "53", // Disk, memory or connections are used up.
+        "55", // A lock that was not to be had.
+        "57", // The server is going away, or ended the statement.
+        "58", // The server's own files.
+        "F0", // The server's configuration.
+    ];
+    // Damaged tables and indexes. The rest of class XX may be a row's fault.
+    const CODES: [&str; 2] = ["XX001", "XX002"];
     CLASSES.iter().any(|class| code.starts_with(class)) || CODES.contains(&code)
 }
 
@@ -134,12 +153,7 @@ impl From<tokio_postgres::Error> for LedgerError {
             return Self::Refused(refusal);
         }
 
-        // The driver keeps the kind of an error private, so its text is all there is to tell by.
-        let text = error.to_string();
-        if error.is_closed()
-            || text.starts_with("error communicating")
-            || text.starts_with("unexpected")
-        {
+        if is_of_the_connection(&error) {
             Self::Broken(error)
         } else {
             Self::Value(error)
@@ -167,6 +181,18 @@ impl LedgerError {
     }
 }
 
+/// Whether the connection failed, rather than a value that went over it.
+fn is_of_the_connection(error: &tokio_postgres::Error) -> bool {
+    let has_io_source = || {
+        error
+            .source()
+            .is_some_and(|source| source.is::<std::io::Error>())
+    };
+    // The driver keeps the kinds of its errors private, and this kind has no source either.
+    let is_unexpected_message = || error.to_string().starts_with("unexpected message");
+    error.is_closed() || has_io_source() || is_unexpected_message()
+}
+
 fn refusal(error: &tokio_postgres::Error) -> Option<Refusal> {
     error.as_db_error().map(|answer| Refusal {
         code: answer.code().code().to_owned(),
@@ -191,7 +217,8 @@ mod tests {
     fn server_errors_are_transient() {
         for code in [
             "08006", "40001", "40P01", "53300", "55P03", "57P01", "57014", "25006", "25P03",
-            "28P01", "42501",
+            "28P01", "42501", "58030", "58P01", "XX001", "XX002", "42703", "42883", "42P01", "0A000",
+            "26000", "3D000", "3F000", "25P02", "F0000",
         ] {
             assert!(refused(code).is_transient(), "{code}");
         }
@@ -209,8 +236,8 @@ mod tests {
     }
 
     #[test]
-    fn read_only_or_stopping_server_ends_the_connection() {
-        for code in ["25006", "57P01", "57P02", "57P03"] {
+    fn a_useless_connection_ends() {
+        for code in ["25006", "57P01", "57P02", "57P03", "0A000", "26000"] {
             assert!(refused(code).ends_connection(), "{code}");
         }
         for code in ["57014", "40P01", "23505"] {
