@@ -87,6 +87,157 @@ async fn a_payment_moves_only_where_it_may() {
     .await;
 }
 
+/// A payment that is stored as paid was pending first, and both rows of its history say so.
+#[tokio::test]
+async fn a_payment_starts_pending_and_its_history_shows_it() {
+    let (_database, client) = paid_sale().await;
+    let history = "SELECT string_agg(concat_ws(' ', coalesce(from_state, '-'), to_state, reason, event_id), ', ' ORDER BY id)
+        FROM transitions WHERE subject_id = ";
+    let insert = "INSERT INTO payments (id, merchant_id, provider, method, money_key, amount, currency,
+            authenticated_by, state, settled_at, moved_by, moved_because, moved_event)
+        SELECT '00000000-0000-0000-0000-0000000000b9', id, 'daraja', 'mobile_money', 'QK9', 1, 'KES', 'path', STATE, SETTLED,
+            'test', 'because', '00000000-0000-0000-0000-0000000000e9' FROM merchants;";
+    for (state, expected) in [
+        (
+            "pending",
+            "- pending because 00000000-0000-0000-0000-0000000000e9",
+        ),
+        (
+            "success",
+            "- pending 00000000-0000-0000-0000-0000000000e9, pending success because 00000000-0000-0000-0000-0000000000e9",
+        ),
+    ] {
+        let settled = if state == "success" { "now()" } else { "NULL" };
+        let insert = insert
+            .replace("STATE", &format!("'{state}'"))
+            .replace("SETTLED", settled);
+        client
+            .batch_execute(&format!("BEGIN; {insert}"))
+            .await
+            .unwrap();
+        let row = client
+            .query_one(
+                &format!("{history} '00000000-0000-0000-0000-0000000000b9'"),
+                &[],
+            )
+            .await
+            .unwrap();
+        assert_eq!(row.get::<_, &str>(0), expected);
+        client.batch_execute("ROLLBACK").await.unwrap();
+    }
+    let reversed = insert
+        .replace("STATE", "'reversed'")
+        .replace("SETTLED", "now()");
+    refused_by(&client, "payment_move_legal", &reversed).await;
+}
+
+#[tokio::test]
+async fn nothing_is_recorded_for_what_does_not_exist() {
+    let (_database, client) = paid_sale().await;
+    let event = "INSERT INTO events (id, merchant_id, provider, kind, delivery_key, facts_sha256, authenticated_by,
+            received_at, body, payment_id)
+        SELECT gen_random_uuid(), MERCHANT, 'daraja', 'stk', 'k', '', 'path', now(), '', PAYMENT FROM merchants m;";
+    let payment = "INSERT INTO payments (id, merchant_id, provider, method, moved_by)
+        VALUES ('00000000-0000-0000-0000-0000000000b2', MERCHANT, 'daraja', 'mobile_money', 'test');";
+    let invoice = "INSERT INTO invoices (id, payment_id, merchant_id, device_id, kind, amount, event_id, moved_by)
+        SELECT gen_random_uuid(), PAYMENT, merchant_id, DEVICE, 'sale', 10, EVENT, 'test' FROM devices;";
+    let known = [
+        ("MERCHANT", "'00000000-0000-0000-0000-00000000000a'"),
+        ("PAYMENT", "'00000000-0000-0000-0000-0000000000b2'"),
+        ("DEVICE", "'00000000-0000-0000-0000-00000000000d'"),
+        ("EVENT", "NULL"),
+    ];
+    let with_known = |statement: &str| {
+        known
+            .iter()
+            .fold(statement.to_owned(), |statement, (name, value)| {
+                statement.replace(name, value)
+            })
+    };
+    for (constraint, statement, unknown) in [
+        ("event_of_merchant", event, "MERCHANT"),
+        ("event_of_payment", event, "PAYMENT"),
+        ("payment_of_merchant", payment, "MERCHANT"),
+        ("invoice_of_payment", invoice, "PAYMENT"),
+        ("invoice_of_device", invoice, "DEVICE"),
+        ("invoice_of_event", invoice, "EVENT"),
+    ] {
+        let mut statement = with_known(&statement.replace(unknown, "gen_random_uuid()"));
+        if unknown != "PAYMENT" && constraint != "payment_of_merchant" {
+            statement = format!("{} {statement}", with_known(payment));
+        }
+        refused_by(&client, constraint, &statement).await;
+    }
+    let all = [payment, event, invoice].map(with_known).concat();
+    client.batch_execute(&all).await.unwrap();
+    for (constraint, change) in [
+        (
+            "event_of_payment",
+            "UPDATE events SET payment_id = gen_random_uuid()",
+        ),
+        (
+            "invoice_of_device",
+            "UPDATE invoices SET device_id = gen_random_uuid()",
+        ),
+    ] {
+        refused_by(&client, constraint, change).await;
+    }
+}
+
+/// A merchant of another payment may not own an event or an invoice of it either.
+#[tokio::test]
+async fn a_payments_rows_are_of_its_merchant() {
+    let (_database, client) = paid_sale().await;
+    client
+        .batch_execute(
+            "INSERT INTO merchants (id, slug, name) VALUES ('00000000-0000-0000-0000-0000000000aa', 'other', 'Other')",
+        )
+        .await
+        .unwrap();
+    let invoice = "INSERT INTO payments (id, merchant_id, provider, method, moved_by)
+            SELECT '00000000-0000-0000-0000-0000000000b2', merchant_id, 'daraja', 'mobile_money', 'test' FROM devices;
+        INSERT INTO invoices (id, payment_id, merchant_id, device_id, kind, amount, moved_by)
+            VALUES (gen_random_uuid(), '00000000-0000-0000-0000-0000000000b2', '00000000-0000-0000-0000-0000000000aa',
+                '00000000-0000-0000-0000-00000000000d', 'sale', 10, 'test')";
+    refused_by(&client, "invoice_of_payment", invoice).await;
+    for change in [
+        "UPDATE payments SET merchant_id = '00000000-0000-0000-0000-0000000000aa'",
+        "UPDATE payments SET provider = 'paystack'",
+        "UPDATE payments SET id = gen_random_uuid()",
+        "UPDATE invoices SET payment_id = gen_random_uuid()",
+        "UPDATE invoices SET merchant_id = '00000000-0000-0000-0000-0000000000aa'",
+    ] {
+        refused_by(&client, "owner_set_once", change).await;
+    }
+}
+
+#[tokio::test]
+async fn what_is_recorded_is_never_deleted() {
+    let (_database, client) = paid_sale().await;
+    for statement in [
+        "DELETE FROM events",
+        "DELETE FROM payments",
+        "DELETE FROM invoices",
+        "TRUNCATE events, payments, invoices CASCADE",
+    ] {
+        assert_eq!(refusal(&client, statement).await.0, "23001", "{statement}");
+    }
+    refused_by(&client, "owner_stays", "DELETE FROM merchants").await;
+    refused_by(
+        &client,
+        "owner_stays",
+        "DELETE FROM lanes; DELETE FROM devices",
+    )
+    .await;
+    client
+        .batch_execute(
+            "INSERT INTO merchants (id, slug, name) VALUES ('00000000-0000-0000-0000-0000000000aa', 'other', 'Other');
+             DELETE FROM merchants WHERE slug = 'other'",
+        )
+        .await
+        .unwrap();
+}
+
 #[tokio::test]
 async fn no_payment_is_success_without_its_proof() {
     let (_database, client) = paid_sale().await;

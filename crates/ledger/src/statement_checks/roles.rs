@@ -138,6 +138,33 @@ async fn roles_own_nothing_and_leave_transitions_alone() {
     assert_eq!(lines(&client, makes).await, [""; 0]);
 }
 
+/// Functions with their owner's rights must find our tables, whatever a session puts before them. Of
+/// `pg_temp` it is not enough to say nothing: it then comes first.
+#[tokio::test]
+async fn temporary_tables_come_before_no_table_of_ours() {
+    let (_database, client) = migrated().await;
+    let others = "SELECT proname::text FROM pg_proc p WHERE pronamespace = current_schema()::regnamespace AND prosecdef
+        AND NOT coalesce(proconfig, '{}') @> ARRAY[format('search_path=%I, pg_temp', current_schema())]";
+    assert_eq!(lines(&client, others).await, [""; 0]);
+
+    client
+        .batch_execute(
+            "INSERT INTO merchants (id, slug, name) VALUES (gen_random_uuid(), 'm', 'M');
+             SET ROLE risiti_ledger_worker;
+             CREATE TEMPORARY TABLE transitions (subject text, subject_id uuid, from_state text, to_state text,
+                 actor text, reason text, event_id uuid);
+             CREATE TEMPORARY TABLE merchants (id uuid);
+             GRANT ALL ON transitions, merchants TO PUBLIC;
+             INSERT INTO payments (id, merchant_id, provider, method, moved_by)
+             SELECT gen_random_uuid(), id, 'daraja', 'mobile_money', 'x' FROM public.merchants;
+             RESET ROLE;",
+        )
+        .await
+        .unwrap();
+    let recorded = "SELECT to_state FROM public.transitions";
+    assert_eq!(lines(&client, recorded).await, ["pending"]);
+}
+
 /// `RESET ROLE` gives a program back what its login may. With a login of its own that is nothing
 /// more.
 #[tokio::test]
