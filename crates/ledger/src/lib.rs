@@ -45,3 +45,4 @@ pub use lanes::work::{History, LaneInvoice, LaneWork, LateLookUp};
 pub use operator_actions::OperatorAction;
 pub use recording::event::{Delivery, IncomingEvent};
 pub use recording::recorded::Recorded;
+pub use recording::unanswered::UnansweredCommits;

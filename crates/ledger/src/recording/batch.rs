@@ -4,18 +4,20 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
+use jiff::Timestamp;
 use rand::Rng;
 use risiti_domain::MerchantId;
 use risiti_providers::EventBody;
 
 use crate::db::error::LedgerError;
 use crate::db::pool::{Ledger, Transaction};
-use crate::recording::event::{Delivery, IncomingEvent};
+use crate::recording::event::{Delivery, EventUpdate, IncomingEvent, KnownEvents};
 use crate::recording::owing::MerchantSetups;
 use crate::recording::recorded::{Recorded, RecordedBatch};
 use crate::recording::stripes::Stripes;
+use crate::recording::unanswered::UnansweredCommits;
 use crate::recording::{
-    event_rows, event_updates, invoices, new_events, payment_rows, reversal_rows,
+    event_rows, event_updates, invoices, new_events, payment_writes, reversal_rows,
 };
 
 /// How often a batch is repeated after a deadlock or a lost race. It is repeated at once, because
@@ -42,9 +44,23 @@ impl Ledger {
         &self,
         batch: &[IncomingEvent],
     ) -> Result<Vec<Recorded>, LedgerError> {
+        self.record_again(batch, &mut UnansweredCommits::default())
+            .await
+    }
+
+    /// Records a batch that may have been tried before. If a commit of an earlier try took place
+    /// without an answer, the result is what that answer would have been.
+    ///
+    /// # Errors
+    /// As of [`Self::record_batch`].
+    pub async fn record_again(
+        &self,
+        batch: &[IncomingEvent],
+        earlier: &mut UnansweredCommits,
+    ) -> Result<Vec<Recorded>, LedgerError> {
         let mut repeats = 0;
         loop {
-            match self.record_once(batch).await {
+            match self.record_once(batch, earlier).await {
                 Err(error) if repeats < REPEATS_MAX && is_lost_race(&error) => repeats += 1,
                 done => return done,
             }
@@ -53,18 +69,28 @@ impl Ledger {
         }
     }
 
-    async fn record_once(&self, batch: &[IncomingEvent]) -> Result<Vec<Recorded>, LedgerError> {
+    async fn record_once(
+        &self,
+        batch: &[IncomingEvent],
+        earlier: &mut UnansweredCommits,
+    ) -> Result<Vec<Recorded>, LedgerError> {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
 
         stripes(batch).lock(&transaction).await?;
-        let deliveries = event_rows::store(&transaction, batch).await?;
+        let stored = event_rows::lock_known(&transaction, batch).await?;
+        let known = KnownEvents::new(batch, stored);
+        let deliveries = known.compare(batch);
         let mut recorded = RecordedBatch::new(batch, &deliveries);
+        take_over_unanswered(batch, &deliveries, &known, earlier, &mut recorded);
 
         let events = select_new(batch, &deliveries);
-        if !events.is_empty() {
-            record_new_events(&transaction, &events, &mut recorded).await?;
-        }
+        let began = match events.is_empty() {
+            true => None,
+            false => Some(record_new_events(&transaction, &events, &mut recorded).await?),
+        };
+        event_rows::count_duplicates(&transaction, batch, &deliveries, &known).await?;
+        event_rows::keep_conflicts(&transaction, batch, &deliveries, &known).await?;
 
         // What was recorded before may still wait for a wake-up that was lost with the
         // acknowledgement.
@@ -73,8 +99,16 @@ impl Ledger {
         {
             recorded.wake(event, lane);
         }
-        transaction.commit().await?;
-        Ok(recorded.list)
+
+        let committed = transaction.commit().await;
+        if let (Err(error), Some(began)) = (&committed, began)
+            && !matches!(error, LedgerError::Refused(_))
+        {
+            for recorded in events.iter().filter_map(|event| recorded.get(event.id)) {
+                earlier.remember(began, recorded);
+            }
+        }
+        committed.map(|()| recorded.list)
     }
 }
 
@@ -85,6 +119,24 @@ fn is_lost_race(error: &LedgerError) -> bool {
         || error
             .constraint()
             .is_some_and(|constraint| RACES.contains(&constraint))
+}
+
+/// Gives the events of a commit that was not answered the result of that commit.
+fn take_over_unanswered(
+    batch: &[IncomingEvent],
+    deliveries: &[Delivery],
+    known: &KnownEvents<'_>,
+    earlier: &UnansweredCommits,
+    recorded: &mut RecordedBatch,
+) {
+    for (event, delivery) in batch.iter().zip(deliveries) {
+        if *delivery == Delivery::Redelivered
+            && let Some(recorded_at) = known.recorded_at(event)
+            && let Some(result) = earlier.get(event.id, recorded_at)
+        {
+            recorded.take_over(result);
+        }
+    }
 }
 
 /// The events that were not known before, oldest first.
@@ -118,11 +170,12 @@ fn stripes(batch: &[IncomingEvent]) -> Stripes {
     stripes
 }
 
+/// Records events that are new, and returns when the transaction began.
 async fn record_new_events(
     transaction: &Transaction<'_>,
     events: &[&IncomingEvent],
     recorded: &mut RecordedBatch,
-) -> Result<(), LedgerError> {
+) -> Result<Timestamp, LedgerError> {
     let merchants: BTreeSet<MerchantId> = events.iter().map(|event| event.merchant).collect();
     let merchants: Vec<MerchantId> = merchants.into_iter().collect();
     let setups = MerchantSetups::load(transaction, &merchants).await?;
@@ -134,15 +187,19 @@ async fn record_new_events(
     let mut reversals = new_events::lock_reversals(transaction, events, &payments).await?;
     new_events::apply_reversals(events, &mut reversals, &mut payments);
 
-    payment_rows::write(transaction, &payments.writes).await?;
-    payment_rows::move_followers(transaction, &payments.folds).await?;
-    reversal_rows::write(transaction, &reversals.rows).await?;
-    recorded.add_moves(&payments.writes);
-
     updates.extend(event_updates::of_reversals(events, &reversals, &payments));
     for update in &mut updates {
         update.payment = update.payment.map(|payment| payments.current_id(payment));
     }
+    recorded.add_moves(&payments.writes);
+
+    // Each event is written once, with its payment, so the payments come before it. What refers to
+    // an event comes after it.
+    payment_writes::write(transaction, &payments.writes).await?;
+    payment_writes::move_followers(transaction, &payments.folds).await?;
+    let mut known = event_updates::merged(&updates);
+    let began = event_rows::insert(transaction, events, &known).await?;
+    reversal_rows::write(transaction, &reversals.rows).await?;
 
     invoices::insert_sales(transaction, &payments, &setups, recorded).await?;
     invoices::move_unsent(
@@ -154,10 +211,20 @@ async fn record_new_events(
         recorded,
     )
     .await?;
-    for change in &reversals.credit_notes {
-        updates.extend(invoices::change_credit_note(transaction, change, recorded).await?);
-    }
+    recorded.add_flags(known.values());
 
-    recorded.add_flags(&updates);
-    event_rows::update(transaction, &event_updates::merged(&updates)).await
+    // What remains is about events of earlier batches, and about credit notes that came too late.
+    for event in events {
+        known.remove(&event.id);
+    }
+    for change in &reversals.credit_notes {
+        if let Some(update) = invoices::change_credit_note(transaction, change, recorded).await? {
+            recorded.add_flags([&update]);
+            event_updates::merge(&mut known, update);
+        }
+    }
+    let mut late: Vec<EventUpdate> = known.into_values().collect();
+    late.sort_unstable_by_key(|update| update.event);
+    event_rows::update(transaction, &late).await?;
+    Ok(began)
 }

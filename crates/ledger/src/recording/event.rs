@@ -68,48 +68,85 @@ pub(crate) struct EventUpdate {
 pub(crate) struct StoredEvent {
     pub(crate) id: EventId,
     pub(crate) facts: [u8; 32],
+    /// When the transaction that stored it began. It tells that transaction from all others.
+    pub(crate) recorded_at: Timestamp,
 }
 
-impl StoredEvent {
-    pub(crate) fn of(event: &IncomingEvent) -> Self {
-        Self {
-            id: event.id,
-            facts: event.event.facts.digest(),
+/// The events that the delivery keys of a batch lead to: those that are stored, and else the first
+/// of each key in the batch.
+pub(crate) struct KnownEvents<'a> {
+    stored: HashMap<DeliveryKey<'a>, StoredEvent>,
+    firsts: HashMap<DeliveryKey<'a>, &'a IncomingEvent>,
+}
+
+impl<'a> KnownEvents<'a> {
+    pub(crate) fn new(
+        batch: &'a [IncomingEvent],
+        stored: HashMap<DeliveryKey<'a>, StoredEvent>,
+    ) -> Self {
+        let mut firsts: HashMap<DeliveryKey<'a>, &'a IncomingEvent> = HashMap::new();
+        for event in batch {
+            let first = firsts.entry(event.key()).or_insert(event);
+            if event.id < first.id {
+                *first = event;
+            }
+        }
+        Self { stored, firsts }
+    }
+
+    /// Compares each event of the batch with the event that its delivery key leads to.
+    pub(crate) fn compare(&self, batch: &[IncomingEvent]) -> Vec<Delivery> {
+        let mut seen = HashSet::new();
+        let mut deliveries = Vec::with_capacity(batch.len());
+        for event in batch {
+            // A batch may hold one message twice, and of the two only the first is new.
+            let is_repeated = !seen.insert(event.id);
+            deliveries.push(if is_repeated {
+                Delivery::Redelivered
+            } else {
+                self.delivery(event)
+            });
+        }
+        deliveries
+    }
+
+    /// The id that the event's delivery key is stored under, or will be.
+    pub(crate) fn id(&self, event: &IncomingEvent) -> EventId {
+        let key = event.key();
+        self.stored
+            .get(&key)
+            .map_or_else(|| self.firsts[&key].id, |stored| stored.id)
+    }
+
+    /// When the event was stored, if it was.
+    pub(crate) fn recorded_at(&self, event: &IncomingEvent) -> Option<Timestamp> {
+        self.stored
+            .get(&event.key())
+            .map(|stored| stored.recorded_at)
+    }
+
+    fn delivery(&self, event: &IncomingEvent) -> Delivery {
+        let key = event.key();
+        let (is_new, is_same_message, has_same_facts) = match self.stored.get(&key) {
+            Some(stored) => (
+                false,
+                stored.id == event.id,
+                stored.facts == event.event.facts.digest(),
+            ),
+            None => {
+                let first = self.firsts[&key];
+                (
+                    first.id == event.id,
+                    false,
+                    first.event.facts == event.event.facts,
+                )
+            }
+        };
+        match (is_new, is_same_message, has_same_facts) {
+            (true, _, _) => Delivery::New,
+            (_, true, _) => Delivery::Redelivered,
+            (_, _, true) => Delivery::Duplicate,
+            (_, _, false) => Delivery::Conflict,
         }
     }
-}
-
-/// The first message of each delivery key, in the order of the keys.
-pub(crate) fn firsts(batch: &[IncomingEvent]) -> Vec<&IncomingEvent> {
-    let mut events: Vec<&IncomingEvent> = batch.iter().collect();
-    events.sort_by(|a, b| (a.key(), a.id).cmp(&(b.key(), b.id)));
-    events.dedup_by_key(|event| event.key());
-    events
-}
-
-/// Compares each event of the batch with the event that its delivery key is stored under.
-pub(crate) fn compare(
-    batch: &[IncomingEvent],
-    inserted: &HashSet<EventId>,
-    by_key: &HashMap<DeliveryKey<'_>, StoredEvent>,
-) -> Vec<Delivery> {
-    let mut seen = HashSet::new();
-    let mut deliveries = Vec::with_capacity(batch.len());
-    for event in batch {
-        let stored = by_key[&event.key()];
-        let first_time = seen.insert(event.id);
-        let is_stored = event.id == stored.id;
-
-        // A batch may hold one message twice, and of the two only the first is new.
-        deliveries.push(if is_stored && first_time && inserted.contains(&event.id) {
-            Delivery::New
-        } else if is_stored || !first_time {
-            Delivery::Redelivered
-        } else if event.event.facts.digest() == stored.facts {
-            Delivery::Duplicate
-        } else {
-            Delivery::Conflict
-        });
-    }
-    deliveries
 }

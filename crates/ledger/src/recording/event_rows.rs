@@ -1,34 +1,40 @@
 //! Storing events as evidence: once per delivery key, with every contradicting body beside it
 //! (protocol C5).
 
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
 
 use jiff::Timestamp;
-use risiti_domain::{DeviceId, EventId, MerchantId, PaymentId, Provider};
+use risiti_domain::{DeviceId, EventId, PaymentId};
 use uuid::Uuid;
 
 use crate::db::error::LedgerError;
 use crate::db::pool::Transaction;
 use crate::db::statements::statements;
 use crate::recording::event::{
-    Delivery, DeliveryKey, EventUpdate, IncomingEvent, StoredEvent, compare, firsts,
+    Delivery, DeliveryKey, EventUpdate, IncomingEvent, KnownEvents, StoredEvent,
 };
 
 statements! {
-    /// The rows come in the order of their keys, so that two batches with the same keys wait for
-    /// each other in one direction only (protocol C2).
-    INSERT = "
-        INSERT INTO events
-            (id, merchant_id, provider, kind, delivery_key, facts_sha256, authenticated_by, received_at, body, trace_id)
-        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[],
-            $8::timestamptz[], $9::bytea[], $10::text[])
-        ON CONFLICT (merchant_id, provider, delivery_key) DO NOTHING
-        RETURNING id";
+    /// Each key is looked up by itself. A join could be planned while the table is small, and would
+    /// then read it whole when it is not.
     LOCK_KNOWN = "
-        SELECT e.id, e.merchant_id, e.provider, e.delivery_key, e.facts_sha256
-        FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (merchant_id, provider, delivery_key)
-        JOIN events e USING (merchant_id, provider, delivery_key)
-        ORDER BY e.id FOR NO KEY UPDATE OF e";
+        SELECT k.n, e.id, e.facts_sha256, e.recorded_at
+        FROM unnest($1::uuid[], $2::text[], $3::text[]) WITH ORDINALITY AS k (merchant_id, provider, delivery_key, n)
+        CROSS JOIN LATERAL (
+            SELECT e.id, e.facts_sha256, e.recorded_at FROM events e
+            WHERE e.merchant_id = k.merchant_id AND e.provider = k.provider AND e.delivery_key = k.delivery_key
+            FOR NO KEY UPDATE
+        ) e";
+    /// The rows come in the order of their keys, so that two batches with the same keys wait for
+    /// each other in one direction only (protocol C2). All rows of one transaction have one
+    /// `recorded_at`.
+    INSERT = "
+        INSERT INTO events (id, merchant_id, provider, kind, delivery_key, facts_sha256, authenticated_by, received_at,
+            body, trace_id, payment_id, conflict)
+        SELECT * FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[],
+            $8::timestamptz[], $9::bytea[], $10::text[], $11::uuid[], $12::bool[])
+        ON CONFLICT (merchant_id, provider, delivery_key) DO NOTHING
+        RETURNING recorded_at";
     COUNT_DUPLICATES = "
         UPDATE events e SET duplicates = e.duplicates + d.n
         FROM unnest($1::uuid[], $2::bigint[]) AS d (id, n) WHERE e.id = d.id";
@@ -43,43 +49,60 @@ statements! {
         WHERE e.id = ANY($1) AND i.state = 'pending'";
 }
 
-/// Stores a batch and says of each event how it compares with what is stored. From here on every
-/// delivery key of the batch is locked.
-pub(crate) async fn store(
+/// Locks and reads the events that are stored under the delivery keys of a batch, in the order of
+/// the keys.
+pub(crate) async fn lock_known<'a>(
     transaction: &Transaction<'_>,
-    batch: &[IncomingEvent],
-) -> Result<Vec<Delivery>, LedgerError> {
-    let firsts = firsts(batch);
-    let inserted = insert(transaction, &firsts).await?;
-    let known: Vec<_> = firsts
-        .iter()
-        .copied()
-        .filter(|event| !inserted.contains(&event.id))
-        .collect();
-    let stored = lock_known(transaction, &known).await?;
+    batch: &'a [IncomingEvent],
+) -> Result<HashMap<DeliveryKey<'a>, StoredEvent>, LedgerError> {
+    let mut keys: Vec<DeliveryKey<'a>> = batch.iter().map(IncomingEvent::key).collect();
+    keys.sort_unstable();
+    keys.dedup();
 
-    // What the batch itself brought first, and over it what was stored before.
-    let mut by_key: HashMap<DeliveryKey<'_>, StoredEvent> = firsts
+    let merchants: Vec<Uuid> = keys.iter().map(|(merchant, ..)| merchant.uuid()).collect();
+    let providers: Vec<&str> = keys
         .iter()
-        .map(|event| (event.key(), StoredEvent::of(event)))
+        .map(|(_, provider, _)| provider.as_str())
         .collect();
-    by_key.extend(
-        stored.iter().map(|((merchant, provider, key), event)| {
-            ((*merchant, *provider, key.as_str()), *event)
-        }),
-    );
+    let delivery_keys: Vec<&str> = keys.iter().map(|(.., key)| *key).collect();
+    let rows = transaction
+        .query(LOCK_KNOWN, &[&merchants, &providers, &delivery_keys])
+        .await?;
 
-    let deliveries = compare(batch, &inserted, &by_key);
-    count_duplicates(transaction, batch, &deliveries, &by_key).await?;
-    keep_conflicts(transaction, batch, &deliveries, &by_key).await?;
-    Ok(deliveries)
+    let mut known = HashMap::with_capacity(rows.len());
+    for row in rows {
+        let place: i64 = row.try_get(0)?;
+        let id: Uuid = row.try_get(1)?;
+        let unreadable = || LedgerError::Stored {
+            table: "events",
+            column: "facts_sha256",
+            row: id.to_string(),
+        };
+        let facts = row.try_get::<_, &[u8]>(2)?.try_into();
+        let stored = StoredEvent {
+            id: EventId::from_uuid(id),
+            facts: facts.map_err(|_| unreadable())?,
+            recorded_at: row.try_get(3)?,
+        };
+        // The places of rows count from one.
+        let key = usize::try_from(place - 1).ok().and_then(|at| keys.get(at));
+        known.extend(key.map(|key| (*key, stored)));
+    }
+    Ok(known)
 }
 
-/// Inserts events and returns the ids of those whose delivery key was new.
-async fn insert(
+/// Inserts events with what is known of each by now, and returns when the transaction began.
+///
+/// # Errors
+/// [`LedgerError::Moved`] when another transaction stored one of the delivery keys meanwhile.
+pub(crate) async fn insert(
     transaction: &Transaction<'_>,
     events: &[&IncomingEvent],
-) -> Result<HashSet<EventId>, LedgerError> {
+    updates: &HashMap<EventId, EventUpdate>,
+) -> Result<Timestamp, LedgerError> {
+    let mut events = events.to_vec();
+    events.sort_unstable_by_key(|event| event.key());
+
     let ids: Vec<Uuid> = events.iter().map(|event| event.id.uuid()).collect();
     let merchants: Vec<Uuid> = events.iter().map(|event| event.merchant.uuid()).collect();
     let providers: Vec<&str> = events.iter().map(|event| event.provider.as_str()).collect();
@@ -91,10 +114,11 @@ async fn insert(
         .iter()
         .map(|event| event.event.delivery_key.as_str())
         .collect();
-    let facts: Vec<Vec<u8>> = events
+    let digests: Vec<[u8; 32]> = events
         .iter()
-        .map(|event| event.event.facts.digest().to_vec())
+        .map(|event| event.event.facts.digest())
         .collect();
+    let facts: Vec<&[u8]> = digests.iter().map(<[u8; 32]>::as_slice).collect();
     let authenticated_by: Vec<&str> = events
         .iter()
         .map(|event| event.authenticated_by.as_str())
@@ -105,6 +129,15 @@ async fn insert(
         .iter()
         .map(|event| event.trace_id.as_deref())
         .collect();
+    let payments: Vec<Option<Uuid>> = events
+        .iter()
+        .map(|event| updates.get(&event.id)?.payment.map(PaymentId::uuid))
+        .collect();
+    let flagged: Vec<bool> = events
+        .iter()
+        .map(|event| updates.get(&event.id).is_some_and(|update| update.flagged))
+        .collect();
+
     let rows = transaction
         .query(
             INSERT,
@@ -119,71 +152,31 @@ async fn insert(
                 &received_at,
                 &bodies,
                 &traces,
+                &payments,
+                &flagged,
             ],
         )
         .await?;
-    rows.iter()
-        .map(|row| Ok(EventId::from_uuid(row.try_get(0)?)))
-        .collect()
-}
-
-/// Locks and reads the stored events that have the delivery keys of these events.
-async fn lock_known(
-    transaction: &Transaction<'_>,
-    events: &[&IncomingEvent],
-) -> Result<Vec<((MerchantId, Provider, String), StoredEvent)>, LedgerError> {
-    if events.is_empty() {
-        return Ok(Vec::new());
-    }
-    let merchants: Vec<Uuid> = events.iter().map(|event| event.merchant.uuid()).collect();
-    let providers: Vec<&str> = events.iter().map(|event| event.provider.as_str()).collect();
-    let keys: Vec<&str> = events
-        .iter()
-        .map(|event| event.event.delivery_key.as_str())
-        .collect();
-    let rows = transaction
-        .query(LOCK_KNOWN, &[&merchants, &providers, &keys])
-        .await?;
-    let mut known = Vec::with_capacity(rows.len());
-    for row in rows {
-        let id: Uuid = row.try_get(0)?;
-        let unreadable = |column| LedgerError::Stored {
+    match rows.first() {
+        Some(row) if rows.len() == events.len() => row.try_get(0).map_err(LedgerError::from),
+        _ => Err(LedgerError::Moved {
             table: "events",
-            column,
-            row: id.to_string(),
-        };
-        let merchant = MerchantId::from_uuid(row.try_get(1)?);
-        let provider = row
-            .try_get::<_, &str>(2)?
-            .parse()
-            .map_err(|_| unreadable("provider"))?;
-        let facts = row
-            .try_get::<_, &[u8]>(4)?
-            .try_into()
-            .map_err(|_| unreadable("facts_sha256"))?;
-        known.push((
-            (merchant, provider, row.try_get(3)?),
-            StoredEvent {
-                id: EventId::from_uuid(id),
-                facts,
-            },
-        ));
+            row: "with a delivery key of this batch".to_owned(),
+        }),
     }
-    Ok(known)
 }
 
-async fn count_duplicates(
+/// Counts the duplicates of a batch at the events that they repeat.
+pub(crate) async fn count_duplicates(
     transaction: &Transaction<'_>,
     batch: &[IncomingEvent],
     deliveries: &[Delivery],
-    by_key: &HashMap<DeliveryKey<'_>, StoredEvent>,
+    known: &KnownEvents<'_>,
 ) -> Result<(), LedgerError> {
     let mut duplicates: BTreeMap<Uuid, i64> = BTreeMap::new();
     for (event, delivery) in batch.iter().zip(deliveries) {
         if *delivery == Delivery::Duplicate {
-            *duplicates
-                .entry(by_key[&event.key()].id.uuid())
-                .or_default() += 1;
+            *duplicates.entry(known.id(event).uuid()).or_default() += 1;
         }
     }
     if duplicates.is_empty() {
@@ -197,16 +190,16 @@ async fn count_duplicates(
 }
 
 /// Keeps the bodies of conflicting events and flags the events they contradict.
-async fn keep_conflicts(
+pub(crate) async fn keep_conflicts(
     transaction: &Transaction<'_>,
     batch: &[IncomingEvent],
     deliveries: &[Delivery],
-    by_key: &HashMap<DeliveryKey<'_>, StoredEvent>,
+    known: &KnownEvents<'_>,
 ) -> Result<(), LedgerError> {
     let mut flagged = Vec::new();
     for (event, delivery) in batch.iter().zip(deliveries) {
         if *delivery == Delivery::Conflict {
-            let stored = by_key[&event.key()].id;
+            let stored = known.id(event);
             insert_conflict(transaction, stored, event).await?;
             flagged.push(EventUpdate {
                 event: stored,

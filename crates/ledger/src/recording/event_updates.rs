@@ -45,15 +45,18 @@ pub(crate) fn of_reversals(
     reported.chain(linked).chain(flagged).collect()
 }
 
-/// Merges updates into one per event, in the order of the events.
-pub(crate) fn merged(updates: &[EventUpdate]) -> Vec<EventUpdate> {
-    let mut by_event: HashMap<EventId, EventUpdate> = HashMap::new();
+/// Merges updates into one per event.
+pub(crate) fn merged(updates: &[EventUpdate]) -> HashMap<EventId, EventUpdate> {
+    let mut by_event = HashMap::with_capacity(updates.len());
     for update in updates {
-        let known = by_event.entry(update.event).or_insert(*update);
-        known.payment = known.payment.or(update.payment);
-        known.flagged |= update.flagged;
+        merge(&mut by_event, *update);
     }
-    let mut merged: Vec<EventUpdate> = by_event.into_values().collect();
-    merged.sort_by_key(|update| update.event);
-    merged
+    by_event
+}
+
+/// Adds an update to those that are known of its event.
+pub(crate) fn merge(by_event: &mut HashMap<EventId, EventUpdate>, update: EventUpdate) {
+    let known = by_event.entry(update.event).or_insert(update);
+    known.payment = known.payment.or(update.payment);
+    known.flagged |= update.flagged;
 }

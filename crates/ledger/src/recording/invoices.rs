@@ -12,7 +12,7 @@ use crate::recording::event::EventUpdate;
 use crate::recording::locked_payments::LockedPayments;
 use crate::recording::locked_reversals::RETURNED_AFTER_CREDIT;
 use crate::recording::owing::{self, LaneChange, MerchantSetups, OwedSale};
-use crate::recording::payment_rows;
+use crate::recording::payment_writes;
 use crate::recording::recorded::RecordedBatch;
 use crate::recording::reversal::CreditNoteChange;
 
@@ -112,7 +112,7 @@ pub(crate) async fn change_credit_note(
             Ok(None)
         }
         CreditNoteOutcome::TooLate(payment) => {
-            payment_rows::flag(transaction, payment, RETURNED_AFTER_CREDIT).await?;
+            payment_writes::flag(transaction, payment, RETURNED_AFTER_CREDIT).await?;
             Ok(Some(EventUpdate {
                 event: change.event(),
                 payment: Some(payment),

@@ -15,6 +15,7 @@ use crate::recording::verdict::Verdict;
 /// The payments that a batch touches, found by any of their keys.
 pub(crate) struct LockedPayments {
     payments: Vec<Payment>,
+    by_id: HashMap<PaymentId, usize>,
     by_key: HashMap<(MerchantId, Provider, Key), usize>,
     pub(crate) writes: Vec<PaymentWrite>,
     /// Payments that were folded, each with the one it was folded into.
@@ -52,13 +53,14 @@ impl LockedPayments {
     pub(crate) fn new(payments: Vec<Payment>) -> Self {
         let mut locked = Self {
             payments: Vec::new(),
+            by_id: HashMap::new(),
             by_key: HashMap::new(),
             writes: Vec::new(),
             folds: Vec::new(),
         };
         for payment in payments {
-            locked.payments.push(payment);
-            locked.index_keys(locked.payments.len() - 1);
+            let at = locked.push(payment);
+            locked.index_keys(at);
         }
         locked
     }
@@ -74,7 +76,7 @@ impl LockedPayments {
     }
 
     pub(crate) fn get(&self, id: PaymentId) -> Option<&Payment> {
-        self.payments.iter().find(|payment| payment.id == id)
+        self.by_id.get(&id).map(|at| &self.payments[*at])
     }
 
     /// All payments that were not folded into others.
@@ -188,7 +190,7 @@ impl LockedPayments {
             .then_some("one message names two payments of unlike amounts")
     }
 
-    /// Adds a pending payment with the facts of the report. Its move comes as a second write.
+    /// Adds a pending payment with the facts of the report.
     fn add(&mut self, event: &PaymentEvent<'_>, id: PaymentId) -> usize {
         let mut payment = Payment::new(id, event.merchant, event.provider, event.report.method);
         payment.add_facts(event.report, event.authenticated_by);
@@ -198,8 +200,14 @@ impl LockedPayments {
             because: None,
             event: event.event,
         });
+        self.push(payment)
+    }
+
+    fn push(&mut self, payment: Payment) -> usize {
+        let at = self.payments.len();
+        self.by_id.insert(payment.id, at);
         self.payments.push(payment);
-        self.payments.len() - 1
+        at
     }
 
     fn fold(&mut self, folded: usize, keep: usize, event: EventId) {
@@ -243,25 +251,37 @@ impl LockedPayments {
     }
 
     /// Changes a payment, and collects a write if that made a difference.
+    ///
+    /// The event that adds a payment often moves it as well. The row is then stored once, in its
+    /// final state, and the database records both moves.
     fn change(
         &mut self,
         id: PaymentId,
         event: EventId,
         change: impl FnOnce(&mut Payment) -> Option<String>,
     ) {
-        let Some(payment) = self.payments.iter_mut().find(|payment| payment.id == id) else {
+        let Some(at) = self.by_id.get(&id) else {
             return;
         };
+        let payment = &mut self.payments[*at];
         let before = payment.clone();
         let because = change(payment);
-        if *payment != before {
-            let payment = payment.clone();
-            self.writes.push(PaymentWrite {
+        if *payment == before {
+            return;
+        }
+
+        let payment = payment.clone();
+        match self.writes.last_mut() {
+            Some(last) if last.adds(id, event) => {
+                last.payment = payment;
+                last.because = because;
+            }
+            _ => self.writes.push(PaymentWrite {
                 payment,
                 from: Some(before.state),
                 because,
                 event,
-            });
+            }),
         }
     }
 

@@ -3,10 +3,10 @@
 use std::collections::{BTreeMap, HashMap};
 
 use risiti_domain::{Currency, DeviceId, EventId, MerchantId, Money, PaymentId, Provider};
+use rust_decimal::Decimal;
 use uuid::Uuid;
 
 use crate::db::error::LedgerError;
-use crate::db::pipeline::{PIPELINE, pipelined};
 use crate::db::pool::Transaction;
 use crate::db::statements::statements;
 use crate::recording::payment::Payment;
@@ -16,9 +16,12 @@ statements! {
     DEVICES = "
         SELECT merchant_id, id FROM devices WHERE merchant_id = ANY($1)
         ORDER BY merchant_id, is_default DESC, created_at, id";
-    INSERT_SALE = "
+    INSERT_SALES = "
         INSERT INTO invoices (id, payment_id, merchant_id, device_id, kind, amount, event_id, moved_by, moved_because, moved_event)
-        VALUES ($1, $2, $3, $4, 'sale', $5, $6, 'ledger-worker', 'the payment owes a receipt', $6)
+        SELECT n.id, n.payment_id, n.merchant_id, n.device_id, 'sale', n.amount, n.event_id, 'ledger-worker',
+               'the payment owes a receipt', n.event_id
+        FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::numeric[], $6::uuid[])
+            AS n (id, payment_id, merchant_id, device_id, amount, event_id)
         ON CONFLICT (payment_id) WHERE kind = 'sale' DO NOTHING";
     /// Moves only what was never sent, because KRA may know the rest under the old device's number.
     /// Credit notes go along, since none of them can have been sent before its sale.
@@ -137,29 +140,25 @@ pub(crate) async fn insert_sales(
     transaction: &Transaction<'_>,
     sales: &[OwedSale<'_>],
 ) -> Result<(), LedgerError> {
-    for sales in sales.chunks(PIPELINE) {
-        pipelined(sales.iter().map(|sale| insert_sale(transaction, sale))).await?;
+    if sales.is_empty() {
+        return Ok(());
     }
-    Ok(())
-}
-
-async fn insert_sale(
-    transaction: &Transaction<'_>,
-    sale: &OwedSale<'_>,
-) -> Result<(), LedgerError> {
-    let payment = sale.payment;
-    let amount = payment.amount.map(|money| money.amount());
+    let ids: Vec<Uuid> = sales.iter().map(|_| Uuid::now_v7()).collect();
+    let payments: Vec<Uuid> = sales.iter().map(|sale| sale.payment.id.uuid()).collect();
+    let merchants: Vec<Uuid> = sales
+        .iter()
+        .map(|sale| sale.payment.merchant.uuid())
+        .collect();
+    let devices: Vec<Uuid> = sales.iter().map(|sale| sale.device.uuid()).collect();
+    let amounts: Vec<Option<Decimal>> = sales
+        .iter()
+        .map(|sale| sale.payment.amount.map(|money| money.amount()))
+        .collect();
+    let events: Vec<Uuid> = sales.iter().map(|sale| sale.event.uuid()).collect();
     transaction
         .execute(
-            INSERT_SALE,
-            &[
-                &Uuid::now_v7(),
-                &payment.id.uuid(),
-                &payment.merchant.uuid(),
-                &sale.device.uuid(),
-                &amount,
-                &sale.event.uuid(),
-            ],
+            INSERT_SALES,
+            &[&ids, &payments, &merchants, &devices, &amounts, &events],
         )
         .await
         .map(drop)

@@ -34,10 +34,29 @@ pub(crate) struct Payment {
 /// One write: a payment as it is to be stored, guarded by the state that its row has before.
 pub(crate) struct PaymentWrite {
     pub(crate) payment: Payment,
-    /// The state before. `None` if the row is new.
+    /// The state before. `None` if the row is new: then the payment was pending first, and the
+    /// same event may have moved it once.
     pub(crate) from: Option<PaymentState>,
     pub(crate) because: Option<String>,
     pub(crate) event: EventId,
+}
+
+impl PaymentWrite {
+    /// Whether this write adds that payment for that event, and does not move it yet.
+    pub(crate) fn adds(&self, payment: PaymentId, event: EventId) -> bool {
+        self.from.is_none()
+            && self.payment.id == payment
+            && self.event == event
+            && self.payment.state == PaymentState::Pending
+    }
+
+    /// The states that the payment takes with this write, in order.
+    pub(crate) fn moves(&self) -> [Option<PaymentState>; 2] {
+        let state = self.payment.state;
+        let first = self.from.is_none().then_some(PaymentState::Pending);
+        let before = first.or(self.from);
+        [first, (before != Some(state)).then_some(state)]
+    }
 }
 
 impl Payment {

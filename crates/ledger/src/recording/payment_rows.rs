@@ -1,62 +1,45 @@
-//! Reading payments under lock by any of their keys, and writing them back.
+//! Reading payments under lock by any of their keys.
 
 use jiff::Timestamp;
-use risiti_domain::{Currency, MerchantId, Money, PaymentId, PaymentState};
+use risiti_domain::{Currency, MerchantId, Money, PaymentId};
 use rust_decimal::Decimal;
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
 use uuid::Uuid;
 
 use crate::db::error::LedgerError;
-use crate::db::pipeline::{PIPELINE, pipelined};
 use crate::db::pool::Transaction;
 use crate::db::statements::statements;
 use crate::recording::keys::Keys;
-use crate::recording::payment::{Payment, PaymentWrite};
+use crate::recording::payment::Payment;
 
 statements! {
     /// Every payment that has one of the given money keys, checkout ids or references.
     ///
     /// The rows are locked in id order, so that two batches that share payments lock them in the
     /// same order (protocol C6). The state is asked again outside the CTE, because a payment may
-    /// have been folded while this statement waited for its row.
+    /// have been folded while this statement waited for its row. Each key is looked up by itself:
+    /// a join could be planned while the table is small, and would then read it whole when it is
+    /// not.
     LOCK_BY_KEYS = "
         WITH wanted AS (
             SELECT p.id FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (merchant_id, provider, key)
-            JOIN payments p ON p.merchant_id = k.merchant_id AND p.provider = k.provider
-                AND p.money_key = k.key AND p.state <> 'folded'
+            CROSS JOIN LATERAL (SELECT p.id FROM payments p WHERE p.merchant_id = k.merchant_id
+                AND p.provider = k.provider AND p.money_key = k.key AND p.state <> 'folded' OFFSET 0) p
             UNION
             SELECT p.id FROM unnest($4::uuid[], $5::text[], $6::text[]) AS k (merchant_id, provider, key)
-            JOIN payments p ON p.merchant_id = k.merchant_id AND p.provider = k.provider
-                AND p.checkout_id = k.key AND p.state <> 'folded'
+            CROSS JOIN LATERAL (SELECT p.id FROM payments p WHERE p.merchant_id = k.merchant_id
+                AND p.provider = k.provider AND p.checkout_id = k.key AND p.state <> 'folded' OFFSET 0) p
             UNION
             SELECT p.id FROM unnest($7::uuid[], $8::text[], $9::text[]) AS k (merchant_id, provider, key)
-            JOIN payments p ON p.merchant_id = k.merchant_id AND p.provider = k.provider AND p.reference = k.key
+            CROSS JOIN LATERAL (SELECT p.id FROM payments p WHERE p.merchant_id = k.merchant_id
+                AND p.provider = k.provider AND p.reference = k.key OFFSET 0) p
         )
         SELECT p.id, p.merchant_id, p.provider, p.money_key, p.checkout_id, p.reference, p.receipt, p.amount,
                p.currency, p.phone, p.phone_is_full, p.method, p.short_code, p.authenticated_by, p.state, p.reason,
                p.conflict, p.occurred_at
-        FROM payments p WHERE p.id IN (SELECT id FROM wanted) AND p.state <> 'folded'
+        FROM payments p WHERE p.id = ANY(ARRAY(SELECT id FROM wanted)) AND p.state <> 'folded'
         ORDER BY p.id FOR NO KEY UPDATE";
-    INSERT = "
-        INSERT INTO payments (id, merchant_id, provider, money_key, checkout_id, reference, receipt, amount, currency,
-            phone, phone_is_full, method, short_code, authenticated_by, state, reason, conflict, occurred_at,
-            moved_by, moved_event)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, 'ledger-worker', $19)";
-    /// Writes facts and state. Facts may change without a move, and then the reason and event of
-    /// the last move stay.
-    MOVE = "
-        UPDATE payments SET money_key = $3, checkout_id = $4, reference = $5, receipt = $6, amount = $7, currency = $8,
-            phone = $9, phone_is_full = $10, method = $11, short_code = $12, authenticated_by = $13, state = $14,
-            reason = $15, conflict = $16, folded_into = $17, occurred_at = $18,
-            settled_at = CASE WHEN $14 IN ('success', 'reversed') THEN coalesce(settled_at, now()) END,
-            moved_by = 'ledger-worker',
-            moved_because = CASE WHEN state = $14 THEN moved_because ELSE $19 END,
-            moved_event = CASE WHEN state = $14 THEN moved_event ELSE $20 END
-        WHERE id = $1 AND state = $2";
-    FLAG = "UPDATE payments SET conflict = true, reason = $2 WHERE id = $1";
-    MOVE_EVENTS = "UPDATE events SET payment_id = $2 WHERE payment_id = $1";
-    MOVE_REVERSALS = "UPDATE reversals SET payment_id = $2 WHERE payment_id = $1";
 }
 
 /// Locks and reads the payments that have any of these keys.
@@ -86,138 +69,6 @@ pub(crate) async fn lock_by_keys(
         )
         .await?;
     rows.iter().map(payment).collect()
-}
-
-/// Writes payments in the given order, many in one round trip.
-pub(crate) async fn write(
-    transaction: &Transaction<'_>,
-    writes: &[PaymentWrite],
-) -> Result<(), LedgerError> {
-    for run in runs(writes) {
-        pipelined(run.iter().map(|write| write_one(transaction, write))).await?;
-    }
-    Ok(())
-}
-
-/// Moves the events and reversals of folded payments to the payments that were kept (protocol C6).
-pub(crate) async fn move_followers(
-    transaction: &Transaction<'_>,
-    folds: &[(PaymentId, PaymentId)],
-) -> Result<(), LedgerError> {
-    for (folded, keep) in folds {
-        transaction
-            .execute(MOVE_EVENTS, &[&folded.uuid(), &keep.uuid()])
-            .await?;
-        transaction
-            .execute(MOVE_REVERSALS, &[&folded.uuid(), &keep.uuid()])
-            .await?;
-    }
-    Ok(())
-}
-
-/// Flags a payment for a person to look at.
-pub(crate) async fn flag(
-    transaction: &Transaction<'_>,
-    payment: PaymentId,
-    reason: &str,
-) -> Result<(), LedgerError> {
-    transaction
-        .execute(FLAG, &[&payment.uuid(), &reason])
-        .await
-        .map(drop)
-}
-
-/// Splits writes into runs for one round trip each. A fold ends a run, because the folded row has
-/// to give up its keys before another payment takes them.
-fn runs(writes: &[PaymentWrite]) -> impl Iterator<Item = &[PaymentWrite]> {
-    writes
-        .split_inclusive(|write| write.payment.state == PaymentState::Folded)
-        .flat_map(|run| run.chunks(PIPELINE))
-}
-
-async fn write_one(transaction: &Transaction<'_>, write: &PaymentWrite) -> Result<(), LedgerError> {
-    let payment = &write.payment;
-    let id = payment.id.uuid();
-    let amount = payment.amount.map(|money| money.amount());
-    let currency = payment
-        .amount
-        .map(|money| money.currency().as_str().to_owned());
-    let authenticated_by = payment.authenticated_by.map(|by| by.as_str());
-    let method = payment.method.as_str();
-    let state = payment.state.as_str();
-    let event = write.event.uuid();
-
-    let changed = match write.from {
-        None => {
-            let merchant = payment.merchant.uuid();
-            let provider = payment.provider.as_str();
-            transaction
-                .execute(
-                    INSERT,
-                    &[
-                        &id,
-                        &merchant,
-                        &provider,
-                        &payment.money_key,
-                        &payment.checkout_id,
-                        &payment.reference,
-                        &payment.receipt,
-                        &amount,
-                        &currency,
-                        &payment.phone,
-                        &payment.phone_is_full,
-                        &method,
-                        &payment.short_code,
-                        &authenticated_by,
-                        &state,
-                        &payment.reason,
-                        &payment.conflict,
-                        &payment.occurred_at,
-                        &event,
-                    ],
-                )
-                .await?
-        }
-        Some(from) => {
-            let from = from.as_str();
-            let folded_into = payment.folded_into.map(PaymentId::uuid);
-            transaction
-                .execute(
-                    MOVE,
-                    &[
-                        &id,
-                        &from,
-                        &payment.money_key,
-                        &payment.checkout_id,
-                        &payment.reference,
-                        &payment.receipt,
-                        &amount,
-                        &currency,
-                        &payment.phone,
-                        &payment.phone_is_full,
-                        &method,
-                        &payment.short_code,
-                        &authenticated_by,
-                        &state,
-                        &payment.reason,
-                        &payment.conflict,
-                        &folded_into,
-                        &payment.occurred_at,
-                        &write.because,
-                        &event,
-                    ],
-                )
-                .await?
-        }
-    };
-    if changed == 1 {
-        Ok(())
-    } else {
-        Err(LedgerError::Moved {
-            table: "payments",
-            row: id.to_string(),
-        })
-    }
 }
 
 fn payment(row: &Row) -> Result<Payment, LedgerError> {

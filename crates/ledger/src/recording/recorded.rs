@@ -44,6 +44,18 @@ impl RecordedBatch {
         Self { list, at }
     }
 
+    /// Takes what an earlier try recorded for an event, because the answer to that try was lost.
+    pub(crate) fn take_over(&mut self, earlier: &Recorded) {
+        if let Some(recorded) = self.get_mut(earlier.event) {
+            *recorded = earlier.clone();
+        }
+    }
+
+    pub(crate) fn get(&self, event: EventId) -> Option<&Recorded> {
+        let at = *self.at.get(&event)?;
+        self.list.get(at)
+    }
+
     /// The events whose acknowledgement was lost, and with it perhaps the lane's wake-up.
     pub(crate) fn redelivered(&self) -> Vec<EventId> {
         self.list
@@ -55,15 +67,16 @@ impl RecordedBatch {
 
     pub(crate) fn add_moves(&mut self, writes: &[PaymentWrite]) {
         for write in writes {
-            if write.from != Some(write.payment.state)
-                && let Some(recorded) = self.get_mut(write.event)
-            {
-                recorded.moves.push((write.payment.id, write.payment.state));
+            if let Some(recorded) = self.get_mut(write.event) {
+                let id = write.payment.id;
+                recorded
+                    .moves
+                    .extend(write.moves().into_iter().flatten().map(|state| (id, state)));
             }
         }
     }
 
-    pub(crate) fn add_flags(&mut self, updates: &[EventUpdate]) {
+    pub(crate) fn add_flags<'a>(&mut self, updates: impl IntoIterator<Item = &'a EventUpdate>) {
         for update in updates {
             if update.flagged
                 && let Some(recorded) = self.get_mut(update.event)

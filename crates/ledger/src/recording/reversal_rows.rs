@@ -13,18 +13,22 @@ use crate::recording::reversal::{Reversal, ReversalState, RowStatus};
 
 statements! {
     /// The reversals of the given payments and those of the given keys, in id order, so that two
-    /// batches that share reversals lock them in the same order.
+    /// batches that share reversals lock them in the same order. Each key is looked up by itself:
+    /// a join could be planned while the table is small, and would then read it whole when it is
+    /// not.
     LOCK = "
         WITH wanted AS (
             SELECT r.id FROM unnest($1::uuid[], $2::text[], $3::text[]) AS k (merchant_id, provider, key)
-            JOIN reversals r ON r.merchant_id = k.merchant_id AND r.provider = k.provider AND r.of_money_key = k.key
+            CROSS JOIN LATERAL (SELECT r.id FROM reversals r WHERE r.merchant_id = k.merchant_id
+                AND r.provider = k.provider AND r.of_money_key = k.key OFFSET 0) r
             UNION
             SELECT r.id FROM unnest($4::uuid[], $5::text[], $6::text[]) AS k (merchant_id, provider, key)
-            JOIN reversals r ON r.merchant_id = k.merchant_id AND r.provider = k.provider AND r.reversal_key = k.key
+            CROSS JOIN LATERAL (SELECT r.id FROM reversals r WHERE r.merchant_id = k.merchant_id
+                AND r.provider = k.provider AND r.reversal_key = k.key OFFSET 0) r
         )
         SELECT r.id, r.merchant_id, r.provider, r.reversal_key, r.of_money_key, r.amount, r.currency, r.state,
                r.credited, r.payment_id, r.event_id, r.occurred_at
-        FROM reversals r WHERE r.id IN (SELECT id FROM wanted) ORDER BY r.id FOR UPDATE";
+        FROM reversals r WHERE r.id = ANY(ARRAY(SELECT id FROM wanted)) ORDER BY r.id FOR UPDATE";
     INSERT = "
         INSERT INTO reversals (id, merchant_id, provider, reversal_key, of_money_key, amount, currency, state, credited,
             payment_id, event_id, occurred_at)

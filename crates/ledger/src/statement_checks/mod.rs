@@ -51,6 +51,7 @@ const ALL: &[&[Statement]] = &[
     crate::recording::event_rows::STATEMENTS,
     crate::recording::owing::STATEMENTS,
     crate::recording::payment_rows::STATEMENTS,
+    crate::recording::payment_writes::STATEMENTS,
     crate::recording::reversal_rows::STATEMENTS,
     crate::recording::stripes::STATEMENTS,
     crate::recording::suspects::STATEMENTS,

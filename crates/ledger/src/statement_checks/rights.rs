@@ -17,6 +17,7 @@ const LEDGER_WORKER: &[&[Statement]] = &[
     crate::recording::event_rows::STATEMENTS,
     crate::recording::owing::STATEMENTS,
     crate::recording::payment_rows::STATEMENTS,
+    crate::recording::payment_writes::STATEMENTS,
     crate::recording::reversal_rows::STATEMENTS,
     crate::recording::stripes::STATEMENTS,
     crate::recording::suspects::STATEMENTS,
