@@ -109,7 +109,7 @@ mod tests {
             event_id: Some(EventId::from_uuid(Uuid::nil())),
             body: b"{".to_vec(),
             headers: BTreeMap::from([
-                ("risiti-channel".to_owned(), "daraja_stk".to_owned()),
+                ("risiti-envelope".to_owned(), "{}".to_owned()),
                 ("risiti-replays".to_owned(), "2".to_owned()),
             ]),
             message: "body: not JSON".to_owned(),
@@ -117,7 +117,7 @@ mod tests {
         let message = Message::dead_letter(&facts(&letter), letter.headers.clone(), Bytes::new());
         assert_eq!(message.id, letter.id());
         let header = |name: &str| message.headers.get(name).map(String::as_str);
-        assert_eq!(header("risiti-channel"), Some("daraja_stk"));
+        assert_eq!(header("risiti-envelope"), Some("{}"));
         assert_eq!(header("risiti-cause"), Some("unreadable"));
         assert_eq!(header("risiti-replays"), Some("2"));
         assert_eq!(

@@ -16,7 +16,7 @@ mod unreadable;
 use std::borrow::Cow;
 
 pub use channel::{Account, BodyFormat, Channel};
-pub use envelope::{Envelope, EnvelopeError};
+pub use envelope::{Envelope, EnvelopeError, channel_of};
 pub use event::{Event, EventBody, Outcome, PaymentReport, ReversalOutcome, ReversalReport};
 pub use facts::MoneyFacts;
 pub use unreadable::Unreadable;

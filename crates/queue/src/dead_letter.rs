@@ -110,11 +110,11 @@ mod tests {
             ..DeadLetterFacts::default()
         };
         let original = BTreeMap::from([
-            ("risiti-channel".to_owned(), "daraja_stk".to_owned()),
+            ("risiti-envelope".to_owned(), "{}".to_owned()),
             (ID.to_owned(), "another's".to_owned()),
         ]);
         let message = Message::dead_letter(&facts, original, Bytes::from_static(b"{"));
-        assert_eq!(message.headers["risiti-channel"], "daraja_stk");
+        assert_eq!(message.headers["risiti-envelope"], "{}");
         assert_eq!(message.headers[CAUSE], "unreadable");
         assert_eq!(replays(&message.headers), Some("2"));
         assert_eq!(message.headers.get(CODE), None);

@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use anyhow::{Context as _, Result};
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use risiti_ledger::{DeadLetterFilter, Evidence, Ledger, OperatorAction, RunCounts};
-use risiti_providers::{Channel, redact};
+use risiti_providers::{channel_of, redact};
 use risiti_service::Context;
 use serde_json::{Value, json};
 
@@ -99,10 +99,7 @@ fn evidence_line(evidence: Evidence) -> Value {
         headers,
     } = evidence;
     if let Some(body) = body {
-        let channel = headers
-            .get("risiti-channel")
-            .and_then(|name| name.parse::<Channel>().ok());
-        let redacted = match channel {
+        let redacted = match channel_of(&headers) {
             Some(channel) => redact(channel, &body),
             None => body.as_slice().into(),
         };
@@ -161,8 +158,8 @@ mod tests {
         let body = br#"{"Result":{"InitiatorName":"api","SecurityCredential":"c3VwZXJzZWNyZXQ="}}"#
             .to_vec();
         let headers = BTreeMap::from([(
-            "risiti-channel".to_owned(),
-            Channel::DarajaTimeout.to_string(),
+            "risiti-envelope".to_owned(),
+            r#"{"channel":"daraja_timeout"}"#.to_owned(),
         )]);
         let line = evidence_line(Evidence {
             record: json!({}),

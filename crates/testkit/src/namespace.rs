@@ -99,7 +99,7 @@ async fn publish_strange(queue: &str, body: &[u8], header_bytes: usize) -> lapin
     for (name, value) in [
         ("risiti-event-id", AMQPValue::LongLongInt(-1)),
         ("risiti-merchant-id", AMQPValue::Boolean(true)),
-        ("risiti-channel", AMQPValue::FieldTable(inner)),
+        ("risiti-envelope", AMQPValue::FieldTable(inner)),
         ("risiti-format", AMQPValue::ByteArray(vec![0xff, 0].into())),
         ("risiti-received-at", AMQPValue::Timestamp(0)),
         (

@@ -12,6 +12,7 @@ use risiti_domain::MerchantId;
 use risiti_hostile::{Body, Json, any_bytes, config, corpus, damage, damage_bytes};
 use risiti_providers::{Channel, Envelope, parse};
 use risiti_queue::{Message, Target};
+use serde_json::Value;
 use uuid::Uuid;
 
 use crate::fixture::{Fixture, terminate_cleanly};
@@ -19,8 +20,22 @@ use crate::fixture::{Fixture, terminate_cleanly};
 /// A good message is sent after each group of this many bad ones.
 const GOOD_EVERY: usize = 10;
 
-/// A channel, a body that may be meant for another channel, and headers to add or replace.
+/// A channel, a body that may be meant for another channel, and members of the envelope and headers
+/// to add or replace.
 type Bad = (Channel, Body, Vec<(String, String)>);
+
+/// Members of an envelope, as opposed to headers.
+const MEMBERS: &[&str] = &[
+    "event_id",
+    "merchant_id",
+    "channel",
+    "format",
+    "authenticated_by",
+    "received_at",
+    "traceparent",
+    "gumroad_seller_id",
+    "paystack_live",
+];
 
 fn bad() -> impl Strategy<Value = Bad> {
     let fixtures = Path::new(env!("CARGO_MANIFEST_DIR")).join("../providers/fixtures");
@@ -39,10 +54,9 @@ fn bad() -> impl Strategy<Value = Bad> {
         1 => any_bytes(300),
     ];
     let name = prop_oneof![
-        2 => select(vec![
-            "risiti-event-id", "risiti-merchant-id", "risiti-channel", "risiti-format", "risiti-authenticated-by", "risiti-received-at",
-            "traceparent", "risiti-gumroad-seller-id", "risiti-paystack-live", "risiti-replays", "risiti-dead-letter-id",
-        ]).prop_map(str::to_owned),
+        4 => select(MEMBERS).prop_map(str::to_owned),
+        1 => select(vec!["risiti-envelope", "risiti-replays", "risiti-dead-letter-id"])
+            .prop_map(str::to_owned),
         1 => "[\\x00-~é]{1,12}",
     ];
     let value = prop_oneof![
@@ -65,16 +79,23 @@ fn bad() -> impl Strategy<Value = Bad> {
     (select(Channel::ALL), body, headers)
 }
 
-fn message(fixture: &Fixture, (channel, Body(body), headers): Bad) -> Message {
+fn message(fixture: &Fixture, (channel, Body(body), changes): Bad) -> Message {
     let mut message = fixture.message(fixture.merchant, body);
+    let mut envelope: Value = serde_json::from_str(&message.headers["risiti-envelope"]).unwrap();
+    envelope["channel"] = channel.as_str().into();
+    let mut headers = BTreeMap::new();
+    for (name, value) in changes {
+        if MEMBERS.contains(&name.as_str()) {
+            envelope[name] = value.into();
+        } else if !name.starts_with("x-") {
+            headers.insert(name, value);
+        }
+    }
+
     message
         .headers
-        .insert("risiti-channel".to_owned(), channel.to_string());
-    message.headers.extend(
-        headers
-            .into_iter()
-            .filter(|(name, _)| !name.starts_with("x-")),
-    );
+        .insert("risiti-envelope".to_owned(), envelope.to_string());
+    message.headers.extend(headers);
     message
 }
 

@@ -45,8 +45,11 @@ statements! {
         WHERE id = $1 AND (solved_at IS NULL OR solved_as = 'discarded')";
 }
 
-/// The longest text that is kept of a reason or header.
-const MESSAGE_CHARS_MAX: usize = 500;
+/// The longest text that is kept of a reason, a code or a header's name.
+const TEXT_CHARS_MAX: usize = 500;
+/// The longest value that is kept of a header. An envelope of our own is far shorter, and cut it
+/// could not be replayed.
+const HEADER_CHARS_MAX: usize = 16 * 1024;
 
 /// A message from `[payments]` that cannot become an event, because it is unreadable or poison.
 #[derive(Clone)]
@@ -147,7 +150,7 @@ impl Ledger {
         let headers: BTreeMap<String, String> = dead_letter
             .headers
             .iter()
-            .map(|(name, value)| (storable(name), storable(value)))
+            .map(|(name, value)| (storable(name), storable_up_to(HEADER_CHARS_MAX, value)))
             .collect();
         let connection = self.connection().await?;
         connection
@@ -170,11 +173,16 @@ impl Ledger {
     }
 }
 
-/// Makes a text fit for a column. Postgres stores no NUL, and a reason needs no page.
+/// Makes a text fit for a column. A reason needs no page.
 fn storable(text: &str) -> String {
+    storable_up_to(TEXT_CHARS_MAX, text)
+}
+
+/// Cuts a text at this many characters, and leaves out NUL, which Postgres does not store.
+fn storable_up_to(chars_max: usize, text: &str) -> String {
     text.chars()
         .filter(|c| *c != '\0')
-        .take(MESSAGE_CHARS_MAX)
+        .take(chars_max)
         .collect()
 }
 
@@ -213,10 +221,7 @@ mod tests {
     #[test]
     fn stored_text_has_no_nul_and_a_bound() {
         assert_eq!(storable("a\0b"), "ab");
-        assert_eq!(
-            storable(&"é".repeat(2_000)).chars().count(),
-            MESSAGE_CHARS_MAX
-        );
+        assert_eq!(storable(&"é".repeat(2_000)).chars().count(), TEXT_CHARS_MAX);
     }
 
     #[test]
