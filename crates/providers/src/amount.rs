@@ -6,17 +6,25 @@ use rust_decimal::Decimal;
 use crate::Unreadable;
 
 /// Reads an amount in major units (shillings, dollars) from decimal text.
-pub(crate) fn major(field: &str, text: &str, currency: Currency) -> Result<Money, Unreadable> {
+pub(crate) fn major(
+    field: impl Into<String>,
+    text: &str,
+    currency: Currency,
+) -> Result<Money, Unreadable> {
     money(field, parse_amount(text), currency)
 }
 
 /// Reads an amount in hundredths from decimal text.
-pub(crate) fn subunits(field: &str, text: &str, currency: Currency) -> Result<Money, Unreadable> {
+pub(crate) fn subunits(
+    field: impl Into<String>,
+    text: &str,
+    currency: Currency,
+) -> Result<Money, Unreadable> {
     money(field, parse_subunits(text), currency)
 }
 
 fn money(
-    field: &str,
+    field: impl Into<String>,
     amount: Result<Decimal, AmountError>,
     currency: Currency,
 ) -> Result<Money, Unreadable> {

@@ -1,8 +1,13 @@
 //! The money facts of an event. Two deliveries under one key contradict each other when these
 //! differ.
 
-use risiti_domain::Money;
+use std::fmt::Write as _;
+
+use risiti_domain::{Currency, Money};
 use sha2::{Digest, Sha256};
+
+/// The text that is hashed is usually no longer.
+const USUAL_BYTES: usize = 192;
 
 /// Amount, currency, outcome and receipt (protocol A3). No other field is compared, because
 /// Gumroad's retries add one.
@@ -19,22 +24,24 @@ impl MoneyFacts {
     /// SHA-256 over labelled, length-prefixed fields. It is stored, so it must stay the same over
     /// releases.
     pub fn digest(&self) -> [u8; 32] {
-        let mut hash = Sha256::new();
-        hash.update(b"risiti money facts 1\n");
         let amount = self.amount.map(|money| money.amount().to_string());
-        let currency = self.amount.map(|money| money.currency().to_string());
+        let currency = self.amount.as_ref().map(|money| money.currency());
+
+        let mut text = String::with_capacity(USUAL_BYTES);
+        text.push_str("risiti money facts 1\n");
         for (label, value) in [
             ("amount", amount.as_deref()),
-            ("currency", currency.as_deref()),
+            ("currency", currency.as_ref().map(Currency::as_str)),
             ("outcome", Some(self.outcome)),
             ("receipt", self.receipt.as_deref()),
         ] {
-            match value {
-                Some(value) => hash.update(format!("{label}:{}:{value}\n", value.len())),
-                None => hash.update(format!("{label}:-\n")),
-            }
+            let written = match value {
+                Some(value) => writeln!(text, "{label}:{}:{value}", value.len()),
+                None => writeln!(text, "{label}:-"),
+            };
+            written.expect("writing to a string does not fail");
         }
-        hash.finalize().into()
+        Sha256::digest(text).into()
     }
 }
 

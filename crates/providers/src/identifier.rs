@@ -6,7 +6,7 @@ use crate::Unreadable;
 const CHARACTERS_MAX: usize = 128;
 
 /// Accepts text of at most 128 printable characters (protocol A8).
-pub(crate) fn identifier(field: &str, text: String) -> Result<String, Unreadable> {
+pub(crate) fn identifier(field: impl Into<String>, text: String) -> Result<String, Unreadable> {
     if text.chars().nth(CHARACTERS_MAX).is_some() {
         return Err(Unreadable::new(field, "is longer than 128 characters"));
     }
@@ -31,11 +31,23 @@ fn is_printable(c: char) -> bool {
 /// Joins the parts of a key by colons. A colon within a part is escaped, so that different parts
 /// always make different keys.
 pub(crate) fn key(parts: &[&str]) -> String {
-    let parts: Vec<String> = parts
-        .iter()
-        .map(|part| part.replace('%', "%25").replace(':', "%3A"))
-        .collect();
-    parts.join(":")
+    let colons = parts.len().saturating_sub(1);
+    let length = parts.iter().map(|part| part.len()).sum::<usize>() + colons;
+    let mut key = String::with_capacity(length);
+
+    for (place, part) in parts.iter().enumerate() {
+        if place > 0 {
+            key.push(':');
+        }
+        for piece in part.split_inclusive(['%', ':']) {
+            match piece.strip_suffix(['%', ':']) {
+                Some(plain) if piece.ends_with('%') => key.extend([plain, "%25"]),
+                Some(plain) => key.extend([plain, "%3A"]),
+                None => key.push_str(piece),
+            }
+        }
+    }
+    key
 }
 
 #[cfg(test)]

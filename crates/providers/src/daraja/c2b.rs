@@ -5,31 +5,34 @@ use risiti_domain::{Currency, PaymentMethod, Phone};
 use super::key_prefix;
 use crate::event::{Event, Outcome, PaymentReport};
 use crate::identifier::key;
-use crate::json::{Node, Object};
+use crate::json::{self, Object};
 use crate::{Unreadable, amount, time};
 
 /// Reads a validation request. No money has moved yet, and it may never move, because a
 /// confirmation need not follow.
 pub(crate) fn parse_validation(body: &[u8]) -> Result<Event, Unreadable> {
-    let fields = Node::root(body)?.object()?;
-    let id = fields.required_identifier("TransID")?;
-    Ok(Event::other(
-        "c2b_validation",
-        key(&[key_prefix::VALIDATION, &id]),
-        "a question before the payment; no money has moved",
-    ))
+    json::read(body, |root| {
+        let id = root.object()?.required_identifier("TransID")?;
+        Ok(Event::other(
+            "c2b_validation",
+            key(&[key_prefix::VALIDATION, &id]),
+            "a question before the payment; no money has moved",
+        ))
+    })
 }
 
 /// Reads a confirmation. That it arrives means that the money has.
 pub(crate) fn parse_confirmation(body: &[u8]) -> Result<Event, Unreadable> {
-    let fields = Node::root(body)?.object()?;
-    let id = fields.required_identifier("TransID")?;
-    let delivery_key = key(&[key_prefix::CONFIRMATION, &id]);
-    Ok(Event::payment(
-        "c2b_confirmation",
-        delivery_key,
-        report(&fields, id)?,
-    ))
+    json::read(body, |root| {
+        let fields = root.object()?;
+        let id = fields.required_identifier("TransID")?;
+        let delivery_key = key(&[key_prefix::CONFIRMATION, &id]);
+        Ok(Event::payment(
+            "c2b_confirmation",
+            delivery_key,
+            report(&fields, id)?,
+        ))
+    })
 }
 
 fn report(fields: &Object<'_>, id: String) -> Result<PaymentReport, Unreadable> {

@@ -1,6 +1,8 @@
 //! Result codes, which are numbers in some messages and strings in others, and the meaning of
 //! STK's.
 
+use std::borrow::Cow;
+
 use crate::Unreadable;
 use crate::event::Outcome;
 use crate::json::Object;
@@ -10,7 +12,7 @@ pub(super) const DONE: &str = "0";
 
 /// The result code as text. A missing, null or blank code is unreadable and never 0. Elsewhere, a
 /// body of nulls once counted as paid (`fbiego/MpesaSTK` issue 1).
-pub(super) fn result_code(object: &Object<'_>) -> Result<String, Unreadable> {
+pub(super) fn result_code<'a>(object: &Object<'a>) -> Result<Cow<'a, str>, Unreadable> {
     let code = object
         .text("ResultCode")?
         .ok_or_else(|| object.missing("ResultCode"))?;
@@ -67,11 +69,13 @@ pub(super) fn stk_outcome(code: &str) -> Outcome {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::Node;
+    use crate::json;
 
     fn code_of(value: &str) -> Result<String, Unreadable> {
         let json = format!(r#"{{"ResultCode":{value}}}"#);
-        result_code(&Node::root(json.as_bytes()).unwrap().object().unwrap())
+        json::read(json.as_bytes(), |root| {
+            Ok(result_code(&root.object()?)?.into_owned())
+        })
     }
 
     #[test]

@@ -1,13 +1,15 @@
 //! Daraja's lists of named values. Their order and number vary, a value may be missing, and a name
 //! may repeat.
 
+use std::borrow::Cow;
+
 use crate::Unreadable;
-use crate::json::Object;
+use crate::json::{Member, Object, Path};
 
 /// One list of named values and its path in the body.
 pub(super) struct Pairs<'a> {
-    pairs: Vec<(String, Object<'a>)>,
-    path: String,
+    pairs: Vec<(Cow<'a, str>, Member<'a>)>,
+    path: Path,
 }
 
 impl<'a> Pairs<'a> {
@@ -15,22 +17,28 @@ impl<'a> Pairs<'a> {
     /// `Key`). A missing or null list is an empty one. Elements without a name are skipped.
     pub(super) fn read(
         object: &Object<'a>,
-        outer: &str,
-        inner: &str,
-        name_key: &str,
+        outer: &'static str,
+        inner: &'static str,
+        name_key: &'static str,
     ) -> Result<Self, Unreadable> {
         let mut pairs = Vec::new();
-        let path = format!("{}.{inner}", object.path_of(outer));
+        let path = object.path_of(outer).member(inner);
         let Some(outer) = object.get(outer)? else {
             return Ok(Self { pairs, path });
         };
         let Some(list) = outer.object()?.get(inner)? else {
             return Ok(Self { pairs, path });
         };
-        for element in list.elements()? {
-            let Ok(pair) = element.object() else { continue };
-            if let Some(name) = pair.lenient_text(name_key) {
-                pairs.push((name, pair));
+        let elements = list.elements()?;
+        pairs.reserve(elements.len());
+        for element in elements {
+            let Ok([name, value]) = element.members([name_key, "Value"]) else {
+                continue;
+            };
+            let name = name.node(path).ok().flatten();
+            let name = name.and_then(|name| name.text().ok());
+            if let Some(name) = name.filter(|name| !name.is_empty()) {
+                pairs.push((name, value));
             }
         }
         Ok(Self { pairs, path })
@@ -42,20 +50,16 @@ impl<'a> Pairs<'a> {
 
     /// The value of a name. `None` when missing, null or blank. Two values that differ are
     /// unreadable, because either could be meant.
-    pub(super) fn text(&self, name: &str) -> Result<Option<String>, Unreadable> {
-        let mut found = None;
-        for (_, pair) in self.pairs.iter().filter(|(known, _)| known == name) {
-            let Some(value) = pair
-                .get("Value")
-                .map_err(|why| self.unreadable(name, &why.problem))?
-            else {
+    pub(super) fn text(&self, name: &'static str) -> Result<Option<Cow<'a, str>>, Unreadable> {
+        let mut found: Option<Cow<'a, str>> = None;
+        for (_, value) in self.pairs.iter().filter(|(known, _)| known == name) {
+            let Some(value) = value.node(self.path_of(name))? else {
                 continue;
             };
-            let text = value
-                .text()
-                .map_err(|why| self.unreadable(name, &why.problem))?;
+            let text = value.text()?;
             if found.as_ref().is_some_and(|known| *known != text) {
-                return Err(self.unreadable(name, "appears twice with different values"));
+                let problem = "appears twice with different values";
+                return Err(Unreadable::new(self.path_of(name), problem));
             }
             found = Some(text);
         }
@@ -63,28 +67,27 @@ impl<'a> Pairs<'a> {
     }
 
     /// A value that must never block a payment. `None` for anything odd.
-    pub(super) fn lenient_text(&self, name: &str) -> Option<String> {
+    pub(super) fn lenient_text(&self, name: &'static str) -> Option<Cow<'a, str>> {
         self.text(name).ok().flatten()
     }
 
-    pub(super) fn path_of(&self, name: &str) -> String {
-        format!("{}.{name}", self.path)
-    }
-
-    fn unreadable(&self, name: &str, problem: &str) -> Unreadable {
-        Unreadable::new(self.path_of(name), problem)
+    pub(super) fn path_of(&self, name: &'static str) -> Path {
+        self.path.member(name)
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::json::Node;
+    use crate::json;
 
     fn read_and_check(list: &str, check: impl FnOnce(Result<Pairs<'_>, Unreadable>)) {
         let json = format!(r#"{{"Meta":{{"Item":{list}}}}}"#);
-        let node = Node::root(json.as_bytes()).unwrap();
-        check(Pairs::read(&node.object().unwrap(), "Meta", "Item", "Name"));
+        json::read(json.as_bytes(), |root| {
+            check(Pairs::read(&root.object()?, "Meta", "Item", "Name"));
+            Ok(())
+        })
+        .unwrap();
     }
 
     #[test]
@@ -92,13 +95,13 @@ mod tests {
         let list = r#"[{"Value":2,"Name":"B"},null,7,{"Name":"Empty"},{"Value":1},{"Name":"A","Value":"1"}]"#;
         read_and_check(list, |pairs| {
             let pairs = pairs.unwrap();
-            assert_eq!(pairs.text("A"), Ok(Some("1".to_owned())));
-            assert_eq!(pairs.text("B"), Ok(Some("2".to_owned())));
+            assert_eq!(pairs.text("A"), Ok(Some("1".into())));
+            assert_eq!(pairs.text("B"), Ok(Some("2".into())));
             assert_eq!(pairs.text("Empty"), Ok(None));
             assert!(pairs.has("Empty") && !pairs.has("C"));
         });
         read_and_check(r#"{"Name":"A","Value":1}"#, |pairs| {
-            assert_eq!(pairs.unwrap().text("A"), Ok(Some("1".to_owned())));
+            assert_eq!(pairs.unwrap().text("A"), Ok(Some("1".into())));
         });
     }
 
@@ -107,7 +110,7 @@ mod tests {
         read_and_check(
             r#"[{"Name":"A","Value":1},{"Name":"A"},{"Name":"A","Value":"1"}]"#,
             |pairs| {
-                assert_eq!(pairs.unwrap().text("A"), Ok(Some("1".to_owned())));
+                assert_eq!(pairs.unwrap().text("A"), Ok(Some("1".into())));
             },
         );
         read_and_check(

@@ -8,16 +8,22 @@ use super::pairs::Pairs;
 use super::status;
 use crate::event::{Event, ReversalOutcome, ReversalReport};
 use crate::identifier::{identifier, key};
-use crate::json::{Node, Object};
+use crate::json::{self, Object};
 use crate::{Unreadable, amount, time};
 
 /// Reads a result. All results come to one URL and none names its kind, so the names of its
 /// parameters decide. A failure has no parameters, so it is `other_result`, whatever failed.
 pub(crate) fn parse_result(body: &[u8]) -> Result<Event, Unreadable> {
-    let result = Node::root(body)?.object()?.required("Result")?.object()?;
-    let code = result_code(&result)?;
-    let conversation = conversation_id(&result)?;
-    let parameters = Pairs::read(&result, "ResultParameters", "ResultParameter", "Key")?;
+    json::read(body, |root| {
+        let result = root.object()?.required("Result")?.object()?;
+        by_parameters(&result)
+    })
+}
+
+fn by_parameters(result: &Object<'_>) -> Result<Event, Unreadable> {
+    let code = result_code(result)?;
+    let conversation = conversation_id(result)?;
+    let parameters = Pairs::read(result, "ResultParameters", "ResultParameter", "Key")?;
 
     if parameters.has("OriginalTransactionID") {
         reversal(&code, key(&[REVERSAL_RESULT, &conversation]), &parameters)
@@ -60,12 +66,12 @@ fn reversal(code: &str, delivery_key: String, parameters: &Pairs<'_>) -> Result<
     let field = parameters.path_of("OriginalTransactionID");
     let original = parameters
         .text("OriginalTransactionID")?
-        .ok_or_else(|| Unreadable::new(&field, "is missing, null or blank"))?;
-    let original = identifier(&field, original)?;
+        .ok_or_else(|| Unreadable::new(field, "is missing, null or blank"))?;
+    let original = identifier(field, original.into_owned())?;
 
     let amount = parameters
         .text("Amount")?
-        .map(|text| amount::major(&parameters.path_of("Amount"), &text, Currency::KES))
+        .map(|text| amount::major(parameters.path_of("Amount"), &text, Currency::KES))
         .transpose()?;
     if amount.is_some_and(|amount| amount.is_zero()) {
         return Ok(Event::other(

@@ -30,7 +30,7 @@ pub(super) fn parse_status(
     let Some(receipt) = parameters.text("ReceiptNo")? else {
         return other("completed, but without a receipt");
     };
-    let receipt = identifier(&parameters.path_of("ReceiptNo"), receipt)?;
+    let receipt = identifier(parameters.path_of("ReceiptNo"), receipt.into_owned())?;
 
     let payer = parameters.lenient_text("DebitPartyName");
     let payer = payer.as_deref().map(leading_id);
@@ -53,7 +53,7 @@ pub(super) fn parse_status(
 
     let amount = parameters
         .text("Amount")?
-        .map(|text| amount::major(&parameters.path_of("Amount"), &text, Currency::KES))
+        .map(|text| amount::major(parameters.path_of("Amount"), &text, Currency::KES))
         .transpose()?;
     let report = PaymentReport {
         outcome: Outcome::from_paid(Some(&receipt), amount),

@@ -7,12 +7,17 @@ use super::key_prefix;
 use super::pairs::Pairs;
 use crate::event::{Event, Outcome, PaymentReport};
 use crate::identifier::{identifier, key};
-use crate::json::{Node, Object};
+use crate::json::{self, Object};
 use crate::{Unreadable, amount, time};
 
 pub(crate) fn parse_stk(body: &[u8]) -> Result<Event, Unreadable> {
-    let body = Node::root(body)?.object()?.required("Body")?.object()?;
-    let callback = body.required("stkCallback")?.object()?;
+    json::read(body, |root| {
+        let body = root.object()?.required("Body")?.object()?;
+        parse_callback(&body.required("stkCallback")?.object()?)
+    })
+}
+
+fn parse_callback(callback: &Object<'_>) -> Result<Event, Unreadable> {
     let checkout_id = callback.required_identifier("CheckoutRequestID")?;
     if key_prefix::ALL.contains(&checkout_id.as_str()) {
         return Err(Unreadable::new(
@@ -20,14 +25,14 @@ pub(crate) fn parse_stk(body: &[u8]) -> Result<Event, Unreadable> {
             "is no checkout id",
         ));
     }
-    let code = result_code(&callback)?;
+    let code = result_code(callback)?;
 
     // The code is part of the key, because a time-out and a late success are two messages about one
     // payment.
     let delivery_key = key(&[&checkout_id, &code]);
 
     let report = if code == DONE {
-        paid(&callback, checkout_id)?
+        paid(callback, checkout_id)?
     } else {
         PaymentReport {
             outcome: stk_outcome(&code),
@@ -41,11 +46,11 @@ fn paid(callback: &Object<'_>, checkout_id: String) -> Result<PaymentReport, Unr
     let items = Pairs::read(callback, "CallbackMetadata", "Item", "Name")?;
     let receipt = items.text("MpesaReceiptNumber")?;
     let receipt = receipt
-        .map(|text| identifier(&items.path_of("MpesaReceiptNumber"), text))
+        .map(|text| identifier(items.path_of("MpesaReceiptNumber"), text.into_owned()))
         .transpose()?;
     let amount: Option<Money> = items
         .text("Amount")?
-        .map(|text| amount::major(&items.path_of("Amount"), &text, Currency::KES))
+        .map(|text| amount::major(items.path_of("Amount"), &text, Currency::KES))
         .transpose()?;
     Ok(PaymentReport {
         outcome: Outcome::from_paid(receipt.as_deref(), amount),

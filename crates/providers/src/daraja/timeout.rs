@@ -10,7 +10,7 @@ use super::key_prefix;
 use crate::Unreadable;
 use crate::event::Event;
 use crate::identifier::key;
-use crate::json::{Members, Node};
+use crate::json::{self, Members};
 
 /// Names of the values that are never kept, in any letter case.
 const CREDENTIALS: [&str; 2] = ["initiatorname", "securitycredential"];
@@ -21,11 +21,10 @@ const DEPTH_MAX: usize = 16;
 /// Reads a queue time-out. It is not final: the outcome of the request has to be queried.
 pub(crate) fn parse_timeout(body: &[u8]) -> Result<Event, Unreadable> {
     let body = redact(body);
-    let fields = Node::root(&body)?.object()?;
-    let id = match fields.identifier("OriginatorConversationID")? {
-        Some(id) => id,
-        None => hex::encode(Sha256::digest(&body)),
-    };
+    let id = json::read(&body, |root| {
+        root.object()?.identifier("OriginatorConversationID")
+    })?;
+    let id = id.unwrap_or_else(|| hex::encode(Sha256::digest(&body)));
     Ok(Event::other(
         "queue_timeout",
         key(&[key_prefix::TIMEOUT, &id]),

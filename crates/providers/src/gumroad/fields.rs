@@ -1,43 +1,47 @@
 //! The fields of a ping, in either encoding.
 
+use std::borrow::Cow;
+
 use serde_json::value::RawValue;
 use sha2::{Digest, Sha256};
 
 use crate::Unreadable;
 use crate::identifier::identifier;
-use crate::json::{Members, Node};
+use crate::json::{self, Members, Node};
 
 /// Longest name of an object whose members are read. Gumroad sends no longer one. The name is
 /// copied for each member, which a hostile body could turn into gigabytes. An object with a longer
 /// name is kept as one text.
 const NAME_BYTES_MAX: usize = 128;
+/// Pings have about forty fields.
+const USUAL_FIELDS: usize = 64;
 
 /// Names and values in the order of the body. Of several fields with one name the first counts,
 /// because a seller's custom field may be named like a real one and comes after it.
-pub(super) struct Fields(Vec<(String, String)>);
+pub(super) struct Fields<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
-impl Fields {
+impl<'a> Fields<'a> {
     /// Reads a form. Brackets in a name may be raw or encoded: `card[type]`, `card%5Btype%5D`.
-    pub(super) fn form(body: &[u8]) -> Result<Self, Unreadable> {
-        let fields = serde_urlencoded::from_bytes(body)
-            .map_err(|_| Unreadable::new("body", "is not a form"))?;
-        Ok(Self(fields))
+    ///
+    /// Any bytes are a form. Those that are not UTF-8 read as U+FFFD.
+    pub(super) fn form(body: &'a [u8]) -> Self {
+        let mut fields = Vec::with_capacity(USUAL_FIELDS);
+        fields.extend(form_urlencoded::parse(body));
+        Self(fields)
     }
 
     /// Reads JSON. A member of an inner object is named as in a form: `card[type]`. Deeper ones are
     /// ignored.
-    pub(super) fn json(body: &[u8]) -> Result<Self, Unreadable> {
-        let mut fields = Vec::new();
-        for (name, raw) in Node::root(body)?.object()?.into_members() {
+    pub(super) fn json(root: Node<'a>) -> Result<Self, Unreadable> {
+        let mut fields = Vec::with_capacity(USUAL_FIELDS);
+        for (name, raw) in root.object()?.into_members() {
             match serde_json::from_str(raw.get()) {
                 Ok(Members(inner)) if name.len() <= NAME_BYTES_MAX => {
-                    fields.extend(
-                        inner.into_iter().filter_map(|(key, raw)| {
-                            Some((format!("{name}[{key}]"), scalar(raw)?))
-                        }),
-                    );
+                    fields.extend(inner.into_iter().filter_map(|(key, raw)| {
+                        Some((format!("{name}[{key}]").into(), scalar(raw)?))
+                    }));
                 }
-                Ok(_) => fields.push((name, raw.get().to_owned())),
+                Ok(_) => fields.push((name, raw.get().into())),
                 Err(_) => fields.extend(scalar(raw).map(|text| (name, text))),
             }
         }
@@ -55,13 +59,13 @@ impl Fields {
             .is_some_and(|text| text.eq_ignore_ascii_case("true") || text == "1")
     }
 
-    pub(super) fn identifier(&self, name: &str) -> Result<Option<String>, Unreadable> {
+    pub(super) fn identifier(&self, name: &'static str) -> Result<Option<String>, Unreadable> {
         self.get(name)
             .map(|text| identifier(name, text.to_owned()))
             .transpose()
     }
 
-    pub(super) fn required_identifier(&self, name: &str) -> Result<String, Unreadable> {
+    pub(super) fn required_identifier(&self, name: &'static str) -> Result<String, Unreadable> {
         self.identifier(name)?.ok_or_else(|| self.missing(name))
     }
 
@@ -80,10 +84,10 @@ impl Fields {
 }
 
 /// Text, or a number or boolean as it is written. `None` for null and lists.
-fn scalar(raw: &RawValue) -> Option<String> {
+fn scalar(raw: &RawValue) -> Option<Cow<'_, str>> {
     match raw.get().as_bytes().first()? {
-        b'"' => serde_json::from_str(raw.get()).ok(),
-        b't' | b'f' | b'-' | b'0'..=b'9' => Some(raw.get().to_owned()),
+        b'"' => json::string(raw),
+        b't' | b'f' | b'-' | b'0'..=b'9' => Some(raw.get().into()),
         _ => None,
     }
 }
@@ -92,10 +96,14 @@ fn scalar(raw: &RawValue) -> Option<String> {
 mod tests {
     use super::*;
 
+    fn json_fields(json: &str) -> Fields<'_> {
+        Fields::json(Node::root(json).unwrap()).unwrap()
+    }
+
     #[test]
     fn first_field_of_a_name_counts() {
-        let form = Fields::form(b"price=2500&price=1&a=&a=2").unwrap();
-        let json = Fields::json(br#"{"price":2500,"price":1,"a":"","a":2}"#).unwrap();
+        let form = Fields::form(b"price=2500&price=1&a=&a=2");
+        let json = json_fields(r#"{"price":2500,"price":1,"a":"","a":2}"#);
         for fields in [form, json] {
             assert_eq!(fields.get("price"), Some("2500"));
             assert_eq!(fields.get("a"), None);
@@ -107,28 +115,26 @@ mod tests {
         for fields in [
             Fields::form(b"card%5Btype%5D=visa"),
             Fields::form(b"card[type]=visa"),
-            Fields::json(br#"{"card":{"type":"visa","bin":null}}"#),
-            Fields::json(br#"{"card[type]":"visa"}"#),
+            json_fields(r#"{"card":{"type":"visa","bin":null}}"#),
+            json_fields(r#"{"card[type]":"visa"}"#),
         ] {
-            assert_eq!(fields.unwrap().get("card[type]"), Some("visa"));
+            assert_eq!(fields.get("card[type]"), Some("visa"));
         }
     }
 
     #[test]
     fn object_with_an_overlong_name_is_one_text() {
         let json = |inner: &str| format!(r#"{{"{}":{{"a":{inner}}},"price":1}}"#, "n".repeat(129));
-        let fields = Fields::json(json("1").as_bytes()).unwrap();
+        let json_with_1 = json("1");
+        let fields = json_fields(&json_with_1);
         assert_eq!(fields.0.len(), 2);
         assert_eq!(fields.get("price"), Some("1"));
-        assert_ne!(
-            fields.digest(),
-            Fields::json(json("2").as_bytes()).unwrap().digest()
-        );
+        assert_ne!(fields.digest(), json_fields(&json("2")).digest());
     }
 
     #[test]
     fn invalid_utf8_is_not_an_identifier() {
-        let fields = Fields::form(b"sale_id=%ff%fe&test=TRUE").unwrap();
+        let fields = Fields::form(b"sale_id=%ff%fe&test=TRUE");
         assert!(fields.required_identifier("sale_id").is_err());
         assert!(fields.is_true("test"));
         assert_eq!(
@@ -139,7 +145,7 @@ mod tests {
 
     #[test]
     fn digest_ignores_the_retry_count() {
-        let digest = |body: &[u8]| Fields::form(body).unwrap().digest();
+        let digest = |body: &[u8]| Fields::form(body).digest();
         assert_eq!(digest(b"a=1&b=2"), digest(b"a=1&b=2&retry_count=3"));
         assert_ne!(digest(b"a=1&b=2"), digest(b"a=12&b="));
     }

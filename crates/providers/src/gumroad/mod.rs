@@ -6,6 +6,7 @@ use risiti_domain::{Currency, Money, PaymentMethod};
 
 use crate::event::{Event, Outcome, PaymentReport, ReversalOutcome, ReversalReport};
 use crate::identifier::key;
+use crate::json;
 use crate::{Account, BodyFormat, Unreadable, amount, time};
 use fields::Fields;
 
@@ -14,10 +15,13 @@ pub(crate) fn parse_ping(
     body: &[u8],
     account: &Account,
 ) -> Result<Event, Unreadable> {
-    let fields = match format {
-        BodyFormat::Form => Fields::form(body)?,
-        BodyFormat::Json => Fields::json(body)?,
-    };
+    match format {
+        BodyFormat::Form => parse_fields(&Fields::form(body), account),
+        BodyFormat::Json => json::read(body, |root| parse_fields(&Fields::json(root)?, account)),
+    }
+}
+
+fn parse_fields(fields: &Fields<'_>, account: &Account) -> Result<Event, Unreadable> {
     let is_test = fields.is_true("test");
     let kind = match fields.identifier("resource_name")? {
         Some(name) => name,
@@ -30,16 +34,16 @@ pub(crate) fn parse_ping(
 
     match kind.as_str() {
         "sale" | "refund" | "dispute" | "dispute_won" | "ping" => {
-            parse_sale(kind, &fields, is_test, is_foreign)
+            parse_sale(kind, fields, is_test, is_foreign)
         }
-        _ => parse_subscription(kind, &fields, is_test),
+        _ => parse_subscription(kind, fields, is_test),
     }
 }
 
 /// Reads a ping about one sale.
 fn parse_sale(
     kind: String,
-    fields: &Fields,
+    fields: &Fields<'_>,
     is_test: bool,
     is_foreign: bool,
 ) -> Result<Event, Unreadable> {
@@ -83,7 +87,7 @@ fn parse_sale(
     Ok(Event::reversal(kind, delivery_key, report))
 }
 
-fn sale_report(fields: &Fields, sale_id: String) -> Result<PaymentReport, Unreadable> {
+fn sale_report(fields: &Fields<'_>, sale_id: String) -> Result<PaymentReport, Unreadable> {
     let amount = price(fields)?;
     Ok(PaymentReport {
         outcome: if fields.is_true("is_preorder_authorization") {
@@ -109,7 +113,7 @@ fn sale_report(fields: &Fields, sale_id: String) -> Result<PaymentReport, Unread
 /// The price in US cents, whatever `currency` says, because that is only how the product is
 /// displayed. The one ping of a gift is about its receiver, who paid nothing. `gift_price` is what
 /// the giver paid.
-fn price(fields: &Fields) -> Result<Money, Unreadable> {
+fn price(fields: &Fields<'_>) -> Result<Money, Unreadable> {
     let gift = fields
         .is_true("is_gift_receiver_purchase")
         .then(|| fields.get("gift_price"))
@@ -137,7 +141,11 @@ fn reversal_report(what: &str, sale_id: String, outcome: ReversalOutcome) -> Rev
 
 /// Reads an event of a subscription, or one that is not documented. Its time is part of the
 /// delivery key. Without a time, a digest of all fields but the retry count is.
-fn parse_subscription(kind: String, fields: &Fields, is_test: bool) -> Result<Event, Unreadable> {
+fn parse_subscription(
+    kind: String,
+    fields: &Fields<'_>,
+    is_test: bool,
+) -> Result<Event, Unreadable> {
     let id = fields.identifier("subscription_id")?;
     let mut at = None;
     for name in [

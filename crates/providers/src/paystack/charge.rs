@@ -52,7 +52,7 @@ pub(super) fn parse_charge(message: &Message<'_>) -> Result<Event, Unreadable> {
 
 /// The phone that paid, else the customer's.
 fn phone(data: &Object<'_>) -> Option<Phone> {
-    let within = |outer: &str, name: &str| {
+    let within = |outer: &'static str, name: &'static str| {
         let text = data.get(outer).ok()??.object().ok()?.lenient_text(name)?;
         Phone::parse(&text)
     };

@@ -32,7 +32,7 @@ impl Message<'_> {
     }
 
     /// An amount in hundredths, which some events write as a number and others as text.
-    pub(super) fn money(&self, name: &str) -> Result<Option<Money>, Unreadable> {
+    pub(super) fn money(&self, name: &'static str) -> Result<Option<Money>, Unreadable> {
         let Some(text) = self.data.text(name)? else {
             return Ok(None);
         };
@@ -47,6 +47,6 @@ impl Message<'_> {
             )
         })?;
 
-        amount::subunits(&self.data.path_of(name), &text, currency).map(Some)
+        amount::subunits(self.data.path_of(name), &text, currency).map(Some)
     }
 }

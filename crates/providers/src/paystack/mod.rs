@@ -9,14 +9,18 @@ mod signature;
 use sha2::{Digest, Sha256};
 
 use crate::event::Event;
-use crate::json::Node;
+use crate::json::{self, Node};
 use crate::{Account, Unreadable};
 use message::Message;
 
 pub use signature::verify;
 
 pub(crate) fn parse_message(body: &[u8], account: &Account) -> Result<Event, Unreadable> {
-    let root = Node::root(body)?.object()?;
+    json::read(body, |root| parse_root(root, body, account))
+}
+
+fn parse_root(root: Node<'_>, body: &[u8], account: &Account) -> Result<Event, Unreadable> {
+    let root = root.object()?;
     let event = root.required_identifier("event")?;
     let data = root.required("data")?.object()?;
     let is_test = account.paystack_live == Some(true)

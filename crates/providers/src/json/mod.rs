@@ -1,51 +1,57 @@
 //! A lenient view of JSON. Numbers keep their own text, so that no amount passes through a float
 //! (protocol A9). Codes, amounts and phones may be numbers or strings.
 //!
-//! Nothing here recurses, so the depth of a body does not matter.
+//! Nothing here recurses, so the depth of a body does not matter. What needs no copy is borrowed
+//! from the body.
 
-use std::fmt;
+mod members;
+mod path;
 
-use serde::Deserialize;
-use serde::de::{Deserializer, MapAccess, Visitor};
+use std::borrow::Cow;
+
+use serde::de::Deserializer as _;
 use serde_json::value::RawValue;
 
 use crate::Unreadable;
 use crate::identifier::identifier;
+use members::Pick;
+pub(crate) use members::{Member, Members, string};
+pub(crate) use path::Path;
 
 /// One value and its path in the body.
-#[derive(Clone)]
+#[derive(Clone, Copy)]
 pub(crate) struct Node<'a> {
     raw: &'a RawValue,
-    path: String,
+    path: Path,
 }
 
 /// The members of an object and its path in the body.
 pub(crate) struct Object<'a> {
     members: Members<'a>,
-    path: String,
+    path: Path,
 }
 
-/// Members in the order of the body, repeated keys included.
-pub(crate) struct Members<'a>(pub(crate) Vec<(String, &'a RawValue)>);
+/// Reads a body.
+pub(crate) fn read<T>(
+    body: &[u8],
+    parse: impl FnOnce(Node<'_>) -> Result<T, Unreadable>,
+) -> Result<T, Unreadable> {
+    let text = std::str::from_utf8(body).map_err(|_| Unreadable::new("body", "is not UTF-8"))?;
+    let root = Node::root(text).ok_or_else(|| Unreadable::new("body", "is not JSON"))?;
+    parse(root)
+}
 
 impl<'a> Node<'a> {
-    pub(crate) fn root(body: &'a [u8]) -> Result<Self, Unreadable> {
-        let text =
-            std::str::from_utf8(body).map_err(|_| Unreadable::new("body", "is not UTF-8"))?;
-        let raw = serde_json::from_str(text).map_err(|_| Unreadable::new("body", "is not JSON"))?;
-        Ok(Self {
+    pub(crate) fn root(text: &'a str) -> Option<Self> {
+        let raw = serde_json::from_str(text).ok()?;
+        Some(Self {
             raw,
-            path: String::new(),
+            path: Path::ROOT,
         })
     }
 
     pub(crate) fn unreadable(&self, problem: &str) -> Unreadable {
-        let field = if self.path.is_empty() {
-            "body"
-        } else {
-            &self.path
-        };
-        Unreadable::new(field, problem)
+        Unreadable::new(self.path, problem)
     }
 
     pub(crate) fn object(&self) -> Result<Object<'a>, Unreadable> {
@@ -53,37 +59,45 @@ impl<'a> Node<'a> {
             .map_err(|_| self.unreadable("is not an object"))?;
         Ok(Object {
             members,
-            path: self.path.clone(),
+            path: self.path,
         })
+    }
+
+    /// The members of an object that have these names. The others are not kept, so a long list of
+    /// objects costs little.
+    pub(crate) fn members<const N: usize>(
+        &self,
+        names: [&'static str; N],
+    ) -> Result<[Member<'a>; N], Unreadable> {
+        serde_json::Deserializer::from_str(self.raw.get())
+            .deserialize_map(Pick(names))
+            .map_err(|_| self.unreadable("is not an object"))
     }
 
     /// The elements of an array. A single object counts as an array of one, because Daraja writes
     /// some lists so.
-    pub(crate) fn elements(&self) -> Result<Vec<Self>, Unreadable> {
-        if self.raw.get().starts_with('{') {
-            return Ok(vec![self.clone()]);
-        }
-        let elements: Vec<&RawValue> =
-            serde_json::from_str(self.raw.get()).map_err(|_| self.unreadable("is not a list"))?;
-        Ok(elements
-            .into_iter()
-            .map(|raw| Self {
-                raw,
-                path: self.path.clone(),
-            })
-            .collect())
+    pub(crate) fn elements(&self) -> Result<impl ExactSizeIterator<Item = Self>, Unreadable> {
+        let elements: Vec<&RawValue> = if self.raw.get().starts_with('{') {
+            vec![self.raw]
+        } else {
+            serde_json::from_str(self.raw.get()).map_err(|_| self.unreadable("is not a list"))?
+        };
+        let path = self.path;
+        Ok(elements.into_iter().map(move |raw| Self { raw, path }))
     }
 
     /// A string, or a number as it is written. Surrounding blanks are removed.
-    pub(crate) fn text(&self) -> Result<String, Unreadable> {
+    pub(crate) fn text(&self) -> Result<Cow<'a, str>, Unreadable> {
         let raw = self.raw.get();
         match raw.as_bytes().first() {
             Some(b'"') => {
-                let text: String =
-                    serde_json::from_str(raw).map_err(|_| self.unreadable("is not valid text"))?;
-                Ok(text.trim().to_owned())
+                let text = string(self.raw).ok_or_else(|| self.unreadable("is not valid text"))?;
+                Ok(match text {
+                    Cow::Borrowed(text) => Cow::Borrowed(text.trim()),
+                    Cow::Owned(text) => Cow::Owned(text.trim().to_owned()),
+                })
             }
-            Some(b'-' | b'0'..=b'9') => Ok(raw.to_owned()),
+            Some(b'-' | b'0'..=b'9') => Ok(Cow::Borrowed(raw)),
             _ => Err(self.unreadable("is neither text nor a number")),
         }
     }
@@ -92,32 +106,20 @@ impl<'a> Node<'a> {
 impl<'a> Object<'a> {
     /// `None` when missing or null. A field that is repeated with another value is unreadable,
     /// because it could mean either.
-    pub(crate) fn get(&self, name: &str) -> Result<Option<Node<'a>>, Unreadable> {
-        let mut found = self
-            .members
-            .0
-            .iter()
-            .filter(|(key, _)| key == name)
-            .map(|(_, raw)| *raw);
-        let Some(raw) = found.next() else {
-            return Ok(None);
-        };
-        let node = Node {
-            raw,
-            path: self.path_of(name),
-        };
-        if found.any(|other| other.get() != raw.get()) {
-            return Err(node.unreadable("appears twice with different values"));
+    pub(crate) fn get(&self, name: &'static str) -> Result<Option<Node<'a>>, Unreadable> {
+        let mut member = Member::Missing;
+        for (_, raw) in self.members.0.iter().filter(|(key, _)| key == name) {
+            member.add(raw);
         }
-        Ok((raw.get() != "null").then_some(node))
+        member.node(self.path_of(name))
     }
 
-    pub(crate) fn required(&self, name: &str) -> Result<Node<'a>, Unreadable> {
+    pub(crate) fn required(&self, name: &'static str) -> Result<Node<'a>, Unreadable> {
         self.get(name)?.ok_or_else(|| self.missing(name))
     }
 
     /// `None` when missing, null or blank.
-    pub(crate) fn text(&self, name: &str) -> Result<Option<String>, Unreadable> {
+    pub(crate) fn text(&self, name: &'static str) -> Result<Option<Cow<'a, str>>, Unreadable> {
         let Some(node) = self.get(name)? else {
             return Ok(None);
         };
@@ -125,58 +127,31 @@ impl<'a> Object<'a> {
     }
 
     /// Text of a field that must never block a payment. `None` for anything odd.
-    pub(crate) fn lenient_text(&self, name: &str) -> Option<String> {
+    pub(crate) fn lenient_text(&self, name: &'static str) -> Option<Cow<'a, str>> {
         self.text(name).ok().flatten()
     }
 
     /// `None` when missing, null or blank. Text outside the bounds of protocol A8 is unreadable.
-    pub(crate) fn identifier(&self, name: &str) -> Result<Option<String>, Unreadable> {
-        let Some(text) = self.text(name)? else {
-            return Ok(None);
-        };
-        identifier(&self.path_of(name), text).map(Some)
+    pub(crate) fn identifier(&self, name: &'static str) -> Result<Option<String>, Unreadable> {
+        self.text(name)?
+            .map(|text| identifier(self.path_of(name), text.into_owned()))
+            .transpose()
     }
 
-    pub(crate) fn required_identifier(&self, name: &str) -> Result<String, Unreadable> {
+    pub(crate) fn required_identifier(&self, name: &'static str) -> Result<String, Unreadable> {
         self.identifier(name)?.ok_or_else(|| self.missing(name))
     }
 
-    pub(crate) fn missing(&self, name: &str) -> Unreadable {
+    pub(crate) fn missing(&self, name: &'static str) -> Unreadable {
         Unreadable::new(self.path_of(name), "is missing, null or blank")
     }
 
-    pub(crate) fn into_members(self) -> Vec<(String, &'a RawValue)> {
+    pub(crate) fn into_members(self) -> Vec<(Cow<'a, str>, &'a RawValue)> {
         self.members.0
     }
 
-    pub(crate) fn path_of(&self, name: &str) -> String {
-        if self.path.is_empty() {
-            name.to_owned()
-        } else {
-            format!("{}.{name}", self.path)
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for Members<'de> {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Collect;
-        impl<'de> Visitor<'de> for Collect {
-            type Value = Members<'de>;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("an object")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Self::Value, A::Error> {
-                let mut members = Vec::new();
-                while let Some(member) = map.next_entry()? {
-                    members.push(member);
-                }
-                Ok(Members(members))
-            }
-        }
-        deserializer.deserialize_map(Collect)
+    pub(crate) fn path_of(&self, name: &'static str) -> Path {
+        self.path.member(name)
     }
 }
 
@@ -185,7 +160,7 @@ mod tests {
     use super::*;
 
     fn object(json: &str) -> Object<'_> {
-        Node::root(json.as_bytes()).unwrap().object().unwrap()
+        Node::root(json).unwrap().object().unwrap()
     }
 
     #[test]
@@ -198,7 +173,7 @@ mod tests {
             "-0",
         ] {
             let json = format!(r#"{{"n": {text} }}"#);
-            assert_eq!(object(&json).text("n"), Ok(Some(text.to_owned())));
+            assert_eq!(object(&json).text("n"), Ok(Some(text.into())));
         }
     }
 
@@ -217,7 +192,7 @@ mod tests {
     fn repeated_key_with_another_value_is_unreadable() {
         assert_eq!(
             object(r#"{"a":"1","a":"1"}"#).text("a"),
-            Ok(Some("1".to_owned()))
+            Ok(Some("1".into()))
         );
         let why = object(r#"{"a":"1","a":"2"}"#).text("a").unwrap_err();
         assert_eq!(
@@ -230,7 +205,7 @@ mod tests {
 
     #[test]
     fn errors_name_the_full_path() {
-        let node = Node::root(br#"{"Body":{"stk":{"code":[]}}}"#).unwrap();
+        let node = Node::root(r#"{"Body":{"stk":{"code":[]}}}"#).unwrap();
         let inner = node
             .object()
             .unwrap()
@@ -250,7 +225,7 @@ mod tests {
             "Body.stk.code: is neither text nor a number"
         );
         assert_eq!(
-            Node::root(b"[1]")
+            Node::root("[1]")
                 .unwrap()
                 .object()
                 .err()
@@ -267,7 +242,7 @@ mod tests {
             "[".repeat(120_000),
             "]".repeat(120_000)
         );
-        assert_eq!(object(&json).text("b"), Ok(Some("1".to_owned())));
+        assert_eq!(object(&json).text("b"), Ok(Some("1".into())));
         assert!(object(&json).text("a").is_err());
     }
 
@@ -280,9 +255,10 @@ mod tests {
             b"{} {}",
             b"a=b",
             b"{\"a\":1,}",
-            b"\xef\xbb\xbf{}",
+            b"{}\0",
+            b"{\xff}",
         ] {
-            assert!(Node::root(body).is_err(), "{body:?}");
+            assert!(read(body, |_| Ok(())).is_err(), "{body:?}");
         }
     }
 }
