@@ -5,6 +5,7 @@
 //! from the body.
 
 mod members;
+mod mend;
 mod path;
 
 use std::borrow::Cow;
@@ -31,13 +32,17 @@ pub(crate) struct Object<'a> {
     path: Path,
 }
 
-/// Reads a body.
+/// Reads a body. Bytes that JSON does not allow within a string cost only the text they stand in.
 pub(crate) fn read<T>(
     body: &[u8],
     parse: impl FnOnce(Node<'_>) -> Result<T, Unreadable>,
 ) -> Result<T, Unreadable> {
-    let text = std::str::from_utf8(body).map_err(|_| Unreadable::new("body", "is not UTF-8"))?;
-    let root = Node::root(text).ok_or_else(|| Unreadable::new("body", "is not JSON"))?;
+    if let Some(root) = std::str::from_utf8(body).ok().and_then(Node::root) {
+        return parse(root);
+    }
+
+    let mended = mend::mend(body);
+    let root = Node::root(&mended).ok_or_else(|| Unreadable::new("body", "is not JSON"))?;
     parse(root)
 }
 
@@ -258,7 +263,8 @@ mod tests {
             b"{}\0",
             b"{\xff}",
         ] {
-            assert!(read(body, |_| Ok(())).is_err(), "{body:?}");
+            let why = read(body, |_| Ok(())).unwrap_err();
+            assert_eq!(why.to_string(), "body: is not JSON", "{body:?}");
         }
     }
 }
