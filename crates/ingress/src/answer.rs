@@ -10,6 +10,8 @@ use actix_web::http::header::{ALLOW, CONTENT_TYPE, HeaderValue, RETRY_AFTER};
 use risiti_providers::{Channel, Unreadable};
 use serde_json::json;
 
+use crate::metrics::Outcome;
+
 /// How long a gateway is asked to wait when the trouble is ours.
 const RETRY_AFTER_SECONDS: &str = "5";
 
@@ -21,12 +23,18 @@ pub(crate) enum Answer {
     Spooled,
     Duplicate,
     /// The body is authentic and durable, but not in the shape the provider documents.
-    Unreadable(Unreadable),
+    Unreadable {
+        why: Unreadable,
+        /// Whether the same body was made durable before. The sender gets the same answer.
+        is_duplicate: bool,
+    },
     Unauthenticated,
     /// The source address is not in the list that the merchant enforces.
     Forbidden,
     UnknownPath,
     MethodNotAllowed,
+    /// The body ended early, or its chunks are not what HTTP lays down.
+    Malformed,
     TooSlow,
     TooLarge {
         limit: usize,
@@ -38,20 +46,24 @@ pub(crate) enum Answer {
 
 impl Answer {
     /// The label of `risiti_webhooks_total`.
-    pub(crate) fn outcome(&self) -> &'static str {
+    pub(crate) fn outcome(&self) -> Outcome {
         match self {
-            Self::Accepted => "accepted",
-            Self::Spooled => "spooled",
-            Self::Duplicate => "duplicate",
-            Self::Unreadable(_) => "unreadable",
-            Self::Unauthenticated => "unauthenticated",
-            Self::UnknownPath => "unknown_path",
+            Self::Accepted => Outcome::Accepted,
+            Self::Spooled => Outcome::Spooled,
+            Self::Duplicate
+            | Self::Unreadable {
+                is_duplicate: true, ..
+            } => Outcome::Duplicate,
+            Self::Unreadable { .. } => Outcome::Unreadable,
+            Self::Unauthenticated => Outcome::Unauthenticated,
+            Self::UnknownPath => Outcome::UnknownPath,
             Self::Forbidden
             | Self::MethodNotAllowed
+            | Self::Malformed
             | Self::TooSlow
             | Self::TooLarge { .. }
-            | Self::WrongType => "refused",
-            Self::Unavailable(_) => "unavailable",
+            | Self::WrongType => Outcome::Refused,
+            Self::Unavailable(_) => Outcome::Unavailable,
         }
     }
 
@@ -60,11 +72,11 @@ impl Answer {
         match self {
             Self::Accepted | Self::Spooled => acknowledge(channel, false),
             Self::Duplicate => acknowledge(channel, true),
-            Self::Unreadable(unreadable) => problem(
+            Self::Unreadable { why, .. } => problem(
                 StatusCode::UNPROCESSABLE_ENTITY,
                 "Not the shape the provider documents",
-                &format!("{}: {}", unreadable.field, unreadable.problem),
-                Some(&unreadable.field),
+                &why.to_string(),
+                Some(&why.field),
             ),
             _ => self.refuse(),
         }
@@ -97,6 +109,12 @@ impl Answer {
                     .insert(ALLOW, HeaderValue::from_static("POST"));
                 answer
             }
+            Self::Malformed => problem(
+                StatusCode::BAD_REQUEST,
+                "Body malformed",
+                "the body ended early, or its chunks cannot be read",
+                None,
+            ),
             Self::TooSlow => problem(
                 StatusCode::REQUEST_TIMEOUT,
                 "Body too slow",
@@ -112,7 +130,7 @@ impl Answer {
             Self::WrongType => problem(
                 StatusCode::UNSUPPORTED_MEDIA_TYPE,
                 "Wrong content type",
-                "Daraja and Paystack send JSON, Gumroad sends a form or JSON",
+                "Paystack sends JSON, Gumroad sends a form or JSON",
                 None,
             ),
             Self::Unavailable(why) => {
@@ -132,7 +150,7 @@ impl Answer {
             | Self::Accepted
             | Self::Spooled
             | Self::Duplicate
-            | Self::Unreadable(_) => problem(
+            | Self::Unreadable { .. } => problem(
                 StatusCode::NOT_FOUND,
                 "Not found",
                 "no webhook is served here",
@@ -227,11 +245,16 @@ mod tests {
 
     #[actix_web::test]
     async fn unreadable_body_is_answered_with_its_field() {
-        let unreadable = Unreadable {
+        let why = Unreadable {
             field: "Body.stkCallback.ResultCode".into(),
             problem: "missing".into(),
         };
-        let answer = Answer::Unreadable(unreadable).respond(Channel::DarajaStk);
+        let answer = Answer::Unreadable {
+            why,
+            is_duplicate: false,
+        };
+        assert_eq!(answer.outcome(), Outcome::Unreadable);
+        let answer = answer.respond(Channel::DarajaStk);
         assert_eq!(answer.status(), 422);
         assert_eq!(
             answer.headers().get("content-type").unwrap(),

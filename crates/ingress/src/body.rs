@@ -1,5 +1,6 @@
 //! Reads a request body within three bounds: its bytes, its time, and the bytes of all bodies.
 
+use std::borrow::Cow;
 use std::pin::pin;
 use std::time::Duration;
 
@@ -7,7 +8,7 @@ use actix_web::http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use actix_web::{HttpRequest, web};
 use futures_util::StreamExt;
 use risiti_domain::Provider;
-use risiti_providers::BodyFormat;
+use risiti_providers::{BodyFormat, Channel, redact};
 use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::answer::Answer;
@@ -66,8 +67,8 @@ pub(crate) async fn read<'a>(
         let mut body = Vec::with_capacity(declared.unwrap_or(1024).min(limit));
         let mut held = budget.acquire(0)?;
         while let Some(chunk) = payload.next().await {
-            // A sender that broke off or framed its body wrongly will hardly read the answer.
-            let chunk = chunk.map_err(|_| Answer::TooSlow)?;
+            // actix reports chunks that cannot be read in the same way as a sender that broke off.
+            let chunk = chunk.map_err(|_| Answer::Malformed)?;
             if body.len() + chunk.len() > limit {
                 return Err(Answer::TooLarge { limit });
             }
@@ -85,11 +86,24 @@ pub(crate) async fn read<'a>(
     Err(Answer::TooSlow)
 }
 
+/// The body in the form that may be published, spooled and stored. It is copied only where
+/// credentials had to be blanked.
+pub(crate) fn without_credentials(channel: Channel, body: Vec<u8>) -> Vec<u8> {
+    match redact(channel, &body) {
+        Cow::Borrowed(_) => body,
+        Cow::Owned(redacted) => redacted,
+    }
+}
+
 /// The body format that the content type names. A request without a content type is taken to be in
-/// the provider's usual format, because a refusal loses the message for good.
+/// the provider's usual format.
+///
+/// Daraja never sends a message again, so its content type decides nothing. What is not JSON is
+/// kept as unreadable. The other two send again after a refusal.
 pub(crate) fn format(provider: Provider, request: &HttpRequest) -> Result<BodyFormat, Answer> {
     let usual = match provider {
-        Provider::Daraja | Provider::Paystack => BodyFormat::Json,
+        Provider::Daraja => return Ok(BodyFormat::Json),
+        Provider::Paystack => BodyFormat::Json,
         Provider::Gumroad => BodyFormat::Form,
     };
     let Some(value) = request.headers().get(CONTENT_TYPE) else {
@@ -111,7 +125,7 @@ pub(crate) fn format(provider: Provider, request: &HttpRequest) -> Result<BodyFo
     };
 
     match (provider, named) {
-        (Provider::Daraja | Provider::Paystack, BodyFormat::Form) => Err(Answer::WrongType),
+        (Provider::Paystack, BodyFormat::Form) => Err(Answer::WrongType),
         _ => Ok(named),
     }
 }
@@ -161,9 +175,14 @@ mod tests {
                 Ok(BodyFormat::Json),
             ),
             (Provider::Daraja, None, Ok(BodyFormat::Json)),
-            (Provider::Daraja, Some("text/plain"), Err(Answer::WrongType)),
+            (Provider::Daraja, Some("text/plain"), Ok(BodyFormat::Json)),
             (
                 Provider::Daraja,
+                Some("application/x-www-form-urlencoded"),
+                Ok(BodyFormat::Json),
+            ),
+            (
+                Provider::Paystack,
                 Some("application/x-www-form-urlencoded"),
                 Err(Answer::WrongType),
             ),

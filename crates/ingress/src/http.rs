@@ -1,18 +1,19 @@
-//! The public listener, its routes, and the bounds that hold before a handler runs.
+//! The public listener, the bounds that hold before a handler runs, and the handler of all paths.
 
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Instant;
 
 use actix_web::dev::Server;
+use actix_web::http::Method;
 use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
-use risiti_providers::Channel;
 use risiti_service::BadSetting;
 
 use crate::answer::Answer;
-use crate::merchants::Address;
+use crate::metrics::Outcome;
 use crate::receive::Receiver;
 use crate::refusal;
+use crate::route::{RequestPath, Route};
 use crate::tls::Certificate;
 
 /// Binds the public address. An address that is taken or not ours is a bad setting. With a
@@ -35,13 +36,17 @@ pub(crate) fn bind(
     let timeout = settings.body_timeout;
     let workers = std::thread::available_parallelism().map_or(2, usize::from);
     let state = web::Data::from(Arc::clone(&receiver));
-    let server = HttpServer::new(move || App::new().app_data(state.clone()).configure(routes))
-        .workers(workers)
-        .max_connections(settings.connections_max.div_ceil(workers))
-        .client_request_timeout(timeout)
-        .tls_handshake_timeout(timeout)
-        .shutdown_timeout(shutdown_seconds)
-        .disable_signals();
+    let server = HttpServer::new(move || {
+        App::new()
+            .app_data(state.clone())
+            .default_service(web::to(handle))
+    })
+    .workers(workers)
+    .max_connections(settings.connections_max.div_ceil(workers))
+    .client_request_timeout(timeout)
+    .tls_handshake_timeout(timeout)
+    .shutdown_timeout(shutdown_seconds)
+    .disable_signals();
 
     let server = match certificate {
         Some(certificate) => server.listen_rustls_0_23(listener, certificate.server_config())?,
@@ -55,69 +60,81 @@ pub(crate) fn bind(
     Ok(server)
 }
 
-fn routes(app: &mut web::ServiceConfig) {
-    for (path, channel) in [
-        ("/webhooks/daraja/{key}/stk", Channel::DarajaStk),
-        (
-            "/webhooks/daraja/{key}/c2b/confirmation",
-            Channel::DarajaC2bConfirmation,
-        ),
-        (
-            "/webhooks/daraja/{key}/c2b/validation",
-            Channel::DarajaC2bValidation,
-        ),
-        ("/webhooks/daraja/{key}/result", Channel::DarajaResult),
-        ("/webhooks/daraja/{key}/timeout", Channel::DarajaTimeout),
-        ("/webhooks/gumroad/{key}", Channel::Gumroad),
-        ("/webhooks/paystack/{key}", Channel::Paystack),
-    ] {
-        let handler = move |request: HttpRequest,
-                            key: web::Path<String>,
-                            payload: web::Payload,
-                            receiver: web::Data<Receiver>| {
-            webhook(request, key.into_inner(), payload, receiver, channel)
-        };
-        app.service(
-            web::resource(path)
-                .route(web::post().to(handler))
-                .default_service(web::to(wrong_method)),
-        );
+async fn handle(
+    request: HttpRequest,
+    payload: web::Payload,
+    receiver: web::Data<Receiver>,
+) -> HttpResponse {
+    let started = Instant::now();
+    let path = RequestPath::new(request.path());
+    match path.route() {
+        Some(route) if request.method() == Method::POST => {
+            let provider = route.channel.provider();
+            let (outcome, answer) = webhook(&request, &path, route, payload, &receiver).await;
+            receiver
+                .metrics
+                .webhook(provider, outcome, started.elapsed());
+            answer
+        }
+        Some(route) => {
+            let answer = Answer::MethodNotAllowed;
+            let provider = route.channel.provider();
+            receiver
+                .metrics
+                .webhook(provider, answer.outcome(), started.elapsed());
+            refusal::close_after(answer.refuse(), payload)
+        }
+        None => {
+            note_if_misaddressed(&request, &path, &receiver);
+            refusal::close_after(Answer::UnknownPath.refuse(), payload)
+        }
     }
-    app.default_service(web::to(unknown_path));
 }
 
 async fn webhook(
-    request: HttpRequest,
-    key: String,
+    request: &HttpRequest,
+    path: &RequestPath<'_>,
+    route: Route,
     mut payload: web::Payload,
-    receiver: web::Data<Receiver>,
-    channel: Channel,
-) -> HttpResponse {
-    let started = Instant::now();
-    let address = match channel {
-        Channel::Paystack => Address::Slug(key),
-        _ => Address::Secret(key),
-    };
-
+    receiver: &Receiver,
+) -> (Outcome, HttpResponse) {
+    let Route { channel, address } = route;
     let answer = receiver
-        .receive(&request, &mut payload, channel, address)
+        .receive(request, &mut payload, channel, address)
         .await;
-    receiver
-        .metrics
-        .webhook(channel.provider(), answer.outcome(), started.elapsed());
-
-    match answer {
-        Answer::Accepted | Answer::Spooled | Answer::Duplicate | Answer::Unreadable(_) => {
+    let outcome = answer.outcome();
+    let response = match answer {
+        Answer::Accepted | Answer::Spooled | Answer::Duplicate | Answer::Unreadable { .. } => {
             answer.respond(channel)
         }
-        refused => refusal::close_after(refused.refuse(), payload),
+        refused => {
+            if refused == Answer::UnknownPath {
+                note_if_misaddressed(request, path, receiver);
+            }
+            refusal::close_after(refused.refuse(), payload)
+        }
+    };
+    (outcome, response)
+}
+
+/// Raises the alarm when a request that is refused has the right path secret of some merchant. It
+/// may be a webhook that will not come again. A look at an address with a browser is none.
+fn note_if_misaddressed(request: &HttpRequest, path: &RequestPath<'_>, receiver: &Receiver) {
+    if [Method::GET, Method::HEAD, Method::OPTIONS].contains(request.method()) {
+        return;
     }
-}
+    let Some(merchant) = path
+        .possible_secrets()
+        .find_map(|segment| receiver.merchants.slug_of_secret(segment))
+    else {
+        return;
+    };
 
-async fn wrong_method(payload: web::Payload) -> HttpResponse {
-    refusal::close_after(Answer::MethodNotAllowed.refuse(), payload)
-}
-
-async fn unknown_path(payload: web::Payload) -> HttpResponse {
-    refusal::close_after(Answer::UnknownPath.refuse(), payload)
+    receiver.metrics.misaddressed(path.provider());
+    tracing::error!(
+        %merchant,
+        path = path.shown(),
+        "a request with a right path secret was lost: \
+         nothing is served there, or the merchant has no account of this provider"
+    );
 }

@@ -10,6 +10,7 @@ mod metrics;
 mod readiness;
 mod receive;
 mod refusal;
+mod route;
 mod settings;
 mod snapshot;
 mod source;

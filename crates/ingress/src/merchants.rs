@@ -23,6 +23,7 @@ const REFRESH_INTERVAL: Duration = Duration::from_secs(15);
 const KEY_SETTING: &str = "--credentials-key (RISITI_CREDENTIALS_KEY)";
 
 /// How a request says which merchant it is for.
+#[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Address {
     Secret(String),
     Slug(String),
@@ -120,6 +121,15 @@ impl Merchants {
             None if loaded.is_fresh => MerchantLookup::NotFound,
             None => MerchantLookup::DirectoryUnavailable,
         }
+    }
+
+    /// The slug of the merchant with this path secret, whatever accounts it has.
+    pub(crate) fn slug_of_secret(&self, secret: &str) -> Option<String> {
+        let loaded = self.0.borrow();
+        let directory = loaded.directory.as_ref()?;
+        directory
+            .by_secret(secret)
+            .map(|merchant| merchant.slug.clone())
     }
 
     /// What keeps the directory from serving as it should.

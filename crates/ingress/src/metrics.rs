@@ -1,13 +1,34 @@
 //! The metrics of ingress, without those of the spool.
+//!
+//! Every series is looked up once, at the start. The look-up by labels takes a lock and hashes them,
+//! which is too much for each webhook.
 
+use std::array;
 use std::time::Duration;
 
-use prometheus::{Histogram, HistogramTimer, HistogramVec, IntCounterVec, Registry};
+use prometheus::{Histogram, HistogramTimer, HistogramVec, IntCounter, IntCounterVec, Registry};
 use risiti_domain::Provider;
 use risiti_service::metrics::{SECONDS, counters, histogram, histograms};
 
 const PROVIDERS: &[&str] = &["daraja", "paystack", "gumroad"];
-const WEBHOOK_OUTCOMES: &[&str] = &[
+/// A path may also name no provider, or none that we know.
+const PROVIDERS_OF_PATHS: &[&str] = &["daraja", "paystack", "gumroad", "unknown"];
+
+/// How a webhook request ended, as `risiti_webhooks_total` counts it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Outcome {
+    Accepted,
+    Duplicate,
+    Spooled,
+    Unreadable,
+    Unauthenticated,
+    UnknownPath,
+    Refused,
+    Unavailable,
+}
+
+/// The label of each outcome, in the order of the enum.
+const OUTCOMES: [&str; 8] = [
     "accepted",
     "duplicate",
     "spooled",
@@ -20,33 +41,54 @@ const WEBHOOK_OUTCOMES: &[&str] = &[
 
 #[derive(Clone)]
 pub(crate) struct Metrics {
-    webhooks: IntCounterVec,
-    webhook_seconds: HistogramVec,
+    daraja: ProviderMetrics,
+    paystack: ProviderMetrics,
+    gumroad: ProviderMetrics,
+    misaddressed_unknown: IntCounter,
     publish_seconds: Histogram,
     pub(crate) dedup: DedupMetrics,
 }
 
+/// The series of one provider.
 #[derive(Clone)]
-pub(crate) struct DedupMetrics(IntCounterVec);
+struct ProviderMetrics {
+    /// In the order of [`OUTCOMES`].
+    outcomes: [IntCounter; OUTCOMES.len()],
+    seconds: Histogram,
+    misaddressed: IntCounter,
+}
 
 impl Metrics {
     pub(crate) fn register(registry: &Registry) -> Self {
+        let webhooks = counters(
+            registry,
+            "risiti_webhooks_total",
+            "Webhook requests by provider and outcome.",
+            &["provider", "outcome"],
+            &[PROVIDERS, &OUTCOMES],
+        );
+        let seconds = histograms(
+            registry,
+            "risiti_webhook_seconds",
+            "From request to answer.",
+            SECONDS,
+            &["provider"],
+            &[PROVIDERS],
+        );
+        let misaddressed = counters(
+            registry,
+            "risiti_webhooks_misaddressed_total",
+            "Requests with a right path secret to a path that is not served.",
+            &["provider"],
+            &[PROVIDERS_OF_PATHS],
+        );
+
+        let of = |provider| ProviderMetrics::new(provider, &webhooks, &seconds, &misaddressed);
         Self {
-            webhooks: counters(
-                registry,
-                "risiti_webhooks_total",
-                "Webhook requests by provider and outcome.",
-                &["provider", "outcome"],
-                &[PROVIDERS, WEBHOOK_OUTCOMES],
-            ),
-            webhook_seconds: histograms(
-                registry,
-                "risiti_webhook_seconds",
-                "From request to answer.",
-                SECONDS,
-                &["provider"],
-                &[PROVIDERS],
-            ),
+            daraja: of(Provider::Daraja),
+            paystack: of(Provider::Paystack),
+            gumroad: of(Provider::Gumroad),
+            misaddressed_unknown: misaddressed.with_label_values(&["unknown"]),
             publish_seconds: histogram(
                 registry,
                 "risiti_publish_seconds",
@@ -57,13 +99,27 @@ impl Metrics {
         }
     }
 
-    pub(crate) fn webhook(&self, provider: Provider, outcome: &str, took: Duration) {
-        self.webhooks
-            .with_label_values(&[provider.as_str(), outcome])
-            .inc();
-        self.webhook_seconds
-            .with_label_values(&[provider.as_str()])
-            .observe(took.as_secs_f64());
+    fn of(&self, provider: Provider) -> &ProviderMetrics {
+        match provider {
+            Provider::Daraja => &self.daraja,
+            Provider::Paystack => &self.paystack,
+            Provider::Gumroad => &self.gumroad,
+        }
+    }
+
+    pub(crate) fn webhook(&self, provider: Provider, outcome: Outcome, took: Duration) {
+        let metrics = self.of(provider);
+        metrics.outcomes[outcome as usize].inc();
+        metrics.seconds.observe(took.as_secs_f64());
+    }
+
+    /// Counts a request with a right path secret to a path that is not served. `provider` is the
+    /// one that the path names, if any.
+    pub(crate) fn misaddressed(&self, provider: Option<Provider>) {
+        match provider {
+            Some(provider) => self.of(provider).misaddressed.inc(),
+            None => self.misaddressed_unknown.inc(),
+        }
     }
 
     /// Starts to time a publish. It ends with the returned value, which covers publishes that nobody
@@ -73,23 +129,58 @@ impl Metrics {
     }
 }
 
+impl ProviderMetrics {
+    fn new(
+        provider: Provider,
+        webhooks: &IntCounterVec,
+        seconds: &HistogramVec,
+        misaddressed: &IntCounterVec,
+    ) -> Self {
+        let provider = provider.as_str();
+        Self {
+            outcomes: array::from_fn(|place| {
+                webhooks.with_label_values(&[provider, OUTCOMES[place]])
+            }),
+            seconds: seconds.with_label_values(&[provider]),
+            misaddressed: misaddressed.with_label_values(&[provider]),
+        }
+    }
+}
+
+#[derive(Clone)]
+pub(crate) struct DedupMetrics {
+    memory_hit: IntCounter,
+    memory_miss: IntCounter,
+    redis_hit: IntCounter,
+    redis_miss: IntCounter,
+    redis_error: IntCounter,
+}
+
 impl DedupMetrics {
     pub(crate) fn register(registry: &Registry) -> Self {
-        Self(counters(
+        let dedup = counters(
             registry,
             "risiti_dedup_total",
             "Deliveries looked up, by tier and outcome.",
             &["tier", "outcome"],
             &[&["memory", "redis"], &["hit", "miss", "error"]],
-        ))
+        );
+        let series = |tier, outcome| dedup.with_label_values(&[tier, outcome]);
+        Self {
+            memory_hit: series("memory", "hit"),
+            memory_miss: series("memory", "miss"),
+            redis_hit: series("redis", "hit"),
+            redis_miss: series("redis", "miss"),
+            redis_error: series("redis", "error"),
+        }
     }
 
     pub(crate) fn memory_hit(&self) {
-        self.0.with_label_values(&["memory", "hit"]).inc();
+        self.memory_hit.inc();
     }
 
     pub(crate) fn memory_miss(&self) {
-        self.0.with_label_values(&["memory", "miss"]).inc();
+        self.memory_miss.inc();
     }
 
     pub(crate) fn redis_error(&self) {
@@ -97,6 +188,38 @@ impl DedupMetrics {
     }
 
     pub(crate) fn redis(&self, outcome: &str) {
-        self.0.with_label_values(&["redis", outcome]).inc();
+        match outcome {
+            "hit" => self.redis_hit.inc(),
+            "miss" => self.redis_miss.inc(),
+            _ => self.redis_error.inc(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn each_outcome_is_counted_under_its_own_label() {
+        let registry = Registry::new();
+        let metrics = Metrics::register(&registry);
+        for (outcome, label) in [
+            (Outcome::Accepted, "accepted"),
+            (Outcome::Duplicate, "duplicate"),
+            (Outcome::Spooled, "spooled"),
+            (Outcome::Unreadable, "unreadable"),
+            (Outcome::Unauthenticated, "unauthenticated"),
+            (Outcome::UnknownPath, "unknown_path"),
+            (Outcome::Refused, "refused"),
+            (Outcome::Unavailable, "unavailable"),
+        ] {
+            metrics.webhook(Provider::Gumroad, outcome, Duration::ZERO);
+            let text = prometheus::TextEncoder::new()
+                .encode_to_string(&registry.gather())
+                .unwrap();
+            let series = format!("{{outcome=\"{label}\",provider=\"gumroad\"}} 1\n");
+            assert!(text.contains(&series), "{text}");
+        }
     }
 }

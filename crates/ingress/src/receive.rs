@@ -103,6 +103,7 @@ impl Receiver {
             Provider::Daraja | Provider::Gumroad => by_source,
         };
 
+        let body = body::without_credentials(channel, body);
         Ok(AuthenticWebhook {
             merchant,
             channel,
@@ -158,7 +159,6 @@ impl Receiver {
             budget_held: _held_until_the_answer,
         } = webhook;
 
-        let body = risiti_providers::redact(channel, &body).into_owned();
         let read = risiti_providers::parse(channel, format, &body, &account);
         let key = dedup_key(&merchant, channel, &read, &body);
         let envelope = Envelope {
@@ -182,7 +182,10 @@ impl Receiver {
 
         match (outcome, read) {
             (DeliveryOutcome::Failed(failure), _) => Answer::Unavailable(failure),
-            (_, Err(unreadable)) => Answer::Unreadable(unreadable),
+            (outcome, Err(why)) => Answer::Unreadable {
+                why,
+                is_duplicate: outcome == DeliveryOutcome::Duplicate,
+            },
             (DeliveryOutcome::Stored(StoredIn::Queue), Ok(_)) => Answer::Accepted,
             (DeliveryOutcome::Stored(StoredIn::Spool), Ok(_)) => Answer::Spooled,
             (DeliveryOutcome::Duplicate, Ok(_)) => Answer::Duplicate,

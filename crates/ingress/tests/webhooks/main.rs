@@ -13,6 +13,7 @@ mod framing;
 mod framing_cases;
 mod https;
 mod large_spool;
+mod misaddressed;
 mod raw_http;
 mod refusals;
 mod server_tls;

@@ -2,6 +2,7 @@
 
 use std::net::SocketAddr;
 
+use risiti_providers::Envelope;
 use risiti_queue::Target;
 use risiti_testkit::http_status;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -84,8 +85,8 @@ pub(crate) async fn read_answers(stream: &mut (impl AsyncReadExt + Unpin)) -> An
 pub(crate) async fn take_queued(fixture: &Fixture) -> Vec<(Vec<u8>, bool)> {
     let mut queued = Vec::new();
     while let Some(delivery) = fixture.broker.get(Target::Payments).await.unwrap() {
-        let headers = &delivery.message.headers;
-        let readable = !headers.contains_key("risiti-unreadable-field");
+        let envelope = Envelope::from_headers(&delivery.message.headers).unwrap();
+        let readable = envelope.unreadable.is_none();
         queued.push((delivery.message.body.to_vec(), readable));
         delivery.ack().await.unwrap();
     }

@@ -4,7 +4,7 @@ use risiti_providers::Envelope;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-use crate::fixture::{CREDENTIALS_KEY, DEADLINE, Fixture, json_of, stk_path_of, stk_success};
+use crate::fixture::{CREDENTIALS_KEY, DEADLINE, Fixture, JSON, json_of, stk_path_of, stk_success};
 
 #[tokio::test]
 async fn each_refusal_has_its_status_and_queues_nothing() {
@@ -16,6 +16,7 @@ async fn each_refusal_has_its_status_and_queues_nothing() {
         .await;
 
     let known = fixture.stk_path();
+    let ping = format!("/webhooks/gumroad/{}", fixture.secret);
     let unknown = stk_path_of(&"f".repeat(32));
     let body = stk_success("UIS4000020");
     let too_large = format!("{body}{}", " ".repeat(1024));
@@ -23,7 +24,7 @@ async fn each_refusal_has_its_status_and_queues_nothing() {
         (unknown.as_str(), &body, "application/json", 404),
         ("/webhooks/paystack/nobody", &body, "application/json", 404),
         ("/webhooks/mpesa", &body, "application/json", 404),
-        (&known, &body, "text/plain", 415),
+        (&ping, &body, "text/plain", 415),
         (&known, &too_large, "application/json", 413),
     ] {
         let headers = [("content-type", content_type)];
@@ -54,6 +55,32 @@ async fn unreadable_body_is_queued_and_then_refused() {
     let envelope = Envelope::from_headers(&queued.message.headers).unwrap();
     assert!(envelope.unreadable.is_some());
     assert_eq!(queued.message.body, body.as_bytes());
+}
+
+/// A sender that repeats it gets the same answer, and the metric tells both apart.
+#[tokio::test]
+async fn unreadable_body_sent_again_is_counted_as_a_duplicate() {
+    let fixture = Fixture::start().await;
+    let ingress = fixture.ingress().ready().await;
+
+    let body = r#"{"event":"charge.success","data":{"reference":"r","currency":"KES"}}"#;
+    let signature = "938a6e2713c489b9ef89a71f1b3eea20b5cda415823a679db7730e9ed713cdc77d78e636a19e74ce34fc98a28a3d762a2d00fe7d0fcac15dd0f4ae4e2d0a652b";
+    let headers = [JSON, ("x-paystack-signature", signature)];
+    for _ in 0..3 {
+        let answer = ingress
+            .post_with("/webhooks/paystack/acme", body, &headers)
+            .await;
+        assert_eq!(answer.status(), 422);
+    }
+
+    let counted = async |outcome: &str| {
+        let labels = format!(r#"{{outcome="{outcome}",provider="paystack"}}"#);
+        let series = format!("risiti_webhooks_total{labels}");
+        ingress.metric(&series).await
+    };
+    assert_eq!(counted("unreadable").await, 1.0);
+    assert_eq!(counted("duplicate").await, 2.0);
+    assert_eq!(fixture.queued().await, 1);
 }
 
 #[tokio::test]

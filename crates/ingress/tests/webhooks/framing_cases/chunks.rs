@@ -1,6 +1,6 @@
 //! Requests by their chunks.
 
-use super::{ACCEPTED, FramingCases, INCOMPLETE, in_one_chunk};
+use super::{ACCEPTED, FramingCases, MALFORMED, in_one_chunk};
 
 pub(super) fn add(cases: &mut FramingCases) {
     cases.add_chunked("one chunk", in_one_chunk, ACCEPTED);
@@ -27,28 +27,28 @@ pub(super) fn add(cases: &mut FramingCases) {
         cases.add_chunked(
             name,
             |body| format!("{size}\r\n{body}\r\n0\r\n\r\n"),
-            INCOMPLETE,
+            MALFORMED,
         );
     }
     cases.add_chunked(
         "a chunk longer than its size",
         |body| format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len() - 1),
-        INCOMPLETE,
+        MALFORMED,
     );
     cases.add_chunked(
         "a chunk shorter than its size",
         |body| format!("{:x}\r\n{body}\r\n0\r\n\r\n", body.len() + 9),
-        INCOMPLETE,
+        MALFORMED,
     );
     cases.add_chunked(
         "no last chunk",
         |body| format!("{:x}\r\n{body}\r\n", body.len()),
-        INCOMPLETE,
+        MALFORMED,
     );
     cases.add_chunked(
         "a last chunk without its empty line",
         |body| format!("{:x}\r\n{body}\r\n0\r\n", body.len()),
-        INCOMPLETE,
+        MALFORMED,
     );
     cases.add_chunked("chunks above the body limit", too_many_chunks, &[&[413]]);
 }

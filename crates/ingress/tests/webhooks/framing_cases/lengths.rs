@@ -1,6 +1,6 @@
 //! Requests by their `content-length`.
 
-use super::{ACCEPTED, FramingCases, INCOMPLETE, REFUSED, content_length};
+use super::{ACCEPTED, FramingCases, MALFORMED, REFUSED, content_length};
 
 pub(super) fn add(cases: &mut FramingCases) {
     cases.add_with_lines("the right length", content_length, ACCEPTED);
@@ -49,7 +49,7 @@ pub(super) fn add(cases: &mut FramingCases) {
     cases.add_with_lines(
         "a length that is one byte too large",
         |body| format!("content-length: {}\r\n", body.len() + 1),
-        INCOMPLETE,
+        MALFORMED,
     );
     cases.add_with_lines(
         "a length above the body limit",

@@ -15,7 +15,8 @@ pub(crate) type Allowed = &'static [&'static [u16]];
 
 const ACCEPTED: Allowed = &[&[200]];
 const REFUSED: Allowed = &[&[400], &[]];
-const INCOMPLETE: Allowed = &[&[408], &[400], &[]];
+/// A body that ended early or has chunks that cannot be read.
+const MALFORMED: Allowed = &[&[400]];
 const TOO_LARGE: Allowed = &[&[431], &[400], &[414], &[]];
 
 const CHUNKED: &str = "transfer-encoding: chunked\r\n";
