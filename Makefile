@@ -4,7 +4,7 @@
 SHELL := bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help demo chaos test check fuzz backlog up down linker
+.PHONY: help demo chaos bench test check fuzz backlog up down linker
 
 with_servers := deploy/local/services.sh with
 
@@ -19,6 +19,13 @@ demo: linker
 chaos: linker
 	cargo build --locked --workspace --bins
 	@$${CARGO_TARGET_DIR:-target}/debug/risiti-chaos run --seconds $(or $(SECONDS),120) $(if $(SEED),--seed $(SEED))
+
+## make bench   measure everything against yardsticks of the same run (ONLY=name,name; FULL=1 takes hours; PEERS=1)
+bench: export RISITI_POSTGRES_MEMORY ?= 256MB
+bench: linker
+	cargo build --locked --release --workspace --bins
+	@$${CARGO_TARGET_DIR:-target}/release/risiti-bench run \
+	    $(if $(ONLY),--only $(ONLY)) $(if $(FULL),--full) $(if $(PEERS),--peers)
 
 ## make test    run every test, on real servers
 test: linker

@@ -24,16 +24,17 @@ risiti-load:
 risiti-model:
 risiti-testkit:
 risiti-chaos: risiti-testkit
+risiti-bench: risiti-testkit
 risiti-hostile:
 system-tests:
 '
 
-# Who may name an outside system's library. The load generator and the test kit
-# look at the servers as outsiders do.
+# Who may name an outside system's library. The load generator, the test kit and
+# the benchmark look at the servers as outsiders do.
 owners='
-lapin: risiti-queue risiti-testkit
+lapin: risiti-queue risiti-testkit risiti-bench
 deadpool-postgres: risiti-ledger
-tokio-postgres: risiti-ledger risiti-load risiti-testkit
+tokio-postgres: risiti-ledger risiti-load risiti-testkit risiti-bench
 refinery: risiti-ledger
 reqwest: risiti-etims risiti-load risiti-chaos
 backoff: risiti-etims

@@ -19,6 +19,7 @@
 #
 # RISITI_SERVICES_DIR (default .local) holds ports, passwords and data. Another folder is another set of
 # small servers, for tests that kill and freeze them. If it is set, DATABASE_URL and AMQP_URL are ignored.
+# RISITI_POSTGRES_MEMORY gives the PostgreSQL of such a set other shared buffers than 16MB.
 set -euo pipefail
 
 here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd -P)

@@ -60,7 +60,7 @@ postgres_ready() {
 postgres_start() {
     local as bin memory=128MB
     bin=$(postgres_bin)
-    [[ -z ${RISITI_SERVICES_DIR:-} ]] || memory=16MB
+    [[ -z ${RISITI_SERVICES_DIR:-} ]] || memory=${RISITI_POSTGRES_MEMORY:-16MB}
     mkdir -p "$state/postgres" "$state/log"
     postgres_as
     postgres_initialise
