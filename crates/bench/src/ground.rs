@@ -7,6 +7,7 @@ use std::{env, fs};
 use anyhow::{Context as _, ensure};
 use risiti_testkit::{PrivateServers, Program, Server};
 
+use crate::cpu;
 use crate::load::Numbers;
 
 pub(crate) struct Ground {
@@ -51,6 +52,26 @@ impl Ground {
         Ok(program.log_to(&self.logs().join(log)))
     }
 
+    /// The processes that count as this benchmark, each with all that it started.
+    pub(crate) fn processes(&self) -> anyhow::Result<Vec<u32>> {
+        let urls = [
+            self.servers.postgres_url(),
+            self.servers.amqp_url(),
+            self.servers.redis_url(),
+        ];
+        let mut processes = vec![std::process::id()];
+        for url in urls {
+            processes.push(cpu::listener(port_of(url)?)?);
+        }
+        Ok(processes)
+    }
+
+    /// CPU seconds of the database, all of its processes together.
+    pub(crate) fn postgres_seconds(&self) -> anyhow::Result<f64> {
+        let postmaster = cpu::listener(port_of(self.servers.postgres_url())?)?;
+        Ok(cpu::tree_seconds(&[postmaster]))
+    }
+
     pub(crate) fn logs(&self) -> PathBuf {
         self.dir.join("log")
     }
@@ -62,10 +83,32 @@ impl Ground {
     }
 }
 
+/// Reads the port from a URL such as `amqp://user:password@127.0.0.1:5672/%2f`.
+fn port_of(url: &str) -> anyhow::Result<u16> {
+    let (_, authority) = url.rsplit_once('@').context("a server's URL has a user")?;
+    let (address, _) = authority.split_once('/').unwrap_or((authority, ""));
+    let (_, port) = address
+        .rsplit_once(':')
+        .context("a server's URL has a port")?;
+    port.parse().context("a port is a number")
+}
+
 /// Makes an empty folder for the files of a run.
 pub(crate) fn empty_folder(dir: &Path) -> anyhow::Result<PathBuf> {
     let _ = fs::remove_dir_all(dir);
     fs::create_dir_all(dir).with_context(|| format!("failed to make {}", dir.display()))?;
     // Programs get absolute paths.
     Ok(dir.canonicalize()?)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn port_is_read_from_a_url() {
+        assert_eq!(port_of("amqp://u:p@127.0.0.1:5672/%2f").unwrap(), 5672);
+        assert_eq!(port_of("redis://:p@127.0.0.1:6379/0").unwrap(), 6379);
+        assert!(port_of("postgres://localhost/x").is_err());
+    }
 }

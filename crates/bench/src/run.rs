@@ -10,6 +10,7 @@ use futures_util::FutureExt as _;
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::cli::RunArgs;
+use crate::cpu::OthersMeter;
 use crate::ground::{Ground, empty_folder};
 use crate::machine::{Machine, load_average};
 use crate::measures::{self, Measurement};
@@ -55,10 +56,12 @@ async fn measure_all(
 
     for measurement in measurements {
         let started = Instant::now();
+        let others = OthersMeter::start(ground.processes()?);
         eprintln!("bench: {} …", measurement.name);
         match measure(measurement, &ground).await {
-            Ok(rows) => {
-                for row in &rows {
+            Ok(mut rows) => {
+                for row in &mut rows {
+                    row.others_cpu = others.share();
                     eprintln!("bench: {}", table::line(row));
                 }
                 results.rows.extend(rows);

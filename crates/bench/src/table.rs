@@ -4,7 +4,8 @@ use std::fmt::Write as _;
 
 use crate::results::{Results, Row};
 
-const HEAD: [&str; 8] = [
+const COLUMNS: usize = 9;
+const HEAD: [&str; COLUMNS] = [
     "",
     "value",
     "beside",
@@ -13,6 +14,7 @@ const HEAD: [&str; 8] = [
     "met",
     "p50/p99 ms",
     "CPU µs",
+    "others",
 ];
 
 /// One row on one line.
@@ -25,7 +27,7 @@ pub(crate) fn text(results: &Results) -> String {
     lines.extend(results.rows.iter().map(cells));
     let widths: Vec<usize> = (0..HEAD.len())
         .map(|column| {
-            let width = |line: &[String; 8]| line[column].chars().count();
+            let width = |line: &[String; COLUMNS]| line[column].chars().count();
             lines.iter().map(width).max().unwrap_or(0)
         })
         .collect();
@@ -64,7 +66,7 @@ pub(crate) fn markdown(results: &Results) -> String {
     out
 }
 
-fn cells(row: &Row) -> [String; 8] {
+fn cells(row: &Row) -> [String; COLUMNS] {
     let or_dash = |text: Option<String>| text.unwrap_or_else(|| "–".to_owned());
     let beside = row.yardstick.map(|yardstick| {
         let what = row.beside.as_deref().unwrap_or_default();
@@ -101,6 +103,7 @@ fn cells(row: &Row) -> [String; 8] {
         met,
         or_dash(latency),
         or_dash(cpu),
+        format!("{:.0} %", row.others_cpu * 100.0),
     ]
 }
 

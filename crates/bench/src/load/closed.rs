@@ -19,7 +19,7 @@ use super::webhook::Target;
 /// Threads that send. Two keep up with a bare echo on two cores.
 const THREADS: usize = 2;
 /// How long answers are waited for after the end.
-const LAST_ANSWERS: Duration = Duration::from_secs(30);
+pub(super) const LAST_ANSWERS: Duration = Duration::from_secs(30);
 
 pub(crate) struct Closed {
     pub(crate) target: Target,
@@ -101,7 +101,7 @@ impl Sender {
     }
 }
 
-async fn connect(target: &Target, count: usize) -> io::Result<Vec<Connection>> {
+pub(super) async fn connect(target: &Target, count: usize) -> io::Result<Vec<Connection>> {
     let mut connections = Vec::with_capacity(count);
     for _ in 0..count {
         let mut connection = Connection::to(target);

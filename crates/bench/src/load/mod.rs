@@ -8,11 +8,13 @@
 mod answer;
 mod closed;
 mod connection;
+mod open;
 mod order;
 mod tally;
 mod webhook;
 
 pub(crate) use closed::Closed;
+pub(crate) use open::Open;
 pub(crate) use order::{Numbers, Order};
 pub(crate) use tally::Tally;
-pub(crate) use webhook::{Target, number_in, number_of};
+pub(crate) use webhook::{Target, number_in, number_of, receipt};

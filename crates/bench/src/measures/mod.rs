@@ -1,7 +1,19 @@
 //! The measurements, in the order of the table.
 
+mod backlog;
+mod etims;
+mod frozen;
+mod growth;
 mod ingress;
+mod isolation;
+mod ledger;
+mod memory;
+mod replay;
 mod rounds;
+mod spool;
+mod success;
+mod sustained;
+mod tenfold;
 
 use anyhow::ensure;
 use futures_util::future::LocalBoxFuture;
@@ -27,11 +39,123 @@ macro_rules! measurement {
     };
 }
 
-const ALL: &[Measurement] = &[measurement!(
-    "ingress_64",
-    ingress::connections_64,
-    "ingress at 64 connections against the bare handler"
-)];
+const ALL: &[Measurement] = &[
+    measurement!(
+        "bare_handler",
+        ingress::bare_handler,
+        "the bare handler, the main yardstick, against a bare publisher"
+    ),
+    measurement!(
+        "ingress_64_redis",
+        ingress::connections_64_redis,
+        "ingress with Redis, 64 connections, against the bare handler"
+    ),
+    measurement!(
+        "ingress_64",
+        ingress::connections_64,
+        "ingress, 64 connections, against the bare handler"
+    ),
+    measurement!(
+        "ingress_64_warn",
+        ingress::connections_64_warn,
+        "the same with RUST_LOG=warn"
+    ),
+    measurement!(
+        "ingress_256_redis",
+        ingress::connections_256_redis,
+        "ingress with Redis, 256 connections, rate and p99"
+    ),
+    measurement!(
+        "ingress_256",
+        ingress::connections_256,
+        "ingress, 256 connections, rate and p99"
+    ),
+    measurement!(
+        "duplicates",
+        ingress::duplicates,
+        "one webhook again and again, against a bare echo"
+    ),
+    measurement!(
+        "ledger_backlog",
+        ledger::without_device,
+        "ledger worker over a backlog, against the same rows by hand"
+    ),
+    measurement!(
+        "ledger_backlog_device",
+        ledger::with_device,
+        "the same with a device: each payment owes an invoice"
+    ),
+    measurement!(
+        "sustained",
+        sustained::together,
+        "ingress and ledger worker together: accepted and recorded"
+    ),
+    measurement!(
+        "etims_60_devices",
+        etims::devices_60,
+        "receipts of 60 devices at 500 ms under the cap of 50"
+    ),
+    measurement!(
+        "etims_one_device",
+        etims::one_device,
+        "receipts of one device at 100 ms"
+    ),
+    measurement!(
+        "ingress_memory",
+        memory::resident,
+        "resident memory after 200,000 webhooks; full: and 1,000,000"
+    ),
+    measurement!(
+        "broker_frozen",
+        frozen::broker,
+        "the broker frozen for 6 s under 2,000 connections"
+    ),
+    measurement!(
+        "spool_append",
+        spool::append,
+        "ingress without a broker, against fsyncs of such groups"
+    ),
+    measurement!(
+        "acknowledging",
+        isolation::acknowledging,
+        "acknowledgements while KRA, Postgres or the workers stand"
+    ),
+    measurement!(
+        "tenfold",
+        tenfold::delivery,
+        "publishes and writes when each webhook comes ten times"
+    ),
+    measurement!(
+        "success_latency",
+        success::latency,
+        "from the answer 200 to Success, at 500 a second"
+    ),
+    measurement!(
+        "replay",
+        replay::dead_letters,
+        "replay at a paced rate, and live traffic; full: 100,000"
+    ),
+    measurement!(
+        "growth_payments",
+        growth::payments,
+        "cost of an event at 10^4 and 4 x 10^4 payments; full: 10^6"
+    ),
+    measurement!(
+        "growth_merchants",
+        growth::merchants,
+        "cost of an event with 10 and 100 merchants; full: 1,000"
+    ),
+    measurement!(
+        "growth_workers",
+        growth::workers,
+        "cost of an event with 1, 2 and 4 ledger workers"
+    ),
+    measurement!(
+        "backlog",
+        backlog::drain,
+        "20,000 events drained beside live traffic; full: 1,000,000"
+    ),
+];
 
 impl Measurement {
     pub(crate) async fn make(&self, ground: &Ground) -> anyhow::Result<Vec<Row>> {

@@ -8,9 +8,11 @@ use crate::audit::{Audit, empty_queue};
 use crate::cpu;
 use crate::ground::Ground;
 use crate::load::{Closed, Order, Tally, Target};
+use crate::site::Ingress;
+use crate::yardsticks::Server;
 
 /// Rounds of a comparison. Its figures are the medians.
-const ROUNDS: usize = 3;
+pub(crate) const ROUNDS: usize = 3;
 const ROUND: Duration = Duration::from_secs(4);
 const WARM_UP: Duration = Duration::from_secs(1);
 
@@ -22,6 +24,52 @@ pub(crate) struct Side {
     pub(crate) queue: Option<String>,
 }
 
+impl Side {
+    pub(crate) fn of_ingress(ingress: &Ingress, queue: Option<String>) -> Self {
+        Self {
+            target: ingress.target.clone(),
+            pid: ingress.running.pid(),
+            queue,
+        }
+    }
+
+    pub(crate) fn of_yardstick(server: &Server) -> Self {
+        Self {
+            target: server.target.clone(),
+            pid: server.process.id(),
+            queue: server.queue.clone(),
+        }
+    }
+
+    /// Loads it once and returns the CPU seconds too.
+    async fn load(
+        &self,
+        ground: &Ground,
+        connections: usize,
+        lasts: Duration,
+        order: Order,
+    ) -> anyhow::Result<(Tally, f64, Audit)> {
+        let closed = Closed {
+            target: self.target.clone(),
+            connections,
+            lasts,
+            order,
+        };
+        let before = cpu::seconds(self.pid)?;
+        let mut tally = closed.run().await?;
+        let cpu_seconds = cpu::seconds(self.pid)? - before;
+
+        let audit = match &self.queue {
+            Some(queue) => {
+                let found = empty_queue(ground.servers.amqp_url(), queue).await?;
+                Audit::of(std::mem::take(&mut tally.kept), found)
+            }
+            None => Audit::default(),
+        };
+        Ok((tally, cpu_seconds, audit))
+    }
+}
+
 /// What the rounds of one side found.
 pub(crate) struct Found {
     rates: Vec<f64>,
@@ -31,13 +79,29 @@ pub(crate) struct Found {
 }
 
 impl Found {
-    fn new() -> Self {
+    pub(crate) fn new() -> Self {
         Self {
             rates: Vec::new(),
             cpu_us: Vec::new(),
             tally: Tally::new(Duration::ZERO),
             audit: Audit::default(),
         }
+    }
+
+    pub(crate) async fn add_round(
+        &mut self,
+        ground: &Ground,
+        side: &Side,
+        connections: usize,
+        order: Order,
+    ) -> anyhow::Result<()> {
+        let (tally, cpu_seconds, audit) = side.load(ground, connections, ROUND, order).await?;
+        ensure!(tally.answers() > 0, "nothing was answered");
+        self.rates.push(tally.rate());
+        self.cpu_us.push(cpu_seconds * 1e6 / tally.answers() as f64);
+        self.audit.add(audit);
+        self.tally.add(tally);
+        Ok(())
     }
 
     /// Answers 200 a second.
@@ -58,53 +122,20 @@ pub(crate) async fn compare(
     sides: [&Side; 2],
     order: impl Fn() -> Order,
 ) -> anyhow::Result<[Found; 2]> {
-    let mut found = [Found::new(), Found::new()];
     for side in sides {
-        let closed = closed(side, connections, WARM_UP, order());
-        load(ground, side, closed).await?;
+        side.load(ground, connections, WARM_UP, order()).await?;
     }
+    let mut found = [Found::new(), Found::new()];
     for round in 0..ROUNDS {
         // Who is first changes, because a second load may meet what the first left behind.
         for turn in 0..2 {
             let at = (round + turn) % 2;
-            let closed = closed(sides[at], connections, ROUND, order());
-            let (tally, cpu_seconds, audit) = load(ground, sides[at], closed).await?;
-            ensure!(tally.answers() > 0, "nothing was answered");
-
-            let found = &mut found[at];
-            found.rates.push(tally.rate());
-            found
-                .cpu_us
-                .push(cpu_seconds * 1e6 / tally.answers() as f64);
-            found.audit.add(audit);
-            found.tally.add(tally);
+            found[at]
+                .add_round(ground, sides[at], connections, order())
+                .await?;
         }
     }
     Ok(found)
-}
-
-fn closed(side: &Side, connections: usize, lasts: Duration, order: Order) -> Closed {
-    Closed {
-        target: side.target.clone(),
-        connections,
-        lasts,
-        order,
-    }
-}
-
-async fn load(ground: &Ground, side: &Side, closed: Closed) -> anyhow::Result<(Tally, f64, Audit)> {
-    let before = cpu::seconds(side.pid)?;
-    let mut tally = closed.run().await?;
-    let cpu_seconds = cpu::seconds(side.pid)? - before;
-
-    let audit = match &side.queue {
-        Some(queue) => {
-            let found = empty_queue(ground.servers.amqp_url(), queue).await?;
-            Audit::of(std::mem::take(&mut tally.kept), found)
-        }
-        None => Audit::default(),
-    };
-    Ok((tally, cpu_seconds, audit))
 }
 
 /// The middle one of some figures.
