@@ -21,7 +21,7 @@ use crate::table;
 const STOPPED: u8 = 130;
 
 pub(crate) fn run(args: RunArgs) -> anyhow::Result<ExitCode> {
-    let measurements = measures::chosen(&args.only)?;
+    let measurements = measures::chosen(&args.only, args.peers)?;
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()?;

@@ -8,6 +8,7 @@ mod ingress;
 mod isolation;
 mod ledger;
 mod memory;
+mod peers;
 mod replay;
 mod rounds;
 mod spool;
@@ -157,30 +158,70 @@ const ALL: &[Measurement] = &[
     ),
 ];
 
+/// Measurements that install packages.
+const PEERS: &[Measurement] = &[
+    measurement!(
+        "peer_express",
+        peers::express,
+        "ingress and ledger worker against Express and BullMQ"
+    ),
+    measurement!(
+        "peer_fastapi",
+        peers::fastapi,
+        "the same against FastAPI and a background task"
+    ),
+];
+
 impl Measurement {
     pub(crate) async fn make(&self, ground: &Ground) -> anyhow::Result<Vec<Row>> {
         (self.run)(ground).await
     }
 }
 
-/// Returns the measurements of these names, or all where none are named.
-pub(crate) fn chosen(only: &[String]) -> anyhow::Result<Vec<&'static Measurement>> {
+/// Returns the measurements of these names. Without names it returns all, and those with peers only
+/// if they are wanted.
+pub(crate) fn chosen(only: &[String], peers: bool) -> anyhow::Result<Vec<&'static Measurement>> {
     for name in only {
-        let known = ALL.iter().any(|measurement| measurement.name == name);
+        let known = ALL.iter().chain(PEERS).any(|known| known.name == name);
         ensure!(
             known,
             "no measurement {name}; `risiti-bench list` names them"
         );
     }
-    let wanted = |name: &str| only.is_empty() || only.iter().any(|only| only == name);
-    Ok(ALL
+    let is_named = |measurement: &&Measurement| only.iter().any(|name| name == measurement.name);
+    let by_default = ALL
         .iter()
-        .filter(|measurement| wanted(measurement.name))
-        .collect())
+        .filter(|measurement| only.is_empty() || is_named(measurement));
+    let with_peers = PEERS
+        .iter()
+        .filter(|measurement| (peers && only.is_empty()) || is_named(measurement));
+    Ok(by_default.chain(with_peers).collect())
 }
 
 pub(crate) fn print_list() {
-    for measurement in ALL {
+    for measurement in ALL.iter().chain(PEERS) {
         println!("{:<24}{}", measurement.name, measurement.about);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn names(only: &[&str], peers: bool) -> Vec<&'static str> {
+        let only: Vec<String> = only.iter().map(|&name| name.to_owned()).collect();
+        let chosen = chosen(&only, peers).unwrap();
+        chosen.iter().map(|measurement| measurement.name).collect()
+    }
+
+    #[test]
+    fn peers_are_measured_only_when_asked_for() {
+        assert_eq!(names(&[], false).len(), ALL.len());
+        assert_eq!(names(&[], true).len(), ALL.len() + PEERS.len());
+        assert_eq!(
+            names(&["peer_fastapi", "tenfold"], false),
+            ["tenfold", "peer_fastapi"]
+        );
+        assert!(chosen(&["nonsense".to_owned()], false).is_err());
     }
 }
