@@ -32,20 +32,31 @@ pub(crate) struct Audit {
 
 impl Audit {
     /// Compares the payments that were answered 200 with those that were found.
-    pub(crate) fn of(mut answered: Vec<u32>, mut found: Vec<u32>) -> Self {
+    pub(crate) fn of(answered: Vec<u32>, found: Vec<u32>) -> Self {
+        Self::of_both(answered, found, Vec::new())
+    }
+
+    /// The same where some wait in the queue. A worker that ends may give back what it has recorded,
+    /// and the ledger knows it when it comes again.
+    pub(crate) fn of_both(
+        mut answered: Vec<u32>,
+        mut found: Vec<u32>,
+        mut waiting: Vec<u32>,
+    ) -> Self {
         // A payment that was delivered twice was answered twice.
         answered.sort_unstable();
         answered.dedup();
         found.sort_unstable();
         let found_times = found.len();
         found.dedup();
+        waiting.sort_unstable();
 
-        let lost = answered
-            .iter()
-            .filter(|number| found.binary_search(number).is_err());
+        let is_lost = |number: &&u32| {
+            found.binary_search(number).is_err() && waiting.binary_search(number).is_err()
+        };
         Self {
             answered: answered.len() as u64,
-            lost: lost.count() as u64,
+            lost: answered.iter().filter(is_lost).count() as u64,
             doubled: (found_times - found.len()) as u64,
         }
     }
@@ -133,5 +144,11 @@ mod tests {
     #[test]
     fn what_was_found_without_an_answer_is_no_breach() {
         assert!(Audit::of(vec![1], vec![2, 1]).is_clean());
+    }
+
+    #[test]
+    fn recorded_payment_may_wait_in_the_queue_too() {
+        assert!(Audit::of_both(vec![1, 2], vec![1], vec![1, 2]).is_clean());
+        assert_eq!(Audit::of_both(vec![1, 2], vec![1], vec![1]).lost, 1);
     }
 }

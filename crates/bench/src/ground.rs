@@ -1,6 +1,6 @@
 //! What a run stands on: servers of its own, and a folder for its files.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 use std::path::{Path, PathBuf};
 use std::{env, fs};
 
@@ -16,7 +16,8 @@ pub(crate) struct Ground {
     pub(crate) numbers: Numbers,
     pub(crate) full: bool,
     programs: PathBuf,
-    started: Cell<u32>,
+    counted: Cell<u32>,
+    measurement: RefCell<String>,
 }
 
 impl Ground {
@@ -32,7 +33,8 @@ impl Ground {
             numbers: Numbers::new(),
             full,
             programs,
-            started: Cell::new(0),
+            counted: Cell::new(0),
+            measurement: RefCell::default(),
         })
     }
 
@@ -72,14 +74,20 @@ impl Ground {
         Ok(cpu::tree_seconds(&[postmaster]))
     }
 
+    /// Names the measurement whose logs come next.
+    pub(crate) fn begin(&self, measurement: &str) {
+        *self.measurement.borrow_mut() = measurement.to_owned();
+    }
+
+    /// Where the logs of the measurement go.
     pub(crate) fn logs(&self) -> PathBuf {
-        self.dir.join("log")
+        self.dir.join("log").join(&*self.measurement.borrow())
     }
 
     /// A number that this run has not used in a name yet.
     pub(crate) fn count(&self) -> u32 {
-        self.started.set(self.started.get() + 1);
-        self.started.get()
+        self.counted.set(self.counted.get() + 1);
+        self.counted.get()
     }
 }
 

@@ -58,6 +58,7 @@ async fn measure_all(
         let started = Instant::now();
         let others = OthersMeter::start(ground.processes()?);
         eprintln!("bench: {} …", measurement.name);
+        ground.begin(measurement.name);
         match measure(measurement, &ground).await {
             Ok(mut rows) => {
                 for row in &mut rows {

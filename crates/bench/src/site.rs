@@ -6,7 +6,9 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use risiti_testkit::{Process, Program, TestDatabase, eventually, http_status, messages_in};
+use risiti_testkit::{
+    Process, Program, TestDatabase, eventually, free_port, http_status, messages_in,
+};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -182,15 +184,15 @@ impl<'a> Site<'a> {
 
     /// Starts an ingress with further settings.
     pub(crate) async fn ingress(&self, settings: &[(&str, &str)]) -> anyhow::Result<Ingress> {
+        let address = free_address();
         let mut program = self
             .program("risiti-ingress")?
-            .env("RISITI_LISTEN", "127.0.0.1:0")
+            .env("RISITI_LISTEN", address.to_string())
             .env("RISITI_DATA_DIR", self.data_dir().to_string_lossy());
         for (name, value) in settings {
             program = program.env(name, *value);
         }
-        let mut running = Running::start(program).await;
-        let address = running.process.address_after("webhooks listener on ").await;
+        let running = Running::start(program).await;
         let paths = self.merchants.iter().map(|merchant| {
             let secret = &merchant.webhook_secret;
             format!("/webhooks/daraja/{secret}/stk")
@@ -248,14 +250,19 @@ impl<'a> Site<'a> {
 /// The key of every device. The simulator takes any.
 const CMC_KEY: &str = "0123456789ABCDEF0123456789ABCDEF01234567";
 
+fn free_address() -> SocketAddr {
+    SocketAddr::from(([127, 0, 0, 1], free_port()))
+}
+
 fn short_code(merchant: u32) -> String {
     format!("{}", 600_000 + merchant)
 }
 
 impl Running {
     async fn start(program: Program) -> Self {
-        let mut process = program.start();
-        let ops = process.address_after("ops listener on ").await;
+        // The log of a program that only warns does not tell the address it bound.
+        let ops = free_address();
+        let process = program.env("RISITI_OPS_LISTEN", ops.to_string()).start();
         let what = format!("{} is ready", process.name());
         eventually(&what, READY, async || {
             (http_status(ops, "/readyz").await? == 200).then_some(())

@@ -48,14 +48,14 @@ pub(crate) async fn measure(ground: &Ground, lasts: Duration) -> anyhow::Result<
         tally.percentile_ms(99.0),
     );
     // What the worker had no time for is still in the queue.
-    let mut found = recorded(&site.database.connect().await).await?;
-    found.extend(empty_queue(ground.servers.amqp_url(), &site.payments_queue()).await?);
+    let found = recorded(&site.database.connect().await).await?;
+    let waiting = empty_queue(ground.servers.amqp_url(), &site.payments_queue()).await?;
     Ok(Sustained {
         accepted,
         recorded: recorded_rate,
         p50_ms,
         p99_ms,
-        audit: Audit::of(tally.kept, found),
+        audit: Audit::of_both(tally.kept, found, waiting),
     })
 }
 
