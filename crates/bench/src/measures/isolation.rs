@@ -14,7 +14,7 @@ use crate::site::{Ingress, Running, Site};
 
 const PER_SECOND: u32 = 300;
 const CONNECTIONS: usize = 256;
-const LASTS: Duration = Duration::from_secs(5);
+const LASTS: Duration = Duration::from_secs(3);
 const ROUNDS: usize = 3;
 const MERCHANTS: u32 = 4;
 /// How long a trouble is over before the next load.
