@@ -6,6 +6,8 @@ pub(crate) struct Answer {
     pub(crate) status: u16,
     /// Bytes of head and body.
     pub(crate) length: usize,
+    /// The server takes no further request on this connection.
+    pub(crate) is_last: bool,
 }
 
 /// What arrived is no answer with a status and a content length.
@@ -18,24 +20,28 @@ pub(crate) fn read(bytes: &[u8]) -> Result<Option<Answer>, NoAnswer> {
         return Ok(None);
     };
     let head = std::str::from_utf8(&bytes[..head_length]).map_err(|_| NoAnswer)?;
-    let mut lines = head.split("\r\n");
-    let status = lines
-        .next()
-        .and_then(|line| line.strip_prefix("HTTP/1.1 "))
+    let (first, fields) = head.split_once("\r\n").unwrap_or((head, ""));
+    let field = |name: &str| {
+        fields
+            .split("\r\n")
+            .filter_map(|line| line.split_once(':'))
+            .find(|(field, _)| field.eq_ignore_ascii_case(name))
+            .map(|(_, value)| value.trim())
+    };
+    let status = first
+        .strip_prefix("HTTP/1.1 ")
         .and_then(|rest| rest.get(..3)?.parse().ok())
         .ok_or(NoAnswer)?;
-    let body_length: usize = lines
-        .find_map(content_length)
-        .and_then(|text| text.trim().parse().ok())
+    let body_length: usize = field("content-length")
+        .and_then(|text| text.parse().ok())
         .ok_or(NoAnswer)?;
 
-    let length = head_length + 4 + body_length;
-    Ok((bytes.len() >= length).then_some(Answer { status, length }))
-}
-
-fn content_length(line: &str) -> Option<&str> {
-    let (name, value) = line.split_once(':')?;
-    name.eq_ignore_ascii_case("content-length").then_some(value)
+    let answer = Answer {
+        status,
+        length: head_length + 4 + body_length,
+        is_last: field("connection").is_some_and(|value| value.eq_ignore_ascii_case("close")),
+    };
+    Ok((bytes.len() >= answer.length).then_some(answer))
 }
 
 fn find(bytes: &[u8], what: &[u8]) -> Option<usize> {
@@ -53,12 +59,21 @@ mod tests {
         let whole = Answer {
             status: 503,
             length: text.len(),
+            is_last: false,
         };
         assert_eq!(read(text), Ok(Some(whole)));
         for end in 0..text.len() {
             assert_eq!(read(&text[..end]), Ok(None), "after {end} bytes");
         }
         assert_eq!(read(&[&text[..], b"HTTP"].concat()), Ok(Some(whole)));
+    }
+
+    #[test]
+    fn last_answer_of_a_connection_is_told() {
+        let text =
+            b"HTTP/1.1 408 Request Timeout\r\nconnection: close\r\ncontent-length: 0\r\n\r\n";
+        let answer = read(text).unwrap().unwrap();
+        assert!(answer.is_last && answer.status == 408);
     }
 
     #[test]

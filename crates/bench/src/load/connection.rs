@@ -53,7 +53,7 @@ impl Connection {
             let answer = answer::read(&self.buffer).map_err(|_| io::ErrorKind::InvalidData)?;
             match answer {
                 Some(answer) if answer.length == self.buffer.len() => {
-                    self.stream = Some(stream);
+                    self.stream = (!answer.is_last).then_some(stream);
                     return Ok(answer.status);
                 }
                 None if self.buffer.len() < ANSWER_MAX => {}
