@@ -11,6 +11,8 @@ mod connection;
 mod open;
 mod order;
 mod tally;
+#[cfg(test)]
+mod tests;
 mod webhook;
 
 pub(crate) use closed::Closed;

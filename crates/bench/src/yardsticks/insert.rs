@@ -31,9 +31,13 @@ const WRITTEN_BY_TRIGGERS: [&str; 1] = ["transitions"];
 pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     let from = connect(&args.from).await?;
     let into = connect(&args.into).await?;
-    let tables = tables(&from).await?;
-    let statements = statements(&from, &tables, args.group).await?;
-    let count = payments(&from).await?;
+    tell(&copy(&from, &into, args.group).await?)
+}
+
+async fn copy(from: &Client, into: &Client, group: i64) -> anyhow::Result<Pace> {
+    let tables = tables(from).await?;
+    let statements = statements(from, &tables, group).await?;
+    let count = payments(from).await?;
 
     let started = Instant::now();
     for statement in &statements {
@@ -43,9 +47,9 @@ pub(crate) async fn run(args: Args) -> anyhow::Result<()> {
     }
     let seconds = started.elapsed().as_secs_f64();
 
-    let copied = payments(&into).await?;
+    let copied = payments(into).await?;
     ensure!(copied == count, "{copied} of {count} payments were copied");
-    tell(&Pace {
+    Ok(Pace {
         count: u64::try_from(count)?,
         seconds,
     })
@@ -148,4 +152,53 @@ fn rows_by_group(table: &Table) -> String {
         values.join(", "),
         table.name,
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use risiti_testkit::TestDatabase;
+
+    use super::*;
+
+    const SCHEMA: &str = "\
+        CREATE TABLE payments (id uuid PRIMARY KEY, note text, amount numeric(14, 2)); \
+        CREATE TABLE events (id bigint GENERATED ALWAYS AS IDENTITY, body bytea NOT NULL, \
+            payment_id uuid NOT NULL REFERENCES payments); \
+        CREATE TABLE empty (payment_id uuid REFERENCES payments); \
+        CREATE TABLE transitions (payment_id uuid NOT NULL); \
+        CREATE FUNCTION moved() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN \
+            INSERT INTO transitions VALUES (NEW.id); RETURN NULL; END $$; \
+        CREATE TRIGGER moved AFTER INSERT ON payments FOR EACH ROW EXECUTE FUNCTION moved()";
+    const ROWS: &str = "\
+        INSERT INTO payments SELECT gen_random_uuid(), CASE WHEN n % 2 = 0 THEN 'it''s ' || n END, n \
+            FROM generate_series(1, 25) n; \
+        INSERT INTO events (body, payment_id) SELECT '\\x00ff'::bytea, id FROM payments";
+    const SUMMARY: &str = "\
+        SELECT md5(string_agg(p::text || e.body::text, ',' ORDER BY p.id)) || count(t.*) \
+        FROM payments p JOIN events e ON e.payment_id = p.id JOIN transitions t ON t.payment_id = p.id";
+
+    #[tokio::test]
+    async fn copy_has_the_same_rows_and_runs_triggers_once() {
+        let databases = [TestDatabase::create().await, TestDatabase::create().await];
+        let [from, into] = [databases[0].connect().await, databases[1].connect().await];
+        for client in [&from, &into] {
+            client.batch_execute(SCHEMA).await.unwrap();
+        }
+        from.batch_execute(ROWS).await.unwrap();
+
+        let pace = copy(&from, &into, 10).await.unwrap();
+        assert_eq!(pace.count, 25);
+        let summary = async |client: &Client| -> String {
+            client.query_one(SUMMARY, &[]).await.unwrap().get(0)
+        };
+        assert_eq!(summary(&from).await, summary(&into).await);
+    }
+
+    #[tokio::test]
+    async fn database_without_payments_cannot_be_copied() {
+        let database = TestDatabase::create().await;
+        let client = database.connect().await;
+        client.batch_execute(SCHEMA).await.unwrap();
+        assert!(copy(&client, &client, 10).await.is_err());
+    }
 }
