@@ -1,8 +1,9 @@
 //! A replay of many dead letters at a paced rate, and live traffic beside it.
 
+use std::cell::Cell;
 use std::time::Duration;
 
-use anyhow::ensure;
+use anyhow::{Context as _, ensure};
 use risiti_testkit::eventually;
 use tokio::time::Instant;
 
@@ -19,7 +20,8 @@ const DEVICES: u32 = 20;
 const PACED: u32 = 200;
 const LIVE: u32 = 200;
 const CONNECTIONS: usize = 64;
-const LASTS: Duration = Duration::from_secs(10);
+/// Live traffic is sent in stretches of this length, until the replay has ended.
+const LASTS: Duration = Duration::from_secs(5);
 /// Longest wait until the tax authority has refused every invoice.
 const REFUSED: Duration = Duration::from_secs(3600);
 
@@ -36,12 +38,22 @@ pub(crate) async fn dead_letters(ground: &Ground) -> anyhow::Result<Vec<Row>> {
     let started = Instant::now();
     let rate = format!("{PACED}/s");
     let run = ["run", "--rate", &rate, "--reason", "benchmark", "--yes"];
+    let lasted = Cell::new(None);
     let replaying = async {
         let report = site.command("risiti-replay", &run).await;
-        (report, started.elapsed())
+        lasted.set(Some(started.elapsed()));
+        report
     };
-    let ((report, lasted), beside) = tokio::join!(replaying, live(ground, &ingress));
+    let beside = async {
+        let mut beside = live(ground, &ingress).await?;
+        while lasted.get().is_none() {
+            beside.add(live(ground, &ingress).await?);
+        }
+        anyhow::Ok(beside)
+    };
+    let (report, beside) = tokio::join!(replaying, beside);
     let (report, beside) = (report?, beside?);
+    let lasted = lasted.get().context("a replay that ended has lasted")?;
     ensure!(
         report["replayed"].as_u64() == Some(count.into()),
         "not all {count} were replayed: {report}"
