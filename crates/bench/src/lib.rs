@@ -9,6 +9,7 @@ mod ground;
 mod load;
 mod machine;
 mod measures;
+mod programs;
 mod results;
 mod run;
 mod site;

@@ -4,22 +4,19 @@ use std::net::SocketAddr;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use anyhow::{Context as _, bail, ensure};
+use anyhow::{Context as _, ensure};
 use futures_util::{StreamExt as _, TryStreamExt as _, stream};
-use risiti_testkit::{
-    Process, Program, TestDatabase, eventually, free_port, http_status, messages_in,
-};
+use risiti_testkit::{Program, TestDatabase, eventually, messages_in};
 use serde_json::Value;
 use tempfile::TempDir;
 
 use crate::control;
 use crate::ground::Ground;
 use crate::load::Target;
+use crate::programs::{Ingress, Running, free_address};
 
-/// Longest wait for a program to become ready.
-const READY: Duration = Duration::from_secs(60);
-/// Longest wait for a program to end.
-const END: Duration = Duration::from_secs(60);
+/// Longest wait for what takes a moment.
+const MOMENT: Duration = Duration::from_secs(60);
 /// Longest wait until a backlog is recorded.
 const DRAINED: Duration = Duration::from_secs(3600);
 /// Commands of `risiti-admin` that run at once.
@@ -39,18 +36,6 @@ struct Merchant {
     number: u32,
     slug: String,
     webhook_secret: String,
-}
-
-/// A program that runs and is ready.
-pub(crate) struct Running {
-    pub(crate) process: Process,
-    pub(crate) ops: SocketAddr,
-}
-
-/// An ingress, and how a load reaches it.
-pub(crate) struct Ingress {
-    pub(crate) running: Running,
-    pub(crate) target: Target,
 }
 
 impl<'a> Site<'a> {
@@ -151,7 +136,7 @@ impl<'a> Site<'a> {
             .await?;
         // The last connection of a program that has ended may still be closing.
         let create = format!("CREATE DATABASE {name} TEMPLATE {from}");
-        eventually("a copy of a database", END, async || {
+        eventually("a copy of a database", MOMENT, async || {
             client.execute(&create, &[]).await.ok()
         })
         .await;
@@ -193,6 +178,10 @@ impl<'a> Site<'a> {
             program = program.env(name, *value);
         }
         let running = Running::start(program).await;
+        // An ingress with a spool is ready before it has a broker.
+        if settings.iter().all(|(name, _)| *name != AMQP_URL) {
+            self.await_queue().await;
+        }
         let paths = self.merchants.iter().map(|merchant| {
             let secret = &merchant.webhook_secret;
             format!("/webhooks/daraja/{secret}/stk")
@@ -201,6 +190,15 @@ impl<'a> Site<'a> {
             running,
             target: Target::new(address, paths.collect()),
         })
+    }
+
+    /// Waits until a program has declared the queue, which it does when it has a broker.
+    async fn await_queue(&self) {
+        let (amqp_url, queue) = (self.ground.servers.amqp_url(), self.payments_queue());
+        eventually("the payments queue exists", MOMENT, async || {
+            messages_in(amqp_url, &queue).await
+        })
+        .await;
     }
 
     pub(crate) async fn ledger_worker(&self) -> anyhow::Result<Running> {
@@ -240,54 +238,19 @@ impl<'a> Site<'a> {
             .ground
             .program(name)?
             .env("DATABASE_URL", self.database.url())
-            .env("AMQP_URL", servers.amqp_url())
+            .env(AMQP_URL, servers.amqp_url())
             .env("RISITI_NAMESPACE", &self.namespace)
             .env("RISITI_CREDENTIALS_KEY", CREDENTIALS_KEY)
             .env("RISITI_OPERATOR", "bench"))
     }
 }
 
+/// The setting that an ingress without a broker overrides.
+pub(crate) const AMQP_URL: &str = "AMQP_URL";
+
 /// The key of every device. The simulator takes any.
 const CMC_KEY: &str = "0123456789ABCDEF0123456789ABCDEF01234567";
 
-fn free_address() -> SocketAddr {
-    SocketAddr::from(([127, 0, 0, 1], free_port()))
-}
-
 fn short_code(merchant: u32) -> String {
     format!("{}", 600_000 + merchant)
-}
-
-impl Running {
-    async fn start(program: Program) -> Self {
-        // The log of a program that only warns does not tell the address it bound.
-        let ops = free_address();
-        let process = program.env("RISITI_OPS_LISTEN", ops.to_string()).start();
-        let what = format!("{} is ready", process.name());
-        eventually(&what, READY, async || {
-            (http_status(ops, "/readyz").await? == 200).then_some(())
-        })
-        .await;
-        Self { process, ops }
-    }
-
-    pub(crate) fn pid(&self) -> u32 {
-        self.process.id()
-    }
-
-    /// Reads a metric, summed over the series with all of these labels.
-    pub(crate) async fn metric(&self, name: &str, labels: &[&str]) -> anyhow::Result<f64> {
-        let text = control::get(self.ops, "/metrics").await?;
-        Ok(control::metric(&text, name, labels))
-    }
-
-    /// Asks it to end, and waits.
-    pub(crate) async fn end(mut self) -> anyhow::Result<()> {
-        self.process.terminate();
-        let status = self.process.exit(END).await;
-        if !status.success() {
-            bail!("{} ended with {status}", self.process.name());
-        }
-        Ok(())
-    }
 }

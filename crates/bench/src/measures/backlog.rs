@@ -8,8 +8,9 @@ use crate::audit::{Audit, recorded};
 use crate::ground::Ground;
 use crate::load::{Open, Tally};
 use crate::measures::ledger::{events_recorded, fill, reach};
+use crate::programs::Ingress;
 use crate::results::{Aim, Row};
-use crate::site::{Ingress, Site};
+use crate::site::Site;
 
 const LIVE: u32 = 200;
 const CONNECTIONS: usize = 64;
@@ -33,7 +34,7 @@ pub(crate) async fn drain(ground: &Ground) -> anyhow::Result<Vec<Row>> {
     reach(&[&worker], f64::from(count) + beside.kept.len() as f64).await?;
     let calm = live(ground, &ingress).await?;
     worker.end().await?;
-    ingress.running.end().await?;
+    ingress.end().await?;
     site.record_everything().await?;
 
     let p99 = [&calm, &beside].map(|tally| tally.percentile_ms(99.0));

@@ -11,8 +11,9 @@ use crate::audit::{Audit, recorded};
 use crate::control;
 use crate::ground::Ground;
 use crate::measures::ledger::{fill, reach};
+use crate::programs::Running;
 use crate::results::{Aim, Row};
-use crate::site::{Running, Site};
+use crate::site::Site;
 
 /// The cap of calls in flight per host, which is the default of the eTIMS worker.
 const CAP: u32 = 50;

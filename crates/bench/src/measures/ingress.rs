@@ -60,7 +60,7 @@ async fn against_bare(
     ];
     let order = || ground.numbers.distinct();
     let found = compare(ground, connections, sides, order).await?;
-    ingress.running.end().await?;
+    ingress.end().await?;
     Ok(row(name, found, "bare handler"))
 }
 
@@ -90,7 +90,7 @@ pub(crate) async fn duplicates(ground: &Ground) -> anyhow::Result<Vec<Row>> {
         &Side::of_yardstick(&echo),
     ];
     let found = compare(ground, 64, sides, || order.again()).await?;
-    ingress.running.end().await?;
+    ingress.end().await?;
 
     let published = empty_queue(ground.servers.amqp_url(), &site.payments_queue()).await?;
     let row = row("duplicates", found, "bare echo")

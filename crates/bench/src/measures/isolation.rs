@@ -9,8 +9,9 @@ use crate::audit::{Audit, recorded};
 use crate::ground::Ground;
 use crate::load::{Open, Tally};
 use crate::measures::etims::Simulator;
+use crate::programs::{Ingress, Running};
 use crate::results::{Aim, Row};
-use crate::site::{Ingress, Running, Site};
+use crate::site::Site;
 
 const PER_SECOND: u32 = 300;
 const CONNECTIONS: usize = 256;
@@ -71,7 +72,7 @@ pub(crate) async fn acknowledging(ground: &Ground) -> anyhow::Result<Vec<Row>> {
     for worker in workers {
         worker.end().await?;
     }
-    ingress.running.end().await?;
+    ingress.end().await?;
     site.record_everything().await?;
     let kept = troubled.iter().flat_map(|tally| tally.kept.iter().copied());
     let kept = kept.chain(calm.kept.iter().copied()).collect();

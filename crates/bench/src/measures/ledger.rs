@@ -9,8 +9,9 @@ use crate::audit::{Audit, recorded};
 use crate::cpu;
 use crate::ground::Ground;
 use crate::load::Closed;
+use crate::programs::Running;
 use crate::results::{Aim, Row};
-use crate::site::{Running, Site};
+use crate::site::Site;
 use crate::yardsticks;
 
 /// Connections that fill the queue.
@@ -74,7 +75,7 @@ pub(crate) async fn fill(site: &Site<'_>, payments: u32) -> anyhow::Result<Vec<u
         order: site.ground.numbers.count(payments),
     };
     let tally = closed.run().await?;
-    ingress.running.end().await?;
+    ingress.end().await?;
     ensure!(
         tally.not_kept() == 0,
         "{} webhooks of a backlog were not answered 200",

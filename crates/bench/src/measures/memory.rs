@@ -8,8 +8,9 @@ use crate::audit::{Audit, empty_queue};
 use crate::cpu;
 use crate::ground::Ground;
 use crate::load::Closed;
+use crate::programs::{Ingress, await_empty_spool};
 use crate::results::{Aim, Row};
-use crate::site::{Ingress, Site};
+use crate::site::Site;
 
 const CONNECTIONS: usize = 64;
 const WEBHOOKS: u32 = 200_000;
@@ -46,7 +47,7 @@ pub(crate) async fn resident(ground: &Ground) -> anyhow::Result<Vec<Row>> {
             ));
         rows.push(row);
     }
-    ingress.running.end().await?;
+    ingress.end().await?;
     Ok(rows)
 }
 
@@ -59,6 +60,7 @@ async fn send(site: &Site<'_>, ingress: &Ingress, count: u32) -> anyhow::Result<
     };
     let tally = closed.run().await?;
     ensure!(tally.not_kept() == 0, "{} were refused", tally.not_kept());
+    await_empty_spool(ingress.running.ops).await;
     let amqp_url = site.ground.servers.amqp_url();
     let found = empty_queue(amqp_url, &site.payments_queue()).await?;
     Ok(Audit::of(tally.kept, found))

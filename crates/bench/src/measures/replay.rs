@@ -12,8 +12,9 @@ use crate::control;
 use crate::ground::Ground;
 use crate::load::{Open, Tally};
 use crate::measures::etims::{Simulator, record_invoices};
+use crate::programs::Ingress;
 use crate::results::{Aim, Row};
-use crate::site::{Ingress, Site};
+use crate::site::Site;
 
 const DEVICES: u32 = 20;
 /// What `--rate` says, dead letters a second.
@@ -62,7 +63,7 @@ pub(crate) async fn dead_letters(ground: &Ground) -> anyhow::Result<Vec<Row>> {
     for worker in workers {
         worker.end().await?;
     }
-    ingress.running.end().await?;
+    ingress.end().await?;
     site.record_everything().await?;
     let p99 = [&calm, &beside].map(|tally| tally.percentile_ms(99.0));
     kept.extend([calm, beside].into_iter().flat_map(|tally| tally.kept));

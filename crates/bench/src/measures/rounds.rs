@@ -1,5 +1,6 @@
 //! A program and its yardstick in turns, so that whatever else the machine does meets both.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use anyhow::ensure;
@@ -8,7 +9,7 @@ use crate::audit::{Audit, empty_queue};
 use crate::cpu;
 use crate::ground::Ground;
 use crate::load::{Closed, Order, Tally, Target};
-use crate::site::Ingress;
+use crate::programs::{Ingress, await_empty_spool};
 use crate::yardsticks::Server;
 
 /// Rounds of a comparison. Its figures are the medians.
@@ -20,6 +21,8 @@ const WARM_UP: Duration = Duration::from_secs(1);
 pub(crate) struct Side {
     pub(crate) target: Target,
     pub(crate) pid: u32,
+    /// Where an ingress tells what is in its spool.
+    ops: Option<SocketAddr>,
     /// Where its messages go. `None` for a side that publishes nothing.
     pub(crate) queue: Option<String>,
 }
@@ -29,6 +32,7 @@ impl Side {
         Self {
             target: ingress.target.clone(),
             pid: ingress.running.pid(),
+            ops: Some(ingress.running.ops),
             queue,
         }
     }
@@ -37,6 +41,7 @@ impl Side {
         Self {
             target: server.target.clone(),
             pid: server.process.id(),
+            ops: None,
             queue: server.queue.clone(),
         }
     }
@@ -59,6 +64,9 @@ impl Side {
         let mut tally = closed.run().await?;
         let cpu_seconds = cpu::seconds(self.pid)? - before;
 
+        if let Some(ops) = self.ops {
+            await_empty_spool(ops).await;
+        }
         let audit = match &self.queue {
             Some(queue) => {
                 let found = empty_queue(ground.servers.amqp_url(), queue).await?;

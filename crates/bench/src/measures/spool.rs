@@ -10,7 +10,7 @@ use crate::ground::Ground;
 use crate::load::Closed;
 use crate::measures::rounds::{ROUNDS, median};
 use crate::results::{Aim, Row};
-use crate::site::Site;
+use crate::site::{AMQP_URL, Site};
 use crate::yardsticks;
 
 const CONNECTIONS: usize = 256;
@@ -28,7 +28,7 @@ pub(crate) async fn append(ground: &Ground) -> anyhow::Result<Vec<Row>> {
     // The first start makes the queues, which a spool drains into later.
     site.ingress(&[]).await?.running.end().await?;
 
-    let ingress = site.ingress(&[("AMQP_URL", NO_BROKER)]).await?;
+    let ingress = site.ingress(&[(AMQP_URL, NO_BROKER)]).await?;
     let (mut rates, mut fsyncs, mut kept) = (Vec::new(), Vec::new(), Vec::new());
     let mut groups = Vec::new();
     for _ in 0..ROUNDS {

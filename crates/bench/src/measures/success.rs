@@ -12,8 +12,9 @@ use tokio_postgres::Client;
 use crate::audit::{Audit, recorded};
 use crate::ground::Ground;
 use crate::load::{Closed, Open, Tally, number_of, receipt};
+use crate::programs::Ingress;
 use crate::results::{Aim, Row};
-use crate::site::{Ingress, Site};
+use crate::site::Site;
 
 const PER_SECOND: u32 = 500;
 const CONNECTIONS: usize = 64;
@@ -43,7 +44,7 @@ pub(crate) async fn latency(ground: &Ground) -> anyhow::Result<Vec<Row>> {
     let (tally, seen) = (tally?, seen?);
     ensure!(tally.not_kept() == 0, "{} were refused", tally.not_kept());
     worker.end().await?;
-    ingress.running.end().await?;
+    ingress.end().await?;
 
     let client = site.database.connect().await;
     let audit = Audit::of(tally.kept, recorded(&client).await?);

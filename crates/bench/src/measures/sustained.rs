@@ -6,8 +6,9 @@ use crate::audit::{Audit, empty_queue, recorded};
 use crate::ground::Ground;
 use crate::load::{Closed, Tally};
 use crate::measures::ledger::events_recorded;
+use crate::programs::Ingress;
 use crate::results::{Aim, Row};
-use crate::site::{Ingress, Site};
+use crate::site::Site;
 
 const CONNECTIONS: usize = 64;
 
@@ -40,7 +41,7 @@ pub(crate) async fn measure(ground: &Ground, lasts: Duration) -> anyhow::Result<
     let tally = load(ground, &ingress, lasts).await?;
     let recorded_rate = events_recorded(&[&worker]).await? / lasts.as_secs_f64();
     worker.end().await?;
-    ingress.running.end().await?;
+    ingress.end().await?;
 
     let (accepted, p50_ms, p99_ms) = (
         tally.rate(),
@@ -64,7 +65,7 @@ pub(crate) async fn accepting_alone(ground: &Ground, lasts: Duration) -> anyhow:
     let site = Site::new(ground, 1).await?;
     let ingress = site.ingress(&[]).await?;
     let tally = load(ground, &ingress, lasts).await?;
-    ingress.running.end().await?;
+    ingress.end().await?;
     Ok(tally.rate())
 }
 

@@ -9,8 +9,9 @@ use crate::audit::{Audit, recorded};
 use crate::ground::Ground;
 use crate::load::{Closed, Order};
 use crate::measures::ledger::reach;
+use crate::programs::Ingress;
 use crate::results::{Aim, Row};
-use crate::site::{Ingress, Site};
+use crate::site::Site;
 
 const PAYMENTS: u32 = 4_000;
 const CONNECTIONS: usize = 64;
@@ -33,7 +34,7 @@ pub(crate) async fn delivery(ground: &Ground) -> anyhow::Result<Vec<Row>> {
     let once = work(&site, &ingress, ground.numbers.count(PAYMENTS)).await?;
     let order = ground.numbers.repeated(PAYMENTS, BURSTS, BURST);
     let tenfold = work(&site, &ingress, order).await?;
-    ingress.running.end().await?;
+    ingress.end().await?;
 
     let row = |name: &str, unit: &str, tenfold: f64, once: f64| {
         Row::new(name, unit, tenfold)
