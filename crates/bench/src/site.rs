@@ -45,7 +45,7 @@ impl<'a> Site<'a> {
             ground,
             database: TestDatabase::create_on(ground.servers.postgres_url()).await,
             namespace: format!("bench-{}", ground.count()),
-            data: tempfile::tempdir()?,
+            data: tempfile::tempdir_in(&ground.dir)?,
             merchants: Vec::new(),
         };
         site.admin(&["migrate"]).await?;
