@@ -138,12 +138,16 @@ async fn run_programme(
     ));
     let traffic = spawn_local(send_traffic(environment.clone(), seconds, args.rate));
     let counting = spawn_local(environment.clone().count_spooled());
-    run_faults(environment, seconds).await;
-    traffic.await??;
-
-    end_faults(environment).await?;
+    let ended = async {
+        run_faults(environment, seconds).await;
+        traffic.await??;
+        end_faults(environment).await
+    };
+    let ended = ended.await;
+    // Stopped before the error is returned: the caller needs the environment to itself.
     counting.abort();
     let _ = counting.await;
+    ended?;
 
     let verdict = environment.settle_and_audit().await?;
     Ok((verdict, environment.remaining_in_spools().await))

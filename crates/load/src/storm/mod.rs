@@ -63,6 +63,9 @@ pub(crate) async fn run(args: StormArgs) -> anyhow::Result<()> {
     Ok(())
 }
 
+/// Bytes of a body that every ingress refuses with its default limit of 256 KiB.
+const TOO_LARGE: usize = 300 * 1024;
+
 /// Waits until every ingress knows every merchant. An ingress answers 404 for a new merchant until
 /// it has read the directory again.
 async fn wait_until_known(context: &DeliveryContext, fleet: &Fleet) -> anyhow::Result<()> {
@@ -71,7 +74,7 @@ async fn wait_until_known(context: &DeliveryContext, fleet: &Fleet) -> anyhow::R
         for merchant in &fleet.merchants {
             loop {
                 let status = probe(context, ingress, merchant).await?;
-                if status == Some(415) {
+                if status == Some(413) {
                     break;
                 }
                 ensure!(
@@ -90,7 +93,8 @@ async fn wait_until_known(context: &DeliveryContext, fleet: &Fleet) -> anyhow::R
     Ok(())
 }
 
-/// Sends plain text to a merchant's address. An address that exists answers 415 and keeps nothing.
+/// Sends more than any webhook has to a merchant's address. An address that exists answers 413 and
+/// keeps nothing.
 async fn probe(
     context: &DeliveryContext,
     ingress: usize,
@@ -100,8 +104,8 @@ async fn probe(
     let request = context
         .client
         .post(context.ingress[ingress].join(&path)?)
-        .header("content-type", "text/plain")
-        .body("?");
+        .header("content-type", "application/json")
+        .body(vec![b' '; TOO_LARGE]);
     let answer = request.send().await.ok();
     Ok(answer.map(|answer| answer.status().as_u16()))
 }

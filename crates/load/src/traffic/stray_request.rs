@@ -197,13 +197,19 @@ fn misdirected<'a>(draw: &mut Draw, fleet: &'a Fleet, number: u64) -> Draft<'a> 
     let body = stk(&format!("ws_CO_lost_{number}"), &format!("LOST{number:06}"));
     let stk_path = format!("webhooks/daraja/{}/stk", merchant.webhook_secret);
     let (what, status, path, content_type, body) = match draw.below(5) {
-        0 => (
-            "a callback that calls itself plain text",
-            415,
-            stk_path,
-            "text/plain",
-            body,
-        ),
+        0 => {
+            let merchant = merchant_with_paystack(draw, fleet);
+            return Draft {
+                what: "a Paystack event that calls itself plain text",
+                status: 415,
+                merchant,
+                provider: Provider::Paystack,
+                path: paystack::path(merchant),
+                content_type: "text/plain",
+                signature: None,
+                body,
+            };
+        }
         1 => (
             "a callback of 300 KiB",
             413,
