@@ -10,13 +10,14 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use risiti_domain::{MerchantId, Provider};
-use risiti_ledger::{Directory, DirectoryView, KeyCheck, Ledger, Vault, watch_directory};
+use risiti_ledger::{DirectoryView, KeyCheck, Ledger, Vault, watch_directory};
 use risiti_service::{BadSetting, Context};
 use secrecy::SecretString;
 use tokio::sync::watch;
 
+use crate::answer::Answer;
 use crate::settings::Settings;
-use crate::snapshot::Snapshot;
+use crate::snapshot::{Snapshot, SnapshotWriter};
 
 /// How often the directory is read again. NOTIFY announces changes, but a notification may be lost.
 const REFRESH_INTERVAL: Duration = Duration::from_secs(15);
@@ -48,11 +49,26 @@ pub(crate) struct SigningKey {
 }
 
 pub(crate) enum MerchantLookup {
-    Found(Arc<Merchant>),
+    Found(Arc<Merchant>, DirectoryVersion),
     NotFound,
     /// The merchant is not in our directory, but the directory is missing or may be out of date
     /// (protocol A6).
     DirectoryUnavailable,
+}
+
+/// The version of the directory that a merchant was found in.
+pub(crate) struct DirectoryVersion(Arc<LoadedDirectory>);
+
+impl DirectoryVersion {
+    /// The answer to a webhook that this version gives no reason to take. A key or a source range
+    /// may have been added since, so only a fresh version refuses (protocol A6).
+    pub(crate) fn refusal(&self, refusal: Answer) -> Answer {
+        if self.0.is_fresh() {
+            refusal
+        } else {
+            Answer::Unavailable("the merchant directory may be out of date")
+        }
+    }
 }
 
 #[derive(Clone)]
@@ -61,10 +77,8 @@ pub(crate) struct Merchants(watch::Receiver<Arc<LoadedDirectory>>);
 /// One version of the directory.
 #[derive(Default)]
 struct LoadedDirectory {
-    directory: Option<Arc<Directory>>,
+    view: DirectoryView,
     merchants: HashMap<MerchantId, Arc<Merchant>>,
-    /// Whether the database could be read when this version was loaded.
-    is_fresh: bool,
     /// Whether the database is now encrypted under another credentials key. This version is then
     /// the last one that we can read.
     key_replaced: bool,
@@ -93,19 +107,18 @@ impl Merchants {
         }
         let key_proven = key_check == Some(KeyCheck::Right);
 
-        let first = stored.map_or_else(LoadedDirectory::default, |directory| {
-            LoadedDirectory::new(Arc::new(directory), false, &vault)
-        });
+        let first = LoadedDirectory::new(DirectoryView::of_copy(stored), &vault);
         let (loaded, receiver) = watch::channel(Arc::new(first));
         let source = watch_directory(ledger, REFRESH_INTERVAL, context.shutdown.clone());
-        let wrong_key = refresh(source, loaded, vault, snapshot, key_proven);
+        let writer = SnapshotWriter::start(snapshot);
+        let wrong_key = refresh(source, loaded, vault, writer, key_proven);
         Ok((Self(receiver), wrong_key))
     }
 
     /// Finds the merchant of an address that has an account of this provider.
     pub(crate) fn find(&self, address: &Address, provider: Provider) -> MerchantLookup {
-        let loaded = self.0.borrow();
-        let Some(directory) = &loaded.directory else {
+        let loaded = Arc::clone(&self.0.borrow());
+        let Some(directory) = &loaded.view.directory else {
             return MerchantLookup::DirectoryUnavailable;
         };
 
@@ -115,10 +128,11 @@ impl Merchants {
         };
         let merchant = stored
             .and_then(|stored| loaded.merchants.get(&stored.id))
-            .filter(|merchant| merchant.accepts(provider));
+            .filter(|merchant| merchant.accepts(provider))
+            .map(Arc::clone);
         match merchant {
-            Some(merchant) => MerchantLookup::Found(Arc::clone(merchant)),
-            None if loaded.is_fresh => MerchantLookup::NotFound,
+            Some(merchant) => MerchantLookup::Found(merchant, DirectoryVersion(loaded)),
+            None if loaded.is_fresh() => MerchantLookup::NotFound,
             None => MerchantLookup::DirectoryUnavailable,
         }
     }
@@ -126,7 +140,7 @@ impl Merchants {
     /// The slug of the merchant with this path secret, whatever accounts it has.
     pub(crate) fn slug_of_secret(&self, secret: &str) -> Option<String> {
         let loaded = self.0.borrow();
-        let directory = loaded.directory.as_ref()?;
+        let directory = loaded.view.directory.as_ref()?;
         directory
             .by_secret(secret)
             .map(|merchant| merchant.slug.clone())
@@ -135,7 +149,7 @@ impl Merchants {
     /// What keeps the directory from serving as it should.
     pub(crate) fn problem(&self) -> Option<&'static str> {
         let loaded = self.0.borrow();
-        match (&loaded.directory, loaded.key_replaced) {
+        match (&loaded.view.directory, loaded.key_replaced) {
             (None, _) => Some("never loaded"),
             (Some(_), true) => Some("the database is now encrypted under another credentials key"),
             (Some(_), false) => None,
@@ -154,12 +168,12 @@ async fn refresh(
     mut source: watch::Receiver<DirectoryView>,
     loaded: watch::Sender<Arc<LoadedDirectory>>,
     vault: Vault,
-    snapshot: Snapshot,
+    writer: SnapshotWriter,
     mut key_proven: bool,
 ) -> BadSetting {
     while source.changed().await.is_ok() {
-        let DirectoryView { directory, fresh } = source.borrow_and_update().clone();
-        let Some(directory) = directory else {
+        let view = source.borrow_and_update().clone();
+        let Some(directory) = view.directory.clone() else {
             continue;
         };
 
@@ -173,10 +187,9 @@ async fn refresh(
             KeyCheck::NothingSealedYet => {}
         }
 
-        if fresh && let Err(error) = snapshot.store(&directory) {
-            tracing::error!(%error, "failed to store the merchant directory on disk");
-        }
-        loaded.send_replace(Arc::new(LoadedDirectory::new(directory, fresh, &vault)));
+        // A disk that hangs must not keep a new merchant waiting, so nothing waits for the copy.
+        loaded.send_replace(Arc::new(LoadedDirectory::new(view, &vault)));
+        writer.store(directory);
     }
 
     // The source ends only with the program.
@@ -200,26 +213,27 @@ fn wrong_key(place: &str) -> BadSetting {
 }
 
 impl LoadedDirectory {
-    fn new(directory: Arc<Directory>, is_fresh: bool, vault: &Vault) -> Self {
-        let merchants = directory
-            .merchants()
-            .iter()
+    fn new(view: DirectoryView, vault: &Vault) -> Self {
+        let stored = view.directory.iter().flat_map(|all| all.merchants());
+        let merchants = stored
             .map(|stored| (stored.id, Arc::new(Merchant::new(stored, vault))))
             .collect();
 
         Self {
-            directory: Some(directory),
+            view,
             merchants,
-            is_fresh,
             key_replaced: false,
         }
     }
 
+    fn is_fresh(&self) -> bool {
+        !self.key_replaced && self.view.is_fresh()
+    }
+
     fn with_key_replaced(&self) -> Self {
         Self {
-            directory: self.directory.clone(),
+            view: self.view.clone(),
             merchants: self.merchants.clone(),
-            is_fresh: false,
             key_replaced: true,
         }
     }

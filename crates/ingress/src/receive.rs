@@ -74,8 +74,8 @@ impl Receiver {
         address: Address,
     ) -> Result<AuthenticWebhook<'_>, Answer> {
         let provider = channel.provider();
-        let merchant = match self.merchants.find(&address, provider) {
-            MerchantLookup::Found(merchant) => merchant,
+        let (merchant, directory) = match self.merchants.find(&address, provider) {
+            MerchantLookup::Found(merchant, directory) => (merchant, directory),
             MerchantLookup::NotFound => return Err(Answer::UnknownPath),
             MerchantLookup::DirectoryUnavailable => {
                 return Err(Answer::Unavailable(
@@ -83,7 +83,9 @@ impl Receiver {
                 ));
             }
         };
-        let by_source = self.check_source(request, &merchant, provider)?;
+        let by_source = self
+            .check_source(request, &merchant, provider)
+            .map_err(|refusal| directory.refusal(refusal))?;
 
         let format = body::format(provider, request)?;
         let limit = usize::try_from(self.http.body_limit).unwrap_or(usize::MAX);
@@ -97,7 +99,8 @@ impl Receiver {
         };
         let authenticated_by = match provider {
             Provider::Paystack => {
-                account.paystack_live = verify_paystack(request, &merchant, &body)?;
+                account.paystack_live = verify_paystack(request, &merchant, &body)
+                    .map_err(|refusal| directory.refusal(refusal))?;
                 AuthenticatedBy::Signature
             }
             Provider::Daraja | Provider::Gumroad => by_source,

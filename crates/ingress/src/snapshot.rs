@@ -4,11 +4,24 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
 
 use risiti_ledger::Directory;
 use risiti_service::BadSetting;
+use tokio::sync::watch;
 
+/// A disk that takes longer for the copy is worth a warning.
+const SLOW_STORE: Duration = Duration::from_secs(10);
+
+#[derive(Clone)]
 pub(crate) struct Snapshot(PathBuf);
+
+/// Stores directories in the background, one at a time.
+///
+/// While one is being stored, only the newest of the others waits. So a disk that hangs holds up
+/// nobody, and costs the memory of two directories.
+pub(crate) struct SnapshotWriter(watch::Sender<Option<Arc<Directory>>>);
 
 impl Snapshot {
     /// Makes the data directory, for its owner only. A place that cannot be written to is a bad
@@ -66,6 +79,46 @@ impl Snapshot {
         fs::rename(&new_file, &self.0)?;
         let folder = self.0.parent().unwrap_or(Path::new("."));
         File::open(folder)?.sync_all()
+    }
+}
+
+impl SnapshotWriter {
+    pub(crate) fn start(snapshot: Snapshot) -> Self {
+        let (sender, mut newest) = watch::channel(None::<Arc<Directory>>);
+        tokio::spawn(async move {
+            while newest.changed().await.is_ok() {
+                let directory = newest.borrow_and_update().clone();
+                if let Some(directory) = directory {
+                    store_in_background(snapshot.clone(), directory).await;
+                }
+            }
+        });
+        Self(sender)
+    }
+
+    /// Hands over a directory, and waits for nothing.
+    pub(crate) fn store(&self, directory: Arc<Directory>) {
+        self.0.send_replace(Some(directory));
+    }
+}
+
+/// Writes and fsyncs on a thread that may block.
+async fn store_in_background(snapshot: Snapshot, directory: Arc<Directory>) {
+    let mut storing = tokio::task::spawn_blocking(move || snapshot.store(&directory));
+    let stored = match tokio::time::timeout(SLOW_STORE, &mut storing).await {
+        Ok(stored) => stored,
+        Err(_) => {
+            tracing::warn!("the disk has not taken the merchant directory for {SLOW_STORE:?}");
+            storing.await
+        }
+    };
+    match stored {
+        Ok(Ok(())) => {}
+        Ok(Err(error)) => {
+            tracing::error!(%error, "failed to store the merchant directory on disk");
+        }
+        // The panic hook has logged it.
+        Err(_) => {}
     }
 }
 

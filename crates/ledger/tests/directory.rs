@@ -5,7 +5,7 @@ use std::time::Duration;
 use risiti_ledger::{
     DatabaseSettings, DirectoryView, KeyCheck, Ledger, NewAccount, Vault, watch_directory,
 };
-use risiti_testkit::{Link, TestDatabase};
+use risiti_testkit::{Link, TestDatabase, eventually};
 use secrecy::ExposeSecret as _;
 use tokio::sync::watch;
 use tokio_util::sync::CancellationToken;
@@ -69,7 +69,7 @@ async fn changes_arrive_by_notification() {
     let admin = admin(database.url());
     let mut view = watch_directory(ledger(database.url()), NEVER, CancellationToken::new());
     seen(&mut view, "the empty directory", |view| {
-        view.fresh && view.directory.is_some()
+        view.is_fresh() && view.directory.is_some()
     })
     .await;
 
@@ -164,20 +164,48 @@ async fn lost_database_leaves_the_last_view_marked_not_fresh() {
     let link = Link::to(database.url()).await;
     let mut view = watch_directory(ledger(link.url()), NEVER, CancellationToken::new());
     seen(&mut view, "the merchant", |view| {
-        view.fresh && has(view, "acme")
+        view.is_fresh() && has(view, "acme")
     })
     .await;
 
     link.cut();
-    let stale = seen(&mut view, "the loss", |view| !view.fresh).await;
-    assert!(has(&stale, "acme"));
+    eventually("the loss is noticed", BOUND, async || {
+        (!view.borrow().is_fresh()).then_some(())
+    })
+    .await;
+    assert!(has(&view.borrow(), "acme"));
     admin.create_merchant("later", "Later").await.unwrap();
 
     link.restore();
     seen(&mut view, "what changed meanwhile", |view| {
-        view.fresh && has(view, "later")
+        view.is_fresh() && has(view, "later")
     })
     .await;
+}
+
+/// A network that swallows everything closes no connection. Nobody is told that a merchant is unknown
+/// on the word of a directory that may be out of date (protocol A6).
+#[tokio::test]
+async fn silent_network_makes_the_view_outdated_within_5_s() {
+    let database = migrated().await;
+    let link = Link::to(database.url()).await;
+    let mut view = watch_directory(ledger(link.url()), NEVER, CancellationToken::new());
+    let loaded = seen(&mut view, "the empty directory", |view| view.is_fresh()).await;
+
+    link.freeze();
+    let limit = Duration::from_secs(5);
+    eventually("the view is outdated", limit, async || {
+        (!view.borrow().is_fresh()).then_some(())
+    })
+    .await;
+    assert!(!loaded.is_fresh());
+
+    link.restore();
+    eventually("the database is there again", BOUND, async || {
+        view.borrow().is_fresh().then_some(())
+    })
+    .await;
+    assert!(loaded.is_fresh(), "it is still the newest version");
 }
 
 #[tokio::test]
@@ -200,7 +228,7 @@ async fn timer_reloads_after_a_lost_notification() {
         Duration::from_millis(50),
         CancellationToken::new(),
     );
-    seen(&mut view, "the empty directory", |view| view.fresh).await;
+    seen(&mut view, "the empty directory", |view| view.is_fresh()).await;
     admin(database.url())
         .create_merchant("acme", "Acme")
         .await
@@ -213,7 +241,7 @@ async fn cancelled_watcher_ends() {
     let database = migrated().await;
     let cancel = CancellationToken::new();
     let mut view = watch_directory(ledger(database.url()), NEVER, cancel.clone());
-    seen(&mut view, "the empty directory", |view| view.fresh).await;
+    seen(&mut view, "the empty directory", |view| view.is_fresh()).await;
     cancel.cancel();
     let ended = async { while view.changed().await.is_ok() {} };
     tokio::time::timeout(BOUND, ended).await.unwrap();

@@ -2,9 +2,10 @@
 //!
 //! A timer reloads it as well, because a notification may be lost.
 
+use std::convert::Infallible;
 use std::future::{Future, poll_fn};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tokio::sync::{Notify, watch};
 use tokio_postgres::{AsyncMessage, Client};
@@ -15,10 +16,16 @@ use crate::db::connect::Driver;
 use crate::db::error::LedgerError;
 use crate::db::pool::Ledger;
 use crate::db::statements::statements;
+use crate::directory::freshness::{Changes, Freshness};
 use crate::directory::snapshot::Directory;
 
 /// How long one load, or one other statement of the listener, may take.
 const LOAD_DEADLINE: Duration = Duration::from_secs(10);
+/// How often the server is asked whether it is still there. Together with the time for an answer it
+/// stays well below the time for which a directory counts as fresh.
+const PROBE_INTERVAL: Duration = Duration::from_secs(1);
+/// How long a probe may take before the connection is given up.
+const PROBE_DEADLINE: Duration = Duration::from_secs(5);
 /// The pause between two tries to reach the database, before jitter.
 const RECONNECT_PAUSE: Duration = Duration::from_secs(1);
 
@@ -53,14 +60,31 @@ statements! {
         FROM merchants m";
 }
 
-/// The last directory that was loaded, and whether it is known to be up to date.
+/// The last directory that was loaded.
 #[derive(Clone, Debug, Default)]
 pub struct DirectoryView {
     /// `None` until the first load.
     pub directory: Option<Arc<Directory>>,
-    /// Whether the listener is connected and its last load succeeded. Otherwise a merchant that is
-    /// not in the directory may exist all the same (protocol A6).
-    pub fresh: bool,
+    freshness: Arc<Freshness>,
+}
+
+impl DirectoryView {
+    /// A view of a copy that was kept, which is not fresh.
+    pub fn of_copy(copy: Option<Directory>) -> Self {
+        Self {
+            directory: copy.map(Arc::new),
+            freshness: Arc::default(),
+        }
+    }
+
+    /// Whether this directory is known to be what the database has now: it was read after the last
+    /// change that was announced, and the server answered within the last seconds.
+    ///
+    /// Otherwise a merchant that is not in it may exist all the same, and one that is in it may have
+    /// other keys (protocol A6).
+    pub fn is_fresh(&self) -> bool {
+        self.freshness.is_fresh()
+    }
 }
 
 impl Ledger {
@@ -73,83 +97,135 @@ impl Ledger {
 
 /// Keeps a view of the directory up to date until cancelled.
 ///
-/// It never gives up. While the database is away, the last view stays and is marked as not fresh.
+/// It never gives up. While the database is away, the last view stays and is not fresh. The
+/// receiver learns of each other directory, and not of freshness, which changes with time.
 pub fn watch_directory(
     ledger: Ledger,
     refresh: Duration,
     cancel: CancellationToken,
 ) -> watch::Receiver<DirectoryView> {
     let (sender, receiver) = watch::channel(DirectoryView::default());
+    let watcher = Watcher {
+        ledger,
+        refresh,
+        changes: Changes::default(),
+        sender,
+        outage_is_logged: false,
+    };
     tokio::spawn(async move {
-        cancel
-            .run_until_cancelled(keep_up_to_date(ledger, refresh, sender))
-            .await;
+        cancel.run_until_cancelled(watcher.keep_up_to_date()).await;
     });
     receiver
 }
 
-async fn keep_up_to_date(ledger: Ledger, refresh: Duration, sender: watch::Sender<DirectoryView>) {
-    loop {
-        let error = match listen(&ledger, refresh, &sender).await {
-            Ok(never) => match never {},
-            Err(error) => error,
-        };
-        if sender.is_closed() {
-            return;
-        }
-        // One warning for each outage, not one for each try.
-        if sender.borrow().fresh || sender.borrow().directory.is_none() {
-            tracing::warn!(%error, "the merchant directory cannot be refreshed");
-        }
-        sender.send_if_modified(|view| std::mem::replace(&mut view.fresh, false));
-        tokio::time::sleep(RECONNECT_PAUSE.mul_f64(0.5 + rand::random::<f64>())).await;
-    }
+struct Watcher {
+    ledger: Ledger,
+    /// How often the directory is loaded even without a notification.
+    refresh: Duration,
+    changes: Changes,
+    sender: watch::Sender<DirectoryView>,
+    /// One warning for each outage, not one for each try.
+    outage_is_logged: bool,
 }
 
-/// Listens and reloads until something fails.
-async fn listen(
-    ledger: &Ledger,
-    refresh: Duration,
-    sender: &watch::Sender<DirectoryView>,
-) -> Result<std::convert::Infallible, LedgerError> {
-    let (client, connection) = ledger.dedicated().await?;
-    let changed = Arc::new(Notify::new());
-    let _driver = AbortOnDropHandle::new(tokio::spawn(drive(connection, Arc::clone(&changed))));
-
-    if let Some(role) = ledger.role_statement() {
-        within_deadline(client.batch_execute(&role)).await?;
-    }
-    // This comes before the first load, so that no change falls between the two.
-    within_deadline(client.batch_execute("LISTEN risiti_directory")).await?;
-
-    loop {
-        let directory = Arc::new(load(&client).await?);
-        sender.send_if_modified(|view| {
-            let new = !view.fresh || view.directory.as_ref() != Some(&directory);
-            *view = DirectoryView {
-                directory: Some(directory),
-                fresh: true,
+impl Watcher {
+    async fn keep_up_to_date(mut self) {
+        while !self.sender.is_closed() {
+            let error = match self.listen().await {
+                Ok(never) => match never {},
+                Err(error) => error,
             };
-            new
+            // What changes before the next connection listens is not announced.
+            self.changes.announce();
+            if !std::mem::replace(&mut self.outage_is_logged, true) {
+                tracing::warn!(%error, "the merchant directory cannot be refreshed");
+            }
+            tokio::time::sleep(RECONNECT_PAUSE.mul_f64(0.5 + rand::random::<f64>())).await;
+        }
+    }
+
+    /// Listens and reloads until something fails.
+    async fn listen(&mut self) -> Result<Infallible, LedgerError> {
+        let (client, connection) = self.ledger.dedicated().await?;
+        let changed = Arc::new(Notify::new());
+        let driving = drive(connection, self.changes.clone(), Arc::clone(&changed));
+        let _driver = AbortOnDropHandle::new(tokio::spawn(driving));
+
+        if let Some(role) = self.ledger.role_statement() {
+            within(LOAD_DEADLINE, client.batch_execute(&role)).await?;
+        }
+        // This comes before the first load, so that no change falls between the two.
+        within(
+            LOAD_DEADLINE,
+            client.batch_execute("LISTEN risiti_directory"),
+        )
+        .await?;
+
+        loop {
+            let changes = self.changes.count();
+            let asked_at = Instant::now();
+            let directory = load(&client).await?;
+            self.show(directory, changes, asked_at);
+            self.outage_is_logged = false;
+            self.wait_for_reload(&client, &changed, changes).await?;
+        }
+    }
+
+    /// Shows a directory that was read after so many changes.
+    fn show(&self, directory: Directory, changes: u64, asked_at: Instant) {
+        let shown = self.sender.borrow().clone();
+        if shown.directory.as_deref() == Some(&directory) {
+            shown.freshness.confirm(changes, asked_at);
+            return;
+        }
+
+        let freshness = Freshness::new(self.changes.clone());
+        freshness.confirm(changes, asked_at);
+        shown.freshness.revoke();
+        self.sender.send_replace(DirectoryView {
+            directory: Some(Arc::new(directory)),
+            freshness: Arc::new(freshness),
         });
-        // Whether a notification or the timer ends the wait, the next load is the same.
-        let _ = tokio::time::timeout(refresh, changed.notified()).await;
+    }
+
+    /// Waits for a notification or the timer. Until then, each answer of the server shows that no
+    /// notification was lost with the connection.
+    async fn wait_for_reload(
+        &self,
+        client: &Client,
+        changed: &Notify,
+        changes: u64,
+    ) -> Result<(), LedgerError> {
+        let reload_at = tokio::time::Instant::now() + self.refresh;
+        loop {
+            tokio::select! {
+                () = changed.notified() => return Ok(()),
+                () = tokio::time::sleep_until(reload_at) => return Ok(()),
+                () = tokio::time::sleep(PROBE_INTERVAL) => {}
+            }
+            let asked_at = Instant::now();
+            within(PROBE_DEADLINE, client.batch_execute("")).await?;
+            self.sender.borrow().freshness.confirm(changes, asked_at);
+        }
     }
 }
 
 /// Drives the connection to its end and reports each notification.
-async fn drive(mut connection: Driver, changed: Arc<Notify>) {
+async fn drive(mut connection: Driver, changes: Changes, changed: Arc<Notify>) {
     while let Some(Ok(message)) = poll_fn(|context| connection.poll_message(context)).await {
         if let AsyncMessage::Notification(_) = message {
+            changes.announce();
             changed.notify_one();
         }
     }
-    // The connection is gone. This ends the wait, and then the next load fails.
+    // The connection is gone, and whatever changes from now on is not announced. This also ends the
+    // wait, and then the next load fails.
+    changes.announce();
     changed.notify_one();
 }
 
 async fn load(client: &Client) -> Result<Directory, LedgerError> {
-    let row = within_deadline(client.query_one(DIRECTORY.sql, &[])).await?;
+    let row = within(LOAD_DEADLINE, client.query_one(DIRECTORY.sql, &[])).await?;
     read(row.try_get(0)?)
 }
 
@@ -161,11 +237,12 @@ fn read(json: serde_json::Value) -> Result<Directory, LedgerError> {
     })
 }
 
-async fn within_deadline<T>(
+async fn within<T>(
+    deadline: Duration,
     work: impl Future<Output = Result<T, tokio_postgres::Error>>,
 ) -> Result<T, LedgerError> {
-    match tokio::time::timeout(LOAD_DEADLINE, work).await {
+    match tokio::time::timeout(deadline, work).await {
         Ok(done) => done.map_err(LedgerError::from),
-        Err(_) => Err(LedgerError::Deadline(LOAD_DEADLINE)),
+        Err(_) => Err(LedgerError::Deadline(deadline)),
     }
 }

@@ -2,6 +2,7 @@
 
 pub(crate) mod device_changes;
 pub(crate) mod devices;
+mod freshness;
 pub(crate) mod listen;
 pub(crate) mod manage_error;
 pub(crate) mod merchants;
