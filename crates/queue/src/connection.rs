@@ -230,8 +230,26 @@ async fn greet(uri: &AMQPUri) -> std::io::Result<()> {
 }
 
 /// Parses a broker's URL, and sets a heartbeat and a connection timeout where it has none.
+///
+/// The path `/` names the vhost with the empty name (RabbitMQ URI specification, "Vhost"). Nobody
+/// means that one, and a program would try to connect to it for ever.
 pub(crate) fn parse_url(url: &str) -> Result<AMQPUri, String> {
-    let mut uri: AMQPUri = url.parse()?;
+    let mut uri: AMQPUri = url.parse().map_err(|why: String| {
+        // The error for some URLs repeats the URL, which holds a password.
+        if why.contains(url) {
+            "not a URL of the form amqp://user:password@host:5672/vhost".to_owned()
+        } else {
+            why
+        }
+    })?;
+    if uri.vhost.is_empty() {
+        return Err(
+            "its path / names the vhost with the empty name; for the default vhost write /%2f \
+             in its place, or leave the path away"
+                .to_owned(),
+        );
+    }
+
     uri.query.heartbeat.get_or_insert(HEARTBEAT_SECONDS);
     uri.query
         .connection_timeout
@@ -282,6 +300,37 @@ mod tests {
             .unwrap();
         let uri = parse_url(&format!("amqp://{closed}/%2f")).unwrap();
         assert!(greet(&uri).await.is_err());
+    }
+
+    #[test]
+    fn vhost_with_the_empty_name_is_refused() {
+        for path in ["/", "/?heartbeat=30"] {
+            let why = parse_url(&format!("amqp://user:hunter2@h:5672{path}")).unwrap_err();
+            assert!(
+                why.contains("the vhost with the empty name") && why.contains("/%2f"),
+                "{why}"
+            );
+            assert!(!why.contains("hunter2"), "{why}");
+        }
+
+        let vhost = |url: &str| parse_url(url).unwrap().vhost;
+        assert_eq!(vhost("amqp://h"), "/");
+        assert_eq!(vhost("amqp://h?heartbeat=30"), "/");
+        assert_eq!(vhost("amqp://h/%2f"), "/");
+        assert_eq!(vhost("amqp://h/risiti"), "risiti");
+    }
+
+    #[test]
+    fn error_never_shows_the_url() {
+        for url in [
+            "amqp:user:hunter2@h",
+            "amqp://user:hunter2@h:port",
+            "amqp://user:hunter2@h?heartbeat=often",
+            "amqp://user:hunter2%ff@h",
+        ] {
+            let why = parse_url(url).unwrap_err();
+            assert!(!why.contains("hunter2"), "{why}");
+        }
     }
 
     #[test]

@@ -22,6 +22,7 @@ mod spooling;
 mod without_spool;
 
 use risiti_providers::Envelope;
+use risiti_testkit::amqp_url;
 use serde_json::json;
 
 use fixture::{Fixture, json_of, stk_success};
@@ -44,6 +45,17 @@ async fn webhook_is_queued_unchanged_and_then_acknowledged() {
     let envelope = Envelope::from_headers(&delivery.message.headers).unwrap();
     assert_eq!(envelope.kind.as_deref(), Some("stk"));
     assert_eq!(envelope.event_id.uuid(), delivery.message.id);
+}
+
+#[tokio::test]
+async fn broker_url_of_the_nameless_vhost_ends_it_with_2() {
+    let fixture = Fixture::start().await;
+    let url = amqp_url().replace("/%2f", "/");
+    let ingress = fixture.ingress().env("AMQP_URL", url);
+
+    let (code, log) = ingress.run_to_exit().await;
+    assert_eq!(code, Some(2));
+    assert!(log.contains("AMQP_URL") && log.contains("/%2f"), "{log}");
 }
 
 #[tokio::test]
