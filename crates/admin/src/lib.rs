@@ -17,8 +17,8 @@ mod verify;
 
 use std::process::ExitCode;
 
-use risiti_ledger::ManageError;
-use risiti_service::{BadSetting, Context};
+use risiti_ledger::{LedgerError, ManageError};
+use risiti_service::{BadSetting, Context, DatabaseArgs};
 use serde_json::json;
 
 pub use cli::Cli;
@@ -45,12 +45,21 @@ pub async fn run(cli: Cli, context: Context) -> anyhow::Result<ExitCode> {
     };
     match done {
         Ok(code) => Ok(code),
+        Err(error) if is_pooler(&error) => Err(DatabaseArgs::bad_url(error).into()),
         Err(error) if error.chain().any(|cause| cause.is::<BadSetting>()) => Err(error),
         Err(error) => {
             session.out.problem(&explain(&error));
             Ok(ExitCode::FAILURE)
         }
     }
+}
+
+/// Whether a transaction pooler stands in front of the database, which is a bad setting.
+fn is_pooler(error: &anyhow::Error) -> bool {
+    error.chain().any(|cause| {
+        let cause = cause.downcast_ref::<LedgerError>();
+        matches!(cause, Some(LedgerError::TransactionPooler))
+    })
 }
 
 async fn dispatch(session: &Session, command: Command) -> anyhow::Result<ExitCode> {

@@ -2,7 +2,7 @@
 //! our key.
 
 use risiti_ledger::{KeyCheck, Ledger, LedgerError, Vault};
-use risiti_service::{BadSetting, DatabaseProblem};
+use risiti_service::{BadSetting, DatabaseArgs, DatabaseProblem};
 
 /// Schema and key are checked until they were right once. After that only writes are checked.
 pub(crate) struct DatabaseProbe<'a> {
@@ -21,6 +21,9 @@ impl DatabaseProbe<'_> {
             ))),
             Ok(_) => Ok(()),
             Err(error @ LedgerError::Schema(_)) => Err(DatabaseProblem::Schema(error.to_string())),
+            Err(error @ LedgerError::TransactionPooler) => {
+                Err(DatabaseProblem::Setting(DatabaseArgs::bad_url(error)))
+            }
             Err(error) => Err(DatabaseProblem::Unavailable(error.to_string())),
         }
     }

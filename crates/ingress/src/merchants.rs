@@ -10,8 +10,8 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use risiti_domain::{MerchantId, Provider};
-use risiti_ledger::{DirectoryView, KeyCheck, Ledger, Vault, watch_directory};
-use risiti_service::{BadSetting, Context};
+use risiti_ledger::{DirectoryView, KeyCheck, Ledger, LedgerError, Vault, watch_directory};
+use risiti_service::{BadSetting, Context, DatabaseArgs};
 use secrecy::SecretString;
 use tokio::sync::watch;
 
@@ -87,9 +87,10 @@ struct LoadedDirectory {
 impl Merchants {
     /// Starts from the copy on disk and follows the database from then on.
     ///
-    /// The returned future ends only when our credentials key was never the right one
-    /// (protocol A6). A key that was right and is replaced while ingress runs costs it the changes
-    /// from then on, but no webhook.
+    /// The returned future ends only when a setting does not fit the database: our credentials key
+    /// was never the right one (protocol A6), or a transaction pooler stands in front. A key that
+    /// was right and is replaced while ingress runs costs it the changes from then on, but no
+    /// webhook.
     pub(crate) fn follow(
         settings: &Settings,
         ledger: Ledger,
@@ -162,8 +163,8 @@ impl Merchants {
     }
 }
 
-/// Takes up each version that the database gives. Ends only when the credentials key was never the
-/// right one.
+/// Takes up each version that the database gives. Ends only when a setting does not fit the
+/// database.
 async fn refresh(
     mut source: watch::Receiver<DirectoryView>,
     loaded: watch::Sender<Arc<LoadedDirectory>>,
@@ -173,6 +174,9 @@ async fn refresh(
 ) -> BadSetting {
     while source.changed().await.is_ok() {
         let view = source.borrow_and_update().clone();
+        if view.is_behind_pooler {
+            return DatabaseArgs::bad_url(LedgerError::TransactionPooler);
+        }
         let Some(directory) = view.directory.clone() else {
             continue;
         };

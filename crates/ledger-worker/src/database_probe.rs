@@ -1,7 +1,7 @@
 //! The probe of the database. It must take writes and have the expected schema.
 
 use risiti_ledger::{Ledger, LedgerError};
-use risiti_service::DatabaseProblem;
+use risiti_service::{DatabaseArgs, DatabaseProblem};
 
 pub(crate) async fn probe(ledger: &Ledger) -> Result<(), DatabaseProblem> {
     let checked = async {
@@ -10,6 +10,7 @@ pub(crate) async fn probe(ledger: &Ledger) -> Result<(), DatabaseProblem> {
     };
     checked.await.map_err(|error| match error {
         LedgerError::Schema(_) => DatabaseProblem::Schema(error.to_string()),
+        LedgerError::TransactionPooler => DatabaseProblem::Setting(DatabaseArgs::bad_url(error)),
         _ => DatabaseProblem::Unavailable(error.to_string()),
     })
 }

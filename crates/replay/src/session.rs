@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use anyhow::{Context as _, Result};
-use risiti_ledger::{DatabaseSettings, Ledger};
+use risiti_ledger::{DatabaseSettings, Ledger, LedgerError};
 use risiti_queue::Broker;
 use risiti_service::{AmqpArgs, BadSetting, DatabaseArgs};
 use secrecy::ExposeSecret as _;
@@ -21,8 +21,10 @@ pub(crate) async fn open_ledger(args: &DatabaseArgs) -> Result<Ledger> {
         application_name: "risiti-replay",
     };
     let ledger = Ledger::open(settings).map_err(DatabaseArgs::bad_url)?;
-    ledger.check_schema().await?;
-    Ok(ledger)
+    match ledger.check_schema().await {
+        Err(error @ LedgerError::TransactionPooler) => Err(DatabaseArgs::bad_url(error).into()),
+        checked => Ok(checked.map(|()| ledger)?),
+    }
 }
 
 /// Connects to the broker and waits until it takes publishes.

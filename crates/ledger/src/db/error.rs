@@ -3,7 +3,7 @@
 use std::error::Error as _;
 use std::time::Duration;
 
-use deadpool_postgres::{PoolError, TimeoutType};
+use deadpool_postgres::{HookError, PoolError, TimeoutType};
 
 use crate::db::vault::VaultError;
 
@@ -29,6 +29,13 @@ pub enum LedgerError {
     /// The server is a standby, or a primary that was told to take no writes.
     #[error("postgres takes no writes: it is a standby, or read-only")]
     ReadOnly,
+    /// A pooler stands in front of the server that gives each transaction another session.
+    #[error(
+        "a transaction pooler stands in front of Postgres (PgBouncer with pool_mode=transaction, \
+         Supabase's port 6543, Neon's -pooler host or the like): connect to Postgres itself, or to \
+         a pooler in session mode"
+    )]
+    TransactionPooler,
     /// The server refused the statement.
     #[error("{0}")]
     Refused(Refusal),
@@ -78,7 +85,8 @@ impl LedgerError {
             | Self::PoolExhausted
             | Self::Deadline(_)
             | Self::Broken(_)
-            | Self::ReadOnly => true,
+            | Self::ReadOnly
+            | Self::TransactionPooler => true,
             Self::Refused(refusal) => is_transient_code(&refusal.code),
             Self::Value(_)
             | Self::Stored { .. }
@@ -161,11 +169,19 @@ impl From<tokio_postgres::Error> for LedgerError {
     }
 }
 
+/// How the pool's hook reports [`LedgerError::TransactionPooler`], for want of another type.
+pub(crate) const TRANSACTION_POOLER: &str = "transaction pooler";
+
 impl From<PoolError> for LedgerError {
     fn from(error: PoolError) -> Self {
         match error {
             PoolError::Timeout(TimeoutType::Wait) => Self::PoolExhausted,
             PoolError::Backend(error) => Self::unreachable(error),
+            PoolError::PostCreateHook(HookError::Message(message))
+                if message == TRANSACTION_POOLER =>
+            {
+                Self::TransactionPooler
+            }
             other => Self::Unreachable(other.to_string().into()),
         }
     }

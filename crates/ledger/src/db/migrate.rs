@@ -8,6 +8,7 @@ use tokio_postgres::AsyncMessage;
 
 use crate::db::connect::{Driver, connect};
 use crate::db::error::LedgerError;
+use crate::db::session::SessionCheck;
 
 mod embedded {
     refinery::embed_migrations!("../../migrations");
@@ -42,6 +43,8 @@ pub struct MigrationReport {
 pub async fn migrate(url: &SecretString) -> Result<MigrationReport, LedgerError> {
     let (mut client, connection) = connect(url, "risiti-admin").await?;
     let driver = tokio::spawn(drive(connection));
+    // The advisory lock would be another session's than the migrations.
+    SessionCheck::default().run(&client, url).await?;
 
     // A waiter must not give up while the first one works, and a migration may take its time.
     client

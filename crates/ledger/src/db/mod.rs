@@ -7,6 +7,7 @@ pub(crate) mod error;
 pub(crate) mod migrate;
 pub(crate) mod pipeline;
 pub(crate) mod pool;
+pub(crate) mod session;
 pub(crate) mod statements;
 mod tls;
 pub(crate) mod vault;

@@ -1,24 +1,21 @@
 //! The pool of connections. Waiting for one, making one and each statement on it are bounded in
 //! time.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use deadpool_postgres::{Hook, HookError, Manager, ManagerConfig, Pool, RecyclingMethod, Runtime};
 use secrecy::SecretString;
-use tokio_postgres::{Client, Config};
+use tokio_postgres::Client;
 
 use crate::db::connect::{CONNECT_TIMEOUT, Driver, config, connect};
 pub(crate) use crate::db::connection::{Connection, Transaction};
-use crate::db::error::LedgerError;
+use crate::db::error::{LedgerError, TRANSACTION_POOLER};
 use crate::db::migrate;
+use crate::db::session::{self, SessionCheck};
 use crate::db::statements::statements;
 
 const POOL_WAIT: Duration = Duration::from_secs(5);
-
-/// Session limits of every pooled connection, so that a frozen process does not hold rows for ever
-/// (protocol C10).
-const SESSION_OPTIONS: &str =
-    "-c idle_in_transaction_session_timeout=5s -c lock_timeout=2s -c statement_timeout=10s";
 
 statements! {
     TAKES_NO_WRITES = "SELECT current_setting('transaction_read_only')::bool";
@@ -43,6 +40,7 @@ pub struct DatabaseSettings {
 pub struct Ledger {
     pool: Pool,
     settings: DatabaseSettings,
+    sessions: SessionCheck,
 }
 
 impl std::fmt::Debug for Ledger {
@@ -60,32 +58,27 @@ impl Ledger {
     /// [`LedgerError::Setting`] when the URL cannot be read, or when it demands TLS and no root
     /// certificate is trusted.
     pub fn open(settings: DatabaseSettings) -> Result<Self, LedgerError> {
-        let (mut config, tls) = config(&settings.url, settings.application_name)?;
-        with_session_options(&mut config);
+        let (config, tls) = config(&settings.url, settings.application_name)?;
         let recycling = ManagerConfig {
             recycling_method: RecyclingMethod::Fast,
         };
         let manager = Manager::from_config(config, tls, recycling);
-        let mut builder = Pool::builder(manager)
+        let sessions = SessionCheck::default();
+        let pool = Pool::builder(manager)
             .max_size(settings.pool_size.max(1))
             .wait_timeout(Some(POOL_WAIT))
             .create_timeout(Some(CONNECT_TIMEOUT))
             .recycle_timeout(Some(CONNECT_TIMEOUT))
-            .runtime(Runtime::Tokio1);
-        if let Some(role) = settings.role {
-            builder = builder.post_create(Hook::async_fn(move |client, _| {
-                Box::pin(async move {
-                    client
-                        .batch_execute(&take_role(role))
-                        .await
-                        .map_err(HookError::Backend)
-                })
-            }));
-        }
-        let pool = builder
+            .runtime(Runtime::Tokio1)
+            .post_create(prepare_session(&settings, &sessions))
             .build()
             .map_err(|error| LedgerError::Setting(error.to_string()))?;
-        Ok(Self { pool, settings })
+
+        Ok(Self {
+            pool,
+            settings,
+            sessions,
+        })
     }
 
     /// Checks in one round trip that the server answers and takes writes. A standby does not, which
@@ -134,9 +127,18 @@ impl Ledger {
 
     /// Opens a connection outside the pool, for LISTEN and for session locks (protocol C11). The
     /// caller has to poll the driver. The connection has no session limits and no role yet (see
-    /// [`Self::role_statement`]).
+    /// [`Self::role_statement`]), and nobody has checked that it keeps its session (see
+    /// [`Self::check_session`]).
     pub(crate) async fn dedicated(&self) -> Result<(Client, Driver), LedgerError> {
         connect(&self.settings.url, self.settings.application_name).await
+    }
+
+    /// Checks that a dedicated connection, which somebody polls already, keeps its session.
+    ///
+    /// # Errors
+    /// [`LedgerError::TransactionPooler`] when it does not.
+    pub(crate) async fn check_session(&self, client: &Client) -> Result<(), LedgerError> {
+        self.sessions.run(client, &self.settings.url).await
     }
 
     pub(crate) fn role_statement(&self) -> Option<String> {
@@ -144,12 +146,34 @@ impl Ledger {
     }
 }
 
-fn with_session_options(config: &mut Config) {
-    let options = match config.get_options() {
-        Some(given) => format!("{given} {SESSION_OPTIONS}"),
-        None => SESSION_OPTIONS.to_owned(),
-    };
-    config.options(options);
+/// What is done once with each new connection: the check of sessions, then limits and role.
+fn prepare_session(settings: &DatabaseSettings, sessions: &SessionCheck) -> Hook {
+    let mut statements = session::LIMITS.to_owned();
+    if let Some(role) = settings.role {
+        statements += ";\n";
+        statements += &take_role(role);
+    }
+    let statements: Arc<str> = statements.into();
+    let url = settings.url.clone();
+    let sessions = sessions.clone();
+
+    Hook::async_fn(move |client, _| {
+        let statements = Arc::clone(&statements);
+        let url = url.clone();
+        let sessions = sessions.clone();
+        Box::pin(async move {
+            if sessions.run(client, &url).await.is_err() {
+                return Err(HookError::message(TRANSACTION_POOLER));
+            }
+            let preparing = client.batch_execute(&statements);
+            match tokio::time::timeout(CONNECT_TIMEOUT, preparing).await {
+                Ok(prepared) => prepared.map_err(HookError::Backend),
+                Err(_) => Err(HookError::message(
+                    "no answer from a new connection in time",
+                )),
+            }
+        })
+    })
 }
 
 /// The statement that takes a role. `role` is a constant of ours, never input.
@@ -160,20 +184,4 @@ fn take_role(role: &'static str) -> String {
         "DO $$ BEGIN IF EXISTS (SELECT FROM pg_roles WHERE rolname = '{role}') THEN SET ROLE {role}; END IF;
          EXCEPTION WHEN insufficient_privilege THEN RAISE NOTICE 'may not take role {role}'; END $$"
     )
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn session_limits_are_added_to_given_options() {
-        let mut config: Config = "postgres://u@h/db?options=-c%20search_path%3Dx"
-            .parse()
-            .unwrap();
-        with_session_options(&mut config);
-        let options = config.get_options().unwrap();
-        assert!(options.starts_with("-c search_path=x "));
-        assert!(options.contains("idle_in_transaction_session_timeout=5s"));
-    }
 }

@@ -65,6 +65,8 @@ statements! {
 pub struct DirectoryView {
     /// `None` until the first load.
     pub directory: Option<Arc<Directory>>,
+    /// Whether a transaction pooler stands in front of the database. No directory is loaded then.
+    pub is_behind_pooler: bool,
     freshness: Arc<Freshness>,
 }
 
@@ -73,6 +75,7 @@ impl DirectoryView {
     pub fn of_copy(copy: Option<Directory>) -> Self {
         Self {
             directory: copy.map(Arc::new),
+            is_behind_pooler: false,
             freshness: Arc::default(),
         }
     }
@@ -135,6 +138,10 @@ impl Watcher {
                 Ok(never) => match never {},
                 Err(error) => error,
             };
+            if matches!(error, LedgerError::TransactionPooler) {
+                self.sender
+                    .send_if_modified(|view| !std::mem::replace(&mut view.is_behind_pooler, true));
+            }
             // What changes before the next connection listens is not announced.
             self.changes.announce();
             if !std::mem::replace(&mut self.outage_is_logged, true) {
@@ -151,6 +158,8 @@ impl Watcher {
         let driving = drive(connection, self.changes.clone(), Arc::clone(&changed));
         let _driver = AbortOnDropHandle::new(tokio::spawn(driving));
 
+        // Behind such a pooler no notification would arrive.
+        self.ledger.check_session(&client).await?;
         if let Some(role) = self.ledger.role_statement() {
             within(LOAD_DEADLINE, client.batch_execute(&role)).await?;
         }
@@ -184,6 +193,7 @@ impl Watcher {
         shown.freshness.revoke();
         self.sender.send_replace(DirectoryView {
             directory: Some(Arc::new(directory)),
+            is_behind_pooler: false,
             freshness: Arc::new(freshness),
         });
     }
