@@ -16,6 +16,9 @@ use crate::refusal;
 use crate::route::{RequestPath, Route};
 use crate::tls::Certificate;
 
+/// Connections that may wait to be accepted. The kernel lowers it to its `somaxconn`.
+const BACKLOG: i32 = 4_096;
+
 /// Binds the public address. An address that is taken or not ours is a bad setting. With a
 /// certificate, the listener speaks TLS and nothing else.
 pub(crate) fn bind(
@@ -31,6 +34,9 @@ pub(crate) fn bind(
         )
     };
     let listener = TcpListener::bind(settings.listen).map_err(bad)?;
+    // The standard library asks for 128. A burst beyond that loses handshakes, which costs its senders
+    // seconds or their connection.
+    rustix::net::listen(&listener, BACKLOG).map_err(|error| bad(error.into()))?;
     let address = listener.local_addr()?;
 
     let timeout = settings.body_timeout;
