@@ -23,8 +23,7 @@ pub struct BadSetting {
 }
 
 impl BadSetting {
-    /// `setting` is the flag or the variable, such as those in [`flags`](crate::flags). `problem`
-    /// must not contain the value of a secret.
+    /// `setting` is the flag or the variable. `problem` must not contain the value of a secret.
     pub fn new(setting: impl Into<String>, problem: impl Into<String>) -> Self {
         Self {
             setting: setting.into(),
