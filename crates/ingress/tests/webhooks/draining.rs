@@ -1,6 +1,6 @@
 //! When the broker is back, the spool is drained to it, beside live traffic and through kills.
 
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::path::Path;
 use std::time::Duration;
 
@@ -179,11 +179,10 @@ async fn spool_keeps_webhooks_until_a_lost_queue_is_back() {
     accept_in_groups(&ingress, &receipts).await;
     ingress.wait_until_drained().await;
 
-    let mut queued: Vec<_> = take_all_queued(&fixture)
-        .await
-        .into_iter()
-        .map(|(receipt, _)| receipt)
-        .collect();
-    queued.sort();
-    assert_eq!(queued, receipts);
+    // A webhook whose confirm was slow may come from the spool too, as the same event.
+    let mut events = BTreeMap::new();
+    for (receipt, event) in take_all_queued(&fixture).await {
+        assert_eq!(*events.entry(receipt).or_insert(event), event);
+    }
+    assert!(events.keys().eq(&receipts), "{:?}", events.keys());
 }

@@ -199,7 +199,7 @@ async fn publishes_under_way_are_bounded_after_callers_give_up() {
     let broker = fixture.broker_at(link.url()).await;
     let publisher = broker.publisher();
     let opens_each_channel =
-        (0..100).map(|_| publisher.publish(Target::Payments, message("m"), LONG));
+        (0..1_000).map(|_| publisher.publish(Target::Payments, message("m"), LONG));
     for outcome in join_all(opens_each_channel).await {
         outcome.unwrap();
     }
