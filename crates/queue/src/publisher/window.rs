@@ -134,8 +134,9 @@ impl<'a> Window<'a> {
     /// Answers the publishes that these confirms are for.
     ///
     /// lapin gives a returned message to whichever confirm comes next on the channel. So a confirm
-    /// with a return says that some message of the window came back, and not which one. Confirms that
-    /// lapin resolved after it are in the same batch or still open, so all of both count as returned.
+    /// with a return says that some message of the window came back, and not which one. All of the
+    /// window counts as returned. That is enough only while no confirm that lapin resolved later was
+    /// answered before, which a window of one ensures (see `WINDOW`).
     pub(super) fn settle(&mut self, confirms: Vec<Confirm>) -> Settled {
         let returned = confirms
             .iter()
