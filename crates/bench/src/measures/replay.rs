@@ -31,7 +31,7 @@ pub(crate) async fn dead_letters(ground: &Ground) -> anyhow::Result<Vec<Row>> {
     let simulator = Simulator::start(ground, "1ms").await?;
     let site = Site::new(ground, DEVICES).await?;
     site.add_devices(simulator.address, true).await?;
-    let mut kept = bury(&site, &simulator, count).await?;
+    let mut kept = make_dead_letters(&site, &simulator, count).await?;
 
     let ingress = site.ingress(&[]).await?;
     let workers = [site.ledger_worker().await?, site.etims_worker().await?];
@@ -82,7 +82,11 @@ pub(crate) async fn dead_letters(ground: &Ground) -> anyhow::Result<Vec<Row>> {
 }
 
 /// Makes so many dead letters: invoices that the tax authority refuses. Returns their payments.
-async fn bury(site: &Site<'_>, simulator: &Simulator, count: u32) -> anyhow::Result<Vec<u32>> {
+async fn make_dead_letters(
+    site: &Site<'_>,
+    simulator: &Simulator,
+    count: u32,
+) -> anyhow::Result<Vec<u32>> {
     let rule = r#"{"match":{"call":"sale"},"fault":{"envelope":{"code":"891","message":"no"}}}"#;
     control::request(simulator.address, "POST", "/_sim/faults", rule).await?;
     let kept = record_invoices(site, count).await?;
