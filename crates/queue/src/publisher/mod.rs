@@ -1,7 +1,7 @@
 //! A publisher whose success means that a quorum queue has the message.
 //!
-//! One task owns each channel, so that publishes start in order and a confirm belongs to the publish it
-//! was sent for.
+//! One task owns each channel, so that publishes start in order and a confirm belongs to the publish
+//! it was sent for.
 
 mod channel_task;
 mod load;
@@ -26,19 +26,15 @@ use load::ChannelLoad;
 
 pub use load::PublishLoad;
 
-/// Channels over which all messages are published.
-const CHANNELS: usize = 128;
+/// Channels over which all messages are published. A return fails the whole window of its channel.
+const CHANNELS: usize = 8;
 /// Publishes of one channel that are sent and not confirmed.
-///
-/// It is one, because lapin gives a returned message to whichever confirm comes next. With several in
-/// a window, a lost message could get the confirm of a stored one: the return is seen at a confirm that
-/// lapin resolved earlier, and a task that polls them one by one may meet the later one first.
-const WINDOW: usize = 1;
+const WINDOW: usize = 64;
 /// Publishes that wait for a place in the window of one channel. More are refused at once.
-const WAITING: usize = 32;
+const WAITING: usize = 448;
 /// Bytes of bodies of one channel, sent and not confirmed or waiting. lapin copies each body into its
 /// own queue of frames, so a broker that reads nothing costs twice this for each channel.
-const BYTES_MAX: usize = 512 * 1024;
+const BYTES_MAX: usize = 4 * 1024 * 1024;
 
 /// The most publishes that a publisher takes on at once, sent ones and waiting ones.
 pub const PUBLISHES_MAX: usize = CHANNELS * (WINDOW + WAITING);

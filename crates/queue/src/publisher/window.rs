@@ -1,7 +1,9 @@
 //! The publishes of one channel that are sent and not confirmed.
 
 use std::collections::BTreeMap;
-use std::task::Poll;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::task::{Context, Poll, Wake, Waker};
 
 use futures_util::future::BoxFuture;
 use futures_util::stream::FuturesUnordered;
@@ -119,24 +121,42 @@ impl<'a> Window<'a> {
         }
     }
 
-    /// Waits for a confirm and takes every other one that is there. It is safe to drop.
+    /// Waits for a confirm and takes every other one that is there. Every confirm that lapin resolved
+    /// before one of these is among them, or was among earlier ones. It is safe to drop.
     pub(super) async fn confirmed(&mut self) -> Vec<Confirm> {
         let Some(first) = self.confirms.next().await else {
             return std::future::pending().await;
         };
         let mut confirms = vec![first];
-        while let Some(Some(next)) = self.confirms.next().now_or_never() {
-            confirms.push(next);
-        }
+        self.take_resolved(&mut confirms);
         confirms
+    }
+
+    /// Takes confirms until every future has been polled since it was last woken.
+    ///
+    /// `FuturesUnordered` may be pending although a future in it is ready: it gives way after some
+    /// polls, and while another thread is about to add to its queue. It then wakes its task, which
+    /// tells the two apart.
+    fn take_resolved(&mut self, confirms: &mut Vec<Confirm>) {
+        let woken = Arc::new(Woken::default());
+        let waker = Waker::from(woken.clone());
+        let mut context = Context::from_waker(&waker);
+        loop {
+            match self.confirms.poll_next_unpin(&mut context) {
+                Poll::Ready(Some(next)) => confirms.push(next),
+                Poll::Pending if woken.0.swap(false, Ordering::AcqRel) => {}
+                Poll::Pending | Poll::Ready(None) => return,
+            }
+        }
     }
 
     /// Answers the publishes that these confirms are for.
     ///
-    /// lapin gives a returned message to whichever confirm comes next on the channel. So a confirm
-    /// with a return says that some message of the window came back, and not which one. All of the
-    /// window counts as returned. That is enough only while no confirm that lapin resolved later was
-    /// answered before, which a window of one ensures (see `WINDOW`).
+    /// lapin gives a returned message to whichever confirm comes next on the channel, and the broker
+    /// sends a message back before it confirms it. So a confirm with a return says that some message
+    /// of the window came back, and not which one. All of the window counts as returned. That is
+    /// enough because the message's own confirm is resolved at the same time or later, and
+    /// [`confirmed`](Self::confirmed) gives none of those without all before it.
     pub(super) fn settle(&mut self, confirms: Vec<Confirm>) -> Settled {
         let returned = confirms
             .iter()
@@ -184,9 +204,58 @@ impl<'a> Window<'a> {
     }
 }
 
+/// Remembers that it was woken.
+#[derive(Default)]
+struct Woken(AtomicBool);
+
+impl Wake for Woken {
+    fn wake(self: Arc<Self>) {
+        self.0.store(true, Ordering::Release);
+    }
+}
+
 fn has_returned_message(confirm: &lapin::Result<Confirmation>) -> bool {
     matches!(
         confirm,
         Ok(Confirmation::Ack(Some(_)) | Confirmation::Nack(Some(_)))
     )
+}
+
+#[cfg(test)]
+mod tests {
+    use futures_util::future::{pending, ready};
+
+    use super::*;
+
+    /// Wakes itself once and stays pending, as a future does that is woken while it is polled.
+    async fn woken_while_polled() -> Confirm {
+        let mut polled = false;
+        std::future::poll_fn(|context| {
+            if !polled {
+                polled = true;
+                context.waker().wake_by_ref();
+            }
+            Poll::<()>::Pending
+        })
+        .await;
+        unreachable!("it is pending for ever")
+    }
+
+    #[tokio::test]
+    async fn confirms_come_with_all_that_were_resolved_before() {
+        let load = ChannelLoad::default();
+        let mut window = Window::new(&load);
+        let acked = |number| ready((number, Ok(Confirmation::Ack(None)))).boxed();
+        window.confirms.push(acked(1));
+        for _ in 0..3 {
+            window.confirms.push(woken_while_polled().boxed());
+        }
+        window.confirms.push(pending().boxed());
+        window.confirms.push(acked(2));
+
+        let confirms = window.confirmed().await;
+        let numbers: Vec<u64> = confirms.iter().map(|(number, _)| *number).collect();
+        assert_eq!(numbers, [1, 2]);
+        assert!(window.confirmed().now_or_never().is_none());
+    }
 }
