@@ -15,10 +15,12 @@ help:
 demo: linker
 	@$(with_servers) deploy/local/demo.sh
 
-## make chaos   run the fault programme of kills, freezes and cut links (SECONDS=, default 120; SEED= repeats one)
+## make chaos   run the fault programme of kills, freezes and cut links (SECONDS=120, RATE=60, PROFILE=dev; SEED= repeats one)
+chaos: profile = $(or $(PROFILE),dev)
 chaos: linker
-	cargo build --locked --workspace --bins
-	@$${CARGO_TARGET_DIR:-target}/debug/risiti-chaos run --seconds $(or $(SECONDS),120) $(if $(SEED),--seed $(SEED))
+	cargo build --locked --workspace --bins --profile $(profile)
+	@$${CARGO_TARGET_DIR:-target}/$(if $(filter dev,$(profile)),debug,$(profile))/risiti-chaos run \
+	    --seconds $(or $(SECONDS),120) --rate $(or $(RATE),60) $(if $(SEED),--seed $(SEED))
 
 ## make bench   measure everything against yardsticks of the same run (ONLY=name,name; FULL=1 takes hours; PEERS=1)
 bench: export RISITI_POSTGRES_MEMORY ?= 256MB

@@ -1,9 +1,10 @@
-//! When a process was dead or frozen, according to the fault log.
+//! When a process was dead or frozen, and when a spool had no room, according to the fault log.
 
 use jiff::{SignedDuration, Timestamp};
 
+use crate::fault::FaultKind;
 use crate::fault_log::{LogEntry, LogEvent};
-use crate::target::Victim;
+use crate::target::{Program, Victim};
 
 /// The log may record an exit or a stop this much too late.
 const RECORDED_WITHIN: SignedDuration = SignedDuration::from_millis(200);
@@ -29,6 +30,28 @@ impl Outages {
         Self(outages)
     }
 
+    /// When the spool of an ingress had no room.
+    pub(crate) fn of_spool(ingress: Program, log: &[LogEntry]) -> Self {
+        let is_of_ingress = |kind| match kind {
+            FaultKind::SpoolFull => ingress == Program::Ingress2,
+            FaultKind::DiskFull => ingress == Program::Ingress1,
+            _ => false,
+        };
+        let mut outages = Vec::new();
+        let mut since = None;
+        for entry in log {
+            match entry.event {
+                LogEvent::Begun { fault } if is_of_ingress(fault.kind) => since = Some(entry.at),
+                LogEvent::Ended { fault } if is_of_ingress(fault.kind) => {
+                    outages.extend(since.take().map(|since| (since, entry.at)));
+                }
+                _ => {}
+            }
+        }
+        outages.extend(since.map(|since| (since, Timestamp::MAX)));
+        Self(outages)
+    }
+
     /// Whether an outage and this span have a moment in common.
     pub(crate) fn overlap(&self, from: Timestamp, to: Timestamp) -> bool {
         self.0
@@ -41,7 +64,6 @@ impl Outages {
 mod tests {
     use super::*;
     use crate::fault_log::ExitCause;
-    use crate::target::Program;
 
     #[test]
     fn outage_lasts_from_the_first_stop_to_the_restart() {

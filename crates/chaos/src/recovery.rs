@@ -117,6 +117,7 @@ mod tests {
             status,
             at: at(at_ms),
             ms,
+            authentic: status != Some(401),
             answered_well: status == Some(200),
         }
     }

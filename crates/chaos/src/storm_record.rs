@@ -41,6 +41,8 @@ pub(crate) struct Request {
     pub(crate) status: Option<u16>,
     pub(crate) at: Timestamp,
     pub(crate) ms: u64,
+    /// Neither forged nor malformed, so its right answer is 200.
+    pub(crate) authentic: bool,
     pub(crate) answered_well: bool,
 }
 
@@ -51,6 +53,8 @@ pub(crate) const ANSWER_WITHIN_MS: u64 = 3000;
 
 /// The status of a request whose body did not arrive in time.
 pub(crate) const REQUEST_TIMEOUT: u16 = 408;
+/// The status of a webhook that was not kept.
+pub(crate) const UNAVAILABLE: u16 = 503;
 
 impl Request {
     pub(crate) fn is_troubled(&self) -> bool {
@@ -89,6 +93,7 @@ pub(crate) fn read(path: &Path) -> anyhow::Result<Vec<Request>> {
                     status,
                     at,
                     ms,
+                    authentic: right == 200,
                     answered_well: status == Some(right),
                 });
             }
@@ -125,5 +130,6 @@ mod tests {
             .map(|request| request.answered_well)
             .collect();
         assert_eq!(well, [true, false, true, false]);
+        assert!(requests[1].authentic && !requests[2].authentic);
     }
 }

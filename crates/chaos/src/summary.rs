@@ -14,7 +14,7 @@ use crate::environment::Environment;
 use crate::fault_log::{self, ExitCause, LogEntry, LogEvent};
 use crate::outages::Outages;
 use crate::recovery::{Recovery, recoveries};
-use crate::storm_record::{self, ANSWER_WITHIN_MS, REQUEST_TIMEOUT, Request};
+use crate::storm_record::{self, ANSWER_WITHIN_MS, REQUEST_TIMEOUT, Request, UNAVAILABLE};
 use crate::target::{Program, Victim};
 
 #[derive(Serialize, Deserialize)]
@@ -51,6 +51,10 @@ pub(crate) struct Answers {
     pub(crate) spooled: u64,
     pub(crate) refused: u64,
     pub(crate) unavailable: u64,
+    /// Authentic webhooks that got 503 from an ingress that ran all the while and whose spool had
+    /// room.
+    #[serde(default)]
+    pub(crate) needlessly_unavailable: u64,
     pub(crate) unanswered: u64,
     /// Answers 408 from an ingress that ran all the while.
     pub(crate) hurried_by_live: u64,
@@ -139,6 +143,7 @@ impl Answers {
 
 fn count_answers(requests: &[Request], log: &[LogEntry]) -> Answers {
     let outages = Program::INGRESSES.map(|ingress| Outages::of(Victim::Program(ingress), log));
+    let full = Program::INGRESSES.map(|ingress| Outages::of_spool(ingress, log));
     let mut answers = Answers::default();
 
     for request in requests {
@@ -146,13 +151,18 @@ fn count_answers(requests: &[Request], log: &[LogEntry]) -> Answers {
         match request.status {
             Some(200) => answers.answered_200 += 1,
             // After a freeze an ingress finds that the body took too long.
-            Some(503 | REQUEST_TIMEOUT) => answers.unavailable += 1,
+            Some(UNAVAILABLE | REQUEST_TIMEOUT) => answers.unavailable += 1,
             Some(_) => answers.refused += 1,
             None => answers.unanswered += 1,
         }
 
         let was_struck = outages[request.to].overlap(request.at, request.ended());
         let is_late = request.ms > ANSWER_WITHIN_MS;
+        let was_keepable = request.authentic
+            && !was_struck
+            && !full[request.to].overlap(request.at, request.ended());
+        answers.needlessly_unavailable +=
+            u64::from(was_keepable && request.status == Some(UNAVAILABLE));
         if was_struck {
             answers.late_from_struck += u64::from(is_late);
         } else {
@@ -197,6 +207,7 @@ mod tests {
     use jiff::Timestamp;
 
     use super::*;
+    use crate::fault::{Fault, FaultKind};
 
     #[test]
     fn late_answers_of_a_frozen_ingress_count_apart() {
@@ -217,6 +228,7 @@ mod tests {
             status,
             at: at(second),
             ms,
+            authentic: status != Some(401),
             answered_well: status == Some(200),
         };
         let requests = [
@@ -232,6 +244,7 @@ mod tests {
             answered_200: 2,
             refused: 1,
             unavailable: 2,
+            needlessly_unavailable: 1,
             unanswered: 1,
             hurried_by_live: 1,
             late_from_live: 1,
@@ -242,5 +255,38 @@ mod tests {
         assert_eq!(count_answers(&requests, &log), expected);
         assert!(!expected.are_in_time());
         assert!(count_answers(&requests[2..5], &log).are_in_time());
+    }
+
+    #[test]
+    fn refusal_by_a_full_spool_is_not_needless() {
+        let at = |second| Timestamp::from_second(second).unwrap();
+        let fault = Fault {
+            number: 1,
+            at_ms: 0,
+            lasts_ms: 10_000,
+            kind: FaultKind::SpoolFull,
+        };
+        let log = [
+            LogEntry {
+                at: at(10),
+                event: LogEvent::Begun { fault },
+            },
+            LogEntry {
+                at: at(20),
+                event: LogEvent::Ended { fault },
+            },
+        ];
+        let refused = |to, second| Request {
+            to,
+            status: Some(UNAVAILABLE),
+            at: at(second),
+            ms: 5,
+            authentic: true,
+            answered_well: false,
+        };
+        let needless = |request| count_answers(&[request], &log).needlessly_unavailable;
+        assert_eq!(needless(refused(1, 15)), 0);
+        assert_eq!(needless(refused(0, 15)), 1);
+        assert_eq!(needless(refused(1, 30)), 1);
     }
 }

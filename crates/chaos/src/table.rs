@@ -69,8 +69,8 @@ pub(crate) fn markdown(summary: &Summary) -> String {
     let mut out = String::new();
     let _ = writeln!(
         out,
-        "`make chaos SECONDS={} SEED={}`\n",
-        summary.seconds, summary.seed
+        "`make chaos SECONDS={} RATE={} SEED={}`\n",
+        summary.seconds, summary.webhooks_per_second, summary.seed
     );
     let _ = writeln!(out, "| | |\n|---|---:|");
     for (name, value) in rows(summary) {
@@ -114,6 +114,10 @@ fn rows(summary: &Summary) -> Vec<(&'static str, u64)> {
         ("of these, kept by the spool", answers.spooled),
         ("forged or malformed, refused", answers.refused),
         ("answered 503, or 408 after a freeze", answers.unavailable),
+        (
+            "of these, authentic and could have been kept",
+            answers.needlessly_unavailable,
+        ),
         ("never answered", answers.unanswered),
         (
             "answered 408 by an ingress that lived",
