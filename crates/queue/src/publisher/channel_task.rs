@@ -52,7 +52,7 @@ impl ChannelTask {
         cancel.run_until_cancelled(self.serve_channels()).await;
         self.requests.close();
         while let Some(request) = self.requests.recv().await {
-            self.refuse(request, PublishError::Down);
+            refuse(request, PublishError::Down);
         }
     }
 
@@ -87,7 +87,7 @@ impl ChannelTask {
             };
             tokio::select! {
                 changed = self.connection.changed() => changed.ok()?,
-                request = self.requests.recv() => self.refuse(request?, refusal),
+                request = self.requests.recv() => refuse(request?, refusal),
             }
         }
     }
@@ -153,11 +153,12 @@ impl ChannelTask {
         tracing::error!("no queue took a message, declaring the topology again");
         self.redeclare.notify_one();
     }
+}
 
-    fn refuse(&self, request: PublishRequest, error: PublishError) {
-        self.load.remove(request.body.len());
-        request.reply.send(Err(error)).ok();
-    }
+fn refuse(request: PublishRequest, error: PublishError) {
+    let PublishRequest { reply, share, .. } = request;
+    drop(share);
+    reply.send(Err(error)).ok();
 }
 
 async fn open_channel(connection: &OpenConnection) -> Result<Channel, BrokerError> {

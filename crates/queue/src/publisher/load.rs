@@ -1,7 +1,8 @@
-//! How much a publisher has under way, for those who decide whether to wait for it.
+//! How much a broker's publishers have under way: its bounds, and a reading for those who decide
+//! whether to wait for it.
 
-use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::Duration;
 
 use tokio::time::Instant;
@@ -11,7 +12,7 @@ static EPOCH: LazyLock<Instant> = LazyLock::new(Instant::now);
 /// Stands for no unconfirmed publish.
 const NONE: u64 = u64::MAX;
 
-/// What a publisher has under way.
+/// What all publishers of a broker have under way.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct PublishLoad {
     /// Publishes that are sent and not confirmed, or wait to be sent.
@@ -20,61 +21,103 @@ pub struct PublishLoad {
     pub oldest: Duration,
 }
 
-/// The same for one channel.
-pub(super) struct ChannelLoad {
+/// What all publishers of a broker have under way. It bounds their number and their bytes.
+pub(crate) struct TotalLoad {
     in_flight: AtomicUsize,
     bytes: AtomicUsize,
+    in_flight_max: usize,
+    bytes_max: usize,
+    channels: Mutex<Vec<Weak<ChannelLoad>>>,
+}
+
+/// The part of it that one channel has.
+pub(super) struct ChannelLoad {
+    total: Arc<TotalLoad>,
+    in_flight: AtomicUsize,
     oldest_since: AtomicU64,
 }
 
-impl PublishLoad {
-    pub(super) fn of<'a>(channels: impl Iterator<Item = &'a ChannelLoad>) -> Self {
-        let now = millis(Instant::now());
-        channels.fold(Self::default(), |sum, channel| {
-            let since = channel.oldest_since.load(Ordering::Relaxed);
-            let age = if since == NONE {
-                0
-            } else {
-                now.saturating_sub(since)
-            };
-            Self {
-                in_flight: sum.in_flight + channel.in_flight.load(Ordering::Relaxed),
-                oldest: sum.oldest.max(Duration::from_millis(age)),
-            }
-        })
-    }
+/// The share of one publish. It is given back on drop, whatever becomes of the publish.
+pub(super) struct LoadShare {
+    channel: Arc<ChannelLoad>,
+    bytes: usize,
 }
 
-impl Default for ChannelLoad {
-    fn default() -> Self {
+impl TotalLoad {
+    pub(crate) fn new(in_flight_max: usize, bytes_max: usize) -> Self {
         LazyLock::force(&EPOCH);
         Self {
             in_flight: AtomicUsize::new(0),
             bytes: AtomicUsize::new(0),
-            oldest_since: AtomicU64::new(NONE),
+            in_flight_max,
+            bytes_max,
+            channels: Mutex::default(),
         }
+    }
+
+    /// Begins to count a new channel.
+    pub(super) fn channel(self: &Arc<Self>) -> Arc<ChannelLoad> {
+        let channel = Arc::new(ChannelLoad {
+            total: self.clone(),
+            in_flight: AtomicUsize::new(0),
+            oldest_since: AtomicU64::new(NONE),
+        });
+        let mut channels = self.channels();
+        channels.retain(|channel| channel.strong_count() > 0);
+        channels.push(Arc::downgrade(&channel));
+        channel
+    }
+
+    pub(super) fn read(&self) -> PublishLoad {
+        let now = millis(Instant::now());
+        let channels = self.channels();
+        let ages = channels
+            .iter()
+            .filter_map(Weak::upgrade)
+            .map(|channel| channel.age(now));
+        PublishLoad {
+            in_flight: self.in_flight.load(Ordering::Relaxed),
+            oldest: ages.max().unwrap_or_default(),
+        }
+    }
+
+    fn channels(&self) -> MutexGuard<'_, Vec<Weak<ChannelLoad>>> {
+        self.channels.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Adds a publish, unless there are too many or too many bytes. A body of any size is taken
+    /// while there is no other.
+    fn try_add(&self, bytes: usize) -> bool {
+        let in_flight = self.in_flight.fetch_add(1, Ordering::Relaxed);
+        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
+        let fits = before == 0 || before + bytes <= self.bytes_max;
+        if in_flight < self.in_flight_max && fits {
+            return true;
+        }
+        self.remove(bytes);
+        false
+    }
+
+    fn remove(&self, bytes: usize) {
+        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
+        self.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
 impl ChannelLoad {
-    /// Counts a publish, unless its channel would then hold more than `bytes_max` bytes. An empty
-    /// channel takes a body of any size.
-    pub(super) fn try_add(&self, bytes: usize, bytes_max: usize) -> bool {
-        let before = self.bytes.fetch_add(bytes, Ordering::Relaxed);
-        if before > 0 && before + bytes > bytes_max {
-            self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-            return false;
+    /// Counts a publish, unless the broker's publishers have too much under way.
+    pub(super) fn try_add(self: &Arc<Self>, bytes: usize) -> Option<LoadShare> {
+        if !self.total.try_add(bytes) {
+            return None;
         }
         if self.in_flight.fetch_add(1, Ordering::Relaxed) == 0 {
             // It may wait for a channel that is still opening.
             self.set_oldest(Some(Instant::now()));
         }
-        true
-    }
-
-    pub(super) fn remove(&self, bytes: usize) {
-        self.bytes.fetch_sub(bytes, Ordering::Relaxed);
-        self.in_flight.fetch_sub(1, Ordering::Relaxed);
+        Some(LoadShare {
+            channel: self.clone(),
+            bytes,
+        })
     }
 
     /// Sets when the oldest publish was asked for. With `None`, what is left waits to be sent.
@@ -83,6 +126,20 @@ impl ChannelLoad {
         let since = requested_at.or_else(|| waiting().then(Instant::now));
         let since = since.map_or(NONE, millis);
         self.oldest_since.store(since, Ordering::Relaxed);
+    }
+
+    fn age(&self, now: u64) -> Duration {
+        match self.oldest_since.load(Ordering::Relaxed) {
+            NONE => Duration::ZERO,
+            since => Duration::from_millis(now.saturating_sub(since)),
+        }
+    }
+}
+
+impl Drop for LoadShare {
+    fn drop(&mut self) {
+        self.channel.total.remove(self.bytes);
+        self.channel.in_flight.fetch_sub(1, Ordering::Relaxed);
     }
 }
 
@@ -96,31 +153,43 @@ mod tests {
     use super::*;
 
     #[test]
-    fn bytes_of_a_channel_are_bounded_and_given_back() {
-        let load = ChannelLoad::default();
-        assert!(load.try_add(200, 100), "an empty channel takes any body");
-        assert!(!load.try_add(1, 100));
-        load.remove(200);
-        assert!(load.try_add(60, 100) && load.try_add(40, 100) && !load.try_add(1, 100));
-        assert_eq!(PublishLoad::of([&load].into_iter()).in_flight, 2);
+    fn publishes_and_bytes_are_bounded_and_given_back() {
+        let total = Arc::new(TotalLoad::new(3, 100));
+        let channels = [total.channel(), total.channel()];
+
+        let large = channels[0].try_add(200);
+        assert!(large.is_some(), "a body of any size is taken alone");
+        assert!(channels[1].try_add(1).is_none());
+        drop(large);
+        let halves = [channels[0].try_add(60), channels[1].try_add(40)];
+        assert!(halves.iter().all(Option::is_some));
+        assert!(channels[1].try_add(1).is_none());
+        drop(halves);
+
+        let all = [1, 1, 1].map(|bytes| channels[0].try_add(bytes));
+        assert!(all.iter().all(Option::is_some));
+        assert!(channels[1].try_add(1).is_none());
+        assert_eq!(total.read().in_flight, 3);
+        drop(all);
+        assert_eq!(total.read().in_flight, 0);
     }
 
     #[tokio::test(start_paused = true)]
     async fn oldest_publish_of_all_channels_is_reported() {
-        let channels = [ChannelLoad::default(), ChannelLoad::default()];
-        assert_eq!(PublishLoad::of(channels.iter()).oldest, Duration::ZERO);
+        let total = Arc::new(TotalLoad::new(10, 100));
+        let channels = [total.channel(), total.channel()];
+        assert_eq!(total.read().oldest, Duration::ZERO);
+
         channels[0].set_oldest(Some(Instant::now()));
         tokio::time::advance(Duration::from_millis(700)).await;
         channels[1].set_oldest(Some(Instant::now()));
         tokio::time::advance(Duration::from_millis(100)).await;
-        assert_eq!(
-            PublishLoad::of(channels.iter()).oldest,
-            Duration::from_millis(800)
-        );
-        channels[0].set_oldest(None);
-        assert_eq!(
-            PublishLoad::of(channels.iter()).oldest,
-            Duration::from_millis(100)
-        );
+        assert_eq!(total.read().oldest, Duration::from_millis(800));
+
+        let [first, second] = channels;
+        drop(first);
+        assert_eq!(total.read().oldest, Duration::from_millis(100));
+        second.set_oldest(None);
+        assert_eq!(total.read().oldest, Duration::ZERO);
     }
 }

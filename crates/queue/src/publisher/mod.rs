@@ -14,7 +14,6 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use lapin::BasicProperties;
-use tokio::sync::mpsc::error::TrySendError;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
@@ -22,22 +21,29 @@ use tokio_util::sync::CancellationToken;
 use crate::connection::ConnectionState;
 use crate::{Broker, Message, PublishError, Target, Topology};
 use channel_task::ChannelTask;
-use load::ChannelLoad;
+use load::{ChannelLoad, LoadShare};
 
 pub use load::PublishLoad;
+pub(crate) use load::TotalLoad;
 
-/// Channels over which all messages are published. A return fails the whole window of its channel.
-const CHANNELS: usize = 8;
-/// Publishes of one channel that are sent and not confirmed.
+/// Channels of one publisher. A return fails the whole window of its channel.
+const CHANNELS: usize = 4;
+/// Publishes of one channel that are sent and not confirmed. More wait for a place.
 const WINDOW: usize = 64;
-/// Publishes that wait for a place in the window of one channel. More are refused at once.
-const WAITING: usize = 448;
-/// Bytes of bodies of one channel, sent and not confirmed or waiting. lapin copies each body into its
-/// own queue of frames, so a broker that reads nothing costs twice this for each channel.
-const BYTES_MAX: usize = 4 * 1024 * 1024;
+/// Bytes of bodies that all publishers of a broker have under way. lapin copies each body into its
+/// own queue of frames, so a broker that reads nothing costs twice this.
+const BYTES_MAX: usize = 32 * 1024 * 1024;
 
-/// The most publishes that a publisher takes on at once, sent ones and waiting ones.
-pub const PUBLISHES_MAX: usize = CHANNELS * (WINDOW + WAITING);
+/// The most publishes that all publishers of a broker have under way, sent ones and waiting ones.
+/// More are refused at once.
+pub const PUBLISHES_MAX: usize = 4_096;
+
+impl TotalLoad {
+    /// Counts what the publishers of one broker have under way.
+    pub(crate) fn of_broker() -> Arc<Self> {
+        Arc::new(Self::new(PUBLISHES_MAX, BYTES_MAX))
+    }
+}
 
 /// Publishes to the broker. It is cheap to clone.
 #[derive(Clone)]
@@ -54,18 +60,16 @@ struct PublishRequest {
     /// When the caller asked for it.
     requested_at: Instant,
     reply: oneshot::Sender<Result<(), PublishError>>,
+    share: LoadShare,
 }
 
-/// The publishing side of a broker. Its tasks end with it.
+/// The channels of one publisher. Their tasks end with it.
 pub(crate) struct PublishChannels {
     connection: watch::Receiver<ConnectionState>,
-    senders: Vec<Sender>,
+    requests: Vec<mpsc::Sender<PublishRequest>>,
+    loads: Vec<Arc<ChannelLoad>>,
+    total: Arc<TotalLoad>,
     next: AtomicUsize,
-}
-
-struct Sender {
-    requests: mpsc::Sender<PublishRequest>,
-    load: Arc<ChannelLoad>,
 }
 
 impl Publisher {
@@ -111,21 +115,33 @@ impl Publisher {
     ) -> Result<oneshot::Receiver<Result<(), PublishError>>, PublishError> {
         let properties = message.properties()?;
         self.channels.check_connection()?;
+
+        let channel = self.channels.next();
+        let load = &self.channels.loads[channel];
+        let share = load
+            .try_add(message.body.len())
+            .ok_or(PublishError::TooBusy)?;
         let (reply, confirmed) = oneshot::channel();
-        self.channels.send(PublishRequest {
+        let request = PublishRequest {
             target,
             properties,
             body: message.body,
             requested_at: Instant::now(),
             reply,
-        })?;
+            share,
+        };
+        // There is a place for each share. A closed task has no runtime any more.
+        self.channels.requests[channel]
+            .try_send(request)
+            .map_err(|_| PublishError::Down)?;
         Ok(confirmed)
     }
 
-    /// Returns how much is under way, and for how long the oldest of it.
+    /// Returns how much all publishers of the broker have under way, and for how long the oldest of
+    /// it.
     #[must_use]
     pub fn load(&self) -> PublishLoad {
-        PublishLoad::of(self.channels.senders.iter().map(|sender| &*sender.load))
+        self.channels.total.read()
     }
 }
 
@@ -138,16 +154,18 @@ impl fmt::Debug for Publisher {
 }
 
 impl PublishChannels {
-    /// Starts the tasks. They end with the last handle, or when `cancel` fires.
+    /// Starts the tasks on the runtime of the caller. They end with the last handle, or when
+    /// `cancel` fires.
     pub(crate) fn start(
         topology: &Topology,
         connection: &watch::Receiver<ConnectionState>,
         redeclare: &Arc<Notify>,
         cancel: &CancellationToken,
+        total: &Arc<TotalLoad>,
     ) -> Self {
-        let senders = (0..CHANNELS).map(|_| {
-            let (requests, received) = mpsc::channel(WAITING);
-            let load = Arc::new(ChannelLoad::default());
+        let loads: Vec<_> = (0..CHANNELS).map(|_| total.channel()).collect();
+        let requests = loads.iter().map(|load| {
+            let (requests, received) = mpsc::channel(PUBLISHES_MAX);
             let task = ChannelTask {
                 topology: topology.clone(),
                 connection: connection.clone(),
@@ -157,13 +175,19 @@ impl PublishChannels {
                 load: load.clone(),
             };
             tokio::spawn(task.run());
-            Sender { requests, load }
+            requests
         });
         Self {
             connection: connection.clone(),
-            senders: senders.collect(),
+            requests: requests.collect(),
+            loads,
+            total: total.clone(),
             next: AtomicUsize::new(0),
         }
+    }
+
+    fn next(&self) -> usize {
+        self.next.fetch_add(1, Ordering::Relaxed) % CHANNELS
     }
 
     fn check_connection(&self) -> Result<(), PublishError> {
@@ -172,25 +196,5 @@ impl PublishChannels {
             ConnectionState::Blocked(_) => Err(PublishError::Blocked),
             ConnectionState::Unused | ConnectionState::Down(_) => Err(PublishError::Down),
         }
-    }
-
-    /// Gives the request to the next channel in turn that has a place for it.
-    fn send(&self, mut request: PublishRequest) -> Result<(), PublishError> {
-        let first = self.next.fetch_add(1, Ordering::Relaxed);
-        for offset in 0..self.senders.len() {
-            let sender = &self.senders[(first + offset) % self.senders.len()];
-            let bytes = request.body.len();
-            if !sender.load.try_add(bytes, BYTES_MAX) {
-                continue;
-            }
-            match sender.requests.try_send(request) {
-                Ok(()) => return Ok(()),
-                Err(TrySendError::Full(refused) | TrySendError::Closed(refused)) => {
-                    sender.load.remove(bytes);
-                    request = refused;
-                }
-            }
-        }
-        Err(PublishError::TooBusy)
     }
 }

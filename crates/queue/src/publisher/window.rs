@@ -14,7 +14,7 @@ use tokio::sync::oneshot;
 use tokio::time::Instant;
 
 use super::PublishRequest;
-use super::load::ChannelLoad;
+use super::load::{ChannelLoad, LoadShare};
 use crate::{AmqpError, PublishError, Target};
 
 type Confirm = (u64, lapin::Result<Confirmation>);
@@ -29,9 +29,17 @@ pub(super) struct Window<'a> {
 
 struct Sent {
     target: Target,
-    bytes: usize,
     requested_at: Instant,
     reply: oneshot::Sender<Result<(), PublishError>>,
+    share: LoadShare,
+}
+
+impl Sent {
+    fn answer(self, outcome: Result<(), PublishError>) {
+        drop(self.share);
+        // The caller may have stopped waiting.
+        self.reply.send(outcome).ok();
+    }
 }
 
 /// Whether the channel can go on after some confirms.
@@ -83,12 +91,13 @@ impl<'a> Window<'a> {
             body,
             requested_at,
             reply,
+            share,
         } = request;
         let sent = Sent {
             target,
-            bytes: body.len(),
             requested_at,
             reply,
+            share,
         };
         self.sent.insert(number, sent);
 
@@ -188,8 +197,8 @@ impl<'a> Window<'a> {
     /// Answers every publish of the window with an error. They may be stored all the same.
     pub(super) fn fail_all(&mut self, error: impl Fn(Target) -> PublishError) {
         for (_, sent) in std::mem::take(&mut self.sent) {
-            self.load.remove(sent.bytes);
-            sent.reply.send(Err(error(sent.target))).ok();
+            let error = error(sent.target);
+            sent.answer(Err(error));
         }
         self.confirms.clear();
         self.load.set_oldest(None);
@@ -197,9 +206,7 @@ impl<'a> Window<'a> {
 
     fn answer(&mut self, number: u64, outcome: Result<(), PublishError>) {
         if let Some(sent) = self.sent.remove(&number) {
-            self.load.remove(sent.bytes);
-            // The caller may have stopped waiting.
-            sent.reply.send(outcome).ok();
+            sent.answer(outcome);
         }
     }
 }
@@ -226,6 +233,7 @@ mod tests {
     use futures_util::future::{pending, ready};
 
     use super::*;
+    use crate::publisher::TotalLoad;
 
     /// Wakes itself once and stays pending, as a future does that is woken while it is polled.
     async fn woken_while_polled() -> Confirm {
@@ -243,7 +251,7 @@ mod tests {
 
     #[tokio::test]
     async fn confirms_come_with_all_that_were_resolved_before() {
-        let load = ChannelLoad::default();
+        let load = TotalLoad::of_broker().channel();
         let mut window = Window::new(&load);
         let acked = |number| ready((number, Ok(Confirmation::Ack(None)))).boxed();
         window.confirms.push(acked(1));
