@@ -10,6 +10,7 @@ use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
 use risiti_service::BadSetting;
 
 use crate::answer::Answer;
+use crate::durable::DurableStore;
 use crate::metrics::Outcome;
 use crate::receive::Receiver;
 use crate::refusal;
@@ -20,9 +21,11 @@ use crate::tls::Certificate;
 const BACKLOG: i32 = 4_096;
 
 /// Binds the public address. An address that is taken or not ours is a bad setting. With a
-/// certificate, the listener speaks TLS and nothing else.
+/// certificate, the listener speaks TLS and nothing else. `durable` is called once on each worker
+/// thread.
 pub(crate) fn bind(
     receiver: Arc<Receiver>,
+    durable: impl Fn() -> DurableStore + Clone + Send + 'static,
     certificate: Option<&Arc<Certificate>>,
     shutdown_seconds: u64,
 ) -> anyhow::Result<Server> {
@@ -45,6 +48,7 @@ pub(crate) fn bind(
     let server = HttpServer::new(move || {
         App::new()
             .app_data(state.clone())
+            .app_data(web::Data::new(durable()))
             .default_service(web::to(handle))
     })
     .workers(workers)
@@ -70,13 +74,15 @@ async fn handle(
     request: HttpRequest,
     payload: web::Payload,
     receiver: web::Data<Receiver>,
+    durable: web::Data<DurableStore>,
 ) -> HttpResponse {
     let started = Instant::now();
     let path = RequestPath::new(request.path());
     match path.route() {
         Some(route) if request.method() == Method::POST => {
             let provider = route.channel.provider();
-            let (outcome, answer) = webhook(&request, &path, route, payload, &receiver).await;
+            let (outcome, answer) =
+                webhook(&request, &path, route, payload, &receiver, &durable).await;
             receiver
                 .metrics
                 .webhook(provider, outcome, started.elapsed());
@@ -103,10 +109,11 @@ async fn webhook(
     route: Route,
     mut payload: web::Payload,
     receiver: &Receiver,
+    durable: &Arc<DurableStore>,
 ) -> (Outcome, HttpResponse) {
     let Route { channel, address } = route;
     let answer = receiver
-        .receive(request, &mut payload, channel, address)
+        .receive(request, &mut payload, channel, address, durable)
         .await;
     let outcome = answer.outcome();
     let response = match answer {

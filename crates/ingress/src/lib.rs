@@ -66,7 +66,6 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
     let receiver = Receiver {
         merchants,
         dedup: Arc::clone(&dedup),
-        durable,
         metrics,
         proxies: TrustedProxies::new(settings.http.trusted_proxies.clone()),
         http: settings.http,
@@ -75,7 +74,7 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
     };
 
     tokio::select! {
-        served = serve(Arc::new(receiver), &context) => served?,
+        served = serve(Arc::new(receiver), durable, &broker, &context) => served?,
         bad = wrong_key => return Err(bad.into()),
         bad = spool::newer_format_found(spool.clone()) => return Err(bad.into()),
     }
@@ -134,14 +133,20 @@ fn start_drainer(
 }
 
 /// Stops taking connections at the shutdown and waits for the requests under way.
-async fn serve(receiver: Arc<Receiver>, context: &Context) -> anyhow::Result<()> {
+async fn serve(
+    receiver: Arc<Receiver>,
+    durable: DurableStore,
+    broker: &Broker,
+    context: &Context,
+) -> anyhow::Result<()> {
     let http = &receiver.http;
     let certificate = match (&http.tls_cert_file, &http.tls_key_file) {
         (Some(chain), Some(key)) => Some(Certificate::load(chain, key)?),
         _ => None,
     };
     let shutdown_seconds = context.grace.as_secs().max(1);
-    let server = http::bind(receiver, certificate.as_ref(), shutdown_seconds)?;
+    let durable = durable_of_this_thread(durable, broker.clone());
+    let server = http::bind(receiver, durable, certificate.as_ref(), shutdown_seconds)?;
     if let Some(certificate) = certificate {
         tokio::spawn(certificate.follow(context.shutdown.clone()));
     }
@@ -155,6 +160,14 @@ async fn serve(receiver: Arc<Receiver>, context: &Context) -> anyhow::Result<()>
     let served = server.await;
     stopper.abort();
     served.context("webhooks listener failed")
+}
+
+/// Gives each worker thread a publisher of its own.
+fn durable_of_this_thread(
+    durable: DurableStore,
+    broker: Broker,
+) -> impl Fn() -> DurableStore + Clone + Send + 'static {
+    move || durable.with_publisher(broker.publisher_of_this_thread())
 }
 
 async fn close_spool(spool: Spool) {

@@ -33,7 +33,6 @@ const ANSWER_TIMEOUT: Duration = Duration::from_millis(2_800);
 pub(crate) struct Receiver {
     pub(crate) merchants: Merchants,
     pub(crate) dedup: Arc<Dedup>,
-    pub(crate) durable: DurableStore,
     pub(crate) metrics: Metrics,
     pub(crate) proxies: TrustedProxies,
     pub(crate) http: HttpArgs,
@@ -59,9 +58,13 @@ impl Receiver {
         payload: &mut web::Payload,
         channel: Channel,
         address: Address,
+        durable: &Arc<DurableStore>,
     ) -> Answer {
         match self.authenticate(request, payload, channel, address).await {
-            Ok(webhook) => self.keep(webhook, traceparent::of_request(request)).await,
+            Ok(webhook) => {
+                let traceparent = traceparent::of_request(request);
+                self.keep(webhook, traceparent, durable).await
+            }
             Err(answer) => answer,
         }
     }
@@ -150,7 +153,12 @@ impl Receiver {
 
     /// Parses, deduplicates and makes durable. An unreadable body is kept like any other and then
     /// refused (protocol A7).
-    async fn keep(&self, webhook: AuthenticWebhook<'_>, traceparent: String) -> Answer {
+    async fn keep(
+        &self,
+        webhook: AuthenticWebhook<'_>,
+        traceparent: String,
+        durable: &Arc<DurableStore>,
+    ) -> Answer {
         let deadline = Instant::now() + ANSWER_TIMEOUT;
         let AuthenticWebhook {
             merchant,
@@ -178,7 +186,7 @@ impl Receiver {
             unreadable: read.as_ref().err().cloned(),
         };
 
-        let publish = self.durable.keep(&envelope, Bytes::from(body), deadline);
+        let publish = durable.keep(&envelope, Bytes::from(body), deadline);
         let ttl = self.dedup_args.ttl(channel.provider());
         let outcome = self.dedup.once(key, ttl, deadline, publish).await;
         log_outcome(&envelope, &merchant, outcome);

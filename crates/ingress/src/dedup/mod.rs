@@ -4,22 +4,26 @@
 //! wait for the first one and share its outcome. A failure is not remembered.
 
 mod memory;
+mod outliving;
 mod redis;
 
 use std::collections::HashMap;
 use std::fmt;
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
 
+use futures_util::FutureExt as _;
 use risiti_domain::{MerchantId, Provider};
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 use tokio::sync::watch;
-use tokio::time::Instant;
+use tokio::time::{Instant, timeout_at};
 use tokio_util::task::TaskTracker;
 
 use crate::metrics::DedupMetrics;
 use memory::Memory;
+use outliving::Outliving;
 use redis::{NoAnswer, Redis};
 
 /// The hash of merchant, provider, delivery key and digest of the money facts.
@@ -93,28 +97,31 @@ pub(crate) enum StoredIn {
 /// Why a message could not be made durable, in words that the sender may read.
 pub(crate) type Failure = &'static str;
 
-/// How the task of a key ended. All deliveries that wait for the key share it.
+const NOT_DURABLE: Failure = "the webhook was not made durable";
+const NOT_IN_TIME: Failure = "the webhook was not made durable in time";
+
+/// How the publish of a key ended. All deliveries that wait for the key share it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum TaskOutcome {
+enum PublishOutcome {
     Stored(StoredIn),
     /// Redis knew the key, so nothing was published.
     SeenBefore,
 }
 
-/// The keys that have a running task, each with the channel that will carry the task's outcome.
+/// The keys that are being published, each with the channel that will carry the outcome.
 type InFlight = HashMap<DedupKey, OutcomeReceiver>;
 
-type OutcomeReceiver = watch::Receiver<Option<Result<TaskOutcome, Failure>>>;
+type OutcomeReceiver = watch::Receiver<Option<Result<PublishOutcome, Failure>>>;
 
 /// What was known of a key when a delivery of it came.
 enum Entered {
-    First(OutcomeReceiver),
-    /// A task for it is running.
+    First,
+    /// Another delivery publishes it.
     Waiting(OutcomeReceiver),
     SeenBefore,
 }
 
-/// What this process knows of keys: those that are durable, and those that have a running task. They
+/// What this process knows of keys: those that are durable, and those that are being published. They
 /// stand under one lock, so that no delivery finds a key in neither.
 struct Known {
     memory: Memory,
@@ -125,7 +132,7 @@ pub(crate) struct Dedup {
     known: Mutex<Known>,
     redis: Option<Redis>,
     tasks: TaskTracker,
-    /// The runtime of the tasks. The runtime of a worker thread would end with the HTTP server.
+    /// What outlives its request runs here. The runtime of a worker thread ends with the HTTP server.
     runtime: Handle,
     metrics: DedupMetrics,
 }
@@ -137,7 +144,7 @@ pub(crate) struct DedupSettings<'a> {
 }
 
 impl Dedup {
-    /// Must be called on the runtime that is to run the tasks.
+    /// Must be called on the runtime that is to run what outlives its request.
     pub(crate) fn new(
         settings: &DedupSettings<'_>,
         metrics: DedupMetrics,
@@ -157,11 +164,11 @@ impl Dedup {
         })
     }
 
-    /// Runs `publish` unless the key was seen or has a running task. Returns by `deadline` in every
+    /// Runs `publish` unless the key was seen or is being published. Returns by `deadline` in every
     /// case.
     ///
-    /// The publish runs in a task of its own. A sender that hangs up neither cancels it nor makes a
-    /// waiting delivery start a second one.
+    /// A sender that hangs up neither cancels the publish nor makes a waiting delivery start a
+    /// second one: the publish goes on as a task.
     pub(crate) async fn once<P>(
         self: &Arc<Self>,
         key: DedupKey,
@@ -173,15 +180,16 @@ impl Dedup {
         P: Future<Output = Result<StoredIn, Failure>> + Send + 'static,
     {
         let (outcome_sender, outcome) = watch::channel(None);
-        let (mut outcome, is_first) = match self.enter(key, outcome) {
+        match self.enter(key, outcome) {
             Entered::SeenBefore => {
                 self.metrics.memory_hit();
-                return DeliveryOutcome::Duplicate;
+                DeliveryOutcome::Duplicate
             }
-            Entered::Waiting(running) => (running, false),
-            Entered::First(outcome) => {
+            Entered::Waiting(running) => share_outcome(running, deadline).await,
+            Entered::First => {
                 self.metrics.memory_miss();
-                // The guard is made here, so that the key leaves the map even if the task never runs.
+                // The guard is made here, so that the key leaves the map even if the work is never
+                // polled.
                 let guard = InFlightGuard {
                     dedup: Arc::clone(self),
                     key,
@@ -192,30 +200,20 @@ impl Dedup {
                     // finds it in neither.
                     drop(guard);
                     outcome_sender.send_replace(Some(outcome));
+                    outcome
                 };
-                self.tasks.spawn_on(work, &self.runtime);
-                (outcome, true)
+                let work = Outliving::new(work, &self.tasks, &self.runtime);
+                match timeout_at(deadline, work).await {
+                    Ok(Ok(PublishOutcome::Stored(stored_in))) => DeliveryOutcome::Stored(stored_in),
+                    Ok(Ok(PublishOutcome::SeenBefore)) => DeliveryOutcome::Duplicate,
+                    Ok(Err(failure)) => DeliveryOutcome::Failed(failure),
+                    Err(_) => DeliveryOutcome::Failed(NOT_IN_TIME),
+                }
             }
-        };
-
-        match tokio::time::timeout_at(deadline, outcome.wait_for(Option::is_some)).await {
-            Ok(Ok(outcome)) => match *outcome {
-                Some(Ok(TaskOutcome::Stored(stored_in))) if is_first => {
-                    DeliveryOutcome::Stored(stored_in)
-                }
-                Some(Ok(TaskOutcome::Stored(_) | TaskOutcome::SeenBefore)) => {
-                    DeliveryOutcome::Duplicate
-                }
-                Some(Err(failure)) => DeliveryOutcome::Failed(failure),
-                None => DeliveryOutcome::Failed("the webhook was not made durable"),
-            },
-            // The task ended without an outcome, because it panicked.
-            Ok(Err(_)) => DeliveryOutcome::Failed("the webhook was not made durable"),
-            Err(_) => DeliveryOutcome::Failed("the webhook was not made durable in time"),
         }
     }
 
-    /// Enters a key as one with a running task, unless it is known.
+    /// Enters a key as one that is being published, unless it is known.
     fn enter(&self, key: DedupKey, outcome: OutcomeReceiver) -> Entered {
         let mut known = self.known();
         if let Some(running) = known.in_flight.get(&key) {
@@ -224,8 +222,8 @@ impl Dedup {
         if known.memory.contains(&key) {
             return Entered::SeenBefore;
         }
-        known.in_flight.insert(key, outcome.clone());
-        Entered::First(outcome)
+        known.in_flight.insert(key, outcome);
+        Entered::First
     }
 
     /// Publishes unless Redis knows the key, then remembers the key.
@@ -234,7 +232,7 @@ impl Dedup {
         key: DedupKey,
         ttl: Duration,
         publish: P,
-    ) -> Result<TaskOutcome, Failure>
+    ) -> Result<PublishOutcome, Failure>
     where
         P: Future<Output = Result<StoredIn, Failure>> + Send + 'static,
     {
@@ -247,11 +245,14 @@ impl Dedup {
             });
             if known == Ok(true) {
                 self.known().memory.remember(&key, ttl);
-                return Ok(TaskOutcome::SeenBefore);
+                return Ok(PublishOutcome::SeenBefore);
             }
         }
 
-        let stored_in = publish.await?;
+        // A bug in one publish must not cost its sender the connection, nor those who wait their
+        // answer.
+        let published = AssertUnwindSafe(publish).catch_unwind().await;
+        let stored_in = published.unwrap_or(Err(NOT_DURABLE))?;
         self.known().memory.remember(&key, ttl);
 
         // Redis does not learn of a webhook that only this replica's disk has. If the disk were
@@ -262,10 +263,10 @@ impl Dedup {
         {
             redis.remember(key, ttl);
         }
-        Ok(TaskOutcome::Stored(stored_in))
+        Ok(PublishOutcome::Stored(stored_in))
     }
 
-    /// Waits until no task is running. No delivery may start one meanwhile.
+    /// Waits until every publish that has outlived its request is over.
     pub(crate) async fn finish_tasks(&self) {
         self.tasks.close();
         self.tasks.wait().await;
@@ -280,7 +281,21 @@ impl Dedup {
     }
 }
 
-/// Removes a key from those in flight when its task ends, however it ends.
+/// Waits for the outcome of the delivery that publishes.
+async fn share_outcome(mut running: OutcomeReceiver, deadline: Instant) -> DeliveryOutcome {
+    match timeout_at(deadline, running.wait_for(Option::is_some)).await {
+        Ok(Ok(outcome)) => match *outcome {
+            Some(Err(failure)) => DeliveryOutcome::Failed(failure),
+            Some(Ok(_)) => DeliveryOutcome::Duplicate,
+            None => DeliveryOutcome::Failed(NOT_DURABLE),
+        },
+        // The work ended without an outcome, because it panicked.
+        Ok(Err(_)) => DeliveryOutcome::Failed(NOT_DURABLE),
+        Err(_) => DeliveryOutcome::Failed(NOT_IN_TIME),
+    }
+}
+
+/// Removes a key from those in flight when its publish ends, however it ends.
 struct InFlightGuard {
     dedup: Arc<Dedup>,
     key: DedupKey,

@@ -2,6 +2,7 @@
 
 mod policy;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -48,12 +49,20 @@ impl DurableStore {
         }
     }
 
+    /// The same store for a thread that has its own publisher.
+    pub(crate) fn with_publisher(&self, publisher: Publisher) -> Self {
+        Self {
+            publisher,
+            ..self.clone()
+        }
+    }
+
     /// Returns when the broker has confirmed the message or the spool has it on disk, by `deadline`
     /// at the latest. The body is the provider's bytes, untouched.
     ///
     /// Queue and spool get the same event id, so a message that is in both makes no second event.
     pub(crate) fn keep(
-        &self,
+        self: &Arc<Self>,
         envelope: &Envelope,
         body: Bytes,
         deadline: Instant,
@@ -63,7 +72,7 @@ impl DurableStore {
             headers: envelope.to_headers(),
             body,
         };
-        let store = self.clone();
+        let store = Arc::clone(self);
 
         async move {
             let Some(spool) = &store.spool else {
