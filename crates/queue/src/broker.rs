@@ -4,7 +4,6 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use lapin::Channel;
 use lapin::options::{BasicGetOptions, QueueDeclareOptions};
 use lapin::types::FieldTable;
 use lapin::uri::AMQPUri;
@@ -16,6 +15,7 @@ use tokio_util::task::TaskTracker;
 use crate::broker_state::follow_connections;
 use crate::connection::{ConnectionState, ConnectionSupervisor, OpenConnection, parse_url};
 use crate::consumer::subscribe;
+use crate::delivery::DeliveryChannel;
 use crate::publisher::{PublishChannels, TotalLoad};
 use crate::{
     BrokerError, BrokerState, Consumer, Delivery, Publisher, StartError, Target, Topology,
@@ -39,7 +39,7 @@ pub(crate) struct Inner {
     consume: watch::Sender<ConnectionState>,
     consume_started: OnceLock<()>,
     state: watch::Receiver<BrokerState>,
-    get_channel: Mutex<Option<Channel>>,
+    get_channel: Mutex<Option<Arc<DeliveryChannel>>>,
     publisher: OnceLock<Arc<PublishChannels>>,
     publish_load: Arc<TotalLoad>,
     _cancels_with_the_last_handle: DropGuard,
@@ -217,10 +217,10 @@ impl Broker {
         let connection = self.open_connection().await?;
         let mut kept = self.0.get_channel.lock().await;
         let channel = match kept.take() {
-            Some(channel) if channel.status().connected() => channel,
-            _ => connection.channel().await?,
+            Some(kept) if kept.channel.status().connected() => kept,
+            _ => DeliveryChannel::new(connection.channel().await?),
         };
-        let getting = channel.basic_get(
+        let getting = channel.channel.basic_get(
             self.0.topology.queue(target).into(),
             BasicGetOptions { no_ack: false },
         );

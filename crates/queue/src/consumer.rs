@@ -29,15 +29,29 @@ impl Consumer {
         None
     }
 
-    /// Stops taking messages and gives back all that are held, here and by the caller. Acks of
-    /// those will fail. A worker pauses while it cannot work (protocol B3).
-    pub fn pause(&self) {
-        self.change_mode(ConsumerMode::Running, ConsumerMode::Paused);
+    /// Whether no message waits to be handed out.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.deliveries.is_empty()
     }
 
-    /// Ends a pause.
+    /// Stops taking messages and gives back all that are held, here and by the caller. Acks of
+    /// those will fail. A worker pauses while it cannot work (protocol B3).
+    pub fn pause(&mut self) {
+        self.change_mode(ConsumerMode::Paused);
+        // Their bodies would stay in memory for as long as the pause lasts.
+        while self.deliveries.try_recv().is_ok() {}
+    }
+
+    /// Takes messages, as many at once as the prefetch allows.
     pub fn resume(&self) {
-        self.change_mode(ConsumerMode::Paused, ConsumerMode::Running);
+        self.change_mode(ConsumerMode::Running);
+    }
+
+    /// Takes one message at a time, so that no more than one is delivered again when it cannot be
+    /// worked on. [`resume`](Self::resume) ends this.
+    pub fn resume_one_by_one(&self) {
+        self.change_mode(ConsumerMode::OneByOne);
     }
 
     /// Stops taking messages for good. The caller can still ack the deliveries it holds. Messages
@@ -46,9 +60,9 @@ impl Consumer {
         self.mode.send_replace(ConsumerMode::Cancelled);
     }
 
-    fn change_mode(&self, from: ConsumerMode, to: ConsumerMode) {
+    fn change_mode(&self, to: ConsumerMode) {
         self.mode.send_if_modified(|mode| {
-            let changes = *mode == from;
+            let changes = *mode != to && *mode != ConsumerMode::Cancelled;
             if changes {
                 *mode = to;
             }
@@ -63,9 +77,9 @@ pub(crate) fn subscribe(
     target: Target,
     prefetch: u16,
 ) -> (Consumer, impl Future<Output = ()>) {
-    // One message waits here. Up to `prefetch` more wait in lapin: the broker sends no more than
-    // that.
-    let (deliveries_tx, deliveries) = mpsc::channel(1);
+    // The broker sends no more than this, so no message waits elsewhere, and each is known from its
+    // arrival on.
+    let (deliveries_tx, deliveries) = mpsc::channel(prefetch.into());
     let (mode, mode_rx) = watch::channel(ConsumerMode::Running);
     let subscription = Subscription {
         queue: broker.topology().queue(target).to_owned(),

@@ -1,13 +1,16 @@
 //! A message that was delivered and is not yet acknowledged.
 
 use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
 use futures_util::future::join_all;
 use lapin::options::{BasicAckOptions, BasicRejectOptions};
 use lapin::{Acker, Channel};
-use tokio::time::timeout;
+use tokio::sync::Mutex;
+use tokio::time::{Instant, timeout};
 
+use crate::settled::Settled;
 use crate::{BrokerError, Message};
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -21,20 +24,72 @@ pub struct Delivery {
     /// How often it came back without ack. Only quorum queues count this. It is no business retry
     /// counter (protocol B4).
     pub delivery_count: u64,
+    /// When it arrived. None is held for more than five minutes (protocol B3).
+    pub held_since: Instant,
+    tag: u64,
     acker: Acker,
-    /// A channel closes with its last handle, and this delivery still needs it for the ack.
-    _channel: Channel,
+    channel: Arc<DeliveryChannel>,
+}
+
+/// A channel that messages are delivered on. It closes with its last handle, and every delivery
+/// still needs it for the ack.
+pub(crate) struct DeliveryChannel {
+    pub(crate) channel: Channel,
+    /// Locked while acks and rejects are written, so that none overtakes one that covers it. The
+    /// broker closes the channel over a tag that is settled already.
+    settled: Mutex<Settled>,
+}
+
+impl DeliveryChannel {
+    pub(crate) fn new(channel: Channel) -> Arc<Self> {
+        Arc::new(Self {
+            channel,
+            settled: Mutex::new(Settled::default()),
+        })
+    }
+
+    /// Acks deliveries of this channel, as many as possible by one ack. Returns how many of them
+    /// will be delivered again.
+    async fn ack(&self, mut deliveries: Vec<Delivery>) -> usize {
+        deliveries.sort_unstable_by_key(|delivery| delivery.tag);
+        let mut settled = self.settled.lock().await;
+        let covered = settled.covered_by_one_ack(deliveries.iter().map(|delivery| delivery.tag));
+        let (run, singles) = deliveries.split_at(covered);
+
+        // All are written side by side, because each waits for the socket.
+        let one_for_the_run = run.last().map(|last| (last, run.len()));
+        let one_each = singles.iter().map(|delivery| (delivery, 1));
+        let acks =
+            one_for_the_run
+                .into_iter()
+                .chain(one_each)
+                .map(async |(delivery, stands_for)| {
+                    let multiple = stands_for > 1;
+                    let writing = delivery.acker.ack(BasicAckOptions { multiple });
+                    (settle(writing, "ack").await.is_err(), stands_for)
+                });
+        let outcomes = join_all(acks).await;
+
+        // After an error the channel is gone, and so is what is known of it.
+        deliveries
+            .iter()
+            .for_each(|delivery| settled.add(delivery.tag));
+        let lost = outcomes.into_iter().filter(|(failed, _)| *failed);
+        lost.map(|(_, stands_for)| stands_for).sum()
+    }
 }
 
 impl Delivery {
-    pub(crate) fn new(delivery: lapin::message::Delivery, channel: &Channel) -> Self {
+    pub(crate) fn new(delivery: lapin::message::Delivery, channel: &Arc<DeliveryChannel>) -> Self {
         let (message, delivery_count) = Message::from_delivery(&delivery.properties, delivery.data);
         Self {
             message,
             redelivered: delivery.redelivered,
             delivery_count,
+            held_since: Instant::now(),
+            tag: delivery.delivery_tag,
             acker: delivery.acker,
-            _channel: channel.clone(),
+            channel: channel.clone(),
         }
     }
 
@@ -43,14 +98,30 @@ impl Delivery {
     /// # Errors
     /// The channel is gone, so the message will be delivered again.
     pub async fn ack(self) -> Result<(), BrokerError> {
-        settle(self.acker.ack(BasicAckOptions::default()), "ack").await
+        let mut settled = self.channel.settled.lock().await;
+        settle(self.acker.ack(BasicAckOptions::default()), "ack").await?;
+        settled.add(self.tag);
+        Ok(())
     }
 
-    /// Acks many deliveries at once, because each ack waits for the socket. Returns how many of
-    /// them will be delivered again.
+    /// Acks many deliveries, by one frame where nothing else of their channel is open below them.
+    /// Returns how many of them will be delivered again.
     pub async fn ack_all(deliveries: impl IntoIterator<Item = Self>) -> usize {
-        let outcomes = join_all(deliveries.into_iter().map(Self::ack)).await;
-        outcomes.into_iter().filter(Result::is_err).count()
+        let mut by_channel: Vec<Vec<Self>> = Vec::new();
+        for delivery in deliveries {
+            let same = |of: &&mut Vec<Self>| Arc::ptr_eq(&of[0].channel, &delivery.channel);
+            match by_channel.iter_mut().find(same) {
+                Some(of) => of.push(delivery),
+                None => by_channel.push(vec![delivery]),
+            }
+        }
+
+        let mut lost = 0;
+        for deliveries in by_channel {
+            let channel = deliveries[0].channel.clone();
+            lost += channel.ack(deliveries).await;
+        }
+        lost
     }
 
     /// Gives the message back at once. This counts against the delivery limit, so it is no way to
@@ -59,14 +130,17 @@ impl Delivery {
     /// # Errors
     /// The channel is gone. The message will be delivered again all the same.
     pub async fn reject_to_requeue(self) -> Result<(), BrokerError> {
-        settle(
-            self.acker.reject(BasicRejectOptions { requeue: true }),
-            "requeue",
-        )
-        .await
+        let mut settled = self.channel.settled.lock().await;
+        let writing = self.acker.reject(BasicRejectOptions { requeue: true });
+        settle(writing, "requeue").await?;
+        settled.add(self.tag);
+        Ok(())
     }
 
-    pub(crate) fn is_stale(&self) -> bool {
+    /// Whether its channel is gone. Then the broker delivers the message again, and an ack of this
+    /// delivery would be lost.
+    #[must_use]
+    pub fn is_stale(&self) -> bool {
         !self.acker.usable()
     }
 }

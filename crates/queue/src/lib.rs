@@ -10,6 +10,7 @@ mod delivery;
 mod error;
 mod message;
 mod publisher;
+mod settled;
 mod subscription;
 mod topology;
 mod wake_up;

@@ -13,6 +13,7 @@ use tokio::time::timeout;
 
 use crate::backoff::Backoff;
 use crate::connection::{ConnectionState, OpenConnection};
+use crate::delivery::DeliveryChannel;
 use crate::{BrokerError, Delivery, Target};
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -21,6 +22,8 @@ const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum ConsumerMode {
     Running,
+    /// Running with a prefetch of one.
+    OneByOne,
     Paused,
     Cancelled,
 }
@@ -40,12 +43,13 @@ impl Subscription {
     /// Subscribes again and again until the consumer is cancelled or dropped.
     pub(crate) async fn run(mut self) {
         let mut backoff = Backoff::new();
-        while let Some(connection) = self.wait_until_wanted().await {
-            match self.open(&connection).await {
+        while let Some((connection, opened_in)) = self.wait_until_wanted().await {
+            match self.open(&connection, opened_in).await {
                 Ok((channel, consumer)) => {
                     let mut open = OpenSubscription {
-                        channel,
+                        channel: DeliveryChannel::new(channel),
                         consumer,
+                        opened_in,
                         deliveries: &self.deliveries,
                         mode: &mut self.mode,
                     };
@@ -65,18 +69,17 @@ impl Subscription {
         }
     }
 
-    /// Waits until there is a connection and the consumer is running. `None` means that it is
-    /// cancelled.
-    async fn wait_until_wanted(&mut self) -> Option<Arc<OpenConnection>> {
+    /// Waits until there is a connection and the consumer is running, and returns in which mode.
+    /// `None` means that it is cancelled.
+    async fn wait_until_wanted(&mut self) -> Option<(Arc<OpenConnection>, ConsumerMode)> {
         loop {
-            match *self
+            let mode = *self
                 .mode
                 .wait_for(|mode| *mode != ConsumerMode::Paused)
                 .await
-                .ok()?
-            {
-                ConsumerMode::Cancelled => return None,
-                ConsumerMode::Running | ConsumerMode::Paused => {}
+                .ok()?;
+            if mode == ConsumerMode::Cancelled {
+                return None;
             }
             let connected = |state: &ConnectionState| {
                 matches!(state, ConnectionState::Up(_) | ConnectionState::Blocked(_))
@@ -86,7 +89,7 @@ impl Subscription {
                 changed = self.mode.changed() => changed.ok()?,
                 state = self.connection.wait_for(connected) => {
                     if let ConnectionState::Up(open) | ConnectionState::Blocked(open) = &*state.ok()? {
-                        return Some(open.clone());
+                        return Some((open.clone(), mode));
                     }
                 }
             }
@@ -96,15 +99,20 @@ impl Subscription {
     async fn open(
         &self,
         connection: &OpenConnection,
+        mode: ConsumerMode,
     ) -> Result<(Channel, lapin::Consumer), BrokerError> {
         let failed = |error: lapin::Error| BrokerError::Request {
             what: "subscribe",
             source: error.into(),
         };
+        let prefetch = match mode {
+            ConsumerMode::OneByOne => 1,
+            _ => self.prefetch,
+        };
         let channel = connection.channel().await?;
         let subscribing = async {
             channel
-                .basic_qos(self.prefetch, BasicQosOptions::default())
+                .basic_qos(prefetch, BasicQosOptions::default())
                 .await?;
             let options = BasicConsumeOptions::default();
             channel
@@ -125,8 +133,9 @@ impl Subscription {
 
 /// One subscription on one channel, from its first delivery to its end.
 struct OpenSubscription<'a> {
-    channel: Channel,
+    channel: Arc<DeliveryChannel>,
     consumer: lapin::Consumer,
+    opened_in: ConsumerMode,
     deliveries: &'a mpsc::Sender<Delivery>,
     mode: &'a mut watch::Receiver<ConsumerMode>,
 }
@@ -137,7 +146,7 @@ impl OpenSubscription<'_> {
     async fn forward_deliveries(&mut self) -> u64 {
         let mut forwarded = 0;
         loop {
-            let stopped = self.mode.wait_for(|mode| *mode != ConsumerMode::Running);
+            let stopped = self.mode.wait_for(|mode| *mode != self.opened_in);
             let forward_one = async {
                 let slot = self.deliveries.reserve().await.ok()?;
                 // The stream ends without an error when the channel closes, so its end counts as
@@ -164,12 +173,14 @@ impl OpenSubscription<'_> {
 
     async fn stop(&self, mode: ConsumerMode) {
         let stopping = async {
-            if mode == ConsumerMode::Paused {
-                self.channel.close(200, "paused".into()).await
-            } else {
-                self.channel
-                    .basic_cancel(self.consumer.tag(), BasicCancelOptions::default())
+            let channel = &self.channel.channel;
+            if mode == ConsumerMode::Cancelled {
+                let tag = self.consumer.tag();
+                channel
+                    .basic_cancel(tag, BasicCancelOptions::default())
                     .await
+            } else {
+                channel.close(200, "paused".into()).await
             }
         };
         // A channel that cannot be closed in good order is already gone, and its messages with it.

@@ -125,6 +125,64 @@ async fn ack_all_counts_stale_deliveries() {
 }
 
 #[tokio::test]
+async fn acks_of_many_leave_what_is_held_among_them() {
+    let fixture = Fixture::new();
+    let broker = fixture.broker().await;
+    publish(&broker, 0..8).await;
+    let mut consumer = broker.consumer(Target::Payments, 10);
+    let mut held = Vec::new();
+    for _ in 0..8 {
+        held.push(next(&mut consumer).await);
+    }
+    let take = |held: &mut Vec<Delivery>, bodies: &[&str]| -> Vec<Delivery> {
+        let wanted = |delivery: &mut Delivery| {
+            let body = std::str::from_utf8(&delivery.message.body).unwrap();
+            bodies.contains(&body)
+        };
+        held.extract_if(.., wanted).collect()
+    };
+
+    // The later batch ends first. Then one ack stands for 0 to 2, and none for the held 3.
+    let later = take(&mut held, &["4", "5", "7"]);
+    assert_eq!(Delivery::ack_all(later).await, 0);
+    let earlier = take(&mut held, &["1", "0", "2"]);
+    assert_eq!(Delivery::ack_all(earlier).await, 0);
+    let rejected = take(&mut held, &["3"]).remove(0);
+    rejected.reject_to_requeue().await.unwrap();
+    assert_eq!(next(&mut consumer).await.message.body.as_ref(), b"3");
+    // Below 6 everything is settled, and it is the only one that is acked.
+    assert_eq!(Delivery::ack_all(take(&mut held, &["6"])).await, 0);
+
+    drop((broker, consumer));
+    let broker = fixture.broker().await;
+    wait_for_depth(&broker, Target::Payments, 1).await;
+    let left = broker.get(Target::Payments).await.unwrap().unwrap();
+    assert_eq!(left.message.body.as_ref(), b"3");
+}
+
+#[tokio::test]
+async fn consumer_can_take_one_message_at_a_time() {
+    let fixture = Fixture::new();
+    let broker = fixture.broker().await;
+    publish(&broker, 0..5).await;
+    let mut consumer = broker.consumer(Target::Payments, 10);
+    consumer.pause();
+    consumer.resume_one_by_one();
+    let first = next(&mut consumer).await;
+    wait_for_depth(&broker, Target::Payments, 4).await;
+    first.ack().await.unwrap();
+    wait_for_depth(&broker, Target::Payments, 3).await;
+
+    consumer.resume();
+    wait_for_depth(&broker, Target::Payments, 0).await;
+    for _ in 0..4 {
+        next(&mut consumer).await.ack().await.unwrap();
+    }
+    consumer.pause();
+    wait_for_depth(&broker, Target::Payments, 0).await;
+}
+
+#[tokio::test]
 async fn cancelled_consumer_can_ack_and_the_rest_comes_back() {
     let fixture = Fixture::new();
     let broker = fixture.broker().await;
