@@ -7,15 +7,24 @@ use std::time::Duration;
 use bytes::Bytes;
 use risiti_ledger::{Ledger, LedgerError, MessageDeadLetter};
 use risiti_queue::{DeadLetterFacts, Message, PublishError, Publisher, Target, replays};
+use tokio::sync::Mutex;
 
 use crate::metrics::Metrics;
-use crate::retry_budget::{BudgetSpent, RetryBudget};
 
 pub(crate) struct DeadLetters {
-    pub(crate) ledger: Ledger,
-    pub(crate) publisher: Publisher,
-    pub(crate) publish_timeout: Duration,
+    ledger: Ledger,
+    publisher: Publisher,
+    publish_timeout: Duration,
     pub(crate) metrics: Metrics,
+    turns: Turns,
+}
+
+/// Letters are set aside side by side, because the broker may take long to refuse one.
+struct Turns {
+    /// One letter at a time uses the database, so that many of them leave connections for batches.
+    database: Mutex<()>,
+    /// Letters with the same body take turns, so that the second finds the row of the first.
+    same_body: [Mutex<()>; 16],
 }
 
 #[derive(Debug, thiserror::Error)]
@@ -27,26 +36,47 @@ enum SetAsideError {
 }
 
 impl DeadLetters {
-    /// Sets a message aside, and tries again after any error. Setting it aside twice leaves one
-    /// row, and at worst a second message, which replay skips.
-    pub(crate) async fn set_aside(
-        &self,
-        letter: &MessageDeadLetter,
-        budget: &mut RetryBudget,
-    ) -> Result<(), BudgetSpent> {
-        while let Err(error) = self.try_set_aside(letter).await {
+    pub(crate) fn new(
+        ledger: Ledger,
+        publisher: Publisher,
+        publish_timeout: Duration,
+        metrics: Metrics,
+    ) -> Self {
+        Self {
+            ledger,
+            publisher,
+            publish_timeout,
+            metrics,
+            turns: Turns {
+                database: Mutex::default(),
+                same_body: Default::default(),
+            },
+        }
+    }
+
+    /// Tries once to set a message aside, and returns whether it is. Setting it aside twice leaves
+    /// one row, and at worst a second message, which replay skips.
+    pub(crate) async fn try_set_aside(&self, letter: &MessageDeadLetter) -> bool {
+        let tried = self.publish_and_store(letter).await;
+        if let Err(error) = &tried {
             let event_id = letter.event_id.map(tracing::field::display);
             tracing::warn!(
                 event_id,
                 "failed to set a message aside as dead letter: {error}"
             );
-            budget.wait_for_retry().await?;
         }
-        Ok(())
+        tried.is_ok()
     }
 
-    async fn try_set_aside(&self, letter: &MessageDeadLetter) -> Result<(), SetAsideError> {
-        if self.ledger.count_dead_letter_again(letter).await? {
+    async fn publish_and_store(&self, letter: &MessageDeadLetter) -> Result<(), SetAsideError> {
+        let turns_of_body = &self.turns.same_body;
+        let place = usize::from(letter.id().as_bytes()[15]) % turns_of_body.len();
+        let _turn = turns_of_body[place].lock().await;
+        let known = {
+            let _turn = self.turns.database.lock().await;
+            self.ledger.count_dead_letter_again(letter).await?
+        };
+        if known {
             return Ok(());
         }
         let facts = facts(letter);
@@ -67,6 +97,7 @@ impl DeadLetters {
             published => published?,
         }
 
+        let _turn = self.turns.database.lock().await;
         self.ledger.insert_message_dead_letter(letter).await?;
         self.metrics.dead_letter(letter.cause);
         let event_id = letter.event_id.map(tracing::field::display);

@@ -3,7 +3,9 @@
 mod batches;
 mod database_probe;
 mod dead_letters;
+mod held_letters;
 mod metrics;
+mod next_batch;
 mod reading;
 mod recorder;
 mod retry_budget;
@@ -25,24 +27,18 @@ use wake_ups::WakeUps;
 
 pub use settings::{BatchArgs, Settings};
 
-/// One connection for the batch, one for the suspect, one for the probe, and one to spare.
+/// One connection for the batch, one for the suspect, one for dead letters, and one for the probe.
 const POOL_SIZE: usize = 4;
 
 /// Records payments until shutdown, then finishes the batch it holds.
 ///
 /// # Errors
-/// A setting is bad, or does not fit the database.
+/// A setting is bad, or does not fit the database, or a subscription ended by itself.
 pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
     if settings.batches.prefetch < settings.batches.batch_size {
         return Err(BadSetting::of::<BatchArgs>("prefetch", "below --batch-size").into());
     }
-    let ledger = Ledger::open(DatabaseSettings {
-        url: settings.database.database_url.clone(),
-        pool_size: POOL_SIZE,
-        role: Some("risiti_ledger_worker"),
-        application_name: "risiti-ledger-worker",
-    })
-    .map_err(DatabaseArgs::bad_url)?;
+    let ledger = open_ledger(&settings)?;
     let broker = Broker::connect(
         settings.amqp.amqp_url.expose_secret(),
         &settings.amqp.namespace,
@@ -53,26 +49,44 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
     context.readiness.expect(&["broker", "database", "schema"]);
     let health = DatabaseHealth::default();
     let consume = consume(&settings, &context, &ledger, &broker, &health);
-    tokio::select! {
-        () = consume => {}
+    let outcome = tokio::select! {
+        ended = consume => ended.map_err(anyhow::Error::from),
         bad = health.watch(&context.readiness, async || database_probe::probe(&ledger).await) => {
-            return Err(bad.into());
+            Err(bad.into())
         }
-        () = context.deadline.cancelled() => {}
-        () = broker.report_state(|state| context.readiness.set("broker", state)) => {}
-    }
+        () = context.deadline.cancelled() => Ok(()),
+        () = broker.report_state(|state| context.readiness.set("broker", state)) => Ok(()),
+    };
     broker.close().await;
-    Ok(())
+    outcome
 }
 
-/// Consumes both queues, until both consumers have finished what they hold.
+fn open_ledger(settings: &Settings) -> Result<Ledger, BadSetting> {
+    let settings = DatabaseSettings {
+        url: settings.database.database_url.clone(),
+        pool_size: POOL_SIZE,
+        role: Some("risiti_ledger_worker"),
+        application_name: "risiti-ledger-worker",
+    };
+    Ledger::open(settings).map_err(DatabaseArgs::bad_url)
+}
+
+/// A consumer ended without being told to. A worker without it would look ready and take nothing,
+/// so the program ends.
+#[derive(Debug, thiserror::Error)]
+#[error("the subscription to {0} ended")]
+struct ConsumerEnded(&'static str);
+
+/// Consumes both queues, until both consumers have finished what they hold. When one ends by
+/// itself, the other is stopped.
 async fn consume(
     settings: &Settings,
     context: &Context,
     ledger: &Ledger,
     broker: &Broker,
     database: &DatabaseHealth,
-) {
+) -> Result<(), ConsumerEnded> {
+    let stop = context.shutdown.child_token();
     let metrics = Metrics::register(&context.metrics);
     let publish_timeout = settings.amqp.publish_timeout;
     let recorder = Recorder {
@@ -85,19 +99,15 @@ async fn consume(
         publish_timeout,
         metrics: metrics.clone(),
     };
-    let dead_letters = DeadLetters {
-        ledger: ledger.clone(),
-        publisher: broker.publisher(),
-        publish_timeout,
-        metrics,
-    };
+    let dead_letters =
+        DeadLetters::new(ledger.clone(), broker.publisher(), publish_timeout, metrics);
     let batches = Batches {
         settings: &settings.batches,
         database,
         recorder: &recorder,
         wake_ups: &wake_ups,
         dead_letters: &dead_letters,
-        stop: &context.shutdown,
+        stop: &stop,
     };
     let suspects = Suspects {
         ledger,
@@ -105,10 +115,59 @@ async fn consume(
         recorder: &recorder,
         wake_ups: &wake_ups,
         dead_letters: &dead_letters,
-        stop: &context.shutdown,
+        stop: &stop,
     };
-    tokio::join!(
-        batches.run(broker.consumer(Target::Payments, settings.batches.prefetch)),
-        suspects.run(broker.consumer(Target::Suspects, 1)),
+    let payments = broker.consumer(Target::Payments, settings.batches.prefetch);
+    let suspect_messages = broker.consumer(Target::Suspects, suspects::PREFETCH);
+    let (of_payments, of_suspects) = tokio::join!(
+        async { batches.run(payments).await.inspect_err(|_| stop.cancel()) },
+        async {
+            let ended = suspects.run(suspect_messages).await;
+            ended.inspect_err(|_| stop.cancel())
+        },
     );
+    of_payments.and(of_suspects)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::time::Duration;
+
+    use clap::Parser as _;
+    use risiti_testkit::{Namespace, TestDatabase, amqp_url};
+
+    use super::*;
+
+    #[tokio::test]
+    async fn ended_subscription_ends_the_program() {
+        let database = TestDatabase::create().await;
+        let namespace = Namespace::unique();
+        let arguments = ["risiti-ledger-worker", "--database-url", database.url()];
+        let url = amqp_url();
+        let broker_arguments = ["--amqp-url", &url, "--namespace", namespace.name()];
+        let settings = Settings::parse_from(arguments.into_iter().chain(broker_arguments));
+        let ledger = open_ledger(&settings).unwrap();
+        let broker = Broker::connect(&url, namespace.name(), "test").unwrap();
+        let context = Context::new(Duration::from_secs(20));
+        let health = DatabaseHealth::default();
+
+        let available = health.watch(&context.readiness, async || Ok(()));
+        let close = async {
+            broker.wait_up().await;
+            broker.close().await;
+            std::future::pending().await
+        };
+        let consuming = consume(&settings, &context, &ledger, &broker, &health);
+        let ended: Result<(), ConsumerEnded> = tokio::select! {
+            ended = consuming => ended,
+            bad = available => panic!("{bad}"),
+            () = close => unreachable!("it only closes"),
+            () = tokio::time::sleep(Duration::from_secs(60)) => panic!("it goes on"),
+        };
+        assert_eq!(
+            ended.unwrap_err().to_string(),
+            "the subscription to payments ended"
+        );
+        assert!(!context.shutdown.is_cancelled());
+    }
 }

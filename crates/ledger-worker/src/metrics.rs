@@ -1,9 +1,9 @@
 //! The metrics of this program. Every series exists at zero from the start.
 
-use prometheus::{Histogram, IntCounterVec, Registry};
+use prometheus::{Histogram, IntCounterVec, IntGauge, Registry};
 use risiti_domain::{DeadCause, PaymentState, Provider};
 use risiti_ledger::{Delivery, Recorded};
-use risiti_service::metrics::{SECONDS, counters, histogram};
+use risiti_service::metrics::{SECONDS, counters, gauge, histogram};
 
 #[derive(Clone)]
 pub(crate) struct Metrics {
@@ -14,6 +14,7 @@ pub(crate) struct Metrics {
     pub(crate) batch_size: Histogram,
     pub(crate) batch_seconds: Histogram,
     dead_letters: IntCounterVec,
+    dead_letters_waiting: IntGauge,
     wake_ups: IntCounterVec,
 }
 
@@ -119,6 +120,11 @@ impl Metrics {
                 &["cause"],
                 &[&[DeadCause::Unreadable.as_str(), DeadCause::Poison.as_str()]],
             ),
+            dead_letters_waiting: gauge(
+                registry,
+                "risiti_dead_letters_waiting",
+                "Messages held until the broker takes their dead letters.",
+            ),
             wake_ups: counters(
                 registry,
                 "risiti_lane_tokens_total",
@@ -165,12 +171,27 @@ impl Metrics {
         self.dead_letters.with_label_values(&[cause.as_str()]).inc();
     }
 
+    /// Counts a dead letter as waiting until the returned value is dropped.
+    pub(crate) fn letter_waits(&self) -> WaitingLetter {
+        self.dead_letters_waiting.inc();
+        WaitingLetter(self.dead_letters_waiting.clone())
+    }
+
     pub(crate) fn wake_ups(&self, published: usize, failed: usize) {
         for (outcome, count) in [("published", published), ("failed", failed)] {
             self.wake_ups
                 .with_label_values(&[outcome])
                 .inc_by(count as u64);
         }
+    }
+}
+
+/// A dead letter that waits for the broker.
+pub(crate) struct WaitingLetter(IntGauge);
+
+impl Drop for WaitingLetter {
+    fn drop(&mut self) {
+        self.0.dec();
     }
 }
 
@@ -196,6 +217,7 @@ mod tests {
             "risiti_events_recorded_total{kind=\"stk\",provider=\"daraja\"} 0",
             "risiti_payments_total{provider=\"paystack\",state=\"success\"} 0",
             "risiti_dead_letters_total{cause=\"poison\"} 0",
+            "risiti_dead_letters_waiting 0",
             "risiti_ledger_batch_size_count 0",
         ] {
             assert!(text.contains(line), "{line}\n{text}");

@@ -1,6 +1,8 @@
 //! Records a batch of messages: all in one transaction, or one by one when that fails (protocol
 //! C3).
 
+use std::collections::BTreeMap;
+
 use risiti_ledger::{IncomingEvent, Ledger, LedgerError, MessageDeadLetter, Recorded};
 use risiti_queue::Message;
 
@@ -8,12 +10,18 @@ use crate::metrics::Metrics;
 use crate::reading::{Reading, poison, read};
 use crate::retry_budget::{BudgetSpent, RetryBudget};
 
-/// What became of a batch. Every message is in exactly one of the two lists.
+/// What became of a batch. Every message is either recorded or a dead letter.
 #[derive(Default)]
 pub(crate) struct BatchOutcome {
     pub(crate) recorded: Vec<Recorded>,
-    /// These are to be set aside.
-    pub(crate) dead_letters: Vec<MessageDeadLetter>,
+    /// These are to be set aside, each by its message's place in the batch.
+    pub(crate) dead_letters: BTreeMap<usize, MessageDeadLetter>,
+}
+
+/// An event and where it came from.
+struct Origin<'a> {
+    place: usize,
+    message: &'a Message,
 }
 
 pub(crate) struct Recorder {
@@ -31,13 +39,15 @@ impl Recorder {
         let mut outcome = BatchOutcome::default();
         let mut events = Vec::with_capacity(messages.len());
         let mut origins = Vec::with_capacity(messages.len());
-        for message in messages {
+        for (place, message) in messages.iter().enumerate() {
             match read(message) {
                 Reading::Event(event) => {
                     events.push(*event);
-                    origins.push(*message);
+                    origins.push(Origin { place, message });
                 }
-                Reading::DeadLetter(letter) => outcome.dead_letters.push(*letter),
+                Reading::DeadLetter(letter) => {
+                    outcome.dead_letters.insert(place, *letter);
+                }
             }
         }
         if !events.is_empty() {
@@ -51,7 +61,7 @@ impl Recorder {
     async fn record_events(
         &self,
         events: &[IncomingEvent],
-        origins: &[&Message],
+        origins: &[Origin<'_>],
         outcome: &mut BatchOutcome,
         budget: &mut RetryBudget,
     ) -> Result<(), BudgetSpent> {
@@ -68,7 +78,7 @@ impl Recorder {
                 "failed to record a batch, recording its events one by one: {error}"
             );
         }
-        for (event, message) in events.iter().zip(origins) {
+        for (event, origin) in events.iter().zip(origins) {
             match self
                 .retry_transient(std::slice::from_ref(event), budget)
                 .await?
@@ -79,9 +89,8 @@ impl Recorder {
                         event_id = %event.id,
                         "failed to record an event, setting it aside as dead letter: {error}"
                     );
-                    outcome
-                        .dead_letters
-                        .push(poison(message, error.to_string()));
+                    let letter = poison(origin.message, error.to_string());
+                    outcome.dead_letters.insert(origin.place, letter);
                 }
             }
         }

@@ -48,6 +48,12 @@ impl DatabaseHealth {
         let _ = self.subscribe().wait_for(|available| *available).await;
     }
 
+    /// Waits until the database is not available.
+    pub async fn wait_unavailable(&self) {
+        // As in `wait_available`.
+        let _ = self.subscribe().wait_for(|available| !*available).await;
+    }
+
     #[must_use]
     pub fn subscribe(&self) -> watch::Receiver<bool> {
         self.available.subscribe()

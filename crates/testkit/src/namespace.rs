@@ -1,9 +1,9 @@
 use lapin::options::{
-    BasicPublishOptions, ConfirmSelectOptions, ExchangeDeleteOptions, QueueDeclareOptions,
-    QueueDeleteOptions,
+    BasicPublishOptions, ConfirmSelectOptions, ExchangeDeclareOptions, ExchangeDeleteOptions,
+    QueueBindOptions, QueueDeclareOptions, QueueDeleteOptions,
 };
 use lapin::types::{AMQPValue, DecimalValue, FieldTable};
-use lapin::{BasicProperties, Connection, ConnectionProperties};
+use lapin::{BasicProperties, Connection, ConnectionProperties, ExchangeKind};
 use uuid::Uuid;
 
 use crate::servers::{amqp_url, clean_up};
@@ -38,6 +38,28 @@ impl Namespace {
     pub async fn delete_queue(&self, suffix: &str) {
         let queue = format!("{}.{suffix}", self.name);
         delete_queues(&[queue]).await.expect("deleting a queue");
+    }
+
+    /// Makes the broker return every dead letter. The exchange is replaced by one of another kind,
+    /// which the programs cannot declare again, and no queue is bound to it.
+    ///
+    /// # Panics
+    /// Panics when the broker refuses.
+    pub async fn refuse_dead_letters(&self) {
+        replace_exchange(&format!("{}.dead-letters", self.name))
+            .await
+            .expect("replacing an exchange");
+    }
+
+    /// Ends [`refuse_dead_letters`](Self::refuse_dead_letters).
+    ///
+    /// # Panics
+    /// Panics when the broker refuses.
+    pub async fn take_dead_letters(&self) {
+        let queue = format!("{}.dead", self.name);
+        bind(&queue, &format!("{}.dead-letters", self.name))
+            .await
+            .expect("binding a queue");
     }
 
     /// Publishes a message that no program of ours would write. It has no id, and headers of every
@@ -89,6 +111,41 @@ async fn delete_queues(queues: &[String]) -> lapin::Result<()> {
             .queue_delete(queue.as_str().into(), QueueDeleteOptions::default())
             .await?;
     }
+    connection.close(200, "done".into()).await
+}
+
+async fn replace_exchange(exchange: &str) -> lapin::Result<()> {
+    let connection = Connection::connect(&amqp_url(), ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    channel
+        .exchange_delete(exchange.into(), ExchangeDeleteOptions::default())
+        .await?;
+    channel
+        .exchange_declare(
+            exchange.into(),
+            ExchangeKind::Fanout,
+            ExchangeDeclareOptions {
+                durable: true,
+                ..ExchangeDeclareOptions::default()
+            },
+            FieldTable::default(),
+        )
+        .await?;
+    connection.close(200, "done".into()).await
+}
+
+async fn bind(queue: &str, exchange: &str) -> lapin::Result<()> {
+    let connection = Connection::connect(&amqp_url(), ConnectionProperties::default()).await?;
+    let channel = connection.create_channel().await?;
+    channel
+        .queue_bind(
+            queue.into(),
+            exchange.into(),
+            "".into(),
+            QueueBindOptions::default(),
+            FieldTable::default(),
+        )
+        .await?;
     connection.close(200, "done".into()).await
 }
 

@@ -1,6 +1,7 @@
 //! A database with one merchant and one device, a namespace of the broker, and the worker between
 //! them.
 
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +10,9 @@ use risiti_domain::{AuthenticatedBy, EventId, MerchantId};
 use risiti_ledger::migrate;
 use risiti_providers::{Account, BodyFormat, Channel, Envelope};
 use risiti_queue::{Broker, Message, Target};
-use risiti_testkit::{Namespace, Process, Program, TestDatabase, amqp_url, eventually};
+use risiti_testkit::{
+    Namespace, Process, Program, TestDatabase, amqp_url, eventually, http_status,
+};
 use secrecy::SecretString;
 use tokio_postgres::Client;
 use uuid::Uuid;
@@ -80,6 +83,14 @@ impl Fixture {
             .env("AMQP_URL", amqp_url)
             .env("RISITI_NAMESPACE", self.namespace.name())
             .start()
+    }
+
+    /// Waits until a worker says at `ops` that it is ready.
+    pub(crate) async fn wait_ready(&self, ops: SocketAddr) {
+        eventually("ready", WAIT_MAX, async || {
+            (http_status(ops, "/readyz").await? == 200).then_some(())
+        })
+        .await;
     }
 
     pub(crate) fn database_url(&self) -> &str {

@@ -6,4 +6,5 @@ mod dead_letters;
 mod fixture;
 mod good_messages;
 mod hostile;
+mod letters_refused;
 mod outages;

@@ -38,7 +38,7 @@ pub enum Action {
     Drain,
     /// Fault: as `Drain`, but the replica dies before it removes the entry. A1
     DrainTwice,
-    /// A worker takes a message. C2: `crates/ledger-worker/src/batches.rs` `collect`
+    /// A worker takes a message. C2: `crates/ledger-worker/src/next_batch.rs` `collect`
     Take(usize),
     /// The worker commits event, payment and invoice in one transaction. A known event changes
     /// nothing. C2: `crates/ledger/src/recording/batch.rs` `record_once`

@@ -4,7 +4,7 @@
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
     /// A worker takes the message of a paid sale, a new one or one that is recorded already.
-    /// C2: `crates/ledger-worker/src/batches.rs` `collect`
+    /// C2: `crates/ledger-worker/src/next_batch.rs` `collect`
     TakePayment(u8, u8, bool),
     /// The sale's invoice is made. A sale that is recorded and not filed yet asks for a wake-up
     /// again. C2: `crates/ledger/src/recording/batch.rs` `record_once`
