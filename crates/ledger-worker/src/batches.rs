@@ -74,6 +74,7 @@ impl Batches<'_> {
                 End::TrialPassed => pace = Pace::Full,
                 End::DatabaseLost => consumer.pause(),
                 End::BudgetSpent => {
+                    tracing::warn!("a batch was given up, taking one message until it is recorded");
                     pace = Pace::Trial;
                     consumer.pause();
                     self.database.report_lost();

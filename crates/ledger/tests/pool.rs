@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use risiti_ledger::{DatabaseSettings, Ledger};
+use risiti_ledger::{DatabaseSettings, Ledger, migrate};
 use risiti_testkit::{Link, TestDatabase, eventually};
 
 fn ledger(url: &str, role: Option<&'static str>) -> Ledger {
@@ -115,4 +115,24 @@ async fn read_only_server_is_left_for_another() {
     // Sessions keep what they began with, so only a new connection can write, as after a fail-over.
     read_only(false).await;
     ledger.create_merchant("acme", "Acme Ltd").await.unwrap();
+}
+
+/// A row that is updated needs no new block of a full disk. A temporary file does.
+#[tokio::test]
+async fn write_probe_takes_blocks_of_the_disk_and_keeps_none() {
+    let database = TestDatabase::create().await;
+    migrate(&database.url().into()).await.unwrap();
+    let ledger = ledger(database.url(), Some("risiti_ledger_worker"));
+    ledger.check_stores_rows().await.unwrap();
+    ledger.check_stores_rows().await.unwrap();
+
+    let client = database.connect().await;
+    let temporary = "SELECT temp_bytes FROM pg_stat_database WHERE datname = current_database()";
+    eventually("temporary files", Duration::from_secs(60), async || {
+        let bytes: i64 = client.query_one(temporary, &[]).await.ok()?.get(0);
+        (bytes > 200_000).then_some(())
+    })
+    .await;
+    let rows = client.query("SELECT FROM write_probe", &[]).await.unwrap();
+    assert_eq!(rows.len(), 1);
 }

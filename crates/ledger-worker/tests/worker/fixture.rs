@@ -152,6 +152,26 @@ impl Fixture {
         }
     }
 
+    /// Makes the database refuse every new row and every change, as a server with a full disk does.
+    /// Reads go on.
+    pub(crate) async fn set_disk_full(&self, on: bool) {
+        let statement = if on {
+            "CREATE FUNCTION disk_full() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+                 RAISE EXCEPTION 'could not extend file: No space left on device' USING ERRCODE = '53100';
+             END $$;
+             DO $$ DECLARE name text; BEGIN
+                 FOR name IN SELECT c.relname FROM pg_class c WHERE c.relkind = 'r'
+                     AND c.relnamespace = current_schema()::regnamespace LOOP
+                     EXECUTE format('CREATE TRIGGER aa_disk_full BEFORE INSERT OR UPDATE ON %I
+                         FOR EACH STATEMENT EXECUTE FUNCTION disk_full()', name);
+                 END LOOP;
+             END $$"
+        } else {
+            "DROP FUNCTION disk_full() CASCADE"
+        };
+        self.client.batch_execute(statement).await.unwrap();
+    }
+
     pub(crate) async fn query_number(&self, statement: &str) -> i64 {
         self.client.query_one(statement, &[]).await.unwrap().get(0)
     }

@@ -75,6 +75,68 @@ async fn read_only_database_costs_no_message() {
     terminate_cleanly(worker).await;
 }
 
+/// A full disk refuses writes and answers reads. Messages wait in their queue, where nothing counts
+/// against them.
+#[tokio::test]
+async fn full_disk_leaves_messages_in_their_queue() {
+    let fixture = Fixture::new().await;
+    let mut worker = fixture.worker();
+    let ops = worker.address_after("ops listener on ").await;
+    fixture.wait_ready(ops).await;
+    fixture.set_disk_full(true).await;
+    worker.line_with("database unavailable", WAIT_MAX).await;
+    let problem = "53100: could not extend file";
+    assert!(worker.log().contains(problem), "{}", worker.log());
+    for n in 0..50 {
+        fixture
+            .publish(Target::Payments, fixture.stk(&format!("UIS{n:07}")))
+            .await;
+    }
+    fixture.wait_for_depth(Target::Payments, 50).await;
+
+    let first = eventually("a message", WAIT_MAX, async || {
+        fixture.broker.get(Target::Payments).await.ok()?
+    })
+    .await;
+    assert_eq!(first.delivery_count, 0, "it was never taken and given back");
+    first.reject_to_requeue().await.unwrap();
+
+    fixture.set_disk_full(false).await;
+    fixture.wait_for_number(EVENTS, 50).await;
+    fixture.wait_for_depth(Target::Payments, 0).await;
+    fixture.wait_for_depth(Target::Suspects, 0).await;
+    terminate_cleanly(worker).await;
+}
+
+/// The probe finds nothing wrong, and no payment can be recorded.
+#[tokio::test]
+async fn failure_that_no_probe_sees_returns_one_message_at_a_time() {
+    let fixture = Fixture::new().await;
+    let mut worker = fixture.worker();
+    let ops = worker.address_after("ops listener on ").await;
+    fixture.wait_ready(ops).await;
+    let lock = "CREATE FUNCTION no_payments() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN
+            RAISE EXCEPTION 'no space' USING ERRCODE = '53100'; END $$;
+        CREATE TRIGGER aa_no_payments BEFORE INSERT ON payments
+            FOR EACH STATEMENT EXECUTE FUNCTION no_payments()";
+    fixture.client.batch_execute(lock).await.unwrap();
+    for n in 0..50 {
+        fixture
+            .publish(Target::Payments, fixture.stk(&format!("UIS{n:07}")))
+            .await;
+    }
+    // One batch is given up and everything comes back. From then on one message is held.
+    worker.line_with("taking one message", WAIT_MAX).await;
+    fixture.wait_for_depth(Target::Payments, 49).await;
+
+    let mend = "DROP FUNCTION no_payments() CASCADE";
+    fixture.client.batch_execute(mend).await.unwrap();
+    fixture.wait_for_number(EVENTS, 50).await;
+    fixture.wait_for_depth(Target::Payments, 0).await;
+    fixture.wait_for_depth(Target::Suspects, 0).await;
+    terminate_cleanly(worker).await;
+}
+
 #[tokio::test]
 async fn lost_database_answers_double_nothing() {
     let fixture = Fixture::new().await;

@@ -11,3 +11,4 @@ pub(crate) mod session;
 pub(crate) mod statements;
 mod tls;
 pub(crate) mod vault;
+pub(crate) mod write_probe;

@@ -18,6 +18,7 @@ use crate::db::statements::Statement;
 const ALL: &[&[Statement]] = &[
     crate::db::credentials::STATEMENTS,
     crate::db::pool::STATEMENTS,
+    crate::db::write_probe::STATEMENTS,
     crate::dead_letters::evidence::STATEMENTS,
     crate::dead_letters::insert::STATEMENTS,
     crate::dead_letters::list::STATEMENTS,

@@ -11,6 +11,7 @@ const INGRESS: &[&[Statement]] = &[
 
 const LEDGER_WORKER: &[&[Statement]] = &[
     crate::db::pool::STATEMENTS,
+    crate::db::write_probe::STATEMENTS,
     crate::dead_letters::insert::STATEMENTS,
     crate::lanes::wake_ups::STATEMENTS,
     crate::recording::credit_notes::STATEMENTS,
