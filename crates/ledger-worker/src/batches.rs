@@ -19,8 +19,9 @@ use crate::retry_budget::{BudgetSpent, RetryBudget};
 use crate::settings::BatchArgs;
 use crate::wake_ups::WakeUps;
 
-/// Batches under way at once.
-const UNDER_WAY_MAX: usize = 1;
+/// Batches under way at once. While one waits for the database, the next is read and begun on
+/// another connection. What two of them record does not depend on their order (protocol C2).
+pub(crate) const UNDER_WAY_MAX: usize = 2;
 
 pub(crate) struct Batches<'a> {
     pub(crate) settings: &'a BatchArgs,

@@ -18,7 +18,7 @@ use risiti_queue::{Broker, Target};
 use risiti_service::{AmqpArgs, BadSetting, Context, DatabaseArgs, DatabaseHealth};
 use secrecy::ExposeSecret;
 
-use batches::Batches;
+use batches::{Batches, UNDER_WAY_MAX};
 use dead_letters::DeadLetters;
 use metrics::Metrics;
 use recorder::Recorder;
@@ -27,10 +27,10 @@ use wake_ups::WakeUps;
 
 pub use settings::{BatchArgs, Settings};
 
-/// One connection for the batch, one for the suspect, one for dead letters, and one for the probe.
-const POOL_SIZE: usize = 4;
+/// One connection for each batch, one for the suspect, one for dead letters, and one for the probe.
+const POOL_SIZE: usize = UNDER_WAY_MAX + 3;
 
-/// Records payments until shutdown, then finishes the batch it holds.
+/// Records payments until shutdown, then finishes the batches it holds.
 ///
 /// # Errors
 /// A setting is bad, or does not fit the database, or a subscription ended by itself.

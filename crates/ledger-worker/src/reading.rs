@@ -52,7 +52,21 @@ pub(crate) fn read(message: &Message) -> Reading {
     }
 }
 
-/// Makes the dead letter of a message that could be read, but not recorded.
+/// Makes the dead letter of an event that could not be recorded.
+pub(crate) fn poison_event(
+    event: &IncomingEvent,
+    message: &Message,
+    why: String,
+) -> MessageDeadLetter {
+    MessageDeadLetter {
+        merchant_id: Some(event.merchant),
+        provider: Some(event.provider),
+        event_id: Some(event.id),
+        ..dead_letter(message, None, DeadCause::Poison, why)
+    }
+}
+
+/// Makes the dead letter of a message that is not read again.
 pub(crate) fn poison(message: &Message, why: String) -> MessageDeadLetter {
     let envelope = Envelope::from_headers(&message.headers).ok();
     dead_letter(message, envelope.as_ref(), DeadCause::Poison, why)

@@ -1,13 +1,16 @@
 //! Records a batch of messages: all in one transaction, or one by one when that fails (protocol
 //! C3).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
-use risiti_ledger::{IncomingEvent, Ledger, LedgerError, MessageDeadLetter, Recorded};
+use risiti_domain::EventId;
+use risiti_ledger::{
+    IncomingEvent, Ledger, LedgerError, MessageDeadLetter, Recorded, UnansweredCommits,
+};
 use risiti_queue::Message;
 
 use crate::metrics::Metrics;
-use crate::reading::{Reading, poison, read};
+use crate::reading::{Reading, poison_event, read};
 use crate::retry_budget::{BudgetSpent, RetryBudget};
 
 /// What became of a batch. Every message is either recorded or a dead letter.
@@ -65,7 +68,8 @@ impl Recorder {
         outcome: &mut BatchOutcome,
         budget: &mut RetryBudget,
     ) -> Result<(), BudgetSpent> {
-        let error = match self.retry_transient(events, budget).await? {
+        let mut earlier = UnansweredCommits::default();
+        let error = match self.retry_transient(events, &mut earlier, budget).await? {
             Ok(recorded) => {
                 outcome.recorded = recorded;
                 return Ok(());
@@ -79,8 +83,9 @@ impl Recorder {
             );
         }
         for (event, origin) in events.iter().zip(origins) {
+            let event_alone = std::slice::from_ref(event);
             match self
-                .retry_transient(std::slice::from_ref(event), budget)
+                .retry_transient(event_alone, &mut earlier, budget)
                 .await?
             {
                 Ok(recorded) => outcome.recorded.extend(recorded),
@@ -89,7 +94,7 @@ impl Recorder {
                         event_id = %event.id,
                         "failed to record an event, setting it aside as dead letter: {error}"
                     );
-                    let letter = poison(origin.message, error.to_string());
+                    let letter = poison_event(event, origin.message, error.to_string());
                     outcome.dead_letters.insert(origin.place, letter);
                 }
             }
@@ -98,14 +103,15 @@ impl Recorder {
     }
 
     /// Records events, and tries again after a transient error. The inner error is about the events
-    /// themselves.
+    /// themselves. A commit without an answer counts as what it was, so that its events are counted.
     async fn retry_transient(
         &self,
         events: &[IncomingEvent],
+        earlier: &mut UnansweredCommits,
         budget: &mut RetryBudget,
     ) -> Result<Result<Vec<Recorded>, LedgerError>, BudgetSpent> {
         loop {
-            match self.ledger.record_batch(events).await {
+            match self.ledger.record_again(events, earlier).await {
                 Err(error) if error.is_transient() => {
                     tracing::warn!(size = events.len(), "failed to record: {error}");
                     budget.wait_for_retry().await?;
@@ -116,8 +122,10 @@ impl Recorder {
     }
 
     fn report(&self, messages: &[&Message], events: &[IncomingEvent], outcome: &BatchOutcome) {
+        let by_id: HashMap<EventId, &IncomingEvent> =
+            events.iter().map(|event| (event.id, event)).collect();
         for recorded in &outcome.recorded {
-            let Some(event) = events.iter().find(|event| event.id == recorded.event) else {
+            let Some(event) = by_id.get(&recorded.event) else {
                 continue;
             };
             self.metrics

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod batch_bytes;
+mod batches_at_once;
 mod dead_letters;
 mod fixture;
 mod good_messages;
