@@ -24,11 +24,7 @@ async fn batch_that_waits_for_a_lock_keeps_no_other_waiting() {
     let body = String::from_utf8(again.body.to_vec()).unwrap();
     again.body = body.replace("ws_CO_", "ws_CO_again_").into();
     fixture.publish(Target::Payments, again).await;
-    for n in 0..20 {
-        fixture
-            .publish(Target::Payments, fixture.stk(&format!("UIS{n:07}")))
-            .await;
-    }
+    fixture.publish_paid(0..20).await;
     fixture.wait_for_number(EVENTS, 21).await;
 
     fixture.client.batch_execute("COMMIT").await.unwrap();

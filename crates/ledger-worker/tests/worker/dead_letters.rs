@@ -53,11 +53,7 @@ async fn unreadable_body_is_kept_once_and_counted() {
 async fn refused_message_does_not_hold_up_its_batch() {
     let fixture = Fixture::new().await;
     // Published before the worker starts, so that all are in one batch.
-    for n in 0..10 {
-        fixture
-            .publish(Target::Payments, fixture.stk(&format!("UIS{n:07}")))
-            .await;
-    }
+    fixture.publish_paid(0..10).await;
     let stranger = MerchantId::from_uuid(Uuid::now_v7());
     let body = fixture.stk("UIS9999999").body;
     fixture

@@ -2,6 +2,7 @@
 //! them.
 
 use std::net::SocketAddr;
+use std::ops::Range;
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -103,6 +104,14 @@ impl Fixture {
             .publish(target, message, PUBLISH_TIMEOUT)
             .await
             .unwrap();
+    }
+
+    /// Publishes a paid STK push for each number.
+    pub(crate) async fn publish_paid(&self, numbers: Range<u32>) {
+        for n in numbers {
+            self.publish(Target::Payments, self.stk(&format!("UIS{n:07}")))
+                .await;
+        }
     }
 
     /// Makes the message that ingress would publish for a paid STK push.

@@ -30,11 +30,7 @@ async fn batch_is_acked_though_its_letter_is_refused() {
     fixture
         .publish(Target::Payments, unreadable(&fixture, 0))
         .await;
-    for n in 0..20 {
-        fixture
-            .publish(Target::Payments, fixture.stk(&format!("UIS{n:07}")))
-            .await;
-    }
+    fixture.publish_paid(0..20).await;
     worker
         .line_with("failed to set a message aside", WAIT_MAX)
         .await;
@@ -52,18 +48,10 @@ async fn payments_go_on_while_a_letter_is_refused() {
     fixture
         .publish(Target::Payments, unreadable(&fixture, 0))
         .await;
-    for n in 0..20 {
-        fixture
-            .publish(Target::Payments, fixture.stk(&format!("UIS{n:07}")))
-            .await;
-    }
+    fixture.publish_paid(0..20).await;
     // The letter spends its retry budget, and that takes nobody else along.
     worker.line_with("giving a message back", WAIT_MAX).await;
-    for n in 20..40 {
-        fixture
-            .publish(Target::Payments, fixture.stk(&format!("UIS{n:07}")))
-            .await;
-    }
+    fixture.publish_paid(20..40).await;
     fixture.wait_for_number(SUCCESSES, 40).await;
     let log = worker.log();
     assert!(!log.contains("database unavailable"), "{log}");
@@ -73,7 +61,8 @@ async fn payments_go_on_while_a_letter_is_refused() {
     fixture
         .wait_for_number("SELECT count(*) FROM dead_letters", 1)
         .await;
-    fixture.wait_for_depth(Target::Dead, 1).await;
+    let dead = fixture.take(Target::Dead).await;
+    assert_eq!(dead.headers["risiti-cause"], "unreadable");
     terminate_cleanly(worker).await;
     fixture.wait_for_depth(Target::Payments, 0).await;
     assert_eq!(fixture.query_number(REPEATED).await, 0);
@@ -92,11 +81,7 @@ async fn flood_of_refused_letters_leaves_room_for_payments() {
             .publish(Target::Payments, unreadable(&fixture, n))
             .await;
     }
-    for n in 0..20 {
-        fixture
-            .publish(Target::Payments, fixture.stk(&format!("UIS{n:07}")))
-            .await;
-    }
+    fixture.publish_paid(0..20).await;
     fixture.wait_for_number(SUCCESSES, 20).await;
     // Half of the prefetch waits, and the suspects hold some as well. The rest waits in a queue.
     eventually("the letters are suspects", WAIT_MAX, async || {
@@ -114,7 +99,6 @@ async fn flood_of_refused_letters_leaves_room_for_payments() {
             letters.into(),
         )
         .await;
-    fixture.wait_for_depth(Target::Dead, letters.into()).await;
     terminate_cleanly(worker).await;
     fixture.wait_for_depth(Target::Payments, 0).await;
     fixture.wait_for_depth(Target::Suspects, 0).await;

@@ -22,11 +22,7 @@ async fn nothing_is_taken_while_the_database_is_away() {
     readiness(200).await;
     link.cut();
     readiness(503).await;
-    for n in 0..5 {
-        fixture
-            .publish(Target::Payments, fixture.stk(&format!("UIS{n:07}")))
-            .await;
-    }
+    fixture.publish_paid(0..5).await;
     fixture.wait_for_depth(Target::Payments, 5).await;
     link.restore();
     fixture.wait_for_number(EVENTS, 5).await;
@@ -55,11 +51,7 @@ async fn read_only_database_costs_no_message() {
     };
     readiness(200).await;
     fixture.set_read_only(true).await;
-    for n in 0..5 {
-        fixture
-            .publish(Target::Payments, fixture.stk(&format!("UIS{n:07}")))
-            .await;
-    }
+    fixture.publish_paid(0..5).await;
     readiness(503).await;
     assert!(worker.log().contains("takes no writes"), "{}", worker.log());
     fixture.set_read_only(false).await;
@@ -87,19 +79,21 @@ async fn full_disk_leaves_messages_in_their_queue() {
     worker.line_with("database unavailable", WAIT_MAX).await;
     let problem = "53100: could not extend file";
     assert!(worker.log().contains(problem), "{}", worker.log());
-    for n in 0..50 {
-        fixture
-            .publish(Target::Payments, fixture.stk(&format!("UIS{n:07}")))
-            .await;
-    }
+    // The first may come while the consumer is being closed. The others find it closed.
+    fixture.publish_paid(0..1).await;
+    fixture.wait_for_depth(Target::Payments, 1).await;
+    fixture.publish_paid(1..50).await;
     fixture.wait_for_depth(Target::Payments, 50).await;
-
-    let first = eventually("a message", WAIT_MAX, async || {
-        fixture.broker.get(Target::Payments).await.ok()?
-    })
-    .await;
-    assert_eq!(first.delivery_count, 0, "it was never taken and given back");
-    first.reject_to_requeue().await.unwrap();
+    let get = async || fixture.broker.get(Target::Payments).await.ok()?;
+    let first = eventually("a message", WAIT_MAX, get).await;
+    let second = eventually("another message", WAIT_MAX, get).await;
+    assert_eq!(
+        second.delivery_count, 0,
+        "it was never taken and given back"
+    );
+    for delivery in [first, second] {
+        delivery.reject_to_requeue().await.unwrap();
+    }
 
     fixture.set_disk_full(false).await;
     fixture.wait_for_number(EVENTS, 50).await;
@@ -120,11 +114,7 @@ async fn failure_that_no_probe_sees_returns_one_message_at_a_time() {
         CREATE TRIGGER aa_no_payments BEFORE INSERT ON payments
             FOR EACH STATEMENT EXECUTE FUNCTION no_payments()";
     fixture.client.batch_execute(lock).await.unwrap();
-    for n in 0..50 {
-        fixture
-            .publish(Target::Payments, fixture.stk(&format!("UIS{n:07}")))
-            .await;
-    }
+    fixture.publish_paid(0..50).await;
     // One batch is given up and everything comes back. From then on one message is held.
     worker.line_with("taking one message", WAIT_MAX).await;
     fixture.wait_for_depth(Target::Payments, 49).await;
@@ -148,11 +138,7 @@ async fn lost_database_answers_double_nothing() {
     })
     .await;
     link.lose_answers();
-    for n in 0..20 {
-        fixture
-            .publish(Target::Payments, fixture.stk(&format!("UIS{n:07}")))
-            .await;
-    }
+    fixture.publish_paid(0..20).await;
     fixture.wait_for_depth(Target::Payments, 0).await;
     link.cut();
     link.restore();
