@@ -7,6 +7,9 @@ use std::process::ExitCode;
 use clap::{Parser, ValueEnum};
 use risiti_service::{BadSetting, Boot, Context, CredentialsArgs, GraceArgs, LogArgs, OpsArgs};
 
+/// Together about 2 MB. A pipe holds 64 KiB.
+const TALKATIVE_LINES: usize = 10_000;
+
 #[derive(Debug, Parser)]
 struct Args {
     #[command(flatten)]
@@ -36,12 +39,20 @@ enum Way {
     Panics,
     /// Ends by itself with a code of its own.
     Done,
+    /// Logs more than a pipe and the queue of the log hold, and is ready after that.
+    Talkative,
 }
 
 async fn run(args: Args, context: Context) -> anyhow::Result<ExitCode> {
+    if matches!(args.way, Way::Talkative) {
+        context.readiness.set("work", Err("still talking".into()));
+        for line in 0..TALKATIVE_LINES {
+            tracing::info!(line, "{}", "words ".repeat(30));
+        }
+    }
     context.readiness.set("work", Ok(()));
     match args.way {
-        Way::Obedient => context.shutdown.cancelled().await,
+        Way::Obedient | Way::Talkative => context.shutdown.cancelled().await,
         Way::Late => context.deadline.cancelled().await,
         Way::Stubborn => future::pending().await,
         Way::Misconfigured => {

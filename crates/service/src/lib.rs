@@ -3,6 +3,7 @@
 mod args;
 mod database_health;
 mod lifecycle;
+mod log_queue;
 mod logs;
 pub mod metrics;
 mod ops;

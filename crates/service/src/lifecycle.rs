@@ -15,6 +15,7 @@ use tokio::runtime;
 use tokio::signal::unix::{Signal, SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 
+use crate::log_queue::LogQueue;
 use crate::{
     BadSetting, GraceArgs, LogArgs, LogFormat, OpsArgs, Readiness, logs, ops, settings, tls,
 };
@@ -116,13 +117,43 @@ where
     Fut: Future<Output = anyhow::Result<T>>,
     T: Termination,
 {
-    if let Err(bad) = logs::init(boot.log_format, boot.default_filter) {
-        eprintln!("error: {bad}");
-        return ExitCode::from(settings::EXIT_BAD_SETTING);
-    }
+    let log = match logs::init(boot.log_format, boot.default_filter) {
+        Ok(log) => log,
+        Err(bad) => {
+            eprintln!("error: {bad}");
+            return ExitCode::from(settings::EXIT_BAD_SETTING);
+        }
+    };
 
     disable_core_files();
     tls::install_provider();
+    let ending = run_logged(boot, body, &log);
+    log.close(ending.last_line);
+    ending.code
+}
+
+/// How a program ended.
+struct Ending {
+    code: ExitCode,
+    /// The line about a bad setting. It comes after the log and has no time or level.
+    last_line: Option<String>,
+}
+
+impl From<ExitCode> for Ending {
+    fn from(code: ExitCode) -> Self {
+        Self {
+            code,
+            last_line: None,
+        }
+    }
+}
+
+fn run_logged<F, Fut, T>(boot: Boot, body: F, log: &LogQueue) -> Ending
+where
+    F: FnOnce(Context) -> Fut,
+    Fut: Future<Output = anyhow::Result<T>>,
+    T: Termination,
+{
     let runtime = match runtime::Builder::new_multi_thread()
         .enable_all()
         .thread_name(boot.name)
@@ -131,14 +162,14 @@ where
         Ok(runtime) => runtime,
         Err(error) => {
             tracing::error!(%error, "failed to start the runtime");
-            return ExitCode::FAILURE;
+            return ExitCode::FAILURE.into();
         }
     };
 
-    let code = runtime.block_on(start(boot, body));
+    let ending = runtime.block_on(start(boot, body, log));
     // A blocking call that hangs, such as resolving a name, must not delay the exit.
     runtime.shutdown_timeout(Duration::from_millis(500));
-    code
+    ending
 }
 
 /// Prevents core files, which would keep every secret of the memory in plain text. PR_SET_DUMPABLE
@@ -153,7 +184,7 @@ fn disable_core_files() {
     }
 }
 
-async fn start<F, Fut, T>(boot: Boot, body: F) -> ExitCode
+async fn start<F, Fut, T>(boot: Boot, body: F, log: &LogQueue) -> Ending
 where
     F: FnOnce(Context) -> Fut,
     Fut: Future<Output = anyhow::Result<T>>,
@@ -163,12 +194,13 @@ where
         Ok(signals) => signals,
         Err(error) => {
             tracing::error!(%error, "failed to listen for signals");
-            return ExitCode::FAILURE;
+            return ExitCode::FAILURE.into();
         }
     };
 
     let context = Context::new(boot.grace);
     register_process_metrics(&context.metrics);
+    log.register_metrics(&context.metrics);
 
     let mut ops = None;
     if let Some(address) = boot.ops_listen {
@@ -177,16 +209,16 @@ where
                 ops = Some(server.handle());
                 tokio::spawn(server);
             }
-            Err(bad) => return exit_code::<()>(Err(bad.into())),
+            Err(bad) => return ending::<()>(Err(bad.into())),
         }
     }
 
     tracing::info!(version = env!("CARGO_PKG_VERSION"), "{} starts", boot.name);
-    let code = supervise(&context, &mut signals, body(context.clone())).await;
+    let ending = supervise(&context, &mut signals, body(context.clone())).await;
     if let Some(ops) = ops {
         ops.stop(false).await;
     }
-    code
+    ending
 }
 
 /// Runs `body` to its end, or to the end of what the signals and the grace period allow.
@@ -194,7 +226,7 @@ async fn supervise<T: Termination>(
     context: &Context,
     signals: &mut Signals,
     body: impl Future<Output = anyhow::Result<T>>,
-) -> ExitCode {
+) -> Ending {
     let body = AssertUnwindSafe(body).catch_unwind();
     tokio::pin!(body);
     tokio::select! {
@@ -219,36 +251,36 @@ async fn supervise<T: Termination>(
         outcome = &mut body => finished(outcome),
         (name, number) = signals.next() => {
             tracing::warn!("{name} again: exiting at once");
-            ExitCode::from(128 + number)
+            ExitCode::from(128 + number).into()
         }
         () = grace_over => {
             tracing::error!("work did not end within the grace period of {:?}, exiting", context.grace);
-            ExitCode::FAILURE
+            ExitCode::FAILURE.into()
         }
     }
 }
 
-fn finished<T: Termination>(outcome: thread::Result<anyhow::Result<T>>) -> ExitCode {
+fn finished<T: Termination>(outcome: thread::Result<anyhow::Result<T>>) -> Ending {
     match outcome {
-        Ok(result) => exit_code(result),
+        Ok(result) => ending(result),
         // The panic hook has logged it.
-        Err(_) => ExitCode::from(101),
+        Err(_) => ExitCode::from(101).into(),
     }
 }
 
-fn exit_code<T: Termination>(result: anyhow::Result<T>) -> ExitCode {
+fn ending<T: Termination>(result: anyhow::Result<T>) -> Ending {
     match result {
         Ok(outcome) => {
             tracing::info!("ended");
-            outcome.report()
+            outcome.report().into()
         }
-        Err(error) if error.chain().any(|cause| cause.is::<BadSetting>()) => {
-            eprintln!("error: {error:#}");
-            ExitCode::from(settings::EXIT_BAD_SETTING)
-        }
+        Err(error) if error.chain().any(|cause| cause.is::<BadSetting>()) => Ending {
+            code: ExitCode::from(settings::EXIT_BAD_SETTING),
+            last_line: Some(format!("error: {error:#}")),
+        },
         Err(error) => {
             tracing::error!("failed: {error:#}");
-            ExitCode::FAILURE
+            ExitCode::FAILURE.into()
         }
     }
 }

@@ -1,4 +1,7 @@
 //! The log. It writes lines of bounded length to standard error, as text or JSON, panics included.
+//!
+//! A thread that logs formats its line and puts it into a queue. It never waits for the line to be
+//! written.
 
 use std::backtrace::Backtrace;
 use std::io::{self, Write};
@@ -7,12 +10,14 @@ use std::thread;
 
 use serde_json::{Value, json};
 use tracing::{Level, Metadata};
+use tracing_appender::non_blocking::NonBlocking;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::filter_fn;
 use tracing_subscriber::fmt::{self, MakeWriter};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
+use crate::log_queue::LogQueue;
 use crate::{BadSetting, LogFormat};
 
 /// Longest line in bytes, newline included. Log collectors cut or drop long lines. Docker, for one,
@@ -21,21 +26,22 @@ const LINE_BYTES_MAX: usize = 8 * 1024;
 /// Longest text of a field in a line that had to be cut.
 const FIELD_CHARS_MAX: usize = 512;
 
-/// Sends the log of this process to standard error, and its panics to the log.
+/// Sends the log of this process to standard error, and its panics to the log. Close the returned
+/// queue when the program ends.
 ///
 /// # Errors
 /// `RUST_LOG` cannot be read.
-pub(crate) fn init(format: LogFormat, default_filter: &str) -> Result<(), BadSetting> {
+pub(crate) fn init(format: LogFormat, default_filter: &str) -> Result<LogQueue, BadSetting> {
     let text = std::env::var("RUST_LOG").unwrap_or_default();
     let registry = tracing_subscriber::registry()
         .with(filter(&text, default_filter)?)
         .with(filter_fn(may_be_logged));
+    let (lines, queue) = LogQueue::start();
+    let writer = Bounded { format, lines };
     let installed = match format {
         LogFormat::Text => {
             let layer = fmt::layer().with_ansi(io::IsTerminal::is_terminal(&io::stderr()));
-            registry
-                .with(layer.with_writer(Bounded { format }))
-                .try_init()
+            registry.with(layer.with_writer(writer)).try_init()
         }
         LogFormat::Json => {
             let layer = fmt::layer()
@@ -43,15 +49,13 @@ pub(crate) fn init(format: LogFormat, default_filter: &str) -> Result<(), BadSet
                 .flatten_event(true)
                 .with_current_span(true)
                 .with_span_list(false);
-            registry
-                .with(layer.with_writer(Bounded { format }))
-                .try_init()
+            registry.with(layer.with_writer(writer)).try_init()
         }
     };
     // Only a test process that runs several programs has a subscriber already.
     installed.ok();
     panic::set_hook(Box::new(log_panic));
-    Ok(())
+    Ok(queue)
 }
 
 fn filter(text: &str, default: &str) -> Result<EnvFilter, BadSetting> {
@@ -86,18 +90,18 @@ fn log_panic(info: &panic::PanicHookInfo<'_>) {
     );
 }
 
-#[derive(Clone, Copy)]
 struct Bounded {
     format: LogFormat,
+    lines: NonBlocking,
 }
 
 impl<'a> MakeWriter<'a> for Bounded {
-    type Writer = BoundedLine<io::Stderr>;
+    type Writer = BoundedLine<NonBlocking>;
 
     fn make_writer(&'a self) -> Self::Writer {
         BoundedLine {
             format: self.format,
-            out: io::stderr(),
+            out: self.lines.clone(),
         }
     }
 }

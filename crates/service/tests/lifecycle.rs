@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 use std::os::unix::process::ExitStatusExt as _;
 use std::time::Duration;
 
-use risiti_testkit::{Process, Program, eventually, http_status};
+use risiti_testkit::{Process, Program, eventually, free_port, http_status};
 use serde_json::Value;
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
@@ -26,6 +26,13 @@ async fn body(ops: SocketAddr, path: &str) -> io::Result<String> {
     let mut answer = String::new();
     stream.read_to_string(&mut answer).await?;
     Ok(answer)
+}
+
+fn dropped_lines(metrics: &str) -> u64 {
+    let value = metrics
+        .lines()
+        .find_map(|line| line.strip_prefix("risiti_log_lines_dropped_total "));
+    value.expect("the metric").parse().unwrap()
 }
 
 /// A program that has started and was sent SIGTERM.
@@ -50,6 +57,7 @@ async fn first_signal_ends_the_program_with_zero() {
         "{metrics}"
     );
     assert!(metrics.contains("process_open_fds"), "{metrics}");
+    assert_eq!(dropped_lines(&metrics), 0, "{metrics}");
 
     process.terminate();
     assert_eq!(process.exit(BOUND).await.code(), Some(0));
@@ -71,6 +79,32 @@ async fn a_crash_leaves_no_core_file() {
         .unwrap();
     let words: Vec<&str> = core.split_whitespace().collect();
     assert_eq!(words[4..6], ["0", "0"], "soft and hard: {core}");
+}
+
+/// The pipe takes 64 KiB and then nothing more.
+#[tokio::test]
+async fn unread_log_pipe_stops_neither_work_nor_the_exit() {
+    let ops = SocketAddr::from(([127, 0, 0, 1], free_port()));
+    let mut process = program("talkative")
+        .env("RISITI_OPS_LISTEN", ops.to_string())
+        .start_with_unread_log();
+    let ready = async || (http_status(ops, "/readyz").await? == 200).then_some(());
+    eventually("the end of the talk", BOUND, ready).await;
+    let metrics = body(ops, "/metrics").await.unwrap();
+    assert!(dropped_lines(&metrics) > 0, "{metrics}");
+
+    process.terminate();
+    assert_eq!(process.exit(BOUND).await.code(), Some(0));
+}
+
+#[tokio::test]
+async fn bad_setting_found_late_is_the_last_line() {
+    let mut process = program("misconfigured").start();
+    assert_eq!(process.exit(BOUND).await.code(), Some(2));
+    let log = process.log();
+    assert!(log.contains("lifecycle starts"), "{log}");
+    let last = log.lines().next_back().unwrap_or_default();
+    assert!(last.starts_with("error: RISITI_CREDENTIALS_KEY"), "{log}");
 }
 
 #[tokio::test]

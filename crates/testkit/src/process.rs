@@ -2,7 +2,7 @@ use std::collections::BTreeMap;
 use std::fs::{self, File};
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
+use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::time::Duration;
 
 use rustix::process::{Pid, Signal, kill_process};
@@ -84,6 +84,10 @@ impl Program {
     /// # Panics
     /// Panics when it cannot be started.
     pub fn start(self) -> Process {
+        self.start_with(None)
+    }
+
+    fn start_with(self, stderr: Option<Stdio>) -> Process {
         let log = self.log.clone().unwrap_or_else(|| {
             let name = format!("{}-{}.log", self.name, Uuid::now_v7().simple());
             target_folder().join("test-logs").join(name)
@@ -96,19 +100,29 @@ impl Program {
             .open(&log)
             .expect("making the log file");
         let both = out.try_clone().expect("sharing the log file");
-        let child = self
+        let mut child = self
             .command()
             .stdin(Stdio::null())
             .stdout(out)
-            .stderr(both)
+            .stderr(stderr.unwrap_or_else(|| both.into()))
             .spawn()
             .unwrap_or_else(|error| panic!("failed to start {}: {error}", self.path.display()));
         Process {
+            _unread_log: child.stderr.take(),
             child,
             name: self.name,
             log,
             exit: None,
         }
+    }
+
+    /// Starts it with its log going into a pipe that nobody reads. What it writes elsewhere goes to
+    /// a file as with [`Program::start`].
+    ///
+    /// # Panics
+    /// Panics when it cannot be started.
+    pub fn start_with_unread_log(self) -> Process {
+        self.start_with(Some(Stdio::piped()))
     }
 
     /// Runs it to its end and returns what it printed. This is for programs that do one thing.
@@ -143,6 +157,8 @@ impl Program {
 /// A started program. It is killed with this value if it still runs.
 #[derive(Debug)]
 pub struct Process {
+    /// Kept open, because a closed pipe is an error and not a stall.
+    _unread_log: Option<ChildStderr>,
     child: Child,
     name: String,
     log: PathBuf,

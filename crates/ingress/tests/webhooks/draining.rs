@@ -156,14 +156,13 @@ async fn undeliverable_entry_delays_no_others_and_stays() {
         (age > 0.0).then_some(())
     })
     .await;
+    ingress.stop().await;
     let complaints = ingress
         .process
         .log()
         .matches("a spool entry is not a message")
         .count();
     assert!((1..=50).contains(&complaints), "{complaints} complaints");
-
-    ingress.stop().await;
     let left = Spool::open(data.path(), 1 << 20).unwrap();
     let left = left.read(0, usize::MAX, usize::MAX).await.unwrap();
     assert!(left.len() == 1 && left[0].bytes == b"no message");

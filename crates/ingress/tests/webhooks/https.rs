@@ -97,6 +97,11 @@ async fn client_that_does_not_speak_tls_is_disconnected() {
 
     let accepted = post(&fixture, &ingress, &authority, "UIS4000104").await;
     assert_eq!(accepted, Some(200));
+    // Lines are written in their order, so those about the other clients are there as well.
+    ingress
+        .process
+        .line_with("webhook accepted", DEADLINE)
+        .await;
     let log = ingress.process.log();
     assert!(
         !log.contains("ERROR") && !log.contains("WARN"),

@@ -19,6 +19,7 @@ mod refusals;
 mod server_tls;
 mod slow;
 mod spooling;
+mod unread_log;
 mod without_spool;
 
 use risiti_providers::Envelope;

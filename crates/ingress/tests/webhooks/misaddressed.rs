@@ -119,7 +119,7 @@ async fn wrong_content_type_costs_no_message_that_comes_once() {
 async fn unknown_path_below_a_secret_is_counted_and_logged() {
     let fixture = Fixture::start().await;
     let bare = fixture.add_merchant("baraka", "Baraka Mini Mart").await;
-    let ingress = fixture.ingress().ready().await;
+    let mut ingress = fixture.ingress().ready().await;
 
     let secret = &fixture.secret;
     for (path, provider) in [
@@ -154,6 +154,7 @@ async fn unknown_path_below_a_secret_is_counted_and_logged() {
     assert_eq!(misaddressed(&ingress, "daraja").await, 4.0);
     assert_eq!(fixture.queued().await, 0);
 
+    ingress.stop().await;
     let log = ingress.process.log();
     assert!(
         log.contains("acme") && log.contains("baraka") && log.contains("C2B/Confirmation"),

@@ -4,11 +4,12 @@ use std::net::SocketAddr;
 
 use risiti_providers::Envelope;
 use risiti_queue::Target;
-use risiti_testkit::http_status;
+use risiti_testkit::{eventually, http_status};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use uuid::Uuid;
 
-use crate::fixture::{DEADLINE, Fixture, Ingress, stk_success};
+use crate::fixture::{DEADLINE, Fixture, Ingress, JSON, stk_success};
 
 /// The answers on one connection until it was closed, each with its status and body.
 #[derive(Debug, Default)]
@@ -99,11 +100,21 @@ pub(crate) async fn assert_unharmed(fixture: &Fixture, ingress: &Ingress) {
     assert_eq!(http_status(ingress.ops, "/healthz").await, Some(200));
 
     let body = stk_success("UIS4999999");
-    let answer = ingress.post_stk(body.clone()).await;
+    let trace_id = Uuid::now_v7().simple().to_string();
+    let trace = format!("00-{trace_id}-00f067aa0ba902b7-01");
+    let headers = [JSON, ("traceparent", trace.as_str())];
+    let answer = ingress
+        .post_with(&fixture.stk_path(), body.clone(), &headers)
+        .await;
     assert_eq!(answer.status(), 200);
     let queued = take_queued(fixture).await;
     assert!(queued.contains(&(body.into_bytes(), true)));
 
+    // Lines are written in their order, so this one comes after those of all traffic before.
+    eventually("the webhook is in the log", DEADLINE, async || {
+        ingress.process.log().contains(&trace_id).then_some(())
+    })
+    .await;
     let log = ingress.process.log();
     for never in [
         "panicked",

@@ -134,7 +134,7 @@ async fn full_spool_means_503_until_it_is_drained() {
     let fixture = Fixture::start().await;
     let link = Link::to(&amqp_url()).await;
     link.cut();
-    let ingress = fixture
+    let mut ingress = fixture
         .ingress()
         .broker(&link)
         .spool_limit("4KiB")
@@ -154,7 +154,10 @@ async fn full_spool_means_503_until_it_is_drained() {
     assert!(accepted > 0);
     assert_eq!(refused.status(), 503);
     assert_eq!(refused.headers()["retry-after"], "5");
-    assert!(ingress.process.log().contains("THE SPOOL IS FULL"));
+    ingress
+        .process
+        .line_with("THE SPOOL IS FULL", DEADLINE)
+        .await;
     ingress.wait_until_unready().await;
     assert!(ingress.metric(REFUSED).await >= 1.0);
 

@@ -39,11 +39,10 @@ async fn callback_becomes_payment_invoice_and_wake_up() {
         line.contains(&message.id.to_string()) && line.contains("4bf92f3577b34da6a3ce929d0e0e4736"),
         "{line}"
     );
-    let log = worker.log();
+    let log = terminate_cleanly(worker).await;
     for secret in ["254708374149", "ws_CO_", "UIS4000001"] {
         assert!(!log.contains(secret), "{secret} is in the log:\n{log}");
     }
-    terminate_cleanly(worker).await;
 }
 
 #[tokio::test]

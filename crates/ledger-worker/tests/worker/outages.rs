@@ -53,7 +53,7 @@ async fn read_only_database_costs_no_message() {
     fixture.set_read_only(true).await;
     fixture.publish_paid(0..5).await;
     readiness(503).await;
-    assert!(worker.log().contains("takes no writes"), "{}", worker.log());
+    worker.line_with("takes no writes", WAIT_MAX).await;
     fixture.set_read_only(false).await;
     fixture.wait_for_number(EVENTS, 5).await;
     readiness(200).await;

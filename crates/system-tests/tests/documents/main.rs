@@ -88,8 +88,10 @@ fn every_metric_is_documented_and_no_other() {
         .map(name);
     let documented: BTreeSet<String> = metrics.collect();
     let mut exported = BTreeSet::new();
-    for (path, source) in sources(&PRODUCT[1..]) {
-        if path.ends_with("/metrics.rs") {
+    for (path, source) in sources(&PRODUCT) {
+        // The module of the metrics' constructors has names in its tests only.
+        let constructors = path == "crates/service/src/metrics.rs";
+        if path.ends_with("/metrics.rs") && !constructors || path.ends_with("/log_queue.rs") {
             let literals = between(&source, "\"", "\"")
                 .into_iter()
                 .filter(|text| text.starts_with("risiti_"));
