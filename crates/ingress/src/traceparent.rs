@@ -1,7 +1,6 @@
 //! The W3C trace context by which one webhook can be followed to its receipt.
 
 use actix_web::HttpRequest;
-use uuid::Uuid;
 
 /// The `traceparent` of the request where it is well formed, else a new one.
 pub(crate) fn of_request(request: &HttpRequest) -> String {
@@ -14,9 +13,12 @@ pub(crate) fn of_request(request: &HttpRequest) -> String {
         .map_or_else(new_traceparent, str::to_owned)
 }
 
+/// The generator of the thread is enough. The ids only have to differ, and asking the operating
+/// system for each costs a system call. The standard forbids zero.
 fn new_traceparent() -> String {
-    let span = Uuid::now_v7().as_u64_pair().1;
-    format!("00-{}-{span:016x}-01", Uuid::now_v7().simple())
+    let trace = rand::random_range(1..=u128::MAX);
+    let span = rand::random_range(1..=u64::MAX);
+    format!("00-{trace:032x}-{span:016x}-01")
 }
 
 fn is_traceparent(text: &str) -> bool {
