@@ -6,6 +6,7 @@ mod directory;
 mod lanes;
 mod operator_actions;
 mod recording;
+mod retention;
 #[cfg(test)]
 mod statement_checks;
 
@@ -46,3 +47,4 @@ pub use operator_actions::OperatorAction;
 pub use recording::event::{Delivery, IncomingEvent};
 pub use recording::recorded::Recorded;
 pub use recording::unanswered::UnansweredCommits;
+pub use retention::prune::{BODY_AGE_MIN, BodyAges, BodyCount, BodyTable, PruneWalk};

@@ -91,15 +91,13 @@ impl DeadLetterHandler {
 
 /// Makes the message that ingress would have published if it could have read the body.
 fn parse_again(stored: StoredMessage) -> Result<Message, String> {
+    let body = stored
+        .body
+        .ok_or("its body was removed by `risiti-admin prune`")?;
     let mut envelope = Envelope::from_headers(&stored.headers)
         .map_err(|error| format!("not a webhook of ours: {error}"))?;
-    let event = parse(
-        envelope.channel,
-        envelope.format,
-        &stored.body,
-        &envelope.account,
-    )
-    .map_err(|unreadable| format!("still cannot be read: {unreadable}"))?;
+    let event = parse(envelope.channel, envelope.format, &body, &envelope.account)
+        .map_err(|unreadable| format!("still cannot be read: {unreadable}"))?;
 
     envelope.kind = Some(event.kind);
     envelope.delivery_key = Some(event.delivery_key);
@@ -107,7 +105,7 @@ fn parse_again(stored: StoredMessage) -> Result<Message, String> {
     let message = Message {
         id: envelope.event_id.uuid(),
         headers: envelope.to_headers(),
-        body: Bytes::from(stored.body),
+        body: Bytes::from(body),
     };
     Ok(message.with_replays(stored.replays.saturating_add(1)))
 }

@@ -24,11 +24,12 @@ statements! {
             'payment', CASE WHEN $2 THEN to_jsonb(p) ELSE to_jsonb(p) - 'phone' - 'checkout_id' END
                 - 'moved_by' - 'moved_because' - 'moved_event',
             'event', (SELECT jsonb_build_object('event_id', e.id, 'kind', e.kind, 'received_at', e.received_at,
-                    'authenticated_by', e.authenticated_by, 'duplicates', e.duplicates, 'conflict', e.conflict)
+                    'authenticated_by', e.authenticated_by, 'duplicates', e.duplicates, 'conflict', e.conflict,
+                    'body_removed_at', e.body_removed_at)
                 FROM events e WHERE e.id = d.event_id),
             'submissions', (SELECT jsonb_agg(jsonb_build_object('invoice_no', s.invoice_no, 'sent_at', s.sent_at,
                     'outcome', coalesce(s.outcome, 'unknown'), 'code', s.code, 'message', s.message,
-                    'answered_at', s.answered_at,
+                    'answered_at', s.answered_at, 'body_removed_at', s.body_removed_at,
                     'body', CASE WHEN $2 THEN convert_from(s.body, 'UTF8') END) ORDER BY s.id)
                 FROM submissions s WHERE s.invoice_id = d.invoice_id),
             'transitions', (SELECT jsonb_agg(to_jsonb(t) ORDER BY t.at)

@@ -36,13 +36,15 @@ statements! {
         ON CONFLICT (id) DO UPDATE
         SET deliveries = dead_letters.deliveries + 1, cause = excluded.cause, event_id = excluded.event_id,
             headers = excluded.headers, message = excluded.message,
+            body = coalesce(dead_letters.body, excluded.body), body_removed_at = NULL,
             dead_at = CASE WHEN dead_letters.solved_at IS NULL THEN dead_letters.dead_at ELSE now() END,
             solved_at = NULL, solved_as = NULL, solved_by = NULL, solved_reason = NULL";
     /// A body that was discarded stays discarded. One that was replayed and comes again is a new
-    /// dead letter, so it is not counted here.
+    /// dead letter, so it is not counted here. Nor is one whose body was removed meanwhile, because
+    /// the bytes that came are the only ones.
     COUNT_AGAIN = "
         UPDATE dead_letters SET deliveries = deliveries + 1
-        WHERE id = $1 AND (solved_at IS NULL OR solved_as = 'discarded')";
+        WHERE id = $1 AND (solved_at IS NULL OR solved_as = 'discarded') AND body_removed_at IS NULL";
 }
 
 /// The longest text that is kept of a reason, a code or a header's name.

@@ -74,7 +74,8 @@ pub enum MoveOutcome {
 
 /// An unreadable or poison message as it is stored.
 pub struct StoredMessage {
-    pub body: Vec<u8>,
+    /// `None` once `risiti-admin prune` has removed it.
+    pub body: Option<Vec<u8>>,
     pub headers: BTreeMap<String, String>,
     /// How often it has been replayed.
     pub replays: i32,

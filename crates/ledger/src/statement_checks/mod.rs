@@ -56,6 +56,10 @@ const ALL: &[&[Statement]] = &[
     crate::recording::reversal_rows::STATEMENTS,
     crate::recording::stripes::STATEMENTS,
     crate::recording::suspects::STATEMENTS,
+    crate::retention::dead_letter_bodies::STATEMENTS,
+    crate::retention::event_bodies::STATEMENTS,
+    crate::retention::prune::STATEMENTS,
+    crate::retention::submission_bodies::STATEMENTS,
 ];
 
 async fn migrated() -> (TestDatabase, Client) {

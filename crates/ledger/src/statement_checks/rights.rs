@@ -68,6 +68,10 @@ const ADMIN: &[&[Statement]] = &[
     crate::lanes::status::STATEMENTS,
     crate::lanes::verification::STATEMENTS,
     crate::operator_actions::STATEMENTS,
+    crate::retention::dead_letter_bodies::STATEMENTS,
+    crate::retention::event_bodies::STATEMENTS,
+    crate::retention::prune::STATEMENTS,
+    crate::retention::submission_bodies::STATEMENTS,
 ];
 
 #[test]

@@ -11,3 +11,4 @@ mod refunds;
 #[path = "../test_device/mod.rs"]
 mod test_device;
 mod two_merchants;
+mod without_bodies;

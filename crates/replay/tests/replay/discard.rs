@@ -203,3 +203,29 @@ async fn export_is_private_and_never_overwrites_a_file() {
     assert_eq!(fixture.query_text(action).await, "export for the auditor 2");
     assert_eq!(fixture.broker.depth(Target::Dead).await.unwrap(), 2);
 }
+
+#[tokio::test]
+async fn message_without_its_body_is_not_replayed() {
+    let fixture = Fixture::new().await;
+    let id = fixture.unreadable_webhook("{").await.to_string();
+    fixture
+        .replay(&["discard", "--id", &id, "--reason", "test", "--yes"])
+        .await
+        .expect_code(0);
+    fixture
+        .execute(
+            "UPDATE dead_letters SET solved_at = now() - interval '400 days';
+             UPDATE dead_letters SET body = NULL, headers = NULL, body_removed_at = now()",
+        )
+        .await;
+    let output = fixture
+        .replay(&["run", "--yes", "--json", "--discarded", "--id", &id])
+        .await
+        .expect_code(1);
+    assert_eq!(output.counts("replayed"), [1, 0, 0, 1]);
+    assert!(output.stderr.contains("was removed"), "{}", output.stderr);
+    fixture
+        .replay(&["show", &id, "--json"])
+        .await
+        .expect_code(0);
+}
