@@ -10,6 +10,7 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use crate::device_args::DeviceCommand;
+use crate::prune::PruneArgs;
 use crate::values;
 
 const EXAMPLES: &str = "\
@@ -115,14 +116,25 @@ pub(crate) enum Command {
     /// The key that secrets are encrypted under
     #[command(subcommand)]
     Keys(KeysCommand),
+
+    /// Remove old bodies of webhooks, requests to KRA and solved dead letters
+    ///
+    /// Only bodies go. What proves a payment and a filing stays: amounts, keys, invoice and receipt
+    /// numbers, signatures, every transition, and a digest of each body. Bodies of what is open
+    /// stay too: payments that are pending or flagged, invoices that are not filed, lanes that are
+    /// halted, dead letters that wait. Workers may run meanwhile. An interrupt or a kill does no
+    /// harm, and the next run goes on.
+    Prune(PruneArgs),
 }
 
 impl Command {
-    /// Whether the command must run to its end even after an interrupt, because it calls KRA and
-    /// must store the answer.
+    /// Whether the command must not be cut off by an interrupt. It calls KRA and must store the
+    /// answer, or it ends by itself and writes down how far it came.
     pub(crate) fn must_finish(&self) -> bool {
-        let Self::Device(command) = self else {
-            return false;
+        let command = match self {
+            Self::Device(command) => command,
+            Self::Prune(_) => return true,
+            _ => return false,
         };
         match &**command {
             DeviceCommand::Add(args) => args.options.initialise,

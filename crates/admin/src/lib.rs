@@ -10,6 +10,7 @@ mod kra;
 mod merchant;
 mod output;
 mod provider;
+mod prune;
 mod secrets;
 mod session;
 mod values;
@@ -72,6 +73,7 @@ async fn dispatch(session: &Session, command: Command) -> anyhow::Result<ExitCod
         Command::Provider(command) => provider::run(session, command).await?,
         Command::Device(command) => return device::run(session, *command).await,
         Command::Keys(KeysCommand::Reencrypt) => reencrypt(session).await?,
+        Command::Prune(args) => return prune::run(session, args).await,
     }
     Ok(ExitCode::SUCCESS)
 }

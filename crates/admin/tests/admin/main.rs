@@ -6,4 +6,5 @@ mod initialise;
 mod keys;
 mod merchants;
 mod providers;
+mod prune;
 mod verify;
