@@ -32,7 +32,8 @@ fn dropped_lines(metrics: &str) -> u64 {
     let value = metrics
         .lines()
         .find_map(|line| line.strip_prefix("risiti_log_lines_dropped_total "));
-    value.expect("the metric").parse().unwrap()
+    let value = value.expect("the metric");
+    value.parse().expect("a number")
 }
 
 /// A program that has started and was sent SIGTERM.
