@@ -86,8 +86,11 @@ pub(crate) enum Command {
     /// Goes once over the queue of dead letters, as long as it was at the start. An invoice goes
     /// back to its lane, behind what waits there, and is filed again; a webhook that could not be
     /// read is read anew, and stays where it is if it still cannot be. What the filter does not
-    /// take stays in place. Shows what it would take and asks first; without a terminal it needs
-    /// --yes.
+    /// take stays in the queue. Shows what it would take and asks first; without a terminal it
+    /// needs --yes.
+    ///
+    /// With --id the queue is left as it is. The messages of what was replayed stay in it until
+    /// the next run without --id, which drops them and counts them as skipped.
     ///
     /// Nothing can go wrong by running it twice, stopping it half-way or killing it: run it again.
     #[command(after_help = "Examples:

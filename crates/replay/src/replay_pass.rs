@@ -1,5 +1,6 @@
 //! One replay pass. It goes over the dead-letter queue, bounded by the queue's depth at the start,
-//! and then over the rows that no message stands for (protocol E3).
+//! and then over the rows that no message stands for. A pass over named dead letters goes over
+//! their rows only (protocol E3).
 
 use std::ops::ControlFlow;
 use std::time::Duration;
@@ -49,7 +50,20 @@ enum NextStep {
 impl ReplayPass<'_> {
     /// Handles the queue first. Rows that are left after it have no message, or are newer than the
     /// run.
+    ///
+    /// AMQP cannot take one message out of the middle of a queue. Named dead letters are therefore
+    /// handled by their rows, and every message stays where it is. The next pass over the queue
+    /// finds those rows solved and drops their messages.
     pub(crate) async fn run(&mut self) -> Result<()> {
+        if self.filter.ids.is_empty() && self.handle_queue().await?.is_break() {
+            return Ok(());
+        }
+        self.handle_rows().await
+    }
+
+    /// Handles as many messages as the queue has at the start. Breaks when the pass was stopped or
+    /// has reached its limit.
+    async fn handle_queue(&mut self) -> Result<ControlFlow<()>> {
         let depth = self
             .broker
             .depth(Target::Dead)
@@ -57,7 +71,7 @@ impl ReplayPass<'_> {
             .context("failed to look at the dead-letter queue")?;
         for _ in 0..depth {
             if self.wait_for_next().await.is_break() {
-                return Ok(());
+                return Ok(ControlFlow::Break(()));
             }
             let got = self
                 .broker
@@ -67,7 +81,7 @@ impl ReplayPass<'_> {
             let Some(delivery) = got else { break };
             self.handle_message(delivery).await?;
         }
-        self.handle_rows_without_message().await
+        Ok(ControlFlow::Continue(()))
     }
 
     /// Waits until the pace allows another dead letter. Breaks when the pass was stopped or has
@@ -142,8 +156,8 @@ impl ReplayPass<'_> {
             .await
     }
 
-    /// Handles the dead letters whose message was lost, and those that never had one.
-    async fn handle_rows_without_message(&mut self) -> Result<()> {
+    /// Handles the dead letters that the filter takes and this pass has not met yet, by their rows.
+    async fn handle_rows(&mut self) -> Result<()> {
         let mut after = None;
         while self.wait_for_next().await.is_continue() {
             let next = self

@@ -51,6 +51,35 @@ async fn killed_run_and_its_repetition_replay_everything_once() {
 }
 
 #[tokio::test]
+async fn killed_run_of_named_dead_letters_doubles_nothing() {
+    let fixture = Fixture::new().await;
+    let mut args = ["run", "--yes", "--json", "--rate", "20/s"]
+        .map(str::to_owned)
+        .to_vec();
+    for _ in 0..12 {
+        args.push("--id".to_owned());
+        args.push(fixture.refused_sale("891").await.to_string());
+    }
+    let args: Vec<&str> = args.iter().map(String::as_str).collect();
+    let process = fixture.program(&args).start();
+    eventually("some replayed", WAIT_MAX, async || {
+        (fixture.count_invoices("pending").await >= 3).then_some(())
+    })
+    .await;
+    process.kill();
+    drop(process);
+    let left = u64::try_from(fixture.count_invoices("dead").await).unwrap();
+    assert!(left > 0, "it was killed after its last dead letter");
+
+    let output = fixture.run_when_unlocked().await.expect_code(0);
+    assert_eq!(output.counts("replayed"), [12, left, 12 - left, 0]);
+    assert_eq!(fixture.count_invoices("pending").await, 12);
+    let moves = "SELECT count(*) FROM transitions WHERE from_state = 'dead'";
+    assert_eq!(fixture.query_number(moves).await, 12);
+    fixture.wait_for_depth(Target::Dead, 0).await;
+}
+
+#[tokio::test]
 async fn signal_stops_a_run_between_two_dead_letters() {
     let fixture = Fixture::new().await;
     for _ in 0..3 {

@@ -128,6 +128,65 @@ async fn dead_letters_outside_the_filter_stay_in_the_queue() {
     assert_ne!(wanted, other);
 }
 
+/// AMQP cannot take one message out of the middle. The message is dropped by the next full pass.
+#[tokio::test]
+async fn named_dead_letter_moves_no_other_message() {
+    let fixture = Fixture::new().await;
+    let mut letters = Vec::new();
+    for _ in 0..3 {
+        letters.push(fixture.refused_sale("891").await);
+    }
+    let named = letters[1].to_string();
+    let run_named = ["run", "--yes", "--json", "--id", &named];
+    let output = fixture.replay(&run_named).await.expect_code(0);
+    assert_eq!(output.counts("replayed"), [1, 1, 0, 0]);
+    assert_eq!(fixture.count_invoices("pending").await, 1);
+    fixture.wait_for_depth(Target::Dead, 3).await;
+    let again = fixture.replay(&run_named).await.expect_code(0);
+    assert_eq!(again.counts("replayed"), [0, 0, 0, 0]);
+
+    let all = fixture
+        .replay(&["run", "--yes", "--json", "--limit", "2"])
+        .await
+        .expect_code(0);
+    assert_eq!(
+        all.counts("replayed"),
+        [2, 1, 1, 0],
+        "the order has changed"
+    );
+    fixture.wait_for_depth(Target::Dead, 1).await;
+    let last = fixture.take(Target::Dead).await;
+    assert_eq!(
+        last.headers["risiti-dead-letter-id"],
+        letters[2].to_string()
+    );
+}
+
+#[tokio::test]
+async fn named_dead_letter_that_dies_again_is_replayed_again() {
+    let fixture = Fixture::new().await;
+    let letter = fixture.refused_sale("891").await;
+    let named = letter.to_string();
+    let run_named = ["run", "--yes", "--json", "--id", &named];
+    fixture.replay(&run_named).await.expect_code(0);
+    fixture.execute(&format!(
+        "UPDATE invoices SET state = 'submitting', invoice_no = (SELECT next_invoice_no FROM lanes) WHERE id = '{letter}';
+         UPDATE invoices SET state = 'dead', invoice_no = NULL WHERE id = '{letter}';
+         UPDATE dead_letters SET solved_at = NULL, solved_as = NULL, dead_at = now()"
+    ))
+    .await;
+    fixture.publish_dead_letter(letter).await;
+
+    let output = fixture
+        .replay(&["run", "--yes", "--json"])
+        .await
+        .expect_code(0);
+    assert_eq!(output.counts("replayed"), [2, 1, 1, 0]);
+    fixture.wait_for_depth(Target::Dead, 0).await;
+    let replays = "SELECT count(*) FROM transitions WHERE from_state = 'dead'";
+    assert_eq!(fixture.query_number(replays).await, 2);
+}
+
 #[tokio::test]
 async fn limit_leaves_the_rest() {
     let fixture = Fixture::new().await;
