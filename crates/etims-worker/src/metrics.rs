@@ -1,11 +1,14 @@
 //! The metrics of the lanes.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use prometheus::{HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 use risiti_domain::{DeadCause, Dialect, InvoiceState, LaneState};
-use risiti_ledger::{Breaker, LaneGauges};
+use risiti_ledger::Breaker;
 use risiti_service::metrics::{SECONDS, counter, counters, gauge, gauges, histograms};
+
+use crate::gauges::Reading;
 
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
@@ -17,6 +20,7 @@ pub(crate) struct Metrics {
     invoices: IntGaugeVec,
     lanes: IntGaugeVec,
     oldest_pending: IntGauge,
+    reading_age: IntGaugeVec,
     replayed: IntCounter,
 }
 
@@ -32,6 +36,7 @@ impl Metrics {
             .map(|state| state.as_str())
             .collect();
         let lanes: Vec<&str> = LaneState::ALL.iter().map(|state| state.as_str()).collect();
+        let readings = Reading::ALL.map(Reading::as_str);
         let outcomes = ["ok", "retry", "refused", "unknown", "halt"];
         Self {
             calls: counters(
@@ -92,6 +97,13 @@ impl Metrics {
                 "risiti_oldest_pending_invoice_seconds",
                 "Age of the oldest invoice that is owed and could be filed.",
             ),
+            reading_age: gauges(
+                registry,
+                "risiti_gauge_reading_age_seconds",
+                "Time since the gauges that come from the database were last read.",
+                &["reading"],
+                &[&readings],
+            ),
         }
     }
 
@@ -117,23 +129,43 @@ impl Metrics {
         self.breaker.with_label_values(&[host]).set(state);
     }
 
-    pub(crate) fn show(&self, gauges: &LaneGauges) {
-        for state in InvoiceState::ALL {
-            let count = gauges.invoices.get(state).copied().unwrap_or(0);
-            self.invoices
-                .with_label_values(&[state.as_str()])
-                .set(count);
-        }
+    pub(crate) fn show_oldest_pending(&self, seconds: i64) {
+        self.oldest_pending.set(seconds);
+    }
+
+    pub(crate) fn show_lanes(&self, counts: &BTreeMap<LaneState, i64>) {
         for state in LaneState::ALL {
-            let count = gauges.lanes.get(state).copied().unwrap_or(0);
+            let count = counts.get(state).copied().unwrap_or(0);
             self.lanes.with_label_values(&[state.as_str()]).set(count);
         }
-        self.oldest_pending.set(gauges.oldest_pending_seconds);
-        self.replayed.inc_by(
-            gauges
-                .replayed
-                .unsigned_abs()
-                .saturating_sub(self.replayed.get()),
-        );
+    }
+
+    pub(crate) fn show_unfiled(&self, counts: &BTreeMap<InvoiceState, i64>) {
+        for &state in InvoiceState::ALL {
+            if state != InvoiceState::Success {
+                self.show_invoices(state, counts.get(&state).copied().unwrap_or(0));
+            }
+        }
+    }
+
+    pub(crate) fn show_filed(&self, count: i64) {
+        self.show_invoices(InvoiceState::Success, count);
+    }
+
+    fn show_invoices(&self, state: InvoiceState, count: i64) {
+        self.invoices
+            .with_label_values(&[state.as_str()])
+            .set(count);
+    }
+
+    pub(crate) fn show_replayed(&self, count: i64) {
+        self.replayed
+            .inc_by(count.unsigned_abs().saturating_sub(self.replayed.get()));
+    }
+
+    pub(crate) fn show_reading_age(&self, reading: Reading, age: Duration) {
+        self.reading_age
+            .with_label_values(&[reading.as_str()])
+            .set(i64::try_from(age.as_secs()).unwrap_or(i64::MAX));
     }
 }

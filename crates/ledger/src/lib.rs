@@ -33,7 +33,6 @@ pub use directory::snapshot::{
     hash_path_secret,
 };
 pub use lanes::adoption::Adoption;
-pub use lanes::gauges::LaneGauges;
 pub use lanes::halt_by_hand::LaneRefusal;
 pub use lanes::hosts::{Breaker, BreakerChange, HostProof, HostState};
 pub use lanes::leases::{Claim, LEASE, LaneError, Released};

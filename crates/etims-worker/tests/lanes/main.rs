@@ -5,6 +5,7 @@ mod cap;
 mod failing_invoices;
 mod filing;
 mod fixture;
+mod gauges;
 mod killed_workers;
 mod lost_answers;
 mod number_owners;

@@ -17,8 +17,8 @@ const LARGE: [&str; 6] = [
 
 /// Statements that count rows. The gauges may use a fiftieth of the time, and a replay counts once.
 const COUNTS: [&str; 3] = [
-    "risiti_ledger::lanes::gauges::INVOICES",
-    "risiti_ledger::lanes::gauges::OLDEST",
+    "risiti_ledger::lanes::gauges::UNFILED",
+    "risiti_ledger::lanes::gauges::FILED",
     "risiti_ledger::dead_letters::list::COUNTS",
 ];
 
