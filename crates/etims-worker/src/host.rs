@@ -102,7 +102,8 @@ impl Host {
         self.changed.notified()
     }
 
-    /// Takes the share that the others leave. Returns it, and what to record as held.
+    /// Takes the share that the others leave, as far as it is not higher. Returns it, and what to
+    /// record as held.
     ///
     /// A lower share applies at once, but the calls under way still count as held. A higher one
     /// applies only once it is recorded (`confirm`).
@@ -113,12 +114,20 @@ impl Host {
         (share, share.max(state.in_use))
     }
 
+    /// The share is recorded, by a heartbeat that was sent then.
     pub(crate) fn confirm(&self, share: u32, sent_at: Instant) {
         let mut state = self.state();
         state.share = share;
         state.heartbeat = Some(sent_at);
         drop(state);
         self.changed.notify_waiters();
+    }
+
+    /// No share is recorded, so that nothing more is sent. Calls under way go on.
+    pub(crate) fn lose_share(&self) {
+        let mut state = self.state();
+        state.share = 0;
+        state.heartbeat = None;
     }
 
     /// Whether the heartbeat is young enough to make a call.

@@ -1,12 +1,13 @@
 //! All hosts: heartbeats, changes of the breakers by other workers, and permits for calls.
 
+use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use rand::Rng;
 use risiti_domain::DeviceId;
-use risiti_ledger::{Breaker, BreakerChange, Ledger, LedgerError};
+use risiti_ledger::{Breaker, BreakerChange, HostShares, Ledger, LedgerError};
 use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -228,19 +229,7 @@ impl Hosts {
     }
 
     async fn beat(&self) -> Result<(), LedgerError> {
-        let sent_at = Instant::now();
-        let mut shares = Vec::new();
-        self.ledger
-            .heartbeat(self.worker, |others| {
-                let host = self.host(&others.host);
-                let (share, held) = host.settle(others, self.rules.cap);
-                shares.push((host, share));
-                held
-            })
-            .await?;
-        for (host, share) in shares {
-            host.confirm(share, sent_at);
-        }
+        self.renew_shares().await?;
 
         for state in self.ledger.host_states().await? {
             self.host(&state.host).observe(&state);
@@ -258,6 +247,53 @@ impl Hosts {
         } else {
             self.ledger.hosts_answered(&answered).await
         }
+    }
+
+    /// Renews the heartbeat and settles the share of each host (protocol D5). Only a share that can
+    /// grow takes its host's lock.
+    async fn renew_shares(&self) -> Result<(), LedgerError> {
+        let sent_at = Instant::now();
+        let mut lower = Vec::new();
+        let mut raise = Vec::new();
+        for others in self.ledger.renew_shares(self.worker).await? {
+            let host = self.host(&others.host);
+            let (share, held) = host.settle(&others, self.rules.cap);
+            match others.recorded {
+                Some(recorded) => {
+                    host.confirm(share.min(recorded), sent_at);
+                    match held.cmp(&recorded) {
+                        Ordering::Less => lower.push((others.host, held)),
+                        Ordering::Equal => {}
+                        Ordering::Greater => raise.push(host),
+                    }
+                }
+                None => {
+                    host.lose_share();
+                    raise.push(host);
+                }
+            }
+        }
+        if !lower.is_empty() {
+            self.ledger.lower_shares(self.worker, &lower).await?;
+        }
+
+        for host in raise {
+            let sent_at = Instant::now();
+            let mut share = 0;
+            let settle = |others: &HostShares| {
+                let (settled, held) = host.settle(others, self.rules.cap);
+                share = settled;
+                held
+            };
+            let raised = self
+                .ledger
+                .raise_share(self.worker, &host.name, settle)
+                .await?;
+            if raised {
+                host.confirm(share, sent_at);
+            }
+        }
+        Ok(())
     }
 }
 

@@ -6,6 +6,7 @@ fn others(others: u32, taken: u32) -> HostShares {
         others,
         taken,
         before: 0,
+        recorded: None,
     }
 }
 
@@ -31,6 +32,22 @@ fn no_call_without_a_fresh_heartbeat() {
     let stale = Instant::now().checked_sub(HEARTBEAT_EXPIRY / 2).unwrap();
     host.confirm(5, stale);
     assert!(call(&host).is_none());
+}
+
+#[test]
+fn no_call_once_the_share_is_lost() {
+    let host = host_with(5);
+    let under_way = call(&host);
+    host.lose_share();
+    assert!(call(&host).is_none());
+    assert_eq!(
+        host.settle(&others(1, 5), 5),
+        (0, 1),
+        "one call is under way"
+    );
+    drop(under_way);
+    host.confirm(2, Instant::now());
+    assert!(call(&host).is_some());
 }
 
 #[test]

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::db::error::LedgerError;
@@ -11,22 +12,43 @@ use crate::db::statements::statements;
 /// A worker that sent no heartbeat for this long loses its share.
 pub const HEARTBEAT_EXPIRY: Duration = Duration::from_secs(10);
 
-/// The advisory lock under which one worker at a time changes its share.
-const SHARES_LOCK: i64 = 0x7269_7369_7469_0001;
+/// The class of the advisory locks under which shares are raised, one lock for each host.
+const RAISE_LOCKS: i32 = 0x7269_7369;
 
 statements! {
-    LOCK = "SELECT pg_advisory_xact_lock($1)";
-    REMOVE_EXPIRED = "DELETE FROM etims_processes WHERE heartbeat_at < clock_timestamp() - interval '10 seconds' AND process_id <> $1";
+    /// Renews the heartbeat, which keeps the shares as they are, and reads what the others hold. It
+    /// takes no lock. A row that another worker has removed is not made again here, because its
+    /// share may belong to somebody else now.
+    ///
     /// It ranks the workers by id, so that the remainder of cap ÷ workers goes to the same ones in
     /// every worker's view.
+    RENEW = "
+        WITH mine AS (
+            UPDATE etims_processes SET heartbeat_at = clock_timestamp() WHERE process_id = $1 RETURNING host, share
+        )
+        SELECT h.host, count(p.process_id), coalesce(sum(p.share), 0)::bigint,
+               count(p.process_id) FILTER (WHERE p.process_id < $1), mine.share
+        FROM hosts h
+        LEFT JOIN mine ON mine.host = h.host
+        LEFT JOIN etims_processes p ON p.host = h.host AND p.process_id <> $1
+            AND p.heartbeat_at >= clock_timestamp() - interval '10 seconds'
+        GROUP BY h.host, mine.share ORDER BY h.host";
+    /// A lower share needs no lock, because it can only make the sum smaller.
+    LOWER = "
+        UPDATE etims_processes p SET share = least(p.share, s.share)
+        FROM unnest($2::text[], $3::int[]) AS s (host, share)
+        WHERE p.process_id = $1 AND p.host = s.host";
+    TRY_LOCK = "SELECT pg_try_advisory_xact_lock($1, hashtext($2))";
+    REMOVE_EXPIRED = "
+        DELETE FROM etims_processes
+        WHERE host = $2 AND process_id <> $1 AND heartbeat_at < clock_timestamp() - interval '10 seconds'";
     OTHERS = "
         SELECT h.host, count(p.process_id), coalesce(sum(p.share), 0)::bigint,
-               count(p.process_id) FILTER (WHERE p.process_id < $1)
+               count(p.process_id) FILTER (WHERE p.process_id < $1), NULL::int
         FROM hosts h LEFT JOIN etims_processes p ON p.host = h.host AND p.process_id <> $1
-        GROUP BY h.host ORDER BY h.host";
-    BEAT = "
-        INSERT INTO etims_processes (process_id, host, share, heartbeat_at)
-        SELECT $1, host, share, clock_timestamp() FROM unnest($2::text[], $3::int[]) AS s (host, share)
+        WHERE h.host = $2 GROUP BY h.host";
+    RAISE = "
+        INSERT INTO etims_processes (process_id, host, share, heartbeat_at) VALUES ($1, $2, $3, clock_timestamp())
         ON CONFLICT (process_id, host) DO UPDATE SET share = excluded.share, heartbeat_at = excluded.heartbeat_at";
     LEAVE = "DELETE FROM etims_processes WHERE process_id = $1";
 }
@@ -40,6 +62,9 @@ pub struct HostShares {
     pub taken: u32,
     /// How many of the others rank before this worker.
     pub before: u32,
+    /// What this worker's own row holds. `None` if it has no row, or while the row is being
+    /// raised.
+    pub recorded: Option<u32>,
 }
 
 impl HostShares {
@@ -53,43 +78,63 @@ impl HostShares {
 }
 
 impl Ledger {
-    /// Records that this worker lives, and settles its share of every host, one worker at a time.
+    /// Records that this worker lives and reads every host's shares. It waits for no other worker.
     ///
-    /// `settle` gets what the others hold and returns what to record as held here. That is the new
-    /// share, or the calls still in flight if those are more. A higher share may be used once this
-    /// has returned.
-    pub async fn heartbeat(
+    /// A worker whose row is missing holds nothing: it may call again once
+    /// [`raise_share`](Self::raise_share) has returned.
+    pub async fn renew_shares(&self, worker: Uuid) -> Result<Vec<HostShares>, LedgerError> {
+        let rows = self.connection().await?.query(RENEW, &[&worker]).await?;
+        rows.iter().map(read).collect()
+    }
+
+    /// Records lower shares of these hosts. A share that is recorded lower already stays.
+    pub async fn lower_shares(
         &self,
         worker: Uuid,
-        mut settle: impl FnMut(&HostShares) -> u32 + Send,
+        shares: &[(String, u32)],
     ) -> Result<(), LedgerError> {
+        let hosts: Vec<&str> = shares.iter().map(|(host, _)| host.as_str()).collect();
+        let shares: Vec<i32> = shares.iter().map(|(_, share)| int(*share)).collect();
+        self.connection()
+            .await?
+            .execute(LOWER, &[&worker, &hosts, &shares])
+            .await
+            .map(drop)
+    }
+
+    /// Settles this worker's share of one host where it may grow, one worker at a time.
+    ///
+    /// `settle` gets what the others hold and returns what to record as held here. That is the new
+    /// share, or the calls still in flight if those are more. The share may be used once this has
+    /// returned `true`. `false` means that another worker is settling its share of this host now,
+    /// and nothing was done.
+    pub async fn raise_share(
+        &self,
+        worker: Uuid,
+        host: &str,
+        settle: impl FnOnce(&HostShares) -> u32 + Send,
+    ) -> Result<bool, LedgerError> {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
-        transaction.query_one(LOCK, &[&SHARES_LOCK]).await?;
-        transaction.execute(REMOVE_EXPIRED, &[&worker]).await?;
-
-        let mut hosts = Vec::new();
-        let mut shares = Vec::new();
-        for row in transaction.query(OTHERS, &[&worker]).await? {
-            let count = |index| {
-                Ok::<u32, LedgerError>(
-                    u32::try_from(row.try_get::<_, i64>(index)?).unwrap_or(u32::MAX),
-                )
-            };
-            let others = HostShares {
-                host: row.try_get(0)?,
-                others: count(1)?,
-                taken: count(2)?,
-                before: count(3)?,
-            };
-            shares.push(i32::try_from(settle(&others)).unwrap_or(i32::MAX));
-            hosts.push(others.host);
+        let locked = transaction
+            .query_one(TRY_LOCK, &[&RAISE_LOCKS, &host])
+            .await?;
+        if !locked.try_get(0)? {
+            return Ok(false);
         }
 
         transaction
-            .execute(BEAT, &[&worker, &hosts, &shares])
+            .execute(REMOVE_EXPIRED, &[&worker, &host])
             .await?;
-        transaction.commit().await
+        let Some(row) = transaction.query_opt(OTHERS, &[&worker, &host]).await? else {
+            return Ok(false);
+        };
+        let share = int(settle(&read(&row)?));
+        transaction
+            .execute(RAISE, &[&worker, &host, &share])
+            .await?;
+        transaction.commit().await?;
+        Ok(true)
     }
 
     /// Gives back this worker's shares.
@@ -102,6 +147,24 @@ impl Ledger {
     }
 }
 
+fn read(row: &Row) -> Result<HostShares, LedgerError> {
+    let count = |index| {
+        let count = row.try_get::<_, i64>(index)?;
+        Ok::<u32, LedgerError>(u32::try_from(count).unwrap_or(u32::MAX))
+    };
+    Ok(HostShares {
+        host: row.try_get(0)?,
+        others: count(1)?,
+        taken: count(2)?,
+        before: count(3)?,
+        recorded: row.try_get::<_, Option<i32>>(4)?.map(i32::unsigned_abs),
+    })
+}
+
+fn int(share: u32) -> i32 {
+    i32::try_from(share).unwrap_or(i32::MAX)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -112,6 +175,7 @@ mod tests {
             others,
             taken,
             before,
+            recorded: None,
         }
     }
 
