@@ -130,6 +130,10 @@ impl Host {
         state.heartbeat = None;
     }
 
+    pub(crate) fn share(&self) -> u32 {
+        self.state().share
+    }
+
     /// Whether the heartbeat is young enough to make a call.
     pub(crate) fn is_fresh(&self) -> bool {
         self.state().is_fresh()

@@ -14,11 +14,13 @@ use uuid::Uuid;
 
 use crate::host::{Admission, Host, Permit, TrialGuard};
 use crate::metrics::Metrics;
+use crate::places::Places;
 
 const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a lane waits for a place under the cap. After that it is given back, so that the worker
-/// can work another lane.
-const PERMIT_WAIT_MAX: Duration = Duration::from_secs(5);
+/// can work another lane of the host. It is long, because giving it back and taking it again costs
+/// more than waiting.
+const PERMIT_WAIT_MAX: Duration = Duration::from_secs(20);
 /// The time that a trial has for the writes around its calls.
 const TRIAL_SLACK: Duration = Duration::from_secs(10);
 
@@ -26,6 +28,7 @@ pub(crate) struct Hosts {
     ledger: Ledger,
     worker: Uuid,
     metrics: Metrics,
+    places: Arc<Places>,
     rules: HostRules,
     hosts: Mutex<HashMap<String, Arc<Host>>>,
 }
@@ -59,11 +62,18 @@ pub(crate) struct Trial {
 }
 
 impl Hosts {
-    pub(crate) fn new(ledger: Ledger, worker: Uuid, metrics: Metrics, rules: HostRules) -> Self {
+    pub(crate) fn new(
+        ledger: Ledger,
+        worker: Uuid,
+        metrics: Metrics,
+        places: Arc<Places>,
+        rules: HostRules,
+    ) -> Self {
         Self {
             ledger,
             worker,
             metrics,
+            places,
             rules,
             hosts: Mutex::default(),
         }
@@ -293,6 +303,12 @@ impl Hosts {
                 host.confirm(share, sent_at);
             }
         }
+        let shares: Vec<_> = self
+            .all()
+            .iter()
+            .map(|host| (host.name.clone(), host.share()))
+            .collect();
+        self.places.follow(&shares);
         Ok(())
     }
 }

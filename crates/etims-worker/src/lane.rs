@@ -12,8 +12,10 @@ use uuid::Uuid;
 
 use crate::host::Host;
 use crate::hosts::{Hosts, Trial};
+use crate::lane_hosts::LaneHosts;
 use crate::leases::{HeldLease, Leases};
 use crate::metrics::Metrics;
+use crate::places::Places;
 
 /// What every lane of this worker shares.
 pub(crate) struct Lanes {
@@ -23,6 +25,8 @@ pub(crate) struct Lanes {
     pub(crate) publisher: Publisher,
     pub(crate) publish_timeout: Duration,
     pub(crate) hosts: Hosts,
+    pub(crate) places: Arc<Places>,
+    pub(crate) lane_hosts: LaneHosts,
     pub(crate) leases: Leases,
     pub(crate) metrics: Metrics,
     pub(crate) worker: Uuid,

@@ -10,9 +10,11 @@ mod halt_reasons;
 mod host;
 mod hosts;
 mod lane;
+mod lane_hosts;
 mod late_look_up;
 mod leases;
 mod metrics;
+mod places;
 mod profile;
 mod receipts;
 mod settings;
@@ -27,7 +29,7 @@ use std::time::Duration;
 
 use risiti_etims::{Backoff, Client, ClientSettings};
 use risiti_ledger::{DatabaseSettings, Ledger, Vault};
-use risiti_queue::{Broker, Target};
+use risiti_queue::Broker;
 use risiti_service::{
     AmqpArgs, BadSetting, Context, CredentialsArgs, DatabaseArgs, DatabaseHealth,
 };
@@ -38,8 +40,10 @@ use uuid::Uuid;
 use crate::database_probe::DatabaseProbe;
 use crate::hosts::{HostRules, Hosts};
 use crate::lane::Lanes;
+use crate::lane_hosts::LaneHosts;
 use crate::leases::Leases;
 use crate::metrics::Metrics;
+use crate::places::Places;
 
 pub use settings::{LaneArgs, Settings};
 
@@ -51,9 +55,6 @@ const POOL_SIZE: usize = 16;
 const KEEPER_POOL_SIZE: usize = 3;
 /// How long after the grace the lanes have to be given back.
 const RELEASE_TIME: Duration = Duration::from_millis(1_500);
-/// Lanes worked at once for each call under the cap. The others wait for a place, or belong to
-/// another host.
-const LANES_PER_CALL: u32 = 2;
 
 /// Files invoices until shutdown, then finishes the calls under way within the grace
 /// (protocol D17).
@@ -82,9 +83,8 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
     // Heartbeats and lease renewals go on until the last lane is given back.
     let end = CancellationToken::new();
     let work = async {
-        let consumer = broker.consumer(Target::Lanes, lanes_at_once(&settings.lanes));
         tokio::join!(
-            wake_ups::consume(lanes.clone(), &health, consumer),
+            wake_ups::consume(lanes.clone(), &health, &broker),
             wake_loop::run(&lanes, &health, &broker, settings.lanes.wake_interval),
             gauges::run(&lanes, &health),
         );
@@ -135,8 +135,11 @@ fn build_lanes(
         breaker_pause: args.breaker_pause,
         retry_max: args.retry_max,
     };
+    let places = Places::new();
     Ok(Lanes {
-        hosts: Hosts::new(keeper, worker, metrics.clone(), rules),
+        hosts: Hosts::new(keeper, worker, metrics.clone(), places.clone(), rules),
+        places,
+        lane_hosts: LaneHosts::default(),
         ledger,
         vault,
         client,
@@ -150,10 +153,6 @@ fn build_lanes(
         shutdown: context.shutdown.clone(),
         deadline: context.deadline.clone(),
     })
-}
-
-fn lanes_at_once(args: &LaneArgs) -> u16 {
-    u16::try_from(args.concurrency * LANES_PER_CALL).unwrap_or(u16::MAX)
 }
 
 fn open_ledger(settings: &Settings, pool_size: usize) -> Result<Ledger, BadSetting> {

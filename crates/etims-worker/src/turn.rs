@@ -32,6 +32,7 @@ impl Lanes {
         let Some(claim) = self.ledger.claim_lane(device, self.worker).await? else {
             return Ok(());
         };
+        self.lane_hosts.set(device, &claim.host);
         let lease = self.leases.hold(&claim, asked_at);
         let worked = self.work(&claim, &lease).await;
         drop(lease);

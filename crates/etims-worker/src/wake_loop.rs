@@ -35,7 +35,8 @@ async fn wake_due_lanes(lanes: &Lanes, broker: &Broker) {
         .depth(Target::Lanes)
         .await
         .is_ok_and(|waiting| waiting == 0);
-    match lanes.ledger.wake_lanes(queue_is_empty).await {
+    let limits = lanes.places.wake_limits();
+    match lanes.ledger.wake_lanes(queue_is_empty, &limits).await {
         Ok(due) if due.is_empty() => {}
         Ok(due) => waker::publish_wake_ups(lanes, &due).await,
         Err(error) => tracing::warn!(%error, "lanes not woken"),

@@ -11,5 +11,6 @@ mod lost_answers;
 mod number_owners;
 mod outcomes;
 mod server_outages;
+mod share;
 mod spread;
 mod wake_ups;

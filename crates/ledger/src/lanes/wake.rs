@@ -9,6 +9,7 @@ use crate::db::statements::statements;
 
 statements! {
     /// A closed breaker wakes all lanes of its host, and an open one that may be tried wakes one.
+    /// `$2` and `$3` limit hosts, whose lanes are woken in the order of their last call.
     /// If the queue is empty, a wake-up older than two seconds is lost: a younger one may have been
     /// taken just now.
     ///
@@ -27,7 +28,7 @@ statements! {
             UNION SELECT device_id FROM invoices WHERE state = 'submitting'
             UNION SELECT device_id FROM invoices WHERE look_up_due_at <= now()
         ), due AS (
-            SELECT l.device_id, h.breaker, row_number() OVER (PARTITION BY l.host ORDER BY l.last_call_at NULLS FIRST) AS turn
+            SELECT l.device_id, l.host, h.breaker, row_number() OVER (PARTITION BY l.host ORDER BY l.last_call_at NULLS FIRST) AS turn
             FROM candidates c JOIN lanes l ON l.device_id = c.device_id JOIN hosts h ON h.host = l.host
             WHERE l.halted_at IS NULL AND (l.retry_at IS NULL OR l.retry_at <= now())
               AND (l.token_at IS NULL OR l.token_at < now() - interval '10 minutes'
@@ -38,7 +39,8 @@ statements! {
               AND lane_has_work(l.device_id)
         ), mine AS (
             SELECT l.device_id FROM lanes l JOIN due ON due.device_id = l.device_id
-            WHERE (due.breaker = 'closed' OR due.turn = 1)
+            LEFT JOIN unnest($2::text[], $3::int[]) AS most (host, lanes) ON most.host = due.host
+            WHERE due.turn <= coalesce(most.lanes, 1000) AND (due.breaker = 'closed' OR due.turn = 1)
               AND (l.token_at IS NULL OR l.token_at < now() - interval '10 minutes'
                    OR ($1 AND l.token_at < now() - interval '2 seconds'))
             LIMIT 1000 FOR UPDATE OF l SKIP LOCKED
@@ -46,14 +48,30 @@ statements! {
         UPDATE lanes l SET token_at = now() FROM mine WHERE l.device_id = mine.device_id RETURNING l.device_id";
 }
 
+/// How many lanes of a host to wake in a round at most, because the caller has no room for more.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct WakeLimit {
+    pub host: String,
+    pub lanes: u32,
+}
+
 impl Ledger {
     /// Returns at most a thousand lanes that need a wake-up. Each is marked as having one, so that
     /// the caller has to publish it.
-    pub async fn wake_lanes(&self, queue_is_empty: bool) -> Result<Vec<DeviceId>, LedgerError> {
+    pub async fn wake_lanes(
+        &self,
+        queue_is_empty: bool,
+        limits: &[WakeLimit],
+    ) -> Result<Vec<DeviceId>, LedgerError> {
+        let hosts: Vec<&str> = limits.iter().map(|limit| limit.host.as_str()).collect();
+        let lanes: Vec<i32> = limits
+            .iter()
+            .map(|limit| i32::try_from(limit.lanes).unwrap_or(i32::MAX))
+            .collect();
         let rows = self
             .connection()
             .await?
-            .query(WAKE, &[&queue_is_empty])
+            .query(WAKE, &[&queue_is_empty, &hosts, &lanes])
             .await?;
         rows.iter()
             .map(|row| Ok(DeviceId::from_uuid(row.try_get(0)?)))

@@ -21,6 +21,7 @@ statements! {
               AND NOT EXISTS (SELECT FROM lane_leases x WHERE x.device_id = l.device_id AND x.lease_until > now())
             ORDER BY l.device_id FOR UPDATE SKIP LOCKED)
         RETURNING device_id";
+    HOST = "SELECT host FROM lanes WHERE device_id = $1";
     UNMARK = "UPDATE lanes SET token_at = NULL WHERE device_id = ANY($1)";
 }
 
@@ -39,7 +40,15 @@ impl Ledger {
             .collect()
     }
 
-    /// Removes the mark where publishing failed, so that the wake loop publishes within a second.
+    /// Reads which host a lane belongs to. `None` if there is no such lane.
+    pub async fn lane_host(&self, lane: DeviceId) -> Result<Option<String>, LedgerError> {
+        let connection = self.connection().await?;
+        let row = connection.query_opt(HOST, &[&lane.uuid()]).await?;
+        row.map(|row| Ok(row.try_get(0)?)).transpose()
+    }
+
+    /// Removes the mark of lanes whose wake-up was not published, or was not used. So the wake loop
+    /// publishes another one.
     pub async fn unmark_wake_ups(&self, lanes: &[DeviceId]) -> Result<(), LedgerError> {
         self.connection()
             .await?
