@@ -1,6 +1,6 @@
 //! One step with one invoice: send it, look its number up, or set it aside as a dead letter.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use risiti_etims::{LookUpOutcome, SaleDocument, SendOutcome, sale_body};
@@ -8,7 +8,11 @@ use risiti_ledger::{AnsweredSend, Breaker, HostProof, LaneError, LaneInvoice, Le
 
 use crate::calls::send_verdict;
 use crate::decide::{self, AfterLookUp, AfterSend, FollowUp, Situation, Step};
-use crate::lane::{Lane, StepEnd};
+use crate::lane::{BegunSend, Lane, StepEnd};
+
+/// How long what was read about the invoice that follows may be acted on. After a longer call it is
+/// read again, since one more round trip then hardly matters.
+const FOLLOWING_FRESH: Duration = Duration::from_secs(1);
 
 impl Lane<'_> {
     pub(crate) async fn file(
@@ -54,20 +58,51 @@ impl Lane<'_> {
             return Ok(StepEnd::NotNow);
         };
         self.lease.confirm(asked_at);
+        let begun = BegunSend {
+            submission,
+            body,
+            permit,
+        };
+        self.make_call(invoice, begun).await
+    }
+
+    /// Makes a call whose send is stored, and stores its outcome.
+    pub(crate) async fn make_call(
+        &mut self,
+        invoice: &LaneInvoice,
+        begun: BegunSend,
+    ) -> Result<StepEnd, LaneError> {
         // The statement may have taken long. A call that is not made here is looked up like a lost
         // one.
         if !self.may_call() {
             return Ok(StepEnd::NotNow);
         }
-
+        let lanes = self.lanes;
+        let BegunSend {
+            submission,
+            body,
+            permit,
+        } = begun;
+        let asked_at = Instant::now();
         let call = lanes.client.send(self.profile, &body, invoice.invoice_no);
-        let Some(outcome) = self.until_deadline("sale", call, SendOutcome::as_str).await else {
+        let call = self.until_deadline("sale", call, SendOutcome::as_str);
+        let (outcome, following) = first_with(call, self.following()).await;
+        let Some(outcome) = outcome else {
             return Ok(StepEnd::NotNow);
         };
         drop(permit);
 
         // The outcome is stored first, because it matters more than the breaker.
-        let recorded = self.record_send(invoice, submission, &outcome).await;
+        let following = following
+            .flatten()
+            .filter(|_| asked_at.elapsed() < FOLLOWING_FRESH);
+        let recorded = match (&outcome, following) {
+            (SendOutcome::Ok(receipt), Some(next)) => {
+                self.accept_and_begin_next(invoice, submission, receipt, next)
+                    .await
+            }
+            _ => self.record_send(invoice, submission, &outcome).await,
+        };
         lanes
             .hosts
             .report(
@@ -81,7 +116,7 @@ impl Lane<'_> {
     }
 
     async fn record_send(
-        &self,
+        &mut self,
         invoice: &LaneInvoice,
         submission: i64,
         outcome: &SendOutcome,
@@ -208,7 +243,23 @@ impl Lane<'_> {
     }
 }
 
-fn document(invoice: &LaneInvoice, first_sent_at: Timestamp) -> SaleDocument {
+/// Waits for the first future, and returns what the second one has returned by then.
+async fn first_with<A, B>(
+    first: impl Future<Output = A>,
+    second: impl Future<Output = B>,
+) -> (A, Option<B>) {
+    tokio::pin!(first, second);
+    let mut beside = None;
+    loop {
+        tokio::select! {
+            biased;
+            done = &mut first => return (done, beside),
+            done = &mut second, if beside.is_none() => beside = Some(done),
+        }
+    }
+}
+
+pub(crate) fn document(invoice: &LaneInvoice, first_sent_at: Timestamp) -> SaleDocument {
     SaleDocument {
         invoice_id: invoice.id,
         invoice_no: invoice.invoice_no,

@@ -19,6 +19,8 @@ pub(crate) struct Host {
 struct ShareAndBreaker {
     share: u32,
     in_use: u32,
+    /// Lanes that wait for a place.
+    waiting: u32,
     /// When the last confirmed heartbeat was sent.
     heartbeat: Option<Instant>,
     breaker: Breaker,
@@ -49,6 +51,10 @@ pub(crate) enum Admission {
 #[derive(Debug)]
 pub(crate) struct Permit(Arc<Host>);
 
+/// A lane that waits for a place, until this is dropped.
+#[derive(Debug)]
+pub(crate) struct WaitGuard<'a>(&'a Host);
+
 /// This worker's only trial of the host. It ends when this is dropped.
 #[derive(Debug)]
 pub(crate) struct TrialGuard(Arc<Host>);
@@ -58,6 +64,7 @@ impl Host {
         let state = ShareAndBreaker {
             share: 0,
             in_use: 0,
+            waiting: 0,
             heartbeat: None,
             breaker: Breaker::Closed,
             open_until: Instant::now(),
@@ -95,6 +102,16 @@ impl Host {
         }
         state.trial_here = true;
         Admission::Trial(Permit(self.clone()), TrialGuard(self.clone()))
+    }
+
+    /// Counts a lane as waiting.
+    pub(crate) fn wait(&self) -> WaitGuard<'_> {
+        self.state().waiting += 1;
+        WaitGuard(self)
+    }
+
+    pub(crate) fn has_waiting(&self) -> bool {
+        self.state().waiting > 0
     }
 
     /// Waits for a change after which `admit` may decide otherwise.
@@ -220,6 +237,12 @@ impl Drop for Permit {
     fn drop(&mut self) {
         self.0.state().in_use -= 1;
         self.0.changed.notify_one();
+    }
+}
+
+impl Drop for WaitGuard<'_> {
+    fn drop(&mut self) {
+        self.0.state().waiting -= 1;
     }
 }
 

@@ -61,6 +61,12 @@ pub(crate) struct Trial {
     answered: bool,
 }
 
+impl Trial {
+    pub(crate) fn is_under_way(&self) -> bool {
+        self.guard.is_some()
+    }
+}
+
 impl Hosts {
     pub(crate) fn new(
         ledger: Ledger,
@@ -131,6 +137,7 @@ impl Hosts {
                 }
                 Admission::Full => {}
             }
+            let _waiting = host.wait();
             tokio::select! {
                 waited = timeout_at(until, changed) => if waited.is_err() { return Ok(None) },
                 () = stop.cancelled() => return Ok(None),

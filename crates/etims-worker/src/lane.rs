@@ -5,12 +5,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use risiti_etims::{Backoff, Client, DeviceProfile};
-use risiti_ledger::{Claim, Ledger, Vault};
+use risiti_ledger::{Claim, LaneInvoice, LaneWork, Ledger, Vault};
 use risiti_queue::Publisher;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
 
-use crate::host::Host;
+use crate::host::{Host, Permit};
 use crate::hosts::{Hosts, Trial};
 use crate::lane_hosts::LaneHosts;
 use crate::leases::{HeldLease, Leases};
@@ -46,6 +46,19 @@ pub(crate) struct Lane<'a> {
     pub(crate) profile: &'a DeviceProfile,
     pub(crate) host: Arc<Host>,
     pub(crate) trial: Trial,
+    /// What the lane does next, where it was read together with the last write.
+    pub(crate) next: Option<LaneWork>,
+    /// The next send, where it was stored together with the last receipt. It has to be made.
+    pub(crate) begun: Option<(Box<LaneInvoice>, BegunSend)>,
+    /// Whether the turn goes on after the invoice that is filed now.
+    pub(crate) goes_on: bool,
+}
+
+/// A send that is stored and not made yet.
+pub(crate) struct BegunSend {
+    pub(crate) submission: i64,
+    pub(crate) body: Vec<u8>,
+    pub(crate) permit: Permit,
 }
 
 /// How a step of a lane ended.

@@ -14,6 +14,7 @@ mod lane_hosts;
 mod late_look_up;
 mod leases;
 mod metrics;
+mod next_send;
 mod places;
 mod profile;
 mod receipts;

@@ -116,6 +116,14 @@ impl Places {
         }
     }
 
+    /// Whether a lane that came now would find a place at this host.
+    pub(crate) fn has_room(&self, host: &str) -> bool {
+        let hosts = self.hosts();
+        hosts
+            .get(host)
+            .is_some_and(|host| host.waiting == 0 && !host.stuck && host.taken < host.size)
+    }
+
     /// How many lanes of a host to wake at most, for hosts where it matters.
     ///
     /// A host that gets on has no limit here. For one that does not, as many lanes are woken as it

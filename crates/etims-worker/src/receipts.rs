@@ -11,19 +11,21 @@ impl Lane<'_> {
     /// The invoice that holds the number is accepted. `submission` is the send that was answered,
     /// or `None` after a look-up.
     pub(crate) async fn accept(
-        &self,
+        &mut self,
         invoice: &LaneInvoice,
         submission: Option<i64>,
         receipt: &Receipt,
     ) -> Result<StepEnd, LaneError> {
-        self.lanes
+        let receipt_row = self.stored_receipt(receipt);
+        self.next = self
+            .lanes
             .ledger
             .invoice_accepted(
                 self.claim,
                 invoice.id,
                 invoice.invoice_no,
                 submission,
-                &self.stored_receipt(receipt),
+                &receipt_row,
             )
             .await?;
         tracing::info!(

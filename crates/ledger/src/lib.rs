@@ -40,7 +40,7 @@ pub use lanes::resolve::{EnteredReceipt, Ownership, Resolved};
 pub use lanes::settle::{FailureCount, HaltOutcome};
 pub use lanes::shares::{HEARTBEAT_EXPIRY, HostShares};
 pub use lanes::status::LaneStatus;
-pub use lanes::submissions::{AnsweredSend, SendResult, StoredReceipt};
+pub use lanes::submissions::{AnsweredSend, NewSend, SendResult, StoredReceipt};
 pub use lanes::wake::WakeLimit;
 pub use lanes::work::{History, LaneInvoice, LaneWork, LateLookUp};
 pub use operator_actions::OperatorAction;

@@ -4,6 +4,7 @@ use std::future::Future;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
+use futures_util::future::join;
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 
@@ -44,6 +45,34 @@ impl Connection {
     /// Has the connection closed instead of given back.
     pub(crate) fn mark_broken(&self) {
         self.broken.store(true, Ordering::Relaxed);
+    }
+
+    /// Runs a write and then a query, in one round trip. Each is a transaction of its own, and the
+    /// query sees the write.
+    ///
+    /// The second result means nothing where the first is an error.
+    pub(crate) async fn execute_then_query_opt(
+        &self,
+        write: (Statement, Params<'_>),
+        query: (Statement, Params<'_>),
+    ) -> (Result<u64, LedgerError>, Result<Option<Row>, LedgerError>) {
+        let (client, broken) = self.parts();
+        // Both are prepared first, so that nothing comes between sending the one and the other.
+        let prepared = with_deadline(write.0.name, broken, async {
+            let write = client.prepare_cached(write.0.sql).await?;
+            Ok((write, client.prepare_cached(query.0.sql).await?))
+        });
+        let prepared = match prepared.await {
+            Ok(prepared) => prepared,
+            Err(error) => return (Err(error), Ok(None)),
+        };
+
+        // The write is polled, and therefore sent, first.
+        join(
+            with_deadline(write.0.name, broken, client.execute(&prepared.0, write.1)),
+            with_deadline(query.0.name, broken, client.query_opt(&prepared.1, query.1)),
+        )
+        .await
     }
 
     pub(crate) async fn transaction(&mut self) -> Result<Transaction<'_>, LedgerError> {

@@ -4,11 +4,14 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use risiti_domain::InvoiceId;
+use tokio_postgres::types::ToSql;
+use uuid::Uuid;
 
 use crate::db::error::LedgerError;
 use crate::db::pool::Ledger;
 use crate::db::statements::{millis, statements};
 use crate::lanes::leases::{Claim, LaneError, held_claim, require_claim};
+use crate::lanes::work::{LaneWork, claimed_work, next_work};
 
 statements! {
     /// From here on nobody knows whether the number is taken, until an answer says so. A worker
@@ -162,19 +165,16 @@ impl Ledger {
         body: &[u8],
         first_sent_at: Timestamp,
     ) -> Result<Option<i64>, LedgerError> {
+        let send = NewSend {
+            invoice,
+            invoice_no,
+            body,
+            first_sent_at,
+        };
         let connection = self.connection().await?;
+        let (device, id) = (claim.device.uuid(), invoice.uuid());
         let row = connection
-            .query_opt(
-                BEGIN,
-                &[
-                    &claim.device.uuid(),
-                    &claim.claim_id,
-                    &invoice.uuid(),
-                    &invoice_no,
-                    &body,
-                    &first_sent_at,
-                ],
-            )
+            .query_opt(BEGIN, &send.params(&device, &claim.claim_id, &id))
             .await?;
         row.map(|row| Ok(row.try_get(0)?)).transpose()
     }
@@ -212,6 +212,9 @@ impl Ledger {
 
     /// KRA accepted the invoice under the number it holds, and the lane moves to the next number.
     /// `submission` is the send that was answered, or `None` after a look-up.
+    ///
+    /// Returns what the lane has to do next, which is read in the same round trip once the receipt
+    /// is stored. It is `None` when only that reading failed.
     pub async fn invoice_accepted(
         &self,
         claim: &Claim,
@@ -219,33 +222,125 @@ impl Ledger {
         invoice_no: i64,
         submission: Option<i64>,
         receipt: &StoredReceipt,
-    ) -> Result<(), LaneError> {
+    ) -> Result<Option<LaneWork>, LaneError> {
+        let device = claim.device.uuid();
+        let connection = self.connection().await?;
+        let accepted = Accepted::new(invoice, invoice_no, submission, receipt);
+        let (lanes, next) = connection
+            .execute_then_query_opt(
+                (ACCEPTED, &accepted.params(&device, &claim.claim_id)),
+                (next_work(), &[&device, &claim.claim_id]),
+            )
+            .await;
+        require_claim(lanes?)?;
+        Ok(next.ok().and_then(|row| claimed_work(claim, row).ok()))
+    }
+
+    /// Stores the receipt of a send that was answered, as [`invoice_accepted`] does, and then
+    /// begins the next send, as [`begin_send`] does, in one round trip. Each is a transaction of
+    /// its own. The next send is begun only if the receipt is stored, because its number is the
+    /// lane's next only then.
+    ///
+    /// Returns the next submission. It is `None` when the next send was not begun, or when nobody
+    /// knows: read the work again.
+    ///
+    /// [`invoice_accepted`]: Self::invoice_accepted
+    /// [`begin_send`]: Self::begin_send
+    pub async fn accepted_and_begin_next(
+        &self,
+        claim: &Claim,
+        (invoice, invoice_no, submission): (InvoiceId, i64, i64),
+        receipt: &StoredReceipt,
+        next: &NewSend<'_>,
+    ) -> Result<Option<i64>, LaneError> {
+        let (device, id) = (claim.device.uuid(), next.invoice.uuid());
+        let connection = self.connection().await?;
+        let accepted = Accepted::new(invoice, invoice_no, Some(submission), receipt);
+        let (lanes, begun) = connection
+            .execute_then_query_opt(
+                (ACCEPTED, &accepted.params(&device, &claim.claim_id)),
+                (BEGIN, &next.params(&device, &claim.claim_id, &id)),
+            )
+            .await;
+        require_claim(lanes?)?;
+        Ok(begun.ok().flatten().and_then(|row| row.try_get(0).ok()))
+    }
+}
+
+/// A send that is about to be made.
+#[derive(Clone, Copy, Debug)]
+pub struct NewSend<'a> {
+    pub invoice: InvoiceId,
+    pub invoice_no: i64,
+    /// The bytes to send.
+    pub body: &'a [u8],
+    pub first_sent_at: Timestamp,
+}
+
+impl NewSend<'_> {
+    /// The parameters of `BEGIN`. `id` is the invoice's.
+    fn params<'b>(
+        &'b self,
+        device: &'b Uuid,
+        claim: &'b Uuid,
+        id: &'b Uuid,
+    ) -> [&'b (dyn ToSql + Sync); 6] {
+        [
+            device,
+            claim,
+            id,
+            &self.invoice_no,
+            &self.body,
+            &self.first_sent_at,
+        ]
+    }
+}
+
+/// The parameters of `ACCEPTED`.
+struct Accepted<'a> {
+    invoice: Uuid,
+    invoice_no: i64,
+    submission: Option<i64>,
+    receipt: &'a StoredReceipt,
+    because: &'static str,
+}
+
+impl<'a> Accepted<'a> {
+    fn new(
+        invoice: InvoiceId,
+        invoice_no: i64,
+        submission: Option<i64>,
+        receipt: &'a StoredReceipt,
+    ) -> Self {
         let because = if submission.is_some() {
             "accepted by KRA"
         } else {
             "found at KRA by its number"
         };
-        let connection = self.connection().await?;
-        let lanes = connection
-            .execute(
-                ACCEPTED,
-                &[
-                    &claim.device.uuid(),
-                    &claim.claim_id,
-                    &invoice.uuid(),
-                    &invoice_no,
-                    &submission,
-                    &receipt.receipt_no,
-                    &receipt.total_receipt_no,
-                    &receipt.signature,
-                    &receipt.internal_data,
-                    &receipt.control_unit_id,
-                    &receipt.url,
-                    &receipt.issued_at,
-                    &because,
-                ],
-            )
-            .await?;
-        require_claim(lanes)
+        Self {
+            invoice: invoice.uuid(),
+            invoice_no,
+            submission,
+            receipt,
+            because,
+        }
+    }
+
+    fn params<'b>(&'b self, device: &'b Uuid, claim: &'b Uuid) -> [&'b (dyn ToSql + Sync); 13] {
+        [
+            device,
+            claim,
+            &self.invoice,
+            &self.invoice_no,
+            &self.submission,
+            &self.receipt.receipt_no,
+            &self.receipt.total_receipt_no,
+            &self.receipt.signature,
+            &self.receipt.internal_data,
+            &self.receipt.control_unit_id,
+            &self.receipt.url,
+            &self.receipt.issued_at,
+            &self.because,
+        ]
     }
 }

@@ -8,25 +8,33 @@ use uuid::Uuid;
 
 use crate::db::error::LedgerError;
 use crate::db::pool::Ledger;
-use crate::db::statements::statements;
+use crate::db::statements::{Statement, statements};
 use crate::lanes::leases::{Claim, LaneError};
 
-statements! {
-    /// The invoice that holds a number, else the oldest eligible one (protocol D2, D6). It finds no
-    /// row at all when the claim is gone, because it starts from the lease.
-    ///
-    /// The union prefers the invoice that holds a number, and reads at most one waiting invoice.
-    /// `stored` is the body to send again. A dead letter that was replayed gets a new one, which is
-    /// what `stale_submission` is for.
-    NEXT = "
-        SELECT l.halted_at IS NOT NULL AS halted, coalesce(i.invoice_no, l.next_invoice_no) AS no, l.retry_step,
+/// What is read of a lane's work. `$number` is the number that a waiting invoice will get, and
+/// `$invoice` finds the invoice.
+///
+/// It finds no row at all when the claim is gone, because it starts from the lease. `stored` is the
+/// body to send again. A dead letter that was replayed gets a new one, which is what
+/// `stale_submission` is for.
+macro_rules! lane_work {
+    ($number:literal, $invoice:literal) => {
+        concat!(
+            "
+        SELECT l.halted_at IS NOT NULL AS halted, coalesce(i.invoice_no, ",
+            $number,
+            ") AS no, l.retry_step,
                late.id AS late_id, late.look_up_no AS late_no, late.discard_wish AS late_wish,
                i.id, i.kind, i.state = 'submitting' AS holds_number, i.amount, i.strikes, i.strike_mark, i.rounds,
                i.first_sent_at, i.unknown_since, i.hidden_since, i.refused_at IS NOT NULL AS refused,
                i.last_code, i.last_error, i.attempts, i.merchant_id, i.payment_id, i.event_id, e.trace_id,
-               EXISTS (SELECT FROM submissions s WHERE s.invoice_id = i.id AND s.invoice_no = coalesce(i.invoice_no, l.next_invoice_no)
+               EXISTS (SELECT FROM submissions s WHERE s.invoice_id = i.id AND s.invoice_no = coalesce(i.invoice_no, ",
+            $number,
+            ")
                        AND (s.outcome IS NULL OR s.outcome = 'unknown')) AS ever_unknown,
-               EXISTS (SELECT FROM submissions s WHERE s.device_id = l.device_id AND s.invoice_no = l.next_invoice_no
+               EXISTS (SELECT FROM submissions s WHERE s.device_id = l.device_id AND s.invoice_no = ",
+            $number,
+            "
                        AND s.invoice_id <> i.id AND (s.outcome IS NULL OR s.outcome = 'unknown')) AS others_unknown,
                stored.body,
                sale.invoice_no AS original_no, p.receipt, p.money_key, p.phone, p.method,
@@ -39,6 +47,29 @@ statements! {
             WHERE device_id = l.device_id AND look_up_due_at <= now() ORDER BY look_up_due_at LIMIT 1
         ) late ON true
         LEFT JOIN LATERAL (
+",
+            $invoice,
+            "        ) i ON true
+        LEFT JOIN LATERAL (
+            SELECT s.body FROM submissions s
+            WHERE s.invoice_id = i.id AND s.invoice_no = coalesce(i.invoice_no, ",
+            $number,
+            ")
+              AND s.id > i.stale_submission ORDER BY s.id DESC LIMIT 1
+        ) stored ON true
+        LEFT JOIN payments p ON p.id = i.payment_id
+        LEFT JOIN events e ON e.id = i.event_id
+        LEFT JOIN invoices sale ON sale.id = i.sale_id
+        LEFT JOIN reversals r ON r.id = i.reversal_id
+        WHERE x.device_id = $1 AND x.claim_id = $2"
+        )
+    };
+}
+
+statements! {
+    /// The invoice that holds a number, else the oldest eligible one (protocol D2, D6). The union
+    /// prefers the invoice that holds a number, and reads at most one waiting invoice.
+    NEXT = lane_work!("l.next_invoice_no", "
             SELECT * FROM (
                 (SELECT 0 AS turn, o.* FROM invoices o WHERE o.device_id = l.device_id AND o.state = 'submitting')
                 UNION ALL
@@ -47,17 +78,14 @@ statements! {
                      OR EXISTS (SELECT FROM invoices s WHERE s.id = w.sale_id AND s.state = 'success'))
                  ORDER BY w.position LIMIT 1)
             ) either ORDER BY turn LIMIT 1
-        ) i ON true
-        LEFT JOIN LATERAL (
-            SELECT s.body FROM submissions s
-            WHERE s.invoice_id = i.id AND s.invoice_no = coalesce(i.invoice_no, l.next_invoice_no)
-              AND s.id > i.stale_submission ORDER BY s.id DESC LIMIT 1
-        ) stored ON true
-        LEFT JOIN payments p ON p.id = i.payment_id
-        LEFT JOIN events e ON e.id = i.event_id
-        LEFT JOIN invoices sale ON sale.id = i.sale_id
-        LEFT JOIN reversals r ON r.id = i.reversal_id
-        WHERE x.device_id = $1 AND x.claim_id = $2";
+        ");
+    /// The invoice after the one that holds a number, if that is accepted.
+    FOLLOWING = lane_work!("l.next_invoice_no + 1", "
+            SELECT w.* FROM invoices w
+            WHERE w.device_id = l.device_id AND w.state = 'pending' AND (w.kind = 'sale'
+                OR EXISTS (SELECT FROM invoices s WHERE s.id = w.sale_id AND s.state = 'success'))
+            ORDER BY w.position LIMIT 1
+        ");
 }
 
 /// What the holder of a lane finds there.
@@ -138,9 +166,35 @@ impl Ledger {
         let row = connection
             .query_opt(NEXT, &[&claim.device.uuid(), &claim.claim_id])
             .await?;
-        let row = row.ok_or(LaneError::ClaimGone)?;
-        Ok(read(claim.device, &row)?)
+        claimed_work(claim, row)
     }
+
+    /// Reads which invoice would be next, with which number, if the one that holds a number were
+    /// accepted. `None` if the lane would have something else to do.
+    pub async fn following_invoice(
+        &self,
+        claim: &Claim,
+    ) -> Result<Option<Box<LaneInvoice>>, LaneError> {
+        let connection = self.connection().await?;
+        let row = connection
+            .query_opt(FOLLOWING, &[&claim.device.uuid(), &claim.claim_id])
+            .await?;
+        Ok(match claimed_work(claim, row)? {
+            LaneWork::Invoice(invoice) => Some(invoice),
+            LaneWork::Halted | LaneWork::Nothing | LaneWork::LookUp(_) => None,
+        })
+    }
+}
+
+/// The statement that finds what a lane has to do next: device, then claim.
+pub(crate) const fn next_work() -> Statement {
+    NEXT
+}
+
+/// Reads a row of [`next_work`]. Without the claim there is none.
+pub(crate) fn claimed_work(claim: &Claim, row: Option<Row>) -> Result<LaneWork, LaneError> {
+    let row = row.ok_or(LaneError::ClaimGone)?;
+    Ok(read(claim.device, &row)?)
 }
 
 fn read(device: DeviceId, row: &Row) -> Result<LaneWork, LedgerError> {

@@ -5,5 +5,6 @@ mod adoption;
 mod fixture;
 mod gauges;
 mod leases;
+mod next_send;
 mod shares;
 mod wake_ups;

@@ -21,14 +21,14 @@ pub enum Action {
     /// D4: `crates/ledger/src/lanes/leases.rs` `release_lane`
     Release(u8),
     /// The worker reads the next invoice and decides what to do with it.
-    /// D2, D6, D8: `crates/ledger/src/lanes/work.rs` `lane_work`,
+    /// D2, D6, D8: `crates/ledger/src/lanes/work.rs` `lane_work`, `following_invoice`,
     /// `crates/etims-worker/src/decide.rs` `step`
     Decide(u8),
     /// The worker reads that a late look-up is due.
     /// D10: `crates/ledger/src/lanes/work.rs` `late_look_up`
     DecideLate(u8, u8),
     /// The invoice takes the number, and the bytes are stored. From now on they may reach KRA.
-    /// D6: `crates/ledger/src/lanes/submissions.rs` `begin_send`
+    /// D6: `crates/ledger/src/lanes/submissions.rs` `begin_send`, `accepted_and_begin_next`
     BeginSend(u8),
     /// KRA takes the request, or finds its number taken, and the worker hears of it.
     /// D7: `crates/etims-worker/src/filing.rs` `send`
