@@ -4,7 +4,7 @@ use crate::fixture::{BOUND, Fixture, terminate};
 
 #[tokio::test]
 async fn workers_together_never_exceed_fifty_calls_at_once() {
-    let fixture = Fixture::with("legacy", &["--latency", "150ms"]).await;
+    let fixture = Fixture::with("legacy", &["--latency", "400ms"]).await;
     let devices = fixture.add_devices(0..200).await;
     fixture.add_sales_to_all(&devices, 5).await;
     let first = fixture.worker().start();
