@@ -17,6 +17,9 @@ use tracing_appender::non_blocking::{ErrorCounter, NonBlocking, NonBlockingBuild
 const LINES_MAX: usize = 4_096;
 /// Bytes that are written at once while more lines wait.
 const WRITE_BYTES: usize = 32 * 1024;
+/// The least time between two writes. Without it a busy program would wake the writing thread for
+/// each line, which costs more than the line.
+const BETWEEN_WRITES: Duration = Duration::from_millis(2);
 /// Longest wait for the queue to be written when the program ends.
 const CLOSE_TIME_MAX: Duration = Duration::from_millis(1_500);
 
@@ -33,7 +36,10 @@ impl LogQueue {
             .buffered_lines_limit(LINES_MAX)
             .lossy(true)
             .thread_name("log")
-            .finish(BufWriter::with_capacity(WRITE_BYTES, standard_error()));
+            .finish(Paced(BufWriter::with_capacity(
+                WRITE_BYTES,
+                standard_error(),
+            )));
         let dropped = lines.error_counter();
         (lines, Self { worker, dropped })
     }
@@ -62,6 +68,21 @@ impl LogQueue {
         if thread::Builder::new().spawn(close).is_ok() {
             wait.recv_timeout(CLOSE_TIME_MAX).ok();
         }
+    }
+}
+
+/// Rests after each flush, in which the next lines gather.
+struct Paced<W>(W);
+
+impl<W: Write> Write for Paced<W> {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        self.0.write(bytes)
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        let flushed = self.0.flush();
+        thread::sleep(BETWEEN_WRITES);
+        flushed
     }
 }
 
