@@ -2,7 +2,8 @@
 //! or gone (protocol A4).
 //!
 //! One task talks to Redis. It takes all questions and marks that wait and sends them in one pipeline,
-//! so that a busy ingress costs Redis and itself one round trip for many webhooks.
+//! at most one each millisecond, so that a busy ingress costs Redis and itself one round trip for many
+//! webhooks.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -11,7 +12,7 @@ use std::time::Duration;
 use redis::aio::{ConnectionManager, ConnectionManagerConfig};
 use redis::{Client, Pipeline, RedisError};
 use tokio::sync::{mpsc, oneshot};
-use tokio::time::{Instant, timeout};
+use tokio::time::{Instant, sleep_until, timeout};
 
 use super::DedupKey;
 use crate::metrics::DedupMetrics;
@@ -21,6 +22,8 @@ const DEADLINE: Duration = Duration::from_millis(50);
 /// Failures in a row after which Redis is left alone for a while.
 const FAILURES_MAX: u32 = 3;
 const PAUSE: Duration = Duration::from_secs(1);
+/// The least time between two pipelines. The first webhook after a quiet moment does not wait for it.
+const BETWEEN_PIPELINES: Duration = Duration::from_millis(1);
 /// Requests of one pipeline.
 const BATCH_MAX: usize = 256;
 /// Requests that wait for the task. Further questions are not asked, and further marks are not set.
@@ -115,7 +118,13 @@ impl RedisTask {
     async fn run(mut self) {
         let mut batch = Vec::with_capacity(BATCH_MAX);
         let mut failures = 0;
+        let mut not_before = Instant::now();
         while self.requests.recv_many(&mut batch, BATCH_MAX).await > 0 {
+            if Instant::now() < not_before {
+                sleep_until(not_before).await;
+                self.take_waiting(&mut batch);
+            }
+            not_before = Instant::now() + BETWEEN_PIPELINES;
             if self.send(&mut batch).await.is_ok() {
                 failures = 0;
                 continue;
@@ -130,6 +139,15 @@ impl RedisTask {
                 );
             }
             self.pause().await;
+        }
+    }
+
+    /// Adds what has come meanwhile.
+    fn take_waiting(&mut self, batch: &mut Vec<Request>) {
+        while batch.len() < BATCH_MAX
+            && let Ok(request) = self.requests.try_recv()
+        {
+            batch.push(request);
         }
     }
 
