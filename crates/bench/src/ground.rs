@@ -74,6 +74,12 @@ impl Ground {
         Ok(cpu::tree_seconds(&[postmaster]))
     }
 
+    /// CPU seconds of the broker, all of its processes together.
+    pub(crate) fn rabbitmq_seconds(&self) -> anyhow::Result<f64> {
+        let broker = cpu::listener(port_of(self.servers.amqp_url())?)?;
+        Ok(cpu::tree_seconds(&[broker]))
+    }
+
     /// Names the measurement whose logs come next.
     pub(crate) fn begin(&self, measurement: &str) {
         *self.measurement.borrow_mut() = measurement.to_owned();

@@ -92,6 +92,11 @@ const ALL: &[Measurement] = &[
         "ingress and ledger worker together: accepted and recorded"
     ),
     measurement!(
+        "sustained_steady",
+        sustained::steady,
+        "the highest constant rate that is recorded as fast as it is accepted"
+    ),
+    measurement!(
         "etims_60_devices",
         etims::devices_60,
         "receipts of 60 devices at 500 ms under the cap of 50"
