@@ -15,10 +15,12 @@ use crate::operator_actions::OperatorAction;
 
 statements! {
     /// Whether the device has an invoice is asked in two halves, because each half has an index. An
-    /// invoice that is filed has a number.
+    /// invoice that is filed has a number. The order makes the planner use the index. For an EXISTS
+    /// it reads the whole table where it expects a row soon.
     DEVICE_LOCK = "SELECT d.merchant_id, m.slug, d.environment, d.pin, d.branch,
-        EXISTS (SELECT FROM invoices i WHERE i.device_id = d.id AND i.state <> 'success')
-            OR EXISTS (SELECT FROM invoices i WHERE i.device_id = d.id AND i.invoice_no IS NOT NULL)
+        (SELECT i.state FROM invoices i WHERE i.device_id = d.id AND i.state <> 'success'
+         ORDER BY i.state, i.position LIMIT 1) IS NOT NULL
+            OR (SELECT max(i.invoice_no) FROM invoices i WHERE i.device_id = d.id) IS NOT NULL
         FROM devices d JOIN merchants m ON m.id = d.merchant_id WHERE d.id = $1
         FOR NO KEY UPDATE OF d";
     DEVICE_CHANGE = "UPDATE devices SET

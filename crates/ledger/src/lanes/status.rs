@@ -28,8 +28,8 @@ statements! {
                 extract(epoch FROM now() - min(i.created_at) FILTER (WHERE i.state = 'pending' AND eligible))::bigint
                     AS oldest_pending_seconds
             FROM (SELECT i.state, i.created_at,
-                    i.kind = 'sale' OR EXISTS (SELECT FROM invoices sale
-                        WHERE sale.id = i.sale_id AND sale.state = 'success') AS eligible
+                    i.kind = 'sale'
+                        OR (SELECT sale.state FROM invoices sale WHERE sale.id = i.sale_id) = 'success' AS eligible
                 FROM invoices i
                 WHERE i.device_id = d.id AND i.state IN ('pending', 'submitting', 'dead')) i
         ) work ON true

@@ -69,13 +69,16 @@ macro_rules! lane_work {
 statements! {
     /// The invoice that holds a number, else the oldest eligible one (protocol D2, D6). The union
     /// prefers the invoice that holds a number, and reads at most one waiting invoice.
+    ///
+    /// A sale's state is read by a scalar subquery. For an EXISTS the planner would put all filed
+    /// invoices into a hash table as soon as a lane has a long backlog.
     NEXT = lane_work!("l.next_invoice_no", "
             SELECT * FROM (
                 (SELECT 0 AS turn, o.* FROM invoices o WHERE o.device_id = l.device_id AND o.state = 'submitting')
                 UNION ALL
                 (SELECT 1, w.* FROM invoices w
                  WHERE w.device_id = l.device_id AND w.state = 'pending' AND (w.kind = 'sale'
-                     OR EXISTS (SELECT FROM invoices s WHERE s.id = w.sale_id AND s.state = 'success'))
+                     OR (SELECT s.state FROM invoices s WHERE s.id = w.sale_id) = 'success')
                  ORDER BY w.position LIMIT 1)
             ) either ORDER BY turn LIMIT 1
         ");
@@ -83,7 +86,7 @@ statements! {
     FOLLOWING = lane_work!("l.next_invoice_no + 1", "
             SELECT w.* FROM invoices w
             WHERE w.device_id = l.device_id AND w.state = 'pending' AND (w.kind = 'sale'
-                OR EXISTS (SELECT FROM invoices s WHERE s.id = w.sale_id AND s.state = 'success'))
+                OR (SELECT s.state FROM invoices s WHERE s.id = w.sale_id) = 'success')
             ORDER BY w.position LIMIT 1
         ");
 }
