@@ -43,7 +43,7 @@ async fn take_all(
     let mut consumer = None;
     let mut turns = JoinSet::new();
     loop {
-        if let Some(consumer) = &mut consumer {
+        if let Some(consumer) = &consumer {
             pause_without_database(consumer, *database_available.borrow_and_update());
         }
         tokio::select! {
@@ -71,7 +71,7 @@ async fn take_all(
 }
 
 /// A worker without Postgres gives its wake-ups back and waits (protocol B3).
-fn pause_without_database(consumer: &mut Consumer, available: bool) {
+fn pause_without_database(consumer: &Consumer, available: bool) {
     if available {
         consumer.resume();
     } else {

@@ -37,10 +37,8 @@ impl Consumer {
 
     /// Stops taking messages and gives back all that are held, here and by the caller. Acks of
     /// those will fail. A worker pauses while it cannot work (protocol B3).
-    pub fn pause(&mut self) {
+    pub fn pause(&self) {
         self.change_mode(ConsumerMode::Paused);
-        // Their bodies would stay in memory for as long as the pause lasts.
-        while self.deliveries.try_recv().is_ok() {}
     }
 
     /// Takes messages, as many at once as the prefetch allows.
