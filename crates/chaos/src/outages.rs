@@ -11,23 +11,23 @@ const RECORDED_WITHIN: SignedDuration = SignedDuration::from_millis(200);
 
 pub(crate) struct Outages(Vec<(Timestamp, Timestamp)>);
 
+/// What an entry of the log means for an outage.
+enum Edge {
+    Begin(Timestamp),
+    End,
+}
+
 impl Outages {
     pub(crate) fn of(victim: Victim, log: &[LogEntry]) -> Self {
-        let mut outages = Vec::new();
-        let mut since = None;
-        for entry in log {
-            match entry.event {
-                LogEvent::Exited { who, .. } | LogEvent::Stopped { who } if who == victim => {
-                    since = since.or(entry.at.checked_sub(RECORDED_WITHIN).ok());
-                }
-                LogEvent::Restarted { who } | LogEvent::Resumed { who } if who == victim => {
-                    outages.extend(since.take().map(|since| (since, entry.at)));
-                }
-                _ => {}
+        Self::between(log, |entry| match entry.event {
+            LogEvent::Exited { who, .. } | LogEvent::Stopped { who } if who == victim => {
+                entry.at.checked_sub(RECORDED_WITHIN).ok().map(Edge::Begin)
             }
-        }
-        outages.extend(since.map(|since| (since, Timestamp::MAX)));
-        Self(outages)
+            LogEvent::Restarted { who } | LogEvent::Resumed { who } if who == victim => {
+                Some(Edge::End)
+            }
+            _ => None,
+        })
     }
 
     /// When the spool of an ingress had no room.
@@ -37,15 +37,24 @@ impl Outages {
             FaultKind::DiskFull => ingress == Program::Ingress1,
             _ => false,
         };
+        Self::between(log, |entry| match entry.event {
+            LogEvent::Begun { fault } if is_of_ingress(fault.kind) => Some(Edge::Begin(entry.at)),
+            LogEvent::Ended { fault } if is_of_ingress(fault.kind) => Some(Edge::End),
+            _ => None,
+        })
+    }
+
+    /// From each first beginning to the next end, or to the end of time.
+    fn between(log: &[LogEntry], edge: impl Fn(&LogEntry) -> Option<Edge>) -> Self {
         let mut outages = Vec::new();
         let mut since = None;
         for entry in log {
-            match entry.event {
-                LogEvent::Begun { fault } if is_of_ingress(fault.kind) => since = Some(entry.at),
-                LogEvent::Ended { fault } if is_of_ingress(fault.kind) => {
+            match edge(entry) {
+                Some(Edge::Begin(at)) => since = since.or(Some(at)),
+                Some(Edge::End) => {
                     outages.extend(since.take().map(|since| (since, entry.at)));
                 }
-                _ => {}
+                None => {}
             }
         }
         outages.extend(since.map(|since| (since, Timestamp::MAX)));
