@@ -2,14 +2,14 @@
 
 use tokio::sync::{mpsc, watch};
 
-use crate::subscription::{ConsumerMode, Subscription};
+use crate::subscription::{ConsumerMode, Subscription, Wanted};
 use crate::{Broker, Delivery, Target};
 
 /// A subscription to one queue, which is renewed after any loss.
 #[derive(Debug)]
 pub struct Consumer {
     deliveries: mpsc::Receiver<Delivery>,
-    mode: watch::Sender<ConsumerMode>,
+    wanted: watch::Sender<Wanted>,
     _keeps_connections: Broker,
 }
 
@@ -18,7 +18,7 @@ impl Consumer {
     /// while the broker is away. `None` comes only after [`cancel`](Self::cancel) or when the
     /// broker was closed. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<Delivery> {
-        while *self.mode.borrow() != ConsumerMode::Cancelled {
+        while self.wanted.borrow().mode != ConsumerMode::Cancelled {
             let delivery = self.deliveries.recv().await?;
             // A delivery whose channel died while it waited here is delivered again. Work on it
             // would be lost.
@@ -55,14 +55,15 @@ impl Consumer {
     /// Stops taking messages for good. The caller can still ack the deliveries it holds. Messages
     /// that were not handed out come back when all of those are settled or dropped.
     pub fn cancel(&self) {
-        self.mode.send_replace(ConsumerMode::Cancelled);
+        self.change_mode(ConsumerMode::Cancelled);
     }
 
     fn change_mode(&self, to: ConsumerMode) {
-        self.mode.send_if_modified(|mode| {
-            let changes = *mode != to && *mode != ConsumerMode::Cancelled;
+        self.wanted.send_if_modified(|wanted| {
+            let changes = wanted.mode != to && wanted.mode != ConsumerMode::Cancelled;
             if changes {
-                *mode = to;
+                wanted.mode = to;
+                wanted.pauses += u64::from(to == ConsumerMode::Paused);
             }
             changes
         });
@@ -78,13 +79,16 @@ pub(crate) fn subscribe(
     // The broker sends no more than this, so no message waits elsewhere, and each is known from its
     // arrival on.
     let (deliveries_tx, deliveries) = mpsc::channel(prefetch.into());
-    let (mode, mode_rx) = watch::channel(ConsumerMode::Running);
+    let (wanted, wanted_rx) = watch::channel(Wanted {
+        mode: ConsumerMode::Running,
+        pauses: 0,
+    });
     let subscription = Subscription {
         queue: broker.topology().queue(target).to_owned(),
         target,
         prefetch,
         connection: broker.consuming_connection(),
-        mode: mode_rx,
+        wanted: wanted_rx,
         deliveries: deliveries_tx,
         redeclare: broker.redeclare(),
     };
@@ -98,7 +102,7 @@ pub(crate) fn subscribe(
     };
     let consumer = Consumer {
         deliveries,
-        mode,
+        wanted,
         _keeps_connections: broker,
     };
     (consumer, task)

@@ -28,12 +28,20 @@ pub(crate) enum ConsumerMode {
     Cancelled,
 }
 
+/// The mode, and how many pauses there were. A pause may end before the subscription has seen it, and
+/// must close the channel all the same: its owner has dropped what it held.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Wanted {
+    pub(crate) mode: ConsumerMode,
+    pub(crate) pauses: u64,
+}
+
 pub(crate) struct Subscription {
     pub(crate) queue: String,
     pub(crate) target: Target,
     pub(crate) prefetch: u16,
     pub(crate) connection: watch::Receiver<ConnectionState>,
-    pub(crate) mode: watch::Receiver<ConsumerMode>,
+    pub(crate) wanted: watch::Receiver<Wanted>,
     pub(crate) deliveries: mpsc::Sender<Delivery>,
     /// Asks for the topology to be declared again.
     pub(crate) redeclare: Arc<Notify>,
@@ -44,14 +52,14 @@ impl Subscription {
     pub(crate) async fn run(mut self) {
         let mut backoff = Backoff::new();
         while let Some((connection, opened_in)) = self.wait_until_wanted().await {
-            match self.open(&connection, opened_in).await {
+            match self.open(&connection, opened_in.mode).await {
                 Ok((channel, consumer)) => {
                     let mut open = OpenSubscription {
                         channel: DeliveryChannel::new(channel),
                         consumer,
                         opened_in,
                         deliveries: &self.deliveries,
-                        mode: &mut self.mode,
+                        wanted: &mut self.wanted,
                     };
                     if open.forward_deliveries().await > 0 {
                         backoff.reset();
@@ -71,14 +79,14 @@ impl Subscription {
 
     /// Waits until there is a connection and the consumer is running, and returns in which mode.
     /// `None` means that it is cancelled.
-    async fn wait_until_wanted(&mut self) -> Option<(Arc<OpenConnection>, ConsumerMode)> {
+    async fn wait_until_wanted(&mut self) -> Option<(Arc<OpenConnection>, Wanted)> {
         loop {
-            let mode = *self
-                .mode
-                .wait_for(|mode| *mode != ConsumerMode::Paused)
+            let wanted = *self
+                .wanted
+                .wait_for(|wanted| wanted.mode != ConsumerMode::Paused)
                 .await
                 .ok()?;
-            if mode == ConsumerMode::Cancelled {
+            if wanted.mode == ConsumerMode::Cancelled {
                 return None;
             }
             let connected = |state: &ConnectionState| {
@@ -86,10 +94,10 @@ impl Subscription {
             };
             tokio::select! {
                 // The new mode is looked at first, at the head of the loop.
-                changed = self.mode.changed() => changed.ok()?,
+                changed = self.wanted.changed() => changed.ok()?,
                 state = self.connection.wait_for(connected) => {
                     if let ConnectionState::Up(open) | ConnectionState::Blocked(open) = &*state.ok()? {
-                        return Some((open.clone(), mode));
+                        return Some((open.clone(), wanted));
                     }
                 }
             }
@@ -135,9 +143,9 @@ impl Subscription {
 struct OpenSubscription<'a> {
     channel: Arc<DeliveryChannel>,
     consumer: lapin::Consumer,
-    opened_in: ConsumerMode,
+    opened_in: Wanted,
     deliveries: &'a mpsc::Sender<Delivery>,
-    mode: &'a mut watch::Receiver<ConsumerMode>,
+    wanted: &'a mut watch::Receiver<Wanted>,
 }
 
 impl OpenSubscription<'_> {
@@ -146,7 +154,7 @@ impl OpenSubscription<'_> {
     async fn forward_deliveries(&mut self) -> u64 {
         let mut forwarded = 0;
         loop {
-            let stopped = self.mode.wait_for(|mode| *mode != self.opened_in);
+            let stopped = self.wanted.wait_for(|wanted| *wanted != self.opened_in);
             let forward_one = async {
                 let slot = self.deliveries.reserve().await.ok()?;
                 // The stream ends without an error when the channel closes, so its end counts as
@@ -157,7 +165,7 @@ impl OpenSubscription<'_> {
             };
             let mode = tokio::select! {
                 biased;
-                mode = stopped => mode.map_or(ConsumerMode::Cancelled, |mode| *mode),
+                wanted = stopped => wanted.map_or(ConsumerMode::Cancelled, |wanted| wanted.mode),
                 delivered = forward_one => match delivered {
                     Some(()) => {
                         forwarded += 1;

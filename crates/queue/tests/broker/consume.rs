@@ -106,6 +106,24 @@ async fn pause_gives_everything_back_and_resume_takes_it_again() {
     wait_for_depth(&broker, Target::Payments, 0).await;
 }
 
+/// The test's only thread runs nothing between the two calls, so the subscription sees no pause.
+#[tokio::test]
+async fn pause_that_ends_at_once_gives_everything_back_too() {
+    let fixture = Fixture::new();
+    let broker = fixture.broker().await;
+    publish(&broker, 0..4).await;
+    let mut consumer = broker.consumer(Target::Payments, 10);
+    let held = next(&mut consumer).await;
+    consumer.pause();
+    consumer.resume();
+    drop(held);
+
+    for _ in 0..4 {
+        next(&mut consumer).await.ack().await.unwrap();
+    }
+    wait_for_depth(&broker, Target::Payments, 0).await;
+}
+
 #[tokio::test]
 async fn ack_all_counts_stale_deliveries() {
     let fixture = Fixture::new();
