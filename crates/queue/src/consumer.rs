@@ -2,13 +2,13 @@
 
 use tokio::sync::{mpsc, watch};
 
-use crate::subscription::{ConsumerMode, Subscription, Wanted};
+use crate::subscription::{ConsumerMode, Forwarded, Subscription, Wanted};
 use crate::{Broker, Delivery, Target};
 
 /// A subscription to one queue, which is renewed after any loss.
 #[derive(Debug)]
 pub struct Consumer {
-    deliveries: mpsc::Receiver<Delivery>,
+    deliveries: mpsc::Receiver<Forwarded>,
     wanted: watch::Sender<Wanted>,
     _keeps_connections: Broker,
 }
@@ -19,10 +19,10 @@ impl Consumer {
     /// broker was closed. Dropping the future loses nothing.
     pub async fn next(&mut self) -> Option<Delivery> {
         while self.wanted.borrow().mode != ConsumerMode::Cancelled {
-            let delivery = self.deliveries.recv().await?;
-            // A delivery whose channel died while it waited here is delivered again. Work on it
+            let Forwarded { delivery, change } = self.deliveries.recv().await?;
+            // A delivery whose channel died or is about to be closed is delivered again. Work on it
             // would be lost.
-            if !delivery.is_stale() {
+            if !delivery.is_stale() && change == self.wanted.borrow().change {
                 return Some(delivery);
             }
         }
@@ -63,7 +63,7 @@ impl Consumer {
             let changes = wanted.mode != to && wanted.mode != ConsumerMode::Cancelled;
             if changes {
                 wanted.mode = to;
-                wanted.pauses += u64::from(to == ConsumerMode::Paused);
+                wanted.change += 1;
             }
             changes
         });
@@ -81,7 +81,7 @@ pub(crate) fn subscribe(
     let (deliveries_tx, deliveries) = mpsc::channel(prefetch.into());
     let (wanted, wanted_rx) = watch::channel(Wanted {
         mode: ConsumerMode::Running,
-        pauses: 0,
+        change: 0,
     });
     let subscription = Subscription {
         queue: broker.topology().queue(target).to_owned(),

@@ -28,12 +28,18 @@ pub(crate) enum ConsumerMode {
     Cancelled,
 }
 
-/// The mode, and how many pauses there were. A pause may end before the subscription has seen it, and
-/// must close the channel all the same: its owner has dropped what it held.
+/// The mode, and the number of the change that set it. A pause may end before the subscription has
+/// seen it, and must close the channel all the same: its owner has dropped what it held.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct Wanted {
     pub(crate) mode: ConsumerMode,
-    pub(crate) pauses: u64,
+    pub(crate) change: u64,
+}
+
+pub(crate) struct Forwarded {
+    pub(crate) delivery: Delivery,
+    /// The change its channel was opened after. The next change closes that channel.
+    pub(crate) change: u64,
 }
 
 pub(crate) struct Subscription {
@@ -42,7 +48,7 @@ pub(crate) struct Subscription {
     pub(crate) prefetch: u16,
     pub(crate) connection: watch::Receiver<ConnectionState>,
     pub(crate) wanted: watch::Receiver<Wanted>,
-    pub(crate) deliveries: mpsc::Sender<Delivery>,
+    pub(crate) deliveries: mpsc::Sender<Forwarded>,
     /// Asks for the topology to be declared again.
     pub(crate) redeclare: Arc<Notify>,
 }
@@ -144,7 +150,7 @@ struct OpenSubscription<'a> {
     channel: Arc<DeliveryChannel>,
     consumer: lapin::Consumer,
     opened_in: Wanted,
-    deliveries: &'a mpsc::Sender<Delivery>,
+    deliveries: &'a mpsc::Sender<Forwarded>,
     wanted: &'a mut watch::Receiver<Wanted>,
 }
 
@@ -160,7 +166,10 @@ impl OpenSubscription<'_> {
                 // The stream ends without an error when the channel closes, so its end counts as
                 // one.
                 let delivery = self.consumer.next().await?.ok()?;
-                slot.send(Delivery::new(delivery, &self.channel));
+                slot.send(Forwarded {
+                    delivery: Delivery::new(delivery, &self.channel),
+                    change: self.opened_in.change,
+                });
                 Some(())
             };
             let mode = tokio::select! {
