@@ -24,7 +24,7 @@ risiti-load:
 risiti-model:
 risiti-testkit:
 risiti-chaos: risiti-testkit
-risiti-bench: risiti-testkit
+risiti-bench: risiti-spool risiti-testkit
 risiti-hostile:
 system-tests:
 '

@@ -119,7 +119,7 @@ const ALL: &[Measurement] = &[
     measurement!(
         "spool_append",
         spool::append,
-        "ingress without a broker, against fsyncs of such groups"
+        "appends to the spool, against fsyncs of such groups"
     ),
     measurement!(
         "acknowledging",
