@@ -4,6 +4,8 @@ mod cli;
 mod confirm;
 mod dead_letter_handler;
 mod export;
+mod in_hand;
+mod item_run;
 mod lanes;
 mod lanes_cli;
 mod list;

@@ -15,6 +15,7 @@ use crate::EXIT_RUN_UNDER_WAY;
 use crate::cli::PassArgs;
 use crate::confirm::{self, Answer, Summary};
 use crate::dead_letter_handler::{DeadLetterHandler, PassKind};
+use crate::item_run::ItemRun;
 use crate::list::warn_of_unknown_merchant;
 use crate::output::Output;
 use crate::pace::Pace;
@@ -91,34 +92,24 @@ impl LockedRun<'_> {
             .await?;
         let stop = CancellationToken::new();
         let _watch = stop_on(&stop, &self.context.shutdown, self.lock);
-        let publisher = self.broker.publisher();
-        let publish_timeout = self.args.amqp.publish_timeout;
         let bar = progress_bar(expected);
-        let mut pass = ReplayPass {
-            ledger: self.ledger,
-            broker: self.broker,
-            publisher: publisher.clone(),
-            publish_timeout,
+        let items = ItemRun {
             handler: DeadLetterHandler {
                 ledger: self.ledger.clone(),
-                publisher,
-                publish_timeout,
+                publisher: self.broker.publisher(),
+                publish_timeout: self.args.amqp.publish_timeout,
                 by,
                 kind: self.kind,
             },
-            filter: self.filter,
-            run: &run,
-            limit: self.args.limit,
-            pace: Pace::new(self.args.rate),
-            stop,
+            run: run.clone(),
             bar: bar.clone(),
             out: self.out,
-            counts: RunCounts::default(),
-            looked_up_first: 0,
         };
-        let ended = pass.run().await;
-        let counts = pass.counts;
-        let looked_up_first = pass.looked_up_first;
+        let pace = Pace::new(self.args.rate);
+        let pass = ReplayPass::new(items, self.broker, self.filter, self.args.limit, pace, stop);
+        let (ended, counts) = pass.run().await;
+        let looked_up_first = counts.looked_up_first;
+        let counts = counts.run;
         bar.finish_and_clear();
 
         if let Err(error) = self.ledger.end_run(&run, counts).await {

@@ -3,60 +3,70 @@
 //! their rows only (protocol E3).
 
 use std::ops::ControlFlow;
-use std::time::Duration;
+use std::sync::Arc;
 
 use anyhow::{Context as _, Result};
-use indicatif::ProgressBar;
-use risiti_ledger::{DeadLetterFilter, Ledger, ReplayRun, RunCounts, RunItem, RunStatus};
-use risiti_queue::{Broker, BrokerError, Delivery, Message, PublishError, Publisher, Target};
+use risiti_ledger::{DeadLetterFilter, RunStatus};
+use risiti_queue::{Broker, Delivery, Target};
 use tokio_util::sync::CancellationToken;
 
-use crate::dead_letter_handler::{DeadLetterHandler, HandleError, ItemOutcome};
-use crate::output::Output;
+use crate::dead_letter_handler::ItemOutcome;
+use crate::in_hand::{InHand, PassCounts};
+use crate::item_run::{ItemRun, acknowledge};
 use crate::pace::Pace;
 
-/// The pause between two tries of a dead letter.
-const RETRY_PAUSE: Duration = Duration::from_millis(300);
-const TRIES_MAX: u32 = 5;
-/// The bytes of headers that are kept of a message with more headers than our publisher takes. Our
-/// own messages have far fewer.
-const KEPT_HEADERS_BYTES_MAX: usize = 32 * 1024;
-
 pub(crate) struct ReplayPass<'a> {
-    pub(crate) ledger: &'a Ledger,
-    pub(crate) broker: &'a Broker,
-    pub(crate) publisher: Publisher,
-    pub(crate) publish_timeout: Duration,
-    pub(crate) handler: DeadLetterHandler,
-    pub(crate) filter: &'a DeadLetterFilter,
-    pub(crate) run: &'a ReplayRun,
-    pub(crate) limit: Option<u64>,
-    pub(crate) pace: Pace,
+    items: Arc<ItemRun>,
+    broker: &'a Broker,
+    filter: &'a DeadLetterFilter,
+    limit: Option<u64>,
+    pace: Pace,
     /// Ends the pass between two dead letters.
-    pub(crate) stop: CancellationToken,
-    pub(crate) bar: ProgressBar,
-    pub(crate) out: Output,
-    pub(crate) counts: RunCounts,
-    /// How many of `counts.matched` were left to their lanes to look up.
-    pub(crate) looked_up_first: u64,
+    stop: CancellationToken,
+    in_hand: InHand,
 }
 
-/// What happens to a message after its dead letter was handled.
-enum NextStep {
-    Acknowledge,
-    MoveToTail,
-}
+impl<'a> ReplayPass<'a> {
+    pub(crate) fn new(
+        items: ItemRun,
+        broker: &'a Broker,
+        filter: &'a DeadLetterFilter,
+        limit: Option<u64>,
+        pace: Pace,
+        stop: CancellationToken,
+    ) -> Self {
+        let items = Arc::new(items);
+        Self {
+            in_hand: InHand::new(items.clone()),
+            items,
+            broker,
+            filter,
+            limit,
+            pace,
+            stop,
+        }
+    }
 
-impl ReplayPass<'_> {
+    /// Makes the pass. The counts are right also when it ends early.
+    pub(crate) async fn run(mut self) -> (Result<()>, PassCounts) {
+        let walked = self.walk().await;
+        let ended = self.in_hand.end_all().await;
+        (walked.and(ended), self.in_hand.counts)
+    }
+
     /// Handles the queue first. Rows that are left after it have no message, or are newer than the
     /// run.
     ///
     /// AMQP cannot take one message out of the middle of a queue. Named dead letters are therefore
     /// handled by their rows, and every message stays where it is. The next pass over the queue
     /// finds those rows solved and drops their messages.
-    pub(crate) async fn run(&mut self) -> Result<()> {
-        if self.filter.ids.is_empty() && self.handle_queue().await?.is_break() {
-            return Ok(());
+    async fn walk(&mut self) -> Result<()> {
+        if self.filter.ids.is_empty() {
+            if self.handle_queue().await?.is_break() {
+                return Ok(());
+            }
+            // The rows of those in hand still look as if nobody had tried them.
+            self.in_hand.end_all().await?;
         }
         self.handle_rows().await
     }
@@ -70,7 +80,7 @@ impl ReplayPass<'_> {
             .await
             .context("failed to look at the dead-letter queue")?;
         for _ in 0..depth {
-            if self.wait_for_next().await.is_break() {
+            if self.wait_for_next().await?.is_break() {
                 return Ok(ControlFlow::Break(()));
             }
             let got = self
@@ -84,138 +94,65 @@ impl ReplayPass<'_> {
         Ok(ControlFlow::Continue(()))
     }
 
-    /// Waits until the pace allows another dead letter. Breaks when the pass was stopped or has
-    /// reached its limit.
-    async fn wait_for_next(&self) -> ControlFlow<()> {
-        let at_limit = self.limit.is_some_and(|limit| self.counts.matched >= limit);
-        if at_limit {
-            return ControlFlow::Break(());
+    /// Waits until the pace and the bound of those in hand allow another dead letter. Breaks when
+    /// the pass was stopped or has reached its limit.
+    async fn wait_for_next(&mut self) -> Result<ControlFlow<()>> {
+        loop {
+            let limit = self.limit.unwrap_or(u64::MAX);
+            if self.in_hand.matched() >= limit || self.stop.is_cancelled() {
+                return Ok(ControlFlow::Break(()));
+            }
+            let (is_full, is_empty) = (self.in_hand.is_full(), self.in_hand.is_empty());
+            tokio::select! {
+                () = self.stop.cancelled() => {}
+                ended = self.in_hand.end_one(), if !is_empty => ended?,
+                () = self.pace.wait(), if !is_full => return Ok(ControlFlow::Continue(())),
+            }
         }
-        let waited = self.stop.run_until_cancelled(self.pace.wait()).await;
-        if waited.is_none() || self.stop.is_cancelled() {
-            return ControlFlow::Break(());
-        }
-        ControlFlow::Continue(())
     }
 
     async fn handle_message(&mut self, delivery: Delivery) -> Result<()> {
         let id = delivery.message.dead_letter_id();
-        let item = self.ledger.run_item(id, self.filter, self.run).await?;
-        let next_step = match item {
-            // Its row may be about to be stored (protocol E1).
-            None => NextStep::MoveToTail,
-            Some(item) => match item.status {
-                RunStatus::Selected => self.handle(&item).await?,
-                RunStatus::NotSelected => NextStep::MoveToTail,
-                RunStatus::AlreadyTried => NextStep::Acknowledge,
-                RunStatus::AlreadySolved { matches_filter } => {
-                    if matches_filter {
-                        self.count(&ItemOutcome::Skipped);
-                    }
-                    NextStep::Acknowledge
-                }
-            },
+        while self.in_hand.contains(id) {
+            self.in_hand.end_one().await?;
+        }
+
+        let ledger = &self.items.handler.ledger;
+        let item = ledger.run_item(id, self.filter, &self.items.run).await?;
+        // Without a row, it may be about to be stored (protocol E1).
+        let Some(item) = item else {
+            return self.items.move_to_tail(delivery).await;
         };
-
-        if let NextStep::MoveToTail = next_step {
-            self.publish_at_tail(delivery.message.clone())
-                .await
-                .context("failed to put a dead letter back")?;
+        match item.status {
+            RunStatus::Selected => {
+                self.pace.count_one();
+                self.in_hand.start(item, Some(delivery));
+                Ok(())
+            }
+            RunStatus::NotSelected => self.items.move_to_tail(delivery).await,
+            RunStatus::AlreadyTried => acknowledge(delivery).await,
+            RunStatus::AlreadySolved { matches_filter } => {
+                if matches_filter {
+                    self.in_hand.count(&ItemOutcome::Skipped);
+                }
+                acknowledge(delivery).await
+            }
         }
-        match delivery.ack().await {
-            // A stale delivery comes again, and its dead letter is then found to be solved.
-            Ok(()) | Err(BrokerError::Stale) => Ok(()),
-            Err(error) => Err(error).context("failed to acknowledge a dead letter"),
-        }
-    }
-
-    /// Publishes a message at the tail of the queue. A message that is not ours may have more
-    /// headers than our publisher takes. It keeps those that fit.
-    async fn publish_at_tail(&self, message: Message) -> Result<(), PublishError> {
-        let published = self
-            .publisher
-            .publish(Target::Dead, message.clone(), self.publish_timeout)
-            .await;
-        if !matches!(published, Err(PublishError::Oversized)) {
-            return published;
-        }
-
-        let mut left = KEPT_HEADERS_BYTES_MAX;
-        let headers = message.headers.into_iter().filter(|(name, value)| {
-            let fits = left.checked_sub(name.len() + value.len() + 8);
-            left = fits.unwrap_or(left);
-            fits.is_some()
-        });
-        let headers = headers.collect();
-        self.publisher
-            .publish(
-                Target::Dead,
-                Message { headers, ..message },
-                self.publish_timeout,
-            )
-            .await
     }
 
     /// Handles the dead letters that the filter takes and this pass has not met yet, by their rows.
     async fn handle_rows(&mut self) -> Result<()> {
         let mut after = None;
-        while self.wait_for_next().await.is_continue() {
-            let next = self
-                .ledger
-                .next_run_item(after, self.filter, self.run)
+        while self.wait_for_next().await?.is_continue() {
+            let ledger = &self.items.handler.ledger;
+            let next = ledger
+                .next_run_item(after, self.filter, &self.items.run)
                 .await?;
             let Some((dead_at, item)) = next else { break };
-            self.handle(&item).await?;
             after = Some((dead_at, item.id));
+            self.pace.count_one();
+            self.in_hand.start(item, None);
         }
         Ok(())
-    }
-
-    async fn handle(&mut self, item: &RunItem) -> Result<NextStep> {
-        self.pace.count_one();
-        let outcome = self.handle_with_retries(item).await?;
-        let next_step = match &outcome {
-            ItemOutcome::Moved | ItemOutcome::Skipped => NextStep::Acknowledge,
-            ItemOutcome::LookUpFirst => {
-                self.ledger.mark_tried(item.id, self.run).await?;
-                NextStep::Acknowledge
-            }
-            ItemOutcome::Failed(reason) => {
-                self.bar
-                    .suspend(|| self.out.note(&format!("{}: {reason}", item.id)));
-                self.ledger.mark_tried(item.id, self.run).await?;
-                NextStep::MoveToTail
-            }
-        };
-        self.count(&outcome);
-        Ok(next_step)
-    }
-
-    /// Tries again after a deadlock, a short failure of the database or a failed publish, so that
-    /// it does not end the run. A row that the database refuses fails alone.
-    async fn handle_with_retries(&self, item: &RunItem) -> Result<ItemOutcome> {
-        let mut tries = 0;
-        loop {
-            tries += 1;
-            match self.handler.handle(item).await {
-                Ok(outcome) => return Ok(outcome),
-                Err(HandleError::Ledger(error)) if !error.is_transient() => {
-                    return Ok(ItemOutcome::Failed(error.to_string()));
-                }
-                Err(error) if tries >= TRIES_MAX => return Err(error.into()),
-                Err(_) => tokio::time::sleep(RETRY_PAUSE).await,
-            }
-        }
-    }
-
-    fn count(&mut self, outcome: &ItemOutcome) {
-        self.counts.matched += 1;
-        match outcome {
-            ItemOutcome::Moved => self.counts.done += 1,
-            ItemOutcome::LookUpFirst => self.looked_up_first += 1,
-            ItemOutcome::Skipped => self.counts.skipped += 1,
-            ItemOutcome::Failed(_) => self.counts.failed += 1,
-        }
-        self.bar.inc(1);
     }
 }

@@ -8,6 +8,8 @@ use risiti_queue::Broker;
 use risiti_service::{AmqpArgs, BadSetting, DatabaseArgs};
 use secrecy::ExposeSecret as _;
 
+use crate::in_hand::IN_HAND_MAX;
+
 /// How long a command waits for the broker. A person waits for the command, so a longer outage is
 /// reported.
 const BROKER_WAIT_MAX: Duration = Duration::from_secs(10);
@@ -16,7 +18,7 @@ const BROKER_WAIT_MAX: Duration = Duration::from_secs(10);
 pub(crate) async fn open_ledger(args: &DatabaseArgs) -> Result<Ledger> {
     let settings = DatabaseSettings {
         url: args.database_url.clone(),
-        pool_size: 3,
+        pool_size: IN_HAND_MAX + 2,
         role: Some("risiti_replay"),
         application_name: "risiti-replay",
     };

@@ -188,6 +188,32 @@ async fn named_dead_letter_that_dies_again_is_replayed_again() {
 }
 
 #[tokio::test]
+async fn eight_dead_letters_are_handled_at_once() {
+    let fixture = Fixture::new().await;
+    for _ in 0..16 {
+        fixture.refused_sale("891").await;
+    }
+    // None ends before seven others have come as far. The statement times out if they do not.
+    let wait_for_eight = "
+        CREATE SEQUENCE arrived;
+        CREATE FUNCTION wait_for_eight() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+        DECLARE awaited bigint := ceil(nextval('arrived') / 8.0) * 8;
+        BEGIN
+            WHILE (SELECT last_value FROM arrived) < awaited LOOP PERFORM pg_sleep(0.01); END LOOP;
+            RETURN NEW;
+        END $$;
+        CREATE TRIGGER wait_for_eight BEFORE UPDATE ON dead_letters
+            FOR EACH ROW EXECUTE FUNCTION wait_for_eight()";
+    fixture.client.batch_execute(wait_for_eight).await.unwrap();
+    let output = fixture
+        .replay(&["run", "--yes", "--json"])
+        .await
+        .expect_code(0);
+    assert_eq!(output.counts("replayed"), [16, 16, 0, 0]);
+    fixture.wait_for_depth(Target::Dead, 0).await;
+}
+
+#[tokio::test]
 async fn limit_leaves_the_rest() {
     let fixture = Fixture::new().await;
     for _ in 0..3 {
