@@ -23,6 +23,7 @@ named!(
         Unreadable = "unreadable",
         Exhausted = "exhausted",
         Poison = "poison",
+        SetAside = "set_aside",
     }
 );
 

@@ -10,7 +10,10 @@ use risiti_domain::{DeadCause, Dialect, InvoiceId};
 use risiti_etims::{Answer, FoundSale, LookUpOutcome, Receipt, SendOutcome};
 use risiti_ledger::{FailureCount, History, HostProof, LaneInvoice, SendResult};
 
-use crate::halt_reasons::{foreign_sale, needs_device_fix, needs_resolving, probably_accepted};
+use crate::halt_reasons::{
+    foreign_sale, needs_device_fix, needs_resolving, probably_accepted, refused_after_unknown,
+    unsettled_at_vscu,
+};
 
 /// How long look-ups may fail to show a number that KRA calls taken (protocol D9).
 const HIDDEN_MAX: SignedDuration = SignedDuration::from_mins(15);
@@ -91,14 +94,13 @@ pub(crate) struct Situation {
 /// A number given back with an unanswered send behind it is looked up before another invoice takes
 /// it. The old request may have arrived since, and KRA would then show two sales under one number.
 pub(crate) fn step(dialect: Dialect, holds_number: bool, history: &History) -> Step {
-    // A VSCU has no look-up. The same bytes are sent again instead (protocol D16).
-    let can_look_up = dialect != Dialect::Vscu;
     let unknown = if holds_number {
         history.unknown_since.is_some()
     } else {
         history.others_unknown
     };
-    if unknown && can_look_up {
+    // Where there is no look-up, the same bytes are sent again instead (protocol D16).
+    if unknown && can_look_up(dialect) {
         Step::LookUp
     } else if holds_number && !unknown && history.refused {
         Step::DeadLetter(GivenUp {
@@ -120,6 +122,9 @@ pub(crate) fn after_send(
         result: SendResult::Unknown,
         follow_up,
     };
+    if let Some(reason) = unsettled_for_an_hour(situation, invoice, outcome) {
+        return unknown(FollowUp::Halt(reason));
+    }
     match outcome {
         SendOutcome::Ok(receipt) => AfterSend::Accept(receipt.clone()),
         SendOutcome::NotSent(answer) => AfterSend::Record {
@@ -139,15 +144,13 @@ pub(crate) fn after_send(
             ),
             _ => unknown(FollowUp::Wait(answer.retry_after)),
         },
-        SendOutcome::Unknown(answer)
-            if situation.dialect == Dialect::Vscu && unknown_too_long(situation, history) =>
-        {
-            unknown(FollowUp::Halt(probably_accepted(invoice, answer)))
-        }
         SendOutcome::Unknown(answer) => unknown(FollowUp::Wait(answer.retry_after)),
         SendOutcome::Taken(answer) => AfterSend::Record {
             result: SendResult::Taken,
-            follow_up: look_up_or_halt(situation, invoice, answer),
+            follow_up: match situation.dialect {
+                Dialect::Vscu => FollowUp::Halt(probably_accepted(invoice, answer)),
+                Dialect::Legacy | Dialect::Gateway => FollowUp::Continue,
+            },
         },
         SendOutcome::Expected { expected, answer } => unknown(FollowUp::Halt(needs_resolving(
             invoice,
@@ -165,35 +168,55 @@ pub(crate) fn after_send(
 }
 
 /// A refusal is final only if no send of this invoice was ever unanswered under its number
-/// (protocol D10).
+/// (protocol D10). A VSCU has no look-up, so that a vague refusal leaves only the same bytes, and a
+/// refusal after an unanswered send leaves only a person (protocol D16).
 fn refused(
     situation: &Situation,
     invoice: &LaneInvoice,
     answer: &Answer,
     look_up_first: bool,
 ) -> AfterSend {
-    let result = if look_up_first {
-        SendResult::RefusedVaguely
-    } else if invoice.history.ever_unknown {
-        SendResult::RefusedAfterUnknown
-    } else {
-        return AfterSend::Record {
-            result: SendResult::Refused,
-            follow_up: FollowUp::Continue,
-        };
+    let can_look_up = can_look_up(situation.dialect);
+    let (result, follow_up) = match (look_up_first, invoice.history.ever_unknown) {
+        (false, false) => (SendResult::Refused, FollowUp::Continue),
+        (true, _) if !can_look_up => (SendResult::Unknown, FollowUp::Wait(answer.retry_after)),
+        (true, _) => (SendResult::RefusedVaguely, FollowUp::Continue),
+        (false, true) if !can_look_up => (
+            SendResult::RefusedAfterUnknown,
+            FollowUp::Halt(refused_after_unknown(invoice, answer)),
+        ),
+        (false, true) => (SendResult::RefusedAfterUnknown, FollowUp::Continue),
     };
-    AfterSend::Record {
-        result,
-        follow_up: look_up_or_halt(situation, invoice, answer),
-    }
+    AfterSend::Record { result, follow_up }
 }
 
-/// The next step is a look-up. A VSCU has none, so that a person has to look (protocol D16).
-fn look_up_or_halt(situation: &Situation, invoice: &LaneInvoice, answer: &Answer) -> FollowUp {
-    match situation.dialect {
-        Dialect::Vscu => FollowUp::Halt(probably_accepted(invoice, answer)),
-        Dialect::Legacy | Dialect::Gateway => FollowUp::Continue,
-    }
+/// Why a VSCU's lane halts that for an hour neither accepted nor refused the sale, although it
+/// speaks (protocol D9). Nothing else would end the sends, because no look-up counts them.
+fn unsettled_for_an_hour(
+    situation: &Situation,
+    invoice: &LaneInvoice,
+    outcome: &SendOutcome,
+) -> Option<String> {
+    let answer = match outcome {
+        SendOutcome::Retry(answer) | SendOutcome::Unknown(answer) => answer,
+        SendOutcome::Refused {
+            answer,
+            look_up_first: true,
+        } => answer,
+        _ => return None,
+    };
+    let says_something =
+        answer.code.is_some() || (answer.http_status.is_some() && !answer.against_host);
+    let speaks = situation.proof.answers || (says_something && situation.breaker_closed);
+    let since = invoice.history.unknown_since?;
+    let too_long = situation.now.duration_since(since) >= UNKNOWN_MAX;
+    (!can_look_up(situation.dialect) && speaks && too_long)
+        .then(|| unsettled_at_vscu(invoice, answer))
+}
+
+/// Whether KRA can be asked what it has under a number. A VSCU cannot (protocol D16).
+fn can_look_up(dialect: Dialect) -> bool {
+    dialect != Dialect::Vscu
 }
 
 pub(crate) fn after_look_up(

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use risiti_domain::Dialect;
 use risiti_etims::{FoundSale, LookUpOutcome};
 use risiti_ledger::{Adoption, LaneError, LateLookUp};
 
@@ -14,10 +15,14 @@ impl Lane<'_> {
     /// Looks up the number of an invoice that gave it back, dead or to be discarded (protocol D10,
     /// E4).
     pub(crate) async fn late_look_up(&mut self, late: &LateLookUp) -> Result<StepEnd, LaneError> {
+        let ledger = &self.lanes.ledger;
+        if self.profile.dialect == Dialect::Vscu {
+            ledger.late_look_up_impossible(self.claim, late).await?;
+            return Ok(StepEnd::Continue);
+        }
         let Some(outcome) = self.call_look_up(late.invoice_no).await? else {
             return Ok(StepEnd::NotNow);
         };
-        let ledger = &self.lanes.ledger;
         match outcome {
             LookUpOutcome::Found(sale) if sale.invoice_id() == Some(late.invoice) => {
                 return self.adopt_late(late, &sale).await;

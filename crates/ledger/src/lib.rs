@@ -37,6 +37,7 @@ pub use lanes::halt_by_hand::LaneRefusal;
 pub use lanes::hosts::{Breaker, BreakerChange, HostProof, HostState};
 pub use lanes::leases::{Claim, LEASE, LaneError, Released};
 pub use lanes::resolve::{EnteredReceipt, Ownership, Resolved};
+pub use lanes::set_aside::InvoiceToSetAside;
 pub use lanes::settle::{FailureCount, HaltOutcome};
 pub use lanes::shares::{HEARTBEAT_EXPIRY, HostShares};
 pub use lanes::status::LaneStatus;

@@ -278,7 +278,7 @@ async fn an_invoice_moves_only_where_it_may() {
     refused_by(
         &client,
         "invoice_move_legal",
-        "UPDATE invoices SET state = 'dead'",
+        "UPDATE invoices SET state = 'dead'; UPDATE invoices SET state = 'submitting', invoice_no = 1",
     )
     .await;
     let sent = "UPDATE invoices SET state = 'submitting', invoice_no = 1;";

@@ -18,8 +18,8 @@ pub(crate) const YES_FLAG: &str = "yes";
 /// Looks at dead letters and brings them back; stops, starts and straightens out lanes.
 ///
 /// A dead letter is a tax invoice that KRA refused (`refused`) or that failed again and again while
-/// others went through (`exhausted`), or a webhook nobody could read (`unreadable`) or record
-/// (`poison`). Replaying never makes a second tax invoice, however often it is done, and nothing
+/// others went through (`exhausted`) or that a person took out of its lane (`set_aside`), or a webhook
+/// nobody could read (`unreadable`) or record (`poison`). Replaying never makes a second tax invoice, however often it is done, and nothing
 /// here ever calls KRA.
 ///
 /// At three in the morning: `list` shows what is there and why, `run --dry-run` what a run would
@@ -131,7 +131,7 @@ pub(crate) struct FilterArgs {
     #[arg(long, value_name = "SLUG")]
     merchant: Option<String>,
 
-    /// Only of this cause: refused, unreadable, exhausted, poison
+    /// Only of this cause: refused, exhausted, set_aside, unreadable, poison
     #[arg(long, value_name = "CAUSE")]
     cause: Option<DeadCause>,
 

@@ -9,6 +9,7 @@ use risiti_ledger::{LaneStatus, Ledger, OperatorAction};
 use risiti_service::{AmqpArgs, DatabaseArgs};
 use serde_json::json;
 
+use crate::set_aside::set_aside;
 use crate::lanes_cli::{LaneArgs, LaneResolveArgs, LanesCommand};
 use crate::output::Output;
 use crate::session;
@@ -29,11 +30,12 @@ pub(crate) async fn run(command: LanesCommand, operator: String, out: Output) ->
             print_lane(&ledger, args.lane.device, "Resumed.", out).await?;
         }
         LanesCommand::Resolve(args) => resolve(&args, operator, out).await?,
+        LanesCommand::SetAside(args) => set_aside(&args, operator, out).await?,
     }
     Ok(ExitCode::SUCCESS)
 }
 
-async fn open(args: &LaneArgs, operator: String) -> Result<(Ledger, OperatorAction)> {
+pub(crate) async fn open(args: &LaneArgs, operator: String) -> Result<(Ledger, OperatorAction)> {
     let ledger = session::open_ledger(&args.database).await?;
     Ok((
         ledger,

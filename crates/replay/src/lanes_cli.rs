@@ -1,7 +1,7 @@
 //! The command line of `lanes`.
 
 use clap::{ArgGroup, Args, Subcommand};
-use risiti_domain::DeviceId;
+use risiti_domain::{DeviceId, InvoiceId};
 use risiti_ledger::{EnteredReceipt, Ownership};
 use risiti_service::{AmqpArgs, DatabaseArgs};
 
@@ -40,7 +40,7 @@ pub(crate) enum LanesCommand {
     /// read off the portal; the lane goes on with N+1.
     ///
     /// --not-accepted: KRA has nothing under N. The invoice gives the number back, and the lane
-    /// goes on with N.
+    /// goes on with N and with a body that is built anew.
     ///
     /// Only the number in question can be settled, only while the lane is halted, and only what
     /// KRA's portal says makes it right: calling an accepted sale --taken-elsewhere would file it
@@ -49,6 +49,20 @@ pub(crate) enum LanesCommand {
   risiti-replay lanes resolve DEVICE --invoice-no 412 --taken-elsewhere --reason 'filed by the old till'
   risiti-replay lanes resolve DEVICE --invoice-no 412 --accepted --receipt-no 398 --reason 'seen on the portal'")]
     Resolve(LaneResolveArgs),
+
+    /// Make one invoice a dead letter, so that its lane goes on without it
+    ///
+    /// For an invoice that no answer of KRA ends, whatever the dialect. It gives its number back
+    /// and is not filed until somebody replays it; `risiti-replay list --cause set_aside` shows it.
+    /// If KRA never answered one of its sends, KRA may have it: then its number is looked up later,
+    /// and if KRA has it, it gets its receipt after all. A VSCU cannot be asked, so look at KRA's
+    /// portal before it is replayed or its number is used again.
+    ///
+    /// A halt is not ended: `lanes resume` does that.
+    #[command(after_help = "Example:
+  risiti-replay lanes set-aside DEVICE --invoice 01890a5d-ac96-774b-bcce-b302099a8057 \\
+    --reason 'the VSCU answers 999 for it only'")]
+    SetAside(LaneSetAsideArgs),
 }
 
 #[derive(Args, Debug)]
@@ -81,6 +95,19 @@ pub(crate) struct LaneHaltArgs {
 pub(crate) struct LaneResumeArgs {
     #[command(flatten)]
     pub(crate) lane: LaneArgs,
+
+    #[command(flatten)]
+    pub(crate) amqp: AmqpArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct LaneSetAsideArgs {
+    #[command(flatten)]
+    pub(crate) lane: LaneArgs,
+
+    /// The invoice, as the halt, `show` or `report_invoices` names it
+    #[arg(long, value_name = "ID")]
+    pub(crate) invoice: InvoiceId,
 
     #[command(flatten)]
     pub(crate) amqp: AmqpArgs,

@@ -15,6 +15,7 @@ mod pass_command;
 mod pass_report;
 mod replay_pass;
 mod session;
+mod set_aside;
 mod show;
 mod value_parsers;
 mod wake_up;

@@ -13,4 +13,5 @@ mod outcomes;
 mod server_outages;
 mod share;
 mod spread;
+mod vscu;
 mod wake_ups;

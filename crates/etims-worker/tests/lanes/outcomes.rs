@@ -2,7 +2,6 @@
 
 use risiti_queue::{Broker, Target, Topology};
 use risiti_testkit::{amqp_url, eventually};
-use serde_json::json;
 use tokio_util::sync::CancellationToken;
 
 use crate::fixture::{BOUND, Fault, Fixture, sale_calls, terminate};
@@ -134,26 +133,5 @@ async fn a_secret_that_does_not_open_halts_that_lane_only() {
         "{reason}"
     );
     fixture.until_state(healthy, "success").await;
-    terminate(worker).await;
-}
-
-#[tokio::test]
-async fn a_number_taken_at_a_vscu_halts_for_a_person() {
-    let fixture = Fixture::with("vscu", &[]).await;
-    let device = fixture.add_device(1).await;
-    fixture
-        .simulator
-        .fail(sale_calls().first(1), Fault::AcceptThenDrop)
-        .await;
-    let sale = fixture.add_sales(&device, 1).await[0];
-    let worker = fixture.worker().start();
-    let reason = fixture.until_halted(&device).await;
-    assert!(
-        reason.contains("probably accepted, receipt lost"),
-        "{reason}"
-    );
-    assert!(reason.contains("lanes resolve"), "{reason}");
-    assert_eq!(fixture.invoice_state(sale).await, "submitting");
-    assert_eq!(fixture.simulator.stats().await["doubled"], json!([]));
     terminate(worker).await;
 }

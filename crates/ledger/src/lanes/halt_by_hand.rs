@@ -1,6 +1,6 @@
 //! A person halts or resumes a lane, and gives a reason.
 
-use risiti_domain::DeviceId;
+use risiti_domain::{DeviceId, InvoiceId, InvoiceState};
 use serde_json::json;
 
 use crate::OperatorAction;
@@ -33,8 +33,20 @@ pub enum LaneRefusal {
     HaltedAlready(String),
     #[error("the lane is not halted; only a halted one can be resumed or resolved")]
     NotHalted,
-    #[error("a worker holds the lane at this moment; try again in ten seconds")]
+    #[error(
+        "a worker holds the lane at this moment: try again in ten seconds, or stop the lane first with \
+         `risiti-replay lanes halt`"
+    )]
     Held,
+    #[error("the device has no invoice {0}")]
+    NoSuchInvoice(InvoiceId),
+    #[error("invoice {invoice} is {state}: only one that waits or is being filed can be set aside")]
+    CannotBeSetAside {
+        invoice: InvoiceId,
+        state: InvoiceState,
+    },
+    #[error("invoice {0} has just been moved: look at it and try again")]
+    Overtaken(InvoiceId),
     #[error("number {asked} is not in question: the lane's next number is {next}")]
     NotInQuestion { asked: i64, next: i64 },
     #[error("no invoice of ours was ever sent under number {0}: was it --taken-elsewhere?")]

@@ -9,7 +9,7 @@ use risiti_domain::InvoiceId;
 
 use crate::db::error::LedgerError;
 use crate::db::pool::Ledger;
-use crate::db::statements::{millis, statements};
+use crate::db::statements::{Statement, millis, statements};
 use crate::lanes::leases::{Claim, LaneError};
 use crate::lanes::work::LateLookUp;
 
@@ -23,6 +23,8 @@ statements! {
         UPDATE invoices i SET look_up_due_at = CASE WHEN due.at > now() THEN due.at END,
             look_up_no = CASE WHEN due.at > now() THEN i.look_up_no END
         FROM due WHERE i.id = $1 AND i.look_up_no = $2";
+    /// Nothing can be learnt about the number any more.
+    NO_MORE = "UPDATE invoices SET look_up_due_at = NULL, look_up_no = NULL WHERE id = $1 AND look_up_no = $2";
     POSTPONE = "
         UPDATE invoices SET look_up_due_at = now() + $4::bigint * interval '1 millisecond'
         WHERE id = $1 AND look_up_no = $5 AND EXISTS (
@@ -51,6 +53,25 @@ impl Ledger {
         claim: &Claim,
         late: &LateLookUp,
     ) -> Result<(), LaneError> {
+        self.end_late_look_up(claim, late, NEXT_DUE).await
+    }
+
+    /// The dialect has no look-up, so that nobody can ask KRA. A discard that waited for this is
+    /// carried out on the person's word (protocol E4), and no look-up follows.
+    pub async fn late_look_up_impossible(
+        &self,
+        claim: &Claim,
+        late: &LateLookUp,
+    ) -> Result<(), LaneError> {
+        self.end_late_look_up(claim, late, NO_MORE).await
+    }
+
+    async fn end_late_look_up(
+        &self,
+        claim: &Claim,
+        late: &LateLookUp,
+        follow_up: Statement,
+    ) -> Result<(), LaneError> {
         let invoice = late.invoice.uuid();
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
@@ -63,7 +84,7 @@ impl Ledger {
             transaction.execute(SOLVE_DEAD_LETTER, &[&invoice]).await?;
         }
         transaction
-            .execute(NEXT_DUE, &[&invoice, &late.invoice_no])
+            .execute(follow_up, &[&invoice, &late.invoice_no])
             .await?;
         Ok(transaction.commit().await?)
     }

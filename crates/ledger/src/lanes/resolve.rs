@@ -9,11 +9,9 @@ use crate::db::error::LedgerError;
 use crate::db::pool::{Ledger, Transaction};
 use crate::db::statements::statements;
 use crate::lanes::halt_by_hand::LaneRefusal;
+use crate::lanes::hold::LaneHold;
 
 statements! {
-    /// It removes a lapsed claim, so that a frozen worker under it writes nothing any more.
-    DROP_CLAIM = "DELETE FROM lane_leases WHERE device_id = $1 AND lease_until < now()";
-    CLAIMED = "SELECT EXISTS (SELECT FROM lane_leases WHERE device_id = $1)";
     NUMBER_HOLDER = "SELECT id, invoice_no FROM invoices WHERE device_id = $1 AND state = 'submitting' FOR UPDATE";
     /// The invoice that was sent last under the number, whatever state it is in now.
     LAST_SENT = "
@@ -22,11 +20,18 @@ statements! {
     RECORD_FOREIGN_NUMBER = "
         INSERT INTO foreign_invoice_numbers (device_id, invoice_no, operator, reason) VALUES ($1, $2, $3, $4)
         ON CONFLICT (device_id, invoice_no) DO NOTHING";
+    /// The body is built anew, because what it is made of may have been corrected meanwhile.
     NUMBER_BACK = "
         UPDATE invoices SET state = 'pending', invoice_no = NULL, unknown_since = NULL, hidden_since = NULL,
-            refused_at = NULL, strikes = 0, rounds = 0, strike_mark = NULL, moved_by = $2, moved_because = $3,
-            moved_event = NULL
+            refused_at = NULL, strikes = 0, rounds = 0, strike_mark = NULL,
+            stale_submission = (SELECT coalesce(max(s.id), 0) FROM submissions s WHERE s.invoice_id = $1),
+            moved_by = $2, moved_because = $3, moved_event = NULL
         WHERE id = $1 AND state = 'submitting'";
+    /// What nobody answered is known now: KRA does not have these sends.
+    RESOLVE_SENDS = "
+        UPDATE submissions SET outcome = 'resolved'
+        WHERE device_id = $1 AND invoice_no = $2 AND (outcome IS NULL OR outcome = 'unknown')
+          AND ($3::uuid IS NULL OR invoice_id <> $3)";
     ACCEPT = "
         UPDATE invoices SET state = 'success', invoice_no = $2, receipt_no = $3, receipt_signature = $4,
             internal_data = $5, issued_at = now(), unknown_since = NULL, hidden_since = NULL, refused_at = NULL,
@@ -121,6 +126,10 @@ impl Ledger {
                     .await?,
             ),
         };
+        let accepted = invoice.filter(|_| matches!(ownership, Ownership::Accepted(_)));
+        transaction
+            .execute(RESOLVE_SENDS, &[&device.uuid(), &invoice_no, &accepted])
+            .await?;
         if !matches!(ownership, Ownership::NotAccepted) {
             transaction
                 .execute(PASS_NUMBER, &[&device.uuid(), &invoice_no, &by.operator])
@@ -150,17 +159,12 @@ impl Transaction<'_> {
         asked: i64,
     ) -> Result<Option<Uuid>, LaneRefusal> {
         let id = device.uuid();
-        self.execute(DROP_CLAIM, &[&id]).await?;
-        let claimed = self
-            .query_one(CLAIMED, &[&id])
-            .await?
-            .try_get(0)
-            .map_err(LedgerError::from)?;
+        let hold = self.hold_lane(device).await?;
         let lane = self.lock_lane(device).await?;
         if lane.halt_reason.is_none() {
             return Err(LaneRefusal::NotHalted);
         }
-        if claimed {
+        if hold == LaneHold::Taken {
             return Err(LaneRefusal::Held);
         }
 

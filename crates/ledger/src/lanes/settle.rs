@@ -4,12 +4,13 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use risiti_domain::{DeadCause, InvoiceId};
+use risiti_domain::{DeadCause, InvoiceId, InvoiceState};
 
 use crate::db::error::LedgerError;
 use crate::db::pool::Ledger;
 use crate::db::statements::{millis, statements};
 use crate::dead_letters::insert::insert_invoice_dead_letter;
+use crate::lanes::death::Death;
 use crate::lanes::leases::{Claim, LaneError, held_claim, require_claim};
 
 statements! {
@@ -43,20 +44,6 @@ statements! {
         UPDATE lanes SET last_call_at = now(), retry_at = NULL
         WHERE device_id = (SELECT device_id FROM held)"
     );
-    /// A request that was never answered can still arrive. Its number is therefore looked up again,
-    /// 15 minutes and 24 hours after the last such send (protocol D10).
-    DEAD = "
-        UPDATE invoices i SET state = 'dead', invoice_no = NULL, unknown_since = NULL, hidden_since = NULL,
-            refused_at = NULL, strikes = $3, rounds = 0,
-            stale_submission = (SELECT coalesce(max(s.id), 0) FROM submissions s WHERE s.invoice_id = $1), look_up_no = late.invoice_no,
-            look_up_due_at = late.sent_at + interval '15 minutes',
-            moved_by = 'etims-worker', moved_because = $4, moved_event = NULL
-        FROM (VALUES (1)) AS one
-        LEFT JOIN LATERAL (
-            SELECT s.invoice_no, s.sent_at FROM submissions s
-            WHERE s.invoice_id = $1 AND (s.outcome IS NULL OR s.outcome = 'unknown') ORDER BY s.id DESC LIMIT 1
-        ) late ON true
-        WHERE i.id = $1 AND i.device_id = $2 AND i.state = 'submitting'";
     NUMBER_BACK = "
         UPDATE lanes SET last_outcome = $2, last_call_at = now(), retry_step = 0, retry_at = NULL WHERE device_id = $1";
     /// The times start over, so that whoever resumes the lane gives it another quarter of an hour,
@@ -181,10 +168,14 @@ impl Ledger {
         let transaction = connection.transaction().await?;
         claim.hold(&transaction).await?;
 
-        let invoices = transaction
-            .execute(DEAD, &[&invoice.uuid(), &device, &int(strikes), &because])
-            .await?;
-        if invoices == 1 {
+        let death = Death {
+            device: claim.device,
+            from: InvoiceState::Submitting,
+            strikes: Some(int(strikes)),
+            moved_by: "etims-worker",
+            because: &because,
+        };
+        if transaction.write_death(invoice, &death).await? {
             insert_invoice_dead_letter(&transaction, invoice, cause, code, message).await?;
             transaction
                 .execute(NUMBER_BACK, &[&device, &cause.as_str()])

@@ -97,4 +97,9 @@ pub enum Action {
     /// A person discards a dead invoice. If KRA may have it, the lane asks first.
     /// E4: `crates/ledger/src/dead_letters/moves.rs` `discard_dead_letter`
     Discard(u8),
+    /// A person sets an invoice aside that waits, or that holds a number while no worker has the
+    /// lane.
+    /// D10, E1: `crates/replay/src/set_aside.rs` `set_aside`,
+    /// `crates/ledger/src/lanes/set_aside.rs` `set_invoice_aside`
+    SetAside(u8),
 }

@@ -42,7 +42,7 @@ impl Action {
             | Self::Drop(..)
             | Self::Show(_)
             | Self::TimePasses(_) => Actor::World,
-            Self::Replay(_) | Self::Discard(_) => Actor::Operator,
+            Self::Replay(_) | Self::Discard(_) | Self::SetAside(_) => Actor::Operator,
         }
     }
 }

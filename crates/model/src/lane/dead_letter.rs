@@ -36,23 +36,25 @@ impl LaneModel {
             return Phase::Holding;
         }
 
-        let look_up = state
-            .open_sends(plan.invoice)
-            .last()
-            .map(|number| LateLookUp {
-                number,
-                due: false,
-                last: false,
-            });
-        let invoice = state.invoice_mut(plan.invoice);
-        invoice.state = InvoiceState::Dead;
-        invoice.clear_send_facts();
-        invoice.late_look_up = look_up.filter(|_| !self.is_broken_by(Mutation::NoLateLookUps));
-        state.remove_unfiled(plan.invoice);
+        self.write_death(state, plan.invoice);
         if self.is_broken_by(Mutation::DeadInvoiceSkipsNumber) {
             state.next_number += 1;
         }
         Phase::Holding
+    }
+
+    /// Writes the row of a dead invoice, with the late look-ups that its open sends need.
+    pub(super) fn write_death(&self, state: &mut LaneModelState, id: u8) {
+        let look_up = state.open_sends(id).last().map(|number| LateLookUp {
+            number,
+            due: false,
+            last: false,
+        });
+        let invoice = state.invoice_mut(id);
+        invoice.state = InvoiceState::Dead;
+        invoice.clear_send_facts();
+        invoice.late_look_up = look_up.filter(|_| !self.is_broken_by(Mutation::NoLateLookUps));
+        state.remove_unfiled(id);
     }
 
     pub(super) fn write_late_look_up(

@@ -8,6 +8,12 @@ impl LaneModel {
             let invoice = state.invoice(i);
             match invoice.state {
                 InvoiceState::Dead => actions.extend([Action::Replay(i), Action::Discard(i)]),
+                InvoiceState::Pending => actions.push(Action::SetAside(i)),
+                // A command holds the lane only when nobody does, or the lease of whoever does has
+                // run out.
+                InvoiceState::Submitting(_) if state.claim.is_none() || state.takeovers > 0 => {
+                    actions.push(Action::SetAside(i));
+                }
                 InvoiceState::Discarded if invoice.is_discarded_by_person() => {
                     actions.push(Action::Replay(i));
                 }
@@ -20,6 +26,7 @@ impl LaneModel {
         match action {
             Action::Replay(i) => self.replay(state, i),
             Action::Discard(i) => self.discard(state, i),
+            Action::SetAside(i) => self.set_aside(state, i),
             _ => {}
         }
     }
@@ -33,6 +40,14 @@ impl LaneModel {
         if !self.is_broken_by(Mutation::ReplayWithoutCreditNote) {
             state.restore_credit_note_of(i);
         }
+    }
+
+    fn set_aside(&self, state: &mut LaneModelState, i: u8) {
+        if state.invoice(i).is_submitting() {
+            state.take_claim_away();
+        }
+        state.invoice_mut(i).has_message = true;
+        self.write_death(state, i);
     }
 
     /// Discards a dead invoice, or has the lane look it up first if KRA may have it.

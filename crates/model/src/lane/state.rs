@@ -123,6 +123,15 @@ impl LaneModelState {
         (1..=self.accepted.len()).all(|number| self.shown.has(number as u8))
     }
 
+    /// Somebody takes the claim of a worker that lives and was silent for too long.
+    pub(super) fn take_claim_away(&mut self) {
+        let lives = |holder: u8| self.worker(holder) != Phase::Idle;
+        if self.claim.is_some_and(lives) && self.takeovers < u8::MAX {
+            self.takeovers -= 1;
+        }
+        self.claim = None;
+    }
+
     pub(super) fn remove_unfiled(&mut self, id: u8) {
         self.unfiled.retain(|other| *other != id);
     }

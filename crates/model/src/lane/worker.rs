@@ -132,10 +132,7 @@ impl LaneModel {
     }
 
     fn claim(&self, state: &mut LaneModelState, w: u8) -> Phase {
-        let lives = |holder: u8| state.worker(holder) != Phase::Idle;
-        if state.claim.is_some_and(lives) && state.takeovers < u8::MAX {
-            state.takeovers -= 1;
-        }
+        state.take_claim_away();
         state.claim = Some(w);
         Phase::Holding
     }

@@ -127,6 +127,12 @@ async fn number_not_accepted_is_used_again() {
     let state = "SELECT state || ' ' || (invoice_no IS NULL) || ' ' || (unknown_since IS NULL) FROM invoices";
     assert_eq!(fixture.query_text(state).await, "pending true true");
     assert_eq!(fixture.lane().await, "1 false");
+    let sends = "SELECT string_agg(s.outcome, ' ') FROM submissions s JOIN invoices i ON s.id <= i.stale_submission";
+    assert_eq!(
+        fixture.query_text(sends).await,
+        "resolved",
+        "the person's word counts, and the body is built anew"
+    );
 }
 
 #[tokio::test]

@@ -10,4 +10,5 @@ mod lanes_resolve;
 mod list;
 mod refused_then_filed;
 mod run;
+mod set_aside;
 mod terminal;

@@ -131,45 +131,96 @@ fn a_repeated_answer_that_may_mean_a_wrong_device_halts() {
 }
 
 #[test]
-fn d16_an_unsettled_number_on_vscu_halts() {
+fn d16_a_number_taken_or_refused_after_unknown_halts_vscu() {
     let again = invoice(History {
         ever_unknown: true,
         unknown_since: ago(1),
         ..History::default()
     });
-    for (invoice, outcome) in [
-        (fresh_invoice(), SendOutcome::Taken(answer())),
-        (again.clone(), SendOutcome::Taken(answer())),
-        (
-            again.clone(),
-            SendOutcome::Refused {
-                answer: answer(),
-                look_up_first: false,
-            },
-        ),
+    let refusal = SendOutcome::Refused {
+        answer: answer(),
+        look_up_first: false,
+    };
+    for (invoice, outcome, says) in [
         (
             fresh_invoice(),
-            SendOutcome::Refused {
-                answer: answer(),
-                look_up_first: true,
-            },
+            SendOutcome::Taken(answer()),
+            "probably accepted",
         ),
         (
-            invoice(History {
-                unknown_since: ago(60),
-                ..History::default()
-            }),
-            SendOutcome::Unknown(answer()),
+            again.clone(),
+            SendOutcome::Taken(answer()),
+            "probably accepted",
         ),
+        (again, refusal, "was never answered"),
     ] {
         let (result, follow_up) = recorded(&on_vscu(), &invoice, &outcome);
-        assert!(
-            halts(&follow_up, "lanes resolve") && !result.settles_number(),
-            "{outcome:?}: {follow_up:?}"
-        );
+        assert!(!result.settles_number(), "{outcome:?}");
+        for text in [says, "lanes resolve", "lanes set-aside"] {
+            assert!(halts(&follow_up, text), "{outcome:?}: {follow_up:?}");
+        }
     }
-    let (_, follow_up) = recorded(&on_vscu(), &again, &SendOutcome::Unknown(answer()));
-    assert_eq!(follow_up, FollowUp::Wait(None));
+}
+
+#[test]
+fn d16_a_taken_number_names_another_that_was_sent_under_it() {
+    let after_another = invoice(History {
+        others_unknown: true,
+        ..History::default()
+    });
+    let taken = SendOutcome::Taken(answer());
+    let (_, follow_up) = recorded(&on_vscu(), &after_another, &taken);
+    assert!(halts(&follow_up, "or by another of ours"), "{follow_up:?}");
+}
+
+#[test]
+fn d9_a_vscu_that_settles_nothing_for_an_hour_halts() {
+    let vague = SendOutcome::Refused {
+        answer: answer(),
+        look_up_first: true,
+    };
+    let silent = SendOutcome::Unknown(Answer {
+        against_host: true,
+        ..Answer::default()
+    });
+    let host_trouble = SendOutcome::Unknown(Answer {
+        against_host: true,
+        ..answer()
+    });
+    let alone = Situation {
+        proof: HostProof {
+            took_another: false,
+            answers: false,
+        },
+        ..on_vscu()
+    };
+    let breaker_open = Situation {
+        breaker_closed: false,
+        ..alone
+    };
+    for (situation, outcome, halts_at_last) in [
+        (on_vscu(), silent.clone(), true),
+        (alone, host_trouble.clone(), true),
+        (alone, SendOutcome::Retry(answer()), true),
+        (alone, vague, true),
+        (alone, silent, false),
+        (breaker_open, host_trouble, false),
+    ] {
+        for (minutes, over) in [(59, false), (60, true)] {
+            let again = invoice(History {
+                ever_unknown: true,
+                unknown_since: ago(minutes),
+                ..History::default()
+            });
+            let (result, follow_up) = recorded(&situation, &again, &outcome);
+            assert_eq!(
+                halts(&follow_up, "lanes set-aside"),
+                over && halts_at_last,
+                "{minutes} minutes, {outcome:?}: {follow_up:?}"
+            );
+            assert!(!result.settles_number(), "{outcome:?}");
+        }
+    }
 }
 
 #[test]
