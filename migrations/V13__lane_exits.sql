@@ -29,6 +29,34 @@ BEGIN
     RETURN NEW;
 END $$;
 
+-- Counting starts anew at a lower number only while nobody owns that number or one above it, and no send under one
+-- of them waits for its answer.
+CREATE OR REPLACE FUNCTION guard_lane() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    IF NEW.next_invoice_no < OLD.next_invoice_no AND (
+        EXISTS (SELECT FROM invoices i
+            WHERE i.device_id = NEW.device_id AND i.invoice_no >= NEW.next_invoice_no)
+        OR EXISTS (SELECT FROM foreign_invoice_numbers f
+            WHERE f.device_id = NEW.device_id AND f.invoice_no >= NEW.next_invoice_no)
+        OR EXISTS (SELECT FROM submissions s
+            WHERE s.device_id = NEW.device_id AND s.invoice_no >= NEW.next_invoice_no
+              AND (s.outcome IS NULL OR s.outcome = 'unknown'))) THEN
+        RAISE EXCEPTION 'a lane''s next invoice number goes back only over numbers that nobody has'
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'invoice_no_free_above';
+    END IF;
+    RETURN NEW;
+END $$;
+
+-- The command that ends a halt. The reason's words do not tell, because a person may write any.
+ALTER TABLE lanes ADD COLUMN halt_remedy text
+    CONSTRAINT halt_remedy_known CHECK (halt_remedy IN ('device update', 'lanes resolve', 'lanes resume'));
+UPDATE lanes SET halt_remedy = CASE
+        WHEN halt_reason LIKE '%; ends with: risiti-replay lanes resume)' THEN 'lanes resume'
+        WHEN halt_reason LIKE '%`risiti-admin device update %' THEN 'device update'
+        WHEN halt_reason LIKE '%`risiti-replay lanes resolve %' THEN 'lanes resolve'
+        ELSE 'lanes resume' END
+    WHERE halted_at IS NOT NULL;
+
 -- Programs run by a person hold a lane while they change it, and say what they know of its sends.
 ALTER FUNCTION grant_rights(text) RENAME TO grant_rights_before_lane_exits;
 CREATE FUNCTION grant_rights(role_name text) RETURNS void LANGUAGE plpgsql AS $$

@@ -6,7 +6,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use risiti_domain::{DeviceId, Dialect};
 use risiti_ledger::{
-    DeviceChanges, DeviceOptions, LaneStatus, ManageError, NewDevice, OperatorAction, UpdatedDevice,
+    CommandMode, DeviceChanges, DeviceOptions, LaneStatus, ManageError, NewDevice, NumberChange,
+    OperatorAction, UpdatedDevice,
 };
 use risiti_service::BadSetting;
 use serde_json::{Value, json};
@@ -124,7 +125,13 @@ async fn update(session: &Session, args: DeviceUpdate) -> Result<()> {
         updated = Some(
             session
                 .ledger
-                .update_device(args.device, &changes, vault, &by)
+                .update_device(
+                    args.device,
+                    &changes,
+                    vault,
+                    CommandMode::from_dry_run(args.dry_run),
+                    &by,
+                )
                 .await?,
         );
     }
@@ -132,17 +139,36 @@ async fn update(session: &Session, args: DeviceUpdate) -> Result<()> {
         updated = Some(install_known(session, args.device, &args.options, &by).await?);
     }
 
+    let number = updated.and_then(|updated| updated.number);
     let resumed = updated.is_some_and(|updated| updated.resumed);
-    let text = if resumed {
-        "The device is changed, and its lane goes on."
-    } else {
-        "The device is changed."
-    };
     session.out.object(
-        &json!({ "device_id": args.device, "resumed": resumed }),
-        text,
+        &json!({
+            "device_id": args.device,
+            "resumed": resumed,
+            "next_invoice_no": number,
+            "dry_run": args.dry_run,
+        }),
+        &update_text(args.dry_run, resumed, number),
     );
     Ok(())
+}
+
+/// What was or would be done.
+fn update_text(dry_run: bool, resumed: bool, number: Option<NumberChange>) -> String {
+    let lane = match (dry_run, resumed) {
+        (false, false) => "The device is changed.",
+        (false, true) => "The device is changed, and its lane goes on.",
+        (true, false) => "The device would be changed. Nothing was changed.",
+        (true, true) => {
+            "The device would be changed, and its lane would go on. Nothing was changed."
+        }
+    };
+    match number {
+        None => lane.to_owned(),
+        Some(NumberChange { from, to }) => {
+            format!("{lane} Its next invoice number was {from}, and {to} takes its place.")
+        }
+    }
 }
 
 /// Installs a device that is in the database already at KRA.
@@ -164,7 +190,7 @@ async fn install_known(
     set_key(&mut changes.options, &installed);
     let updated = session
         .ledger
-        .update_device(id, &changes, vault, by)
+        .update_device(id, &changes, vault, CommandMode::Run, by)
         .await?;
     installed.remove_answer()?;
     Ok(updated)

@@ -31,6 +31,7 @@ pub(crate) enum DeviceCommand {
     /// Change a device; ends a halt of its lane that asked for it
     ///
     /// Takes every flag of `device add` but --pin and --branch: another branch is another device.
+    /// --dry-run shows what a new --next-invoice-no would do.
     Update(Box<DeviceUpdate>),
 
     /// Go through what KRA's certification asks of an integrator, with a sandbox device
@@ -115,6 +116,9 @@ pub(crate) struct DeviceUpdate {
     pub(crate) item_name: Option<String>,
     #[arg(long, value_parser = values::tax_type)]
     pub(crate) tax_type: Option<TaxType>,
+    /// Show what would change, and change nothing
+    #[arg(long, conflicts_with = "initialise")]
+    pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) options: OptionArgs,
 }
@@ -144,6 +148,11 @@ pub(crate) struct OptionArgs {
     #[arg(long, value_parser = values::sdc_id, value_name = "ID")]
     pub(crate) sdc_id: Option<String>,
     /// The number KRA expects next from this branch [default of add: 1]
+    ///
+    /// `update` takes any number before the first sale, and later a lower one: as long as no number
+    /// from N on is an invoice's or another system's, and no send under one was left without an
+    /// answer. Numbers that another system filed meanwhile are passed with `risiti-replay lanes
+    /// resolve --through`.
     #[arg(long, value_parser = clap::value_parser!(i64).range(1..), value_name = "N")]
     pub(crate) next_invoice_no: Option<i64>,
     /// Install the device at KRA and keep the key it hands out, in one call

@@ -11,8 +11,8 @@ use risiti_etims::{Answer, FoundSale, LookUpOutcome, Receipt, SendOutcome};
 use risiti_ledger::{FailureCount, History, HostProof, LaneInvoice, SendResult};
 
 use crate::halt_reasons::{
-    foreign_sale, needs_device_fix, needs_resolving, probably_accepted, refused_after_unknown,
-    unsettled_at_vscu,
+    Halt, foreign_sale, needs_device_fix, needs_resolving, out_of_step, probably_accepted,
+    refused_after_unknown, unsettled_at_vscu,
 };
 
 /// How long look-ups may fail to show a number that KRA calls taken (protocol D9).
@@ -56,7 +56,9 @@ pub(crate) enum FollowUp {
     Continue,
     /// It backs off, for this long at least.
     Wait(Option<Duration>),
-    Halt(String),
+    Halt(Halt),
+    /// It halts, and the invoice gives back its number, which KRA has not taken.
+    FreeNumberAndHalt(Halt),
 }
 
 /// What follows from an answer to a look-up.
@@ -74,7 +76,7 @@ pub(crate) enum AfterLookUp {
         nothing_learnt: bool,
         at_least: Option<Duration>,
     },
-    Halt(String),
+    Halt(Halt),
 }
 
 /// What a decision depends on beside the invoice and the answer.
@@ -122,8 +124,8 @@ pub(crate) fn after_send(
         result: SendResult::Unknown,
         follow_up,
     };
-    if let Some(reason) = unsettled_for_an_hour(situation, invoice, outcome) {
-        return unknown(FollowUp::Halt(reason));
+    if let Some(halt) = unsettled_for_an_hour(situation, invoice, outcome) {
+        return unknown(FollowUp::Halt(halt));
     }
     match outcome {
         SendOutcome::Ok(receipt) => AfterSend::Accept(receipt.clone()),
@@ -152,13 +154,15 @@ pub(crate) fn after_send(
                 Dialect::Legacy | Dialect::Gateway => FollowUp::Continue,
             },
         },
-        SendOutcome::Expected { expected, answer } => unknown(FollowUp::Halt(needs_resolving(
-            invoice,
-            &format!(
-                "KRA expects invoice number {expected} and was sent {} ({answer})",
-                invoice.invoice_no
-            ),
-        ))),
+        SendOutcome::OutOfStep { expected, answer } => {
+            let halt = out_of_step(invoice, *expected, answer);
+            let (result, follow_up) = if history.ever_unknown {
+                (SendResult::OutOfStepAfterUnknown, FollowUp::Halt(halt))
+            } else {
+                (SendResult::OutOfStep, FollowUp::FreeNumberAndHalt(halt))
+            };
+            AfterSend::Record { result, follow_up }
+        }
         SendOutcome::Halt { reason, answer } => unknown(FollowUp::Halt(needs_device_fix(
             invoice.device,
             *reason,
@@ -196,7 +200,7 @@ fn unsettled_for_an_hour(
     situation: &Situation,
     invoice: &LaneInvoice,
     outcome: &SendOutcome,
-) -> Option<String> {
+) -> Option<Halt> {
     let answer = match outcome {
         SendOutcome::Retry(answer) | SendOutcome::Unknown(answer) => answer,
         SendOutcome::Refused {
@@ -274,9 +278,11 @@ fn absent(situation: &Situation, invoice: &LaneInvoice, answer: &Answer) -> Afte
                 at_least: answer.retry_after,
             };
         }
-        let problem =
-            "KRA says the number is taken, and for 15 minutes its look-ups have not shown it";
-        return AfterLookUp::Halt(needs_resolving(invoice, problem));
+        let said = history.last_error.as_deref().unwrap_or_default();
+        let problem = format!(
+            "KRA says the number is taken ({said}), and for 15 minutes its look-ups have not shown it"
+        );
+        return AfterLookUp::Halt(needs_resolving(invoice, &problem));
     }
     if history.refused {
         return AfterLookUp::DeadLetter(GivenUp {

@@ -138,7 +138,7 @@ impl Lane<'_> {
         );
         let pause = match &follow_up {
             FollowUp::Wait(at_least) => Some(self.pause(invoice, *at_least)),
-            FollowUp::Continue | FollowUp::Halt(_) => None,
+            FollowUp::Continue | FollowUp::Halt(_) | FollowUp::FreeNumberAndHalt(_) => None,
         };
         let answered = AnsweredSend {
             submission,
@@ -154,7 +154,12 @@ impl Lane<'_> {
             .await?;
 
         match (follow_up, pause) {
-            (FollowUp::Halt(reason), _) => self.halt(&reason).await,
+            (FollowUp::Halt(halt), _) => self.halt(&halt).await,
+            (FollowUp::FreeNumberAndHalt(halt), _) => {
+                let ledger = &self.lanes.ledger;
+                ledger.free_number(self.claim, invoice.id).await?;
+                self.halt(&halt).await
+            }
             (_, Some(pause)) => Ok(self.wait(pause).await),
             (_, None) => Ok(StepEnd::Continue),
         }
@@ -179,7 +184,7 @@ impl Lane<'_> {
             }
             AfterLookUp::Accept(receipt) => self.adopt(invoice, invoice.id, &receipt).await,
             AfterLookUp::GiveTo(owner, receipt) => self.adopt(invoice, owner, &receipt).await,
-            AfterLookUp::Halt(reason) => self.halt(&reason).await,
+            AfterLookUp::Halt(halt) => self.halt(&halt).await,
             AfterLookUp::Wait {
                 nothing_learnt,
                 at_least,

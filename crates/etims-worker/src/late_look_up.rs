@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use risiti_domain::Dialect;
 use risiti_etims::{FoundSale, LookUpOutcome};
-use risiti_ledger::{Adoption, LaneError, LateLookUp};
+use risiti_ledger::{Adoption, HaltRemedy, LaneError, LateLookUp};
 
+use crate::halt_reasons::Halt;
 use crate::lane::{Lane, StepEnd};
 
 /// How long a look-up that proved nothing waits for its next try.
@@ -60,7 +61,8 @@ impl Lane<'_> {
                     late.invoice, late.invoice_no, self.claim.device
                 );
                 ledger.late_look_up_absent(self.claim, late).await?;
-                self.halt(&reason).await
+                let remedy = HaltRemedy::LanesResume;
+                self.halt(&Halt { reason, remedy }).await
             }
         }
     }

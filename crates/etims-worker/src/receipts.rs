@@ -50,7 +50,7 @@ impl Lane<'_> {
             .adopt(self.claim, owner, invoice.invoice_no, &receipt)
             .await?;
 
-        let reason = match adoption {
+        let halt = match adoption {
             Adoption::Adopted => {
                 tracing::info!(owner = %owner, receipt_no = receipt.receipt_no, adopted = true, "receipt issued");
                 return Ok(StepEnd::InvoiceDone);
@@ -63,7 +63,7 @@ impl Lane<'_> {
                 ),
             ),
         };
-        self.halt(&reason).await
+        self.halt(&halt).await
     }
 
     pub(crate) fn stored_receipt(&self, receipt: &Receipt) -> StoredReceipt {

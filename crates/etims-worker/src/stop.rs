@@ -4,14 +4,16 @@ use std::time::Duration;
 
 use risiti_ledger::{Claim, HaltOutcome, LaneError, LaneInvoice, LedgerError};
 
+use crate::halt_reasons::Halt;
 use crate::lane::{Lane, Lanes, StepEnd};
 
 /// The lane stays claimed during a pause up to this length, and is given back for a longer one.
 const SHORT_PAUSE: Duration = Duration::from_millis(300);
 
 impl Lanes {
-    pub(crate) async fn halt(&self, claim: &Claim, reason: &str) -> Result<(), LedgerError> {
-        match self.ledger.halt_lane(claim, reason).await? {
+    pub(crate) async fn halt(&self, claim: &Claim, halt: &Halt) -> Result<(), LedgerError> {
+        let Halt { reason, remedy } = halt;
+        match self.ledger.halt_lane(claim, reason, *remedy).await? {
             HaltOutcome::Halted => {
                 tracing::error!(device_id = %claim.device, reason, "lane halted");
             }
@@ -22,8 +24,8 @@ impl Lanes {
 }
 
 impl Lane<'_> {
-    pub(crate) async fn halt(&self, reason: &str) -> Result<StepEnd, LaneError> {
-        self.lanes.halt(self.claim, reason).await?;
+    pub(crate) async fn halt(&self, halt: &Halt) -> Result<StepEnd, LaneError> {
+        self.lanes.halt(self.claim, halt).await?;
         Ok(StepEnd::Stop)
     }
 

@@ -5,9 +5,10 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use risiti_domain::DeviceId;
 use risiti_etims::DeviceProfile;
-use risiti_ledger::{Claim, LaneError, LaneInvoice, LaneWork, LedgerError, Released};
+use risiti_ledger::{Claim, HaltRemedy, LaneError, LaneInvoice, LaneWork, LedgerError, Released};
 use tracing::Instrument;
 
+use crate::halt_reasons::Halt;
 use crate::hosts::Trial;
 use crate::lane::{Lane, Lanes, StepEnd};
 use crate::leases::HeldLease;
@@ -104,11 +105,11 @@ impl Lanes {
             }
             Err(error) => return Err(error),
         };
-        self.halt(
-            claim,
-            &format!("the device cannot be read: {problem}; {remedy}"),
-        )
-        .await?;
+        let halt = Halt {
+            reason: format!("the device cannot be read: {problem}; {remedy}"),
+            remedy: HaltRemedy::DeviceUpdate,
+        };
+        self.halt(claim, &halt).await?;
         Ok(None)
     }
 

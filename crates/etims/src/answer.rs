@@ -42,7 +42,7 @@ impl Answer {
                 against_host,
                 halts_if_repeated,
             } => (against_host, halts_if_repeated),
-            Class::Refused { .. } | Class::Taken | Class::Expected(_) | Class::Halt(_) => {
+            Class::Refused { .. } | Class::Taken | Class::OutOfStep(_) | Class::Halt(_) => {
                 (false, None)
             }
         };

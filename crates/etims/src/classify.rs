@@ -26,8 +26,9 @@ pub(crate) enum Class {
         against_host: bool,
     },
     Taken,
-    /// KRA expects this number instead.
-    Expected(i64),
+    /// KRA's next number is not this one, and this one is not taken. KRA may name the number that
+    /// it expects.
+    OutOfStep(Option<i64>),
     Halt(HaltReason),
 }
 
@@ -82,6 +83,11 @@ pub(crate) fn of_answer(
         return of_status(http.status, false);
     };
     if let Some(code) = &envelope.code {
+        // The field that the parameter error names is the number, so that the lane counts wrongly
+        // and the invoice is not at fault. A number that is taken has codes of its own.
+        if code == "910" && names_invoice_number(&envelope.message) {
+            return Class::OutOfStep(None);
+        }
         return of_code(profile.dialect, code);
     }
     if envelope.refuses_token(http.status) {
@@ -132,12 +138,12 @@ pub(crate) fn of_text(text: &str, invoice_no: i64) -> Option<Class> {
     if says(&["apigee_app_id cannot be null"]) {
         return Some(Class::Halt(HaltReason::Credentials));
     }
+    // Whatever is below the expected number is taken (protocol D9).
     if let Some(expected) = expected_number(&text) {
-        let next = invoice_no.checked_add(1);
-        return Some(if Some(expected) == next {
+        return Some(if expected > invoice_no {
             Class::Taken
         } else {
-            Class::Expected(expected)
+            Class::OutOfStep(Some(expected))
         });
     }
     if says(&["do not exist in your stock", "stock master"]) {
@@ -186,11 +192,12 @@ pub(crate) fn of_status(status: u16, json: bool) -> Class {
 }
 
 /// Reads the number that KRA expects instead, in both wordings seen.
-fn expected_number(lower_case: &str) -> Option<i64> {
-    let after = if lower_case.contains("invalid invcno sequence") {
-        lower_case.split_once("expected:")?.1
+pub fn expected_number(text: &str) -> Option<i64> {
+    let text = text.to_ascii_lowercase();
+    let after = if text.contains("invalid invcno sequence") {
+        text.split_once("expected:")?.1
     } else {
-        lower_case.split_once("use the expected value:")?.1
+        text.split_once("use the expected value:")?.1
     };
     let digits: String = after
         .trim_start()
@@ -198,6 +205,12 @@ fn expected_number(lower_case: &str) -> Option<i64> {
         .take_while(char::is_ascii_digit)
         .collect();
     digits.parse().ok()
+}
+
+/// Whether a text names the field `invcNo`, and not another whose name ends like it.
+fn names_invoice_number(text: &str) -> bool {
+    text.split(|character: char| !character.is_ascii_alphanumeric())
+        .any(|word| word.eq_ignore_ascii_case("invcNo"))
 }
 
 #[cfg(test)]

@@ -27,7 +27,7 @@ mod witness;
 
 pub use answer::Answer;
 pub use backoff::Backoff;
-pub use classify::HaltReason;
+pub use classify::{HaltReason, expected_number};
 pub use client::Client;
 pub use code_list::{CodeClass, CodeList, CodeValue};
 pub use document::{SaleDocument, sale_body};

@@ -9,8 +9,8 @@ use crate::receipt::Receipt;
 
 /// How sending a sale or credit note ended.
 ///
-/// Only `Ok`, `Refused` and `NotSent` say whether the number is taken (protocol D7). After every
-/// other outcome the number has to be looked up before anything is sent.
+/// Only `Ok`, `Refused`, `NotSent` and `OutOfStep` say whether the number is taken (protocol D7).
+/// After every other outcome the number has to be looked up before anything is sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum SendOutcome {
     /// Accepted, with a receipt number.
@@ -26,8 +26,11 @@ pub enum SendOutcome {
     Unknown(Answer),
     /// The number is taken, most likely by this very invoice (protocol D9, on VSCU D16).
     Taken(Answer),
-    /// KRA expects neither this number nor the next one, so that the counters differ (protocol D9).
-    Expected { expected: i64, answer: Answer },
+    /// The number is not taken, and KRA expects another one, which it may name (protocol D9).
+    OutOfStep {
+        expected: Option<i64>,
+        answer: Answer,
+    },
     /// The device, the credentials or the address are wrong. The lane stops, and nothing is a dead
     /// letter.
     Halt { reason: HaltReason, answer: Answer },
@@ -88,7 +91,7 @@ impl SendOutcome {
             Self::NotSent(_) | Self::Retry(_) => "retry",
             Self::Refused { .. } => "refused",
             Self::Unknown(_) | Self::Taken(_) => "unknown",
-            Self::Expected { .. } | Self::Halt { .. } => "halt",
+            Self::OutOfStep { .. } | Self::Halt { .. } => "halt",
         }
     }
 
@@ -100,7 +103,7 @@ impl SendOutcome {
             | Self::Retry(answer)
             | Self::Unknown(answer)
             | Self::Taken(answer)
-            | Self::Expected { answer, .. }
+            | Self::OutOfStep { answer, .. }
             | Self::Halt { answer, .. } => Some(answer),
         }
     }
@@ -111,6 +114,7 @@ impl SendOutcome {
             self,
             Self::Ok(_)
                 | Self::NotSent(_)
+                | Self::OutOfStep { .. }
                 | Self::Refused {
                     look_up_first: false,
                     ..
@@ -136,7 +140,7 @@ impl CallError {
         match class {
             Class::Halt(reason) => Self::Halt { reason, answer },
             Class::Refused { .. } => Self::Refused(answer),
-            Class::Retry { .. } | Class::Unknown { .. } | Class::Taken | Class::Expected(_) => {
+            Class::Retry { .. } | Class::Unknown { .. } | Class::Taken | Class::OutOfStep(_) => {
                 Self::NoAnswer(answer)
             }
         }

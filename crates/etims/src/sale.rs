@@ -34,7 +34,9 @@ pub(crate) fn read(profile: &DeviceProfile, http: &HttpAnswer, invoice_no: i64) 
         Class::Retry { .. } => SendOutcome::Retry(answer),
         Class::Unknown { .. } => SendOutcome::Unknown(answer),
         Class::Taken => SendOutcome::Taken(answer),
-        Class::Expected(expected) => SendOutcome::Expected { expected, answer },
+        // Nor is its word about the number.
+        Class::OutOfStep(_) if http.status >= 500 => SendOutcome::Unknown(answer),
+        Class::OutOfStep(expected) => SendOutcome::OutOfStep { expected, answer },
         Class::Halt(reason) => SendOutcome::Halt { reason, answer },
     }
 }

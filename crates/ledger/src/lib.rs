@@ -27,6 +27,7 @@ pub use directory::listen::{DirectoryView, watch_directory};
 pub use directory::manage_error::ManageError;
 pub use directory::merchants::MerchantSummary;
 pub use directory::new_device::{DeviceOptions, NewDevice};
+pub use directory::next_number::NumberChange;
 pub use directory::provider_accounts::{AccountSummary, AddedAccount, KeySummary, NewAccount};
 pub use directory::snapshot::{
     Bytes, DarajaAccount, Directory, GumroadAccount, Merchant, PaystackAccount, PaystackKey,
@@ -37,14 +38,15 @@ pub use lanes::halt_by_hand::LaneRefusal;
 pub use lanes::hosts::{Breaker, BreakerChange, HostProof, HostState};
 pub use lanes::leases::{Claim, LEASE, LaneError, Released};
 pub use lanes::resolve::{EnteredReceipt, Ownership, Resolved};
+pub use lanes::resolve_through::{NUMBERS_MAX, ResolvedThrough, UnansweredSend};
 pub use lanes::set_aside::InvoiceToSetAside;
-pub use lanes::settle::{FailureCount, HaltOutcome};
+pub use lanes::settle::{FailureCount, HaltOutcome, HaltRemedy};
 pub use lanes::shares::{HEARTBEAT_EXPIRY, HostShares};
 pub use lanes::status::LaneStatus;
 pub use lanes::submissions::{AnsweredSend, NewSend, SendResult, StoredReceipt};
 pub use lanes::wake::WakeLimit;
 pub use lanes::work::{History, LaneInvoice, LaneWork, LateLookUp};
-pub use operator_actions::OperatorAction;
+pub use operator_actions::{CommandMode, OperatorAction};
 pub use recording::event::{Delivery, IncomingEvent};
 pub use recording::recorded::Recorded;
 pub use recording::unanswered::UnansweredCommits;

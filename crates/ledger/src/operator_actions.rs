@@ -18,6 +18,31 @@ pub struct OperatorAction {
     pub reason: String,
 }
 
+/// Whether a command changes anything.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum CommandMode {
+    Run,
+    /// It shows what a run would do, and changes nothing.
+    DryRun,
+}
+
+impl CommandMode {
+    pub fn from_dry_run(dry_run: bool) -> Self {
+        if dry_run { Self::DryRun } else { Self::Run }
+    }
+
+    /// Commits what the command did, or rolls it back.
+    pub(crate) async fn end(self, transaction: Transaction<'_>) -> Result<(), LedgerError> {
+        match self {
+            Self::Run => transaction.commit().await,
+            Self::DryRun => {
+                drop(transaction);
+                Ok(())
+            }
+        }
+    }
+}
+
 impl Transaction<'_> {
     /// Writes down what was done to which subject, by whom and why.
     pub(crate) async fn record_action(

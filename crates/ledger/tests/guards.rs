@@ -336,7 +336,7 @@ async fn number_and_receipt_exist_exactly_when_due() {
 }
 
 #[tokio::test]
-async fn a_lane_sends_one_at_a_time_and_never_counts_back() {
+async fn a_lane_sends_one_at_a_time_and_reuses_no_taken_number() {
     let (_database, client) = paid_sale().await;
     let second = "UPDATE invoices SET state = 'submitting', invoice_no = 1;
         INSERT INTO payments (id, merchant_id, provider, method, moved_by)
@@ -346,15 +346,26 @@ async fn a_lane_sends_one_at_a_time_and_never_counts_back() {
                 'submitting', 2, 'test' FROM invoices";
     refused_by(&client, "one_submitting_per_lane", second).await;
 
-    let used = "UPDATE lanes SET next_invoice_no = 5;
-        INSERT INTO submissions (invoice_id, device_id, invoice_no, claim_id, body)
-            SELECT id, device_id, 4, gen_random_uuid(), '' FROM invoices;";
-    refused_by(
-        &client,
-        "invoice_no_never_back",
-        &format!("{used} UPDATE lanes SET next_invoice_no = 4"),
-    )
-    .await;
+    let sent = |outcome: &str| {
+        format!(
+            "UPDATE lanes SET next_invoice_no = 5;
+             INSERT INTO submissions (invoice_id, device_id, invoice_no, claim_id, body, outcome)
+                SELECT id, device_id, 4, gen_random_uuid(), '', {outcome} FROM invoices;"
+        )
+    };
+    let filed = "UPDATE lanes SET next_invoice_no = 5;
+        UPDATE invoices SET state = 'submitting', invoice_no = 4;";
+    let foreign = "UPDATE lanes SET next_invoice_no = 5;
+        INSERT INTO foreign_invoice_numbers SELECT device_id, 4, 'jane', 'x' FROM lanes;";
+    for used in [&sent("NULL"), &sent("'unknown'"), filed, foreign] {
+        let back = format!("{used} UPDATE lanes SET next_invoice_no = 4");
+        refused_by(&client, "invoice_no_free_above", &back).await;
+    }
+    let refused = sent("'refused'");
+    client
+        .batch_execute(&format!("{refused} UPDATE lanes SET next_invoice_no = 4"))
+        .await
+        .unwrap();
 }
 
 #[tokio::test]

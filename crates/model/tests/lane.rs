@@ -4,7 +4,8 @@
 use std::time::Instant;
 
 use risiti_model::lane::laws::{
-    DEAD_HAS_MESSAGE, DISCARDED_WITH_SALE, NOT_WITHDRAWN, SALE_FIRST, SAME_RECEIPTS, SETTLES,
+    DEAD_HAS_MESSAGE, DISCARDED_WITH_SALE, NO_HALT, NOT_WITHDRAWN, SALE_FIRST, SAME_RECEIPTS,
+    SETTLES,
 };
 use risiti_model::lane::{LaneModel, Mutation};
 use stateright::{Checker, HasDiscoveries, Model as _};
@@ -36,6 +37,7 @@ fn size(model: &LaneModel) -> String {
         workers,
         takeovers,
         has_credit_note,
+        restores,
         ..
     } = model;
     let credit_note = if *has_credit_note {
@@ -43,12 +45,22 @@ fn size(model: &LaneModel) -> String {
     } else {
         ""
     };
-    format!("{invoices} invoices{credit_note}, {workers} workers, {takeovers} thaws")
+    let restore = if *restores > 0 {
+        ", a database restored to an earlier point"
+    } else {
+        ""
+    };
+    format!("{invoices} invoices{credit_note}, {workers} workers, {takeovers} thaws{restore}")
 }
 
 #[test]
 fn laws_hold_for_two_sales_and_a_worker_that_dies() {
     assert_laws_hold(LaneModel::new(2, 1, 0));
+}
+
+#[test]
+fn laws_hold_for_a_database_restored_to_an_earlier_point() {
+    assert_laws_hold(LaneModel::new(2, 1, 0).with_restore());
 }
 
 #[test]
@@ -107,6 +119,12 @@ fn every_mutation_breaks_its_law() {
     ] {
         assert_breaks(LaneModel::new(sales, workers, 1), mutation, law);
     }
+
+    assert_breaks(
+        LaneModel::new(2, 1, 0).with_restore(),
+        M::HaltOnNumberFarBehind,
+        NO_HALT,
+    );
 
     for (mutation, law) in [
         (M::CreditNoteBeforeSale, SALE_FIRST),

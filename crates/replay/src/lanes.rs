@@ -7,12 +7,12 @@ use anyhow::Result;
 use risiti_domain::DeviceId;
 use risiti_ledger::{LaneStatus, Ledger, OperatorAction};
 use risiti_service::{AmqpArgs, DatabaseArgs};
-use serde_json::json;
 
-use crate::set_aside::set_aside;
-use crate::lanes_cli::{LaneArgs, LaneResolveArgs, LanesCommand};
+use crate::lanes_cli::{LaneArgs, LanesCommand};
 use crate::output::Output;
+use crate::resolve::resolve;
 use crate::session;
+use crate::set_aside::set_aside;
 use crate::wake_up::wake_lane;
 
 pub(crate) async fn run(command: LanesCommand, operator: String, out: Output) -> Result<ExitCode> {
@@ -46,34 +46,8 @@ pub(crate) async fn open(args: &LaneArgs, operator: String) -> Result<(Ledger, O
     ))
 }
 
-async fn resolve(args: &LaneResolveArgs, operator: String, out: Output) -> Result<()> {
-    let device = args.lane.device;
-    let (ledger, by) = open(&args.lane, operator).await?;
-    let resolved = ledger
-        .resolve_lane(device, args.invoice_no, &args.ownership(), &by)
-        .await?;
-    wake_over_broker(&ledger, &args.amqp, device).await;
-    let object = json!({
-        "device_id": device,
-        "invoice_no": args.invoice_no,
-        "invoice_id": resolved.invoice,
-        "next_invoice_no": resolved.next_invoice_no,
-    });
-    out.line(&object, || {
-        let invoice = match resolved.invoice {
-            Some(id) => format!(" Invoice {id} was moved."),
-            None => String::new(),
-        };
-        format!(
-            "Settled; the lane goes on with number {}.{invoice}",
-            resolved.next_invoice_no
-        )
-    });
-    Ok(())
-}
-
 /// Wakes a lane after its row was written. When the broker is away, this is left to the wake loop.
-async fn wake_over_broker(ledger: &Ledger, amqp: &AmqpArgs, device: DeviceId) {
+pub(crate) async fn wake_over_broker(ledger: &Ledger, amqp: &AmqpArgs, device: DeviceId) {
     match session::connect_broker(amqp).await {
         Ok(broker) => {
             wake_lane(ledger, &broker.publisher(), amqp.publish_timeout, device).await;

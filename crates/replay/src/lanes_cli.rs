@@ -2,9 +2,10 @@
 
 use clap::{ArgGroup, Args, Subcommand};
 use risiti_domain::{DeviceId, InvoiceId};
-use risiti_ledger::{EnteredReceipt, Ownership};
+use risiti_ledger::{CommandMode, EnteredReceipt, Ownership};
 use risiti_service::{AmqpArgs, DatabaseArgs};
 
+use crate::cli::DRY_RUN_FLAG;
 use crate::value_parsers;
 
 #[derive(Debug, Subcommand)]
@@ -42,11 +43,17 @@ pub(crate) enum LanesCommand {
     /// --not-accepted: KRA has nothing under N. The invoice gives the number back, and the lane
     /// goes on with N and with a body that is built anew.
     ///
+    /// --through N --taken-elsewhere: another program filed all numbers from the lane's next one
+    /// through N, as on a branch that filed with another system before. The lane goes on with N+1.
+    ///
+    /// --dry-run shows what each of them would do, and changes nothing.
+    ///
     /// Only the number in question can be settled, only while the lane is halted, and only what
     /// KRA's portal says makes it right: calling an accepted sale --taken-elsewhere would file it
     /// twice.
     #[command(after_help = "Examples:
   risiti-replay lanes resolve DEVICE --invoice-no 412 --taken-elsewhere --reason 'filed by the old till'
+  risiti-replay lanes resolve DEVICE --through 411 --taken-elsewhere --reason 'the old system ends at 411' --dry-run
   risiti-replay lanes resolve DEVICE --invoice-no 412 --accepted --receipt-no 398 --reason 'seen on the portal'")]
     Resolve(LaneResolveArgs),
 
@@ -115,13 +122,18 @@ pub(crate) struct LaneSetAsideArgs {
 
 #[derive(Args, Debug)]
 #[command(group = ArgGroup::new("owner").required(true).args(["taken_elsewhere", "accepted", "not_accepted"]))]
+#[command(group = ArgGroup::new("numbers").required(true).args(["invoice_no", "through"]))]
 pub(crate) struct LaneResolveArgs {
     #[command(flatten)]
     pub(crate) lane: LaneArgs,
 
     /// The number in question: the halt names it
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..))]
-    pub(crate) invoice_no: i64,
+    invoice_no: Option<i64>,
+
+    /// All numbers from the lane's next one through this one, at most 100,000
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..), requires = "taken_elsewhere")]
+    through: Option<i64>,
 
     /// A sale that is none of ours has it
     #[arg(long)]
@@ -147,11 +159,34 @@ pub(crate) struct LaneResolveArgs {
     #[arg(long, value_name = "D", requires = "accepted", value_parser = value_parsers::short_text)]
     internal_data: Option<String>,
 
+    /// Show what it would do, and change nothing
+    #[arg(long = DRY_RUN_FLAG)]
+    pub(crate) dry_run: bool,
+
     #[command(flatten)]
     pub(crate) amqp: AmqpArgs,
 }
 
+/// The numbers that a person settles.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Numbers {
+    One(i64),
+    Through(i64),
+}
+
 impl LaneResolveArgs {
+    pub(crate) fn numbers(&self) -> Numbers {
+        match (self.invoice_no, self.through) {
+            (None, Some(through)) => Numbers::Through(through),
+            // The command line requires one of the two.
+            (number, _) => Numbers::One(number.unwrap_or_default()),
+        }
+    }
+
+    pub(crate) fn mode(&self) -> CommandMode {
+        CommandMode::from_dry_run(self.dry_run)
+    }
+
     pub(crate) fn ownership(&self) -> Ownership {
         match self.receipt_no {
             Some(receipt_no) if self.accepted => Ownership::Accepted(EnteredReceipt {

@@ -14,6 +14,7 @@ mod pace;
 mod pass_command;
 mod pass_report;
 mod replay_pass;
+mod resolve;
 mod session;
 mod set_aside;
 mod show;

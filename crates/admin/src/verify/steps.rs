@@ -243,9 +243,13 @@ fn document(number: i64, sale: Option<i64>) -> SaleDocument {
 fn describe(outcome: &SendOutcome) -> String {
     match (outcome, outcome.answer()) {
         (SendOutcome::Ok(receipt), _) => format!("receipt {}", receipt.receipt_no),
-        (SendOutcome::Expected { expected, .. }, Some(answer)) => {
-            format!("KRA expects {expected}: {answer}")
-        }
+        (
+            SendOutcome::OutOfStep {
+                expected: Some(expected),
+                ..
+            },
+            Some(answer),
+        ) => format!("KRA expects {expected}: {answer}"),
         (_, Some(answer)) => answer.to_string(),
         (_, None) => "no answer".to_owned(),
     }

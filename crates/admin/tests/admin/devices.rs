@@ -209,11 +209,12 @@ async fn update_records_its_reason_and_ends_a_halt_it_answers() {
         .await
         .refused(2, "--reason");
 
-    fixture.sql("UPDATE lanes SET halted_at = now(), halt_reason = 'foreign sale: risiti-replay lanes resolve'")
+    fixture.sql("UPDATE lanes SET halted_at = now(), halt_reason = 'foreign sale: device update is no way out',
+        halt_remedy = 'lanes resolve'")
         .await;
     assert_eq!(run(&["--serial", "SN2"]).await.ok()["resumed"], false);
     fixture
-        .sql("UPDATE lanes SET halt_reason = 'credentials refused: risiti-admin device update'")
+        .sql("UPDATE lanes SET halt_reason = 'credentials refused', halt_remedy = 'device update'")
         .await;
     assert_eq!(
         run(&["--base-url", "https://kra.example:8443/x"])
@@ -254,7 +255,7 @@ async fn update_records_its_reason_and_ends_a_halt_it_answers() {
 }
 
 #[tokio::test]
-async fn next_number_cannot_be_set_after_the_first_sale() {
+async fn next_number_goes_up_only_before_the_first_sale() {
     let fixture = Fixture::with_merchant().await;
     let device = device_id(
         &fixture
@@ -285,7 +286,9 @@ async fn next_number_cannot_be_set_after_the_first_sale() {
             SELECT id, device_id, 50, gen_random_uuid(), '' FROM invoices",
     )
     .await;
-    set("60").await.refused(1, "lanes resolve");
+    set("60")
+        .await
+        .refused(1, "--through 59 --taken-elsewhere");
     set("50").await.ok();
     fixture
         .run(&[
@@ -299,4 +302,63 @@ async fn next_number_cannot_be_set_after_the_first_sale() {
         ])
         .await
         .refused(1, "once the device has invoices");
+}
+
+/// A typing error is mended as long as nobody has a number from the right one on.
+#[tokio::test]
+async fn a_number_too_high_goes_back_while_nobody_has_it() {
+    let fixture = Fixture::with_merchant().await;
+    let device = device_id(
+        &fixture
+            .add_device(URL, "00", &["--next-invoice-no", "414"])
+            .await,
+    );
+    let set = async |number: &str, more: &[&str]| {
+        let args = [
+            "device",
+            "update",
+            &device,
+            "--reason",
+            "typo",
+            "--next-invoice-no",
+            number,
+        ];
+        fixture.run(&[&args, more].concat()).await
+    };
+    fixture
+        .sql(
+            "INSERT INTO payments (id, merchant_id, provider, method, moved_by)
+                SELECT gen_random_uuid(), id, 'daraja', 'mobile_money', 'test' FROM merchants;
+             INSERT INTO invoices (id, payment_id, merchant_id, device_id, kind, amount, moved_by)
+                SELECT gen_random_uuid(), p.id, p.merchant_id, d.id, 'sale', 1, 'test' FROM payments p, devices d;
+             INSERT INTO submissions (invoice_id, device_id, invoice_no, claim_id, body, outcome)
+                SELECT id, device_id, 414, gen_random_uuid(), '', 'unknown' FROM invoices;
+             UPDATE lanes SET halted_at = now(), halt_reason = 'x', halt_remedy = 'lanes resolve'",
+        )
+        .await;
+    set("412", &[]).await.refused(1, "--not-accepted");
+    fixture
+        .sql("UPDATE submissions SET outcome = 'resolved'")
+        .await;
+    fixture
+        .sql("INSERT INTO foreign_invoice_numbers SELECT device_id, 413, 'jane', 'x' FROM lanes")
+        .await;
+    set("412", &[]).await.refused(1, "413 is another system's");
+    fixture.sql("DELETE FROM foreign_invoice_numbers").await;
+
+    let shown = set("412", &["--dry-run"]).await.ok();
+    assert_eq!(
+        (&shown["resumed"], &shown["next_invoice_no"]["from"]),
+        (&true.into(), &414.into())
+    );
+    let next = "SELECT next_invoice_no || ' ' || (halted_at IS NULL) FROM lanes";
+    assert_eq!(fixture.value(next).await.unwrap(), "414 false");
+
+    set("412", &[]).await.ok();
+    assert_eq!(fixture.value(next).await.unwrap(), "412 true");
+    let kept = "SELECT (filter->'next_invoice_no')::text FROM operator_actions";
+    assert_eq!(
+        fixture.value(kept).await.unwrap(),
+        r#"{"to": 412, "from": 414}"#
+    );
 }

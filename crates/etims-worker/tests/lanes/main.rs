@@ -9,6 +9,7 @@ mod gauges;
 mod killed_workers;
 mod lost_answers;
 mod number_owners;
+mod number_steps;
 mod outcomes;
 mod server_outages;
 mod share;

@@ -209,7 +209,7 @@ async fn a_taken_number_never_shown_halts_after_15_minutes() {
 async fn a_foreign_sale_under_our_number_halts_until_resolved() {
     let fixture = Fixture::new().await;
     let device = fixture.add_device(1).await;
-    file_elsewhere(&fixture, &device).await;
+    file_elsewhere(&fixture, &device, 1).await;
     let sale = fixture.add_sales(&device, 1).await[0];
     let worker = fixture.worker().start();
     let reason = fixture.until_halted(&device).await;
@@ -231,8 +231,8 @@ async fn a_foreign_sale_under_our_number_halts_until_resolved() {
     terminate(worker).await;
 }
 
-/// Another system files a sale of its own under number 1.
-async fn file_elsewhere(fixture: &Fixture, device: &Device) {
+/// Another system files a sale of its own.
+pub(crate) async fn file_elsewhere(fixture: &Fixture, device: &Device, invoice_no: i64) {
     let profile = DeviceProfile {
         dialect: Dialect::Legacy,
         environment: Environment::Sandbox,
@@ -256,10 +256,10 @@ async fn file_elsewhere(fixture: &Fixture, device: &Device) {
     let now = Timestamp::now();
     let document = SaleDocument {
         invoice_id: InvoiceId::from_uuid(Uuid::now_v7()),
-        invoice_no: 1,
+        invoice_no,
         kind: InvoiceKind::Sale,
         original_invoice_no: None,
-        trader_invoice_no: "TILL-1".to_owned(),
+        trader_invoice_no: format!("TILL-{invoice_no}"),
         total: 500.into(),
         phone: None,
         method: PaymentMethod::Other,
@@ -269,7 +269,7 @@ async fn file_elsewhere(fixture: &Fixture, device: &Device) {
     };
     let client = Client::new(ClientSettings::default()).unwrap();
     let outcome = client
-        .send(&profile, &sale_body(&profile, &document), 1)
+        .send(&profile, &sale_body(&profile, &document), invoice_no)
         .await;
     assert!(matches!(outcome, SendOutcome::Ok(_)), "{outcome:?}");
 }

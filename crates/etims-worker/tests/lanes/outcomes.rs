@@ -97,24 +97,6 @@ async fn a_wrong_device_credential_or_address_halts() {
 }
 
 #[tokio::test]
-async fn an_unexpected_number_halts_and_nothing_is_adopted() {
-    let fixture = Fixture::with("gateway", &[]).await;
-    let device = fixture.add_device(1).await;
-    let unexpected = Fault::refused_by_gateway("Invalid invcNo sequence, expected: 7 but found: 1");
-    fixture.simulator.fail(sale_calls(), unexpected).await;
-    fixture.add_sales(&device, 1).await;
-    let worker = fixture.worker().start();
-    let reason = fixture.until_halted(&device).await;
-    let command = format!("risiti-replay lanes resolve {} --invoice-no 1", device.id);
-    assert!(
-        reason.contains(&command) && reason.contains('7'),
-        "{reason}"
-    );
-    assert_eq!(fixture.count("SELECT next_invoice_no FROM lanes").await, 1);
-    terminate(worker).await;
-}
-
-#[tokio::test]
 async fn a_secret_that_does_not_open_halts_that_lane_only() {
     let fixture = Fixture::new().await;
     let devices = fixture.add_devices(0..2).await;

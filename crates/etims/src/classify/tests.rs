@@ -1,6 +1,7 @@
 use proptest::prelude::*;
 
 use super::*;
+use crate::profile::sample;
 
 const DEVICE: Class = Class::Halt(HaltReason::Device);
 const CREDENTIALS: Class = Class::Halt(HaltReason::Credentials);
@@ -56,16 +57,20 @@ fn every_known_text_has_its_class() {
             Class::Taken,
         ),
         (
+            "Invc No: 8 is invalid, use the expected value: 412",
+            Class::Taken,
+        ),
+        (
             "Invc No: 8 is invalid, use the expected value: 2",
-            Class::Expected(2),
+            Class::OutOfStep(Some(2)),
         ),
         (
             "Invalid invcNo sequence, expected: 2 but found: 8",
-            Class::Expected(2),
+            Class::OutOfStep(Some(2)),
         ),
         (
             "Invalid invcNo sequence, expected: 8 but found: 8",
-            Class::Expected(8),
+            Class::OutOfStep(Some(8)),
         ),
         (
             "Invalid taxblAmt on item: 1. Expected: 86.21, But Found: 100.00",
@@ -148,10 +153,10 @@ proptest! {
     }
 
     #[test]
-    fn only_the_next_number_reads_as_taken(number in 1i64..1_000_000, expected in 0i64..1_000_000) {
+    fn every_number_below_the_expected_one_is_taken(number in 1i64..1_000_000, expected in 0i64..1_000_000) {
         let text = format!("Invc No: {number} is invalid, use the expected value: {expected}");
         let class = of_text(&text, number).unwrap();
-        prop_assert_eq!(class == Class::Taken, expected == number + 1);
+        prop_assert_eq!(class == Class::Taken, expected > number);
     }
 }
 
@@ -161,6 +166,35 @@ fn a_number_too_long_is_not_expected() {
     assert_eq!(of_text(&text, 8), None);
     assert_eq!(
         of_text("use the expected value: 9", i64::MAX),
-        Some(Class::Expected(9))
+        Some(Class::OutOfStep(Some(9)))
     );
+}
+
+/// A wrong number is the lane's trouble. As a refusal it would end each of its sales.
+#[test]
+fn a_parameter_error_of_the_number_is_out_of_step() {
+    let class = |text: &str| {
+        let body = format!(r#"{{"resultCd":"910","resultMsg":"{text}"}}"#);
+        let http = HttpAnswer {
+            status: 200,
+            body: body.into_bytes(),
+            retry_after: None,
+        };
+        let envelope = Envelope::read(http.status, &http.body);
+        of_answer(&sample(Dialect::Legacy), &http, envelope.as_ref(), 8)
+    };
+    for text in [
+        "Request parameter error[<invcNo> : expected 7]",
+        "Request parameter error[<invcNo> : may not be empty]",
+        "INVCNO is not valid",
+    ] {
+        assert_eq!(class(text), Class::OutOfStep(None), "{text}");
+    }
+    for text in [
+        "required: <itemClsCd> and <itemCd>",
+        "Request parameter error[<orgInvcNo> : does not exist]",
+        "Request parameter error[<trdInvcNo> : may not be empty]",
+    ] {
+        assert_eq!(class(text), REFUSED, "{text}");
+    }
 }

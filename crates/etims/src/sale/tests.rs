@@ -95,7 +95,10 @@ fn every_duplicate_of_the_facts_is_taken() {
     }
     let drift = read_case(DUPLICATES, "gateway_local_counter_ahead");
     assert!(
-        matches!(drift, SendOutcome::Expected { expected: 2, .. }),
+        matches!(drift, SendOutcome::OutOfStep {
+                expected: Some(2),
+                ..
+            }),
         "{drift:?}"
     );
 }

@@ -1,6 +1,7 @@
 //! `device update`: changing a device, and ending a halt that waits for the change.
 
 use risiti_domain::{DeviceId, Dialect, Environment, TaxType};
+use tokio_postgres::types::ToSql;
 use url::Url;
 use uuid::Uuid;
 
@@ -9,9 +10,10 @@ use crate::db::pool::{Ledger, Transaction};
 use crate::db::statements::statements;
 use crate::db::vault::{Place, Vault};
 use crate::directory::devices::tax_rates_json;
-use crate::directory::manage_error::{ManageError, refused_by};
+use crate::directory::manage_error::ManageError;
+use crate::directory::next_number::NumberChange;
 use crate::directory::new_device::{DeviceOptions, host, seal};
-use crate::operator_actions::OperatorAction;
+use crate::operator_actions::{CommandMode, OperatorAction};
 
 statements! {
     /// Whether the device has an invoice is asked in two halves, because each half has an index. An
@@ -37,15 +39,12 @@ statements! {
     /// Short codes stay with the merchant when the device goes to another one.
     SHORT_CODES_UNBIND = "UPDATE short_codes SET device_id = NULL WHERE device_id = $1 AND merchant_id <> $2";
     LANE_HOST = "UPDATE lanes SET host = $2 WHERE device_id = $1";
-    /// The number may go back only while none was used, which the guard on `lanes` checks as well.
-    NUMBER_SET = "UPDATE lanes SET next_invoice_no = $2, moved_by = $3 WHERE device_id = $1
-        AND (next_invoice_no = $2 OR NOT EXISTS (SELECT FROM submissions s WHERE s.device_id = $1))";
-    NUMBER = "SELECT next_invoice_no FROM lanes WHERE device_id = $1";
-    /// A halt's reason names the command that ends it (protocol D15). This ends the halts that name
-    /// this command.
-    HALT_END = "UPDATE lanes SET halted_at = NULL, halt_reason = NULL, retry_at = NULL, retry_step = 0,
-        token_at = NULL, moved_by = $2, moved_because = $3
-        WHERE device_id = $1 AND halted_at IS NOT NULL AND halt_reason LIKE '%device update%'";
+    /// A halt tells the command that ends it (protocol D15). A new number also ends the halts over a
+    /// number.
+    HALT_END = "UPDATE lanes SET halted_at = NULL, halt_reason = NULL, halt_remedy = NULL, retry_at = NULL,
+        retry_step = 0, token_at = NULL, moved_by = $2, moved_because = $3
+        WHERE device_id = $1 AND halted_at IS NOT NULL
+          AND (halt_remedy = 'device update' OR ($4 AND halt_remedy = 'lanes resolve'))";
 }
 
 /// What `device update` changes. `None` leaves a value as it is.
@@ -69,6 +68,8 @@ pub struct DeviceChanges {
 pub struct UpdatedDevice {
     /// Whether the lane was halted for a reason that this command ends.
     pub resumed: bool,
+    /// The change of the lane's next number, if there was one.
+    pub number: Option<NumberChange>,
 }
 
 impl DeviceChanges {
@@ -108,6 +109,7 @@ impl Ledger {
         id: DeviceId,
         changes: &DeviceChanges,
         vault: &Vault,
+        mode: CommandMode,
         action: &OperatorAction,
     ) -> Result<UpdatedDevice, ManageError> {
         let mut connection = self.connection().await?;
@@ -115,7 +117,7 @@ impl Ledger {
         let updated = transaction
             .update_device(id, changes, vault, action)
             .await?;
-        transaction.commit().await?;
+        mode.end(transaction).await?;
         Ok(updated)
     }
 }
@@ -156,13 +158,14 @@ impl Transaction<'_> {
 
         self.change_row(id, merchant, changes, vault, &known)
             .await?;
+        let number = match changes.next_invoice_no {
+            Some(number) => self.set_number(device, number, &action.operator).await?,
+            None => None,
+        };
         if let Some(base_url) = &changes.base_url {
             let host = host(base_url)?;
             self.add_host(&host).await?;
             self.execute(LANE_HOST, &[&id, &host]).await?;
-        }
-        if let Some(number) = changes.next_invoice_no {
-            self.set_number(id, number, &action.operator).await?;
         }
 
         let owner = merchant.unwrap_or(known.merchant);
@@ -175,17 +178,12 @@ impl Transaction<'_> {
         self.bind_short_codes(slug, owner, id, &changes.options.short_codes)
             .await?;
 
-        let resumed = self
-            .execute(HALT_END, &[&id, &action.operator, &action.reason])
-            .await?
-            == 1;
-        self.record_action(
-            "device update",
-            action,
-            serde_json::json!({ "device_id": id }),
-        )
-        .await?;
-        Ok(UpdatedDevice { resumed })
+        let end_halt: [&(dyn ToSql + Sync); 4] =
+            [&id, &action.operator, &action.reason, &number.is_some()];
+        let resumed = self.execute(HALT_END, &end_halt).await? == 1;
+        let subject = serde_json::json!({ "device_id": id, "next_invoice_no": number });
+        self.record_action("device update", action, subject).await?;
+        Ok(UpdatedDevice { resumed, number })
     }
 
     async fn change_row(
@@ -237,17 +235,6 @@ impl Transaction<'_> {
                 }),
                 _ => Err(error.into()),
             },
-        }
-    }
-
-    async fn set_number(&self, device: Uuid, to: i64, operator: &str) -> Result<(), ManageError> {
-        let row = self.query_one(NUMBER, &[&device]).await?;
-        let from: i64 = row.try_get(0).map_err(LedgerError::from)?;
-        let refused = || ManageError::NumberInUse { from, to };
-        match self.execute(NUMBER_SET, &[&device, &to, &operator]).await {
-            Ok(1) => Ok(()),
-            Ok(_) => Err(refused()),
-            Err(error) => Err(refused_by(error, "invoice_no_never_back", refused)),
         }
     }
 }

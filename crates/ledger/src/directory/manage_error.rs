@@ -64,10 +64,21 @@ pub enum ManageError {
     )]
     HasInvoices(&'static str),
     #[error(
-        "the next invoice number cannot go from {from} to {to}: the lane has sent sales already, and only \
-         `risiti-replay lanes resolve` may say whose a number is"
+        "the next invoice number cannot go up from {from} to {to}: the lane has sent sales already. If another system \
+         filed the numbers between, say so with `risiti-replay lanes resolve {device} --through {} --taken-elsewhere`", .to - 1
     )]
-    NumberInUse { from: i64, to: i64 },
+    NumberAhead {
+        device: risiti_domain::DeviceId,
+        from: i64,
+        to: i64,
+    },
+    #[error("the next invoice number cannot go back from {from} to {to}: {why}")]
+    NumberInUse { from: i64, to: i64, why: String },
+    #[error(
+        "a worker holds the lane at this moment, so that its number stays: try again in ten seconds, or stop the lane \
+         first with `risiti-replay lanes halt`"
+    )]
+    LaneHeld,
     #[error(
         "the lane cannot be taken now: it is halted, backing off, or a worker holds it; `risiti-admin device \
          show` tells which"

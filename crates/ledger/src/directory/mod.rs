@@ -7,6 +7,7 @@ pub(crate) mod listen;
 pub(crate) mod manage_error;
 pub(crate) mod merchants;
 pub(crate) mod new_device;
+pub(crate) mod next_number;
 pub(crate) mod provider_accounts;
 pub(crate) mod provider_keys;
 pub(crate) mod snapshot;

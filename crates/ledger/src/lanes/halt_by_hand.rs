@@ -7,15 +7,17 @@ use crate::OperatorAction;
 use crate::db::error::LedgerError;
 use crate::db::pool::{Ledger, Transaction};
 use crate::db::statements::statements;
+use crate::lanes::resolve_through::NUMBERS_MAX;
 
 statements! {
     LANE = "SELECT halt_reason, next_invoice_no FROM lanes WHERE device_id = $1 FOR UPDATE";
     /// The reason names the command that ends it (protocol D15).
     HALT = "
-        UPDATE lanes SET halted_at = now(), halt_reason = $2, token_at = NULL, moved_by = $3
+        UPDATE lanes SET halted_at = now(), halt_reason = $2, halt_remedy = 'lanes resume', token_at = NULL,
+            moved_by = $3
         WHERE device_id = $1 AND halted_at IS NULL";
     RESUME = "
-        UPDATE lanes SET halted_at = NULL, halt_reason = NULL, retry_at = NULL, retry_step = 0, token_at = NULL,
+        UPDATE lanes SET halted_at = NULL, halt_reason = NULL, halt_remedy = NULL, retry_at = NULL, retry_step = 0, token_at = NULL,
             moved_by = $2, moved_because = $3
         WHERE device_id = $1 AND halted_at IS NOT NULL";
     /// A number that look-ups do not show gets its full time again (protocol D9). What is unknown
@@ -49,6 +51,13 @@ pub enum LaneRefusal {
     Overtaken(InvoiceId),
     #[error("number {asked} is not in question: the lane's next number is {next}")]
     NotInQuestion { asked: i64, next: i64 },
+    #[error(
+        "the numbers from {next} through {through} are not in question: give one from {next} on, and at most \
+         {NUMBERS_MAX} numbers at once"
+    )]
+    RangeNotInQuestion { through: i64, next: i64 },
+    #[error("number {0} is an invoice's with a receipt, so that it is not taken elsewhere")]
+    NumberIsOurs(i64),
     #[error("no invoice of ours was ever sent under number {0}: was it --taken-elsewhere?")]
     NothingSent(i64),
     #[error("the invoice last sent under number {0} has a receipt already")]

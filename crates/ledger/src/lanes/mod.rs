@@ -9,6 +9,7 @@ pub(crate) mod hosts;
 pub(crate) mod late_look_ups;
 pub(crate) mod leases;
 pub(crate) mod resolve;
+pub(crate) mod resolve_through;
 pub(crate) mod set_aside;
 pub(crate) mod settle;
 pub(crate) mod shares;

@@ -1,14 +1,16 @@
 //! A person says who owns a number that the database cannot account for (protocol D11).
 
+use std::ops::RangeInclusive;
+
 use risiti_domain::{DeviceId, InvoiceId};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::OperatorAction;
+use crate::{CommandMode, OperatorAction};
 use crate::db::error::LedgerError;
 use crate::db::pool::{Ledger, Transaction};
 use crate::db::statements::statements;
-use crate::lanes::halt_by_hand::LaneRefusal;
+use crate::lanes::halt_by_hand::{LaneRefusal, LockedLane};
 use crate::lanes::hold::LaneHold;
 
 statements! {
@@ -30,8 +32,8 @@ statements! {
     /// What nobody answered is known now: KRA does not have these sends.
     RESOLVE_SENDS = "
         UPDATE submissions SET outcome = 'resolved'
-        WHERE device_id = $1 AND invoice_no = $2 AND (outcome IS NULL OR outcome = 'unknown')
-          AND ($3::uuid IS NULL OR invoice_id <> $3)";
+        WHERE device_id = $1 AND invoice_no BETWEEN $2 AND $3 AND (outcome IS NULL OR outcome = 'unknown')
+          AND ($4::uuid IS NULL OR invoice_id <> $4)";
     ACCEPT = "
         UPDATE invoices SET state = 'success', invoice_no = $2, receipt_no = $3, receipt_signature = $4,
             internal_data = $5, issued_at = now(), unknown_since = NULL, hidden_since = NULL, refused_at = NULL,
@@ -95,6 +97,7 @@ impl Ledger {
         device: DeviceId,
         invoice_no: i64,
         ownership: &Ownership,
+        mode: CommandMode,
         by: &OperatorAction,
     ) -> Result<Resolved, LaneRefusal> {
         let mut connection = self.connection().await?;
@@ -128,7 +131,7 @@ impl Ledger {
         };
         let accepted = invoice.filter(|_| matches!(ownership, Ownership::Accepted(_)));
         transaction
-            .execute(RESOLVE_SENDS, &[&device.uuid(), &invoice_no, &accepted])
+            .resolve_sends(device, invoice_no..=invoice_no, accepted)
             .await?;
         if !matches!(ownership, Ownership::NotAccepted) {
             transaction
@@ -143,7 +146,7 @@ impl Ledger {
             .await?;
 
         let next_invoice_no = transaction.lock_lane(device).await?.next_invoice_no;
-        transaction.commit().await?;
+        mode.end(transaction).await?;
         Ok(Resolved {
             invoice: invoice.map(InvoiceId::from_uuid),
             next_invoice_no,
@@ -158,23 +161,10 @@ impl Transaction<'_> {
         device: DeviceId,
         asked: i64,
     ) -> Result<Option<Uuid>, LaneRefusal> {
-        let id = device.uuid();
-        let hold = self.hold_lane(device).await?;
-        let lane = self.lock_lane(device).await?;
-        if lane.halt_reason.is_none() {
-            return Err(LaneRefusal::NotHalted);
-        }
-        if hold == LaneHold::Taken {
-            return Err(LaneRefusal::Held);
-        }
-
-        let submitting: Option<(Uuid, i64)> = self
-            .query_opt(NUMBER_HOLDER, &[&id])
+        let lane = self.hold_halted_lane(device).await?;
+        let holder = self
+            .number_holder(device)
             .await?
-            .map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
-            .transpose()
-            .map_err(|error: tokio_postgres::Error| LedgerError::from(error))?;
-        let holder = submitting
             .filter(|(_, number)| *number == asked)
             .map(|(invoice, _)| invoice);
         if holder.is_none() && asked != lane.next_invoice_no {
@@ -186,7 +176,49 @@ impl Transaction<'_> {
         Ok(holder)
     }
 
-    async fn take_number_back(
+    /// Keeps workers away from a halted lane until the transaction ends.
+    pub(crate) async fn hold_halted_lane(
+        &self,
+        device: DeviceId,
+    ) -> Result<LockedLane, LaneRefusal> {
+        let hold = self.hold_lane(device).await?;
+        let lane = self.lock_lane(device).await?;
+        if lane.halt_reason.is_none() {
+            return Err(LaneRefusal::NotHalted);
+        }
+        if hold == LaneHold::Taken {
+            return Err(LaneRefusal::Held);
+        }
+        Ok(lane)
+    }
+
+    /// The invoice that is being submitted, with its number.
+    pub(crate) async fn number_holder(
+        &self,
+        device: DeviceId,
+    ) -> Result<Option<(Uuid, i64)>, LedgerError> {
+        let row = self.query_opt(NUMBER_HOLDER, &[&device.uuid()]).await?;
+        row.map(|row| Ok((row.try_get(0)?, row.try_get(1)?)))
+            .transpose()
+    }
+
+    /// The sends of all invoices under these numbers that nobody answered are answered by the
+    /// person's word. Those of the accepted invoice stay, because one of them was accepted.
+    pub(crate) async fn resolve_sends(
+        &self,
+        device: DeviceId,
+        numbers: RangeInclusive<i64>,
+        accepted: Option<Uuid>,
+    ) -> Result<(), LedgerError> {
+        self.execute(
+            RESOLVE_SENDS,
+            &[&device.uuid(), numbers.start(), numbers.end(), &accepted],
+        )
+        .await
+        .map(drop)
+    }
+
+    pub(crate) async fn take_number_back(
         &self,
         invoice: Option<Uuid>,
         why: &str,

@@ -46,6 +46,17 @@ statements! {
     );
     NUMBER_BACK = "
         UPDATE lanes SET last_outcome = $2, last_call_at = now(), retry_step = 0, retry_at = NULL WHERE device_id = $1";
+    /// The invoice stays where it is in the lane.
+    FREE_NUMBER = concat!(
+        held_claim!(),
+        ", invoice AS (
+            UPDATE invoices SET state = 'pending', invoice_no = NULL, unknown_since = NULL, hidden_since = NULL,
+                refused_at = NULL, moved_by = 'etims-worker', moved_because = 'KRA expects another number',
+                moved_event = NULL
+            WHERE id = $3 AND state = 'submitting' AND device_id = (SELECT device_id FROM held)
+        )
+        UPDATE lanes SET last_call_at = now() WHERE device_id = (SELECT device_id FROM held)"
+    );
     /// The times start over, so that whoever resumes the lane gives it another quarter of an hour,
     /// or another hour, before the same halt.
     HALT = concat!(
@@ -55,7 +66,7 @@ statements! {
                 unknown_since = CASE WHEN unknown_since IS NOT NULL OR hidden_since IS NOT NULL THEN now() END
             WHERE device_id = (SELECT device_id FROM held) AND state = 'submitting'
         )
-        UPDATE lanes SET halted_at = now(), halt_reason = $3, last_outcome = 'halt', last_call_at = now(),
+        UPDATE lanes SET halted_at = now(), halt_reason = $3, halt_remedy = $4, last_outcome = 'halt', last_call_at = now(),
             moved_by = 'etims-worker'
         WHERE device_id = (SELECT device_id FROM held) AND halted_at IS NULL"
     );
@@ -69,6 +80,25 @@ pub struct FailureCount {
     pub rounds: u32,
     /// When the last strike was counted, or the first failure.
     pub mark: Timestamp,
+}
+
+/// The command that ends a halt (protocol D15).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HaltRemedy {
+    DeviceUpdate,
+    LanesResolve,
+    LanesResume,
+}
+
+impl HaltRemedy {
+    /// The value of `lanes.halt_remedy`.
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::DeviceUpdate => "device update",
+            Self::LanesResolve => "lanes resolve",
+            Self::LanesResume => "lanes resume",
+        }
+    }
 }
 
 /// What came of halting a lane.
@@ -151,6 +181,19 @@ impl Ledger {
         require_claim(lanes)
     }
 
+    /// KRA did not take the number, and expects another one. The invoice gives it back and stays
+    /// first in its lane.
+    pub async fn free_number(&self, claim: &Claim, invoice: InvoiceId) -> Result<(), LaneError> {
+        let connection = self.connection().await?;
+        let lanes = connection
+            .execute(
+                FREE_NUMBER,
+                &[&claim.device.uuid(), &claim.claim_id, &invoice.uuid()],
+            )
+            .await?;
+        require_claim(lanes)
+    }
+
     /// The invoice is dead and gives its number back. Its message is in the dead-letter queue
     /// already (protocol E1).
     pub async fn invoice_dead(
@@ -185,10 +228,23 @@ impl Ledger {
     }
 
     /// Stops the lane until somebody does what the reason says (protocol D15).
-    pub async fn halt_lane(&self, claim: &Claim, reason: &str) -> Result<HaltOutcome, LedgerError> {
+    pub async fn halt_lane(
+        &self,
+        claim: &Claim,
+        reason: &str,
+        remedy: HaltRemedy,
+    ) -> Result<HaltOutcome, LedgerError> {
         let connection = self.connection().await?;
         let lanes = connection
-            .execute(HALT, &[&claim.device.uuid(), &claim.claim_id, &reason])
+            .execute(
+                HALT,
+                &[
+                    &claim.device.uuid(),
+                    &claim.claim_id,
+                    &reason,
+                    &remedy.as_str(),
+                ],
+            )
             .await?;
         Ok(if lanes == 1 {
             HaltOutcome::Halted

@@ -98,6 +98,10 @@ pub enum SendResult {
     Unknown,
     /// KRA says that the number is taken.
     Taken,
+    /// KRA expects another number, so that this one is not taken.
+    OutOfStep,
+    /// KRA expects another number, and an earlier send under this one is still unanswered.
+    OutOfStepAfterUnknown,
 }
 
 /// A send that was not accepted, with what to store about it.
@@ -138,6 +142,8 @@ impl SendResult {
             Self::RefusedVaguely => ("unknown", false, false, true),
             Self::Unknown => ("unknown", false, false, false),
             Self::Taken => ("unknown", false, true, false),
+            Self::OutOfStep => ("refused", true, false, false),
+            Self::OutOfStepAfterUnknown => ("refused", false, false, false),
         };
         ResultColumns {
             outcome,

@@ -125,7 +125,10 @@ async fn a_worker_without_its_claim_writes_nothing() {
     ));
     assert!(claim_is_gone(ledger.adopt(&old, sale, 1, &receipt()).await));
     assert_eq!(
-        ledger.halt_lane(&old, "x").await.unwrap(),
+        ledger
+            .halt_lane(&old, "x", HaltRemedy::LanesResume)
+            .await
+            .unwrap(),
         HaltOutcome::Unchanged
     );
     assert_eq!(ledger.release_lane(&old).await.unwrap(), Released::Idle);

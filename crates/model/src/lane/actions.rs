@@ -87,6 +87,9 @@ pub enum Action {
     Drop(u8, u8),
     /// The world: KRA's look-ups begin to show a sale.
     Show(u8),
+    /// Fault: our database is restored to a point before the receipt with this number. It has lost
+    /// what came after: receipts, sends and claims. D9 finds out what KRA has.
+    Restore(u8),
     /// The world: 15 minutes or 24 hours pass. No request outlives the 24 hours, and no look-up
     /// lags as long.
     TimePasses(u8),

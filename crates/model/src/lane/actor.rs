@@ -41,6 +41,7 @@ impl Action {
             | Self::ArriveTwice(..)
             | Self::Drop(..)
             | Self::Show(_)
+            | Self::Restore(_)
             | Self::TimePasses(_) => Actor::World,
             Self::Replay(_) | Self::Discard(_) | Self::SetAside(_) => Actor::Operator,
         }

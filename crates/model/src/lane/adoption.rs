@@ -27,6 +27,7 @@ impl LaneModelState {
         invoice.state = InvoiceState::Success(number);
         invoice.clear_send_facts();
         invoice.discard_wish = false;
+        invoice.forgotten = false;
         invoice.late_look_up = None;
         self.remove_unfiled(id);
         if self.next_number == number {

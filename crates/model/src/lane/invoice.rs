@@ -28,6 +28,8 @@ pub struct Invoice {
     pub late_look_up: Option<LateLookUp>,
     /// Numbers under which a send has ended without an answer.
     pub open_sends: Numbers,
+    /// Whether our database lost what it knew of its sends.
+    pub forgotten: bool,
     /// Whether the dead-letter queue has a message for this invoice.
     pub has_message: bool,
     /// Set for credit notes only.
@@ -69,6 +71,7 @@ impl Invoice {
             discard_wish: false,
             late_look_up: None,
             open_sends: Numbers::default(),
+            forgotten: false,
             has_message: false,
             credit_note: None,
         }

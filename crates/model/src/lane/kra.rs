@@ -2,7 +2,7 @@
 
 use std::cmp::Ordering;
 
-use super::{Action, Answer, InvoiceState, LaneModel, LaneModelState, Plan};
+use super::{Action, Answer, InvoiceState, LaneModel, LaneModelState, Numbers, Phase, Plan};
 
 impl LaneModel {
     pub(super) fn world_actions(
@@ -29,6 +29,9 @@ impl LaneModel {
                 actions.push(Action::TimePasses(i));
             }
         }
+        if with_faults && state.restores > 0 {
+            actions.extend((1..state.next_number).map(Action::Restore));
+        }
         for number in 1..=state.accepted.len() as u8 {
             if !state.shown.has(number) {
                 actions.push(Action::Show(number));
@@ -51,6 +54,7 @@ impl LaneModel {
             }
             Action::Drop(i, number) => state.remove_late_request(i, number),
             Action::Show(number) => state.shown = state.shown.with(number),
+            Action::Restore(number) => state.restore(number),
             Action::TimePasses(i) => {
                 if let Some(look_up) = &mut state.invoice_mut(i).late_look_up {
                     look_up.due = true;
@@ -100,6 +104,36 @@ impl LaneModelState {
     /// The invoice whose sale KRA's look-up shows under a number.
     pub(super) fn look_up(&self, number: u8) -> Option<u8> {
         self.owner(number).filter(|_| self.shown.has(number))
+    }
+
+    /// Loses every receipt from this number on, and every send that is under way. Their requests may
+    /// still arrive.
+    fn restore(&mut self, number: u8) {
+        self.restores -= 1;
+        for w in 0..self.workers.len() {
+            if let Phase::Awaiting(plan) = self.workers[w] {
+                self.add_late_request(plan);
+            }
+            self.workers[w] = Phase::Idle;
+        }
+        self.claim = None;
+        self.next_number = number;
+        for id in 0..self.invoices.len() as u8 {
+            let lost = match self.invoice(id).state {
+                InvoiceState::Success(filed) => filed >= number,
+                InvoiceState::Submitting(_) => true,
+                _ => false,
+            };
+            if lost {
+                self.remove_unfiled(id);
+                self.unfiled.push(id);
+                let invoice = self.invoice_mut(id);
+                invoice.state = InvoiceState::Pending;
+                invoice.open_sends = Numbers::default();
+                invoice.forgotten = true;
+                invoice.clear_send_facts();
+            }
+        }
     }
 
     /// Keeps a request that nobody waits for any more, as it may still arrive.

@@ -37,6 +37,8 @@ pub struct LaneModel {
     pub workers: u8,
     /// How often a lease is taken from a worker that lives, frozen or cut off, and thaws later.
     pub takeovers: u8,
+    /// How often our database is restored to an earlier point.
+    pub restores: u8,
     /// Whether the last invoice is a credit note of the first.
     pub has_credit_note: bool,
     pub mutation: Option<Mutation>,
@@ -49,6 +51,7 @@ impl LaneModel {
             invoices,
             workers,
             takeovers,
+            restores: 0,
             has_credit_note: false,
             mutation: None,
             settling: SettlingCheck::default(),
@@ -59,6 +62,14 @@ impl LaneModel {
     pub fn with_credit_note(self) -> Self {
         Self {
             has_credit_note: true,
+            ..self
+        }
+    }
+
+    #[must_use]
+    pub fn with_restore(self) -> Self {
+        Self {
+            restores: 1,
             ..self
         }
     }
@@ -106,7 +117,7 @@ impl Model for LaneModel {
     type Action = Action;
 
     fn init_states(&self) -> Vec<LaneModelState> {
-        let mut state = LaneModelState::new(self.takeovers);
+        let mut state = LaneModelState::new(self.takeovers, self.restores);
         state.credit_notes_first = self.is_broken_by(Mutation::CreditNoteBeforeSale);
         if self.has_credit_note {
             state.invoice_mut(self.invoices - 1).credit_note = Some(CreditNote::default());

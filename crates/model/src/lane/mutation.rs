@@ -27,6 +27,8 @@ pub enum Mutation {
     RowBeforeMessage,
     /// An invoice is sent again under a number that KRA calls taken and does not show (against D9).
     ResendHiddenNumber,
+    /// A number far below the one that KRA expects halts the lane without a look-up (against D9).
+    HaltOnNumberFarBehind,
     /// Two workers may claim a lane at once, and both are believed (against D1).
     ClaimsNotExclusive,
     /// A credit note is sent whatever has become of its sale (against C9, D2).

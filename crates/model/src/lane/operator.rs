@@ -8,6 +8,8 @@ impl LaneModel {
             let invoice = state.invoice(i);
             match invoice.state {
                 InvoiceState::Dead => actions.extend([Action::Replay(i), Action::Discard(i)]),
+                // Whoever restored a database lets its lanes catch up before giving anything up.
+                _ if invoice.forgotten => {}
                 InvoiceState::Pending => actions.push(Action::SetAside(i)),
                 // A command holds the lane only when nobody does, or the lease of whoever does has
                 // run out.

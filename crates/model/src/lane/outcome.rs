@@ -53,6 +53,7 @@ impl LaneModel {
 
     fn write_failure(&self, state: &mut LaneModelState, plan: Plan, answer: Answer) {
         let forgets = self.is_broken_by(Mutation::RefusalForgetsOpenSends);
+        let far_behind = self.halts_far_behind(state, plan.number);
         let invoice = state.invoice_mut(plan.invoice);
         match answer {
             Answer::Refused => {
@@ -69,6 +70,7 @@ impl LaneModel {
             Answer::NumberTaken if self.is_broken_by(Mutation::ResendHiddenNumber) => {
                 invoice.unknown = false;
             }
+            Answer::NumberTaken if far_behind => state.halted = true,
             Answer::NumberTaken => invoice.hidden = true,
             Answer::OtherNumberExpected => state.halted = true,
             Answer::Unknown if self.is_broken_by(Mutation::NewNumberAfterUnknown) => {
@@ -78,6 +80,12 @@ impl LaneModel {
             }
             Answer::Unknown | Answer::Accepted => {}
         }
+    }
+
+    /// Whether a broken variant halts because KRA expects more than the number after this one.
+    fn halts_far_behind(&self, state: &LaneModelState, number: u8) -> bool {
+        self.is_broken_by(Mutation::HaltOnNumberFarBehind)
+            && state.accepted.len() > usize::from(number)
     }
 
     /// Stores a receipt, as `invoice_accepted` does.

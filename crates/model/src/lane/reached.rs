@@ -3,7 +3,7 @@
 use stateright::Property;
 
 use super::laws::is_settled;
-use super::{Invoice, InvoiceState, LaneModel, LaneModelState, Phase};
+use super::{Answer, Invoice, InvoiceState, LaneModel, LaneModelState, Phase};
 
 pub(super) fn properties(model: &LaneModel) -> Vec<Property<LaneModel>> {
     let mut properties = with_one_sale();
@@ -11,6 +11,9 @@ pub(super) fn properties(model: &LaneModel) -> Vec<Property<LaneModel>> {
         properties.extend(with_credit_note());
     } else if model.invoices > 1 {
         properties.extend(with_two_sales());
+    }
+    if model.restores > 0 {
+        properties.push(with_restore());
     }
     if model.workers > 1 {
         properties.push(with_two_workers());
@@ -119,6 +122,20 @@ fn with_credit_note() -> Vec<Property<LaneModel>> {
             },
         ),
     ]
+}
+
+fn with_restore() -> Property<LaneModel> {
+    Property::sometimes(
+        "KRA expects more than the number after the one that was sent",
+        |_: &LaneModel, state: &LaneModelState| {
+            state.workers.iter().any(|phase| match phase {
+                Phase::Answered(plan, Answer::NumberTaken) => {
+                    state.accepted.len() > usize::from(plan.number)
+                }
+                _ => false,
+            })
+        },
+    )
 }
 
 fn with_two_workers() -> Property<LaneModel> {

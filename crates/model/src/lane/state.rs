@@ -19,6 +19,8 @@ pub struct LaneModelState {
     pub credit_notes_first: bool,
     /// How often a lease may still be taken from a worker that lives.
     pub takeovers: u8,
+    /// How often our database may still be restored to an earlier point.
+    pub restores: u8,
     pub workers: [Phase; WORKERS],
     /// Requests that nobody waits for any more and that may still arrive, as numbers by invoice.
     pub late_requests: [Numbers; MAX],
@@ -29,7 +31,7 @@ pub struct LaneModelState {
 }
 
 impl LaneModelState {
-    pub fn new(takeovers: u8) -> Self {
+    pub fn new(takeovers: u8, restores: u8) -> Self {
         Self {
             invoices: [Invoice::not_yet(); MAX],
             unfiled: Vec::new(),
@@ -38,6 +40,7 @@ impl LaneModelState {
             halted: false,
             credit_notes_first: false,
             takeovers,
+            restores,
             workers: [Phase::Idle; WORKERS],
             late_requests: [Numbers::default(); MAX],
             accepted: Vec::new(),

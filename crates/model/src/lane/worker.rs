@@ -18,11 +18,14 @@ impl LaneModel {
             Phase::Idle => self.idle_actions(state, w, with_faults, actions),
             Phase::Holding => self.holding_actions(state, w, with_faults, actions),
             Phase::Sending(_) => actions.push(Action::BeginSend(w)),
-            Phase::Awaiting(_) => {
+            Phase::Awaiting(plan) => {
                 actions.push(Action::Arrive(w));
+                // KRA does not refuse what it has, and a database that forgot cannot know that.
+                if with_faults && !state.invoice(plan.invoice).forgotten {
+                    actions.push(Action::Refuse(w));
+                }
                 if with_faults {
                     actions.extend([
-                        Action::Refuse(w),
                         Action::GiveUp(w),
                         Action::RefuseVaguely(w),
                         Action::NotSent(w),

@@ -152,7 +152,7 @@ fn d8_a_found_sale_goes_to_the_invoice_it_names() {
     ] {
         let decision = decide(sale(remark.clone(), total, 8));
         assert!(
-            matches!(&decision, AfterLookUp::Halt(reason) if reason.contains("lanes resolve")),
+            matches!(&decision, AfterLookUp::Halt(halt) if halt.reason.contains("lanes resolve")),
             "{remark:?}"
         );
     }
@@ -165,6 +165,37 @@ fn d8_a_found_sale_goes_to_the_invoice_it_names() {
         wait,
         "an answer about another number"
     );
+}
+
+/// KRA said before how far it has counted.
+#[test]
+fn d9_a_foreign_sale_offers_to_pass_all_numbers_before_kras() {
+    let found = LookUpOutcome::Found(FoundSale {
+        invoice_no: 8,
+        remark: None,
+        kind: None,
+        original_invoice_no: None,
+        total: None,
+        receipt: receipt(),
+    });
+    for (said, through) in [
+        (
+            "Invc No: 8 is invalid, use the expected value: 412",
+            Some("--through 411 "),
+        ),
+        ("Invc No: 8 is invalid, use the expected value: 9", None),
+        ("no", None),
+    ] {
+        let invoice = invoice(History {
+            last_error: Some(said.to_owned()),
+            ..History::default()
+        });
+        let AfterLookUp::Halt(halt) = after_look_up(&situation(), &invoice, &found) else {
+            panic!("{said}: no halt");
+        };
+        let offers = halt.reason.contains(through.unwrap_or("--through"));
+        assert_eq!(offers, through.is_some(), "{said}: {}", halt.reason);
+    }
 }
 
 #[test]

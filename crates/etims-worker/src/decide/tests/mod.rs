@@ -102,7 +102,8 @@ fn receipt() -> Receipt {
 
 /// Whether the lane halts with a reason that names this command and the device.
 fn halts(follow_up: &FollowUp, command: &str) -> bool {
-    matches!(follow_up, FollowUp::Halt(reason) if reason.contains(command) && reason.contains(&fresh_invoice().device.to_string()))
+    matches!(follow_up, FollowUp::Halt(halt) | FollowUp::FreeNumberAndHalt(halt)
+        if halt.reason.contains(command) && halt.reason.contains(&fresh_invoice().device.to_string()))
 }
 
 #[test]

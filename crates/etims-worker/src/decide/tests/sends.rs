@@ -15,7 +15,7 @@ fn recorded(
 }
 
 #[test]
-fn d7_only_ok_refused_and_not_sent_settle_a_number() {
+fn d7_only_a_clear_answer_settles_a_number() {
     assert_eq!(
         after_send(&situation(), &fresh_invoice(), &SendOutcome::Ok(receipt())),
         AfterSend::Accept(receipt())
@@ -40,11 +40,11 @@ fn d7_only_ok_refused_and_not_sent_settle_a_number() {
         (SendOutcome::Unknown(answer()), false),
         (SendOutcome::Taken(answer()), false),
         (
-            SendOutcome::Expected {
-                expected: 3,
+            SendOutcome::OutOfStep {
+                expected: Some(3),
                 answer: answer(),
             },
-            false,
+            true,
         ),
         (
             SendOutcome::Halt {
@@ -73,20 +73,42 @@ fn d7_a_request_that_never_left_settles_no_earlier_one() {
 }
 
 #[test]
-fn d9_a_taken_number_is_looked_up_and_an_unexpected_one_halts() {
+fn d9_a_taken_number_is_looked_up_at_once() {
     let taken = recorded(
         &situation(),
         &fresh_invoice(),
         &SendOutcome::Taken(answer()),
     );
     assert_eq!(taken, (SendResult::Taken, FollowUp::Continue));
+}
 
-    let unexpected = SendOutcome::Expected {
-        expected: 12,
-        answer: answer(),
-    };
-    let (_, follow_up) = recorded(&situation(), &fresh_invoice(), &unexpected);
-    assert!(halts(&follow_up, "lanes resolve"), "{follow_up:?}");
+#[test]
+fn d9_a_number_ahead_of_kras_is_given_back_and_halts() {
+    for (expected, names) in [
+        (Some(3), "--next-invoice-no 3`"),
+        (None, "--next-invoice-no N`"),
+    ] {
+        let ahead = SendOutcome::OutOfStep {
+            expected,
+            answer: answer(),
+        };
+        let (result, follow_up) = recorded(&situation(), &fresh_invoice(), &ahead);
+        assert_eq!(result, SendResult::OutOfStep);
+        assert!(halts(&follow_up, names), "{follow_up:?}");
+        assert!(
+            matches!(follow_up, FollowUp::FreeNumberAndHalt(_)),
+            "{follow_up:?}"
+        );
+
+        let after_unknown = invoice(History {
+            ever_unknown: true,
+            ..History::default()
+        });
+        let (result, follow_up) = recorded(&situation(), &after_unknown, &ahead);
+        assert_eq!(result, SendResult::OutOfStepAfterUnknown);
+        assert!(halts(&follow_up, "--not-accepted"), "{follow_up:?}");
+        assert!(matches!(follow_up, FollowUp::Halt(_)), "{follow_up:?}");
+    }
 }
 
 #[test]
