@@ -33,6 +33,15 @@ pub struct Config {
     /// Refuse an invoice number that is not exactly the next one.
     #[arg(long, env = "ETIMS_SIM_STRICT_SEQUENCE", default_value_t = true, action = clap::ArgAction::Set)]
     pub strict_sequence: bool,
+    /// Refuse a credit note whose buyer's name is not the sale's, or is null.
+    #[arg(long, env = "ETIMS_SIM_STRICT_CREDIT_NAMES", default_value_t = false, action = clap::ArgAction::Set)]
+    pub strict_credit_names: bool,
+    /// Refuse a third credit note of a sale, and a second one that is not for the whole rest.
+    #[arg(long, env = "ETIMS_SIM_STRICT_CREDIT_COUNT", default_value_t = false, action = clap::ArgAction::Set)]
+    pub strict_credit_count: bool,
+    /// Refuse a credit note more than six months after its sale.
+    #[arg(long, env = "ETIMS_SIM_STRICT_CREDIT_AGE", default_value_t = false, action = clap::ArgAction::Set)]
+    pub strict_credit_age: bool,
     /// Seed of every made-up key, signature and wording.
     #[arg(long, env = "ETIMS_SIM_SEED", default_value_t = 1)]
     pub seed: u64,
@@ -67,6 +76,9 @@ impl Config {
             dialect,
             latency: Duration::ZERO,
             strict_sequence: true,
+            strict_credit_names: false,
+            strict_credit_count: false,
+            strict_credit_age: false,
             seed: 1,
             rate_e: Decimal::from(8),
             stock_check: false,

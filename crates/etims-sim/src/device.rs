@@ -4,7 +4,6 @@ use std::collections::{BTreeMap, HashMap};
 use std::time::Instant;
 
 use jiff::civil::DateTime;
-use rust_decimal::Decimal;
 use serde::{Deserialize, Serialize};
 
 use crate::branch::Branch;
@@ -191,40 +190,6 @@ impl Device {
             clash,
             ..Refusal::new(kind, code, message, text)
         }
-    }
-
-    /// Checks a credit note against its original sale and the earlier credit notes of that sale.
-    pub(crate) fn check_credit(&self, credit: &Sale) -> Result<(), Refusal> {
-        let unknown = || {
-            Refusal::broken_rule(
-                "orgInvcNo does not exist. Please update the field and try again".into(),
-            )
-        };
-        let original = self
-            .sales
-            .get(&credit.original_no)
-            .filter(|filed| !filed.sale.credit)
-            .map(|filed| &filed.sale)
-            .ok_or_else(unknown)?;
-        let invalid = |field, problem| Err(Refusal::invalid_field(field, "", problem));
-        if original.buyer != credit.buyer {
-            return invalid("custTin", "is not the buyer of the original sale");
-        }
-        if credit.day < original.day {
-            return invalid("salesDt", "is before the original sale");
-        }
-
-        let credited: Decimal = self
-            .sales
-            .range(credit.original_no..)
-            .map(|(_, filed)| &filed.sale)
-            .filter(|sale| sale.credit && sale.original_no == credit.original_no)
-            .map(|sale| sale.total)
-            .sum();
-        if credited + credit.total > original.total {
-            return invalid("totAmt", "credit notes exceed the original sale");
-        }
-        Ok(())
     }
 
     /// The receipt for the sale that is about to be accepted under `number`.

@@ -8,6 +8,7 @@ mod clock;
 mod codes;
 mod config;
 mod connection;
+mod credit_rules;
 mod control;
 mod device;
 mod fault;

@@ -51,7 +51,7 @@ impl KraRecords {
         let device = self.device_mut(branch)?;
         device.check_number(&sale, config)?;
         if sale.credit {
-            device.check_credit(&sale)?;
+            device.check_credit(&sale, config)?;
         }
         if config.stock_check {
             device.stock.check_sale(&sale)?;

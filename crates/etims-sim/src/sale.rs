@@ -23,6 +23,7 @@ pub(crate) struct Sale {
     pub(crate) trader_number: String,
     pub(crate) remark: Option<String>,
     pub(crate) buyer: Option<String>,
+    pub(crate) buyer_name: Option<String>,
     pub(crate) day: Date,
     pub(crate) total: Decimal,
     /// Item codes, line by line.
@@ -102,7 +103,7 @@ fn read_header(fields: &Fields<'_>, rules: SaleRules) -> Result<Sale, Refusal> {
     let invoice_no = fields.integer("invcNo")?;
     let original_no = fields.integer("orgInvcNo")?;
     let buyer = optional_pin(fields, "custTin")?;
-    fields.optional_text("custNm", 60)?;
+    let buyer_name = fields.optional_text("custNm", 60)?;
     fields.optional_code("salesTyCd", &codes::SALES_TYPES)?;
     let credit = fields.code("rcptTyCd", &["S", "R"])? == "R";
     fields.optional_code("pmtTyCd", &codes::PAYMENT_TYPES)?;
@@ -134,6 +135,7 @@ fn read_header(fields: &Fields<'_>, rules: SaleRules) -> Result<Sale, Refusal> {
         trader_number,
         remark,
         buyer,
+        buyer_name,
         day,
         total: Decimal::ZERO,
         items: Vec::new(),

@@ -94,12 +94,25 @@ pub(crate) fn of_answer(
         return Class::Halt(HaltReason::Credentials);
     }
 
-    let by_status = of_status(envelope.status, true);
+    // Only a plain 400, 409 or 422 leaves its meaning to the text.
+    let text_decides = matches!(envelope.status, 400 | 409 | 422);
     match of_text(&envelope.message, invoice_no) {
         Some(class @ Class::Halt(_)) => class,
-        // Only a plain 400, 409 or 422 leaves its meaning to the text.
-        Some(class) if matches!(envelope.status, 400 | 409 | 422) => class,
-        _ => by_status,
+        Some(class) if text_decides => class,
+        None if text_decides => of_unlisted_text(&envelope.message),
+        _ => of_status(envelope.status, true),
+    }
+}
+
+/// Classifies a refusal in words that nobody has listed. About the number, they may say that it is
+/// taken. All others refuse this invoice, once a look-up has shown that KRA does not have it
+/// (protocol D10).
+fn of_unlisted_text(text: &str) -> Class {
+    let text_in_lower_case = text.to_ascii_lowercase();
+    if names_invoice_number(text) || text_in_lower_case.contains("duplicate key") {
+        Class::Taken
+    } else {
+        Class::Refused { vague: true }
     }
 }
 

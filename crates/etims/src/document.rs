@@ -11,6 +11,9 @@ use crate::{dialect, time};
 
 /// KRA asks who entered and who changed the document. It is this program.
 const ENTERED_BY: &str = "risiti";
+/// The buyer's name where none is known. A sale without a name could never be credited, because KRA
+/// compares the names (seen on the gateway, 2026-09-17). KRA's own eTIMS Lite writes the same.
+const NO_NAME: &str = "N/A";
 const NORMAL: &str = "N";
 const APPROVED: &str = "02";
 const REFUND: &str = "06";
@@ -60,7 +63,7 @@ fn sale<'a>(profile: &'a DeviceProfile, document: &SaleDocument) -> Sale<'a> {
         invc_no: document.invoice_no,
         org_invc_no: document.original_invoice_no.filter(|_| credit).unwrap_or(0),
         cust_tin: dialect::walk_in_buyer(profile.dialect),
-        cust_nm: (),
+        cust_nm: NO_NAME,
         sales_ty_cd: NORMAL,
         rcpt_ty_cd: if credit { "R" } else { "S" },
         pmt_ty_cd: payment_type(document.method),

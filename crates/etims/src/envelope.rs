@@ -71,7 +71,8 @@ impl<'a> Envelope<'a> {
     }
 }
 
-/// `debugMessage` gives the reason, while `customerMessage` may be just "Validation failed".
+/// `debugMessage` gives the reason, while `customerMessage` may be just "Validation failed". Programs
+/// in front of KRA have names of their own.
 fn message(top: &Fields<'_>, header: Option<&Fields<'_>>) -> String {
     header
         .and_then(|header| {
@@ -80,5 +81,10 @@ fn message(top: &Fields<'_>, header: Option<&Fields<'_>>) -> String {
                 .find_map(|key| header.text(key))
         })
         .or_else(|| top.fields("fault")?.text("faultstring"))
+        .or_else(|| {
+            ["message", "detail", "error"]
+                .iter()
+                .find_map(|key| top.text(key))
+        })
         .unwrap_or_default()
 }

@@ -24,7 +24,7 @@ pub(crate) struct Sale<'a> {
     pub(crate) org_invc_no: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cust_tin: Option<()>,
-    pub(crate) cust_nm: (),
+    pub(crate) cust_nm: &'static str,
     pub(crate) sales_ty_cd: &'static str,
     pub(crate) rcpt_ty_cd: &'static str,
     pub(crate) pmt_ty_cd: &'static str,

@@ -1,6 +1,6 @@
 //! Credit notes, which must fit their original sale.
 
-use etims_sim::Dialect;
+use etims_sim::{Config, Dialect};
 use serde_json::{Value, json};
 
 use crate::fixture::{Sim, json_fixture, sale, with_changes};
@@ -83,4 +83,52 @@ async fn resent_credit_note_is_a_duplicate_not_an_excess() {
     );
     assert_eq!(sim.sell(&whole).await.code(), "000");
     assert_eq!(sim.sell(&whole).await.code(), "994");
+}
+
+/// The gateway with one of its stricter rules, and a sale of 1,160 shillings.
+async fn strict(rule: impl FnOnce(&mut Config)) -> Sim {
+    let mut config = Config::local(Dialect::Gateway);
+    rule(&mut config);
+    Sim::start_with(config).await
+}
+
+#[tokio::test]
+async fn strict_names_need_the_name_of_the_sale() {
+    let sim = strict(|config| config.strict_credit_names = true).await;
+    let note = json_fixture!("08_credit_note_request");
+    assert_eq!(sim.sell(&sale(1)).await.code(), "000");
+    let null = "Expected a value but found null";
+    sim.expect_refusal(&note, &[("/custNm", json!("N/A"))], null)
+        .await;
+
+    let named = with_changes(sale(2), &[("/custNm", json!("N/A"))]);
+    assert_eq!(sim.sell(&named).await.code(), "000");
+    let of_named = with_changes(note, &[("/invcNo", json!(3)), ("/orgInvcNo", json!(2))]);
+    sim.expect_refusal(&of_named, &[("/custNm", Value::Null)], null)
+        .await;
+    let other = "is not the name of the original sale";
+    sim.expect_refusal(&of_named, &[("/custNm", json!("n/a"))], other)
+        .await;
+    let same = with_changes(of_named, &[("/custNm", json!("N/A"))]);
+    assert_eq!(sim.sell(&same).await.code(), "000");
+}
+
+#[tokio::test]
+async fn strict_count_allows_two_and_the_second_completes() {
+    let sim = strict(|config| config.strict_credit_count = true).await;
+    assert_eq!(sim.sell(&sale(1)).await.code(), "000");
+    let half = json_fixture!("08_credit_note_request");
+    assert_eq!(sim.sell(&half).await.code(), "000");
+    let rest = with_changes(half, &[("/invcNo", json!(3)), ("/remark", json!("the rest"))]);
+    assert_eq!(sim.sell(&rest).await.code(), "000");
+}
+
+#[tokio::test]
+async fn strict_age_ends_after_six_months() {
+    let sim = strict(|config| config.strict_credit_age = true).await;
+    assert_eq!(sim.sell(&sale(1)).await.code(), "000");
+    let note = json_fixture!("08_credit_note_request");
+    let late = [("/salesDt", json!("20260910"))];
+    sim.expect_refusal(&note, &late, "within six months").await;
+    assert_eq!(sim.sell(&note).await.code(), "000");
 }

@@ -11,6 +11,7 @@ mod lost_answers;
 mod number_owners;
 mod number_steps;
 mod outcomes;
+mod refused_in_words;
 mod server_outages;
 mod share;
 mod spread;

@@ -170,6 +170,41 @@ fn a_number_too_long_is_not_expected() {
     );
 }
 
+/// Words on no list, under a status that leaves its meaning to them.
+#[test]
+fn a_refusal_in_unlisted_words_waits_for_a_look_up() {
+    let class = |status: u16, text: &str| {
+        let body = format!(r#"{{"responseHeader":{{"responseCode":{status},"debugMessage":"{text}"}}}}"#);
+        let http = HttpAnswer {
+            status,
+            body: body.into_bytes(),
+            retry_after: None,
+        };
+        let envelope = Envelope::read(http.status, &http.body);
+        of_answer(&sample(Dialect::Gateway), &http, envelope.as_ref(), 8)
+    };
+    let vague = Class::Refused { vague: true };
+    for text in [
+        "The maximum number of credit notes for this invoice has been reached",
+        "Expected a value but found null. Possible cause: Cannot invoke getCustNm() is null",
+        "Trader invoice number is already in use",
+        "",
+    ] {
+        for status in [400, 409, 422] {
+            assert_eq!(class(status, text), vague, "{status} {text}");
+        }
+        assert_eq!(class(500, text), HOST_TROUBLE, "{text}");
+        assert_eq!(class(406, text), UNKNOWN, "{text}");
+    }
+    for text in [
+        "invcNo 8 has been used",
+        "duplicate key value violates unique constraint",
+    ] {
+        assert_eq!(class(400, text), Class::Taken, "{text}");
+    }
+    assert_eq!(class(400, "Please try again later"), of_text("Please try again later", 8).unwrap());
+}
+
 /// A wrong number is the lane's trouble. As a refusal it would end each of its sales.
 #[test]
 fn a_parameter_error_of_the_number_is_out_of_step() {
