@@ -42,6 +42,9 @@ pub struct Config {
     /// Refuse a credit note more than six months after its sale.
     #[arg(long, env = "ETIMS_SIM_STRICT_CREDIT_AGE", default_value_t = false, action = clap::ArgAction::Set)]
     pub strict_credit_age: bool,
+    /// Refuse a trader number that another document of the device has.
+    #[arg(long, env = "ETIMS_SIM_STRICT_TRADER_NUMBERS", default_value_t = false, action = clap::ArgAction::Set)]
+    pub strict_trader_numbers: bool,
     /// Seed of every made-up key, signature and wording.
     #[arg(long, env = "ETIMS_SIM_SEED", default_value_t = 1)]
     pub seed: u64,
@@ -79,6 +82,7 @@ impl Config {
             strict_credit_names: false,
             strict_credit_count: false,
             strict_credit_age: false,
+            strict_trader_numbers: false,
             seed: 1,
             rate_e: Decimal::from(8),
             stock_check: false,

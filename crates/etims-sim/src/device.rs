@@ -192,6 +192,18 @@ impl Device {
         }
     }
 
+    /// Checks that no other document has this trader number, as integrators' programs do that stand
+    /// in front of KRA.
+    pub(crate) fn check_trader_number(&self, sale: &Sale) -> Result<(), Refusal> {
+        let mut others = self.sales.values().map(|filed| &filed.sale.trader_number);
+        if others.any(|other| *other == sale.trader_number) {
+            return Err(Refusal::broken_rule(
+                "Trader invoice number is already in use".into(),
+            ));
+        }
+        Ok(())
+    }
+
     /// The receipt for the sale that is about to be accepted under `number`.
     pub(crate) fn sign_receipt(&self, branch: &Branch, number: i64, seed: u64) -> Receipt {
         let receipt_no = self.next_receipt_no;

@@ -50,6 +50,9 @@ impl KraRecords {
     ) -> Result<FilingOutcome, Refusal> {
         let device = self.device_mut(branch)?;
         device.check_number(&sale, config)?;
+        if config.strict_trader_numbers {
+            device.check_trader_number(&sale)?;
+        }
         if sale.credit {
             device.check_credit(&sale, config)?;
         }

@@ -9,6 +9,7 @@ use risiti_ledger::{AnsweredSend, Breaker, HostProof, LaneError, LaneInvoice, Le
 use crate::calls::send_verdict;
 use crate::decide::{self, AfterLookUp, AfterSend, FollowUp, Situation, Step};
 use crate::lane::{BegunSend, Lane, StepEnd};
+use crate::trader_number::trader_number;
 
 /// How long what was read about the invoice that follows may be acted on. After a longer call it is
 /// read again, since one more round trip then hardly matters.
@@ -270,7 +271,7 @@ pub(crate) fn document(invoice: &LaneInvoice, first_sent_at: Timestamp) -> SaleD
         invoice_no: invoice.invoice_no,
         kind: invoice.kind,
         original_invoice_no: invoice.original_invoice_no,
-        trader_invoice_no: invoice.trader_invoice_no.clone(),
+        trader_invoice_no: trader_number(invoice.kind, invoice.id, &invoice.payment_number),
         total: invoice.total,
         phone: invoice.phone.clone(),
         method: invoice.method,

@@ -20,6 +20,7 @@ mod profile;
 mod receipts;
 mod settings;
 mod stop;
+mod trader_number;
 mod turn;
 mod wake_loop;
 mod wake_ups;

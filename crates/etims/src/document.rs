@@ -30,7 +30,7 @@ pub struct SaleDocument {
     pub kind: InvoiceKind,
     /// The accepted number of the sale a credit note is of.
     pub original_invoice_no: Option<i64>,
-    /// The provider's receipt number.
+    /// The trader's own number of this document, which no other document has.
     pub trader_invoice_no: String,
     /// Shillings with tax, positive for credit notes too.
     pub total: Decimal,

@@ -1,6 +1,6 @@
 //! Right sales: how they are answered and found.
 
-use etims_sim::Dialect;
+use etims_sim::{Config, Dialect};
 use serde_json::{Value, json};
 
 use crate::fixture::{Sim, json_fixture, sale, send, shape, with_changes};
@@ -231,4 +231,17 @@ async fn each_tax_type_is_split_by_its_rate() {
         let answer = sim.sell(&document).await;
         assert_eq!(answer.code(), "000", "{name}: {answer:?}");
     }
+}
+
+#[tokio::test]
+async fn strict_trader_numbers_come_once() {
+    let sim = Sim::start_with(Config {
+        strict_trader_numbers: true,
+        ..Config::local(Dialect::Gateway)
+    })
+    .await;
+    assert_eq!(sim.sell(&sale(1)).await.code(), "000");
+    sim.expect_refusal(&sale(2), &[], "already in use").await;
+    let another = with_changes(sale(2), &[("/trdInvcNo", json!("another"))]);
+    assert_eq!(sim.sell(&another).await.code(), "000");
 }

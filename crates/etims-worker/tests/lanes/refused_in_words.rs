@@ -62,7 +62,30 @@ async fn a_sale_that_kra_has_is_found_before_it_is_dead() {
     terminate(worker).await;
 }
 
-/// All of KRA's stricter rules for credit notes, each with a credit note that they allow.
+/// Case 06: the front refuses the sale's trader number on any other document.
+#[tokio::test]
+async fn credit_notes_have_trader_numbers_of_their_own() {
+    let fixture = Fixture::with("gateway", &["--strict-trader-numbers", "true"]).await;
+    let device = fixture.add_device(1).await;
+    let sale = fixture.add_sales(&device, 1).await[0];
+    let worker = fixture.worker().start();
+    for amount in [40, 76] {
+        let note = fixture.add_credit_note(sale, amount).await;
+        fixture.until_state(note, "success").await;
+    }
+    let filed = fixture.simulator.get("/_sim/sales").await;
+    let numbers: Vec<&str> = filed["sales"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .filter_map(|sale| sale["trdInvcNo"].as_str())
+        .collect();
+    assert!(numbers[1].starts_with(&format!("CN-{}", &numbers[0][..30])), "{numbers:?}");
+    assert_ne!(numbers[1], numbers[2]);
+    terminate(worker).await;
+}
+
+/// All stricter rules, among them that no document repeats another's trader number.
 #[tokio::test]
 async fn credit_notes_pass_a_kra_that_is_strict_about_them() {
     let strict = [
@@ -71,6 +94,8 @@ async fn credit_notes_pass_a_kra_that_is_strict_about_them() {
         "--strict-credit-count",
         "true",
         "--strict-credit-age",
+        "true",
+        "--strict-trader-numbers",
         "true",
     ];
     let fixture = Fixture::with("gateway", &strict).await;

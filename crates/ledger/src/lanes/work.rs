@@ -126,7 +126,8 @@ pub struct LaneInvoice {
     pub event_id: Option<Uuid>,
     pub trace_id: Option<String>,
     pub original_invoice_no: Option<i64>,
-    pub trader_invoice_no: String,
+    /// The provider's number of the payment, as the customer knows it.
+    pub payment_number: String,
     pub phone: Option<Phone>,
     pub method: PaymentMethod,
     pub occurred_at: Timestamp,
@@ -249,7 +250,7 @@ fn invoice(device: DeviceId, id: Uuid, row: &Row) -> Result<LaneInvoice, LedgerE
         event_id: row.try_get("event_id")?,
         trace_id: row.try_get("trace_id")?,
         original_invoice_no: row.try_get("original_no")?,
-        trader_invoice_no: receipt
+        payment_number: receipt
             .or(money_key)
             .ok_or_else(|| unreadable("payments", "receipt"))?,
         phone: row

@@ -64,7 +64,7 @@ fn invoice(history: History) -> LaneInvoice {
         event_id: None,
         trace_id: None,
         original_invoice_no: None,
-        trader_invoice_no: "SKE1".to_owned(),
+        payment_number: "SKE1".to_owned(),
         phone: None,
         method: PaymentMethod::MobileMoney,
         occurred_at: now(),
