@@ -44,12 +44,21 @@ BEGIN
         RAISE EXCEPTION 'a lane''s next invoice number goes back only over numbers that nobody has'
             USING ERRCODE = 'check_violation', CONSTRAINT = 'invoice_no_free_above';
     END IF;
+    IF OLD.halted_at IS NOT NULL AND NEW.halted_at IS NULL THEN
+        NEW.resumed_at := now();
+        NEW.unanswered_since := NULL;
+    END IF;
     RETURN NEW;
 END $$;
 
 -- The command that ends a halt. The reason's words do not tell, because a person may write any.
-ALTER TABLE lanes ADD COLUMN halt_remedy text
-    CONSTRAINT halt_remedy_known CHECK (halt_remedy IN ('device update', 'lanes resolve', 'lanes resume'));
+-- Beside it: when the last halt ended, from which the times before the next halt count, and since when no look-up of
+-- the lane's next number was answered.
+ALTER TABLE lanes
+    ADD COLUMN halt_remedy text
+        CONSTRAINT halt_remedy_known CHECK (halt_remedy IN ('device update', 'lanes resolve', 'lanes resume')),
+    ADD COLUMN resumed_at timestamptz,
+    ADD COLUMN unanswered_since timestamptz;
 UPDATE lanes SET halt_remedy = CASE
         WHEN halt_reason LIKE '%; ends with: risiti-replay lanes resume)' THEN 'lanes resume'
         WHEN halt_reason LIKE '%`risiti-admin device update %' THEN 'device update'

@@ -1,6 +1,6 @@
 //! Setting an invoice aside as a dead letter: its message in the dead-letter queue, then its row.
 
-use risiti_ledger::{LaneError, LaneInvoice, invoice_dead_letter_id};
+use risiti_ledger::{LaneError, LaneInvoice, LaneWait, invoice_dead_letter_id};
 use risiti_queue::{DeadLetterFacts, Message, Target};
 
 use crate::decide::GivenUp;
@@ -23,9 +23,13 @@ impl Lane<'_> {
         {
             tracing::warn!(%error, "dead letter not published, its lane waits");
             let pause = self.pause(invoice, None);
+            let wait = LaneWait {
+                pause: Some(pause),
+                ..LaneWait::default()
+            };
             lanes
                 .ledger
-                .lane_waits(self.claim, invoice.id, false, Some(pause))
+                .lane_waits(self.claim, invoice.id, &wait)
                 .await?;
             return Ok(StepEnd::Stop);
         }

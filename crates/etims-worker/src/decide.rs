@@ -209,13 +209,8 @@ fn unsettled_for_an_hour(
         } => answer,
         _ => return None,
     };
-    let says_something =
-        answer.code.is_some() || (answer.http_status.is_some() && !answer.against_host);
-    let speaks = situation.proof.answers || (says_something && situation.breaker_closed);
-    let since = invoice.history.unknown_since?;
-    let too_long = situation.now.duration_since(since) >= UNKNOWN_MAX;
-    (!can_look_up(situation.dialect) && speaks && too_long)
-        .then(|| unsettled_at_vscu(invoice, answer))
+    let too_long = unknown_for_an_hour(situation, invoice, answer);
+    (!can_look_up(situation.dialect) && too_long).then(|| unsettled_at_vscu(invoice, answer))
 }
 
 /// Whether KRA can be asked what it has under a number. A VSCU cannot (protocol D16).
@@ -229,34 +224,21 @@ pub(crate) fn after_look_up(
     outcome: &LookUpOutcome,
 ) -> AfterLookUp {
     match outcome {
-        LookUpOutcome::Found(sale) => found(invoice, sale),
+        LookUpOutcome::Found(sale) => found(situation, invoice, sale),
         LookUpOutcome::Absent(answer) => absent(situation, invoice, answer),
-        LookUpOutcome::NoAnswer(_) if unknown_too_long(situation, &invoice.history) => {
-            AfterLookUp::Halt(needs_resolving(
-                invoice,
-                "for an hour KRA did not tell whether it has the number",
-            ))
-        }
-        LookUpOutcome::NoAnswer(answer) => AfterLookUp::Wait {
-            nothing_learnt: true,
-            at_least: answer.retry_after,
-        },
-        LookUpOutcome::Unsupported => AfterLookUp::Wait {
-            nothing_learnt: true,
-            at_least: None,
-        },
+        LookUpOutcome::NoAnswer(answer) => no_answer(situation, invoice, answer),
+        LookUpOutcome::Unsupported => no_answer(situation, invoice, &Answer::default()),
         LookUpOutcome::Halt { reason, answer } => {
             AfterLookUp::Halt(needs_device_fix(invoice.device, *reason, answer))
         }
     }
 }
 
-fn found(invoice: &LaneInvoice, sale: &FoundSale) -> AfterLookUp {
+fn found(situation: &Situation, invoice: &LaneInvoice, sale: &FoundSale) -> AfterLookUp {
     match sale.invoice_id() {
-        _ if sale.invoice_no != invoice.invoice_no => AfterLookUp::Wait {
-            nothing_learnt: true,
-            at_least: None,
-        },
+        _ if sale.invoice_no != invoice.invoice_no => {
+            no_answer(situation, invoice, &Answer::default())
+        }
         Some(id) if id != invoice.id => AfterLookUp::GiveTo(id, sale.receipt.clone()),
         Some(_) if sale.total.is_none_or(|total| total == invoice.total) => {
             AfterLookUp::Accept(sale.receipt.clone())
@@ -321,10 +303,35 @@ fn count_failure(situation: &Situation, history: &History) -> FailureCount {
     }
 }
 
-/// Whether the number stayed unknown for too long at a host that answers others (protocol D9).
-fn unknown_too_long(situation: &Situation, history: &History) -> bool {
-    let too_long = |since| situation.now.duration_since(since) >= UNKNOWN_MAX;
-    situation.proof.answers && history.unknown_since.is_some_and(too_long)
+/// A look-up that brought nothing is repeated, for an hour at most.
+fn no_answer(situation: &Situation, invoice: &LaneInvoice, answer: &Answer) -> AfterLookUp {
+    if unknown_for_an_hour(situation, invoice, answer) {
+        return AfterLookUp::Halt(needs_resolving(
+            invoice,
+            &format!("for an hour KRA did not tell whether it has the number ({answer})"),
+        ));
+    }
+    AfterLookUp::Wait {
+        nothing_learnt: true,
+        at_least: answer.retry_after,
+    }
+}
+
+/// Whether the number stayed unknown for too long at a host that answers others, or that answers
+/// this lane without settling anything (protocol D9).
+///
+/// A number that the invoice is only about to take was sent for another invoice. Since when that
+/// one is unknown does not matter, but since when no look-up was answered.
+fn unknown_for_an_hour(situation: &Situation, invoice: &LaneInvoice, answer: &Answer) -> bool {
+    let since = if invoice.holds_number {
+        invoice.history.unknown_since
+    } else {
+        invoice.history.unanswered_since
+    };
+    let says_something =
+        answer.code.is_some() || (answer.http_status.is_some() && !answer.against_host);
+    let speaks = situation.proof.answers || (says_something && situation.breaker_closed);
+    speaks && since.is_some_and(|since| situation.now.duration_since(since) >= UNKNOWN_MAX)
 }
 
 #[cfg(test)]

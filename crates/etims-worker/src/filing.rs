@@ -4,7 +4,9 @@ use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use risiti_etims::{LookUpOutcome, SaleDocument, SendOutcome, sale_body};
-use risiti_ledger::{AnsweredSend, Breaker, HostProof, LaneError, LaneInvoice, LedgerError};
+use risiti_ledger::{
+    AnsweredSend, Breaker, HostProof, LaneError, LaneInvoice, LaneWait, LedgerError,
+};
 
 use crate::calls::send_verdict;
 use crate::decide::{self, AfterLookUp, AfterSend, FollowUp, Situation, Step};
@@ -176,7 +178,12 @@ impl Lane<'_> {
         };
         let needs_proof = !matches!(outcome, LookUpOutcome::Found(_));
         let situation = self.situation(invoice, needs_proof).await?;
-        tracing::info!(outcome = look_up_label(&outcome), "looked up");
+        match outcome.answer() {
+            Some(answer) => {
+                tracing::info!(outcome = look_up_label(&outcome), %answer, "looked up");
+            }
+            None => tracing::info!(outcome = look_up_label(&outcome), "looked up"),
+        }
 
         let ledger = &self.lanes.ledger;
         match decide::after_look_up(&situation, invoice, &outcome) {
@@ -191,9 +198,15 @@ impl Lane<'_> {
                 at_least,
             } => {
                 let pause = self.pause(invoice, at_least);
-                ledger
-                    .lane_waits(self.claim, invoice.id, nothing_learnt, Some(pause))
-                    .await?;
+                let answer = outcome.answer().filter(|_| nothing_learnt);
+                let message = answer.map(|answer| format!("look-up: {answer}"));
+                let wait = LaneWait {
+                    pause: Some(pause),
+                    nothing_learnt,
+                    code: answer.and_then(|answer| answer.code.as_deref()),
+                    message: message.as_deref(),
+                };
+                ledger.lane_waits(self.claim, invoice.id, &wait).await?;
                 Ok(self.wait(pause).await)
             }
             // The number was only checked for the invoice's first send under it, so that there is

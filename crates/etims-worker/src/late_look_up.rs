@@ -24,6 +24,12 @@ impl Lane<'_> {
         let Some(outcome) = self.call_look_up(late.invoice_no).await? else {
             return Ok(StepEnd::NotNow);
         };
+        if let Some(answer) = outcome.answer() {
+            tracing::info!(
+                invoice_id = %late.invoice, invoice_no = late.invoice_no, outcome = outcome.as_str(), %answer,
+                "looked up late"
+            );
+        }
         match outcome {
             LookUpOutcome::Found(sale) if sale.invoice_id() == Some(late.invoice) => {
                 return self.adopt_late(late, &sale).await;

@@ -124,6 +124,16 @@ impl SendOutcome {
 }
 
 impl LookUpOutcome {
+    /// What KRA said, or what went wrong instead.
+    pub fn answer(&self) -> Option<&Answer> {
+        match self {
+            Self::Absent(answer) | Self::NoAnswer(answer) | Self::Halt { answer, .. } => {
+                Some(answer)
+            }
+            Self::Found(_) | Self::Unsupported => None,
+        }
+    }
+
     /// The label that metrics use, as for sends. A look-up that found nothing counts as `ok`.
     pub fn as_str(&self) -> &'static str {
         match self {

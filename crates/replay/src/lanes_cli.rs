@@ -38,7 +38,8 @@ pub(crate) enum LanesCommand {
     /// invoice of ours that was sent under N waits again and is filed under a later number.
     ///
     /// --accepted: KRA has our invoice under N and we never got the answer. It gets the receipt you
-    /// read off the portal; the lane goes on with N+1.
+    /// read off the portal; the lane goes on with N+1. If several invoices were sent under N, the
+    /// remark on the portal is the id of the one that KRA has: give it with --invoice.
     ///
     /// --not-accepted: KRA has nothing under N. The invoice gives the number back, and the lane
     /// goes on with N and with a body that is built anew.
@@ -147,6 +148,10 @@ pub(crate) struct LaneResolveArgs {
     #[arg(long)]
     not_accepted: bool,
 
+    /// The invoice that KRA has; needed when several of ours were sent under the number
+    #[arg(long, value_name = "ID", requires = "accepted")]
+    invoice: Option<InvoiceId>,
+
     /// KRA's receipt number (curRcptNo), off the portal
     #[arg(long, value_name = "R", requires = "accepted", value_parser = clap::value_parser!(i64).range(1..))]
     receipt_no: Option<i64>,
@@ -190,6 +195,7 @@ impl LaneResolveArgs {
     pub(crate) fn ownership(&self) -> Ownership {
         match self.receipt_no {
             Some(receipt_no) if self.accepted => Ownership::Accepted(EnteredReceipt {
+                invoice: self.invoice,
                 receipt_no,
                 signature: self.signature.clone(),
                 internal_data: self.internal_data.clone(),

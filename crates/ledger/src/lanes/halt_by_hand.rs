@@ -21,7 +21,7 @@ statements! {
             moved_by = $2, moved_because = $3
         WHERE device_id = $1 AND halted_at IS NOT NULL";
     /// A number that look-ups do not show gets its full time again (protocol D9). What is unknown
-    /// stays unknown.
+    /// stays unknown, and its hour counts from `resumed_at`.
     RESTART_HIDDEN_TIME = "
         UPDATE invoices SET hidden_since = NULL WHERE device_id = $1 AND state = 'submitting'";
 }
@@ -60,7 +60,16 @@ pub enum LaneRefusal {
     NumberIsOurs(i64),
     #[error("no invoice of ours was ever sent under number {0}: was it --taken-elsewhere?")]
     NothingSent(i64),
-    #[error("the invoice last sent under number {0} has a receipt already")]
+    #[error("invoice {invoice} was never sent under number {invoice_no}, or has a receipt under another")]
+    NeverSent {
+        invoice: InvoiceId,
+        invoice_no: i64,
+    },
+    #[error(
+        "several invoices were sent under number {invoice_no}: say with --invoice which of them KRA has, {invoices}"
+    )]
+    SeveralSent { invoice_no: i64, invoices: String },
+    #[error("the invoice sent under number {0} has a receipt already")]
     HasReceipt(i64),
     #[error(transparent)]
     Ledger(#[from] LedgerError),

@@ -15,10 +15,12 @@ use crate::lanes::hold::LaneHold;
 
 statements! {
     NUMBER_HOLDER = "SELECT id, invoice_no FROM invoices WHERE device_id = $1 AND state = 'submitting' FOR UPDATE";
-    /// The invoice that was sent last under the number, whatever state it is in now.
-    LAST_SENT = "
-        SELECT i.id, i.state FROM submissions s JOIN invoices i ON i.id = s.invoice_id
-        WHERE s.device_id = $1 AND s.invoice_no = $2 ORDER BY s.id DESC LIMIT 1 FOR UPDATE OF i";
+    /// The invoices that were sent under the number and have no receipt under another.
+    SENT = "
+        SELECT i.id, i.state FROM invoices i
+        WHERE i.device_id = $1 AND (i.state <> 'success' OR i.invoice_no = $2)
+          AND i.id IN (SELECT s.invoice_id FROM submissions s WHERE s.device_id = $1 AND s.invoice_no = $2)
+        ORDER BY i.id FOR UPDATE";
     RECORD_FOREIGN_NUMBER = "
         INSERT INTO foreign_invoice_numbers (device_id, invoice_no, operator, reason) VALUES ($1, $2, $3, $4)
         ON CONFLICT (device_id, invoice_no) DO NOTHING";
@@ -67,6 +69,8 @@ pub enum Ownership {
 /// A receipt as a person reads it on KRA's portal.
 #[derive(Clone, Debug)]
 pub struct EnteredReceipt {
+    /// The invoice that KRA has. It is needed when several were sent under the number.
+    pub invoice: Option<InvoiceId>,
     pub receipt_no: i64,
     pub signature: Option<String>,
     pub internal_data: Option<String>,
@@ -123,11 +127,19 @@ impl Ledger {
                     .await?;
                 holder
             }
-            Ownership::Accepted(receipt) => Some(
+            Ownership::Accepted(receipt) => {
+                let accepted = transaction
+                    .accepted_invoice(device, invoice_no, receipt.invoice)
+                    .await?;
+                let loses = holder.filter(|holder| *holder != accepted);
                 transaction
-                    .accept_by_hand(device, invoice_no, receipt, by)
-                    .await?,
-            ),
+                    .take_number_back(loses, "its number is another invoice's", by)
+                    .await?;
+                transaction
+                    .accept_by_hand(accepted, invoice_no, receipt, by)
+                    .await?;
+                Some(accepted)
+            }
         };
         let accepted = invoice.filter(|_| matches!(ownership, Ownership::Accepted(_)));
         transaction
@@ -235,16 +247,11 @@ impl Transaction<'_> {
 
     async fn accept_by_hand(
         &self,
-        device: DeviceId,
+        invoice: Uuid,
         invoice_no: i64,
         receipt: &EnteredReceipt,
         by: &OperatorAction,
-    ) -> Result<Uuid, LaneRefusal> {
-        let last_sent = self
-            .query_opt(LAST_SENT, &[&device.uuid(), &invoice_no])
-            .await?;
-        let row = last_sent.ok_or(LaneRefusal::NothingSent(invoice_no))?;
-        let invoice: Uuid = row.try_get(0).map_err(LedgerError::from)?;
+    ) -> Result<(), LaneRefusal> {
         let because = format!("accepted, a person found: {}", by.reason);
         let accepted = self
             .execute(
@@ -268,6 +275,34 @@ impl Transaction<'_> {
             .await?;
         self.execute(REVIVE_CREDIT_NOTES, &[&invoice, &by.operator])
             .await?;
-        Ok(invoice)
+        Ok(())
+    }
+
+    /// The invoice of ours that KRA accepted under the number.
+    async fn accepted_invoice(
+        &self,
+        device: DeviceId,
+        invoice_no: i64,
+        named: Option<InvoiceId>,
+    ) -> Result<Uuid, LaneRefusal> {
+        let rows = self.query(SENT, &[&device.uuid(), &invoice_no]).await?;
+        let sent: Result<Vec<Uuid>, _> = rows.iter().map(|row| row.try_get(0)).collect();
+        let sent = sent.map_err(LedgerError::from)?;
+        match (named.map(InvoiceId::uuid), &sent[..]) {
+            (Some(named), _) if sent.contains(&named) => Ok(named),
+            (Some(named), _) => Err(LaneRefusal::NeverSent {
+                invoice: InvoiceId::from_uuid(named),
+                invoice_no,
+            }),
+            (None, []) => Err(LaneRefusal::NothingSent(invoice_no)),
+            (None, [only]) => Ok(*only),
+            (None, several) => {
+                let ids: Vec<String> = several.iter().map(Uuid::to_string).collect();
+                Err(LaneRefusal::SeveralSent {
+                    invoice_no,
+                    invoices: ids.join(", "),
+                })
+            }
+        }
     }
 }

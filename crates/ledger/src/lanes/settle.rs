@@ -20,17 +20,27 @@ statements! {
             UPDATE invoices SET unknown_since = NULL, strikes = $4, rounds = $5, strike_mark = $6
             WHERE id = $3 AND state = 'submitting' AND EXISTS (SELECT FROM held)
         )
-        UPDATE lanes SET last_call_at = now(), retry_at = NULL WHERE device_id = (SELECT device_id FROM held)"
+        UPDATE lanes SET last_call_at = now(), retry_at = NULL, unanswered_since = NULL
+        WHERE device_id = (SELECT device_id FROM held)"
     );
     /// `$4` says that the look-up proved nothing. The quarter of an hour of answered look-ups then
-    /// starts over (protocol D9).
+    /// starts over (protocol D9). What the look-up brought is kept, unless the answer to the send
+    /// still matters.
     WAIT = concat!(
         held_claim!(),
         ", invoice AS (
-            UPDATE invoices SET hidden_since = CASE WHEN hidden_since IS NOT NULL AND $4 THEN now() ELSE hidden_since END
-            WHERE id = $3 AND state = 'submitting' AND EXISTS (SELECT FROM held)
+            UPDATE invoices SET
+                hidden_since = CASE WHEN hidden_since IS NOT NULL AND $4 THEN now() ELSE hidden_since END,
+                last_code = CASE WHEN $7::text IS NULL OR refused_at IS NOT NULL OR hidden_since IS NOT NULL THEN last_code
+                    ELSE $6 END,
+                last_error = CASE WHEN $7 IS NULL OR refused_at IS NOT NULL OR hidden_since IS NOT NULL THEN last_error
+                    ELSE $7 END
+            WHERE id = $3 AND state IN ('submitting', 'pending') AND EXISTS (SELECT FROM held)
         )
-        UPDATE lanes SET retry_step = retry_step + 1, retry_at = now() + $5::bigint * interval '1 millisecond'
+        UPDATE lanes SET retry_step = retry_step + 1, retry_at = now() + $5::bigint * interval '1 millisecond',
+            unanswered_since = CASE WHEN $4 THEN coalesce(unanswered_since, now()) ELSE unanswered_since END,
+            last_outcome = CASE WHEN $7 IS NULL THEN last_outcome ELSE 'unknown' END,
+            last_call_at = CASE WHEN $7 IS NULL THEN last_call_at ELSE now() END
         WHERE device_id = (SELECT device_id FROM held)"
     );
     DEFER = concat!(
@@ -41,11 +51,12 @@ statements! {
                 moved_by = 'etims-worker', moved_because = 'steps aside after failing', moved_event = NULL
             WHERE id = $3 AND state = 'submitting' AND device_id = (SELECT device_id FROM held)
         )
-        UPDATE lanes SET last_call_at = now(), retry_at = NULL
+        UPDATE lanes SET last_call_at = now(), retry_at = NULL, unanswered_since = NULL
         WHERE device_id = (SELECT device_id FROM held)"
     );
     NUMBER_BACK = "
-        UPDATE lanes SET last_outcome = $2, last_call_at = now(), retry_step = 0, retry_at = NULL WHERE device_id = $1";
+        UPDATE lanes SET last_outcome = $2, last_call_at = now(), retry_step = 0, retry_at = NULL, unanswered_since = NULL
+        WHERE device_id = $1";
     /// The invoice stays where it is in the lane.
     FREE_NUMBER = concat!(
         held_claim!(),
@@ -80,6 +91,17 @@ pub struct FailureCount {
     pub rounds: u32,
     /// When the last strike was counted, or the first failure.
     pub mark: Timestamp,
+}
+
+/// How a lane waits before it goes on with the same invoice.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LaneWait<'a> {
+    pub pause: Option<Duration>,
+    /// A look-up was not answered, or its answer proved nothing.
+    pub nothing_learnt: bool,
+    /// What that look-up brought.
+    pub code: Option<&'a str>,
+    pub message: Option<&'a str>,
 }
 
 /// The command that ends a halt (protocol D15).
@@ -139,8 +161,7 @@ impl Ledger {
         &self,
         claim: &Claim,
         invoice: InvoiceId,
-        nothing_learnt: bool,
-        pause: Option<Duration>,
+        wait: &LaneWait<'_>,
     ) -> Result<(), LaneError> {
         let connection = self.connection().await?;
         let lanes = connection
@@ -150,8 +171,10 @@ impl Ledger {
                     &claim.device.uuid(),
                     &claim.claim_id,
                     &invoice.uuid(),
-                    &nothing_learnt,
-                    &pause.map(millis),
+                    &wait.nothing_learnt,
+                    &wait.pause.map(millis),
+                    &wait.code,
+                    &wait.message,
                 ],
             )
             .await?;

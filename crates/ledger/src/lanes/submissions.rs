@@ -44,7 +44,7 @@ statements! {
                 refused_at = CASE WHEN $12 THEN now() ELSE refused_at END
             FROM sent WHERE i.id = sent.invoice_id AND i.state = 'submitting'
         )
-        UPDATE lanes SET last_outcome = $9, last_call_at = now(),
+        UPDATE lanes SET last_outcome = $9, last_call_at = now(), unanswered_since = NULL,
             retry_step = retry_step + CASE WHEN $10 THEN 1 ELSE 0 END,
             retry_at = now() + $11::bigint * interval '1 millisecond'
         WHERE device_id = (SELECT device_id FROM held)"
@@ -64,6 +64,7 @@ statements! {
             WHERE id = $5 AND invoice_id = (SELECT id FROM invoice)
         )
         UPDATE lanes l SET next_invoice_no = invoice.invoice_no + 1, retry_at = NULL, retry_step = 0,
+            unanswered_since = NULL,
             last_outcome = 'ok', last_call_at = now(), moved_by = 'etims-worker'
         FROM invoice WHERE l.device_id = invoice.device_id AND l.next_invoice_no = invoice.invoice_no"
     );

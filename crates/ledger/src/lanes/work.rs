@@ -26,7 +26,8 @@ macro_rules! lane_work {
             ") AS no, l.retry_step,
                late.id AS late_id, late.look_up_no AS late_no, late.discard_wish AS late_wish,
                i.id, i.kind, i.state = 'submitting' AS holds_number, i.amount, i.strikes, i.strike_mark, i.rounds,
-               i.first_sent_at, i.unknown_since, i.hidden_since, i.refused_at IS NOT NULL AS refused,
+               i.first_sent_at, CASE WHEN i.unknown_since IS NOT NULL THEN greatest(i.unknown_since, l.resumed_at) END AS unknown_since,
+               i.hidden_since, l.unanswered_since, i.refused_at IS NOT NULL AS refused,
                i.last_code, i.last_error, i.attempts, i.merchant_id, i.payment_id, i.event_id, e.trace_id,
                EXISTS (SELECT FROM submissions s WHERE s.invoice_id = i.id AND s.invoice_no = coalesce(i.invoice_no, ",
             $number,
@@ -151,6 +152,8 @@ pub struct History {
     pub others_unknown: bool,
     /// Since when nobody knows whether the number is taken. Nothing is sent before a look-up.
     pub unknown_since: Option<Timestamp>,
+    /// Since when no look-up of the lane's next number was answered.
+    pub unanswered_since: Option<Timestamp>,
     /// Since when KRA says that the number is taken and look-ups do not show it (protocol D9).
     pub hidden_since: Option<Timestamp>,
     /// KRA refused it, and it is not a dead letter yet.
@@ -268,6 +271,7 @@ fn invoice(device: DeviceId, id: Uuid, row: &Row) -> Result<LaneInvoice, LedgerE
             ever_unknown: row.try_get("ever_unknown")?,
             others_unknown: row.try_get("others_unknown")?,
             unknown_since: row.try_get("unknown_since")?,
+            unanswered_since: row.try_get("unanswered_since")?,
             hidden_since: row.try_get("hidden_since")?,
             refused: row.try_get("refused")?,
             last_code: row.try_get("last_code")?,

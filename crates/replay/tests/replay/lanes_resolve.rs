@@ -116,6 +116,44 @@ async fn accepted_number_finds_the_dead_invoice_last_sent_under_it() {
     assert_eq!(fixture.lane().await, "2 false");
 }
 
+/// The last to be sent need not be the one that KRA has.
+#[tokio::test]
+async fn accepted_asks_which_of_several_invoices_kra_has() {
+    let fixture = Fixture::new().await;
+    let dead = fixture.refused_sale("891").await;
+    let device = fixture.device;
+    fixture
+        .execute(&format!(
+            "INSERT INTO submissions (invoice_id, device_id, invoice_no, claim_id, body, outcome)
+             VALUES ('{dead}', '{device}', 1, '{device}', '{{}}', 'unknown')"
+        ))
+        .await;
+    let holder = sent_without_answer(&fixture).await;
+    fixture.halt_lane().await;
+    let accepted = ["--accepted", "--receipt-no", "77"];
+    let output = resolve(&fixture, "1", &accepted).await.expect_code(1);
+    for id in [dead, holder] {
+        assert!(
+            output.stderr.contains(&id.to_string()),
+            "{}",
+            output.stderr
+        );
+    }
+    let stranger = Uuid::now_v7().to_string();
+    let output = resolve(&fixture, "1", &[&accepted[..], &["--invoice", &stranger]].concat())
+        .await
+        .expect_code(1);
+    assert!(output.stderr.contains("never sent"), "{}", output.stderr);
+
+    let named = dead.to_string();
+    resolve(&fixture, "1", &[&accepted[..], &["--invoice", &named]].concat())
+        .await
+        .expect_code(0);
+    let states = "SELECT string_agg(state || coalesce(' ' || invoice_no, ''), ', ' ORDER BY state) FROM invoices";
+    assert_eq!(fixture.query_text(states).await, "pending, success 1");
+    assert_eq!(fixture.lane().await, "2 false");
+}
+
 #[tokio::test]
 async fn number_not_accepted_is_used_again() {
     let fixture = Fixture::new().await;

@@ -26,29 +26,70 @@ fn d9_absent_while_taken_waits_for_15_minutes() {
     }
 }
 
-#[test]
-fn d9_unknown_for_an_hour_halts_if_the_host_answers_others() {
-    let silent_host = Situation {
+/// A host that answered nobody for five minutes.
+fn at_silent_host() -> Situation {
+    Situation {
         proof: HostProof {
             took_another: false,
             answers: false,
         },
         ..situation()
+    }
+}
+
+/// A look-up that met a closed door.
+fn lost() -> Answer {
+    Answer {
+        message: "no answer within 60 s".to_owned(),
+        against_host: true,
+        ..Answer::default()
+    }
+}
+
+#[test]
+fn d9_unknown_for_an_hour_halts_if_the_host_speaks() {
+    let breaker_open = Situation {
+        breaker_closed: false,
+        ..at_silent_host()
     };
-    for (situation, minutes, halts) in [
-        (situation(), 59, false),
-        (situation(), 60, true),
-        (silent_host, 600, false),
+    for (situation, answer, minutes, halts) in [
+        (situation(), lost(), 59, false),
+        (situation(), lost(), 60, true),
+        (at_silent_host(), lost(), 600, false),
+        (at_silent_host(), answer(), 60, true),
+        (breaker_open, answer(), 600, false),
     ] {
         let unknown = invoice(History {
             unknown_since: ago(minutes),
             ..History::default()
         });
-        let decision = after_look_up(&situation, &unknown, &LookUpOutcome::NoAnswer(answer()));
+        let outcome = LookUpOutcome::NoAnswer(answer);
+        let decision = after_look_up(&situation, &unknown, &outcome);
         assert_eq!(
             matches!(decision, AfterLookUp::Halt(_)),
             halts,
             "{minutes} minutes: {decision:?}"
+        );
+    }
+}
+
+/// The number is another invoice's that was never answered. Nothing counts but the look-ups.
+#[test]
+fn d9_a_number_about_to_be_taken_halts_after_an_hour_too() {
+    for (minutes, halts) in [(None, false), (Some(59), false), (Some(60), true)] {
+        let next = LaneInvoice {
+            holds_number: false,
+            ..invoice(History {
+                others_unknown: true,
+                unanswered_since: minutes.and_then(ago),
+                ..History::default()
+            })
+        };
+        let decision = after_look_up(&situation(), &next, &LookUpOutcome::NoAnswer(lost()));
+        assert_eq!(
+            matches!(decision, AfterLookUp::Halt(_)),
+            halts,
+            "{minutes:?} minutes: {decision:?}"
         );
     }
 }
