@@ -47,6 +47,7 @@ BEGIN
     IF OLD.halted_at IS NOT NULL AND NEW.halted_at IS NULL THEN
         NEW.resumed_at := now();
         NEW.unanswered_since := NULL;
+        NEW.deaths_in_row := 0;
     END IF;
     RETURN NEW;
 END $$;
@@ -58,7 +59,9 @@ ALTER TABLE lanes
     ADD COLUMN halt_remedy text
         CONSTRAINT halt_remedy_known CHECK (halt_remedy IN ('device update', 'lanes resolve', 'lanes resume')),
     ADD COLUMN resumed_at timestamptz,
-    ADD COLUMN unanswered_since timestamptz;
+    ADD COLUMN unanswered_since timestamptz,
+    -- Invoices that died since KRA last accepted one of the lane, without a clear word about them (protocol D12).
+    ADD COLUMN deaths_in_row int NOT NULL DEFAULT 0;
 UPDATE lanes SET halt_remedy = CASE
         WHEN halt_reason LIKE '%; ends with: risiti-replay lanes resume)' THEN 'lanes resume'
         WHEN halt_reason LIKE '%`risiti-admin device update %' THEN 'device update'

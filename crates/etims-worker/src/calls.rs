@@ -4,7 +4,7 @@
 use std::time::Instant;
 
 use risiti_domain::Dialect;
-use risiti_etims::{LookUpOutcome, SendOutcome};
+use risiti_etims::{Answer, LookUpOutcome, SendOutcome};
 use risiti_ledger::LedgerError;
 
 use crate::hosts::Verdict;
@@ -94,19 +94,24 @@ impl Lane<'_> {
 }
 
 pub(crate) fn send_verdict(outcome: &SendOutcome) -> Verdict {
+    let halts = matches!(outcome, SendOutcome::Halt { .. });
     match outcome.answer() {
-        Some(answer) if answer.against_host => Verdict::Fails {
-            with_code: answer.code.is_some(),
-        },
+        Some(answer) if answer.against_host => failure(answer, halts),
         _ => Verdict::Works,
     }
 }
 
 fn look_up_verdict(outcome: &LookUpOutcome) -> Verdict {
     match outcome {
-        LookUpOutcome::NoAnswer(answer) if answer.against_host => Verdict::Fails {
-            with_code: answer.code.is_some(),
-        },
+        LookUpOutcome::NoAnswer(answer) if answer.against_host => failure(answer, false),
+        LookUpOutcome::Halt { answer, .. } if answer.against_host => failure(answer, true),
         _ => Verdict::Answers,
+    }
+}
+
+/// A host that refuses access, as one that answers with a code, may mean one lane alone.
+fn failure(answer: &Answer, refuses_access: bool) -> Verdict {
+    Verdict::Fails {
+        with_code: refuses_access || answer.code.is_some(),
     }
 }

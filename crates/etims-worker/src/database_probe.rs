@@ -1,13 +1,17 @@
 //! How this worker probes its database. It must take writes, have the expected schema, and match
 //! our key.
 
+use std::sync::atomic::{AtomicBool, Ordering};
+
 use risiti_ledger::{KeyCheck, Ledger, LedgerError, Vault};
 use risiti_service::{BadSetting, DatabaseArgs, DatabaseProblem};
 
-/// Schema and key are checked until they were right once. After that only writes are checked.
+/// Schema and key are checked until they were right once. After that only writes are checked, and
+/// the key when a lane doubts it.
 pub(crate) struct DatabaseProbe<'a> {
     pub(crate) ledger: &'a Ledger,
     pub(crate) vault: &'a Vault,
+    pub(crate) key_doubted: &'a AtomicBool,
     pub(crate) key_proven: bool,
 }
 
@@ -30,7 +34,8 @@ impl DatabaseProbe<'_> {
 
     async fn check(&mut self) -> Result<KeyCheck, LedgerError> {
         self.ledger.check_writable().await?;
-        if self.key_proven {
+        let doubted = self.key_doubted.swap(false, Ordering::Relaxed);
+        if self.key_proven && !doubted {
             return Ok(KeyCheck::Right);
         }
         self.ledger.check_schema().await?;

@@ -20,6 +20,8 @@ const HIDDEN_MAX: SignedDuration = SignedDuration::from_mins(15);
 /// How long it may stay unknown whether a number is taken, while the host answers others
 /// (protocol D9).
 const UNKNOWN_MAX: SignedDuration = SignedDuration::from_hours(1);
+/// Failures of a lane in a row after which a status such as 403 halts it.
+const HALT_AFTER_FAILURES: u32 = 3;
 /// Failures without proof after which an invoice is deferred (protocol D12).
 const ROUNDS_MAX: u32 = 3;
 
@@ -163,6 +165,9 @@ pub(crate) fn after_send(
             };
             AfterSend::Record { result, follow_up }
         }
+        SendOutcome::Halt { answer, .. } if may_be_the_hosts(situation, invoice, answer) => {
+            unknown(FollowUp::Wait(answer.retry_after))
+        }
         SendOutcome::Halt { reason, answer } => unknown(FollowUp::Halt(needs_device_fix(
             invoice.device,
             *reason,
@@ -213,6 +218,13 @@ fn unsettled_for_an_hour(
     (!can_look_up(situation.dialect) && too_long).then(|| unsettled_at_vscu(invoice, answer))
 }
 
+/// Whether an answer that stops a lane may be its host's trouble, which is the breaker's to deal with
+/// (protocol D13). It is the lane's if it stays while the host works for others.
+fn may_be_the_hosts(situation: &Situation, invoice: &LaneInvoice, answer: &Answer) -> bool {
+    let stays = invoice.lane_failures + 1 >= HALT_AFTER_FAILURES && situation.breaker_closed;
+    answer.against_host && !stays
+}
+
 /// Whether KRA can be asked what it has under a number. A VSCU cannot (protocol D16).
 fn can_look_up(dialect: Dialect) -> bool {
     dialect != Dialect::Vscu
@@ -228,6 +240,12 @@ pub(crate) fn after_look_up(
         LookUpOutcome::Absent(answer) => absent(situation, invoice, answer),
         LookUpOutcome::NoAnswer(answer) => no_answer(situation, invoice, answer),
         LookUpOutcome::Unsupported => no_answer(situation, invoice, &Answer::default()),
+        LookUpOutcome::Halt { answer, .. } if may_be_the_hosts(situation, invoice, answer) => {
+            AfterLookUp::Wait {
+                nothing_learnt: true,
+                at_least: answer.retry_after,
+            }
+        }
         LookUpOutcome::Halt { reason, answer } => {
             AfterLookUp::Halt(needs_device_fix(invoice.device, *reason, answer))
         }

@@ -23,6 +23,17 @@ pub(crate) fn needs_device_fix(device: DeviceId, reason: HaltReason, answer: &An
     }
 }
 
+/// What KRA does to one invoice after the other is the device's trouble.
+pub(crate) fn many_deaths(device: DeviceId, deaths: u32, words: &str) -> Halt {
+    Halt {
+        reason: format!(
+            "{deaths} invoices in a row are dead letters, and KRA accepted none of this device in between ({words}): \
+             find out at KRA what is wrong with the device, then `risiti-replay lanes resume {device}` and replay them"
+        ),
+        remedy: HaltRemedy::LanesResume,
+    }
+}
+
 /// The lane's next number is not KRA's, and KRA has not taken it.
 pub(crate) fn out_of_step(invoice: &LaneInvoice, expected: Option<i64>, answer: &Answer) -> Halt {
     let device = invoice.device;

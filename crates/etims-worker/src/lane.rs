@@ -2,6 +2,7 @@
 //! lane.
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use risiti_etims::{Backoff, Client, DeviceProfile};
@@ -21,6 +22,8 @@ use crate::places::Places;
 pub(crate) struct Lanes {
     pub(crate) ledger: Ledger,
     pub(crate) vault: Vault,
+    /// Set when a secret did not open and the canary did not either.
+    pub(crate) key_doubted: AtomicBool,
     pub(crate) client: Client,
     pub(crate) publisher: Publisher,
     pub(crate) publish_timeout: Duration,

@@ -27,6 +27,7 @@ mod wake_ups;
 mod waker;
 
 use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
 use std::time::Duration;
 
 use risiti_etims::{Backoff, Client, ClientSettings};
@@ -79,6 +80,7 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
     let mut probe = DatabaseProbe {
         ledger: &keeper,
         vault: &lanes.vault,
+        key_doubted: &lanes.key_doubted,
         key_proven: false,
     };
 
@@ -144,6 +146,7 @@ fn build_lanes(
         lane_hosts: LaneHosts::default(),
         ledger,
         vault,
+        key_doubted: AtomicBool::default(),
         client,
         publisher: broker.publisher(),
         publish_timeout: settings.amqp.publish_timeout,

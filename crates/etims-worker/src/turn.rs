@@ -1,11 +1,12 @@
 //! One turn of a lane: claim it, file what is due in order, give it back (protocol D4).
 
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
 use risiti_domain::DeviceId;
 use risiti_etims::DeviceProfile;
-use risiti_ledger::{Claim, HaltRemedy, LaneError, LaneInvoice, LaneWork, LedgerError, Released};
+use risiti_ledger::{Claim, HaltRemedy, KeyCheck, LaneError, LaneInvoice, LaneWork, LedgerError, Released};
 use tracing::Instrument;
 
 use crate::halt_reasons::Halt;
@@ -96,10 +97,13 @@ impl Lanes {
                 ),
             },
             Ok(None) => return Ok(None),
+            // A wrong key is this worker's trouble and no lane's. The probe ends the worker.
+            Err(error @ LedgerError::Vault(_)) if !self.key_is_right().await? => {
+                return Err(error);
+            }
             Err(error @ (LedgerError::Vault(_) | LedgerError::Stored { .. })) => {
                 let remedy = format!(
-                    "give this worker the right RISITI_CREDENTIALS_KEY and `risiti-replay lanes resume {device}`, or enter \
-                     the credentials again with `risiti-admin device update {device}`"
+                    "enter the credentials again with `risiti-admin device update {device}`"
                 );
                 (error.to_string(), remedy)
             }
@@ -111,6 +115,15 @@ impl Lanes {
         };
         self.halt(claim, &halt).await?;
         Ok(None)
+    }
+
+    /// Proves this worker's key again, because all secrets may have been sealed anew meanwhile.
+    async fn key_is_right(&self) -> Result<bool, LedgerError> {
+        let right = self.ledger.prove_key(&self.vault).await? != KeyCheck::Wrong;
+        if !right {
+            self.key_doubted.store(true, Ordering::Relaxed);
+        }
+        Ok(right)
     }
 
     /// Gives the lane back: with a pause if it could not be worked, and with a wake-up if it has

@@ -206,7 +206,14 @@ fn refusal(settings: &TokenSettings, http: &HttpAnswer) -> NoToken {
         ..answer
     };
     match class {
-        Class::Halt(reason) => NoToken::Halt { reason, answer },
+        // One bad answer of the token host must not stop the lanes of all its apps.
+        Class::Halt(reason) | Class::HostHalt(reason) => NoToken::Halt {
+            reason,
+            answer: Answer {
+                against_host: true,
+                ..answer
+            },
+        },
         _ => NoToken::Later(answer),
     }
 }

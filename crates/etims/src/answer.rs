@@ -38,6 +38,7 @@ impl Answer {
     ) -> Self {
         let (against_host, halts_if_repeated) = match class {
             Class::Unknown { against_host } => (against_host, None),
+            Class::HostHalt(_) => (true, None),
             Class::Retry {
                 against_host,
                 halts_if_repeated,

@@ -30,6 +30,9 @@ pub(crate) enum Class {
     /// it expects.
     OutOfStep(Option<i64>),
     Halt(HaltReason),
+    /// As `Halt`, but only an HTTP status or an access token says so. A whole host may answer so to
+    /// everybody for a while.
+    HostHalt(HaltReason),
 }
 
 /// Why a lane has to stop.
@@ -91,7 +94,7 @@ pub(crate) fn of_answer(
         return of_code(profile.dialect, code);
     }
     if envelope.refuses_token(http.status) {
-        return Class::Halt(HaltReason::Credentials);
+        return Class::HostHalt(HaltReason::Credentials);
     }
 
     // Only a plain 400, 409 or 422 leaves its meaning to the text.
@@ -190,8 +193,8 @@ pub(crate) fn of_text(text: &str, invoice_no: i64) -> Option<Class> {
 /// has one, and `json` says whether the body was an envelope at all.
 pub(crate) fn of_status(status: u16, json: bool) -> Class {
     match status {
-        401 | 403 => Class::Halt(HaltReason::Credentials),
-        404 | 405 | 415 => Class::Halt(HaltReason::Address),
+        401 | 403 => Class::HostHalt(HaltReason::Credentials),
+        404 | 405 | 415 => Class::HostHalt(HaltReason::Address),
         413 => REFUSED,
         429 => Class::Retry {
             against_host: true,

@@ -32,7 +32,7 @@ pub enum SendOutcome {
         answer: Answer,
     },
     /// The device, the credentials or the address are wrong. The lane stops, and nothing is a dead
-    /// letter.
+    /// letter. An answer `against_host` may be the whole host's trouble instead.
     Halt { reason: HaltReason, answer: Answer },
 }
 
@@ -148,7 +148,7 @@ impl LookUpOutcome {
 impl CallError {
     pub(crate) fn of_class(class: Class, answer: Answer) -> Self {
         match class {
-            Class::Halt(reason) => Self::Halt { reason, answer },
+            Class::Halt(reason) | Class::HostHalt(reason) => Self::Halt { reason, answer },
             Class::Refused { .. } => Self::Refused(answer),
             Class::Retry { .. } | Class::Unknown { .. } | Class::Taken | Class::OutOfStep(_) => {
                 Self::NoAnswer(answer)

@@ -37,7 +37,7 @@ pub(crate) fn read(profile: &DeviceProfile, http: &HttpAnswer, invoice_no: i64) 
         // Nor is its word about the number.
         Class::OutOfStep(_) if http.status >= 500 => SendOutcome::Unknown(answer),
         Class::OutOfStep(expected) => SendOutcome::OutOfStep { expected, answer },
-        Class::Halt(reason) => SendOutcome::Halt { reason, answer },
+        Class::Halt(reason) | Class::HostHalt(reason) => SendOutcome::Halt { reason, answer },
     }
 }
 

@@ -40,7 +40,7 @@ pub use lanes::leases::{Claim, LEASE, LaneError, Released};
 pub use lanes::resolve::{EnteredReceipt, Ownership, Resolved};
 pub use lanes::resolve_through::{NUMBERS_MAX, ResolvedThrough, UnansweredSend};
 pub use lanes::set_aside::InvoiceToSetAside;
-pub use lanes::settle::{FailureCount, HaltOutcome, HaltRemedy, LaneWait};
+pub use lanes::settle::{FailureCount, HaltOutcome, HaltRemedy, LaneWait, LastWord};
 pub use lanes::shares::{HEARTBEAT_EXPIRY, HostShares};
 pub use lanes::status::LaneStatus;
 pub use lanes::submissions::{AnsweredSend, NewSend, SendResult, StoredReceipt};

@@ -6,6 +6,7 @@ mod failing_invoices;
 mod filing;
 mod fixture;
 mod gauges;
+mod host_trouble;
 mod killed_workers;
 mod lost_answers;
 mod number_owners;

@@ -110,10 +110,7 @@ async fn a_secret_that_does_not_open_halts_that_lane_only() {
     let healthy = fixture.add_sales(&devices[1], 1).await[0];
     let worker = fixture.worker().start();
     let reason = fixture.until_halted(&devices[0]).await;
-    assert!(
-        reason.contains("device update") && reason.contains("lanes resume"),
-        "{reason}"
-    );
+    assert!(reason.contains("device update"), "{reason}");
     fixture.until_state(healthy, "success").await;
     terminate(worker).await;
 }

@@ -5,7 +5,8 @@ use crate::profile::sample;
 
 const DEVICE: Class = Class::Halt(HaltReason::Device);
 const CREDENTIALS: Class = Class::Halt(HaltReason::Credentials);
-const ADDRESS: Class = Class::Halt(HaltReason::Address);
+const NO_ACCESS: Class = Class::HostHalt(HaltReason::Credentials);
+const ADDRESS: Class = Class::HostHalt(HaltReason::Address);
 const BUSY: Class = Class::Retry {
     against_host: true,
     halts_if_repeated: None,
@@ -122,7 +123,7 @@ fn every_known_text_has_its_class() {
 #[test]
 fn every_known_status_has_its_class() {
     for (statuses, class) in [
-        (&[401, 403][..], CREDENTIALS),
+        (&[401, 403][..], NO_ACCESS),
         (&[404, 405, 415], ADDRESS),
         (&[413], REFUSED),
         (&[429], BUSY),

@@ -28,7 +28,7 @@ statements! {
         WHERE id = $1";
     PASS_NUMBER = "
         UPDATE lanes SET next_invoice_no = next_invoice_no + 1, moved_by = 'etims-worker',
-            retry_at = NULL, retry_step = 0, unanswered_since = NULL, last_outcome = 'ok', last_call_at = now()
+            retry_at = NULL, retry_step = 0, unanswered_since = NULL, deaths_in_row = 0, last_outcome = 'ok', last_call_at = now()
         WHERE device_id = $1 AND next_invoice_no = $2";
     SOLVE_DEAD_LETTER = "
         UPDATE dead_letters SET solved_at = now(), solved_as = 'adopted', solved_by = 'etims-worker',

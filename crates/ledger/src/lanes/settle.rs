@@ -55,8 +55,9 @@ statements! {
         WHERE device_id = (SELECT device_id FROM held)"
     );
     NUMBER_BACK = "
-        UPDATE lanes SET last_outcome = $2, last_call_at = now(), retry_step = 0, retry_at = NULL, unanswered_since = NULL
-        WHERE device_id = $1";
+        UPDATE lanes SET last_outcome = $2, last_call_at = now(), retry_step = 0, retry_at = NULL, unanswered_since = NULL,
+            deaths_in_row = deaths_in_row + CASE WHEN $3 THEN 1 ELSE 0 END
+        WHERE device_id = $1 RETURNING deaths_in_row";
     /// The invoice stays where it is in the lane.
     FREE_NUMBER = concat!(
         held_claim!(),
@@ -91,6 +92,17 @@ pub struct FailureCount {
     pub rounds: u32,
     /// When the last strike was counted, or the first failure.
     pub mark: Timestamp,
+}
+
+/// Why an invoice died.
+#[derive(Clone, Copy, Debug)]
+pub struct LastWord<'a> {
+    pub cause: DeadCause,
+    pub strikes: u32,
+    pub code: Option<&'a str>,
+    pub message: &'a str,
+    /// KRA gave no clear word about this invoice, so that it may be the device's trouble.
+    pub unexplained: bool,
 }
 
 /// How a lane waits before it goes on with the same invoice.
@@ -219,17 +231,24 @@ impl Ledger {
 
     /// The invoice is dead and gives its number back. Its message is in the dead-letter queue
     /// already (protocol E1).
+    ///
+    /// Returns how many invoices of the lane died unexplained since KRA accepted one.
     pub async fn invoice_dead(
         &self,
         claim: &Claim,
         invoice: InvoiceId,
-        cause: DeadCause,
-        strikes: u32,
-        code: Option<&str>,
-        message: &str,
-    ) -> Result<(), LaneError> {
+        last_word: &LastWord<'_>,
+    ) -> Result<u32, LaneError> {
         let device = claim.device.uuid();
+        let LastWord {
+            cause,
+            strikes,
+            code,
+            message,
+            unexplained,
+        } = *last_word;
         let because = format!("{cause}: {message}");
+        let mut deaths_in_row: i32 = 0;
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
         claim.hold(&transaction).await?;
@@ -243,11 +262,13 @@ impl Ledger {
         };
         if transaction.write_death(invoice, &death).await? {
             insert_invoice_dead_letter(&transaction, invoice, cause, code, message).await?;
-            transaction
-                .execute(NUMBER_BACK, &[&device, &cause.as_str()])
+            let row = transaction
+                .query_one(NUMBER_BACK, &[&device, &cause.as_str(), &unexplained])
                 .await?;
+            deaths_in_row = row.try_get(0)?;
         }
-        Ok(transaction.commit().await?)
+        transaction.commit().await?;
+        Ok(deaths_in_row.unsigned_abs())
     }
 
     /// Stops the lane until somebody does what the reason says (protocol D15).

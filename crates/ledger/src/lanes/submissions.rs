@@ -64,8 +64,7 @@ statements! {
             WHERE id = $5 AND invoice_id = (SELECT id FROM invoice)
         )
         UPDATE lanes l SET next_invoice_no = invoice.invoice_no + 1, retry_at = NULL, retry_step = 0,
-            unanswered_since = NULL,
-            last_outcome = 'ok', last_call_at = now(), moved_by = 'etims-worker'
+            unanswered_since = NULL, deaths_in_row = 0, last_outcome = 'ok', last_call_at = now(), moved_by = 'etims-worker'
         FROM invoice WHERE l.device_id = invoice.device_id AND l.next_invoice_no = invoice.invoice_no"
     );
 }

@@ -2,7 +2,7 @@ use risiti_domain::{DeadCause, InvoiceId};
 use risiti_ledger::{Adoption, Claim, LaneWork, LateLookUp};
 use uuid::Uuid;
 
-use crate::fixture::{Fixture, failures, receipt};
+use crate::fixture::{Fixture, failures, last_word, receipt};
 
 /// Adds a sale that was sent once and never answered, was absent at KRA, and is now a dead letter.
 async fn dead_sale(fixture: &Fixture) -> InvoiceId {
@@ -16,7 +16,7 @@ async fn dead_sale(fixture: &Fixture) -> InvoiceId {
         .unwrap();
     fixture
         .ledger
-        .invoice_dead(&claim, sale, DeadCause::Exhausted, 5, Some("999"), "no")
+        .invoice_dead(&claim, sale, &last_word(DeadCause::Exhausted, Some("999")))
         .await
         .unwrap();
     assert_eq!(

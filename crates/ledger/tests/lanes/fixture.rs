@@ -2,9 +2,10 @@
 //! lane.
 
 use jiff::Timestamp;
-use risiti_domain::{DeviceId, InvoiceId};
+use risiti_domain::{DeadCause, DeviceId, InvoiceId};
 use risiti_ledger::{
-    Claim, DatabaseSettings, FailureCount, LaneInvoice, LaneWork, Ledger, StoredReceipt, migrate,
+    Claim, DatabaseSettings, FailureCount, LaneInvoice, LaneWork, LastWord, Ledger, StoredReceipt,
+    migrate,
 };
 use risiti_testkit::TestDatabase;
 use uuid::Uuid;
@@ -187,6 +188,17 @@ pub(crate) fn receipt() -> StoredReceipt {
         control_unit_id: None,
         url: None,
         issued_at: None,
+    }
+}
+
+/// The last word about an invoice that died of this cause.
+pub(crate) fn last_word(cause: DeadCause, code: Option<&str>) -> LastWord<'_> {
+    LastWord {
+        cause,
+        strikes: 5,
+        code,
+        message: "no",
+        unexplained: false,
     }
 }
 

@@ -2,10 +2,10 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use risiti_domain::DeadCause;
-use risiti_ledger::{AnsweredSend, HaltOutcome, LaneError, Released, SendResult};
+use risiti_ledger::{AnsweredSend, HaltOutcome, HaltRemedy, LaneError, Released, SendResult};
 use uuid::Uuid;
 
-use crate::fixture::{Fixture, failures, receipt};
+use crate::fixture::{Fixture, failures, last_word, receipt};
 
 #[tokio::test]
 async fn one_of_many_concurrent_claims_gets_the_lane() {
@@ -120,7 +120,7 @@ async fn a_worker_without_its_claim_writes_nothing() {
     ));
     assert!(claim_is_gone(
         ledger
-            .invoice_dead(&old, sale, DeadCause::Refused, 0, None, "no")
+            .invoice_dead(&old, sale, &last_word(DeadCause::Refused, None))
             .await
     ));
     assert!(claim_is_gone(ledger.adopt(&old, sale, 1, &receipt()).await));

@@ -111,6 +111,46 @@ fn d9_a_number_ahead_of_kras_is_given_back_and_halts() {
     }
 }
 
+/// A whole host may refuse access for a while. A lane for which it stays has a wrong device.
+#[test]
+fn d13_a_status_halts_only_a_lane_that_meets_it_alone() {
+    let by_status = SendOutcome::Halt {
+        reason: HaltReason::Address,
+        answer: Answer {
+            http_status: Some(404),
+            against_host: true,
+            ..Answer::default()
+        },
+    };
+    let by_code = SendOutcome::Halt {
+        reason: HaltReason::Device,
+        answer: answer(),
+    };
+    let breaker_open = Situation {
+        breaker_closed: false,
+        ..situation()
+    };
+    for (situation, lane_failures, outcome, halt) in [
+        (situation(), 0, &by_status, false),
+        (situation(), 1, &by_status, false),
+        (situation(), 2, &by_status, true),
+        (breaker_open, 9, &by_status, false),
+        (situation(), 0, &by_code, true),
+    ] {
+        let invoice = LaneInvoice {
+            lane_failures,
+            ..fresh_invoice()
+        };
+        let (result, follow_up) = recorded(&situation, &invoice, outcome);
+        assert!(!result.settles_number());
+        assert_eq!(
+            halts(&follow_up, "device update"),
+            halt,
+            "{lane_failures} failures: {follow_up:?}"
+        );
+    }
+}
+
 #[test]
 fn d10_a_refusal_is_final_unless_a_send_was_unknown() {
     let refusal = SendOutcome::Refused {
