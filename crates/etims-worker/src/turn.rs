@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use risiti_domain::DeviceId;
 use risiti_etims::DeviceProfile;
-use risiti_ledger::{Claim, HaltRemedy, KeyCheck, LaneError, LaneInvoice, LaneWork, LedgerError, Released};
+use risiti_ledger::{
+    Claim, HaltRemedy, KeyCheck, LaneError, LaneInvoice, LaneWork, LedgerError, Released,
+};
 use tracing::Instrument;
 
 use crate::halt_reasons::Halt;

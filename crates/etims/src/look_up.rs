@@ -42,9 +42,7 @@ pub(crate) fn read(profile: &DeviceProfile, http: &HttpAnswer, invoice_no: i64) 
     let class = classify::of_answer(profile, http, envelope.as_ref(), invoice_no);
     let answer = Answer::judged(&profile.secrets(), http, envelope.as_ref(), class);
     match class {
-        Class::Halt(reason) | Class::HostHalt(reason) => {
-            LookUpOutcome::Halt { reason, answer }
-        }
+        Class::Halt(reason) | Class::HostHalt(reason) => LookUpOutcome::Halt { reason, answer },
         _ => LookUpOutcome::NoAnswer(answer),
     }
 }

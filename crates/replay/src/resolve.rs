@@ -99,9 +99,9 @@ fn text(resolved: &ResolvedThrough, dry_run: bool) -> String {
         )
     }];
     lines.extend(
-        invoice
-            .iter()
-            .map(|id| format!("  invoice {id} gives its number back and is filed under a later one")),
+        invoice.iter().map(|id| {
+            format!("  invoice {id} gives its number back and is filed under a later one")
+        }),
     );
     lines.extend(unanswered.iter().map(|send| {
         format!(

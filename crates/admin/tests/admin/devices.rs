@@ -286,9 +286,7 @@ async fn next_number_goes_up_only_before_the_first_sale() {
             SELECT id, device_id, 50, gen_random_uuid(), '' FROM invoices",
     )
     .await;
-    set("60")
-        .await
-        .refused(1, "--through 59 --taken-elsewhere");
+    set("60").await.refused(1, "--through 59 --taken-elsewhere");
     set("50").await.ok();
     fixture
         .run(&[

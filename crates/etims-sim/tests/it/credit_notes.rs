@@ -119,7 +119,10 @@ async fn strict_count_allows_two_and_the_second_completes() {
     assert_eq!(sim.sell(&sale(1)).await.code(), "000");
     let half = json_fixture!("08_credit_note_request");
     assert_eq!(sim.sell(&half).await.code(), "000");
-    let rest = with_changes(half, &[("/invcNo", json!(3)), ("/remark", json!("the rest"))]);
+    let rest = with_changes(
+        half,
+        &[("/invcNo", json!(3)), ("/remark", json!("the rest"))],
+    );
     assert_eq!(sim.sell(&rest).await.code(), "000");
 }
 

@@ -18,7 +18,11 @@ async fn a_number_too_high_halts_and_is_mended_by_one_command() {
         let command = format!("device update {} --next-invoice-no", device.id);
         assert!(reason.contains(&command), "{dialect}: {reason}");
         assert_eq!(fixture.count_in_state("dead").await, 0, "{dialect}");
-        assert_eq!(fixture.invoice_state(sales[0]).await, "pending", "{dialect}");
+        assert_eq!(
+            fixture.invoice_state(sales[0]).await,
+            "pending",
+            "{dialect}"
+        );
 
         fixture.set_next_number(&device, "1").await;
         fixture.until_filed(3).await;

@@ -41,7 +41,12 @@ async fn a_credit_note_refused_in_new_words_is_soon_dead() {
     fixture.simulator.clear_faults().await;
     fixture.replay(&["run", "--yes", "--id", &id]).await;
     fixture.until_state(note, "success").await;
-    assert_eq!(fixture.text("SELECT coalesce(reason, 'none') FROM report_payments WHERE state = 'reversed'").await, "none");
+    assert_eq!(
+        fixture
+            .text("SELECT coalesce(reason, 'none') FROM report_payments WHERE state = 'reversed'")
+            .await,
+        "none"
+    );
     fixture.assert_receipts_are_kras().await;
     terminate(worker).await;
 }
@@ -80,7 +85,10 @@ async fn credit_notes_have_trader_numbers_of_their_own() {
         .iter()
         .filter_map(|sale| sale["trdInvcNo"].as_str())
         .collect();
-    assert!(numbers[1].starts_with(&format!("CN-{}", &numbers[0][..30])), "{numbers:?}");
+    assert!(
+        numbers[1].starts_with(&format!("CN-{}", &numbers[0][..30])),
+        "{numbers:?}"
+    );
     assert_ne!(numbers[1], numbers[2]);
     terminate(worker).await;
 }

@@ -3,7 +3,7 @@
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::fixture::{BOUND, Device, Fault, Fixture, sale_calls, terminate};
+use crate::fixture::{Device, Fault, Fixture, sale_calls, terminate};
 
 /// A VSCU that loses the first request or its answer, as `first` says.
 async fn vscu_that_loses(first: Fault) -> (Fixture, Device, Uuid) {

@@ -175,7 +175,8 @@ fn a_number_too_long_is_not_expected() {
 #[test]
 fn a_refusal_in_unlisted_words_waits_for_a_look_up() {
     let class = |status: u16, text: &str| {
-        let body = format!(r#"{{"responseHeader":{{"responseCode":{status},"debugMessage":"{text}"}}}}"#);
+        let body =
+            format!(r#"{{"responseHeader":{{"responseCode":{status},"debugMessage":"{text}"}}}}"#);
         let http = HttpAnswer {
             status,
             body: body.into_bytes(),
@@ -203,7 +204,10 @@ fn a_refusal_in_unlisted_words_waits_for_a_look_up() {
     ] {
         assert_eq!(class(400, text), Class::Taken, "{text}");
     }
-    assert_eq!(class(400, "Please try again later"), of_text("Please try again later", 8).unwrap());
+    assert_eq!(
+        class(400, "Please try again later"),
+        of_text("Please try again later", 8).unwrap()
+    );
 }
 
 /// A wrong number is the lane's trouble. As a refusal it would end each of its sales.

@@ -95,10 +95,13 @@ fn every_duplicate_of_the_facts_is_taken() {
     }
     let drift = read_case(DUPLICATES, "gateway_local_counter_ahead");
     assert!(
-        matches!(drift, SendOutcome::OutOfStep {
+        matches!(
+            drift,
+            SendOutcome::OutOfStep {
                 expected: Some(2),
                 ..
-            }),
+            }
+        ),
         "{drift:?}"
     );
 }

@@ -11,8 +11,8 @@ use crate::db::statements::statements;
 use crate::db::vault::{Place, Vault};
 use crate::directory::devices::tax_rates_json;
 use crate::directory::manage_error::ManageError;
-use crate::directory::next_number::NumberChange;
 use crate::directory::new_device::{DeviceOptions, host, seal};
+use crate::directory::next_number::NumberChange;
 use crate::operator_actions::{CommandMode, OperatorAction};
 
 statements! {

@@ -60,11 +60,10 @@ pub enum LaneRefusal {
     NumberIsOurs(i64),
     #[error("no invoice of ours was ever sent under number {0}: was it --taken-elsewhere?")]
     NothingSent(i64),
-    #[error("invoice {invoice} was never sent under number {invoice_no}, or has a receipt under another")]
-    NeverSent {
-        invoice: InvoiceId,
-        invoice_no: i64,
-    },
+    #[error(
+        "invoice {invoice} was never sent under number {invoice_no}, or has a receipt under another"
+    )]
+    NeverSent { invoice: InvoiceId, invoice_no: i64 },
     #[error(
         "several invoices were sent under number {invoice_no}: say with --invoice which of them KRA has, {invoices}"
     )]

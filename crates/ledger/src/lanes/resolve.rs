@@ -6,12 +6,12 @@ use risiti_domain::{DeviceId, InvoiceId};
 use serde_json::json;
 use uuid::Uuid;
 
-use crate::{CommandMode, OperatorAction};
 use crate::db::error::LedgerError;
 use crate::db::pool::{Ledger, Transaction};
 use crate::db::statements::statements;
 use crate::lanes::halt_by_hand::{LaneRefusal, LockedLane};
 use crate::lanes::hold::LaneHold;
+use crate::{CommandMode, OperatorAction};
 
 statements! {
     NUMBER_HOLDER = "SELECT id, invoice_no FROM invoices WHERE device_id = $1 AND state = 'submitting' FOR UPDATE";

@@ -65,10 +65,7 @@ impl Ledger {
     ) -> Result<ResolvedThrough, LaneRefusal> {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
-        let from = transaction
-            .hold_halted_lane(device)
-            .await?
-            .next_invoice_no;
+        let from = transaction.hold_halted_lane(device).await?.next_invoice_no;
         if through < from || through - from >= NUMBERS_MAX {
             return Err(LaneRefusal::RangeNotInQuestion {
                 through,

@@ -2,7 +2,9 @@ use std::time::Duration;
 
 use jiff::Timestamp;
 use risiti_domain::DeadCause;
-use risiti_ledger::{AnsweredSend, HaltOutcome, HaltRemedy, LaneError, Released, SendResult};
+use risiti_ledger::{
+    AnsweredSend, HaltOutcome, HaltRemedy, LaneError, LaneWait, Released, SendResult,
+};
 use uuid::Uuid;
 
 use crate::fixture::{Fixture, failures, last_word, receipt};
@@ -113,7 +115,7 @@ async fn a_worker_without_its_claim_writes_nothing() {
         ledger.looked_up_absent(&old, sale, failures(1, 1)).await
     ));
     assert!(claim_is_gone(
-        ledger.lane_waits(&old, sale, true, None).await
+        ledger.lane_waits(&old, sale, &LaneWait::default()).await
     ));
     assert!(claim_is_gone(
         ledger.defer_invoice(&old, sale, failures(1, 1)).await

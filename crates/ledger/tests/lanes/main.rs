@@ -5,6 +5,7 @@ mod adoption;
 mod fixture;
 mod gauges;
 mod leases;
+mod look_ups;
 mod next_send;
 mod shares;
 mod wake_ups;

@@ -133,22 +133,26 @@ async fn accepted_asks_which_of_several_invoices_kra_has() {
     let accepted = ["--accepted", "--receipt-no", "77"];
     let output = resolve(&fixture, "1", &accepted).await.expect_code(1);
     for id in [dead, holder] {
-        assert!(
-            output.stderr.contains(&id.to_string()),
-            "{}",
-            output.stderr
-        );
+        assert!(output.stderr.contains(&id.to_string()), "{}", output.stderr);
     }
     let stranger = Uuid::now_v7().to_string();
-    let output = resolve(&fixture, "1", &[&accepted[..], &["--invoice", &stranger]].concat())
-        .await
-        .expect_code(1);
+    let output = resolve(
+        &fixture,
+        "1",
+        &[&accepted[..], &["--invoice", &stranger]].concat(),
+    )
+    .await
+    .expect_code(1);
     assert!(output.stderr.contains("never sent"), "{}", output.stderr);
 
     let named = dead.to_string();
-    resolve(&fixture, "1", &[&accepted[..], &["--invoice", &named]].concat())
-        .await
-        .expect_code(0);
+    resolve(
+        &fixture,
+        "1",
+        &[&accepted[..], &["--invoice", &named]].concat(),
+    )
+    .await
+    .expect_code(0);
     let states = "SELECT string_agg(state || coalesce(' ' || invoice_no, ''), ', ' ORDER BY state) FROM invoices";
     assert_eq!(fixture.query_text(states).await, "pending, success 1");
     assert_eq!(fixture.lane().await, "2 false");

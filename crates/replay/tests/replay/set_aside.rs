@@ -51,7 +51,8 @@ async fn invoice_that_holds_a_number_gives_it_back_and_is_dead() {
     let dead = "SELECT state || ' ' || (invoice_no IS NULL) || ' ' || look_up_no FROM invoices
         WHERE look_up_due_at > now()";
     assert_eq!(fixture.query_text(dead).await, "dead true 1");
-    let letter = "SELECT cause || ', ' || code || ', ' || message FROM dead_letters WHERE solved_at IS NULL";
+    let letter =
+        "SELECT cause || ', ' || code || ', ' || message FROM dead_letters WHERE solved_at IS NULL";
     assert_eq!(
         fixture.query_text(letter).await,
         "set_aside, 999, a typing error (KRA said last: Unknown error)"
