@@ -42,7 +42,7 @@ BEGIN
             WHERE s.device_id = NEW.device_id AND s.invoice_no >= NEW.next_invoice_no
               AND (s.outcome IS NULL OR s.outcome = 'unknown'))) THEN
         RAISE EXCEPTION 'a lane''s next invoice number goes back only over numbers that nobody has'
-            USING ERRCODE = 'check_violation', CONSTRAINT = 'invoice_no_free_above';
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'invoice_no_never_back';
     END IF;
     IF OLD.halted_at IS NOT NULL AND NEW.halted_at IS NULL THEN
         NEW.resumed_at := now();
@@ -84,6 +84,9 @@ LEFT JOIN LATERAL (
     ORDER BY i.state = 'dead' DESC, i.id LIMIT 1
 ) note ON p.state = 'reversed'
 WHERE p.state <> 'folded';
+
+-- How often a late look-up was tried in a row without an answer.
+ALTER TABLE invoices ADD COLUMN look_up_tries int NOT NULL DEFAULT 0;
 
 -- Programs run by a person hold a lane while they change it, and say what they know of its sends.
 ALTER FUNCTION grant_rights(text) RENAME TO grant_rights_before_lane_exits;

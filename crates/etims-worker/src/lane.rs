@@ -55,6 +55,8 @@ pub(crate) struct Lane<'a> {
     pub(crate) begun: Option<(Box<LaneInvoice>, BegunSend)>,
     /// Whether the turn goes on after the invoice that is filed now.
     pub(crate) goes_on: bool,
+    /// Whether a late look-up was due when the lane's work was read last.
+    pub(crate) late_due: bool,
 }
 
 /// A send that is stored and not made yet.

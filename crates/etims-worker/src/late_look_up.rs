@@ -1,16 +1,11 @@
 //! Late look-ups: of numbers that their invoice no longer holds.
 
-use std::time::Duration;
-
 use risiti_domain::Dialect;
 use risiti_etims::{FoundSale, LookUpOutcome};
 use risiti_ledger::{Adoption, HaltRemedy, LaneError, LateLookUp};
 
 use crate::halt_reasons::Halt;
 use crate::lane::{Lane, StepEnd};
-
-/// How long a look-up that proved nothing waits for its next try.
-const RETRY_PAUSE: Duration = Duration::from_secs(60);
 
 impl Lane<'_> {
     /// Looks up the number of an invoice that gave it back, dead or to be discarded (protocol D10,
@@ -41,7 +36,7 @@ impl Lane<'_> {
             | LookUpOutcome::Unsupported
             | LookUpOutcome::Halt { .. } => {
                 ledger
-                    .postpone_look_up(self.claim, late.invoice, late.invoice_no, RETRY_PAUSE)
+                    .postpone_look_up(self.claim, late.invoice, late.invoice_no)
                     .await?;
             }
         }

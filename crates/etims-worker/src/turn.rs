@@ -26,6 +26,9 @@ const TURN_STEPS: u32 = 100;
 /// A turn that keeps no other lane waiting is so many times as long. With the longest call and the
 /// waits before it, it stays below the five minutes of a delivery (protocol B3).
 const UNCONTESTED_TURNS: u32 = 5;
+/// A turn that took longer makes no late look-up at its end, so that it stays below those five
+/// minutes with the longest look-up as well.
+const LAST_LOOK_UP_BY: Duration = Duration::from_secs(30);
 
 /// Backoff step for a lane whose host takes no calls (at most 1 s).
 const NO_CALLS_STEP: u32 = 2;
@@ -73,6 +76,7 @@ impl Lanes {
             next: None,
             begun: None,
             goes_on: false,
+            late_due: false,
         };
 
         let end = lane.steps().await;
@@ -183,7 +187,25 @@ impl Lane<'_> {
             }
             steps += 1;
         }
+        let has_time = started.elapsed() < LAST_LOOK_UP_BY;
+        if self.late_due && has_time && end != StepEnd::NotNow {
+            self.look_up_last().await?;
+        }
         Ok(end)
+    }
+
+    /// Makes the one late look-up that a turn with invoices has room for.
+    async fn look_up_last(&mut self) -> Result<(), LaneError> {
+        if self.lanes.shutdown.is_cancelled() {
+            return Ok(());
+        }
+        match self.lanes.ledger.lane_work(self.claim).await? {
+            LaneWork::Due {
+                look_up: Some(late),
+                ..
+            } => self.late_look_up(&late).await.map(drop),
+            LaneWork::Due { look_up: None, .. } | LaneWork::Halted => Ok(()),
+        }
     }
 
     async fn step(&mut self) -> Result<StepEnd, LaneError> {
@@ -195,12 +217,30 @@ impl Lane<'_> {
             Some(work) => work,
             None => self.lanes.ledger.lane_work(self.claim).await?,
         };
+        // Invoices go first, so that a pile of late look-ups holds up no sale.
         match work {
-            LaneWork::Halted | LaneWork::Nothing => Ok(StepEnd::Stop),
-            LaneWork::LookUp(late) => self.late_look_up(&late).await,
-            LaneWork::Invoice(invoice) => {
+            LaneWork::Due {
+                invoice: Some(invoice),
+                look_up,
+            } => {
+                self.late_due = look_up.is_some();
                 let span = span(&invoice);
                 self.file(&invoice, Timestamp::now()).instrument(span).await
+            }
+            LaneWork::Due {
+                invoice: None,
+                look_up: Some(late),
+            } => {
+                self.late_due = false;
+                self.late_look_up(&late).await
+            }
+            LaneWork::Due {
+                invoice: None,
+                look_up: None,
+            }
+            | LaneWork::Halted => {
+                self.late_due = false;
+                Ok(StepEnd::Stop)
             }
         }
     }

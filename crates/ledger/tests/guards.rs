@@ -359,7 +359,7 @@ async fn a_lane_sends_one_at_a_time_and_reuses_no_taken_number() {
         INSERT INTO foreign_invoice_numbers SELECT device_id, 4, 'jane', 'x' FROM lanes;";
     for used in [&sent("NULL"), &sent("'unknown'"), filed, foreign] {
         let back = format!("{used} UPDATE lanes SET next_invoice_no = 4");
-        refused_by(&client, "invoice_no_free_above", &back).await;
+        refused_by(&client, "invoice_no_never_back", &back).await;
     }
     let refused = sent("'refused'");
     client

@@ -89,6 +89,9 @@ pub(crate) enum Command {
     /// take stays in the queue. Shows what it would take and asks first; without a terminal it
     /// needs --yes.
     ///
+    /// What somebody has discarded while its lane still asks KRA is left alone. Naming it with --id
+    /// takes that discard back.
+    ///
     /// With --id the queue is left as it is. The messages of what was replayed stay in it until
     /// the next run without --id, which drops them and counts them as skipped.
     ///

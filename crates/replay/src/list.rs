@@ -99,6 +99,10 @@ pub(crate) fn row(dead_letter: &DeadLetter) -> String {
         _ => "-".to_owned(),
     };
     let why = dead_letter.message.as_deref().unwrap_or("-");
+    let why = match &dead_letter.discard_wish {
+        Some(wish) => format!("(to be discarded: {wish}) {why}"),
+        None => why.to_owned(),
+    };
     format!(
         "{:36}  {:20}  {:12}  {:10}  {:6}  {amount:>14}  {:>7}  {why}",
         dead_letter.dead_letter_id,

@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
-use risiti_ledger::{DeadLetterFilter, Ledger, OperatorAction, ReplayLock, RunCounts};
+use risiti_ledger::{
+    DeadLetterFilter, DeadLetterScope, Ledger, OperatorAction, ReplayLock, RunCounts,
+};
 use risiti_queue::Broker;
 use risiti_service::Context;
 use tokio_util::sync::CancellationToken;
@@ -35,7 +37,13 @@ pub(crate) async fn run_replay_pass(
         return Ok(confirm::refuse_without_terminal(out));
     }
     let ledger = session::open_ledger(&args.database).await?;
-    let filter = args.filter.filter();
+    let mut filter = args.filter.filter();
+    // What somebody wants discarded is replayed only when it is named.
+    if kind == PassKind::Replay && filter.ids.is_empty() && filter.scope == DeadLetterScope::Waiting
+    {
+        filter.scope = DeadLetterScope::Replayable;
+        tell_of_wishes(&ledger, &filter, out).await?;
+    }
     warn_of_unknown_merchant(&ledger, &filter, out).await?;
     let summary = Summary::of(&ledger, &filter, args.limit).await?;
 
@@ -70,6 +78,25 @@ pub(crate) async fn run_replay_pass(
     let ended = locked.run(by, summary.matched).await;
     broker.close().await;
     ended
+}
+
+/// Says how many dead letters the run leaves alone, because their discard waits for a look-up.
+async fn tell_of_wishes(ledger: &Ledger, filter: &DeadLetterFilter, out: Output) -> Result<()> {
+    let open = DeadLetterFilter {
+        scope: DeadLetterScope::Waiting,
+        ..filter.clone()
+    };
+    let count = async |filter| -> Result<i64> {
+        let causes = ledger.count_dead_letters(filter).await?;
+        Ok(causes.iter().map(|cause| cause.count).sum())
+    };
+    let wished = count(&open).await? - count(filter).await?;
+    if wished > 0 {
+        out.note(&format!(
+            "{wished} left alone: their discard waits for a look-up. `run --id` takes the discard back."
+        ));
+    }
+    Ok(())
 }
 
 /// A run that holds the replay lock.

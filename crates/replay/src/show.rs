@@ -63,6 +63,7 @@ fn full_record(dead_letter: &DeadLetter, record: &Value) -> String {
         ("solved as", row["solved_as"].clone()),
         ("solved by", row["solved_by"].clone()),
         ("reason", row["solved_reason"].clone()),
+        ("to discard", Value::from(dead_letter.discard_wish.clone())),
         ("payment", record["payment"]["state"].clone()),
         ("receipt", record["payment"]["receipt"].clone()),
         ("invoice", record["invoice"]["state"].clone()),

@@ -8,6 +8,7 @@ mod fixture;
 mod gauges;
 mod host_trouble;
 mod killed_workers;
+mod late_look_ups;
 mod lost_answers;
 mod number_owners;
 mod number_steps;

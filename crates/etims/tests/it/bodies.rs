@@ -79,11 +79,12 @@ fn golden_bodies_are_unchanged() {
     }
 }
 
-/// The body of a fact, with what differs on purpose: our id in the remark, and one line of quantity
-/// 1.
+/// The body of a fact, with what differs on purpose: our id in the remark, a name for the buyer, and
+/// one line of quantity 1.
 fn expected(file: &str, total: u32) -> Value {
     let mut expected = facts(file);
     expected["remark"] = json!(INVOICE);
+    expected["custNm"] = json!("N/A");
     for field in ["regrId", "regrNm", "modrId", "modrNm"] {
         expected[field] = json!("risiti");
     }

@@ -27,6 +27,8 @@ pub(crate) use matches_filter;
 macro_rules! in_scope {
     () => {
         "CASE $6::text WHEN 'all' THEN true WHEN 'discarded' THEN d.solved_as IS NOT DISTINCT FROM 'discarded'
+         WHEN 'replayable' THEN d.solved_at IS NULL
+             AND (SELECT w.discard_wish FROM invoices w WHERE w.id = d.invoice_id) IS NULL
          ELSE d.solved_at IS NULL END"
     };
 }
@@ -35,7 +37,8 @@ pub(crate) use in_scope;
 statements! {
     PAGE = concat!("
         SELECT d.id, m.slug, d.device_id, d.cause, d.code, d.message, d.attempts, d.invoice_id, d.event_id,
-               d.amount, d.currency, d.dead_at, d.replays
+               d.amount, d.currency, d.dead_at, d.replays,
+               (SELECT w.discard_wish FROM invoices w WHERE w.id = d.invoice_id)
         FROM dead_letters d LEFT JOIN merchants m ON m.id = d.merchant_id
         WHERE ", matches_filter!(), " AND ", in_scope!(), " AND (d.dead_at, d.id) > ($7, $8)
         ORDER BY d.dead_at, d.id LIMIT $9");
@@ -76,6 +79,8 @@ pub enum DeadLetterScope {
     /// Those that are open.
     #[default]
     Waiting,
+    /// Those that are open and that nobody wants discarded (protocol E4).
+    Replayable,
     /// Those that were discarded.
     Discarded,
     All,
@@ -92,6 +97,7 @@ impl DeadLetterFilter {
     pub(crate) fn params(&self) -> FilterParams<'_> {
         let scope = match self.scope {
             DeadLetterScope::Waiting => "waiting",
+            DeadLetterScope::Replayable => "replayable",
             DeadLetterScope::Discarded => "discarded",
             DeadLetterScope::All => "all",
         };
@@ -141,6 +147,8 @@ pub struct DeadLetter {
     pub currency: Option<String>,
     pub dead_at: Timestamp,
     pub replays: i32,
+    /// Why somebody wants it discarded, while its lane still asks KRA.
+    pub discard_wish: Option<String>,
 }
 
 /// How many dead letters have one cause and code.
@@ -225,6 +233,7 @@ fn read(row: &Row) -> Result<DeadLetter, LedgerError> {
         currency: row.try_get(10)?,
         dead_at: row.try_get(11)?,
         replays: row.try_get(12)?,
+        discard_wish: row.try_get(13)?,
     })
 }
 

@@ -42,7 +42,7 @@ statements! {
     /// constant row lets the update go through without such a send, so that a due look-up is
     /// enough.
     REQUEST_DISCARD = "
-        UPDATE invoices i SET discard_wish = $2, look_up_due_at = now(), look_up_no = coalesce(i.look_up_no, sent.invoice_no)
+        UPDATE invoices i SET discard_wish = $2, look_up_due_at = now(), look_up_tries = 0, look_up_no = coalesce(i.look_up_no, sent.invoice_no)
         FROM (VALUES (1)) AS one
         LEFT JOIN LATERAL (
             SELECT s.invoice_no FROM submissions s

@@ -178,12 +178,16 @@ fn status(row: &Row, filter: &DeadLetterFilter) -> Result<RunStatus, LedgerError
 
     if !in_scope {
         let open: bool = row.try_get("open")?;
-        // A run over discarded ones meets an open one, which is for another run.
+        // It is for another run: this one is over discarded ones, or somebody wants it discarded.
         if open {
             return Ok(RunStatus::NotSelected);
         }
         // In a run over open ones a solved one was somebody else's work, so it counts as skipped.
-        let matches_filter = matches_filter && filter.scope == DeadLetterScope::Waiting;
+        let over_open_ones = matches!(
+            filter.scope,
+            DeadLetterScope::Waiting | DeadLetterScope::Replayable
+        );
+        let matches_filter = matches_filter && over_open_ones;
         return Ok(RunStatus::AlreadySolved { matches_filter });
     }
     if !matches_filter || !old_enough {

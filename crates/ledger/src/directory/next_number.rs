@@ -69,7 +69,7 @@ impl Transaction<'_> {
         match self.execute(SET, &[&id, &to, &operator]).await {
             Ok(1) => Ok(Some(NumberChange { from, to })),
             Ok(_) => Err(ManageError::NumberAhead { device, from, to }),
-            Err(error) => Err(refused_by(error, "invoice_no_free_above", overtaken)),
+            Err(error) => Err(refused_by(error, "invoice_no_never_back", overtaken)),
         }
     }
 

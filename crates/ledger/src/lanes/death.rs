@@ -14,7 +14,7 @@ statements! {
         UPDATE invoices i SET state = 'dead', invoice_no = NULL, unknown_since = NULL, hidden_since = NULL,
             refused_at = NULL, strikes = coalesce($4, strikes), rounds = 0,
             stale_submission = (SELECT coalesce(max(s.id), 0) FROM submissions s WHERE s.invoice_id = $1), look_up_no = late.invoice_no,
-            look_up_due_at = late.sent_at + interval '15 minutes',
+            look_up_due_at = late.sent_at + interval '15 minutes', look_up_tries = 0,
             moved_by = $5, moved_because = $6, moved_event = NULL
         FROM (VALUES (1)) AS one
         LEFT JOIN LATERAL (

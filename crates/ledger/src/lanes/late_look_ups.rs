@@ -3,13 +3,11 @@
 //! They are due after an invoice became a dead letter with an unanswered send, and before a
 //! discard.
 
-use std::time::Duration;
-
 use risiti_domain::InvoiceId;
 
 use crate::db::error::LedgerError;
 use crate::db::pool::Ledger;
-use crate::db::statements::{Statement, millis, statements};
+use crate::db::statements::{Statement, statements};
 use crate::lanes::leases::{Claim, LaneError};
 use crate::lanes::work::LateLookUp;
 
@@ -20,14 +18,18 @@ statements! {
             SELECT max(s.sent_at) + interval '24 hours' AS at FROM submissions s
             WHERE s.invoice_id = $1 AND s.invoice_no = $2 AND (s.outcome IS NULL OR s.outcome = 'unknown')
         )
-        UPDATE invoices i SET look_up_due_at = CASE WHEN due.at > now() THEN due.at END,
+        UPDATE invoices i SET look_up_tries = 0, look_up_due_at = CASE WHEN due.at > now() THEN due.at END,
             look_up_no = CASE WHEN due.at > now() THEN i.look_up_no END
         FROM due WHERE i.id = $1 AND i.look_up_no = $2";
     /// Nothing can be learnt about the number any more.
     NO_MORE = "UPDATE invoices SET look_up_due_at = NULL, look_up_no = NULL WHERE id = $1 AND look_up_no = $2";
+    /// The pause doubles from a minute to an hour, with jitter, so that look-ups that a failing host
+    /// does not answer take fewer and fewer calls from it.
     POSTPONE = "
-        UPDATE invoices SET look_up_due_at = now() + $4::bigint * interval '1 millisecond'
-        WHERE id = $1 AND look_up_no = $5 AND EXISTS (
+        UPDATE invoices SET look_up_tries = look_up_tries + 1,
+            look_up_due_at = now() + least(interval '1 minute' * power(2, least(look_up_tries, 10)), interval '1 hour')
+                * (0.75 + random() * 0.5)
+        WHERE id = $1 AND look_up_no = $4 AND EXISTS (
             SELECT FROM lane_leases WHERE device_id = $2 AND claim_id = $3)";
     /// The look-ups that are left stay due, because the request of a discarded invoice can still
     /// arrive.
@@ -89,14 +91,13 @@ impl Ledger {
         Ok(transaction.commit().await?)
     }
 
-    /// The look-up proved nothing. It is due again after the pause, and the lane's other work goes
-    /// on.
+    /// The look-up proved nothing. It is due again later, each time later than before, and the
+    /// lane's other work goes on.
     pub async fn postpone_look_up(
         &self,
         claim: &Claim,
         invoice: InvoiceId,
         invoice_no: i64,
-        pause: Duration,
     ) -> Result<(), LedgerError> {
         let connection = self.connection().await?;
         connection
@@ -106,7 +107,6 @@ impl Ledger {
                     &invoice.uuid(),
                     &claim.device.uuid(),
                     &claim.claim_id,
-                    &millis(pause),
                     &invoice_no,
                 ],
             )

@@ -29,7 +29,7 @@ statements! {
         INSERT INTO foreign_invoice_numbers (device_id, invoice_no, operator, reason)
         SELECT $1, n, $4, $5 FROM generate_series($2::bigint, $3::bigint) n
         ON CONFLICT (device_id, invoice_no) DO NOTHING";
-    PASS_NUMBERS = "UPDATE lanes SET next_invoice_no = $3 + 1, moved_by = $4
+    PASS_NUMBERS = "UPDATE lanes SET next_invoice_no = $3::bigint + 1, moved_by = $4
         WHERE device_id = $1 AND next_invoice_no = $2";
 }
 

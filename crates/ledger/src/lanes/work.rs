@@ -96,9 +96,11 @@ statements! {
 #[derive(Clone, Debug)]
 pub enum LaneWork {
     Halted,
-    Nothing,
-    LookUp(LateLookUp),
-    Invoice(Box<LaneInvoice>),
+    Due {
+        invoice: Option<Box<LaneInvoice>>,
+        /// It waits for the invoices, and no longer than a turn (protocol D10).
+        look_up: Option<LateLookUp>,
+    },
 }
 
 /// A number to look up for an invoice that no longer holds it (protocol D10).
@@ -187,8 +189,8 @@ impl Ledger {
             .query_opt(FOLLOWING, &[&claim.device.uuid(), &claim.claim_id])
             .await?;
         Ok(match claimed_work(claim, row)? {
-            LaneWork::Invoice(invoice) => Some(invoice),
-            LaneWork::Halted | LaneWork::Nothing | LaneWork::LookUp(_) => None,
+            LaneWork::Due { invoice, .. } => invoice,
+            LaneWork::Halted => None,
         })
     }
 }
@@ -208,13 +210,14 @@ fn read(device: DeviceId, row: &Row) -> Result<LaneWork, LedgerError> {
     if row.try_get("halted")? {
         return Ok(LaneWork::Halted);
     }
-    if let Some(late) = late_look_up(row)? {
-        return Ok(LaneWork::LookUp(late));
-    }
-    match row.try_get::<_, Option<Uuid>>("id")? {
-        None => Ok(LaneWork::Nothing),
-        Some(id) => Ok(LaneWork::Invoice(Box::new(invoice(device, id, row)?))),
-    }
+    let invoice = match row.try_get::<_, Option<Uuid>>("id")? {
+        None => None,
+        Some(id) => Some(Box::new(invoice(device, id, row)?)),
+    };
+    Ok(LaneWork::Due {
+        invoice,
+        look_up: late_look_up(row)?,
+    })
 }
 
 fn late_look_up(row: &Row) -> Result<Option<LateLookUp>, LedgerError> {

@@ -32,7 +32,10 @@ async fn dead_sale(fixture: &Fixture) -> InvoiceId {
 
 async fn due_look_up(fixture: &Fixture, claim: &Claim) -> LateLookUp {
     match fixture.ledger.lane_work(claim).await.unwrap() {
-        LaneWork::LookUp(late) => late,
+        LaneWork::Due {
+            look_up: Some(late),
+            ..
+        } => late,
         other => panic!("no look-up: {other:?}"),
     }
 }

@@ -121,8 +121,8 @@ impl Fixture {
 
     pub(crate) async fn next_invoice(&self, claim: &Claim) -> Option<Box<LaneInvoice>> {
         match self.ledger.lane_work(claim).await.unwrap() {
-            LaneWork::Invoice(invoice) => Some(invoice),
-            _ => None,
+            LaneWork::Due { invoice, .. } => invoice,
+            LaneWork::Halted => None,
         }
     }
 

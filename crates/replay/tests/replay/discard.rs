@@ -109,6 +109,7 @@ async fn invoice_that_kra_may_have_is_looked_up_before_discard() {
     let fixture = Fixture::new().await;
     let invoice = fixture.refused_sale("891").await;
     add_unanswered_send(&fixture, invoice).await;
+    let id = invoice.to_string();
     let output = fixture
         .replay(&["discard", "--yes", "--json", "--reason", "test payment"])
         .await
@@ -128,15 +129,32 @@ async fn invoice_that_kra_may_have_is_looked_up_before_discard() {
     );
     fixture.take(Target::Lanes).await;
 
-    fixture
+    let output = fixture
         .replay(&["run", "--yes", "--json"])
+        .await
+        .expect_code(0);
+    assert_eq!(
+        output.counts("replayed"),
+        [0, 0, 0, 0],
+        "a run over all takes no wish back"
+    );
+    assert!(output.stderr.contains("1 left alone"), "{}", output.stderr);
+    let wished = "SELECT count(*) FROM invoices WHERE state = 'dead' AND discard_wish IS NOT NULL";
+    assert_eq!(fixture.query_number(wished).await, 1);
+    for command in [&["list"][..], &["show", &id]] {
+        let output = fixture.replay(command).await.expect_code(0);
+        assert!(output.stdout.contains("test payment"), "{}", output.stdout);
+    }
+
+    fixture
+        .replay(&["run", "--yes", "--json", "--id", &id])
         .await
         .expect_code(0);
     let kept = "SELECT state || ' ' || look_up_no || ' ' || (discard_wish IS NULL) FROM invoices";
     assert_eq!(
         fixture.query_text(kept).await,
         "pending 1 true",
-        "a replay takes the wish back, and the look-up stays due"
+        "a replay by name takes the wish back, and the look-up stays due"
     );
 }
 

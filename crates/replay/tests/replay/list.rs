@@ -32,6 +32,7 @@ async fn list_shows_dead_letters_and_consumes_nothing() {
         "currency",
         "dead_at",
         "replays",
+        "discard_wish",
     ];
     expected.sort_unstable();
     keys.sort_unstable();
