@@ -71,15 +71,25 @@ pub enum Outcome {
 /// A claim that money went back, or was meant to.
 #[derive(Clone, PartialEq, Eq)]
 pub struct ReversalReport {
-    /// Equal for every message about the same reversal, with one exception. A Paystack refund has
-    /// no reference of its own while it is `Pending`, so its key then differs from the later one.
+    /// Names the reversal. Messages about one reversal share this key or one of `other_keys`.
     pub reversal_key: String,
+    /// Further keys of the same reversal. A refund of Paystack has a reference only later, so its
+    /// id names it too, and one that settles a dispute is that dispute's reversal.
+    pub other_keys: Vec<String>,
     /// The money key of the payment that is reversed.
     pub of_money_key: String,
     /// Major units, above zero. `None` means the whole sale.
     pub amount: Option<Money>,
     pub outcome: ReversalOutcome,
     pub occurred_at: Option<Timestamp>,
+}
+
+/// What a key of a reversal names.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ReversalKeyKind {
+    Refund,
+    Dispute,
+    Other,
 }
 
 /// How far a reversal has come.
@@ -92,6 +102,24 @@ pub enum ReversalOutcome {
     Failed,
     /// Done once, and the money came back to the merchant (a dispute that was won).
     Undone,
+}
+
+impl ReversalReport {
+    pub fn keys(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.reversal_key)
+            .chain(&self.other_keys)
+            .map(String::as_str)
+    }
+}
+
+impl ReversalKeyKind {
+    pub fn of(reversal_key: &str) -> Self {
+        match reversal_key.split_once(':') {
+            Some(("refund", _)) => Self::Refund,
+            Some(("dispute", _)) => Self::Dispute,
+            _ => Self::Other,
+        }
+    }
 }
 
 impl Event {

@@ -3,14 +3,13 @@
 //! Reports come in any order, of parts of a sale or of all of it (protocol C9). Nothing here asks
 //! the database.
 
-use risiti_domain::{EventId, MerchantId, PaymentState, Provider};
-use risiti_providers::ReversalReport;
+use risiti_domain::{EventId, MerchantId, Money, PaymentState, Provider};
+use risiti_providers::{ReversalKeyKind, ReversalReport};
 use rust_decimal::Decimal;
-use uuid::Uuid;
 
 use crate::recording::locked_payments::LockedPayments;
 use crate::recording::payment::Payment;
-use crate::recording::reversal::{CreditNoteChange, Reversal, ReversalState, RowStatus};
+use crate::recording::reversal::{CreditNoteChange, Reversal, ReversalState};
 
 /// The reversals that a batch touches, and what follows from them.
 #[derive(Default)]
@@ -25,6 +24,9 @@ const MORE_THAN_SALE: &str = "more money went back than the sale was";
 const OTHER_CURRENCY: &str = "money went back in another currency";
 const OTHER_AMOUNT: &str = "another message names another amount for one reversal";
 const OTHER_SALE: &str = "another message names another sale for one reversal";
+const TOLD_AS_FAILED: &str = "a refund was told as failed and as done";
+const DISPUTE_NOT_REFUNDED: &str = "a dispute took the money back, and its refund failed";
+const TOLD_TWICE: &str = "a dispute and a refund of one amount may be the same money";
 pub(crate) const RETURNED_AFTER_CREDIT: &str =
     "money that had gone back came back after it was credited";
 
@@ -47,39 +49,31 @@ impl LockedReversals {
     ) {
         let reported = ReversalState::of(report.outcome);
         let same = |row: &&mut Reversal| {
-            row.merchant == merchant && row.provider == provider && row.key == report.reversal_key
+            row.merchant == merchant && row.provider == provider && row.is_told_by(report)
         };
-        let Some(row) = self.rows.iter_mut().find(same) else {
-            self.rows.push(Reversal {
-                id: Uuid::now_v7(),
-                merchant,
-                provider,
-                key: report.reversal_key.clone(),
-                of_money_key: report.of_money_key.clone(),
-                amount: report.amount,
-                state: reported,
-                credited: None,
-                payment: None,
-                event,
-                occurred_at: report.occurred_at,
-                row: RowStatus::New,
-            });
-            return;
+        // Two rows may turn out to be one. Then the one that has come further counts.
+        let known = self.rows.iter_mut().filter(same);
+        let Some(row) = known.max_by_key(|row| row.state.rank()) else {
+            let row = Reversal::new(event, merchant, provider, report);
+            return self.rows.push(row);
         };
 
-        if let Some(reason) = contradiction(row, report, reported) {
+        let sale = row.payment.and_then(|payment| payments.get(payment));
+        let total = sale.and_then(|sale| sale.amount);
+        if let Some(reason) = contradiction(row, report, reported, total) {
             self.flagged.push(event);
             if let Some(payment) = row.payment {
                 payments.flag(payment, reason, event);
             }
             return;
         }
+        row.learn_keys(report);
         if reported.rank() <= row.state.rank() {
             return;
         }
 
-        // An applied reversal can only go on to undone: the money is here again, so the credit note
-        // has to go.
+        // An applied reversal can only go on to failed or undone: the money is here, so the credit
+        // note has to go.
         if row.state == ReversalState::Applied
             && let Some(payment) = row.payment
         {
@@ -157,6 +151,16 @@ impl LockedReversals {
             return self.rows[at].change(ReversalState::Excess, None);
         }
 
+        let row = &self.rows[at];
+        let told_before = |other: &Reversal| {
+            other.state == ReversalState::Applied
+                && other.credited == Some(amount)
+                && other.may_be_told_as(row)
+        };
+        if self.of_sale(sale).any(told_before) {
+            return self.flag_excess(at, sale, TOLD_TWICE, payments);
+        }
+
         self.rows[at].change(ReversalState::Applied, Some(amount));
         self.credit_notes.push(CreditNoteChange::Issue {
             payment: sale.id,
@@ -189,16 +193,27 @@ impl LockedReversals {
     }
 }
 
-/// What a report contradicts about its reversal, if it does.
+/// What a report contradicts about its reversal, if it does. `total` is the amount of the sale.
 fn contradiction(
     row: &Reversal,
     report: &ReversalReport,
     reported: ReversalState,
+    total: Option<Money>,
 ) -> Option<&'static str> {
     if row.of_money_key != report.of_money_key {
         return Some(OTHER_SALE);
     }
-    // The amount of a refund that was only announced may still change.
-    let both_went_back = reported.money_went_back() && row.state.money_went_back();
-    (both_went_back && row.amount != report.amount).then_some(OTHER_AMOUNT)
+    let went_back_before = row.state.money_went_back();
+    match reported {
+        ReversalState::Failed if went_back_before && row.is_a(ReversalKeyKind::Dispute) => {
+            Some(DISPUTE_NOT_REFUNDED)
+        }
+        ReversalState::Waiting if row.state == ReversalState::Failed => Some(TOLD_AS_FAILED),
+        // The amount of a refund that was only announced may still change.
+        ReversalState::Waiting if went_back_before => {
+            let amounts_differ = row.amount.or(total) != report.amount.or(total);
+            amounts_differ.then_some(OTHER_AMOUNT)
+        }
+        _ => None,
+    }
 }

@@ -2,7 +2,7 @@
 
 use jiff::Timestamp;
 use risiti_domain::{EventId, MerchantId, Money, PaymentId, Provider};
-use risiti_providers::ReversalOutcome;
+use risiti_providers::{ReversalKeyKind, ReversalOutcome, ReversalReport};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
@@ -13,6 +13,8 @@ pub(crate) struct Reversal {
     pub(crate) merchant: MerchantId,
     pub(crate) provider: Provider,
     pub(crate) key: String,
+    /// Further keys by which messages have named it.
+    pub(crate) other_keys: Vec<String>,
     pub(crate) of_money_key: String,
     /// The sum that goes back. `None` for the whole sale.
     pub(crate) amount: Option<Money>,
@@ -36,6 +38,7 @@ pub(crate) enum RowStatus {
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum ReversalState {
     Announced,
+    /// It did not happen, and the money stayed.
     Failed,
     /// The money went back, and no paid sale is known yet that it belongs to.
     Waiting,
@@ -101,27 +104,96 @@ impl ReversalState {
         }
     }
 
-    /// A report moves a reversal only to a higher rank, so the order of reports does not matter.
+    /// A report moves a reversal only to a higher rank, so the order of reports does not matter. A
+    /// refund that failed is final, also where it was told as done before.
     pub(crate) fn rank(self) -> u8 {
         match self {
             Self::Announced => 0,
-            Self::Failed => 1,
-            Self::Waiting | Self::Applied | Self::Excess => 2,
-            Self::Undone => 3,
+            Self::Waiting | Self::Applied | Self::Excess => 1,
+            Self::Failed | Self::Undone => 2,
         }
     }
 
     pub(crate) fn money_went_back(self) -> bool {
-        self.rank() == 2
+        self.rank() == 1
     }
 }
 
 impl Reversal {
-    pub(crate) fn change(&mut self, state: ReversalState, credited: Option<Decimal>) {
-        self.state = state;
-        self.credited = credited;
+    /// A reversal of which only this report is known.
+    pub(crate) fn new(
+        event: EventId,
+        merchant: MerchantId,
+        provider: Provider,
+        report: &ReversalReport,
+    ) -> Self {
+        Self {
+            id: Uuid::now_v7(),
+            merchant,
+            provider,
+            key: report.reversal_key.clone(),
+            other_keys: report.other_keys.clone(),
+            of_money_key: report.of_money_key.clone(),
+            amount: report.amount,
+            state: ReversalState::of(report.outcome),
+            credited: None,
+            payment: None,
+            event,
+            occurred_at: report.occurred_at,
+            row: RowStatus::New,
+        }
+    }
+
+    /// Whether a report is about this reversal. One dispute may be settled by several refunds, so
+    /// two refunds are one only if they share a key as refunds.
+    pub(crate) fn is_told_by(&self, report: &ReversalReport) -> bool {
+        let shared = |key: &&str| self.keys().any(|known| known == *key);
+        let is_refund = |key: &&str| ReversalKeyKind::of(key) == ReversalKeyKind::Refund;
+        let mut as_refund = report.keys().filter(is_refund).peekable();
+        if as_refund.peek().is_some() && self.is_a(ReversalKeyKind::Refund) {
+            return as_refund.any(|key| shared(&key));
+        }
+        report.keys().any(|key| shared(&key))
+    }
+
+    /// Adds the keys of a report that are new.
+    pub(crate) fn learn_keys(&mut self, report: &ReversalReport) {
+        for key in report.keys() {
+            if !self.keys().any(|known| known == key) {
+                self.other_keys.push(key.to_owned());
+                self.mark_changed();
+            }
+        }
+    }
+
+    pub(crate) fn is_a(&self, kind: ReversalKeyKind) -> bool {
+        self.keys().any(|key| ReversalKeyKind::of(key) == kind)
+    }
+
+    /// Whether these may be one movement of money that is told as a dispute and as a refund,
+    /// without a word that links them.
+    pub(crate) fn may_be_told_as(&self, other: &Self) -> bool {
+        use ReversalKeyKind::{Dispute, Refund};
+        let is_only = |row: &Self, kind, not| row.is_a(kind) && !row.is_a(not);
+        is_only(self, Refund, Dispute) && is_only(other, Dispute, Refund)
+            || is_only(self, Dispute, Refund) && is_only(other, Refund, Dispute)
+    }
+
+    fn keys(&self) -> impl Iterator<Item = &str> {
+        std::iter::once(&self.key)
+            .chain(&self.other_keys)
+            .map(String::as_str)
+    }
+
+    fn mark_changed(&mut self) {
         if self.row == RowStatus::Unchanged {
             self.row = RowStatus::Changed;
         }
+    }
+
+    pub(crate) fn change(&mut self, state: ReversalState, credited: Option<Decimal>) {
+        self.state = state;
+        self.credited = credited;
+        self.mark_changed();
     }
 }

@@ -13,7 +13,8 @@ use crate::recording::reversal::{Reversal, ReversalState, RowStatus};
 
 statements! {
     /// The reversals of the given payments and those of the given keys, in id order, so that two
-    /// batches that share reversals lock them in the same order. Each key is looked up by itself:
+    /// batches that share reversals lock them in the same order. A reversal that is told by one of
+    /// its other keys is among those of its payment. Each key is looked up by itself:
     /// a join could be planned while the table is small, and would then read it whole when it is
     /// not.
     LOCK = "
@@ -26,16 +27,16 @@ statements! {
             CROSS JOIN LATERAL (SELECT r.id FROM reversals r WHERE r.merchant_id = k.merchant_id
                 AND r.provider = k.provider AND r.reversal_key = k.key OFFSET 0) r
         )
-        SELECT r.id, r.merchant_id, r.provider, r.reversal_key, r.of_money_key, r.amount, r.currency, r.state,
-               r.credited, r.payment_id, r.event_id, r.occurred_at
+        SELECT r.id, r.merchant_id, r.provider, r.reversal_key, r.other_keys, r.of_money_key, r.amount, r.currency,
+               r.state, r.credited, r.payment_id, r.event_id, r.occurred_at
         FROM reversals r WHERE r.id = ANY(ARRAY(SELECT id FROM wanted)) ORDER BY r.id FOR UPDATE";
     INSERT = "
         INSERT INTO reversals (id, merchant_id, provider, reversal_key, of_money_key, amount, currency, state, credited,
-            payment_id, event_id, occurred_at)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12)";
+            payment_id, event_id, occurred_at, other_keys)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13)";
     CHANGE = "
         UPDATE reversals SET amount = $2, currency = $3, state = $4, credited = $5, payment_id = $6, event_id = $7,
-            occurred_at = $8
+            occurred_at = $8, other_keys = $9
         WHERE id = $1";
 }
 
@@ -99,6 +100,7 @@ pub(crate) async fn write(
                             &payment,
                             &event,
                             &reversal.occurred_at,
+                            &reversal.other_keys,
                         ],
                     )
                     .await?;
@@ -116,6 +118,7 @@ pub(crate) async fn write(
                             &payment,
                             &event,
                             &reversal.occurred_at,
+                            &reversal.other_keys,
                         ],
                     )
                     .await?;
@@ -139,6 +142,7 @@ fn reversal(row: &Row) -> Result<Reversal, LedgerError> {
         merchant: MerchantId::from_uuid(row.try_get("merchant_id")?),
         provider: provider.parse().map_err(|_| unreadable("provider"))?,
         key: row.try_get("reversal_key")?,
+        other_keys: row.try_get("other_keys")?,
         of_money_key: row.try_get("of_money_key")?,
         amount: money(row, "amount")?.map_err(|()| unreadable("amount"))?,
         state: ReversalState::ALL

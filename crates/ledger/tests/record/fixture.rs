@@ -258,6 +258,7 @@ impl Merchant {
     ) -> IncomingEvent {
         let report = ReversalReport {
             reversal_key: key.to_owned(),
+            other_keys: Vec::new(),
             of_money_key: receipt.to_owned(),
             amount: amount.map(kes),
             outcome,

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "a test")]
 
 mod any_order;
+mod cases;
 mod devices;
 mod fixture;
 mod payments;

@@ -10,13 +10,27 @@ use uuid::Uuid;
 use crate::fixture::{Fixture, Merchant};
 
 fn provider_body(merchant: &Merchant, channel: Channel, file: &str) -> IncomingEvent {
+    let body = fixture_body(&format!("{}/{file}", channel.provider()));
+    incoming(merchant, channel, body, &Account::default())
+}
+
+/// The bytes of a file in the fixtures of `risiti-providers`.
+pub(crate) fn fixture_body(file: &str) -> Bytes {
     let path = format!(
-        "{}/../providers/fixtures/{}/{file}",
-        env!("CARGO_MANIFEST_DIR"),
-        channel.provider()
+        "{}/../providers/fixtures/{file}",
+        env!("CARGO_MANIFEST_DIR")
     );
-    let body = Bytes::from(std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}")));
-    let format = if file.ends_with(".txt") {
+    Bytes::from(std::fs::read(&path).unwrap_or_else(|error| panic!("{path}: {error}")))
+}
+
+/// The event that a body is read as.
+pub(crate) fn incoming(
+    merchant: &Merchant,
+    channel: Channel,
+    body: Bytes,
+    account: &Account,
+) -> IncomingEvent {
+    let format = if channel == Channel::Gumroad {
         BodyFormat::Form
     } else {
         BodyFormat::Json
@@ -28,7 +42,7 @@ fn provider_body(merchant: &Merchant, channel: Channel, file: &str) -> IncomingE
         authenticated_by: AuthenticatedBy::Path,
         trace_id: None,
         received_at: Timestamp::now(),
-        event: parse(channel, format, &body, &Account::default()).unwrap(),
+        event: parse(channel, format, &body, account).unwrap(),
         body,
     }
 }

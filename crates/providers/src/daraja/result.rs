@@ -84,6 +84,7 @@ fn reversal(code: &str, delivery_key: String, parameters: &Pairs<'_>) -> Result<
     let report = ReversalReport {
         // A transaction is reversed at most once (R000001), however many conversations report it.
         reversal_key: key(&["reversal", &original]),
+        other_keys: Vec::new(),
         of_money_key: original,
         amount,
         outcome: ReversalOutcome::Done,

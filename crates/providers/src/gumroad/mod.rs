@@ -132,6 +132,7 @@ fn price(fields: &Fields<'_>) -> Result<Money, Unreadable> {
 fn reversal_report(what: &str, sale_id: String, outcome: ReversalOutcome) -> ReversalReport {
     ReversalReport {
         reversal_key: key(&[what, &sale_id]),
+        other_keys: Vec::new(),
         of_money_key: sale_id,
         amount: None,
         outcome,

@@ -31,6 +31,7 @@ pub(super) fn parse_dispute(message: &Message<'_>) -> Result<Event, Unreadable> 
 
     let report = ReversalReport {
         reversal_key: key(&["dispute", &id]),
+        other_keys: Vec::new(),
         of_money_key: transaction.required_identifier("reference")?,
         amount,
         outcome: ReversalOutcome::Done,

@@ -74,7 +74,7 @@ fn body_key(body: &[u8]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{EventBody, Outcome, ReversalOutcome};
+    use crate::event::{EventBody, Outcome};
 
     fn read(event: &str, data: &str) -> Result<Event, Unreadable> {
         parse_message(
@@ -174,32 +174,6 @@ mod tests {
             Some("254730000000")
         );
         assert_eq!(phone(r#""customer":{"phone":"+1 202 555 0100"}"#), None);
-    }
-
-    #[test]
-    fn event_decides_the_outcome_of_a_refund() {
-        let data = r#"{"transaction_reference":"r","refund_reference":77,"amount":"500","currency":"KES"}"#;
-        for (event, expected) in [
-            ("refund.pending", ReversalOutcome::Pending),
-            ("refund.processing", ReversalOutcome::Pending),
-            ("refund.needs-attention", ReversalOutcome::Pending),
-            ("refund.processed", ReversalOutcome::Done),
-            ("refund.failed", ReversalOutcome::Failed),
-        ] {
-            let EventBody::Reversal(report) = read(event, data).unwrap().body else {
-                panic!("not a reversal")
-            };
-            assert_eq!(
-                (report.outcome, report.reversal_key.as_str()),
-                (expected, "refund:r:77")
-            );
-            assert_eq!(report.amount.unwrap().to_string(), "KES 5.00");
-        }
-        let nothing = data.replace("500", "0");
-        assert!(matches!(
-            read("refund.processed", &nothing).unwrap().body,
-            EventBody::Other { .. }
-        ));
     }
 
     #[test]

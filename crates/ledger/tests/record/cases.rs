@@ -1,0 +1,203 @@
+//! What comes of webhooks in which money goes back, or is none. The bodies follow bugs that people
+//! in this trade reported in public.
+
+use bytes::Bytes;
+use risiti_ledger::{IncomingEvent, Recorded};
+use risiti_providers::{Account, Channel};
+
+use crate::fixture::{Fixture, Merchant};
+use crate::provider_bodies::{fixture_body, incoming};
+
+const CHANNEL: Channel = Channel::Paystack;
+
+fn read(merchant: &Merchant, channel: Channel, body: Bytes) -> IncomingEvent {
+    let account = Account {
+        gumroad_seller_id: Some("SELLER".to_owned()),
+        paystack_live: Some(false),
+    };
+    incoming(merchant, channel, body, &account)
+}
+
+fn case(merchant: &Merchant, channel: Channel, file: &str) -> IncomingEvent {
+    read(
+        merchant,
+        channel,
+        fixture_body(&format!("cases/{}/{file}", channel.provider())),
+    )
+}
+
+async fn record(
+    fixture: &Fixture,
+    merchant: &Merchant,
+    channel: Channel,
+    files: &[&str],
+) -> Vec<Recorded> {
+    let mut recorded = Vec::new();
+    for file in files {
+        let event = case(merchant, channel, file);
+        recorded.extend(fixture.record(&[event]).await);
+    }
+    recorded
+}
+
+/// Marks all invoices as filed.
+async fn file_invoices(fixture: &Fixture) {
+    fixture
+        .client
+        .batch_execute(
+            "UPDATE invoices SET state = 'success', receipt_no = 1, first_sent_at = now(), moved_by = 'test',
+                invoice_no = (SELECT count(*) FROM invoices o WHERE o.id <= invoices.id)
+             WHERE state = 'pending'",
+        )
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn equal_partial_refunds_without_reference_are_two() {
+    let fixture = Fixture::new().await;
+    let (merchant, _) = fixture.ordinary_merchant().await;
+    let files = [
+        "01a-paystack-charge.json",
+        "01b-paystack-refund-first-300.json",
+        "01c-paystack-refund-second-300.json",
+        "01c-paystack-refund-second-300.json",
+    ];
+    record(&fixture, &merchant, CHANNEL, &files).await;
+    assert_eq!(
+        fixture.payments(&merchant).await,
+        ["success bug01-order - 1000.00 KES"]
+    );
+    assert_eq!(
+        fixture.invoices(&merchant).await,
+        [
+            "credit_note pending 300.00",
+            "credit_note pending 300.00",
+            "sale pending 1000.00"
+        ]
+    );
+    let events = "SELECT count(*) FROM events WHERE merchant_id = $1";
+    assert_eq!(fixture.number(events, &merchant).await, 3);
+}
+
+#[tokio::test]
+async fn dispute_that_is_also_told_as_refund_counts_once() {
+    let fixture = Fixture::new().await;
+    for refund_first in [false, true] {
+        let (merchant, _) = fixture.ordinary_merchant().await;
+        let mut files = [
+            "08b-paystack-dispute-resolved-300.json",
+            "08c-paystack-refund-of-that-dispute-300.json",
+        ];
+        if refund_first {
+            files.reverse();
+        }
+        record(&fixture, &merchant, CHANNEL, &["08a-paystack-charge.json"]).await;
+        let recorded = record(&fixture, &merchant, CHANNEL, &files).await;
+        assert!(!recorded[1].flagged);
+        assert_eq!(
+            fixture.payments(&merchant).await,
+            ["success bug08-order - 1000.00 KES"]
+        );
+        assert_eq!(
+            fixture.invoices(&merchant).await,
+            ["credit_note pending 300.00", "sale pending 1000.00"]
+        );
+    }
+}
+
+/// Nothing links the refund to the dispute, so a person has to say whether they are one.
+#[tokio::test]
+async fn dispute_and_unlinked_equal_refund_are_flagged() {
+    let fixture = Fixture::new().await;
+    for refund_first in [false, true] {
+        let (merchant, _) = fixture.ordinary_merchant().await;
+        let refund = fixture_body("cases/paystack/08c-paystack-refund-of-that-dispute-300.json");
+        let refund = String::from_utf8(refund.to_vec()).unwrap();
+        let unlinked = refund.replace(r#","dispute":9200001"#, "");
+        assert_ne!(unlinked, refund);
+        let mut events = [
+            case(&merchant, CHANNEL, "08b-paystack-dispute-resolved-300.json"),
+            read(&merchant, CHANNEL, unlinked.into()),
+        ];
+        if refund_first {
+            events.reverse();
+        }
+        record(&fixture, &merchant, CHANNEL, &["08a-paystack-charge.json"]).await;
+        let recorded = fixture.record(&events).await;
+        assert!(!recorded[0].flagged && recorded[1].flagged);
+        assert_eq!(
+            fixture.payments(&merchant).await,
+            ["success bug08-order - 1000.00 KES flagged \
+                 (a dispute and a refund of one amount may be the same money)"]
+        );
+        assert_eq!(
+            fixture.invoices(&merchant).await,
+            ["credit_note pending 300.00", "sale pending 1000.00"]
+        );
+    }
+}
+
+#[tokio::test]
+async fn refund_that_fails_after_all_withdraws_its_note() {
+    let fixture = Fixture::new().await;
+    let (merchant, _) = fixture.ordinary_merchant().await;
+    let files = [
+        "15a-paystack-charge.json",
+        "15b-paystack-refund-processed.json",
+        "15c-paystack-refund-failed-later.json",
+    ];
+    let recorded = record(&fixture, &merchant, CHANNEL, &files).await;
+    assert!(!recorded[2].flagged);
+    assert_eq!(
+        fixture.payments(&merchant).await,
+        ["success bug15-order - 1000.00 KES"]
+    );
+    assert_eq!(
+        fixture.invoices(&merchant).await,
+        ["credit_note discarded 400.00", "sale pending 1000.00"]
+    );
+}
+
+#[tokio::test]
+async fn refund_that_fails_after_its_note_was_filed_is_flagged() {
+    let fixture = Fixture::new().await;
+    let (merchant, _) = fixture.ordinary_merchant().await;
+    let files = [
+        "15a-paystack-charge.json",
+        "15b-paystack-refund-processed.json",
+    ];
+    record(&fixture, &merchant, CHANNEL, &files).await;
+    file_invoices(&fixture).await;
+    let failed = "15c-paystack-refund-failed-later.json";
+    let recorded = record(&fixture, &merchant, CHANNEL, &[failed]).await;
+    assert!(recorded[0].flagged);
+    assert_eq!(
+        fixture.payments(&merchant).await,
+        ["success bug15-order - 1000.00 KES flagged \
+             (money that had gone back came back after it was credited)"]
+    );
+    assert_eq!(
+        fixture.invoices(&merchant).await,
+        ["credit_note success 400.00", "sale success 1000.00"]
+    );
+}
+
+/// A failure is final, so a refund that is told as done afterwards is credited by nobody's guess.
+#[tokio::test]
+async fn refund_told_as_failed_and_then_as_done_is_flagged() {
+    let fixture = Fixture::new().await;
+    let (merchant, _) = fixture.ordinary_merchant().await;
+    let files = [
+        "15a-paystack-charge.json",
+        "15c-paystack-refund-failed-later.json",
+        "15b-paystack-refund-processed.json",
+    ];
+    let recorded = record(&fixture, &merchant, CHANNEL, &files).await;
+    assert!(!recorded[1].flagged && recorded[2].flagged);
+    assert_eq!(
+        fixture.payments(&merchant).await,
+        ["success bug15-order - 1000.00 KES flagged (a refund was told as failed and as done)"]
+    );
+    assert_eq!(fixture.invoices(&merchant).await, ["sale pending 1000.00"]);
+}
