@@ -170,10 +170,12 @@ impl Receiver {
             budget_held: _held_until_the_answer,
         } = webhook;
 
-        let read = risiti_providers::parse(channel, format, &body, &account);
+        let event_id = EventId::from_uuid(Uuid::now_v7());
+        let read = risiti_providers::parse(channel, format, &body, &account)
+            .map(|event| event.delivered_as(event_id));
         let key = dedup_key(&merchant, channel, &read, &body);
         let envelope = Envelope {
-            event_id: EventId::from_uuid(Uuid::now_v7()),
+            event_id,
             merchant_id: merchant.id,
             channel,
             format,

@@ -41,7 +41,7 @@ pub(crate) fn read(message: &Message) -> Reading {
             received_at: envelope.received_at,
             trace_id: envelope.trace_id().map(str::to_owned),
             body: message.body.clone(),
-            event,
+            event: event.delivered_as(envelope.event_id),
         })),
         Err(why) => unusable(
             message,

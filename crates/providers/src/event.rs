@@ -3,7 +3,7 @@
 use std::fmt;
 
 use jiff::Timestamp;
-use risiti_domain::{Money, PaymentMethod, Phone};
+use risiti_domain::{EventId, Money, PaymentMethod, Phone};
 
 use crate::MoneyFacts;
 
@@ -25,6 +25,8 @@ pub struct Event {
 pub enum EventBody {
     Payment(PaymentReport),
     Reversal(ReversalReport),
+    /// Money that came in and has gone back since, told in one message.
+    PaidAndReversed(PaymentReport, ReversalReport),
     /// Kept as evidence. It changes no payment.
     Other {
         reason: &'static str,
@@ -66,6 +68,11 @@ pub enum Outcome {
     Unknown {
         reason: String,
     },
+    /// The message says that it was paid, and so does one that moves no money. A person has to
+    /// confirm it.
+    Unconfirmed {
+        reason: String,
+    },
 }
 
 /// A claim that money went back, or was meant to.
@@ -98,6 +105,8 @@ pub enum ReversalOutcome {
     /// Requested. No money has moved yet.
     Pending,
     Done,
+    /// Part of the sale went back, and the message does not say how much.
+    Unstated,
     /// Requested, and it did not happen.
     Failed,
     /// Done once, and the money came back to the merchant (a dispute that was won).
@@ -122,6 +131,22 @@ impl ReversalKeyKind {
     }
 }
 
+impl EventBody {
+    pub fn payment(&self) -> Option<&PaymentReport> {
+        match self {
+            Self::Payment(report) | Self::PaidAndReversed(report, _) => Some(report),
+            Self::Reversal(_) | Self::Other { .. } => None,
+        }
+    }
+
+    pub fn reversal(&self) -> Option<&ReversalReport> {
+        match self {
+            Self::Reversal(report) | Self::PaidAndReversed(_, report) => Some(report),
+            Self::Payment(_) | Self::Other { .. } => None,
+        }
+    }
+}
+
 impl Event {
     pub(crate) fn payment(
         kind: impl Into<String>,
@@ -134,6 +159,7 @@ impl Event {
                 Outcome::Succeeded => "succeeded",
                 Outcome::Failed { .. } => "failed",
                 Outcome::Unknown { .. } => "unknown",
+                Outcome::Unconfirmed { .. } => "unconfirmed",
             },
             receipt: report.receipt.clone(),
         };
@@ -155,6 +181,7 @@ impl Event {
             outcome: match report.outcome {
                 ReversalOutcome::Pending => "reversal_pending",
                 ReversalOutcome::Done => "reversal_done",
+                ReversalOutcome::Unstated => "reversal_unstated",
                 ReversalOutcome::Failed => "reversal_failed",
                 ReversalOutcome::Undone => "reversal_undone",
             },
@@ -166,6 +193,38 @@ impl Event {
             facts,
             body: EventBody::Reversal(report),
         }
+    }
+
+    pub(crate) fn paid_and_reversed(
+        kind: impl Into<String>,
+        delivery_key: String,
+        paid: PaymentReport,
+        reversed: ReversalReport,
+    ) -> Self {
+        let facts = MoneyFacts {
+            amount: paid.amount,
+            outcome: "paid_and_reversed",
+            receipt: paid.receipt.clone(),
+        };
+        Self {
+            kind: kind.into(),
+            delivery_key,
+            facts,
+            body: EventBody::PaidAndReversed(paid, reversed),
+        }
+    }
+
+    /// Makes the event id a part of the keys where two messages may be equal byte for byte and yet
+    /// tell two things. One message that the queue delivers twice keeps its id, and so its keys.
+    pub fn delivered_as(mut self, id: EventId) -> Self {
+        if let EventBody::Reversal(report) = &mut self.body
+            && report.outcome == ReversalOutcome::Unstated
+        {
+            let id = id.to_string();
+            self.delivery_key = format!("{}:{id}", self.delivery_key);
+            report.reversal_key = format!("{}:{id}", report.reversal_key);
+        }
+        self
     }
 
     pub(crate) fn other(

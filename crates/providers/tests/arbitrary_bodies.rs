@@ -3,9 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "a test that cannot go on fails")]
 
 use proptest::prelude::*;
-use risiti_providers::{
-    Account, BodyFormat, Channel, Event, EventBody, Outcome, Unreadable, parse, redact,
-};
+use risiti_providers::{Account, BodyFormat, Channel, Event, Outcome, Unreadable, parse, redact};
 use serde_json::{Value, json};
 
 /// Bodies of real shape, as trees. Each that reports a payment reports a success.
@@ -87,7 +85,8 @@ fn read(channel: Channel, body: &Value) -> Result<Event, Unreadable> {
 }
 
 fn is_paid(read: &Result<Event, Unreadable>) -> bool {
-    matches!(read, Ok(Event { body: EventBody::Payment(report), .. }) if report.outcome == Outcome::Succeeded)
+    let report = read.as_ref().ok().and_then(|event| event.body.payment());
+    report.is_some_and(|report| report.outcome == Outcome::Succeeded)
 }
 
 /// Checks what holds for every event, whatever it was read from.
@@ -99,26 +98,27 @@ fn check_guarantees(read: &Result<Event, Unreadable>) -> Result<(), TestCaseErro
         bounded(&event.kind) && plain(&event.delivery_key) && event.delivery_key.len() <= 2048
     );
     let _ = event.facts.digest();
-    match &event.body {
-        EventBody::Payment(report) => {
-            let texts = [
-                &report.money_key,
-                &report.checkout_id,
-                &report.receipt,
-                &report.short_code,
-            ];
-            prop_assert!(texts.into_iter().flatten().all(|text| bounded(text)));
-            prop_assert!(report.money_key.is_some() || report.checkout_id.is_some());
-            if report.outcome == Outcome::Succeeded {
-                prop_assert!(report.money_key.is_some());
-                prop_assert!(report.amount.is_some_and(|amount| !amount.is_zero()));
-            }
+    if let Some(report) = event.body.payment() {
+        let texts = [
+            &report.money_key,
+            &report.checkout_id,
+            &report.receipt,
+            &report.short_code,
+        ];
+        prop_assert!(texts.into_iter().flatten().all(|text| bounded(text)));
+        prop_assert!(report.money_key.is_some() || report.checkout_id.is_some());
+        let tells_of_money = matches!(
+            report.outcome,
+            Outcome::Succeeded | Outcome::Unconfirmed { .. }
+        );
+        if tells_of_money {
+            prop_assert!(report.money_key.is_some());
+            prop_assert!(report.amount.is_some_and(|amount| !amount.is_zero()));
         }
-        EventBody::Reversal(report) => {
-            prop_assert!(bounded(&report.of_money_key) && plain(&report.reversal_key));
-            prop_assert!(report.amount.is_none_or(|amount| !amount.is_zero()));
-        }
-        EventBody::Other { .. } => {}
+    }
+    if let Some(report) = event.body.reversal() {
+        prop_assert!(bounded(&report.of_money_key) && report.keys().all(plain));
+        prop_assert!(report.amount.is_none_or(|amount| !amount.is_zero()));
     }
     Ok(())
 }

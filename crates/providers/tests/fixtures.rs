@@ -5,7 +5,8 @@
 use std::path::{Path, PathBuf};
 
 use risiti_providers::{
-    Account, BodyFormat, Channel, Event, EventBody, Outcome, Unreadable, parse,
+    Account, BodyFormat, Channel, Event, EventBody, Outcome, PaymentReport, ReversalReport,
+    Unreadable, parse,
 };
 
 const SELLER: &str = "kL0psVL2admJSYRNs-OCMg==";
@@ -320,45 +321,58 @@ fn read(file: &str) -> Event {
     read_as(file, &account(false)).unwrap()
 }
 
+fn or_dash<T: ToString>(value: Option<T>) -> String {
+    value.map_or_else(|| "-".to_owned(), |value| value.to_string())
+}
+
+fn describe_payment(report: &PaymentReport) -> String {
+    let outcome = match &report.outcome {
+        Outcome::Succeeded => "succeeded".to_owned(),
+        Outcome::Failed { reason } => format!("failed ({reason})"),
+        Outcome::Unknown { reason } => format!("unknown ({reason})"),
+        Outcome::Unconfirmed { reason } => format!("unconfirmed ({reason})"),
+    };
+    let key = or_dash(report.money_key.as_ref());
+    let amount = or_dash(report.amount);
+    let phone = or_dash(report.phone.as_ref().map(|phone| phone.as_str()));
+    let to = report
+        .short_code
+        .as_ref()
+        .map(|code| format!(" to {code}"))
+        .unwrap_or_default();
+    format!(
+        "{outcome} {key} {amount} {phone} {} {}{to}",
+        or_dash(report.occurred_at),
+        report.method
+    )
+}
+
+fn describe_reversal(report: &ReversalReport) -> String {
+    let amount = report
+        .amount
+        .map_or_else(|| "whole sale".to_owned(), |amount| amount.to_string());
+    format!(
+        "{:?} {} of {} {amount} {}",
+        report.outcome,
+        report.reversal_key,
+        report.of_money_key,
+        or_dash(report.occurred_at)
+    )
+}
+
 fn describe(read: &Result<Event, Unreadable>) -> String {
-    fn or_dash<T: ToString>(value: Option<T>) -> String {
-        value.map_or_else(|| "-".to_owned(), |value| value.to_string())
-    }
     let event = match read {
         Ok(event) => event,
         Err(why) => return why.to_string(),
     };
     let report = match &event.body {
-        EventBody::Payment(report) => {
-            let outcome = match &report.outcome {
-                Outcome::Succeeded => "succeeded".to_owned(),
-                Outcome::Failed { reason } => format!("failed ({reason})"),
-                Outcome::Unknown { reason } => format!("unknown ({reason})"),
-            };
-            let key = or_dash(report.money_key.as_ref());
-            let amount = or_dash(report.amount);
-            let phone = or_dash(report.phone.as_ref().map(|phone| phone.as_str()));
-            let to = report
-                .short_code
-                .as_ref()
-                .map(|code| format!(" to {code}"))
-                .unwrap_or_default();
+        EventBody::Payment(report) => describe_payment(report),
+        EventBody::Reversal(report) => describe_reversal(report),
+        EventBody::PaidAndReversed(paid, reversed) => {
             format!(
-                "{outcome} {key} {amount} {phone} {} {}{to}",
-                or_dash(report.occurred_at),
-                report.method
-            )
-        }
-        EventBody::Reversal(report) => {
-            let amount = report
-                .amount
-                .map_or_else(|| "whole sale".to_owned(), |amount| amount.to_string());
-            format!(
-                "{:?} {} of {} {amount} {}",
-                report.outcome,
-                report.reversal_key,
-                report.of_money_key,
-                or_dash(report.occurred_at)
+                "{}, {}",
+                describe_payment(paid),
+                describe_reversal(reversed)
             )
         }
         EventBody::Other { reason } => format!("other ({reason})"),

@@ -97,7 +97,8 @@ fn parse_again(stored: StoredMessage) -> Result<Message, String> {
     let mut envelope = Envelope::from_headers(&stored.headers)
         .map_err(|error| format!("not a webhook of ours: {error}"))?;
     let event = parse(envelope.channel, envelope.format, &body, &envelope.account)
-        .map_err(|unreadable| format!("still cannot be read: {unreadable}"))?;
+        .map_err(|unreadable| format!("still cannot be read: {unreadable}"))?
+        .delivered_as(envelope.event_id);
 
     envelope.kind = Some(event.kind);
     envelope.delivery_key = Some(event.delivery_key);

@@ -3,7 +3,7 @@
 use futures_util::future::join_all;
 use risiti_testkit::{Link, amqp_url, redis_url};
 
-use crate::fixture::{Fixture, result_of, stk_success};
+use crate::fixture::{Fixture, json_of, result_of, stk_success};
 
 #[tokio::test]
 async fn parallel_duplicates_publish_once() {
@@ -22,6 +22,28 @@ async fn parallel_duplicates_publish_once() {
     }
 
     assert_eq!((accepted, fixture.queued().await), (1, 1));
+}
+
+/// Gumroad tells part refunds of a sale in the same bytes.
+#[tokio::test]
+async fn equal_part_refunds_are_both_taken() {
+    let fixture = Fixture::start().await;
+    let ingress = fixture.ingress().ready().await;
+    let path = format!("/webhooks/gumroad/{}", fixture.secret);
+    let form = [("content-type", "application/x-www-form-urlencoded")];
+
+    let whole = include_str!("../../../providers/fixtures/gumroad/refund_ping.txt");
+    let part = whole.replace("refunded=true", "refunded=false");
+    for (body, status) in [
+        (part.as_str(), "accepted"),
+        (&part, "accepted"),
+        (whole, "accepted"),
+        (whole, "duplicate"),
+    ] {
+        let answer = ingress.post_with(&path, body, &form).await;
+        assert_eq!(json_of(answer).await["status"], status);
+    }
+    assert_eq!(fixture.queued().await, 3);
 }
 
 #[tokio::test]

@@ -7,7 +7,6 @@ use std::time::Duration;
 use jiff::Timestamp;
 use rand::Rng;
 use risiti_domain::MerchantId;
-use risiti_providers::EventBody;
 
 use crate::db::error::LedgerError;
 use crate::db::pool::{Ledger, Transaction};
@@ -155,16 +154,15 @@ fn stripes(batch: &[IncomingEvent]) -> Stripes {
     for event in batch {
         let merchant = event.merchant;
         let provider = event.provider;
-        match &event.event.body {
-            EventBody::Payment(report) => match (&report.money_key, &report.reference) {
+        if let Some(report) = event.event.body.payment() {
+            match (&report.money_key, &report.reference) {
                 (Some(key), _) => stripes.share(merchant, provider, key),
                 (None, Some(reference)) => stripes.take_alone(merchant, provider, reference),
                 (None, None) => {}
-            },
-            EventBody::Reversal(report) => {
-                stripes.take_alone(merchant, provider, &report.of_money_key);
             }
-            EventBody::Other { .. } => {}
+        }
+        if let Some(report) = event.event.body.reversal() {
+            stripes.take_alone(merchant, provider, &report.of_money_key);
         }
     }
     stripes

@@ -3,7 +3,6 @@
 use std::collections::HashMap;
 
 use risiti_domain::EventId;
-use risiti_providers::EventBody;
 
 use crate::recording::event::{EventUpdate, IncomingEvent};
 use crate::recording::locked_payments::LockedPayments;
@@ -18,9 +17,7 @@ pub(crate) fn of_reversals(
     payments: &LockedPayments,
 ) -> Vec<EventUpdate> {
     let reported = events.iter().filter_map(|event| {
-        let EventBody::Reversal(report) = &event.event.body else {
-            return None;
-        };
+        let report = event.event.body.reversal()?;
         let sale = payments.by_money_key(event.merchant, event.provider, &report.of_money_key)?;
         Some(EventUpdate {
             event: event.id,

@@ -21,6 +21,7 @@ pub(crate) struct LockedReversals {
 }
 
 const MORE_THAN_SALE: &str = "more money went back than the sale was";
+const PART_UNSTATED: &str = "part of it went back, and the message does not say how much";
 const OTHER_CURRENCY: &str = "money went back in another currency";
 const OTHER_AMOUNT: &str = "another message names another amount for one reversal";
 const OTHER_SALE: &str = "another message names another sale for one reversal";
@@ -55,6 +56,9 @@ impl LockedReversals {
         let known = self.rows.iter_mut().filter(same);
         let Some(row) = known.max_by_key(|row| row.state.rank()) else {
             let row = Reversal::new(event, merchant, provider, report);
+            if row.state == ReversalState::Unstated {
+                self.flagged.push(event);
+            }
             return self.rows.push(row);
         };
 
@@ -114,6 +118,9 @@ impl LockedReversals {
                 let row = &mut self.rows[at];
                 row.payment = Some(sale.id);
                 row.change(row.state, row.credited);
+                if row.state == ReversalState::Unstated {
+                    payments.flag(sale.id, PART_UNSTATED, row.event);
+                }
             }
             if self.rows[at].state == ReversalState::Waiting && sale.holds_money() {
                 self.apply_to_sale(at, &sale, payments);

@@ -1,7 +1,6 @@
 //! What new events do to payments and reversals: locked by their keys, then changed in memory.
 
 use risiti_domain::PaymentId;
-use risiti_providers::EventBody;
 use uuid::Uuid;
 
 use crate::db::error::LedgerError;
@@ -24,14 +23,13 @@ pub(crate) async fn lock_payments(
     for event in events {
         let merchant = event.merchant;
         let provider = event.provider;
-        match &event.event.body {
-            EventBody::Payment(report) => {
-                money.push_known(merchant, provider, report.money_key.as_ref());
-                checkouts.push_known(merchant, provider, report.checkout_id.as_ref());
-                references.push_known(merchant, provider, report.reference.as_ref());
-            }
-            EventBody::Reversal(report) => money.push(merchant, provider, &report.of_money_key),
-            EventBody::Other { .. } => {}
+        if let Some(report) = event.event.body.payment() {
+            money.push_known(merchant, provider, report.money_key.as_ref());
+            checkouts.push_known(merchant, provider, report.checkout_id.as_ref());
+            references.push_known(merchant, provider, report.reference.as_ref());
+        }
+        if let Some(report) = event.event.body.reversal() {
+            money.push(merchant, provider, &report.of_money_key);
         }
     }
 
@@ -47,7 +45,7 @@ pub(crate) fn apply_payments(
 ) -> Vec<EventUpdate> {
     let mut updates = Vec::with_capacity(events.len());
     for event in events {
-        let EventBody::Payment(report) = &event.event.body else {
+        let Some(report) = event.event.body.payment() else {
             continue;
         };
         let known = |code: &String| setups.knows_short_code(event.merchant, code);
@@ -86,7 +84,7 @@ pub(crate) async fn lock_reversals(
         );
     }
     for event in events {
-        if let EventBody::Reversal(report) = &event.event.body {
+        if let Some(report) = event.event.body.reversal() {
             sales.push(event.merchant, event.provider, &report.of_money_key);
             reversals.push(event.merchant, event.provider, &report.reversal_key);
         }
@@ -103,7 +101,7 @@ pub(crate) fn apply_reversals(
     payments: &mut LockedPayments,
 ) {
     for event in events {
-        if let EventBody::Reversal(report) = &event.event.body {
+        if let Some(report) = event.event.body.reversal() {
             reversals.apply(event.id, event.merchant, event.provider, report, payments);
         }
     }

@@ -132,7 +132,11 @@ impl Payment {
         if self.method == PaymentMethod::Other {
             self.method = report.method;
         }
-        if report.outcome == Outcome::Succeeded {
+        let tells_of_money = matches!(
+            report.outcome,
+            Outcome::Succeeded | Outcome::Unconfirmed { .. }
+        );
+        if tells_of_money {
             self.merge_authentication(Some(authenticated_by));
         }
     }

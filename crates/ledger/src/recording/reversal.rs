@@ -46,6 +46,8 @@ pub(crate) enum ReversalState {
     /// The money went back, and no credit note follows. Nothing is left of the sale, or the
     /// currency differs.
     Excess,
+    /// Part of the money went back, and nobody knows how much.
+    Unstated,
     Undone,
 }
 
@@ -74,12 +76,13 @@ impl CreditNoteChange {
 }
 
 impl ReversalState {
-    pub(crate) const ALL: [Self; 6] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::Announced,
         Self::Failed,
         Self::Waiting,
         Self::Applied,
         Self::Excess,
+        Self::Unstated,
         Self::Undone,
     ];
 
@@ -90,6 +93,7 @@ impl ReversalState {
             Self::Waiting => "waiting",
             Self::Applied => "applied",
             Self::Excess => "excess",
+            Self::Unstated => "unstated",
             Self::Undone => "undone",
         }
     }
@@ -100,6 +104,7 @@ impl ReversalState {
             ReversalOutcome::Pending => Self::Announced,
             ReversalOutcome::Failed => Self::Failed,
             ReversalOutcome::Done => Self::Waiting,
+            ReversalOutcome::Unstated => Self::Unstated,
             ReversalOutcome::Undone => Self::Undone,
         }
     }
@@ -109,7 +114,7 @@ impl ReversalState {
     pub(crate) fn rank(self) -> u8 {
         match self {
             Self::Announced => 0,
-            Self::Waiting | Self::Applied | Self::Excess => 1,
+            Self::Waiting | Self::Applied | Self::Excess | Self::Unstated => 1,
             Self::Failed | Self::Undone => 2,
         }
     }

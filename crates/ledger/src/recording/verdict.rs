@@ -28,6 +28,7 @@ impl Verdict {
         match &report.outcome {
             Outcome::Failed { reason } => Self::Failed(reason.clone()),
             Outcome::Unknown { reason } => Self::Unsettled(reason.clone()),
+            Outcome::Unconfirmed { reason } => Self::Flagged(reason.clone()),
             Outcome::Succeeded if report.money_key.is_none() => {
                 Self::Unsettled(NO_RECEIPT.to_owned())
             }

@@ -201,3 +201,98 @@ async fn refund_told_as_failed_and_then_as_done_is_flagged() {
     );
     assert_eq!(fixture.invoices(&merchant).await, ["sale pending 1000.00"]);
 }
+
+#[tokio::test]
+async fn start_of_a_free_trial_is_flagged_and_no_money() {
+    let fixture = Fixture::new().await;
+    let (merchant, _) = fixture.ordinary_merchant().await;
+    let files = [
+        "02a-gumroad-free-trial-start.txt",
+        "02b-gumroad-first-real-charge.txt",
+    ];
+    let recorded = record(&fixture, &merchant, Channel::Gumroad, &files).await;
+    assert!(recorded[0].flagged && !recorded[1].flagged);
+    assert_eq!(
+        fixture.payments(&merchant).await,
+        [
+            "pending Trial0-start== - 10.00 USD flagged \
+             (the first sale of a subscription may be the start of a free trial)",
+            "success Trial1-charge== - 10.00 USD (owes no receipt: not in KES)"
+        ]
+    );
+}
+
+#[tokio::test]
+async fn checkout_question_called_refunded_hides_no_refund() {
+    let fixture = Fixture::new().await;
+    let (merchant, _) = fixture.ordinary_merchant().await;
+    let files = [
+        "03a-gumroad-sale.txt",
+        "03b-gumroad-refund-custom-field-named-refunded.txt",
+    ];
+    record(&fixture, &merchant, Channel::Gumroad, &files).await;
+    assert_eq!(
+        fixture.payments(&merchant).await,
+        ["reversed Custom-sale== - 25.00 USD (owes no receipt: not in KES)"]
+    );
+}
+
+#[tokio::test]
+async fn part_refunds_told_in_the_same_bytes_are_both_kept() {
+    let fixture = Fixture::new().await;
+    for sale_first in [true, false] {
+        let (merchant, _) = fixture.ordinary_merchant().await;
+        let mut files = [
+            "17a-gumroad-sale.txt",
+            "17b-gumroad-refund-part-1.txt",
+            "17c-gumroad-refund-part-2-same-bytes.txt",
+        ];
+        if !sale_first {
+            files.reverse();
+        }
+        record(&fixture, &merchant, Channel::Gumroad, &files).await;
+        assert_eq!(
+            fixture.payments(&merchant).await,
+            ["success Part-sale== - 50.00 USD flagged \
+                 (part of it went back, and the message does not say how much)"]
+        );
+        let flagged = "SELECT count(*) FROM events
+            WHERE merchant_id = $1 AND kind = 'refund' AND conflict AND payment_id IS NOT NULL";
+        assert_eq!(fixture.number(flagged, &merchant).await, 2, "{sale_first}");
+    }
+}
+
+#[tokio::test]
+async fn part_refund_that_the_queue_delivers_twice_is_one() {
+    let fixture = Fixture::new().await;
+    let (merchant, _) = fixture.ordinary_merchant().await;
+    let refund = case(&merchant, Channel::Gumroad, "17b-gumroad-refund-part-1.txt");
+    fixture.record(&[refund.clone(), refund]).await;
+    let events = "SELECT count(*) FROM events WHERE merchant_id = $1";
+    assert_eq!(fixture.number(events, &merchant).await, 1);
+}
+
+#[tokio::test]
+async fn resent_sale_that_was_reversed_is_no_fresh_money() {
+    let fixture = Fixture::new().await;
+    let (merchant, _) = fixture.ordinary_merchant().await;
+    let files = [
+        "18a-gumroad-resent-sale-already-refunded.txt",
+        "18b-gumroad-resent-sale-charged-back.txt",
+    ];
+    record(&fixture, &merchant, Channel::Gumroad, &files).await;
+    let reason = "(owes no receipt: not in KES)";
+    assert_eq!(
+        fixture.payments(&merchant).await,
+        [
+            format!("reversed Resent-sale2== - 25.00 USD {reason}"),
+            format!("reversed Resent-sale== - 25.00 USD {reason}")
+        ]
+    );
+    let history = "SELECT string_agg(to_state, ' ' ORDER BY t.id) FROM transitions t
+        JOIN payments p ON p.id = t.subject_id WHERE p.merchant_id = $1 AND money_key = 'Resent-sale=='";
+    assert_eq!(
+        fixture.lines(history, &merchant).await,
+        ["pending success reversed"]
+    );
+}

@@ -236,6 +236,7 @@ impl Merchant {
                 Outcome::Succeeded => "succeeded",
                 Outcome::Failed { .. } => "failed",
                 Outcome::Unknown { .. } => "unknown",
+                Outcome::Unconfirmed { .. } => "unconfirmed",
             },
             receipt: report.receipt.clone(),
         };

@@ -35,14 +35,16 @@ pub(crate) fn incoming(
     } else {
         BodyFormat::Json
     };
+    let id = EventId::from_uuid(Uuid::now_v7());
+    let event = parse(channel, format, &body, account).unwrap();
     IncomingEvent {
-        id: EventId::from_uuid(Uuid::now_v7()),
+        id,
         merchant: merchant.id,
         provider: channel.provider(),
         authenticated_by: AuthenticatedBy::Path,
         trace_id: None,
         received_at: Timestamp::now(),
-        event: parse(channel, format, &body, account).unwrap(),
+        event: event.delivered_as(id),
         body,
     }
 }

@@ -16,8 +16,20 @@ const NAME_BYTES_MAX: usize = 128;
 /// Pings have about forty fields.
 const USUAL_FIELDS: usize = 64;
 
-/// Names and values in the order of the body. Of several fields with one name the first counts,
-/// because a seller's custom field may be named like a real one and comes after it.
+/// The names that Gumroad's server puts in after the seller's custom fields.
+const LATE_NAMES: [&str; 6] = [
+    "is_gift_receiver_purchase",
+    "gift_price",
+    "refunded",
+    "resource_name",
+    "disputed",
+    "dispute_won",
+];
+
+/// Names and values in the order of the body.
+///
+/// A question of the seller's checkout may be called like a real field. Its answer is the buyer's
+/// and stands here twice, as `custom_fields[NAME]` and as NAME.
 pub(super) struct Fields<'a>(Vec<(Cow<'a, str>, Cow<'a, str>)>);
 
 impl<'a> Fields<'a> {
@@ -48,10 +60,43 @@ impl<'a> Fields<'a> {
         Ok(Self(fields))
     }
 
-    /// The value without surrounding blanks. `None` when missing or blank.
+    /// The server's value without surrounding blanks. `None` when missing or blank.
     pub(super) fn get(&self, name: &str) -> Option<&str> {
-        let (_, text) = self.0.iter().find(|(known, _)| known == name)?;
-        Some(text.trim()).filter(|text| !text.is_empty())
+        let text = if LATE_NAMES.contains(&name) {
+            self.values(name).next_back()
+        } else {
+            self.first_that_is_not_the_buyers(name)
+        };
+        text.filter(|text| !text.is_empty())
+    }
+
+    /// The first value of a name that the server puts in before the custom fields, or puts in only
+    /// when it is true.
+    fn first_that_is_not_the_buyers(&self, name: &str) -> Option<&str> {
+        let mut values = self.values(name);
+        if let Some(answer) = self.answer_to(name) {
+            let copies = self.values(name).filter(|text| *text == answer).count();
+            // Beside a second copy, the buyer typed the real value.
+            if copies == 1 {
+                return values.find(|text| *text != answer);
+            }
+        }
+        values.next()
+    }
+
+    /// What the buyer answered to a question of that name.
+    fn answer_to(&self, name: &str) -> Option<&str> {
+        let is_question = |field: &str| {
+            let inner = field.strip_prefix("custom_fields[");
+            inner.and_then(|inner| inner.strip_suffix(']')) == Some(name)
+        };
+        let (_, text) = self.0.iter().find(|(field, _)| is_question(field))?;
+        Some(text.trim())
+    }
+
+    fn values(&self, name: &str) -> impl DoubleEndedIterator<Item = &str> {
+        let named = self.0.iter().filter(move |(known, _)| known == name);
+        named.map(|(_, text)| text.trim())
     }
 
     pub(super) fn is_true(&self, name: &str) -> bool {
@@ -108,6 +153,43 @@ mod tests {
             assert_eq!(fields.get("price"), Some("2500"));
             assert_eq!(fields.get("a"), None);
         }
+    }
+
+    #[test]
+    fn last_field_of_a_late_name_counts() {
+        let form = Fields::form(b"refunded=No&custom_fields%5Brefunded%5D=No&refunded=true");
+        let json =
+            json_fields(r#"{"refunded":"No","custom_fields":{"refunded":"No"},"refunded":true}"#);
+        for fields in [form, json] {
+            assert_eq!(fields.get("refunded"), Some("true"));
+        }
+        let overwritten = Fields::form(b"refunded=false&custom_fields[refunded]=true");
+        assert!(!overwritten.is_true("refunded"));
+    }
+
+    #[test]
+    fn buyers_answer_is_not_the_field_of_its_name() {
+        let get = |form: &str, name: &str| {
+            let fields = Fields::form(form.as_bytes());
+            fields.get(name).map(str::to_owned)
+        };
+        for name in ["test", "is_recurring_charge", "is_preorder_authorization"] {
+            let answer = format!("{name}=true&custom_fields[{name}]=true");
+            assert_eq!(get(&answer, name), None);
+            assert_eq!(
+                get(&format!("{name}=true&{answer}"), name),
+                Some("true".to_owned())
+            );
+        }
+        for prices in ["price=2500&price=1", "price=1&price=2500"] {
+            let form = format!("{prices}&custom_fields[price]=1");
+            assert_eq!(get(&form, "price"), Some("2500".to_owned()));
+        }
+        assert_eq!(get("price=1&custom_fields[price]=1", "price"), None);
+        assert_eq!(
+            get("price=1&custom_fields[Price]=1", "price"),
+            Some("1".to_owned())
+        );
     }
 
     #[test]

@@ -1,14 +1,14 @@
 //! Gumroad's pings: unsigned forms about sales in US dollars.
 
 mod fields;
+mod sale;
 
-use risiti_domain::{Currency, Money, PaymentMethod};
-
-use crate::event::{Event, Outcome, PaymentReport, ReversalOutcome, ReversalReport};
+use crate::event::Event;
 use crate::identifier::key;
 use crate::json;
-use crate::{Account, BodyFormat, Unreadable, amount, time};
+use crate::{Account, BodyFormat, Unreadable};
 use fields::Fields;
+use sale::parse_sale;
 
 pub(crate) fn parse_ping(
     format: BodyFormat,
@@ -37,106 +37,6 @@ fn parse_fields(fields: &Fields<'_>, account: &Account) -> Result<Event, Unreada
             parse_sale(kind, fields, is_test, is_foreign)
         }
         _ => parse_subscription(kind, fields, is_test),
-    }
-}
-
-/// Reads a ping about one sale.
-fn parse_sale(
-    kind: String,
-    fields: &Fields<'_>,
-    is_test: bool,
-    is_foreign: bool,
-) -> Result<Event, Unreadable> {
-    let sale_id = fields.required_identifier("sale_id")?;
-
-    // A test or a foreign sale has a key of its own, so that it cannot take that of a real sale.
-    let mut parts = vec![kind.as_str(), sale_id.as_str()];
-    parts.extend(is_test.then_some("test"));
-    parts.extend(is_foreign.then_some("foreign"));
-    parts.extend(
-        ["refunded", "disputed", "dispute_won"]
-            .into_iter()
-            .filter(|state| fields.is_true(state)),
-    );
-    let delivery_key = key(&parts);
-
-    if is_test {
-        return Ok(Event::other(kind, delivery_key, "a test moves no money"));
-    }
-    if is_foreign {
-        return Ok(Event::other(kind, delivery_key, "a sale of another seller"));
-    }
-
-    let report = match kind.as_str() {
-        "sale" => {
-            let report = sale_report(fields, sale_id)?;
-            return Ok(Event::payment(kind, delivery_key, report));
-        }
-        "refund" if !fields.is_true("refunded") => {
-            let reason = "a refund of part of a sale; pings do not state its amount";
-            return Ok(Event::other(kind, delivery_key, reason));
-        }
-        "refund" => reversal_report("refund", sale_id, ReversalOutcome::Done),
-        "dispute" => reversal_report("dispute", sale_id, ReversalOutcome::Done),
-        "dispute_won" => reversal_report("dispute", sale_id, ReversalOutcome::Undone),
-        _ => {
-            let reason = "a ping that names no sale event";
-            return Ok(Event::other(kind, delivery_key, reason));
-        }
-    };
-    Ok(Event::reversal(kind, delivery_key, report))
-}
-
-fn sale_report(fields: &Fields<'_>, sale_id: String) -> Result<PaymentReport, Unreadable> {
-    let amount = price(fields)?;
-    Ok(PaymentReport {
-        outcome: if fields.is_true("is_preorder_authorization") {
-            Outcome::unknown("a pre-order is authorised, not charged")
-        } else {
-            Outcome::from_paid(Some(&sale_id), Some(amount))
-        },
-        money_key: Some(sale_id),
-        checkout_id: None,
-        reference: None,
-        receipt: fields.identifier("order_number")?,
-        amount: Some(amount),
-        phone: None,
-        occurred_at: fields.get("sale_timestamp").and_then(time::iso),
-        short_code: None,
-        method: match fields.get("card[type]") {
-            None | Some("paypal") => PaymentMethod::Other,
-            Some(_) => PaymentMethod::Card,
-        },
-    })
-}
-
-/// The price in US cents, whatever `currency` says, because that is only how the product is
-/// displayed. The one ping of a gift is about its receiver, who paid nothing. `gift_price` is what
-/// the giver paid.
-fn price(fields: &Fields<'_>) -> Result<Money, Unreadable> {
-    let gift = fields
-        .is_true("is_gift_receiver_purchase")
-        .then(|| fields.get("gift_price"))
-        .flatten();
-    let (name, text) = match gift {
-        Some(text) => ("gift_price", text),
-        None => (
-            "price",
-            fields.get("price").ok_or_else(|| fields.missing("price"))?,
-        ),
-    };
-    amount::subunits(name, text, Currency::USD)
-}
-
-/// A reversal of the whole sale. Pings state neither a refund's id nor its amount.
-fn reversal_report(what: &str, sale_id: String, outcome: ReversalOutcome) -> ReversalReport {
-    ReversalReport {
-        reversal_key: key(&[what, &sale_id]),
-        other_keys: Vec::new(),
-        of_money_key: sale_id,
-        amount: None,
-        outcome,
-        occurred_at: None,
     }
 }
 
@@ -174,7 +74,7 @@ fn parse_subscription(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::EventBody;
+    use crate::event::{EventBody, Outcome, PaymentReport, ReversalOutcome};
 
     fn read(body: &str) -> Result<Event, Unreadable> {
         let account = Account {
@@ -266,11 +166,10 @@ mod tests {
     }
 
     #[test]
-    fn tests_partial_refunds_and_subscriptions_move_nothing() {
+    fn tests_and_events_of_subscriptions_move_nothing() {
         for body in [
             "resource_name=sale&price=1&test=true",
             "resource_name=refund&refunded=true&test=true",
-            "resource_name=refund&refunded=false",
             "test=true",
             "resource_name=cancellation&subscription_id=B",
             "resource_name=something_new&price=1",
@@ -280,6 +179,59 @@ mod tests {
                 "{body}"
             );
         }
+    }
+
+    #[test]
+    fn first_sale_of_a_subscription_is_to_be_confirmed() {
+        let sale = "resource_name=sale&price=1000&subscription_id=B";
+        let first = payment(sale);
+        assert!(matches!(first.outcome, Outcome::Unconfirmed { .. }));
+        let charged = payment(&format!("{sale}&is_recurring_charge=true"));
+        assert_eq!(charged.outcome, Outcome::Succeeded);
+    }
+
+    #[test]
+    fn resent_sale_says_that_it_was_reversed() {
+        let sale = "resource_name=sale&price=2500";
+        for (state, key) in [
+            ("refunded=true", "refund:A=="),
+            ("disputed=true", "dispute:A=="),
+        ] {
+            let event = read(&format!("{sale}&{state}")).unwrap();
+            let EventBody::PaidAndReversed(paid, reversed) = event.body else {
+                panic!("{state}")
+            };
+            assert_eq!(paid.outcome, Outcome::Succeeded);
+            assert_eq!(
+                (
+                    reversed.reversal_key.as_str(),
+                    reversed.outcome,
+                    reversed.amount
+                ),
+                (key, ReversalOutcome::Done, None)
+            );
+        }
+        let won = payment(&format!("{sale}&disputed=true&dispute_won=true"));
+        assert_eq!(won.outcome, Outcome::Succeeded);
+    }
+
+    #[test]
+    fn part_refunds_have_the_keys_of_their_deliveries() {
+        let part = || read("resource_name=refund&refunded=false").unwrap();
+        let id = |n| {
+            format!("00000000-0000-0000-0000-00000000000{n}")
+                .parse()
+                .unwrap()
+        };
+        let [first, again, second] = [1, 1, 2].map(|n| part().delivered_as(id(n)));
+        assert!(first == again && first.delivery_key != second.delivery_key);
+        let keys = [&first, &second].map(|event| &event.body.reversal().unwrap().reversal_key);
+        assert_ne!(keys[0], keys[1]);
+        let report = first.body.reversal().unwrap();
+        assert_eq!(
+            (report.outcome, report.amount),
+            (ReversalOutcome::Unstated, None)
+        );
     }
 
     #[test]

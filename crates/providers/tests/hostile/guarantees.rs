@@ -97,41 +97,39 @@ fn is_bounded(event: &Event) -> Result<(), TestCaseError> {
     prop_assert!(identifier(&event.kind), "{:?}", event.kind);
     prop_assert!(plain(&event.delivery_key) && event.delivery_key.len() <= 2048);
     prop_assert_eq!(event.facts.digest(), event.facts.digest());
-    match &event.body {
-        EventBody::Payment(report) => {
-            let texts = [
-                &report.money_key,
-                &report.checkout_id,
-                &report.reference,
-                &report.receipt,
-                &report.short_code,
-            ];
-            prop_assert!(
-                texts.into_iter().flatten().all(|text| identifier(text)),
-                "{report:?}"
-            );
-            prop_assert!(report.money_key.is_some() || report.checkout_id.is_some());
-            prop_assert!(report.amount.is_none_or(is_money));
-            prop_assert!(report.phone.as_ref().is_none_or(is_phone));
-            prop_assert!(
-                report
-                    .occurred_at
-                    .is_none_or(|at| (2000..2100).contains(&year(at)))
-            );
-            is_decided(report)?;
-        }
-        EventBody::Reversal(report) => {
-            prop_assert!(identifier(&report.of_money_key) && plain(&report.reversal_key));
-            prop_assert!(report.reversal_key.len() <= 2048);
-            prop_assert!(
-                report
-                    .amount
-                    .is_none_or(|amount| is_money(amount) && !amount.is_zero())
-            );
-        }
-        EventBody::Other { .. } => {
-            prop_assert!(event.facts.amount.is_none() && event.facts.receipt.is_none())
-        }
+    if let Some(report) = event.body.payment() {
+        let texts = [
+            &report.money_key,
+            &report.checkout_id,
+            &report.reference,
+            &report.receipt,
+            &report.short_code,
+        ];
+        prop_assert!(
+            texts.into_iter().flatten().all(|text| identifier(text)),
+            "{report:?}"
+        );
+        prop_assert!(report.money_key.is_some() || report.checkout_id.is_some());
+        prop_assert!(report.amount.is_none_or(is_money));
+        prop_assert!(report.phone.as_ref().is_none_or(is_phone));
+        prop_assert!(
+            report
+                .occurred_at
+                .is_none_or(|at| (2000..2100).contains(&year(at)))
+        );
+        is_decided(report)?;
+    }
+    if let Some(report) = event.body.reversal() {
+        prop_assert!(identifier(&report.of_money_key));
+        prop_assert!(report.keys().all(|key| plain(key) && key.len() <= 2048));
+        prop_assert!(
+            report
+                .amount
+                .is_none_or(|amount| is_money(amount) && !amount.is_zero())
+        );
+    }
+    if let EventBody::Other { .. } = &event.body {
+        prop_assert!(event.facts.amount.is_none() && event.facts.receipt.is_none());
     }
     Ok(())
 }
@@ -142,7 +140,9 @@ fn is_decided(report: &PaymentReport) -> Result<(), TestCaseError> {
             prop_assert!(report.money_key.is_some());
             prop_assert!(report.amount.is_some_and(|amount| !amount.is_zero()));
         }
-        Outcome::Failed { reason } | Outcome::Unknown { reason } => {
+        Outcome::Failed { reason }
+        | Outcome::Unknown { reason }
+        | Outcome::Unconfirmed { reason } => {
             prop_assert!(
                 !reason.is_empty()
                     && reason.len() <= 200
