@@ -47,7 +47,8 @@ pub struct PaymentReport {
     /// M-Pesa receipt, Paystack reference or Gumroad order number.
     pub receipt: Option<String>,
     pub outcome: Outcome,
-    /// Major units. Present and above zero when `outcome` is `Succeeded`.
+    /// Major units. Present and above zero when `outcome` is `Succeeded`. Of a failed attempt it is
+    /// what was to be paid.
     pub amount: Option<Money>,
     pub phone: Option<Phone>,
     pub occurred_at: Option<Timestamp>,
@@ -153,8 +154,11 @@ impl Event {
         delivery_key: String,
         report: PaymentReport,
     ) -> Self {
+        // A failed attempt moves no money, so two over different amounts do not contradict each
+        // other.
+        let failed = matches!(report.outcome, Outcome::Failed { .. });
         let facts = MoneyFacts {
-            amount: report.amount,
+            amount: report.amount.filter(|_| !failed),
             outcome: match report.outcome {
                 Outcome::Succeeded => "succeeded",
                 Outcome::Failed { .. } => "failed",

@@ -13,6 +13,7 @@ const USUAL_BYTES: usize = 192;
 /// Gumroad's retries add one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct MoneyFacts {
+    /// `None` of a failed attempt, because it moved no money.
     pub amount: Option<Money>,
     /// `succeeded`, `failed` or `unknown` for a payment, `reversal_…` for a reversal, else `none`.
     pub outcome: &'static str,

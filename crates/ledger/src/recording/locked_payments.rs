@@ -192,7 +192,7 @@ impl LockedPayments {
 
     /// Adds a pending payment with the facts of the report.
     fn add(&mut self, event: &PaymentEvent<'_>, id: PaymentId) -> usize {
-        let mut payment = Payment::new(id, event.merchant, event.provider, event.report.method);
+        let mut payment = Payment::new(id, event.merchant, event.provider);
         payment.add_facts(event.report, event.authenticated_by);
         self.writes.push(PaymentWrite {
             payment: payment.clone(),

@@ -61,12 +61,7 @@ impl PaymentWrite {
 
 impl Payment {
     /// A pending payment of which nothing else is known yet.
-    pub(crate) fn new(
-        id: PaymentId,
-        merchant: MerchantId,
-        provider: Provider,
-        method: PaymentMethod,
-    ) -> Self {
+    pub(crate) fn new(id: PaymentId, merchant: MerchantId, provider: Provider) -> Self {
         Self {
             id,
             merchant,
@@ -78,7 +73,7 @@ impl Payment {
             amount: None,
             phone: None,
             phone_is_full: false,
-            method,
+            method: PaymentMethod::Other,
             short_code: None,
             authenticated_by: None,
             state: PaymentState::Pending,
@@ -99,7 +94,7 @@ impl Payment {
     pub(crate) fn contradiction(&self, report: &PaymentReport) -> Option<&'static str> {
         let differs = |a: &Option<String>, b: &Option<String>| a.is_some() && b.is_some() && a != b;
 
-        match (self.amount, report.amount) {
+        match (self.amount, claimed_amount(report)) {
             (Some(known), Some(new)) if known.currency() != new.currency() => {
                 return Some("another message names another currency");
             }
@@ -118,12 +113,18 @@ impl Payment {
 
     /// Adds the facts that were missing. A known fact stays, or is replaced by a choice that does
     /// not depend on the order of the reports.
+    ///
+    /// Of a failed attempt only the keys are taken. It moved no money, so its amount, time, phone
+    /// and method are not the payment's.
     pub(crate) fn add_facts(&mut self, report: &PaymentReport, authenticated_by: AuthenticatedBy) {
         fill(&mut self.money_key, &report.money_key);
         fill(&mut self.checkout_id, &report.checkout_id);
         fill(&mut self.reference, &report.reference);
         fill(&mut self.receipt, &report.receipt);
         fill(&mut self.short_code, &report.short_code);
+        if matches!(report.outcome, Outcome::Failed { .. }) {
+            return;
+        }
         self.amount = self.amount.or(report.amount);
         if let Some(phone) = &report.phone {
             self.merge_phone(phone.as_str(), phone.full().is_some());
@@ -216,6 +217,14 @@ impl Payment {
     }
 }
 
+/// The amount that a report says was paid, or is to be paid.
+fn claimed_amount(report: &PaymentReport) -> Option<Money> {
+    match report.outcome {
+        Outcome::Failed { .. } => None,
+        _ => report.amount,
+    }
+}
+
 /// Takes over a value where none is known.
 fn fill(known: &mut Option<String>, new: &Option<String>) {
     if known.is_none() {
@@ -249,12 +258,10 @@ mod tests {
 
     fn payment() -> Payment {
         let nil = Uuid::nil();
-        let method = PaymentMethod::Other;
         Payment::new(
             PaymentId::from_uuid(nil),
             MerchantId::from_uuid(nil),
             Provider::Daraja,
-            method,
         )
     }
 
@@ -288,18 +295,18 @@ mod tests {
             "25471****678",
         ]));
         let by = prop::sample::select(AuthenticatedBy::ALL);
-        (phones, 0i64..3, by, any::<bool>()).prop_map(|(phone, second, by, paid)| {
-            let outcome = if paid {
-                Outcome::Succeeded
-            } else {
-                Outcome::Unknown {
-                    reason: String::new(),
-                }
+        (phones, 0i64..3, by, 0..3).prop_map(|(phone, second, by, outcome)| {
+            let reason = String::new();
+            let (outcome, cents, method) = match outcome {
+                0 => (Outcome::Succeeded, 500, PaymentMethod::MobileMoney),
+                1 => (Outcome::Unknown { reason }, 500, PaymentMethod::MobileMoney),
+                _ => (Outcome::Failed { reason }, 515, PaymentMethod::Card),
             };
             let report = PaymentReport {
                 phone: phone.and_then(Phone::parse),
                 occurred_at: Some(Timestamp::from_second(second).unwrap()),
-                ..report(outcome, Some("R"), Some(500))
+                method,
+                ..report(outcome, Some("R"), Some(cents))
             };
             (report, by)
         })
@@ -315,6 +322,8 @@ mod tests {
             prop_assert!(forth == back);
             reported.iter().for_each(|(report, by)| back.add_facts(report, *by));
             prop_assert!(forth == back, "reporting it all again changes nothing");
+            let contradicts = |(report, _): &(PaymentReport, _)| forth.contradiction(report).is_some();
+            prop_assert!(!reported.iter().any(contradicts));
         }
     }
 }

@@ -296,3 +296,44 @@ async fn resent_sale_that_was_reversed_is_no_fresh_money() {
         ["pending success reversed"]
     );
 }
+
+#[tokio::test]
+async fn amount_of_a_failed_attempt_binds_nobody() {
+    let fixture = Fixture::new().await;
+    for failed_first in [true, false] {
+        let (merchant, _) = fixture.ordinary_merchant().await;
+        let mut files = [
+            "09a-paystack-charge-failed-1015.json",
+            "09b-paystack-charge-success-1000.json",
+        ];
+        if !failed_first {
+            files.reverse();
+        }
+        let recorded = record(&fixture, &merchant, CHANNEL, &files).await;
+        assert!(recorded.iter().all(|recorded| !recorded.flagged));
+        assert_eq!(
+            fixture.payments(&merchant).await,
+            ["success bug09-order - 1000.00 KES"]
+        );
+        assert_eq!(fixture.invoices(&merchant).await, ["sale pending 1000.00"]);
+        let method = "SELECT method FROM payments WHERE merchant_id = $1";
+        assert_eq!(fixture.lines(method, &merchant).await, ["mobile_money"]);
+    }
+}
+
+#[tokio::test]
+async fn failed_attempts_over_two_amounts_do_not_contradict() {
+    let fixture = Fixture::new().await;
+    let (merchant, _) = fixture.ordinary_merchant().await;
+    let failed = fixture_body("cases/paystack/09a-paystack-charge-failed-1015.json");
+    let failed = String::from_utf8(failed.to_vec()).unwrap();
+    let other = failed.replace("101500", "99900");
+    assert_ne!(failed, other);
+    let events = [failed, other].map(|body| read(&merchant, CHANNEL, body.into()));
+    let recorded = fixture.record(&events).await;
+    assert!(recorded.iter().all(|recorded| !recorded.flagged));
+    assert_eq!(
+        fixture.payments(&merchant).await,
+        ["failed bug09-order - - (the charge failed)"]
+    );
+}
