@@ -50,3 +50,27 @@ BEGIN
         EXECUTE line;
     END LOOP;
 END $$;
+
+-- The short code that paid, where an organisation did. Money between a merchant's own short codes is no sale.
+ALTER TABLE payments ADD COLUMN payer_short_code text;
+
+-- Money of merchants with a tax device for which no sale is filed, and why.
+CREATE VIEW report_income_without_receipt AS
+SELECT p.id AS payment_id, m.slug AS merchant, p.provider, p.amount, p.currency, p.receipt, p.state, p.reason,
+       p.occurred_at, p.settled_at
+FROM payments p JOIN merchants m ON m.id = p.merchant_id
+WHERE p.state IN ('success', 'reversed')
+  AND EXISTS (SELECT FROM devices d WHERE d.merchant_id = p.merchant_id)
+  AND NOT EXISTS (SELECT FROM invoices i WHERE i.payment_id = p.id AND i.kind = 'sale');
+
+ALTER FUNCTION grant_rights(text) RENAME TO grant_rights_before_flags;
+CREATE FUNCTION grant_rights(role_name text) RETURNS void LANGUAGE plpgsql AS $$
+DECLARE
+    line text;
+BEGIN
+    PERFORM grant_rights_before_flags(role_name);
+    FOREACH line IN ARRAY ARRAY['SELECT ON report_income_without_receipt'] LOOP
+        EXECUTE format('GRANT %s TO %I', line, role_name);
+    END LOOP;
+END $$;
+SELECT set_up_roles();

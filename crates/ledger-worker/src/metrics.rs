@@ -11,6 +11,7 @@ pub(crate) struct Metrics {
     duplicates: IntCounterVec,
     flagged: IntCounterVec,
     payments: IntCounterVec,
+    foreign_income: IntCounterVec,
     pub(crate) batch_size: Histogram,
     pub(crate) batch_seconds: Histogram,
     dead_letters: IntCounterVec,
@@ -101,6 +102,10 @@ impl Metrics {
                 &["provider", "state"],
                 &[&providers, &states],
             ),
+            foreign_income: by_provider(
+                "risiti_foreign_income_total",
+                "Payments of merchants with a tax device that get no receipt, because they are not in KES.",
+            ),
             batch_size: histogram(
                 registry,
                 "risiti_ledger_batch_size",
@@ -160,6 +165,11 @@ impl Metrics {
         if recorded.flagged {
             self.flagged.with_label_values(&[provider_name]).inc();
         }
+        if recorded.foreign_income.is_some() {
+            self.foreign_income
+                .with_label_values(&[provider_name])
+                .inc();
+        }
         for (_, state) in &recorded.moves {
             self.payments
                 .with_label_values(&[provider_name, state.as_str()])
@@ -218,6 +228,7 @@ mod tests {
             "risiti_payments_total{provider=\"paystack\",state=\"success\"} 0",
             "risiti_dead_letters_total{cause=\"poison\"} 0",
             "risiti_dead_letters_waiting 0",
+            "risiti_foreign_income_total{provider=\"gumroad\"} 0",
             "risiti_ledger_batch_size_count 0",
         ] {
             assert!(text.contains(line), "{line}\n{text}");
@@ -233,6 +244,7 @@ mod tests {
             delivery: Delivery::New,
             flagged: false,
             moves: Vec::new(),
+            foreign_income: None,
             wake: Vec::new(),
         };
         metrics.recorded(Provider::Gumroad, "made-up-4711", &recorded);

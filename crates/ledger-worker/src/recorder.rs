@@ -139,6 +139,14 @@ impl Recorder {
                     "event contradicts what is recorded, a person must look at its payment"
                 );
             }
+            if let Some(currency) = &recorded.foreign_income {
+                tracing::warn!(
+                    event_id = %recorded.event,
+                    trace_id,
+                    %currency,
+                    "income gets no tax receipt, because it is not in KES"
+                );
+            }
             for (payment, state) in &recorded.moves {
                 tracing::info!(
                     event_id = %recorded.event,

@@ -54,7 +54,16 @@ pub struct PaymentReport {
     pub occurred_at: Option<Timestamp>,
     /// The M-Pesa short code that received the money, where the message names it.
     pub short_code: Option<String>,
+    /// The organisation that paid, where the message says that it was one. It may be the merchant.
+    pub paid_by: Option<Organisation>,
     pub method: PaymentMethod,
+}
+
+/// An organisation that paid over M-Pesa.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Organisation {
+    ShortCode(String),
+    Unnamed,
 }
 
 /// What became of the payment. The reasons are our own texts, chosen by code, because a provider's
@@ -341,6 +350,7 @@ mod tests {
             phone: Phone::parse("254708374149"),
             occurred_at: None,
             short_code: None,
+            paid_by: None,
             method: PaymentMethod::MobileMoney,
         };
         let shown = format!(

@@ -18,7 +18,8 @@ use std::borrow::Cow;
 pub use channel::{Account, BodyFormat, Channel};
 pub use envelope::{Envelope, EnvelopeError, channel_of};
 pub use event::{
-    Event, EventBody, Outcome, PaymentReport, ReversalKeyKind, ReversalOutcome, ReversalReport,
+    Event, EventBody, Organisation, Outcome, PaymentReport, ReversalKeyKind, ReversalOutcome,
+    ReversalReport,
 };
 pub use facts::MoneyFacts;
 pub use unreadable::Unreadable;

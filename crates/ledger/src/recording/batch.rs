@@ -189,7 +189,7 @@ async fn record_new_events(
     for update in &mut updates {
         update.payment = update.payment.map(|payment| payments.current_id(payment));
     }
-    recorded.add_moves(&payments.writes);
+    recorded.add_moves(&payments.writes, &setups);
 
     // Each event is written once, with its payment, so the payments come before it. What refers to
     // an event comes after it.

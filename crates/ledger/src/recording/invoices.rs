@@ -3,7 +3,7 @@
 
 use std::collections::HashMap;
 
-use risiti_domain::{DeviceId, PaymentId, PaymentState};
+use risiti_domain::{DeviceId, PaymentId};
 
 use crate::db::error::LedgerError;
 use crate::db::pool::Transaction;
@@ -34,18 +34,16 @@ pub(crate) async fn insert_sales(
     setups: &MerchantSetups,
     recorded: &mut RecordedBatch,
 ) -> Result<(), LedgerError> {
-    let paid = payments.writes.iter().filter(|write| {
-        write.payment.state == PaymentState::Success && write.from != Some(PaymentState::Success)
-    });
+    let paid = payments
+        .writes
+        .iter()
+        .filter(|write| write.became_success());
     let sales: Vec<OwedSale<'_>> = paid
         .filter_map(|write| {
             // As it is at the end of the batch: its twin may have named the short code after this
             // write.
             let payment = payments.get(write.payment.id)?;
-            if setups
-                .owes_nothing(payment.merchant, payment.amount)
-                .is_some()
-            {
+            if setups.owes_nothing(payment).is_some() {
                 return None;
             }
             Some(OwedSale {

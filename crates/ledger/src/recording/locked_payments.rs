@@ -9,8 +9,11 @@ use std::collections::HashMap;
 use risiti_domain::{AuthenticatedBy, EventId, MerchantId, PaymentId, PaymentState, Provider};
 use risiti_providers::PaymentReport;
 
+use crate::recording::owing::MerchantSetups;
 use crate::recording::payment::{Payment, PaymentWrite};
 use crate::recording::verdict::Verdict;
+
+const OWN_WAS_COUNTED: &str = "a transfer between the merchant's short codes was counted as a sale";
 
 /// The payments that a batch touches, found by any of their keys.
 pub(crate) struct LockedPayments {
@@ -36,9 +39,7 @@ pub(crate) struct PaymentEvent<'a> {
     pub(crate) provider: Provider,
     pub(crate) authenticated_by: AuthenticatedBy,
     pub(crate) report: &'a PaymentReport,
-    pub(crate) short_code_known: bool,
-    /// Why this payment would owe no tax invoice.
-    pub(crate) owes_nothing: Option<&'static str>,
+    pub(crate) setups: &'a MerchantSetups,
 }
 
 /// What became of one payment event.
@@ -240,12 +241,19 @@ impl LockedPayments {
 
     /// Adds the report's facts to a payment and moves it. Returns whether the report flags it.
     fn apply_report(&mut self, at: usize, event: &PaymentEvent<'_>) -> bool {
-        let verdict = Verdict::of(event.report, event.short_code_known);
-        let flagged = matches!(verdict, Verdict::Flagged(_));
+        let setups = event.setups;
+        let verdict = Verdict::of(event.report, setups.doubt(event.merchant, event.report));
+        let mut flagged = matches!(verdict, Verdict::Flagged(_));
         let id = self.payments[at].id;
         self.change(id, event.event, |payment| {
+            let owed = payment.holds_money() && setups.owes_nothing(payment).is_none();
             payment.add_facts(event.report, event.authenticated_by);
-            verdict.apply_to(payment, event.owes_nothing)
+            let owes_nothing = setups.owes_nothing(payment);
+            if owed && setups.is_own_transfer(payment) {
+                payment.flag(OWN_WAS_COUNTED);
+                flagged = true;
+            }
+            verdict.apply_to(payment, owes_nothing)
         });
         flagged
     }

@@ -48,15 +48,13 @@ pub(crate) fn apply_payments(
         let Some(report) = event.event.body.payment() else {
             continue;
         };
-        let known = |code: &String| setups.knows_short_code(event.merchant, code);
         let payment_event = PaymentEvent {
             event: event.id,
             merchant: event.merchant,
             provider: event.provider,
             authenticated_by: event.authenticated_by,
             report,
-            short_code_known: report.short_code.as_ref().is_none_or(known),
-            owes_nothing: setups.owes_nothing(event.merchant, report.amount),
+            setups,
         };
         let applied = payments.apply(&payment_event, PaymentId::from_uuid(Uuid::now_v7()));
         updates.push(EventUpdate {

@@ -2,7 +2,8 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use risiti_domain::{Currency, DeviceId, EventId, MerchantId, Money, PaymentId, Provider};
+use risiti_domain::{Currency, DeviceId, EventId, MerchantId, PaymentId, Provider};
+use risiti_providers::{Organisation, PaymentReport};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 
@@ -10,6 +11,7 @@ use crate::db::error::LedgerError;
 use crate::db::pool::Transaction;
 use crate::db::statements::statements;
 use crate::recording::payment::Payment;
+use crate::recording::verdict::{MAY_BE_OWN, SHORT_CODE_UNKNOWN};
 
 statements! {
     SHORT_CODES = "SELECT merchant_id, short_code, device_id FROM short_codes WHERE merchant_id = ANY($1)";
@@ -32,6 +34,7 @@ statements! {
 }
 
 const NOT_IN_KES: &str = "owes no receipt: not in KES";
+const OWN_TRANSFER: &str = "owes no receipt: between the merchant's own short codes";
 const NO_DEVICE: &str = "owes no receipt: the merchant had no tax device";
 
 /// The short codes and devices of the merchants of one batch. Owing depends on nothing else of
@@ -71,26 +74,59 @@ impl MerchantSetups {
         Ok(Self(setups))
     }
 
-    pub(crate) fn knows_short_code(&self, merchant: MerchantId, short_code: &str) -> bool {
+    /// Why money that a report tells of may not be the merchant's income, if there is a reason.
+    pub(crate) fn doubt(
+        &self,
+        merchant: MerchantId,
+        report: &PaymentReport,
+    ) -> Option<&'static str> {
+        let code = report.short_code.as_ref();
+        if code.is_some_and(|code| !self.knows_short_code(merchant, code)) {
+            return Some(SHORT_CODE_UNKNOWN);
+        }
+        let has_others = || {
+            let setup = self.0.get(&merchant);
+            setup.is_some_and(|setup| setup.short_codes.len() > 1)
+        };
+        let unnamed = report.paid_by == Some(Organisation::Unnamed);
+        (unnamed && has_others()).then_some(MAY_BE_OWN)
+    }
+
+    fn knows_short_code(&self, merchant: MerchantId, short_code: &str) -> bool {
         self.0
             .get(&merchant)
             .is_some_and(|setup| setup.short_codes.contains_key(short_code))
     }
 
-    /// Why a payment of this amount would owe no tax invoice, if it would not.
-    pub(crate) fn owes_nothing(
-        &self,
-        merchant: MerchantId,
-        amount: Option<Money>,
-    ) -> Option<&'static str> {
+    /// Whether a payment came from a short code of the same merchant, so that nobody bought
+    /// anything.
+    pub(crate) fn is_own_transfer(&self, payment: &Payment) -> bool {
+        let payer = payment.payer_short_code.as_ref();
+        payment.provider == Provider::Daraja
+            && payer.is_some_and(|payer| self.knows_short_code(payment.merchant, payer))
+    }
+
+    /// Whether a payment would owe a tax invoice if it were in KES.
+    pub(crate) fn is_foreign_income(&self, payment: &Payment) -> bool {
+        self.has_device(payment.merchant) && self.owes_nothing(payment) == Some(NOT_IN_KES)
+    }
+
+    /// Why a payment would owe no tax invoice, if it would not.
+    pub(crate) fn owes_nothing(&self, payment: &Payment) -> Option<&'static str> {
+        if self.is_own_transfer(payment) {
+            return Some(OWN_TRANSFER);
+        }
+        let amount = payment.amount;
         if amount.is_some_and(|amount| amount.currency() != Currency::KES) {
             return Some(NOT_IN_KES);
         }
-        let has_device = self
-            .0
+        (!self.has_device(payment.merchant)).then_some(NO_DEVICE)
+    }
+
+    fn has_device(&self, merchant: MerchantId) -> bool {
+        self.0
             .get(&merchant)
-            .is_some_and(|setup| !setup.devices.is_empty());
-        (!has_device).then_some(NO_DEVICE)
+            .is_some_and(|setup| !setup.devices.is_empty())
     }
 
     /// The device that files a payment's invoice: the one bound to its short code, else the

@@ -6,7 +6,7 @@ use jiff::Timestamp;
 use risiti_domain::{
     AuthenticatedBy, EventId, MerchantId, Money, PaymentId, PaymentMethod, PaymentState, Provider,
 };
-use risiti_providers::{Outcome, PaymentReport};
+use risiti_providers::{Organisation, Outcome, PaymentReport};
 
 /// A row of `payments`. There is no `Debug`, because it holds a phone and a checkout id.
 #[derive(Clone, PartialEq, Eq)]
@@ -23,6 +23,8 @@ pub(crate) struct Payment {
     pub(crate) phone_is_full: bool,
     pub(crate) method: PaymentMethod,
     pub(crate) short_code: Option<String>,
+    /// The short code that paid, if an organisation did.
+    pub(crate) payer_short_code: Option<String>,
     pub(crate) authenticated_by: Option<AuthenticatedBy>,
     pub(crate) state: PaymentState,
     pub(crate) reason: Option<String>,
@@ -50,6 +52,10 @@ impl PaymentWrite {
             && self.payment.state == PaymentState::Pending
     }
 
+    pub(crate) fn became_success(&self) -> bool {
+        self.payment.state == PaymentState::Success && self.from != Some(PaymentState::Success)
+    }
+
     /// The states that the payment takes with this write, in order.
     pub(crate) fn moves(&self) -> [Option<PaymentState>; 2] {
         let state = self.payment.state;
@@ -75,6 +81,7 @@ impl Payment {
             phone_is_full: false,
             method: PaymentMethod::Other,
             short_code: None,
+            payer_short_code: None,
             authenticated_by: None,
             state: PaymentState::Pending,
             reason: None,
@@ -125,6 +132,9 @@ impl Payment {
         if matches!(report.outcome, Outcome::Failed { .. }) {
             return;
         }
+        if let Some(Organisation::ShortCode(payer)) = &report.paid_by {
+            self.payer_short_code.get_or_insert_with(|| payer.clone());
+        }
         self.amount = self.amount.or(report.amount);
         if let Some(phone) = &report.phone {
             self.merge_phone(phone.as_str(), phone.full().is_some());
@@ -149,6 +159,7 @@ impl Payment {
         fill(&mut self.reference, &other.reference);
         fill(&mut self.receipt, &other.receipt);
         fill(&mut self.short_code, &other.short_code);
+        fill(&mut self.payer_short_code, &other.payer_short_code);
         self.amount = self.amount.or(other.amount);
         if let Some(phone) = &other.phone {
             self.merge_phone(phone, other.phone_is_full);
@@ -252,6 +263,7 @@ mod tests {
             phone: None,
             occurred_at: None,
             short_code: None,
+            paid_by: None,
             method: PaymentMethod::Other,
         }
     }

@@ -36,8 +36,8 @@ statements! {
                 AND p.provider = k.provider AND p.reference = k.key OFFSET 0) p
         )
         SELECT p.id, p.merchant_id, p.provider, p.money_key, p.checkout_id, p.reference, p.receipt, p.amount,
-               p.currency, p.phone, p.phone_is_full, p.method, p.short_code, p.authenticated_by, p.state, p.reason,
-               p.conflict, p.occurred_at
+               p.currency, p.phone, p.phone_is_full, p.method, p.short_code, p.payer_short_code, p.authenticated_by,
+               p.state, p.reason, p.conflict, p.occurred_at
         FROM payments p WHERE p.id = ANY(ARRAY(SELECT id FROM wanted)) AND p.state <> 'folded'
         ORDER BY p.id FOR NO KEY UPDATE";
 }
@@ -91,6 +91,7 @@ fn payment(row: &Row) -> Result<Payment, LedgerError> {
         phone_is_full: row.try_get("phone_is_full")?,
         method: named(row, "method").ok_or_else(|| unreadable("method"))?,
         short_code: row.try_get("short_code")?,
+        payer_short_code: row.try_get("payer_short_code")?,
         authenticated_by: match row.try_get::<_, Option<&str>>("authenticated_by")? {
             Some(text) => Some(text.parse().map_err(|_| unreadable("authenticated_by"))?),
             None => None,

@@ -16,20 +16,20 @@ statements! {
     INSERT = "
         INSERT INTO payments (id, merchant_id, provider, money_key, checkout_id, reference, receipt, amount, currency,
             phone, phone_is_full, method, short_code, authenticated_by, state, reason, conflict, occurred_at,
-            moved_because, moved_event, settled_at, moved_by)
+            moved_because, moved_event, payer_short_code, settled_at, moved_by)
         SELECT n.*, CASE WHEN n.state = 'success' THEN now() END, 'ledger-worker'
         FROM unnest($1::uuid[], $2::uuid[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::numeric[],
             $9::text[], $10::text[], $11::bool[], $12::text[], $13::text[], $14::text[], $15::text[], $16::text[],
-            $17::bool[], $18::timestamptz[], $19::text[], $20::uuid[])
+            $17::bool[], $18::timestamptz[], $19::text[], $20::uuid[], $21::text[])
             AS n (id, merchant_id, provider, money_key, checkout_id, reference, receipt, amount, currency, phone,
                 phone_is_full, method, short_code, authenticated_by, state, reason, conflict, occurred_at,
-                moved_because, moved_event)";
+                moved_because, moved_event, payer_short_code)";
     /// Writes facts and state. Facts may change without a move, and then the reason and event of
     /// the last move stay.
     MOVE = "
         UPDATE payments SET money_key = $3, checkout_id = $4, reference = $5, receipt = $6, amount = $7, currency = $8,
             phone = $9, phone_is_full = $10, method = $11, short_code = $12, authenticated_by = $13, state = $14,
-            reason = $15, conflict = $16, folded_into = $17, occurred_at = $18,
+            reason = $15, conflict = $16, folded_into = $17, occurred_at = $18, payer_short_code = $21,
             settled_at = CASE WHEN $14 IN ('success', 'reversed') THEN coalesce(settled_at, now()) END,
             moved_by = 'ledger-worker',
             moved_because = CASE WHEN state = $14 THEN moved_because ELSE $19 END,
@@ -128,6 +128,7 @@ async fn insert(
     let occurred_at: Vec<_> = column(&new, |payment| payment.occurred_at);
     let because: Vec<_> = new.iter().map(|write| write.because.as_deref()).collect();
     let events: Vec<_> = new.iter().map(|write| write.event.uuid()).collect();
+    let payers: Vec<_> = column(&new, |payment| payment.payer_short_code.as_deref());
     transaction
         .execute(
             INSERT,
@@ -152,6 +153,7 @@ async fn insert(
                 &occurred_at,
                 &because,
                 &events,
+                &payers,
             ],
         )
         .await
@@ -213,6 +215,7 @@ async fn change(transaction: &Transaction<'_>, write: &PaymentWrite) -> Result<(
                 &payment.occurred_at,
                 &write.because,
                 &event,
+                &payment.payer_short_code,
             ],
         )
         .await?;

@@ -2,9 +2,10 @@
 
 use std::collections::HashMap;
 
-use risiti_domain::{DeviceId, EventId, PaymentId, PaymentState};
+use risiti_domain::{Currency, DeviceId, EventId, PaymentId, PaymentState};
 
 use crate::recording::event::{Delivery, EventUpdate, IncomingEvent};
+use crate::recording::owing::MerchantSetups;
 use crate::recording::payment::PaymentWrite;
 
 /// What recording one event came to.
@@ -17,6 +18,9 @@ pub struct Recorded {
     /// The payments that this event moved, in the order of the moves. A new payment is pending
     /// first.
     pub moves: Vec<(PaymentId, PaymentState)>,
+    /// The currency of money that came in and gets no receipt because of it, although the merchant
+    /// has a tax device.
+    pub foreign_income: Option<Currency>,
     /// The lanes that have something new to file. Each needs a wake-up once this is committed.
     pub wake: Vec<DeviceId>,
 }
@@ -38,6 +42,7 @@ impl RecordedBatch {
                 delivery: *delivery,
                 flagged: *delivery == Delivery::Conflict,
                 moves: Vec::new(),
+                foreign_income: None,
                 wake: Vec::new(),
             });
         }
@@ -65,13 +70,18 @@ impl RecordedBatch {
             .collect()
     }
 
-    pub(crate) fn add_moves(&mut self, writes: &[PaymentWrite]) {
+    pub(crate) fn add_moves(&mut self, writes: &[PaymentWrite], setups: &MerchantSetups) {
         for write in writes {
-            if let Some(recorded) = self.get_mut(write.event) {
-                let id = write.payment.id;
-                recorded
-                    .moves
-                    .extend(write.moves().into_iter().flatten().map(|state| (id, state)));
+            let Some(recorded) = self.get_mut(write.event) else {
+                continue;
+            };
+            let id = write.payment.id;
+            let states = write.moves().into_iter().flatten();
+            recorded.moves.extend(states.map(|state| (id, state)));
+
+            if write.became_success() && setups.is_foreign_income(&write.payment) {
+                let amount = write.payment.amount;
+                recorded.foreign_income = amount.map(|amount| amount.currency());
             }
         }
     }

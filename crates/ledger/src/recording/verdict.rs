@@ -16,15 +16,17 @@ pub(crate) enum Verdict {
     Flagged(String),
 }
 
-const SHORT_CODE_UNKNOWN: &str = "the short code is not registered for this merchant";
+pub(crate) const SHORT_CODE_UNKNOWN: &str = "the short code is not registered for this merchant";
+pub(crate) const MAY_BE_OWN: &str =
+    "an organisation paid that may be the merchant itself, from another of its short codes";
 const NO_RECEIPT: &str = "reported as paid, without a receipt";
 const NO_AMOUNT: &str = "reported as paid, without an amount";
 const ZERO_AMOUNT: &str = "the amount rounds to 0.00";
 
 impl Verdict {
-    /// Judges a report. `short_code_known` is false for a report that names a short code which the
-    /// merchant has not registered.
-    pub(crate) fn of(report: &PaymentReport, short_code_known: bool) -> Self {
+    /// Judges a report. `doubt` is the reason why money may not be the merchant's income, if there
+    /// is one.
+    pub(crate) fn of(report: &PaymentReport, doubt: Option<&str>) -> Self {
         match &report.outcome {
             Outcome::Failed { reason } => Self::Failed(reason.clone()),
             Outcome::Unknown { reason } => Self::Unsettled(reason.clone()),
@@ -32,11 +34,11 @@ impl Verdict {
             Outcome::Succeeded if report.money_key.is_none() => {
                 Self::Unsettled(NO_RECEIPT.to_owned())
             }
-            Outcome::Succeeded => match report.amount {
-                None => Self::Unsettled(NO_AMOUNT.to_owned()),
-                Some(amount) if amount.is_zero() => Self::Unsettled(ZERO_AMOUNT.to_owned()),
-                Some(_) if !short_code_known => Self::Flagged(SHORT_CODE_UNKNOWN.to_owned()),
-                Some(_) => Self::Paid,
+            Outcome::Succeeded => match (report.amount, doubt) {
+                (None, _) => Self::Unsettled(NO_AMOUNT.to_owned()),
+                (Some(amount), _) if amount.is_zero() => Self::Unsettled(ZERO_AMOUNT.to_owned()),
+                (Some(_), Some(doubt)) => Self::Flagged(doubt.to_owned()),
+                (Some(_), None) => Self::Paid,
             },
         }
     }
@@ -106,13 +108,17 @@ mod tests {
             phone: None,
             occurred_at: None,
             short_code: None,
+            paid_by: None,
             method: PaymentMethod::Other,
         }
     }
 
     #[test]
     fn paid_needs_receipt_amount_and_known_short_code() {
-        let verdict = |receipt, cents, known| Verdict::of(&paid_report(receipt, cents), known);
+        let verdict = |receipt, cents, known: bool| {
+            let doubt = (!known).then_some(SHORT_CODE_UNKNOWN);
+            Verdict::of(&paid_report(receipt, cents), doubt)
+        };
         assert_eq!(verdict(Some("R"), Some(1), true), Paid);
         assert_eq!(
             verdict(None, Some(1), true),

@@ -198,6 +198,7 @@ impl Merchant {
             phone: paid.then(|| Phone::parse("0712345678").unwrap()),
             occurred_at: paid.then(|| at(1)),
             short_code: None,
+            paid_by: None,
             method: PaymentMethod::MobileMoney,
         };
         self.payment("stk", format!("{checkout}:{code}"), report)
@@ -215,6 +216,7 @@ impl Merchant {
             phone: Phone::parse("2547 ***** 678"),
             occurred_at: Some(at(2)),
             short_code: Some(short_code.to_owned()),
+            paid_by: None,
             method: PaymentMethod::MobileMoney,
         };
         self.payment(

@@ -5,6 +5,7 @@ mod any_order;
 mod cases;
 mod devices;
 mod fixture;
+mod income;
 mod payments;
 mod provider_bodies;
 mod races;

@@ -3,7 +3,8 @@
 use risiti_domain::{Currency, PaymentMethod, Phone};
 
 use super::key_prefix;
-use crate::event::{Event, Outcome, PaymentReport};
+use super::party::{is_short_code, leading_id};
+use crate::event::{Event, Organisation, Outcome, PaymentReport};
 use crate::identifier::key;
 use crate::json::{self, Object};
 use crate::{Unreadable, amount, time};
@@ -56,8 +57,24 @@ fn report(fields: &Object<'_>, id: String) -> Result<PaymentReport, Unreadable> 
             .as_deref()
             .and_then(time::nairobi),
         short_code: Some(fields.required_identifier("BusinessShortCode")?),
+        paid_by: paying_organisation(fields),
         method: PaymentMethod::MobileMoney,
     })
+}
+
+/// The organisation that paid. Its short code stands where a payer's phone or first name would, or
+/// nowhere.
+fn paying_organisation(fields: &Object<'_>) -> Option<Organisation> {
+    let payer = ["MSISDN", "FirstName"].into_iter().find_map(|name| {
+        let text = fields.lenient_text(name)?;
+        let id = leading_id(&text);
+        is_short_code(id).then(|| Organisation::ShortCode(id.to_owned()))
+    });
+    let is_transfer = || {
+        let kind = fields.lenient_text("TransactionType").unwrap_or_default();
+        kind.eq_ignore_ascii_case("Organization To Organization Transfer")
+    };
+    payer.or_else(|| is_transfer().then_some(Organisation::Unnamed))
 }
 
 #[cfg(test)]
@@ -117,6 +134,39 @@ mod tests {
         assert_eq!(
             report.outcome,
             Outcome::unknown("paid, but the amount rounds to 0.00")
+        );
+    }
+
+    #[test]
+    fn paying_organisation_is_told_from_a_person() {
+        let paid_by = |payer: &str| {
+            let body = format!(
+                r#"{{"TransID":"A1","TransAmount":"1","BusinessShortCode":"600000",{payer}}}"#
+            );
+            let EventBody::Payment(report) = parse_confirmation(body.as_bytes()).unwrap().body
+            else {
+                panic!("not a payment")
+            };
+            report.paid_by
+        };
+        let code = Some(Organisation::ShortCode("600001".to_owned()));
+        let transfer = r#""TransactionType":"Organization To Organization Transfer""#;
+        assert_eq!(paid_by(r#""MSISDN":"600001""#), code);
+        assert_eq!(
+            paid_by(&format!(
+                r#"{transfer},"MSISDN":"","FirstName":"600001 - EXAMPLE LTD""#
+            )),
+            code
+        );
+        assert_eq!(
+            paid_by(&format!(
+                r#"{transfer},"MSISDN":"","FirstName":"EXAMPLE LTD""#
+            )),
+            Some(Organisation::Unnamed)
+        );
+        assert_eq!(
+            paid_by(r#""MSISDN":"2547 ***** 149","FirstName":"JANE""#),
+            None
         );
     }
 

@@ -5,6 +5,7 @@ mod c2b;
 mod code;
 mod key_prefix;
 mod pairs;
+mod party;
 mod result;
 mod status;
 mod stk;

@@ -5,7 +5,8 @@ use risiti_domain::{Currency, PaymentMethod, Phone};
 use super::code::DONE;
 use super::key_prefix::STATUS_RESULT;
 use super::pairs::Pairs;
-use crate::event::{Event, Outcome, PaymentReport};
+use super::party::{is_short_code, leading_id};
+use crate::event::{Event, Organisation, Outcome, PaymentReport};
 use crate::identifier::identifier;
 use crate::{Unreadable, amount, time};
 
@@ -68,25 +69,18 @@ pub(super) fn parse_status(
             .as_deref()
             .and_then(time::nairobi),
         short_code: Some(short_code.to_owned()),
+        paid_by: payer
+            .filter(|payer| is_short_code(payer))
+            .map(|payer| Organisation::ShortCode(payer.to_owned())),
         method: PaymentMethod::MobileMoney,
     };
     Ok(Event::payment(STATUS_RESULT, delivery_key, report))
 }
 
-/// The id in front of a party's name: `600000` in `600000 - EXAMPLE LTD`.
-fn leading_id(party: &str) -> &str {
-    party.split_once(" - ").map_or(party, |(id, _)| id).trim()
-}
-
-/// Short codes have five to seven digits; phone numbers have more.
-fn is_short_code(id: &str) -> bool {
-    (5..=7).contains(&id.len()) && id.bytes().all(|b| b.is_ascii_digit())
-}
-
 #[cfg(test)]
 mod tests {
     use crate::daraja::parse_result;
-    use crate::{EventBody, Outcome};
+    use crate::{EventBody, Organisation, Outcome};
 
     /// Reads a completed payment to a short code, with some parameters replaced.
     fn read(code: &str, replaced: &[(&str, &str)]) -> EventBody {
@@ -121,6 +115,17 @@ mod tests {
         assert_eq!(report.outcome, Outcome::Succeeded);
         assert_eq!(report.money_key.as_deref(), Some("UIS4000001"));
         assert_eq!(report.short_code.as_deref(), Some("600000"));
+    }
+
+    #[test]
+    fn paying_short_code_is_named() {
+        let paid_by = |payer| match read("0", &[("DebitPartyName", payer)]) {
+            EventBody::Payment(report) => report.paid_by,
+            other => panic!("{other:?} is no payment"),
+        };
+        let code = Organisation::ShortCode("600001".to_owned());
+        assert_eq!(paid_by("600001 - EXAMPLE LTD"), Some(code));
+        assert_eq!(paid_by("254708374149 - TEST PAYER"), None);
     }
 
     #[test]

@@ -81,6 +81,7 @@ fn without_money(checkout_id: String) -> PaymentReport {
         phone: None,
         occurred_at: None,
         short_code: None,
+        paid_by: None,
         method: PaymentMethod::MobileMoney,
     }
 }

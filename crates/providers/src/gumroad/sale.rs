@@ -90,6 +90,7 @@ fn sale_report(fields: &Fields<'_>, sale_id: String) -> Result<PaymentReport, Un
         phone: None,
         occurred_at: fields.get("sale_timestamp").and_then(time::iso),
         short_code: None,
+        paid_by: None,
         method: match fields.get("card[type]") {
             None | Some("paypal") => PaymentMethod::Other,
             Some(_) => PaymentMethod::Card,

@@ -45,6 +45,7 @@ pub(super) fn parse_charge(message: &Message<'_>) -> Result<Event, Unreadable> {
             .iter()
             .find_map(|name| time::iso(&data.lenient_text(name)?)),
         short_code: None,
+        paid_by: None,
         method: method(data),
     };
     Ok(Event::payment(message.event.as_str(), delivery_key, report))
