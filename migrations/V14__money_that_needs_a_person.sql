@@ -10,6 +10,12 @@ ALTER TABLE reversals
     ADD CONSTRAINT reversal_state_known CHECK (state IN ('announced', 'failed', 'waiting', 'applied', 'excess',
         'unstated', 'undone')) NOT VALID;
 
+-- A credit note that was filed before its money came back still takes its part of the sale.
+ALTER TABLE reversals
+    DROP CONSTRAINT credited_iff_applied,
+    ADD CONSTRAINT credited_while_noted CHECK (CASE WHEN state = 'applied' THEN credited IS NOT NULL
+        WHEN state IN ('failed', 'undone') THEN true ELSE credited IS NULL END) NOT VALID;
+
 CREATE FUNCTION reversal_is_open(state text) RETURNS boolean LANGUAGE sql IMMUTABLE AS $$
     SELECT state IN ('announced', 'waiting', 'excess', 'unstated')
 $$;
@@ -37,6 +43,29 @@ BEGIN
         AND (payment IS NULL OR payment_is_closed(payment));
 END $$;
 
+-- Credit notes never add up to more than their sale, whoever adds them. The sale is locked, so that two that are
+-- added at once see each other. What KRA has accepted is recorded all the same.
+CREATE FUNCTION check_credit_notes() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+DECLARE
+    sale  uuid := coalesce(NEW.sale_id, NEW.id);
+    total numeric;
+    noted numeric;
+BEGIN
+    SELECT s.amount INTO total FROM invoices s WHERE s.id = sale FOR NO KEY UPDATE;
+    SELECT sum(n.amount) INTO noted FROM invoices n WHERE n.sale_id = sale AND n.state <> 'discarded';
+    IF noted > total THEN
+        RAISE EXCEPTION 'credit notes of %, more than their sale of %', noted, total
+            USING ERRCODE = 'check_violation', CONSTRAINT = 'credit_notes_within_sale';
+    END IF;
+    RETURN NULL;
+END $$;
+CREATE TRIGGER credit_notes_within_sale AFTER INSERT ON invoices FOR EACH ROW
+    WHEN (NEW.kind = 'credit_note' AND NEW.state <> 'discarded') EXECUTE FUNCTION check_credit_notes();
+CREATE TRIGGER credit_notes_still_within_sale AFTER UPDATE OF state, amount, sale_id ON invoices FOR EACH ROW
+    WHEN (NEW.amount <> OLD.amount OR NEW.sale_id IS DISTINCT FROM OLD.sale_id
+        OR (NEW.kind = 'credit_note' AND OLD.state = 'discarded' AND NEW.state = 'pending'))
+    EXECUTE FUNCTION check_credit_notes();
+
 -- The rules look at our tables, whatever tables a session puts before them.
 DO $$
 DECLARE
@@ -45,7 +74,7 @@ BEGIN
     FOR line IN
         SELECT format('ALTER FUNCTION %s SET search_path = %I, pg_temp', p.oid::regprocedure, current_schema())
         FROM pg_proc p WHERE p.pronamespace = current_schema()::regnamespace
-            AND p.proname IN ('payment_is_closed', 'event_is_closed')
+            AND p.proname IN ('payment_is_closed', 'event_is_closed', 'check_credit_notes')
     LOOP
         EXECUTE line;
     END LOOP;

@@ -439,3 +439,55 @@ async fn a_branch_has_one_lane_and_a_merchant_one_default() {
     let two = format!("{} {}", copy("01", true), copy("02", true));
     refused_by(&client, "one_default_device_per_merchant", &two).await;
 }
+
+#[tokio::test]
+async fn credit_notes_stay_within_their_sale() {
+    let (_database, client) = paid_sale().await;
+    client
+        .batch_execute(
+            "INSERT INTO events (id, merchant_id, provider, kind, delivery_key, facts_sha256, authenticated_by,
+                received_at, body)
+             SELECT gen_random_uuid(), m.id, 'daraja', 'stk', 'k', '', 'path', now(), '' FROM merchants m;
+             INSERT INTO reversals (id, merchant_id, provider, reversal_key, of_money_key, state, event_id)
+             SELECT gen_random_uuid(), e.merchant_id, 'daraja', 'r' || n, 'QK1', 'waiting', e.id
+             FROM events e, generate_series(1, 3) n;",
+        )
+        .await
+        .unwrap();
+    let note = |key: &str, amount: &str, state: &str| {
+        format!(
+            "INSERT INTO invoices (id, payment_id, merchant_id, device_id, kind, state, amount, sale_id, reversal_id,
+                moved_by)
+             SELECT gen_random_uuid(), s.payment_id, s.merchant_id, s.device_id, 'credit_note', '{state}', {amount},
+                s.id, r.id, 'test'
+             FROM invoices s, reversals r WHERE s.kind = 'sale' AND r.reversal_key = '{key}';"
+        )
+    };
+    let rule = "credit_notes_within_sale";
+    refused_by(&client, rule, &note("r1", "10.01", "pending")).await;
+    let both = note("r1", "6", "pending") + &note("r2", "4", "pending");
+    refused_by(
+        &client,
+        rule,
+        &(both.clone() + &note("r3", "0.01", "pending")),
+    )
+    .await;
+
+    // A discarded one counts when it comes back, and not before.
+    let beside = both + &note("r3", "1", "discarded");
+    client.batch_execute(&beside).await.unwrap();
+    for change in [
+        "UPDATE invoices SET state = 'pending' WHERE state = 'discarded'",
+        "UPDATE invoices SET amount = 9 WHERE kind = 'sale'",
+        "UPDATE invoices SET amount = 7 WHERE amount = 6",
+    ] {
+        refused_by(&client, rule, change).await;
+    }
+    // KRA has it, whatever we would rather have.
+    client
+        .batch_execute(
+            "UPDATE invoices SET state = 'success', invoice_no = 9, receipt_no = 9 WHERE state = 'discarded'",
+        )
+        .await
+        .unwrap();
+}

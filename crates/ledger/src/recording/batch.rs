@@ -184,6 +184,9 @@ async fn record_new_events(
     let mut updates = new_events::apply_payments(events, &setups, &mut payments);
     let mut reversals = new_events::lock_reversals(transaction, events, &payments).await?;
     new_events::apply_reversals(events, &mut reversals, &mut payments);
+    // How much is left of a sale depends on which credit notes are gone.
+    invoices::withdraw_notes(transaction, &mut reversals, &mut payments).await?;
+    reversals.apply_to_sales(&mut payments);
 
     updates.extend(event_updates::of_reversals(events, &reversals, &payments));
     for update in &mut updates {
@@ -211,15 +214,11 @@ async fn record_new_events(
     .await?;
     recorded.add_flags(known.values());
 
-    // What remains is about events of earlier batches, and about credit notes that came too late.
+    invoices::issue_notes(transaction, &reversals.credit_notes, recorded).await?;
+
+    // What remains is about events of earlier batches.
     for event in events {
         known.remove(&event.id);
-    }
-    for change in &reversals.credit_notes {
-        if let Some(update) = invoices::change_credit_note(transaction, change, recorded).await? {
-            recorded.add_flags([&update]);
-            event_updates::merge(&mut known, update);
-        }
     }
     let mut late: Vec<EventUpdate> = known.into_values().collect();
     late.sort_unstable_by_key(|update| update.event);

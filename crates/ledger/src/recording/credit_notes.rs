@@ -1,12 +1,12 @@
 //! Issuing and withdrawing credit notes (protocol C9).
 
-use risiti_domain::{DeviceId, PaymentId};
+use risiti_domain::DeviceId;
 use uuid::Uuid;
 
 use crate::db::error::LedgerError;
 use crate::db::pool::Transaction;
 use crate::db::statements::statements;
-use crate::recording::reversal::CreditNoteChange;
+use crate::recording::reversal::{NewCreditNote, Withdrawal};
 
 statements! {
     /// Adds a credit note beside its sale, and returns the sale's device and whether the sale is
@@ -17,7 +17,7 @@ statements! {
     ISSUE = "
         WITH sale AS (
             SELECT id, payment_id, merchant_id, device_id, state FROM invoices
-            WHERE payment_id = $2 AND kind = 'sale' FOR SHARE
+            WHERE payment_id = $2 AND kind = 'sale' FOR NO KEY UPDATE
         ), note AS (
             INSERT INTO invoices (id, payment_id, merchant_id, device_id, kind, state, amount, sale_id, reversal_id,
                 event_id, moved_by, moved_because, moved_event)
@@ -39,68 +39,55 @@ statements! {
     STILL_CREDITED = "SELECT EXISTS (SELECT FROM invoices WHERE reversal_id = $1 AND state <> 'discarded')";
 }
 
-/// What became of a change to the credit notes.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) enum CreditNoteOutcome {
-    /// There is a credit note that can be filed now, through this device.
-    Fileable(DeviceId),
-    /// There is nothing to file: the credit note waits for its sale, or was withdrawn.
-    NothingToFile,
-    /// The money came back after the credit note was sent, so a person has to look at the payment.
-    TooLate(PaymentId),
+/// Whether a credit note that was to be withdrawn is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum WithdrawalOutcome {
+    Gone,
+    /// It was sent before, so it stands, and a person has to look at the payment.
+    Stands,
 }
 
-pub(crate) async fn change(
+/// Adds a credit note beside its sale. Returns the lane that can file it now, if one can.
+pub(crate) async fn issue(
     transaction: &Transaction<'_>,
-    change: &CreditNoteChange,
-) -> Result<CreditNoteOutcome, LedgerError> {
-    match change {
-        CreditNoteChange::Issue {
-            payment,
-            reversal,
-            amount,
-            event,
-        } => {
-            let row = transaction
-                .query_opt(
-                    ISSUE,
-                    &[
-                        &Uuid::now_v7(),
-                        &payment.uuid(),
-                        amount,
-                        reversal,
-                        &event.uuid(),
-                    ],
-                )
-                .await?;
-            // A payment that owes no tax invoice has no sale, and so gets no credit note.
-            let Some(row) = row else {
-                return Ok(CreditNoteOutcome::NothingToFile);
-            };
+    note: &NewCreditNote,
+) -> Result<Option<DeviceId>, LedgerError> {
+    let row = transaction
+        .query_opt(
+            ISSUE,
+            &[
+                &Uuid::now_v7(),
+                &note.payment.uuid(),
+                &note.amount,
+                &note.reversal,
+                &note.event.uuid(),
+            ],
+        )
+        .await?;
+    // A payment that owes no tax invoice has no sale, and so gets no credit note.
+    let Some(row) = row else {
+        return Ok(None);
+    };
 
-            let device = DeviceId::from_uuid(row.try_get(0)?);
-            let sale_is_filed: bool = row.try_get(1)?;
-            Ok(if sale_is_filed {
-                CreditNoteOutcome::Fileable(device)
-            } else {
-                CreditNoteOutcome::NothingToFile
-            })
-        }
-        CreditNoteChange::Withdraw {
-            payment,
-            reversal,
-            event,
-        } => {
-            transaction
-                .execute(WITHDRAW, &[reversal, &event.uuid()])
-                .await?;
-            let row = transaction.query_one(STILL_CREDITED, &[reversal]).await?;
-            let still_credited: bool = row.try_get(0)?;
-            Ok(if still_credited {
-                CreditNoteOutcome::TooLate(*payment)
-            } else {
-                CreditNoteOutcome::NothingToFile
-            })
-        }
-    }
+    let device = DeviceId::from_uuid(row.try_get(0)?);
+    let sale_is_filed: bool = row.try_get(1)?;
+    Ok(sale_is_filed.then_some(device))
+}
+
+/// Withdraws a credit note, if it was never sent.
+pub(crate) async fn withdraw(
+    transaction: &Transaction<'_>,
+    withdrawal: &Withdrawal,
+) -> Result<WithdrawalOutcome, LedgerError> {
+    let reversal = &withdrawal.reversal;
+    transaction
+        .execute(WITHDRAW, &[reversal, &withdrawal.event.uuid()])
+        .await?;
+    let row = transaction.query_one(STILL_CREDITED, &[reversal]).await?;
+    let still_credited: bool = row.try_get(0)?;
+    Ok(if still_credited {
+        WithdrawalOutcome::Stands
+    } else {
+        WithdrawalOutcome::Gone
+    })
 }

@@ -52,7 +52,7 @@ pub(crate) fn merged(updates: &[EventUpdate]) -> HashMap<EventId, EventUpdate> {
 }
 
 /// Adds an update to those that are known of its event.
-pub(crate) fn merge(by_event: &mut HashMap<EventId, EventUpdate>, update: EventUpdate) {
+fn merge(by_event: &mut HashMap<EventId, EventUpdate>, update: EventUpdate) {
     let known = by_event.entry(update.event).or_insert(update);
     known.payment = known.payment.or(update.payment);
     known.flagged |= update.flagged;

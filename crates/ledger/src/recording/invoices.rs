@@ -7,14 +7,13 @@ use risiti_domain::{DeviceId, PaymentId};
 
 use crate::db::error::LedgerError;
 use crate::db::pool::Transaction;
-use crate::recording::credit_notes::{self, CreditNoteOutcome};
+use crate::recording::credit_notes::{self, WithdrawalOutcome};
 use crate::recording::event::EventUpdate;
 use crate::recording::locked_payments::LockedPayments;
-use crate::recording::locked_reversals::RETURNED_AFTER_CREDIT;
+use crate::recording::locked_reversals::LockedReversals;
 use crate::recording::owing::{self, LaneChange, MerchantSetups, OwedSale};
-use crate::recording::payment_writes;
 use crate::recording::recorded::RecordedBatch;
-use crate::recording::reversal::CreditNoteChange;
+use crate::recording::reversal::NewCreditNote;
 
 /// The device that would file each payment, by what is known of the payments now.
 pub(crate) fn devices(
@@ -96,26 +95,32 @@ pub(crate) async fn move_unsent(
     Ok(())
 }
 
-/// Issues or withdraws a credit note. Returns the update of the reversal's event if it has to be
-/// flagged.
-pub(crate) async fn change_credit_note(
+/// Withdraws the credit notes of money that is here after all. Those that were sent stand and flag
+/// their payment.
+pub(crate) async fn withdraw_notes(
     transaction: &Transaction<'_>,
-    change: &CreditNoteChange,
-    recorded: &mut RecordedBatch,
-) -> Result<Option<EventUpdate>, LedgerError> {
-    match credit_notes::change(transaction, change).await? {
-        CreditNoteOutcome::NothingToFile => Ok(None),
-        CreditNoteOutcome::Fileable(lane) => {
-            recorded.wake(change.event(), lane);
-            Ok(None)
-        }
-        CreditNoteOutcome::TooLate(payment) => {
-            payment_writes::flag(transaction, payment, RETURNED_AFTER_CREDIT).await?;
-            Ok(Some(EventUpdate {
-                event: change.event(),
-                payment: Some(payment),
-                flagged: true,
-            }))
+    reversals: &mut LockedReversals,
+    payments: &mut LockedPayments,
+) -> Result<(), LedgerError> {
+    for withdrawal in std::mem::take(&mut reversals.withdrawals) {
+        match credit_notes::withdraw(transaction, &withdrawal).await? {
+            WithdrawalOutcome::Gone => {}
+            WithdrawalOutcome::Stands => reversals.note_stands(&withdrawal, payments),
         }
     }
+    Ok(())
+}
+
+/// Issues the credit notes of money that went back.
+pub(crate) async fn issue_notes(
+    transaction: &Transaction<'_>,
+    notes: &[NewCreditNote],
+    recorded: &mut RecordedBatch,
+) -> Result<(), LedgerError> {
+    for note in notes {
+        if let Some(lane) = credit_notes::issue(transaction, note).await? {
+            recorded.wake(note.event, lane);
+        }
+    }
+    Ok(())
 }

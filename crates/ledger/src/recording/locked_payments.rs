@@ -121,7 +121,7 @@ impl LockedPayments {
 
     /// Flags a payment for a person to look at.
     pub(crate) fn flag(&mut self, id: PaymentId, reason: &str, event: EventId) {
-        self.change(id, event, |payment| {
+        self.change(self.current_id(id), event, |payment| {
             payment.flag(reason);
             None
         });

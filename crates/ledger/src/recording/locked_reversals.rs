@@ -9,13 +9,14 @@ use rust_decimal::Decimal;
 
 use crate::recording::locked_payments::LockedPayments;
 use crate::recording::payment::Payment;
-use crate::recording::reversal::{CreditNoteChange, Reversal, ReversalState};
+use crate::recording::reversal::{NewCreditNote, Reversal, ReversalState, Withdrawal};
 
 /// The reversals that a batch touches, and what follows from them.
 #[derive(Default)]
 pub(crate) struct LockedReversals {
     pub(crate) rows: Vec<Reversal>,
-    pub(crate) credit_notes: Vec<CreditNoteChange>,
+    pub(crate) credit_notes: Vec<NewCreditNote>,
+    pub(crate) withdrawals: Vec<Withdrawal>,
     /// Events that a person has to look at.
     pub(crate) flagged: Vec<EventId>,
 }
@@ -27,9 +28,10 @@ const OTHER_AMOUNT: &str = "another message names another amount for one reversa
 const OTHER_SALE: &str = "another message names another sale for one reversal";
 const TOLD_AS_FAILED: &str = "a refund was told as failed and as done";
 const DISPUTE_NOT_REFUNDED: &str = "a dispute took the money back, and its refund failed";
+const OTHER_NOTE_STANDS: &str =
+    "money went back, and a credit note stands for money that came back";
 const TOLD_TWICE: &str = "a dispute and a refund of one amount may be the same money";
-pub(crate) const RETURNED_AFTER_CREDIT: &str =
-    "money that had gone back came back after it was credited";
+const RETURNED_AFTER_CREDIT: &str = "money that had gone back came back after it was credited";
 
 impl LockedReversals {
     pub(crate) fn new(rows: Vec<Reversal>) -> Self {
@@ -81,9 +83,10 @@ impl LockedReversals {
         if row.state == ReversalState::Applied
             && let Some(payment) = row.payment
         {
-            self.credit_notes.push(CreditNoteChange::Withdraw {
+            self.withdrawals.push(Withdrawal {
                 payment,
                 reversal: row.id,
+                credited: row.credited,
                 event,
             });
             if payments
@@ -101,6 +104,17 @@ impl LockedReversals {
             row.occurred_at = report.occurred_at;
         }
         row.change(reported, None);
+    }
+
+    /// Notes that a credit note could not be withdrawn. It still takes its part of the sale.
+    pub(crate) fn note_stands(&mut self, withdrawal: &Withdrawal, payments: &mut LockedPayments) {
+        let event = withdrawal.event;
+        let same = |row: &&mut Reversal| row.id == withdrawal.reversal;
+        if let Some(row) = self.rows.iter_mut().find(same) {
+            row.change(row.state, withdrawal.credited);
+        }
+        self.flagged.push(event);
+        payments.flag(withdrawal.payment, RETURNED_AFTER_CREDIT, event);
     }
 
     /// Links every reversal to its sale, and applies those that wait to the sales that hold their
@@ -155,6 +169,10 @@ impl LockedReversals {
             if named > total.amount() {
                 return self.flag_excess(at, sale, MORE_THAN_SALE, payments);
             }
+            let stands = |row: &Reversal| row.state.money_is_here() && row.credited.is_some();
+            if self.of_sale(sale).any(stands) {
+                return self.flag_excess(at, sale, OTHER_NOTE_STANDS, payments);
+            }
             return self.rows[at].change(ReversalState::Excess, None);
         }
 
@@ -169,13 +187,18 @@ impl LockedReversals {
         }
 
         self.rows[at].change(ReversalState::Applied, Some(amount));
-        self.credit_notes.push(CreditNoteChange::Issue {
+        self.credit_notes.push(NewCreditNote {
             payment: sale.id,
             reversal,
             amount,
             event,
         });
-        if amount == left && sale.state == PaymentState::Success {
+        let gone: Decimal = self
+            .of_sale(sale)
+            .filter(|row| row.state == ReversalState::Applied)
+            .filter_map(|row| row.credited)
+            .sum();
+        if gone == total.amount() && sale.state == PaymentState::Success {
             payments.reverse(sale.id, "all of the money went back", event);
         }
     }

@@ -92,7 +92,8 @@ pub(crate) async fn lock_reversals(
     Ok(LockedReversals::new(rows))
 }
 
-/// Applies the reversal events in their order, then every reversal to its sale.
+/// Applies the reversal events in their order. The sales are left to
+/// [`LockedReversals::apply_to_sales`].
 pub(crate) fn apply_reversals(
     events: &[&IncomingEvent],
     reversals: &mut LockedReversals,
@@ -103,5 +104,4 @@ pub(crate) fn apply_reversals(
             reversals.apply(event.id, event.merchant, event.provider, report, payments);
         }
     }
-    reversals.apply_to_sales(payments);
 }

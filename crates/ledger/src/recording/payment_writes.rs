@@ -35,7 +35,6 @@ statements! {
             moved_because = CASE WHEN state = $14 THEN moved_because ELSE $19 END,
             moved_event = CASE WHEN state = $14 THEN moved_event ELSE $20 END
         WHERE id = $1 AND state = $2";
-    FLAG = "UPDATE payments SET conflict = true, reason = $2 WHERE id = $1";
     MOVE_EVENTS = "UPDATE events SET payment_id = $2 WHERE payment_id = $1";
     MOVE_REVERSALS = "UPDATE reversals SET payment_id = $2 WHERE payment_id = $1";
 }
@@ -71,18 +70,6 @@ pub(crate) async fn move_followers(
             .await?;
     }
     Ok(())
-}
-
-/// Flags a payment for a person to look at.
-pub(crate) async fn flag(
-    transaction: &Transaction<'_>,
-    payment: PaymentId,
-    reason: &str,
-) -> Result<(), LedgerError> {
-    transaction
-        .execute(FLAG, &[&payment.uuid(), &reason])
-        .await
-        .map(drop)
 }
 
 /// Splits changes into runs for one round trip each. A fold ends a run, because the folded row has

@@ -19,7 +19,8 @@ pub(crate) struct Reversal {
     /// The sum that goes back. `None` for the whole sale.
     pub(crate) amount: Option<Money>,
     pub(crate) state: ReversalState,
-    /// What it takes of the sale, while it is applied.
+    /// What it takes of the sale, while it is applied, or while a credit note of it stands although
+    /// the money is here again.
     pub(crate) credited: Option<Decimal>,
     pub(crate) payment: Option<PaymentId>,
     pub(crate) event: EventId,
@@ -51,28 +52,22 @@ pub(crate) enum ReversalState {
     Undone,
 }
 
-/// What a reversal asks of the credit notes.
+/// A credit note that is to be issued for a reversal.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) enum CreditNoteChange {
-    Issue {
-        payment: PaymentId,
-        reversal: Uuid,
-        amount: Decimal,
-        event: EventId,
-    },
-    Withdraw {
-        payment: PaymentId,
-        reversal: Uuid,
-        event: EventId,
-    },
+pub(crate) struct NewCreditNote {
+    pub(crate) payment: PaymentId,
+    pub(crate) reversal: Uuid,
+    pub(crate) amount: Decimal,
+    pub(crate) event: EventId,
 }
 
-impl CreditNoteChange {
-    pub(crate) fn event(&self) -> EventId {
-        match self {
-            Self::Issue { event, .. } | Self::Withdraw { event, .. } => *event,
-        }
-    }
+/// A credit note that is to be withdrawn, because the money is here after all.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Withdrawal {
+    pub(crate) payment: PaymentId,
+    pub(crate) reversal: Uuid,
+    pub(crate) credited: Option<Decimal>,
+    pub(crate) event: EventId,
 }
 
 impl ReversalState {
@@ -121,6 +116,11 @@ impl ReversalState {
 
     pub(crate) fn money_went_back(self) -> bool {
         self.rank() == 1
+    }
+
+    /// Whether the money is here, whatever was told before.
+    pub(crate) fn money_is_here(self) -> bool {
+        self.rank() == 2
     }
 }
 

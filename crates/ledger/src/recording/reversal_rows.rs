@@ -1,6 +1,7 @@
 //! Reading reversals under lock by their keys, and writing them back.
 
 use risiti_domain::{EventId, MerchantId, PaymentId};
+use rust_decimal::Decimal;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -28,8 +29,9 @@ statements! {
                 AND r.provider = k.provider AND r.reversal_key = k.key OFFSET 0) r
         )
         SELECT r.id, r.merchant_id, r.provider, r.reversal_key, r.other_keys, r.of_money_key, r.amount, r.currency,
-               r.state, r.credited, r.payment_id, r.event_id, r.occurred_at
-        FROM reversals r WHERE r.id = ANY(ARRAY(SELECT id FROM wanted)) ORDER BY r.id FOR UPDATE";
+               r.state, r.credited, r.payment_id, r.event_id, r.occurred_at,
+               (SELECT i.state FROM invoices i WHERE i.reversal_id = r.id) AS credit_note
+        FROM reversals r WHERE r.id = ANY(ARRAY(SELECT id FROM wanted)) ORDER BY r.id FOR UPDATE OF r";
     INSERT = "
         INSERT INTO reversals (id, merchant_id, provider, reversal_key, of_money_key, amount, currency, state, credited,
             payment_id, event_id, occurred_at, other_keys)
@@ -136,6 +138,14 @@ fn reversal(row: &Row) -> Result<Reversal, LedgerError> {
         row: id.to_string(),
     };
     let state: &str = row.try_get("state")?;
+    let state = ReversalState::ALL
+        .into_iter()
+        .find(|known| known.as_str() == state)
+        .ok_or_else(|| unreadable("state"))?;
+    // A credit note that stood after its money came back may have been discarded since.
+    let credit_note: Option<&str> = row.try_get("credit_note")?;
+    let stands = state == ReversalState::Applied || credit_note != Some("discarded");
+    let credited: Option<Decimal> = row.try_get("credited")?;
     let provider: &str = row.try_get("provider")?;
     Ok(Reversal {
         id,
@@ -145,11 +155,8 @@ fn reversal(row: &Row) -> Result<Reversal, LedgerError> {
         other_keys: row.try_get("other_keys")?,
         of_money_key: row.try_get("of_money_key")?,
         amount: money(row, "amount")?.map_err(|()| unreadable("amount"))?,
-        state: ReversalState::ALL
-            .into_iter()
-            .find(|known| known.as_str() == state)
-            .ok_or_else(|| unreadable("state"))?,
-        credited: row.try_get("credited")?,
+        state,
+        credited: credited.filter(|_| stands),
         payment: row
             .try_get::<_, Option<Uuid>>("payment_id")?
             .map(PaymentId::from_uuid),

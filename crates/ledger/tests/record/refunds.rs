@@ -318,3 +318,45 @@ async fn a_filed_sales_credit_note_wakes_the_lane() {
         .await;
     assert_eq!(recorded[0].wake, [device]);
 }
+
+/// The credit note of a dispute that was won later was filed, so its part of the sale is taken.
+#[tokio::test]
+async fn filed_note_of_returned_money_still_counts() {
+    let fixture = Fixture::new().await;
+    let (merchant, _) = fixture.ordinary_merchant().await;
+    let dispute = |outcome| merchant.reversal("d1", "UIS1", Some("60"), outcome);
+    fixture.record(&[paid(&merchant), dispute(Done)]).await;
+    fixture
+        .client
+        .batch_execute(
+            "UPDATE invoices SET state = 'success', receipt_no = 1, first_sent_at = now(), moved_by = 'test',
+                invoice_no = CASE kind WHEN 'sale' THEN 1 ELSE 2 END",
+        )
+        .await
+        .unwrap();
+    let refund = merchant.reversal("r2", "UIS1", Some("60"), Done);
+    let recorded = fixture.record(&[dispute(Undone), refund]).await;
+    assert!(recorded[0].flagged && recorded[1].flagged);
+    assert_eq!(
+        fixture.lines(ALL_STATES, &merchant).await,
+        ["d1 undone 60.00", "r2 excess"]
+    );
+    assert_eq!(
+        fixture.invoices(&merchant).await,
+        ["credit_note success 60.00", "sale success 100.00"]
+    );
+
+    // What fits beside it is credited, and the sale is not reversed by money that is here.
+    let rest = merchant.reversal("r3", "UIS1", Some("40"), Done);
+    fixture.record(&[rest]).await;
+    let payments = fixture.payments(&merchant).await;
+    assert!(payments[0].starts_with("success "), "{payments:?}");
+    assert_eq!(
+        fixture.invoices(&merchant).await,
+        [
+            "credit_note pending 40.00",
+            "credit_note success 60.00",
+            "sale success 100.00"
+        ]
+    );
+}

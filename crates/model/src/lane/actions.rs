@@ -8,10 +8,10 @@ pub enum Action {
     /// `insert_sales`
     Owe(u8),
     /// The money of a sale goes back, which makes a credit note. It starts as discarded if its sale
-    /// is discarded. C9: `crates/ledger/src/recording/credit_notes.rs` `change`
+    /// is discarded. C9: `crates/ledger/src/recording/credit_notes.rs` `issue`
     Credit(u8),
     /// The money comes back before the credit note was sent.
-    /// C9: `crates/ledger/src/recording/credit_notes.rs` `change`
+    /// C9: `crates/ledger/src/recording/credit_notes.rs` `withdraw`
     Withdraw(u8),
 
     /// A worker takes the lane. Nobody had it, or its lease has run out.
