@@ -1,14 +1,19 @@
 -- Money that goes back, and payments that a person has to look at.
 
+-- The indexes come first. Building them keeps nobody from reading, and the locks of what follows are short.
+CREATE INDEX payments_flagged ON payments (recorded_at, id) WHERE conflict AND state <> 'folded';
+CREATE INDEX dead_letters_open_messages ON dead_letters (cause, dead_at)
+    WHERE solved_at IS NULL AND cause IN ('unreadable', 'poison');
+
 -- A refund is named by its reference, by its id, and by the dispute that it settles.
 ALTER TABLE reversals ADD COLUMN other_keys text[] NOT NULL DEFAULT '{}';
 
--- unstated: part of the money went back, and the message does not say how much. The rule before allowed fewer
--- states, so old rows need no check.
+-- unstated: part of the money went back, and the message does not say how much. dismissed: a person said that no
+-- credit note follows. The rule before allowed fewer states, so old rows need no check.
 ALTER TABLE reversals
     DROP CONSTRAINT reversal_state_known,
     ADD CONSTRAINT reversal_state_known CHECK (state IN ('announced', 'failed', 'waiting', 'applied', 'excess',
-        'unstated', 'undone')) NOT VALID;
+        'unstated', 'undone', 'dismissed')) NOT VALID;
 
 -- A credit note that was filed before its money came back still takes its part of the sale.
 ALTER TABLE reversals
@@ -66,22 +71,47 @@ CREATE TRIGGER credit_notes_still_within_sale AFTER UPDATE OF state, amount, sal
         OR (NEW.kind = 'credit_note' AND OLD.state = 'discarded' AND NEW.state = 'pending'))
     EXECUTE FUNCTION check_credit_notes();
 
--- The rules look at our tables, whatever tables a session puts before them.
-DO $$
-DECLARE
-    line text;
-BEGIN
-    FOR line IN
-        SELECT format('ALTER FUNCTION %s SET search_path = %I, pg_temp', p.oid::regprocedure, current_schema())
-        FROM pg_proc p WHERE p.pronamespace = current_schema()::regnamespace
-            AND p.proname IN ('payment_is_closed', 'event_is_closed', 'check_credit_notes')
-    LOOP
-        EXECUTE line;
-    END LOOP;
-END $$;
-
 -- The short code that paid, where an organisation did. Money between a merchant's own short codes is no sale.
 ALTER TABLE payments ADD COLUMN payer_short_code text;
+
+-- Since when a payment is flagged, whoever flags it.
+ALTER TABLE payments ADD COLUMN flagged_at timestamptz;
+UPDATE payments SET flagged_at = recorded_at WHERE conflict AND state <> 'folded';
+
+CREATE FUNCTION keep_flag_time() RETURNS trigger LANGUAGE plpgsql AS $$
+BEGIN
+    NEW.flagged_at := CASE WHEN NEW.conflict THEN coalesce(NEW.flagged_at, now()) END;
+    RETURN NEW;
+END $$;
+CREATE TRIGGER flag_time BEFORE INSERT OR UPDATE OF conflict ON payments FOR EACH ROW
+    WHEN (NEW.conflict <> (NEW.flagged_at IS NOT NULL)) EXECUTE FUNCTION keep_flag_time();
+
+-- A flag that ends is a decision about the payment, also where its state stays.
+CREATE FUNCTION record_end_of_flag() RETURNS trigger LANGUAGE plpgsql SECURITY DEFINER AS $$
+BEGIN
+    INSERT INTO transitions (subject, subject_id, from_state, to_state, actor, reason, event_id)
+    VALUES ('payment', NEW.id, OLD.state, NEW.state, NEW.moved_by, NEW.moved_because, NEW.moved_event);
+    RETURN NULL;
+END $$;
+CREATE TRIGGER end_of_flag_recorded AFTER UPDATE OF conflict ON payments FOR EACH ROW
+    WHEN (OLD.conflict AND NOT NEW.conflict AND OLD.state = NEW.state) EXECUTE FUNCTION record_end_of_flag();
+
+-- A payment that is reversed in the books may still wait for KRA to take its credit note, and the report says so.
+CREATE OR REPLACE VIEW report_payments AS
+SELECT p.id AS payment_id, m.slug AS merchant, p.provider, p.money_key, p.checkout_id, p.receipt, p.amount,
+       p.currency, p.phone, p.state,
+       coalesce(p.reason, CASE WHEN p.state = 'reversed' THEN (
+           SELECT CASE WHEN bool_or(i.state = 'dead') THEN 'KRA did not accept its credit note'
+                       WHEN bool_or(i.state IN ('pending', 'submitting')) THEN 'its credit note is not filed yet' END
+           FROM invoices i WHERE i.payment_id = p.id AND i.kind = 'credit_note') END) AS reason,
+       p.occurred_at, p.recorded_at, p.settled_at, p.conflict AS flagged, p.flagged_at,
+       (SELECT CASE WHEN bool_or(i.state = 'dead') THEN 'not_accepted'
+                    WHEN bool_or(i.state IN ('pending', 'submitting')) THEN 'waiting'
+                    WHEN bool_or(i.state = 'success') THEN 'filed'
+                    WHEN count(*) > 0 THEN 'discarded' END
+        FROM invoices i WHERE i.payment_id = p.id AND i.kind = 'credit_note') AS credit_note_state
+FROM payments p JOIN merchants m ON m.id = p.merchant_id
+WHERE p.state <> 'folded';
 
 -- Money of merchants with a tax device for which no sale is filed, and why.
 CREATE VIEW report_income_without_receipt AS
@@ -92,13 +122,37 @@ WHERE p.state IN ('success', 'reversed')
   AND EXISTS (SELECT FROM devices d WHERE d.merchant_id = p.merchant_id)
   AND NOT EXISTS (SELECT FROM invoices i WHERE i.payment_id = p.id AND i.kind = 'sale');
 
+-- The rules look at our tables, whatever tables a session puts before them.
+DO $$
+DECLARE
+    line text;
+BEGIN
+    FOR line IN
+        SELECT format('ALTER FUNCTION %s SET search_path = %I, pg_temp', p.oid::regprocedure, current_schema())
+        FROM pg_proc p WHERE p.pronamespace = current_schema()::regnamespace
+            AND p.proname IN ('payment_is_closed', 'event_is_closed', 'check_credit_notes', 'record_end_of_flag')
+    LOOP
+        EXECUTE line;
+    END LOOP;
+END $$;
+
+-- A person settles and dismisses with risiti-replay. risiti-admin only counts what waits for a short code.
 ALTER FUNCTION grant_rights(text) RENAME TO grant_rights_before_flags;
 CREATE FUNCTION grant_rights(role_name text) RETURNS void LANGUAGE plpgsql AS $$
 DECLARE
     line text;
 BEGIN
     PERFORM grant_rights_before_flags(role_name);
-    FOREACH line IN ARRAY ARRAY['SELECT ON report_income_without_receipt'] LOOP
+    FOREACH line IN ARRAY ARRAY['SELECT ON report_income_without_receipt'] || CASE role_name
+        WHEN 'risiti_replay' THEN ARRAY[
+            'SELECT ON event_conflicts',
+            'UPDATE ON payments, reversals',
+            'UPDATE (conflict) ON events',
+            'INSERT ON invoices'
+        ]
+        WHEN 'risiti_admin' THEN ARRAY['SELECT (short_code, reason) ON payments']
+        ELSE ARRAY[]::text[]
+    END LOOP
         EXECUTE format('GRANT %s TO %I', line, role_name);
     END LOOP;
 END $$;

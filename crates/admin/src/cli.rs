@@ -182,6 +182,9 @@ pub(crate) enum ProviderCommand {
     /// daraja signs nothing: the secret in the address is what is believed, and with --allow-cidr
     /// the source is written down beside it. paystack signs with your secret key; two keys may be
     /// active while one is replaced. gumroad names its seller in each ping.
+    ///
+    /// Money that came to a short code before it was registered is flagged and pending. A ledger
+    /// worker counts it once the code is here.
     #[command(after_long_help = PROVIDER_EXAMPLES)]
     Add(ProviderAdd),
 

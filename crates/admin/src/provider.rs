@@ -73,14 +73,21 @@ async fn add(session: &Session, args: &ProviderAdd) -> Result<()> {
         "account_id": added.account_id,
         "key_id": added.key_id,
         "short_codes": args.short_codes,
+        "waiting_payments": added.waiting_payments,
     });
-    let text = match added.key_id {
+    let mut text = match added.key_id {
         Some(key) => format!(
             "{} takes {} webhooks signed with key {key}.",
             args.merchant, args.provider
         ),
         None => format!("{} takes {} webhooks.", args.merchant, args.provider),
     };
+    if added.waiting_payments > 0 {
+        text += &format!(
+            "\n{} flagged payments waited for a short code; the ledger workers count them now.",
+            added.waiting_payments
+        );
+    }
     session.out.object(&object, &text);
     Ok(())
 }

@@ -23,15 +23,19 @@ pub(crate) enum Reading {
     Lanes,
     UnfiledInvoices,
     Replayed,
+    FlaggedPayments,
+    OpenMessages,
     FiledInvoices,
 }
 
 impl Reading {
     /// In the order in which they are read: what a person is woken by comes first, and what reads
     /// a whole table last.
-    pub(crate) const ALL: [Self; 5] = [
+    pub(crate) const ALL: [Self; 7] = [
         Self::OldestPending,
         Self::Lanes,
+        Self::FlaggedPayments,
+        Self::OpenMessages,
         Self::UnfiledInvoices,
         Self::Replayed,
         Self::FiledInvoices,
@@ -43,6 +47,8 @@ impl Reading {
             Self::Lanes => "lanes",
             Self::UnfiledInvoices => "unfiled_invoices",
             Self::Replayed => "replayed",
+            Self::FlaggedPayments => "flagged_payments",
+            Self::OpenMessages => "open_messages",
             Self::FiledInvoices => "filed_invoices",
         }
     }
@@ -55,6 +61,8 @@ impl Reading {
             }
             Self::Lanes => metrics.show_lanes(&ledger.count_lanes().await?),
             Self::UnfiledInvoices => metrics.show_unfiled(&ledger.count_unfiled_invoices().await?),
+            Self::FlaggedPayments => metrics.show_flagged(ledger.flagged_waiting().await?),
+            Self::OpenMessages => metrics.show_open_messages(&ledger.messages_waiting().await?),
             Self::Replayed => metrics.show_replayed(ledger.count_replays().await?),
             Self::FiledInvoices => metrics.show_filed(ledger.count_filed_invoices().await?),
         }

@@ -5,10 +5,13 @@ use std::time::Duration;
 
 use prometheus::{HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 use risiti_domain::{DeadCause, Dialect, InvoiceState, LaneState};
-use risiti_ledger::Breaker;
+use risiti_ledger::{Breaker, WaitingForAPerson};
 use risiti_service::metrics::{SECONDS, counter, counters, gauge, gauges, histograms};
 
 use crate::gauges::Reading;
+
+/// The causes of dead letters that are messages, and no invoices.
+const MESSAGE_CAUSES: [DeadCause; 2] = [DeadCause::Unreadable, DeadCause::Poison];
 
 #[derive(Clone, Debug)]
 pub(crate) struct Metrics {
@@ -20,6 +23,10 @@ pub(crate) struct Metrics {
     invoices: IntGaugeVec,
     lanes: IntGaugeVec,
     oldest_pending: IntGauge,
+    flagged_payments: IntGauge,
+    oldest_flagged: IntGauge,
+    open_messages: IntGaugeVec,
+    oldest_open_message: IntGaugeVec,
     reading_age: IntGaugeVec,
     replayed: IntCounter,
 }
@@ -97,6 +104,30 @@ impl Metrics {
                 "risiti_oldest_pending_invoice_seconds",
                 "Age of the oldest invoice that is owed and could be filed.",
             ),
+            flagged_payments: gauge(
+                registry,
+                "risiti_flagged_payments",
+                "Payments that wait for a person to look at them.",
+            ),
+            oldest_flagged: gauge(
+                registry,
+                "risiti_oldest_flagged_payment_seconds",
+                "Time since the oldest payment that is flagged was flagged.",
+            ),
+            open_messages: gauges(
+                registry,
+                "risiti_open_dead_letters",
+                "Dead letters that are messages and wait for a person.",
+                &["cause"],
+                &[&MESSAGE_CAUSES.map(DeadCause::as_str)],
+            ),
+            oldest_open_message: gauges(
+                registry,
+                "risiti_oldest_open_dead_letter_seconds",
+                "Age of the oldest dead letter that is a message and waits for a person.",
+                &["cause"],
+                &[&MESSAGE_CAUSES.map(DeadCause::as_str)],
+            ),
             reading_age: gauges(
                 registry,
                 "risiti_gauge_reading_age_seconds",
@@ -161,6 +192,23 @@ impl Metrics {
     pub(crate) fn show_replayed(&self, count: i64) {
         self.replayed
             .inc_by(count.unsigned_abs().saturating_sub(self.replayed.get()));
+    }
+
+    pub(crate) fn show_flagged(&self, waiting: WaitingForAPerson) {
+        self.flagged_payments.set(waiting.count);
+        self.oldest_flagged.set(waiting.oldest_seconds);
+    }
+
+    pub(crate) fn show_open_messages(&self, waiting: &BTreeMap<DeadCause, WaitingForAPerson>) {
+        for cause in MESSAGE_CAUSES {
+            let of_cause = waiting.get(&cause).copied().unwrap_or_default();
+            let labels = [cause.as_str()];
+            let [count, oldest] = [&self.open_messages, &self.oldest_open_message];
+            count.with_label_values(&labels).set(of_cause.count);
+            oldest
+                .with_label_values(&labels)
+                .set(of_cause.oldest_seconds);
+        }
     }
 
     pub(crate) fn show_reading_age(&self, reading: Reading, age: Duration) {

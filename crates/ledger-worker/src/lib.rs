@@ -8,6 +8,7 @@ mod metrics;
 mod next_batch;
 mod reading;
 mod recorder;
+mod registered_codes;
 mod retry_budget;
 mod settings;
 mod suspects;
@@ -22,13 +23,15 @@ use batches::{Batches, UNDER_WAY_MAX};
 use dead_letters::DeadLetters;
 use metrics::Metrics;
 use recorder::Recorder;
+use registered_codes::RegisteredCodes;
 use suspects::Suspects;
 use wake_ups::WakeUps;
 
 pub use settings::{BatchArgs, Settings};
 
-/// One connection for each batch, one for the suspect, one for dead letters, and one for the probe.
-const POOL_SIZE: usize = UNDER_WAY_MAX + 3;
+/// One connection for each batch, one for the suspect, one for dead letters, one for payments of
+/// short codes registered since, and one for the probe.
+const POOL_SIZE: usize = UNDER_WAY_MAX + 4;
 
 /// Records payments until shutdown, then finishes the batches it holds.
 ///
@@ -99,8 +102,18 @@ async fn consume(
         publish_timeout,
         metrics: metrics.clone(),
     };
-    let dead_letters =
-        DeadLetters::new(ledger.clone(), broker.publisher(), publish_timeout, metrics);
+    let dead_letters = DeadLetters::new(
+        ledger.clone(),
+        broker.publisher(),
+        publish_timeout,
+        metrics.clone(),
+    );
+    let registered_codes = RegisteredCodes {
+        ledger,
+        database,
+        metrics: &metrics,
+        stop: &stop,
+    };
     let batches = Batches {
         settings: &settings.batches,
         database,
@@ -119,12 +132,13 @@ async fn consume(
     };
     let payments = broker.consumer(Target::Payments, settings.batches.prefetch);
     let suspect_messages = broker.consumer(Target::Suspects, suspects::PREFETCH);
-    let (of_payments, of_suspects) = tokio::join!(
+    let (of_payments, of_suspects, ()) = tokio::join!(
         async { batches.run(payments).await.inspect_err(|_| stop.cancel()) },
         async {
             let ended = suspects.run(suspect_messages).await;
             ended.inspect_err(|_| stop.cancel())
         },
+        registered_codes.run(),
     );
     of_payments.and(of_suspects)
 }

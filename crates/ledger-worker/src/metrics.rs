@@ -171,10 +171,14 @@ impl Metrics {
                 .inc();
         }
         for (_, state) in &recorded.moves {
-            self.payments
-                .with_label_values(&[provider_name, state.as_str()])
-                .inc();
+            self.payment_moved(provider, *state);
         }
+    }
+
+    pub(crate) fn payment_moved(&self, provider: Provider, state: PaymentState) {
+        self.payments
+            .with_label_values(&[provider.as_str(), state.as_str()])
+            .inc();
     }
 
     pub(crate) fn dead_letter(&self, cause: DeadCause) {

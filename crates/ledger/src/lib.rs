@@ -3,6 +3,7 @@
 mod db;
 mod dead_letters;
 mod directory;
+mod flagged;
 mod lanes;
 mod operator_actions;
 mod recording;
@@ -33,6 +34,9 @@ pub use directory::snapshot::{
     Bytes, DarajaAccount, Directory, GumroadAccount, Merchant, PaystackAccount, PaystackKey,
     hash_path_secret,
 };
+pub use flagged::decide::{FlagDecision, FlagOutcome};
+pub use flagged::gauges::WaitingForAPerson;
+pub use flagged::list::{FlaggedFilter, FlaggedPayment, Settling};
 pub use lanes::adoption::Adoption;
 pub use lanes::halt_by_hand::LaneRefusal;
 pub use lanes::hosts::{Breaker, BreakerChange, HostProof, HostState};

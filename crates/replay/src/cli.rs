@@ -10,12 +10,14 @@ use risiti_service::{AmqpArgs, DatabaseArgs};
 use uuid::Uuid;
 
 use crate::lanes_cli::LanesCommand;
+use crate::payments_cli::PaymentsCommand;
 use crate::value_parsers::{self, Rate};
 
 pub(crate) const DRY_RUN_FLAG: &str = "dry-run";
 pub(crate) const YES_FLAG: &str = "yes";
 
-/// Looks at dead letters and brings them back; stops, starts and straightens out lanes.
+/// Looks at dead letters and brings them back; decides flagged payments; stops, starts and
+/// straightens out lanes.
 ///
 /// A dead letter is a tax invoice that KRA refused (`refused`) or that failed again and again while
 /// others went through (`exhausted`) or that a person took out of its lane (`set_aside`), or a webhook
@@ -122,6 +124,13 @@ pub(crate) enum Command {
   risiti-replay export --merchant acme --since 2026-01-01T00:00:00+03:00 --out acme.jsonl
   risiti-replay export --cause unreadable | jq -r '.body_base64 | @base64d'")]
     Export(ExportArgs),
+
+    /// Look at flagged payments, and say what is true of them
+    ///
+    /// A flagged payment waits for a person: what was reported contradicts itself, its short code
+    /// is not registered, or a message may tell of no money.
+    #[command(subcommand)]
+    Payments(PaymentsCommand),
 
     /// Look at lanes (one per tax device), stop them, start them, settle a number
     #[command(subcommand)]

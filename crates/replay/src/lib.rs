@@ -13,6 +13,9 @@ mod output;
 mod pace;
 mod pass_command;
 mod pass_report;
+mod payments;
+mod payments_cli;
+mod payments_decide;
 mod replay_pass;
 mod resolve;
 mod session;
@@ -62,6 +65,7 @@ pub async fn run(cli: Cli, context: Context) -> anyhow::Result<ExitCode> {
             run_replay_pass(&args.pass, by, PassKind::Discard, out, &context).await
         }
         Command::Export(args) => export::export(args, operator, out, &context).await,
+        Command::Payments(command) => payments::run(command, operator, out, &context).await,
         Command::Lanes(command) => lanes::run(command, operator, out).await,
     };
     match outcome {

@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::cli::ShowArgs;
 use crate::list::{Pages, warn_of_unknown_merchant};
-use crate::output::{Output, Reader};
+use crate::output::{Output, Reader, plain};
 use crate::session;
 
 pub(crate) async fn show(args: ShowArgs, out: Output) -> Result<ExitCode> {
@@ -97,12 +97,4 @@ fn full_record(dead_letter: &DeadLetter, record: &Value) -> String {
         .ok();
     }
     text
-}
-
-fn plain(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
 }

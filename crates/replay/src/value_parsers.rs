@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
+use rust_decimal::Decimal;
 
 /// A rate, as the shortest time between two dead letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,6 +44,18 @@ pub(crate) fn since(text: &str) -> Result<Timestamp, String> {
         .map_err(|_| "reaches too far back".to_owned())
 }
 
+/// Parses an amount above zero with at most two decimals.
+pub(crate) fn amount(text: &str) -> Result<Decimal, String> {
+    let amount: Decimal = text
+        .trim()
+        .parse()
+        .map_err(|_| "expected an amount, as in 15.00".to_owned())?;
+    if amount <= Decimal::ZERO || amount.normalize().scale() > 2 {
+        return Err("expected an amount above zero with at most two decimals".to_owned());
+    }
+    Ok(amount)
+}
+
 /// Parses a text that is stored as operator or reason.
 pub(crate) fn short_text(text: &str) -> Result<String, String> {
     let text = text.trim();
@@ -79,6 +92,14 @@ mod tests {
         let hour_ago = since("1h").unwrap();
         assert!(hour_ago < Timestamp::now());
         assert!(since("yesterday").is_err());
+    }
+
+    #[test]
+    fn amount_is_above_zero_and_exact_to_the_cent() {
+        assert_eq!(amount("15.50").unwrap().to_string(), "15.50");
+        for bad in ["0", "-1", "1.005", "ten", "", "1e3x"] {
+            assert!(amount(bad).is_err(), "{bad}");
+        }
     }
 
     #[test]

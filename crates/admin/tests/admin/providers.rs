@@ -140,9 +140,18 @@ async fn a_short_code_belongs_to_one_merchant() {
     );
 
     fixture
+        .sql(
+            "INSERT INTO payments (id, merchant_id, provider, short_code, method, reason, conflict, moved_by)
+             SELECT gen_random_uuid(), id, 'daraja', '600000', 'mobile_money',
+                'the short code is not registered for this merchant', true, 'test'
+             FROM merchants WHERE slug = 'acme'",
+        )
+        .await;
+    let added = fixture
         .run(&[&DARAJA[..], &["--shortcode", "600000"]].concat())
         .await
         .ok();
+    assert_eq!(added["waiting_payments"], 1);
     fixture
         .run(&[&DARAJA[..], &["--shortcode", "600000"]].concat())
         .await

@@ -126,10 +126,19 @@ impl Fixture {
     }
 
     pub(crate) fn message(&self, merchant: MerchantId, body: impl Into<Bytes>) -> Message {
+        Self::message_on(Channel::DarajaStk, merchant, body)
+    }
+
+    pub(crate) fn c2b_confirmation(&self, body: impl Into<Bytes>) -> Message {
+        Self::message_on(Channel::DarajaC2bConfirmation, self.merchant, body)
+    }
+
+    /// Makes the message that ingress would publish for a body on a channel of Daraja.
+    fn message_on(channel: Channel, merchant: MerchantId, body: impl Into<Bytes>) -> Message {
         let envelope = Envelope {
             event_id: EventId::from_uuid(Uuid::now_v7()),
             merchant_id: merchant,
-            channel: Channel::DarajaStk,
+            channel,
             format: BodyFormat::Json,
             kind: Some("stk".to_owned()),
             delivery_key: None,

@@ -9,3 +9,4 @@ mod good_messages;
 mod hostile;
 mod letters_refused;
 mod outages;
+mod registered_codes;

@@ -12,6 +12,7 @@ use crate::db::pool::{Ledger, Transaction};
 use crate::db::statements::statements;
 use crate::db::vault::Vault;
 use crate::directory::manage_error::ManageError;
+use crate::recording::verdict::SHORT_CODE_UNKNOWN;
 
 statements! {
     ACCOUNT_LOCK = "SELECT id, allow_cidrs FROM provider_accounts WHERE merchant_id = $1 AND provider = $2
@@ -24,6 +25,9 @@ statements! {
     SHORT_CODE_ADD = "INSERT INTO short_codes (short_code, account_id, merchant_id) VALUES ($1, $2, $3)
         ON CONFLICT (short_code) DO UPDATE SET short_code = EXCLUDED.short_code
         RETURNING merchant_id";
+    /// It reads flagged payments only.
+    WAITING_PAYMENTS = "SELECT count(*) FROM payments p
+        WHERE p.conflict AND p.state <> 'folded' AND p.merchant_id = $1 AND p.short_code = ANY($2) AND p.reason = $3";
     ACCOUNT_LIST = "SELECT a.id, m.slug, a.provider, a.trust_policy, a.seller_id, a.allow_cidrs, a.enforce_cidr,
         a.created_at,
         ARRAY(SELECT short_code FROM short_codes c WHERE c.account_id = a.id ORDER BY short_code),
@@ -56,6 +60,9 @@ pub struct AddedAccount {
     pub account_id: Uuid,
     /// The id of the Paystack key, if one was added.
     pub key_id: Option<Uuid>,
+    /// Payments that came to the short codes before they were registered. The ledger workers take
+    /// them up.
+    pub waiting_payments: u64,
 }
 
 /// An account as `provider list` shows it.
@@ -120,6 +127,7 @@ impl Ledger {
         let mut added = AddedAccount {
             account_id,
             key_id: None,
+            waiting_payments: 0,
         };
         match account {
             NewAccount::Daraja {
@@ -135,6 +143,8 @@ impl Ledger {
                         .add_short_code(short_code, account_id, merchant_id)
                         .await?;
                 }
+                added.waiting_payments =
+                    transaction.count_waiting(merchant_id, short_codes).await?;
                 transaction
                     .set_sources(account_id, cidrs, allow_cidrs, *enforce)
                     .await?;
@@ -225,6 +235,20 @@ impl Transaction<'_> {
             return Err(ManageError::ShortCodeTaken(code.to_owned()));
         }
         Ok(())
+    }
+
+    async fn count_waiting(
+        &self,
+        merchant: Uuid,
+        short_codes: &[String],
+    ) -> Result<u64, LedgerError> {
+        let row = self
+            .query_one(
+                WAITING_PAYMENTS,
+                &[&merchant, &short_codes, &SHORT_CODE_UNKNOWN],
+            )
+            .await?;
+        Ok(row.try_get::<_, i64>(0)?.unsigned_abs())
     }
 
     /// Sets the source ranges of a Daraja account and whether they are enforced. `known` are the

@@ -60,7 +60,7 @@ impl Ledger {
         number(self.reading(REPLAYED).await?)
     }
 
-    async fn reading(&self, statement: Statement) -> Result<Vec<Row>, LedgerError> {
+    pub(crate) async fn reading(&self, statement: Statement) -> Result<Vec<Row>, LedgerError> {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
         transaction

@@ -23,6 +23,9 @@ use crate::recording::{
 /// each of them means that another transaction got through.
 const REPEATS_MAX: u32 = 8;
 
+/// Who moves what is recorded.
+pub(crate) const LEDGER_WORKER: &str = "ledger-worker";
+
 /// The constraints that refuse a row which another worker inserted at the same instant. The loser
 /// finds that row when it looks again.
 const RACES: [&str; 3] = [
@@ -196,13 +199,13 @@ async fn record_new_events(
 
     // Each event is written once, with its payment, so the payments come before it. What refers to
     // an event comes after it.
-    payment_writes::write(transaction, &payments.writes).await?;
+    payment_writes::write(transaction, &payments.writes, LEDGER_WORKER).await?;
     payment_writes::move_followers(transaction, &payments.folds).await?;
     let mut known = event_updates::merged(&updates);
     let began = event_rows::insert(transaction, events, &known).await?;
     reversal_rows::write(transaction, &reversals.rows).await?;
 
-    invoices::insert_sales(transaction, &payments, &setups, recorded).await?;
+    invoices::insert_sales(transaction, &payments, &setups, LEDGER_WORKER, recorded).await?;
     invoices::move_unsent(
         transaction,
         &payments,
@@ -214,7 +217,13 @@ async fn record_new_events(
     .await?;
     recorded.add_flags(known.values());
 
-    invoices::issue_notes(transaction, &reversals.credit_notes, recorded).await?;
+    invoices::issue_notes(
+        transaction,
+        &reversals.credit_notes,
+        LEDGER_WORKER,
+        recorded,
+    )
+    .await?;
 
     // What remains is about events of earlier batches.
     for event in events {

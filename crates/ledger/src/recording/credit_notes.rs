@@ -23,7 +23,7 @@ statements! {
                 event_id, moved_by, moved_because, moved_event)
             SELECT $1, payment_id, merchant_id, device_id, 'credit_note',
                    CASE WHEN state = 'discarded' THEN 'discarded' ELSE 'pending' END, $3, id, $4,
-                   $5, 'ledger-worker', CASE WHEN state = 'discarded' THEN 'its sale was discarded' ELSE 'money went back' END,
+                   $5, $6, CASE WHEN state = 'discarded' THEN 'its sale was discarded' ELSE 'money went back' END,
                    $5
             FROM sale
             ON CONFLICT ON CONSTRAINT one_credit_note_per_reversal DO NOTHING
@@ -51,6 +51,7 @@ pub(crate) enum WithdrawalOutcome {
 pub(crate) async fn issue(
     transaction: &Transaction<'_>,
     note: &NewCreditNote,
+    actor: &str,
 ) -> Result<Option<DeviceId>, LedgerError> {
     let row = transaction
         .query_opt(
@@ -61,6 +62,7 @@ pub(crate) async fn issue(
                 &note.amount,
                 &note.reversal,
                 &note.event.uuid(),
+                &actor,
             ],
         )
         .await?;

@@ -41,6 +41,11 @@ statements! {
     INSERT_CONFLICT = "
         INSERT INTO event_conflicts (event_id, facts_sha256, delivered_as, received_at, body)
         VALUES ($1, $2, $3, $4, $5) ON CONFLICT (event_id, facts_sha256) DO NOTHING";
+    /// Of several reasons the smallest text stays.
+    FLAG_PAYMENTS = "
+        UPDATE payments p SET conflict = true, reason = CASE WHEN p.conflict THEN least(p.reason, $2) ELSE $2 END
+        WHERE p.id = ANY(ARRAY(SELECT e.payment_id FROM events e WHERE e.id = ANY($1) AND e.payment_id IS NOT NULL))
+          AND p.state <> 'folded'";
     UPDATE = "
         UPDATE events e SET payment_id = coalesce(s.payment_id, e.payment_id), conflict = e.conflict OR s.conflict
         FROM unnest($1::uuid[], $2::uuid[], $3::bool[]) AS s (id, payment_id, conflict) WHERE e.id = s.id";
@@ -48,6 +53,8 @@ statements! {
         SELECT DISTINCT e.id, i.device_id FROM events e JOIN invoices i ON i.payment_id = e.payment_id
         WHERE e.id = ANY($1) AND i.state = 'pending'";
 }
+
+const OTHER_FACTS: &str = "a message came again with other facts";
 
 /// Locks and reads the events that are stored under the delivery keys of a batch, in the order of
 /// the keys.
@@ -189,7 +196,7 @@ pub(crate) async fn count_duplicates(
         .map(drop)
 }
 
-/// Keeps the bodies of conflicting events and flags the events they contradict.
+/// Keeps the bodies of conflicting events and flags the events they contradict, with their payments.
 pub(crate) async fn keep_conflicts(
     transaction: &Transaction<'_>,
     batch: &[IncomingEvent],
@@ -208,7 +215,15 @@ pub(crate) async fn keep_conflicts(
             });
         }
     }
-    update(transaction, &flagged).await
+    if flagged.is_empty() {
+        return Ok(());
+    }
+    update(transaction, &flagged).await?;
+    let ids: Vec<Uuid> = flagged.iter().map(|update| update.event.uuid()).collect();
+    transaction
+        .execute(FLAG_PAYMENTS, &[&ids, &OTHER_FACTS])
+        .await
+        .map(drop)
 }
 
 async fn insert_conflict(

@@ -31,6 +31,7 @@ pub(crate) async fn insert_sales(
     transaction: &Transaction<'_>,
     payments: &LockedPayments,
     setups: &MerchantSetups,
+    actor: &str,
     recorded: &mut RecordedBatch,
 ) -> Result<(), LedgerError> {
     let paid = payments
@@ -53,7 +54,7 @@ pub(crate) async fn insert_sales(
         })
         .collect();
 
-    owing::insert_sales(transaction, &sales).await?;
+    owing::insert_sales(transaction, &sales, actor).await?;
     for sale in &sales {
         recorded.wake(sale.event, sale.device);
     }
@@ -115,10 +116,11 @@ pub(crate) async fn withdraw_notes(
 pub(crate) async fn issue_notes(
     transaction: &Transaction<'_>,
     notes: &[NewCreditNote],
+    actor: &str,
     recorded: &mut RecordedBatch,
 ) -> Result<(), LedgerError> {
     for note in notes {
-        if let Some(lane) = credit_notes::issue(transaction, note).await? {
+        if let Some(lane) = credit_notes::issue(transaction, note, actor).await? {
             recorded.wake(note.event, lane);
         }
     }

@@ -50,6 +50,14 @@ pub(crate) struct AppliedEvent {
     pub(crate) flagged: bool,
 }
 
+/// How a flag ends.
+pub(crate) struct FlagEnd {
+    pub(crate) state: PaymentState,
+    /// What the payment shows from now on.
+    pub(crate) reason: Option<String>,
+    pub(crate) because: String,
+}
+
 impl LockedPayments {
     pub(crate) fn new(payments: Vec<Payment>) -> Self {
         let mut locked = Self {
@@ -124,6 +132,18 @@ impl LockedPayments {
         self.change(self.current_id(id), event, |payment| {
             payment.flag(reason);
             None
+        });
+    }
+
+    /// Ends a payment's flag for good, and moves the payment to the state that follows from it.
+    pub(crate) fn end_flag(&mut self, id: PaymentId, end: FlagEnd, event: EventId) {
+        self.change(id, event, |payment| {
+            payment.conflict = false;
+            payment.reason = end.reason;
+            if payment.state != end.state {
+                payment.state = payment.state.move_to(end.state).ok()?;
+            }
+            Some(end.because)
         });
     }
 

@@ -3,7 +3,7 @@
 //! Reports come in any order, of parts of a sale or of all of it (protocol C9). Nothing here asks
 //! the database.
 
-use risiti_domain::{EventId, MerchantId, Money, PaymentState, Provider};
+use risiti_domain::{EventId, MerchantId, Money, PaymentId, PaymentState, Provider};
 use risiti_providers::{ReversalKeyKind, ReversalReport};
 use rust_decimal::Decimal;
 
@@ -178,7 +178,8 @@ impl LockedReversals {
 
         let row = &self.rows[at];
         let told_before = |other: &Reversal| {
-            other.state == ReversalState::Applied
+            !row.confirmed
+                && other.state == ReversalState::Applied
                 && other.credited == Some(amount)
                 && other.may_be_told_as(row)
         };
@@ -217,9 +218,17 @@ impl LockedReversals {
         payments.flag(sale.id, reason, event);
     }
 
-    fn of_sale<'a>(&'a self, sale: &Payment) -> impl Iterator<Item = &'a Reversal> {
+    pub(crate) fn of_sale<'a>(&'a self, sale: &Payment) -> impl Iterator<Item = &'a Reversal> {
         let id = sale.id;
         self.rows.iter().filter(move |row| row.payment == Some(id))
+    }
+
+    /// The reversals of a payment for which a person has to decide whether a credit note follows.
+    pub(crate) fn undecided(&mut self, payment: PaymentId) -> impl Iterator<Item = &mut Reversal> {
+        self.rows.iter_mut().filter(move |row| {
+            let is_open = matches!(row.state, ReversalState::Excess | ReversalState::Unstated);
+            is_open && row.payment == Some(payment)
+        })
     }
 }
 

@@ -20,7 +20,7 @@ statements! {
         ORDER BY merchant_id, is_default DESC, created_at, id";
     INSERT_SALES = "
         INSERT INTO invoices (id, payment_id, merchant_id, device_id, kind, amount, event_id, moved_by, moved_because, moved_event)
-        SELECT n.id, n.payment_id, n.merchant_id, n.device_id, 'sale', n.amount, n.event_id, 'ledger-worker',
+        SELECT n.id, n.payment_id, n.merchant_id, n.device_id, 'sale', n.amount, n.event_id, $7,
                'the payment owes a receipt', n.event_id
         FROM unnest($1::uuid[], $2::uuid[], $3::uuid[], $4::uuid[], $5::numeric[], $6::uuid[])
             AS n (id, payment_id, merchant_id, device_id, amount, event_id)
@@ -175,6 +175,7 @@ pub(crate) struct OwedSale<'a> {
 pub(crate) async fn insert_sales(
     transaction: &Transaction<'_>,
     sales: &[OwedSale<'_>],
+    actor: &str,
 ) -> Result<(), LedgerError> {
     if sales.is_empty() {
         return Ok(());
@@ -194,7 +195,9 @@ pub(crate) async fn insert_sales(
     transaction
         .execute(
             INSERT_SALES,
-            &[&ids, &payments, &merchants, &devices, &amounts, &events],
+            &[
+                &ids, &payments, &merchants, &devices, &amounts, &events, &actor,
+            ],
         )
         .await
         .map(drop)

@@ -24,16 +24,16 @@ statements! {
             AS n (id, merchant_id, provider, money_key, checkout_id, reference, receipt, amount, currency, phone,
                 phone_is_full, method, short_code, authenticated_by, state, reason, conflict, occurred_at,
                 moved_because, moved_event, payer_short_code)";
-    /// Writes facts and state. Facts may change without a move, and then the reason and event of
-    /// the last move stay.
+    /// Writes facts and state. Facts may change without a move, and then the actor, reason and event
+    /// of the last move stay. The end of a flag counts as a move.
     MOVE = "
         UPDATE payments SET money_key = $3, checkout_id = $4, reference = $5, receipt = $6, amount = $7, currency = $8,
             phone = $9, phone_is_full = $10, method = $11, short_code = $12, authenticated_by = $13, state = $14,
             reason = $15, conflict = $16, folded_into = $17, occurred_at = $18, payer_short_code = $21,
             settled_at = CASE WHEN $14 IN ('success', 'reversed') THEN coalesce(settled_at, now()) END,
-            moved_by = 'ledger-worker',
-            moved_because = CASE WHEN state = $14 THEN moved_because ELSE $19 END,
-            moved_event = CASE WHEN state = $14 THEN moved_event ELSE $20 END
+            moved_by = CASE WHEN state = $14 AND (NOT conflict OR $16) THEN moved_by ELSE $22 END,
+            moved_because = CASE WHEN state = $14 AND (NOT conflict OR $16) THEN moved_because ELSE $19 END,
+            moved_event = CASE WHEN state = $14 AND (NOT conflict OR $16) THEN moved_event ELSE $20 END
         WHERE id = $1 AND state = $2";
     MOVE_EVENTS = "UPDATE events SET payment_id = $2 WHERE payment_id = $1";
     MOVE_REVERSALS = "UPDATE reversals SET payment_id = $2 WHERE payment_id = $1";
@@ -46,12 +46,14 @@ statements! {
 pub(crate) async fn write(
     transaction: &Transaction<'_>,
     writes: &[PaymentWrite],
+    actor: &str,
 ) -> Result<(), LedgerError> {
     let (new, changes): (Vec<&PaymentWrite>, Vec<&PaymentWrite>) =
         writes.iter().partition(|write| write.from.is_none());
     insert(transaction, new).await?;
     for run in runs(&changes) {
-        pipelined(run.iter().map(|write| change(transaction, write))).await?;
+        let changed = run.iter().map(|write| change(transaction, write, actor));
+        pipelined(changed).await?;
     }
     Ok(())
 }
@@ -164,7 +166,11 @@ fn by_keys(a: &Payment, b: &Payment) -> Ordering {
     keys(a).cmp(&keys(b))
 }
 
-async fn change(transaction: &Transaction<'_>, write: &PaymentWrite) -> Result<(), LedgerError> {
+async fn change(
+    transaction: &Transaction<'_>,
+    write: &PaymentWrite,
+    actor: &str,
+) -> Result<(), LedgerError> {
     let payment = &write.payment;
     let id = payment.id.uuid();
     let from = write.from.map(PaymentState::as_str);
@@ -203,6 +209,7 @@ async fn change(transaction: &Transaction<'_>, write: &PaymentWrite) -> Result<(
                 &write.because,
                 &event,
                 &payment.payer_short_code,
+                &actor,
             ],
         )
         .await?;

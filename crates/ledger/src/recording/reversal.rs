@@ -25,6 +25,8 @@ pub(crate) struct Reversal {
     pub(crate) payment: Option<PaymentId>,
     pub(crate) event: EventId,
     pub(crate) occurred_at: Option<Timestamp>,
+    /// A person said that it is a reversal of its own. This is not stored.
+    pub(crate) confirmed: bool,
     pub(crate) row: RowStatus,
 }
 
@@ -50,6 +52,8 @@ pub(crate) enum ReversalState {
     /// Part of the money went back, and nobody knows how much.
     Unstated,
     Undone,
+    /// A person said that no credit note follows.
+    Dismissed,
 }
 
 /// A credit note that is to be issued for a reversal.
@@ -71,7 +75,7 @@ pub(crate) struct Withdrawal {
 }
 
 impl ReversalState {
-    pub(crate) const ALL: [Self; 7] = [
+    pub(crate) const ALL: [Self; 8] = [
         Self::Announced,
         Self::Failed,
         Self::Waiting,
@@ -79,6 +83,7 @@ impl ReversalState {
         Self::Excess,
         Self::Unstated,
         Self::Undone,
+        Self::Dismissed,
     ];
 
     pub(crate) fn as_str(self) -> &'static str {
@@ -90,6 +95,7 @@ impl ReversalState {
             Self::Excess => "excess",
             Self::Unstated => "unstated",
             Self::Undone => "undone",
+            Self::Dismissed => "dismissed",
         }
     }
 
@@ -110,7 +116,7 @@ impl ReversalState {
         match self {
             Self::Announced => 0,
             Self::Waiting | Self::Applied | Self::Excess | Self::Unstated => 1,
-            Self::Failed | Self::Undone => 2,
+            Self::Failed | Self::Undone | Self::Dismissed => 2,
         }
     }
 
@@ -120,7 +126,7 @@ impl ReversalState {
 
     /// Whether the money is here, whatever was told before.
     pub(crate) fn money_is_here(self) -> bool {
-        self.rank() == 2
+        matches!(self, Self::Failed | Self::Undone)
     }
 }
 
@@ -145,6 +151,7 @@ impl Reversal {
             payment: None,
             event,
             occurred_at: report.occurred_at,
+            confirmed: false,
             row: RowStatus::New,
         }
     }

@@ -162,6 +162,7 @@ fn reversal(row: &Row) -> Result<Reversal, LedgerError> {
             .map(PaymentId::from_uuid),
         event: EventId::from_uuid(row.try_get("event_id")?),
         occurred_at: row.try_get("occurred_at")?,
+        confirmed: false,
         row: RowStatus::Unchanged,
     })
 }

@@ -16,7 +16,8 @@ const LARGE: [&str; 6] = [
 ];
 
 /// Statements that count rows. The gauges may use a fiftieth of the time, and a replay counts once.
-const COUNTS: [&str; 3] = [
+const COUNTS: [&str; 4] = [
+    "risiti_ledger::flagged::gauges::MESSAGES",
     "risiti_ledger::lanes::gauges::UNFILED",
     "risiti_ledger::lanes::gauges::FILED",
     "risiti_ledger::dead_letters::list::COUNTS",

@@ -30,21 +30,19 @@ pub(crate) struct Merchant {
 impl Fixture {
     pub(crate) async fn new() -> Self {
         let database = TestDatabase::create().await;
-        let url = SecretString::from(database.url());
-        migrate(&url).await.unwrap();
-        let ledger = Ledger::open(DatabaseSettings {
-            url,
-            pool_size: 8,
-            role: Some("risiti_ledger_worker"),
-            application_name: "risiti-test",
-        })
-        .unwrap();
+        migrate(&SecretString::from(database.url())).await.unwrap();
+        let ledger = open_ledger(&database, "risiti_ledger_worker");
         let client = database.connect().await;
         Self {
             ledger,
             client,
             database,
         }
+    }
+
+    /// The ledger as the person on call reaches it.
+    pub(crate) fn by_hand(&self) -> Ledger {
+        open_ledger(&self.database, "risiti_replay")
     }
 
     /// A merchant with a Daraja account and no device.
@@ -306,6 +304,16 @@ impl Merchant {
             },
         }
     }
+}
+
+fn open_ledger(database: &TestDatabase, role: &'static str) -> Ledger {
+    Ledger::open(DatabaseSettings {
+        url: SecretString::from(database.url()),
+        pool_size: 8,
+        role: Some(role),
+        application_name: "risiti-test",
+    })
+    .unwrap()
 }
 
 /// The same message once more as the provider would send it, which gives it a new event id.

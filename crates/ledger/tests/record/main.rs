@@ -3,6 +3,7 @@
 
 mod any_order;
 mod cases;
+mod decisions;
 mod devices;
 mod fixture;
 mod income;

@@ -220,7 +220,7 @@ async fn conflicting_facts_keep_both_bodies_and_move_nothing() {
     );
     assert_eq!(
         fixture.payments(&merchant).await,
-        ["success UIS1 ws_CO_1 5.00 KES"]
+        ["success UIS1 ws_CO_1 5.00 KES flagged (a message came again with other facts)"]
     );
     let kept = "SELECT count(*) FROM events e JOIN event_conflicts c ON c.event_id = e.id
                 WHERE e.merchant_id = $1 AND e.conflict AND c.body = e.body";

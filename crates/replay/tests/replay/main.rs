@@ -8,6 +8,7 @@ mod interruptions;
 mod lanes;
 mod lanes_resolve;
 mod list;
+mod payments;
 mod refused_then_filed;
 mod run;
 mod set_aside;
