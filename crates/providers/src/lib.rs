@@ -10,6 +10,7 @@ mod gumroad;
 mod identifier;
 mod json;
 pub mod paystack;
+mod reversal;
 mod time;
 mod unreadable;
 
@@ -17,11 +18,9 @@ use std::borrow::Cow;
 
 pub use channel::{Account, BodyFormat, Channel};
 pub use envelope::{Envelope, EnvelopeError, channel_of};
-pub use event::{
-    Event, EventBody, Organisation, Outcome, PaymentReport, ReversalKeyKind, ReversalOutcome,
-    ReversalReport,
-};
+pub use event::{Event, EventBody, Organisation, Outcome, PaymentReport};
 pub use facts::MoneyFacts;
+pub use reversal::{ReversalKeyKind, ReversalOutcome, ReversalReport};
 pub use unreadable::Unreadable;
 
 /// Reads one webhook. It never panics, whatever the bytes. The error of an unreadable body names

@@ -6,9 +6,10 @@ use super::code::{DONE, result_code};
 use super::key_prefix::{B2C_RESULT, OTHER_RESULT, REVERSAL_RESULT, STATUS_RESULT};
 use super::pairs::Pairs;
 use super::status;
-use crate::event::{Event, ReversalOutcome, ReversalReport};
+use crate::event::Event;
 use crate::identifier::{identifier, key};
 use crate::json::{self, Object};
+use crate::reversal::{ReversalOutcome, ReversalReport};
 use crate::{Unreadable, amount, time};
 
 /// Reads a result. All results come to one URL and none names its kind, so the names of its

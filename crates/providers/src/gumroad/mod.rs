@@ -74,7 +74,8 @@ fn parse_subscription(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::event::{EventBody, Outcome, PaymentReport, ReversalOutcome};
+    use crate::event::{EventBody, Outcome, PaymentReport};
+    use crate::reversal::ReversalOutcome;
 
     fn read(body: &str) -> Result<Event, Unreadable> {
         let account = Account {

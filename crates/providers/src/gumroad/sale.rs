@@ -3,8 +3,9 @@
 use risiti_domain::{Currency, Money, PaymentMethod};
 
 use super::fields::Fields;
-use crate::event::{Event, Outcome, PaymentReport, ReversalOutcome, ReversalReport};
+use crate::event::{Event, Outcome, PaymentReport};
 use crate::identifier::key;
+use crate::reversal::{ReversalOutcome, ReversalReport};
 use crate::{Unreadable, amount, time};
 
 /// Reads a ping about one sale.

@@ -1,8 +1,9 @@
 //! Disputes. They hold money, which goes back only when the resolved transaction is reversed.
 
 use super::message::Message;
-use crate::event::{Event, ReversalOutcome, ReversalReport};
+use crate::event::Event;
 use crate::identifier::key;
+use crate::reversal::{ReversalOutcome, ReversalReport};
 use crate::{Unreadable, time};
 
 pub(super) fn parse_dispute(message: &Message<'_>) -> Result<Event, Unreadable> {

@@ -2,9 +2,10 @@
 
 use super::message::Message;
 use crate::Unreadable;
-use crate::event::{Event, ReversalOutcome, ReversalReport};
+use crate::event::Event;
 use crate::identifier::key;
 use crate::json::Object;
+use crate::reversal::{ReversalOutcome, ReversalReport};
 
 pub(super) fn parse_refund(message: &Message<'_>) -> Result<Event, Unreadable> {
     let data = &message.data;
