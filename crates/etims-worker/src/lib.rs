@@ -32,9 +32,10 @@ use std::time::Duration;
 
 use risiti_etims::{Backoff, Client, ClientSettings};
 use risiti_ledger::{DatabaseSettings, Ledger, Vault};
-use risiti_queue::Broker;
+use risiti_queue::{Broker, QueueReading, Target};
 use risiti_service::{
-    AmqpArgs, BadSetting, Context, CredentialsArgs, DatabaseArgs, DatabaseHealth,
+    AmqpArgs, BadSetting, Context, CredentialsArgs, DatabaseArgs, DatabaseHealth, QueueFigures,
+    QueueGauges,
 };
 use secrecy::ExposeSecret;
 use tokio_util::sync::CancellationToken;
@@ -101,9 +102,25 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
         () = release_time_over(&context) => Ok(()),
         bad = health.watch(&context.readiness, async || probe.run().await) => Err(bad.into()),
         () = broker.report_state(|state| context.readiness.set("broker", state)) => Ok(()),
+        () = show_queues(&broker, &context) => Ok(()),
     };
     broker.close().await;
     outcome
+}
+
+/// Shows the queues that this program consumes or publishes to. It never ends.
+async fn show_queues(broker: &Broker, context: &Context) {
+    let queues = [Target::Lanes, Target::Dead];
+    let mut gauges = QueueGauges::register(&context.metrics, &queues.map(Target::as_str));
+    let show = |target: Target, reading: Option<QueueReading>| {
+        let figures = reading.map(|read| QueueFigures {
+            waiting: read.depth.waiting,
+            consumers: read.depth.consumers,
+            oldest: read.oldest,
+        });
+        gauges.show(target.as_str(), figures);
+    };
+    broker.watch_queues(&queues, show).await;
 }
 
 /// Ends after the grace and a moment to give lanes back, so that a database that does not answer

@@ -23,8 +23,8 @@ use std::time::Duration;
 
 use anyhow::Context as _;
 use risiti_ledger::{DatabaseSettings, Ledger};
-use risiti_queue::Broker;
-use risiti_service::{AmqpArgs, BadSetting, Context, DatabaseArgs};
+use risiti_queue::{Broker, QueueReading, Target};
+use risiti_service::{AmqpArgs, BadSetting, Context, DatabaseArgs, QueueFigures, QueueGauges};
 use risiti_spool::Spool;
 use secrecy::ExposeSecret;
 use tokio::task::JoinHandle;
@@ -77,6 +77,7 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
         served = serve(Arc::new(receiver), durable, &broker, &context) => served?,
         bad = wrong_key => return Err(bad.into()),
         bad = spool::newer_format_found(spool.clone()) => return Err(bad.into()),
+        () = show_queue(&broker, &context) => {}
     }
 
     dedup.finish_tasks().await;
@@ -88,6 +89,21 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
         close_spool(spool).await;
     }
     Ok(())
+}
+
+/// Shows the queue that this program publishes to. It never ends.
+async fn show_queue(broker: &Broker, context: &Context) {
+    let queues = [Target::Payments];
+    let mut gauges = QueueGauges::register(&context.metrics, &queues.map(Target::as_str));
+    let show = |target: Target, reading: Option<QueueReading>| {
+        let figures = reading.map(|read| QueueFigures {
+            waiting: read.depth.waiting,
+            consumers: read.depth.consumers,
+            oldest: read.oldest,
+        });
+        gauges.show(target.as_str(), figures);
+    };
+    broker.watch_queues(&queues, show).await;
 }
 
 fn open_ledger(settings: &Settings) -> Result<Ledger, BadSetting> {

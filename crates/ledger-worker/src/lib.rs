@@ -15,8 +15,10 @@ mod suspects;
 mod wake_ups;
 
 use risiti_ledger::{DatabaseSettings, Ledger};
-use risiti_queue::{Broker, Target};
-use risiti_service::{AmqpArgs, BadSetting, Context, DatabaseArgs, DatabaseHealth};
+use risiti_queue::{Broker, QueueReading, Target};
+use risiti_service::{
+    AmqpArgs, BadSetting, Context, DatabaseArgs, DatabaseHealth, QueueFigures, QueueGauges,
+};
 use secrecy::ExposeSecret;
 
 use batches::{Batches, UNDER_WAY_MAX};
@@ -59,9 +61,30 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
         }
         () = context.deadline.cancelled() => Ok(()),
         () = broker.report_state(|state| context.readiness.set("broker", state)) => Ok(()),
+        () = show_queues(&broker, &context) => Ok(()),
     };
     broker.close().await;
     outcome
+}
+
+/// Shows the queues that this program consumes or publishes to. It never ends.
+async fn show_queues(broker: &Broker, context: &Context) {
+    let queues = [
+        Target::Payments,
+        Target::Suspects,
+        Target::Lanes,
+        Target::Dead,
+    ];
+    let mut gauges = QueueGauges::register(&context.metrics, &queues.map(Target::as_str));
+    let show = |target: Target, reading: Option<QueueReading>| {
+        let figures = reading.map(|read| QueueFigures {
+            waiting: read.depth.waiting,
+            consumers: read.depth.consumers,
+            oldest: read.oldest,
+        });
+        gauges.show(target.as_str(), figures);
+    };
+    broker.watch_queues(&queues, show).await;
 }
 
 fn open_ledger(settings: &Settings) -> Result<Ledger, BadSetting> {

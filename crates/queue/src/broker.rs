@@ -17,6 +17,8 @@ use crate::connection::{ConnectionState, ConnectionSupervisor, OpenConnection, p
 use crate::consumer::subscribe;
 use crate::delivery::DeliveryChannel;
 use crate::publisher::{PublishChannels, TotalLoad};
+use crate::queue_watch::QueueDepth;
+use crate::traffic::Traffic;
 use crate::{
     BrokerError, BrokerState, Consumer, Delivery, Publisher, StartError, Target, Topology,
 };
@@ -42,6 +44,7 @@ pub(crate) struct Inner {
     get_channel: Mutex<Option<Arc<DeliveryChannel>>>,
     publisher: OnceLock<Arc<PublishChannels>>,
     publish_load: Arc<TotalLoad>,
+    traffic: Arc<Traffic>,
     _cancels_with_the_last_handle: DropGuard,
 }
 
@@ -87,6 +90,7 @@ impl Broker {
             get_channel: Mutex::new(None),
             publisher: OnceLock::new(),
             publish_load: TotalLoad::of_broker(),
+            traffic: Arc::default(),
             _cancels_with_the_last_handle: cancel.clone().drop_guard(),
             cancel,
             publish: publish.clone(),
@@ -191,7 +195,21 @@ impl Broker {
     /// # Errors
     /// There is no connection, no answer within ten seconds, or no such queue.
     pub async fn depth(&self, target: Target) -> Result<u64, BrokerError> {
-        let channel = self.open_connection().await?.channel().await?;
+        Ok(self.queue_depth(target).await?.waiting)
+    }
+
+    /// Returns how many messages wait to be delivered, and how many consumers there are. It disturbs
+    /// nothing. It waits up to ten seconds for a connection.
+    ///
+    /// # Errors
+    /// There is no connection, no answer within ten seconds, or no such queue.
+    pub async fn queue_depth(&self, target: Target) -> Result<QueueDepth, BrokerError> {
+        // A program that only publishes gets no second connection for this.
+        let connection = match self.0.consume_started.get() {
+            Some(()) => self.open_connection().await?,
+            None => wait_open(self.0.publish.clone()).await?,
+        };
+        let channel = connection.channel().await?;
         let options = QueueDeclareOptions::durable().passive();
         let declaring = channel.queue_declare(
             self.0.topology.queue(target).into(),
@@ -205,7 +223,10 @@ impl Broker {
             what: "look at a queue",
             source: e.into(),
         })?;
-        Ok(queue.message_count().into())
+        Ok(QueueDepth {
+            waiting: queue.message_count().into(),
+            consumers: queue.consumer_count().into(),
+        })
     }
 
     /// Takes the first message of the queue, if there is one. A message that is dropped without ack
@@ -231,7 +252,8 @@ impl Broker {
             what: "get a message",
             source: e.into(),
         })?;
-        let delivery = got.map(|got| Delivery::new(got.delivery, &channel));
+        let delivery =
+            got.map(|got| Delivery::new(got.delivery, &channel, self.0.traffic.hold(target)));
         *kept = Some(channel);
         Ok(delivery)
     }
@@ -244,6 +266,10 @@ impl Broker {
         timeout(Duration::from_secs(1), self.0.tasks.wait())
             .await
             .ok();
+    }
+
+    pub(crate) fn traffic(&self) -> &Arc<Traffic> {
+        &self.0.traffic
     }
 
     pub(crate) fn topology(&self) -> &Topology {
@@ -273,18 +299,22 @@ impl Broker {
 
     /// Waits for the consuming connection.
     async fn open_connection(&self) -> Result<Arc<OpenConnection>, BrokerError> {
-        let mut state = self.consuming_connection();
-        let connected = state.wait_for(|state| {
-            matches!(state, ConnectionState::Up(_) | ConnectionState::Blocked(_))
-        });
-        let found = timeout(REQUEST_TIMEOUT, connected)
-            .await
-            .map_err(|_| BrokerError::Down)?
-            .map_err(|_| BrokerError::Down)?;
-        match &*found {
-            ConnectionState::Up(open) | ConnectionState::Blocked(open) => Ok(open.clone()),
-            ConnectionState::Unused | ConnectionState::Down(_) => Err(BrokerError::Down),
-        }
+        wait_open(self.consuming_connection()).await
+    }
+}
+
+async fn wait_open(
+    mut state: watch::Receiver<ConnectionState>,
+) -> Result<Arc<OpenConnection>, BrokerError> {
+    let connected = state
+        .wait_for(|state| matches!(state, ConnectionState::Up(_) | ConnectionState::Blocked(_)));
+    let found = timeout(REQUEST_TIMEOUT, connected)
+        .await
+        .map_err(|_| BrokerError::Down)?
+        .map_err(|_| BrokerError::Down)?;
+    match &*found {
+        ConnectionState::Up(open) | ConnectionState::Blocked(open) => Ok(open.clone()),
+        ConnectionState::Unused | ConnectionState::Down(_) => Err(BrokerError::Down),
     }
 }
 

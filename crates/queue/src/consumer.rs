@@ -90,6 +90,7 @@ pub(crate) fn subscribe(
         connection: broker.consuming_connection(),
         wanted: wanted_rx,
         deliveries: deliveries_tx,
+        traffic: broker.traffic().clone(),
         redeclare: broker.redeclare(),
     };
 

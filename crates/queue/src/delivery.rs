@@ -11,6 +11,7 @@ use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use crate::settled::Settled;
+use crate::traffic::HeldDelivery;
 use crate::{BrokerError, Message};
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -29,6 +30,7 @@ pub struct Delivery {
     tag: u64,
     acker: Acker,
     channel: Arc<DeliveryChannel>,
+    held: HeldDelivery,
 }
 
 /// A channel that messages are delivered on. It closes with its last handle, and every delivery
@@ -66,7 +68,11 @@ impl DeliveryChannel {
                 .map(async |(delivery, stands_for)| {
                     let multiple = stands_for > 1;
                     let writing = delivery.acker.ack(BasicAckOptions { multiple });
-                    (settle(writing, "ack").await.is_err(), stands_for)
+                    let failed = settle(writing, "ack").await.is_err();
+                    if !failed {
+                        delivery.held.add_acked(stands_for);
+                    }
+                    (failed, stands_for)
                 });
         let outcomes = join_all(acks).await;
 
@@ -80,7 +86,11 @@ impl DeliveryChannel {
 }
 
 impl Delivery {
-    pub(crate) fn new(delivery: lapin::message::Delivery, channel: &Arc<DeliveryChannel>) -> Self {
+    pub(crate) fn new(
+        delivery: lapin::message::Delivery,
+        channel: &Arc<DeliveryChannel>,
+        held: HeldDelivery,
+    ) -> Self {
         let (message, delivery_count) = Message::from_delivery(&delivery.properties, delivery.data);
         Self {
             message,
@@ -90,6 +100,7 @@ impl Delivery {
             tag: delivery.delivery_tag,
             acker: delivery.acker,
             channel: channel.clone(),
+            held,
         }
     }
 
@@ -101,6 +112,7 @@ impl Delivery {
         let mut settled = self.channel.settled.lock().await;
         settle(self.acker.ack(BasicAckOptions::default()), "ack").await?;
         settled.add(self.tag);
+        self.held.add_acked(1);
         Ok(())
     }
 

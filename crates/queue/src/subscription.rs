@@ -14,6 +14,7 @@ use tokio::time::timeout;
 use crate::backoff::Backoff;
 use crate::connection::{ConnectionState, OpenConnection};
 use crate::delivery::DeliveryChannel;
+use crate::traffic::Traffic;
 use crate::{BrokerError, Delivery, Target};
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
@@ -49,6 +50,7 @@ pub(crate) struct Subscription {
     pub(crate) connection: watch::Receiver<ConnectionState>,
     pub(crate) wanted: watch::Receiver<Wanted>,
     pub(crate) deliveries: mpsc::Sender<Forwarded>,
+    pub(crate) traffic: Arc<Traffic>,
     /// Asks for the topology to be declared again.
     pub(crate) redeclare: Arc<Notify>,
 }
@@ -65,6 +67,8 @@ impl Subscription {
                         consumer,
                         opened_in,
                         deliveries: &self.deliveries,
+                        traffic: &self.traffic,
+                        target: self.target,
                         wanted: &mut self.wanted,
                     };
                     if open.forward_deliveries().await > 0 {
@@ -151,6 +155,8 @@ struct OpenSubscription<'a> {
     consumer: lapin::Consumer,
     opened_in: Wanted,
     deliveries: &'a mpsc::Sender<Forwarded>,
+    traffic: &'a Arc<Traffic>,
+    target: Target,
     wanted: &'a mut watch::Receiver<Wanted>,
 }
 
@@ -166,8 +172,9 @@ impl OpenSubscription<'_> {
                 // The stream ends without an error when the channel closes, so its end counts as
                 // one.
                 let delivery = self.consumer.next().await?.ok()?;
+                let held = self.traffic.hold(self.target);
                 slot.send(Forwarded {
-                    delivery: Delivery::new(delivery, &self.channel),
+                    delivery: Delivery::new(delivery, &self.channel, held),
                     change: self.opened_in.change,
                 });
                 Some(())

@@ -26,7 +26,7 @@ pub enum Target {
 }
 
 impl Target {
-    const ALL: [Self; 4] = [Self::Payments, Self::Suspects, Self::Lanes, Self::Dead];
+    pub(crate) const ALL: [Self; 4] = [Self::Payments, Self::Suspects, Self::Lanes, Self::Dead];
 
     /// Returns the routing key, which is also the last part of the queue's name.
     #[must_use]

@@ -14,6 +14,7 @@ mod framing_cases;
 mod https;
 mod large_spool;
 mod misaddressed;
+mod queue_gauges;
 mod raw_http;
 mod refusals;
 mod server_tls;

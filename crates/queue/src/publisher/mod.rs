@@ -49,7 +49,8 @@ impl TotalLoad {
 #[derive(Clone)]
 pub struct Publisher {
     channels: Arc<PublishChannels>,
-    _keeps_connections: Broker,
+    /// Keeps the connections.
+    broker: Broker,
 }
 
 /// One publish on its way to the task that owns its channel.
@@ -74,10 +75,7 @@ pub(crate) struct PublishChannels {
 
 impl Publisher {
     pub(crate) fn new(channels: Arc<PublishChannels>, broker: Broker) -> Self {
-        Self {
-            channels,
-            _keeps_connections: broker,
-        }
+        Self { channels, broker }
     }
 
     /// Publishes a message and waits for the queue's confirm. The publish goes on in the background
@@ -95,7 +93,12 @@ impl Publisher {
         let deadline = Instant::now() + timeout;
         let confirmed = self.begin(target, message)?;
         match timeout_at(deadline, confirmed).await {
-            Ok(Ok(outcome)) => outcome,
+            Ok(Ok(outcome)) => {
+                if outcome.is_ok() {
+                    self.broker.traffic().add_published(target);
+                }
+                outcome
+            }
             // The task answers every request, unless the broker was closed.
             Ok(Err(_)) => Err(PublishError::Down),
             Err(_) => Err(PublishError::Timeout),

@@ -7,4 +7,5 @@
 mod consume;
 mod fixture;
 mod publish;
+mod queue_watch;
 mod topology;
