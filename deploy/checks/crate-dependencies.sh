@@ -18,7 +18,7 @@ risiti-ingress: risiti-domain risiti-providers risiti-ledger risiti-queue risiti
 risiti-ledger-worker: risiti-domain risiti-providers risiti-ledger risiti-queue risiti-service
 risiti-etims-worker: risiti-domain risiti-etims risiti-ledger risiti-queue risiti-service
 risiti-replay: risiti-domain risiti-providers risiti-ledger risiti-queue risiti-service
-risiti-admin: risiti-domain risiti-etims risiti-ledger risiti-providers risiti-service
+risiti-admin: risiti-domain risiti-etims risiti-ledger risiti-providers risiti-queue risiti-service
 etims-sim:
 risiti-load:
 risiti-model:

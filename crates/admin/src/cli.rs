@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::device_args::DeviceCommand;
 use crate::prune::PruneArgs;
+use crate::status::StatusArgs;
 use crate::values;
 
 const EXAMPLES: &str = "\
@@ -94,6 +95,17 @@ pub(crate) struct SharedArgs {
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum Command {
+    /// Whether money flows, in one look
+    ///
+    /// When the last webhook, payment and receipt came, what waits in the queues and for how long,
+    /// the oldest invoice that is not filed, halted lanes, breakers, workers with their slots, dead
+    /// letters, flagged payments. What needs a person comes first, each with the command that shows
+    /// more. It ends with what cannot be seen from here. It changes nothing and consumes nothing.
+    #[command(after_help = "Examples:
+  risiti-admin status
+  risiti-admin status --json | jq .attention")]
+    Status(StatusArgs),
+
     /// Bring the database's schema up to date
     ///
     /// Safe to run at any time and from several machines at once: one of them does it. Makes a role

@@ -13,6 +13,8 @@ mod provider;
 mod prune;
 mod secrets;
 mod session;
+mod status;
+mod status_text;
 mod values;
 mod verify;
 
@@ -68,6 +70,7 @@ async fn dispatch(session: &Session, command: Command) -> anyhow::Result<ExitCod
         session.ledger.check_schema().await?;
     }
     match command {
+        Command::Status(args) => status::run(session, &args).await?,
         Command::Migrate => migrate(session).await?,
         Command::Merchant(command) => merchant::run(session, command).await?,
         Command::Provider(command) => provider::run(session, command).await?,

@@ -6,6 +6,7 @@ mod directory;
 mod flagged;
 mod lanes;
 mod operator_actions;
+mod overview;
 mod recording;
 mod retention;
 #[cfg(test)]
@@ -51,6 +52,8 @@ pub use lanes::submissions::{AnsweredSend, NewSend, SendResult, StoredReceipt};
 pub use lanes::wake::WakeLimit;
 pub use lanes::work::{History, LaneInvoice, LaneWork, LateLookUp};
 pub use operator_actions::{CommandMode, OperatorAction};
+pub use overview::status::StatusSection;
+pub use overview::text::plain;
 pub use recording::event::{Delivery, IncomingEvent};
 pub use recording::recorded::Recorded;
 pub use recording::unanswered::UnansweredCommits;

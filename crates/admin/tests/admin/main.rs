@@ -7,4 +7,5 @@ mod keys;
 mod merchants;
 mod providers;
 mod prune;
+mod status;
 mod verify;

@@ -58,6 +58,7 @@ const ALL: &[&[Statement]] = &[
     crate::lanes::wake_ups::STATEMENTS,
     crate::lanes::work::STATEMENTS,
     crate::operator_actions::STATEMENTS,
+    crate::overview::status::STATEMENTS,
     crate::recording::credit_notes::STATEMENTS,
     crate::recording::event_rows::STATEMENTS,
     crate::recording::owing::STATEMENTS,

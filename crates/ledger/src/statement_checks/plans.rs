@@ -15,12 +15,14 @@ const LARGE: [&str; 6] = [
     "transitions",
 ];
 
-/// Statements that count rows. The gauges may use a fiftieth of the time, and a replay counts once.
-const COUNTS: [&str; 4] = [
+/// Statements that count rows. The gauges may use a fiftieth of the time, and a command counts once.
+const COUNTS: [&str; 6] = [
     "risiti_ledger::flagged::gauges::MESSAGES",
     "risiti_ledger::lanes::gauges::UNFILED",
     "risiti_ledger::lanes::gauges::FILED",
     "risiti_ledger::dead_letters::list::COUNTS",
+    "risiti_ledger::overview::status::INVOICES",
+    "risiti_ledger::overview::status::DEAD_LETTERS",
 ];
 
 /// Rows of 200 merchants with a device each. Nearly all are settled, as in a database that has been

@@ -82,6 +82,7 @@ const ADMIN: &[&[Statement]] = &[
     crate::lanes::status::STATEMENTS,
     crate::lanes::verification::STATEMENTS,
     crate::operator_actions::STATEMENTS,
+    crate::overview::status::STATEMENTS,
     crate::retention::dead_letter_bodies::STATEMENTS,
     crate::retention::event_bodies::STATEMENTS,
     crate::retention::prune::STATEMENTS,

@@ -1,0 +1,130 @@
+//! `status`: whether money flows, in one look.
+
+use std::time::Duration;
+
+use anyhow::Result;
+use clap::Args;
+use risiti_ledger::StatusSection;
+use risiti_queue::{Broker, Target};
+use risiti_service::{AmqpArgs, BadSetting};
+use secrecy::{ExposeSecret as _, SecretString};
+use serde_json::{Map, Value, json};
+
+use crate::session::Session;
+use crate::status_text::{attention, text};
+use crate::values;
+
+/// How long it waits for the broker. A person waits too, so that a longer outage is reported.
+const BROKER_WAIT_MAX: Duration = Duration::from_secs(5);
+
+/// What is only on the machines of ingress, and where a person finds it.
+const NOT_VISIBLE: [&str; 2] = [
+    "webhooks in the spools of ingress: `risiti_spool_entries` at /metrics of each ingress",
+    "webhooks that ingress refuses: `risiti_webhooks_total` at /metrics of each ingress",
+];
+
+#[derive(Args, Debug)]
+pub(crate) struct StatusArgs {
+    /// RabbitMQ, as amqp://user:password@host:port/vhost. Without it the queues are not looked at
+    #[arg(
+        long,
+        env = "AMQP_URL",
+        hide_env_values = true,
+        value_parser = values::secret,
+        value_name = "URL"
+    )]
+    amqp_url: Option<SecretString>,
+
+    /// Prefix of every exchange and queue
+    #[arg(
+        long,
+        env = "RISITI_NAMESPACE",
+        default_value = "risiti",
+        value_name = "NAME"
+    )]
+    namespace: String,
+}
+
+pub(crate) async fn run(session: &Session, args: &StatusArgs) -> Result<()> {
+    let mut status = Map::new();
+    let mut unread = Vec::new();
+    for section in StatusSection::ALL {
+        let name = section.as_str();
+        match session.ledger.status_section(section).await {
+            Ok(found) => {
+                status.insert(name.to_owned(), found);
+            }
+            Err(error) => unread.push(json!({ "what": name, "why": error.to_string() })),
+        }
+    }
+    match &args.amqp_url {
+        Some(url) => match queues(url, &args.namespace).await? {
+            Ok(queues) => {
+                status.insert("queues".to_owned(), queues);
+            }
+            Err(why) => unread.push(json!({ "what": "queues", "why": why })),
+        },
+        None => unread.push(json!({ "what": "queues", "why": "AMQP_URL is not set" })),
+    }
+    status.insert("not_read".to_owned(), Value::Array(unread));
+    status.insert("not_visible".to_owned(), json!(NOT_VISIBLE));
+
+    let mut status = Value::Object(status);
+    add_ages(&mut status);
+    status["attention"] = attention(&status);
+    session.out.object(&status, &text(&status));
+    Ok(())
+}
+
+/// Adds the most that the first message of each queue can be old. It is not asked of the broker,
+/// because to take a message counts as a delivery. Messages that wait came after the newest webhook
+/// that is recorded, and rows stand for the other messages.
+fn add_ages(status: &mut Value) {
+    for (queue, bound) in [
+        ("payments", "/flow/last_webhook_seconds"),
+        ("suspects", "/suspects/oldest_seconds"),
+        ("lanes", "/lanes/oldest_wake_up_seconds"),
+        ("dead", "/dead_letters/oldest_seconds"),
+    ] {
+        let bound = status.pointer(bound).cloned().unwrap_or_default();
+        if let Some(figures) = status["queues"].get_mut(queue) {
+            let oldest = match figures["waiting"].as_u64() {
+                Some(0) => json!(0),
+                _ => bound,
+            };
+            figures["oldest_seconds_at_most"] = oldest;
+        }
+    }
+}
+
+/// Looks at every queue. The inner error says why the broker did not answer.
+async fn queues(url: &SecretString, namespace: &str) -> Result<Result<Value, String>> {
+    let broker = Broker::connect(url.expose_secret(), namespace, "risiti-admin")
+        .map_err(|error| BadSetting::of::<AmqpArgs>(error.argument(), error))?;
+    let looking = async {
+        broker.wait_up().await;
+        let mut queues = Map::new();
+        for target in [
+            Target::Payments,
+            Target::Suspects,
+            Target::Lanes,
+            Target::Dead,
+        ] {
+            let depth = broker
+                .queue_depth(target)
+                .await
+                .map_err(|error| error.to_string())?;
+            let figures = json!({ "waiting": depth.waiting, "consumers": depth.consumers });
+            queues.insert(target.as_str().to_owned(), figures);
+        }
+        Ok::<_, String>(Value::Object(queues))
+    };
+    let looked = tokio::time::timeout(BROKER_WAIT_MAX, looking).await;
+    let queues = looked.unwrap_or_else(|_| {
+        Err(broker
+            .problem()
+            .unwrap_or_else(|| "no answer of the broker".to_owned()))
+    });
+    broker.close().await;
+    Ok(queues)
+}
