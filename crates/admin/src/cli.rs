@@ -9,6 +9,7 @@ use risiti_service::parse_duration;
 use secrecy::SecretString;
 use uuid::Uuid;
 
+use crate::audit::AuditArgs;
 use crate::device_args::DeviceCommand;
 use crate::prune::PruneArgs;
 use crate::status::StatusArgs;
@@ -88,7 +89,8 @@ pub(crate) struct SharedArgs {
     )]
     pub(crate) credentials_key_old: Option<SecretString>,
 
-    /// Who to write down as having done this [default: the name you are logged in with]
+    /// Who to write down as having done this [default: who is logged in, as the operating system
+    /// knows]. For `audit` it is whose changes to list
     #[arg(long, global = true, env = "RISITI_OPERATOR", value_parser = values::short_text, value_name = "NAME")]
     pub(crate) operator: Option<String>,
 }
@@ -105,6 +107,15 @@ pub(crate) enum Command {
   risiti-admin status
   risiti-admin status --json | jq .attention")]
     Status(StatusArgs),
+
+    /// List what people changed, when and why
+    ///
+    /// Every command that changed a merchant, a gateway, a secret, a device, a lane or a dead
+    /// letter, with old and new values. Of a secret it says only that it changed.
+    #[command(after_help = "Examples:
+  risiti-admin audit --since 24h
+  risiti-admin audit --operator wanjiru --json | jq .changes")]
+    Audit(AuditArgs),
 
     /// Bring the database's schema up to date
     ///

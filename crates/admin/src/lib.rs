@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod answer_file;
+mod audit;
 mod cli;
 mod device;
 mod device_args;
@@ -71,6 +72,7 @@ async fn dispatch(session: &Session, command: Command) -> anyhow::Result<ExitCod
     }
     match command {
         Command::Status(args) => status::run(session, &args).await?,
+        Command::Audit(args) => audit::run(session, &args).await?,
         Command::Migrate => migrate(session).await?,
         Command::Merchant(command) => merchant::run(session, command).await?,
         Command::Provider(command) => provider::run(session, command).await?,

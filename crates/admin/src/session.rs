@@ -1,10 +1,8 @@
 //! What every command works with: the database, the vault, the output, and the operator's name.
 
-use std::env;
-
 use anyhow::Result;
 use risiti_ledger::{DatabaseSettings, KeyCheck, Ledger, Vault};
-use risiti_service::{Context, CredentialsArgs, DatabaseArgs};
+use risiti_service::{Context, CredentialsArgs, DatabaseArgs, operator_name};
 use secrecy::SecretString;
 
 use crate::cli::Cli;
@@ -37,12 +35,13 @@ impl Session {
             role: Some("risiti_admin"),
             application_name: "risiti-admin",
         };
+        let operator = shared.operator.clone().unwrap_or_else(operator_name);
         let ledger = Ledger::open(settings).map_err(DatabaseArgs::bad_url)?;
         Ok(Self {
-            ledger,
+            ledger: ledger.on_behalf_of(&operator),
             database_url,
             out: Output::new(shared.json),
-            operator: shared.operator.clone().unwrap_or_else(login_name),
+            operator,
             context,
             vault: vault(cli)?,
         })
@@ -88,13 +87,4 @@ fn vault(cli: &Cli) -> Result<Option<Vault>> {
     }
     let vault = Vault::new(key, old).map_err(|_| CredentialsArgs::bad_old_key(expected))?;
     Ok(Some(vault))
-}
-
-/// The name that the person is logged in with.
-fn login_name() -> String {
-    ["USER", "LOGNAME"]
-        .iter()
-        .filter_map(|name| env::var(name).ok())
-        .find(|name| !name.trim().is_empty())
-        .unwrap_or_else(|| "unknown".to_owned())
 }

@@ -52,6 +52,7 @@ pub use lanes::submissions::{AnsweredSend, NewSend, SendResult, StoredReceipt};
 pub use lanes::wake::WakeLimit;
 pub use lanes::work::{History, LaneInvoice, LaneWork, LateLookUp};
 pub use operator_actions::{CommandMode, OperatorAction};
+pub use overview::audit::{AuditEntry, AuditFilter};
 pub use overview::status::StatusSection;
 pub use overview::text::plain;
 pub use recording::event::{Delivery, IncomingEvent};

@@ -1,5 +1,6 @@
 //! What a person did with a command, and why.
 
+use serde_json::{Map, Value, json};
 use uuid::Uuid;
 
 use crate::db::error::LedgerError;
@@ -7,8 +8,8 @@ use crate::db::pool::Transaction;
 use crate::db::statements::statements;
 
 statements! {
-    ACTION = "INSERT INTO operator_actions (id, operator, command, reason, filter, matched, done, ended_at)
-        VALUES ($1, $2, $3, $4, $5, 1, 1, now())";
+    ACTION = "INSERT INTO operator_actions (id, operator, command, reason, filter, changes, matched, done, ended_at)
+        VALUES ($1, $2, $3, $4, $5, $6, 1, 1, now())";
 }
 
 /// Who does something by hand, and why. The table `operator_actions` keeps both.
@@ -43,25 +44,99 @@ impl CommandMode {
     }
 }
 
+/// One change as the audit keeps it.
+pub(crate) struct RecordedChange<'a> {
+    pub(crate) operator: &'a str,
+    pub(crate) reason: Option<&'a str>,
+    /// What was changed, such as `{"merchant": "acme"}`.
+    pub(crate) subject: Value,
+    /// Old and new values, as [`differences`] makes them. Never a secret.
+    pub(crate) changes: Value,
+}
+
 impl Transaction<'_> {
     /// Writes down what was done to which subject, by whom and why.
     pub(crate) async fn record_action(
         &self,
         command: &str,
         action: &OperatorAction,
-        subject: serde_json::Value,
+        subject: Value,
     ) -> Result<(), LedgerError> {
+        let change = RecordedChange {
+            operator: &action.operator,
+            reason: Some(&action.reason),
+            subject,
+            changes: Value::Null,
+        };
+        self.record_change(command, change).await
+    }
+
+    /// Writes down what was changed, with old and new values.
+    pub(crate) async fn record_change(
+        &self,
+        command: &str,
+        change: RecordedChange<'_>,
+    ) -> Result<(), LedgerError> {
+        let changes = Some(change.changes).filter(|changes| !changes.is_null());
         self.execute(
             ACTION,
             &[
                 &Uuid::now_v7(),
-                &action.operator,
+                &change.operator,
                 &command,
-                &action.reason,
-                &subject,
+                &change.reason,
+                &change.subject,
+                &changes,
             ],
         )
         .await
         .map(drop)
+    }
+}
+
+/// The fields that differ between two objects, each as `[old, new]`. A missing field is null. Of
+/// those in `secret` only the fact is kept.
+pub(crate) fn differences(old: &Value, new: &Value, secret: &[&str]) -> Value {
+    let keys = |of: &Value| of.as_object().cloned().unwrap_or_default();
+    let fields: Map<String, Value> = keys(old).into_iter().chain(keys(new)).collect();
+    let changed = fields.into_iter().filter_map(|(field, _)| {
+        let (before, after) = (&old[&field], &new[&field]);
+        if before == after {
+            return None;
+        }
+        let change = if secret.contains(&field.as_str()) {
+            json!("changed")
+        } else {
+            json!([before, after])
+        };
+        Some((field, change))
+    });
+    Value::Object(changed.collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn differences_have_old_and_new_values() {
+        let old = json!({"serial": "SN1", "branch": "00"});
+        let new = json!({"serial": "SN2", "branch": "00", "sdc_id": "K1"});
+        let expected = json!({"serial": ["SN1", "SN2"], "sdc_id": [null, "K1"]});
+        assert_eq!(differences(&old, &new, &[]), expected);
+        assert_eq!(
+            differences(&Value::Null, &json!({"slug": "acme"}), &[]),
+            json!({"slug": [null, "acme"]})
+        );
+    }
+
+    #[test]
+    fn secret_is_only_said_to_be_changed() {
+        let old = json!({"cmc_key": "digest 1"});
+        let new = json!({"cmc_key": "digest 2"});
+        assert_eq!(
+            differences(&old, &new, &["cmc_key"]),
+            json!({"cmc_key": "changed"})
+        );
     }
 }

@@ -6,7 +6,7 @@ use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
 use risiti_domain::DeadCause;
 use risiti_ledger::{DeadLetterFilter, DeadLetterScope};
-use risiti_service::{AmqpArgs, DatabaseArgs};
+use risiti_service::{AmqpArgs, DatabaseArgs, operator_name, parse_since};
 use uuid::Uuid;
 
 use crate::lanes_cli::LanesCommand;
@@ -46,22 +46,14 @@ pub(crate) struct SharedArgs {
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
-    /// Who to write down as having done this [default: the name you are logged in with]
+    /// Who to write down as having done this [default: who is logged in, as the operating system knows]
     #[arg(long, global = true, env = "RISITI_OPERATOR", value_parser = value_parsers::short_text, value_name = "NAME")]
     operator: Option<String>,
 }
 
 impl SharedArgs {
     pub(crate) fn operator(&self) -> String {
-        let login = || {
-            ["USER", "LOGNAME"]
-                .iter()
-                .find_map(|name| value_parsers::short_text(&std::env::var(name).ok()?).ok())
-        };
-        self.operator
-            .clone()
-            .or_else(login)
-            .unwrap_or_else(|| "unknown".to_owned())
+        self.operator.clone().unwrap_or_else(operator_name)
     }
 }
 
@@ -152,7 +144,7 @@ pub(crate) struct FilterArgs {
     code: Option<String>,
 
     /// Only what died since: an age (250ms, 2s, 15m, 24h) or a moment (RFC 3339)
-    #[arg(long, value_parser = value_parsers::since, value_name = "WHEN")]
+    #[arg(long, value_parser = parse_since, value_name = "WHEN")]
     since: Option<Timestamp>,
 
     /// Only this dead letter; may be given several times

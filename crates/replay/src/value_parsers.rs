@@ -2,7 +2,6 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
 use rust_decimal::Decimal;
 
 /// A rate, as the shortest time between two dead letters.
@@ -29,19 +28,6 @@ pub(crate) fn rate(text: &str) -> Result<Rate, String> {
     Ok(Rate {
         interval: Duration::from_secs(seconds) / count,
     })
-}
-
-/// Parses an age or a moment. `2h` means dead for at most two hours. A moment is in RFC 3339.
-pub(crate) fn since(text: &str) -> Result<Timestamp, String> {
-    if let Ok(moment) = text.parse::<Timestamp>() {
-        return Ok(moment);
-    }
-    let age = risiti_service::parse_duration(text).map_err(|_| {
-        "expected an age (250ms, 2s, 15m, 24h) or a moment (2026-01-31T08:00:00Z)".to_owned()
-    })?;
-    Timestamp::now()
-        .checked_sub(age)
-        .map_err(|_| "reaches too far back".to_owned())
 }
 
 /// Parses an amount above zero with at most two decimals.
@@ -77,21 +63,6 @@ mod tests {
         for bad in ["50", "0/s", "-1/s", "50/d", "1.5/s", "10001/s", "/s", ""] {
             assert!(rate(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn since_takes_an_age_or_a_moment() {
-        assert_eq!(
-            since("2026-01-31T08:00:00Z").unwrap().to_string(),
-            "2026-01-31T08:00:00Z"
-        );
-        assert_eq!(
-            since("2026-01-31T11:00:00+03:00").unwrap().to_string(),
-            "2026-01-31T08:00:00Z"
-        );
-        let hour_ago = since("1h").unwrap();
-        assert!(hour_ago < Timestamp::now());
-        assert!(since("yesterday").is_err());
     }
 
     #[test]

@@ -2,6 +2,8 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
+
 /// Reads a whole number with one unit, such as `250ms`, `2s`, `15m` or `24h`.
 ///
 /// # Errors
@@ -22,6 +24,23 @@ pub fn parse_duration(text: &str) -> Result<Duration, String> {
         return Err("too long".into());
     }
     Ok(Duration::from_millis(millis))
+}
+
+/// Reads an age or a moment as the moment that it means. `2h` is two hours ago. A moment is in
+/// RFC 3339.
+///
+/// # Errors
+/// A sentence fragment that says what is accepted.
+pub fn parse_since(text: &str) -> Result<Timestamp, String> {
+    if let Ok(moment) = text.parse::<Timestamp>() {
+        return Ok(moment);
+    }
+    let age = parse_duration(text).map_err(|_| {
+        "expected an age (250ms, 2s, 15m, 24h) or a moment (2026-01-31T08:00:00Z)".to_owned()
+    })?;
+    Timestamp::now()
+        .checked_sub(age)
+        .map_err(|_| "reaches too far back".to_owned())
 }
 
 /// Reads a size in bytes: `262144`, `256KiB`, `64MiB` or `1GiB`.
@@ -117,5 +136,22 @@ mod tests {
         ] {
             assert!(parse_size(text).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn since_takes_an_age_or_a_moment() {
+        assert_eq!(
+            parse_since("2026-01-31T08:00:00Z").unwrap().to_string(),
+            "2026-01-31T08:00:00Z"
+        );
+        assert_eq!(
+            parse_since("2026-01-31T11:00:00+03:00")
+                .unwrap()
+                .to_string(),
+            "2026-01-31T08:00:00Z"
+        );
+        let hour_ago = parse_since("1h").unwrap();
+        assert!(hour_ago < Timestamp::now());
+        assert!(parse_since("yesterday").is_err());
     }
 }

@@ -1,5 +1,6 @@
 //! Runs risiti-admin as a real program against a real Postgres and the simulated KRA.
 
+mod audit;
 mod devices;
 mod fixture;
 mod initialise;

@@ -4,12 +4,14 @@
 //! would take true signatures for false ones (protocol A6).
 
 use secrecy::SecretString;
+use serde_json::json;
 use uuid::Uuid;
 
 use crate::db::error::LedgerError;
 use crate::db::pool::{Ledger, Transaction};
 use crate::db::statements::statements;
 use crate::db::vault::{Place, Vault};
+use crate::operator_actions::RecordedChange;
 
 statements! {
     CANARY = "SELECT ciphertext FROM credentials_canary WHERE id = 1";
@@ -113,6 +115,13 @@ impl Ledger {
                 .execute(DEVICE_SECRETS_REPLACE, &[&id, &consumer_secret, &cmc_key])
                 .await?;
         }
+        let change = RecordedChange {
+            operator: self.operator(),
+            reason: None,
+            subject: json!({ "provider_keys": done.provider_keys, "devices": done.devices }),
+            changes: json!({ "credentials_key": "changed" }),
+        };
+        transaction.record_change("keys reencrypt", change).await?;
         transaction.commit().await?;
         Ok(done)
     }

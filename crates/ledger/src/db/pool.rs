@@ -41,6 +41,7 @@ pub struct Ledger {
     pool: Pool,
     settings: DatabaseSettings,
     sessions: SessionCheck,
+    operator: Option<Arc<str>>,
 }
 
 impl std::fmt::Debug for Ledger {
@@ -78,7 +79,23 @@ impl Ledger {
             pool,
             settings,
             sessions,
+            operator: None,
         })
+    }
+
+    /// The same ledger, whose changes of merchants, gateways, secrets and devices are recorded as
+    /// this person's.
+    #[must_use]
+    pub fn on_behalf_of(mut self, operator: &str) -> Self {
+        self.operator = Some(operator.into());
+        self
+    }
+
+    /// Who makes the changes: the person, else the program.
+    pub(crate) fn operator(&self) -> &str {
+        self.operator
+            .as_deref()
+            .unwrap_or(self.settings.application_name)
     }
 
     /// Checks in one round trip that the server answers and takes writes. A standby does not, which

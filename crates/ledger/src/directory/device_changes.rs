@@ -9,11 +9,12 @@ use crate::db::error::LedgerError;
 use crate::db::pool::{Ledger, Transaction};
 use crate::db::statements::statements;
 use crate::db::vault::{Place, Vault};
+use crate::directory::device_values::DEVICE_SECRETS;
 use crate::directory::devices::tax_rates_json;
 use crate::directory::manage_error::ManageError;
 use crate::directory::new_device::{DeviceOptions, host, seal};
 use crate::directory::next_number::NumberChange;
-use crate::operator_actions::{CommandMode, OperatorAction};
+use crate::operator_actions::{CommandMode, OperatorAction, RecordedChange, differences};
 
 statements! {
     /// Whether the device has an invoice is asked in two halves, because each half has an index. An
@@ -156,6 +157,7 @@ impl Transaction<'_> {
             return Err(ManageError::HasInvoices("the environment"));
         }
 
+        let before = self.device_values(id).await?;
         self.change_row(id, merchant, changes, vault, &known)
             .await?;
         let number = match changes.next_invoice_no {
@@ -181,8 +183,14 @@ impl Transaction<'_> {
         let end_halt: [&(dyn ToSql + Sync); 4] =
             [&id, &action.operator, &action.reason, &number.is_some()];
         let resumed = self.execute(HALT_END, &end_halt).await? == 1;
-        let subject = serde_json::json!({ "device_id": id, "next_invoice_no": number });
-        self.record_action("device update", action, subject).await?;
+        let after = self.device_values(id).await?;
+        let change = RecordedChange {
+            operator: &action.operator,
+            reason: Some(&action.reason),
+            subject: serde_json::json!({ "device_id": id }),
+            changes: differences(&before, &after, &DEVICE_SECRETS),
+        };
+        self.record_change("device update", change).await?;
         Ok(UpdatedDevice { resumed, number })
     }
 

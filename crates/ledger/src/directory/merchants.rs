@@ -7,6 +7,7 @@ use rand::TryRngCore;
 use rand::rngs::OsRng;
 use risiti_domain::MerchantId;
 use secrecy::SecretString;
+use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::db::error::LedgerError;
@@ -15,6 +16,7 @@ use crate::db::statements::statements;
 use crate::db::vault::VaultError;
 use crate::directory::manage_error::{ManageError, refused_by};
 use crate::directory::snapshot::hash_path_secret;
+use crate::operator_actions::{RecordedChange, differences};
 
 /// The size of a path secret: 160 bits.
 const SECRET_BYTES: usize = 20;
@@ -65,6 +67,14 @@ impl Ledger {
                 })
             })?;
         let secret = transaction.add_path_secret(id).await?;
+        let new = json!({ "slug": slug, "name": name, "webhook_secret": "new" });
+        let change = RecordedChange {
+            operator: self.operator(),
+            reason: None,
+            subject: json!({ "merchant": slug }),
+            changes: differences(&Value::Null, &new, &["webhook_secret"]),
+        };
+        transaction.record_change("merchant create", change).await?;
         transaction.commit().await?;
         Ok((MerchantId::from_uuid(id), secret))
     }
@@ -109,6 +119,15 @@ impl Ledger {
         }
 
         let secret = transaction.add_path_secret(merchant).await?;
+        let change = RecordedChange {
+            operator: self.operator(),
+            reason: None,
+            subject: json!({ "merchant": slug }),
+            changes: json!({ "webhook_secret": "changed", "earlier_secrets_end": [null, until] }),
+        };
+        transaction
+            .record_change("merchant rotate-secret", change)
+            .await?;
         transaction.commit().await?;
         Ok((secret, until))
     }

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use risiti_domain::{DeviceId, Dialect, Environment, TaxType};
 use rust_decimal::Decimal;
 use secrecy::SecretString;
+use serde_json::{Value, json};
 use url::Url;
 use uuid::Uuid;
 
@@ -12,8 +13,10 @@ use crate::db::error::LedgerError;
 use crate::db::pool::{Ledger, Transaction};
 use crate::db::statements::statements;
 use crate::db::vault::{Place, Vault};
+use crate::directory::device_values::DEVICE_SECRETS;
 use crate::directory::devices::tax_rates_json;
 use crate::directory::manage_error::{ManageError, refused_by};
+use crate::operator_actions::{RecordedChange, differences};
 
 statements! {
     DEVICE_ADD = "INSERT INTO devices (id, merchant_id, environment, dialect, base_url, portal_url, token_url,
@@ -197,6 +200,14 @@ impl Transaction<'_> {
             .await?;
         self.bind_short_codes(&device.merchant, merchant, id, &options.short_codes)
             .await?;
+        let values = self.device_values(id).await?;
+        let change = RecordedChange {
+            operator,
+            reason: None,
+            subject: json!({ "device_id": id, "merchant": device.merchant }),
+            changes: differences(&Value::Null, &values, &DEVICE_SECRETS),
+        };
+        self.record_change("device add", change).await?;
         Ok(id)
     }
 

@@ -4,6 +4,7 @@
 use jiff::Timestamp;
 use risiti_domain::Provider;
 use secrecy::SecretString;
+use serde_json::{Value, json};
 use tokio_postgres::Row;
 use uuid::Uuid;
 
@@ -12,6 +13,7 @@ use crate::db::pool::{Ledger, Transaction};
 use crate::db::statements::statements;
 use crate::db::vault::Vault;
 use crate::directory::manage_error::ManageError;
+use crate::operator_actions::{RecordedChange, differences};
 use crate::recording::verdict::SHORT_CODE_UNKNOWN;
 
 statements! {
@@ -28,6 +30,12 @@ statements! {
     /// It reads flagged payments only.
     WAITING_PAYMENTS = "SELECT count(*) FROM payments p
         WHERE p.conflict AND p.state <> 'folded' AND p.merchant_id = $1 AND p.short_code = ANY($2) AND p.reason = $3";
+    /// What an account has that commands change, without its keys.
+    ACCOUNT_VALUES = "SELECT jsonb_build_object('seller_id', a.seller_id, 'allow_cidrs', a.allow_cidrs,
+        'enforce_cidr', a.enforce_cidr,
+        'short_codes', ARRAY(SELECT short_code FROM short_codes c WHERE c.account_id = a.id ORDER BY short_code),
+        'key_ids', ARRAY(SELECT id FROM provider_keys k WHERE k.account_id = a.id ORDER BY k.id))
+        FROM provider_accounts a WHERE a.merchant_id = $1 AND a.provider = $2";
     ACCOUNT_LIST = "SELECT a.id, m.slug, a.provider, a.trust_policy, a.seller_id, a.allow_cidrs, a.enforce_cidr,
         a.created_at,
         ARRAY(SELECT short_code FROM short_codes c WHERE c.account_id = a.id ORDER BY short_code),
@@ -113,6 +121,7 @@ impl Ledger {
         let merchant_id = transaction.merchant_for_update(merchant).await?;
 
         let provider = account.provider().as_str();
+        let before = transaction.account_values(merchant_id, provider).await?;
         let known = transaction
             .query_opt(ACCOUNT_LOCK, &[&merchant_id, &provider])
             .await?;
@@ -159,6 +168,14 @@ impl Ledger {
                     .await?;
             }
         }
+        let after = transaction.account_values(merchant_id, provider).await?;
+        let change = RecordedChange {
+            operator: self.operator(),
+            reason: None,
+            subject: json!({ "merchant": merchant, "provider": provider }),
+            changes: differences(&before, &after, &[]),
+        };
+        transaction.record_change("provider add", change).await?;
         transaction.commit().await?;
         Ok(added)
     }
@@ -196,14 +213,36 @@ impl Ledger {
             provider,
         })?;
 
+        let before = transaction.account_values(merchant_id, provider).await?;
         transaction
             .remove_key(column(&account, 0)?, key, force)
+            .await?;
+        let after = transaction.account_values(merchant_id, provider).await?;
+        let change = RecordedChange {
+            operator: self.operator(),
+            reason: None,
+            subject: json!({ "merchant": merchant, "provider": provider }),
+            changes: differences(&before, &after, &[]),
+        };
+        transaction
+            .record_change("provider remove-key", change)
             .await?;
         Ok(transaction.commit().await?)
     }
 }
 
 impl Transaction<'_> {
+    /// The values of an account, or null while there is none.
+    async fn account_values(&self, merchant: Uuid, provider: &str) -> Result<Value, LedgerError> {
+        let row = self
+            .query_opt(ACCOUNT_VALUES, &[&merchant, &provider])
+            .await?;
+        Ok(row
+            .map(|row| row.try_get(0))
+            .transpose()?
+            .unwrap_or_default())
+    }
+
     async fn add_account_row(
         &self,
         merchant: Uuid,
