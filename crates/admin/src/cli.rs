@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::audit::AuditArgs;
 use crate::device_args::DeviceCommand;
+use crate::find::FindArgs;
 use crate::prune::PruneArgs;
 use crate::status::StatusArgs;
 use crate::values;
@@ -107,6 +108,18 @@ pub(crate) enum Command {
   risiti-admin status
   risiti-admin status --json | jq .attention")]
     Status(StatusArgs),
+
+    /// Find what became of a payment, from what a customer or a log says
+    ///
+    /// TEXT is an M-Pesa receipt, a checkout id, a reference, a Gumroad order number, an invoice
+    /// number, or the id of a payment, an invoice, an event or a dead letter. It shows how the
+    /// payment arrived, why it owes no receipt if it owes none, each send to KRA with its answer,
+    /// and the receipt. No phone number and no secret is printed.
+    #[command(after_help = "Examples:
+  risiti-admin find UIS4000001
+  risiti-admin find 412 --merchant acme
+  risiti-admin find 01890a5d-ac96-774b-bcce-b302099a8057 --json")]
+    Find(FindArgs),
 
     /// List what people changed, when and why
     ///

@@ -5,6 +5,7 @@ mod audit;
 mod cli;
 mod device;
 mod device_args;
+mod find;
 mod flags;
 mod initialise;
 mod kra;
@@ -72,6 +73,7 @@ async fn dispatch(session: &Session, command: Command) -> anyhow::Result<ExitCod
     }
     match command {
         Command::Status(args) => status::run(session, &args).await?,
+        Command::Find(args) => return find::run(session, &args).await,
         Command::Audit(args) => audit::run(session, &args).await?,
         Command::Migrate => migrate(session).await?,
         Command::Merchant(command) => merchant::run(session, command).await?,

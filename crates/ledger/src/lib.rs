@@ -54,6 +54,8 @@ pub use lanes::work::{History, LaneInvoice, LaneWork, LateLookUp};
 pub use operator_actions::{CommandMode, OperatorAction};
 pub use overview::audit::{AuditEntry, AuditFilter};
 pub use overview::status::StatusSection;
+pub use overview::story::FoundStories;
+pub use overview::story_text::{invoice_state, story_text};
 pub use overview::text::plain;
 pub use recording::event::{Delivery, IncomingEvent};
 pub use recording::recorded::Recorded;

@@ -69,9 +69,14 @@ pub(crate) enum Command {
 
     /// Show all that is known of dead letters: every send, every answer, every move
     ///
+    /// TEXT is the id of a dead letter, or what `risiti-admin find` takes: an M-Pesa receipt, a
+    /// checkout id, a reference, an order number, an invoice number, or the id of a payment, an
+    /// invoice or an event. Of what is not dead it shows the story and the state it is in.
+    ///
     /// Reads the database and consumes nothing. Phones and bodies are left to `export`.
     #[command(after_help = "Examples:
   risiti-replay show 01890a5d-ac96-774b-bcce-b302099a8057
+  risiti-replay show UIS4000001
   risiti-replay show --merchant acme --cause exhausted --limit 3")]
     Show(ShowArgs),
 
@@ -188,9 +193,9 @@ pub(crate) struct ListArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct ShowArgs {
-    /// These; the same as --id
-    #[arg(value_name = "ID")]
-    pub(crate) named: Vec<Uuid>,
+    /// Ids of dead letters, or what names a payment
+    #[arg(value_name = "TEXT", value_parser = value_parsers::short_text)]
+    pub(crate) named: Vec<String>,
 
     #[command(flatten)]
     pub(crate) list: ListArgs,

@@ -88,8 +88,8 @@ impl<'a> Pages<'a> {
 
 fn heading() -> String {
     format!(
-        "{:36}  {:20}  {:12}  {:10}  {:6}  {:>14}  {:>7}  WHY",
-        "DEAD LETTER", "DIED", "MERCHANT", "CAUSE", "CODE", "AMOUNT", "REPLAYS"
+        "{:36}  {:20}  {:12}  {:10}  {:6}  {:>14}  {:12}  {:>7}  WHY",
+        "DEAD LETTER", "DIED", "MERCHANT", "CAUSE", "CODE", "AMOUNT", "RECEIPT", "REPLAYS"
     )
 }
 
@@ -104,12 +104,13 @@ pub(crate) fn row(dead_letter: &DeadLetter) -> String {
         None => why.to_owned(),
     };
     format!(
-        "{:36}  {:20}  {:12}  {:10}  {:6}  {amount:>14}  {:>7}  {why}",
+        "{:36}  {:20}  {:12}  {:10}  {:6}  {amount:>14}  {:12}  {:>7}  {why}",
         dead_letter.dead_letter_id,
         format!("{:.0}", dead_letter.dead_at),
         dead_letter.merchant.as_deref().unwrap_or("-"),
         dead_letter.cause.as_str(),
         dead_letter.code.as_deref().unwrap_or("-"),
+        dead_letter.receipt.as_deref().unwrap_or("-"),
         dead_letter.replays,
     )
 }

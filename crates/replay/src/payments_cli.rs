@@ -61,7 +61,7 @@ pub(crate) struct FlaggedFilterArgs {
     pub(crate) merchant: Option<String>,
 
     /// Only what was flagged since: an age (250ms, 2s, 15m, 24h) or a moment (RFC 3339)
-    #[arg(long, value_parser = value_parsers::since, value_name = "WHEN")]
+    #[arg(long, value_parser = parse_since, value_name = "WHEN")]
     since: Option<Timestamp>,
 
     /// Only this payment; may be given several times

@@ -1,11 +1,13 @@
 //! The command `show`: everything that is known of a dead letter.
 
+use std::collections::HashSet;
 use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use risiti_ledger::{DeadLetter, DeadLetterScope};
+use risiti_ledger::{DeadLetter, DeadLetterFilter, DeadLetterScope, Ledger, plain, story_text};
 use serde_json::Value;
+use uuid::Uuid;
 
 use crate::cli::ShowArgs;
 use crate::list::{Pages, warn_of_unknown_merchant};
@@ -15,37 +17,93 @@ use crate::session;
 pub(crate) async fn show(args: ShowArgs, out: Output) -> Result<ExitCode> {
     let ledger = session::open_ledger(&args.list.database).await?;
     let mut filter = args.list.filter.filter();
-    filter.ids.extend(args.named);
+    warn_of_unknown_merchant(&ledger, &filter, out).await?;
+    let named_ids = args
+        .named
+        .iter()
+        .filter_map(|text| text.parse::<Uuid>().ok());
+    filter.ids.extend(named_ids);
     // A dead letter that is named is shown even when it is solved.
     if !filter.ids.is_empty() {
         filter.scope = DeadLetterScope::All;
     }
-    warn_of_unknown_merchant(&ledger, &filter, out).await?;
-    let mut pages = Pages::new(&ledger, &filter, args.list.limit);
-    let mut shown = 0_usize;
+
+    let mut shown = HashSet::new();
+    let lists = args.named.is_empty() || !filter.ids.is_empty();
+    if lists
+        && show_dead_letters(&ledger, &filter, args.list.limit, out, &mut shown).await?
+            == Reader::Gone
+    {
+        return Ok(ExitCode::SUCCESS);
+    }
+    if args.named.is_empty() {
+        return Ok(none_shown(&filter, &shown, out));
+    }
+
+    let is_shown = |text: &str| text.parse::<Uuid>().is_ok_and(|id| shown.contains(&id));
+    let mut missing = false;
+    for text in args.named.iter().filter(|text| !is_shown(text)) {
+        let found = ledger
+            .find_stories(text, filter.merchant.as_deref())
+            .await?;
+        for story in &found.stories {
+            if out.line(story, || story_text(story)) == Reader::Gone {
+                return Ok(ExitCode::SUCCESS);
+            }
+        }
+        if found.more {
+            out.note("There are more. Narrow them with --merchant.");
+        }
+        if found.stories.is_empty() {
+            out.problem(&format!("nothing is recorded under {text}"));
+            missing = true;
+        }
+    }
+    Ok(if missing {
+        ExitCode::FAILURE
+    } else {
+        ExitCode::SUCCESS
+    })
+}
+
+/// Shows the dead letters that the filter takes, and notes their ids.
+async fn show_dead_letters(
+    ledger: &Ledger,
+    filter: &DeadLetterFilter,
+    limit: Option<u64>,
+    out: Output,
+    shown: &mut HashSet<Uuid>,
+) -> Result<Reader> {
+    let mut pages = Pages::new(ledger, filter, limit);
     while let Some(page) = pages.next().await? {
         for dead_letter in &page {
-            let evidence = ledger
-                .dead_letter_evidence(dead_letter.dead_letter_id, false)
-                .await?;
+            let id = dead_letter.dead_letter_id;
+            let evidence = ledger.dead_letter_evidence(id, false).await?;
             let Some(evidence) = evidence else { continue };
             let reader = out.line(&evidence.record, || {
                 full_record(dead_letter, &evidence.record)
             });
             if reader == Reader::Gone {
-                return Ok(ExitCode::SUCCESS);
+                return Ok(Reader::Gone);
             }
+            shown.insert(id);
         }
-        shown += page.len();
     }
-    if shown == 0 && !filter.ids.is_empty() {
+    Ok(Reader::Present)
+}
+
+fn none_shown(filter: &DeadLetterFilter, shown: &HashSet<Uuid>, out: Output) -> ExitCode {
+    if !shown.is_empty() {
+        return ExitCode::SUCCESS;
+    }
+    if !filter.ids.is_empty() {
         out.problem("there is no such dead letter");
-        return Ok(ExitCode::FAILURE);
+        return ExitCode::FAILURE;
     }
-    if shown == 0 && !out.is_json() {
+    if !out.is_json() {
         out.line(&(), || "No dead letters.".to_owned());
     }
-    Ok(ExitCode::SUCCESS)
+    ExitCode::SUCCESS
 }
 
 fn full_record(dead_letter: &DeadLetter, record: &Value) -> String {

@@ -2,6 +2,7 @@
 
 mod audit;
 mod devices;
+mod find;
 mod fixture;
 mod initialise;
 mod keys;

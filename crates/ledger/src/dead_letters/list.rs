@@ -38,7 +38,9 @@ statements! {
     PAGE = concat!("
         SELECT d.id, m.slug, d.device_id, d.cause, d.code, d.message, d.attempts, d.invoice_id, d.event_id,
                d.amount, d.currency, d.dead_at, d.replays,
-               (SELECT w.discard_wish FROM invoices w WHERE w.id = d.invoice_id)
+               (SELECT w.discard_wish FROM invoices w WHERE w.id = d.invoice_id),
+               (SELECT p.receipt FROM payments p
+                WHERE p.id = (SELECT i.payment_id FROM invoices i WHERE i.id = d.invoice_id))
         FROM dead_letters d LEFT JOIN merchants m ON m.id = d.merchant_id
         WHERE ", matches_filter!(), " AND ", in_scope!(), " AND (d.dead_at, d.id) > ($7, $8)
         ORDER BY d.dead_at, d.id LIMIT $9");
@@ -149,6 +151,9 @@ pub struct DeadLetter {
     pub replays: i32,
     /// Why somebody wants it discarded, while its lane still asks KRA.
     pub discard_wish: Option<String>,
+    /// What the customer has in hand: the M-Pesa receipt, Paystack's reference or Gumroad's order
+    /// number.
+    pub receipt: Option<String>,
 }
 
 /// How many dead letters have one cause and code.
@@ -234,6 +239,7 @@ fn read(row: &Row) -> Result<DeadLetter, LedgerError> {
         dead_at: row.try_get(11)?,
         replays: row.try_get(12)?,
         discard_wish: row.try_get(13)?,
+        receipt: row.try_get(14)?,
     })
 }
 

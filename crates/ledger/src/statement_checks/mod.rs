@@ -61,6 +61,7 @@ const ALL: &[&[Statement]] = &[
     crate::operator_actions::STATEMENTS,
     crate::overview::audit::STATEMENTS,
     crate::overview::status::STATEMENTS,
+    crate::overview::story::STATEMENTS,
     crate::recording::credit_notes::STATEMENTS,
     crate::recording::event_rows::STATEMENTS,
     crate::recording::owing::STATEMENTS,

@@ -65,6 +65,7 @@ const REPLAY: &[&[Statement]] = &[
     crate::lanes::status::STATEMENTS,
     crate::lanes::wake_ups::STATEMENTS,
     crate::operator_actions::STATEMENTS,
+    crate::overview::story::STATEMENTS,
 ];
 
 const ADMIN: &[&[Statement]] = &[
@@ -85,6 +86,7 @@ const ADMIN: &[&[Statement]] = &[
     crate::operator_actions::STATEMENTS,
     crate::overview::audit::STATEMENTS,
     crate::overview::status::STATEMENTS,
+    crate::overview::story::STATEMENTS,
     crate::retention::dead_letter_bodies::STATEMENTS,
     crate::retention::event_bodies::STATEMENTS,
     crate::retention::prune::STATEMENTS,

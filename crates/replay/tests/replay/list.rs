@@ -33,12 +33,14 @@ async fn list_shows_dead_letters_and_consumes_nothing() {
         "dead_at",
         "replays",
         "discard_wish",
+        "receipt",
     ];
     expected.sort_unstable();
     keys.sort_unstable();
     assert_eq!(keys, expected);
 
     assert_eq!(lines[0]["dead_letter_id"], refused.to_string());
+    assert_eq!(lines[0]["receipt"], "R");
     assert_eq!(
         (lines[0]["merchant"].as_str(), lines[0]["code"].as_str()),
         (Some("acme"), Some("891"))

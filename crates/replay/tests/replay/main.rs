@@ -12,4 +12,5 @@ mod payments;
 mod refused_then_filed;
 mod run;
 mod set_aside;
+mod show;
 mod terminal;

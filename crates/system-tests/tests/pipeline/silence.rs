@@ -91,6 +91,9 @@ async fn no_output_of_any_program_holds_a_secret_or_phone() {
         &["merchant", "list"][..],
         &["provider", "list", "--merchant", "acme"],
         &["device", "list"],
+        &["status"],
+        &["audit"],
+        &["find", "1"],
     ] {
         outputs.push(
             fixture

@@ -1,0 +1,258 @@
+//! A story as text for a person: what happened in the order of time, and what to do now.
+
+use std::fmt::Write as _;
+
+use serde_json::Value;
+
+use crate::overview::text::plain;
+
+/// Writes a story of [`find_stories`](crate::Ledger::find_stories) as text.
+#[must_use]
+pub fn story_text(story: &Value) -> String {
+    let mut text = String::new();
+    if let Some(payment) = story.get("payment") {
+        payment_text(&mut text, payment);
+    }
+    for event in items(story, "events") {
+        event_text(&mut text, event);
+    }
+    for reversal in items(story, "reversals") {
+        let [state, amount, at] =
+            ["state", "amount", "recorded_at"].map(|key| plain(&reversal[key]));
+        let amount = if amount.is_empty() {
+            "the whole".to_owned()
+        } else {
+            amount
+        };
+        writeln!(text, "  money back {at}  {amount}: {state}").ok();
+    }
+    moves_text(&mut text, story);
+
+    let invoices: Vec<&Value> = items(story, "invoices").collect();
+    if invoices.is_empty()
+        && let Some(payment) = story.get("payment")
+    {
+        writeln!(text, "  tax        {}", owes_none(payment)).ok();
+    }
+    for invoice in invoices {
+        invoice_text(&mut text, invoice);
+    }
+    if let Some(letter) = story.get("dead_letter") {
+        message_text(&mut text, letter);
+    }
+    text
+}
+
+fn payment_text(text: &mut String, payment: &Value) {
+    writeln!(text, "Payment {}", plain(&payment["payment_id"])).ok();
+    let amount = format!(
+        "{} {}",
+        plain(&payment["currency"]),
+        plain(&payment["amount"])
+    );
+    let flagged = if payment["flagged"] == true {
+        "yes: a person must decide"
+    } else {
+        ""
+    };
+    for (name, value) in [
+        ("merchant", plain(&payment["merchant"])),
+        ("gateway", plain(&payment["provider"])),
+        ("receipt", plain(&payment["receipt"])),
+        ("amount", amount.trim().to_owned()),
+        ("state", plain(&payment["state"])),
+        ("reason", plain(&payment["reason"])),
+        ("flagged", flagged.to_owned()),
+        ("short code", plain(&payment["short_code"])),
+        ("settled", plain(&payment["settled_at"])),
+    ] {
+        if !value.is_empty() {
+            writeln!(text, "  {name:10} {value}").ok();
+        }
+    }
+}
+
+fn event_text(text: &mut String, event: &Value) {
+    let [id, kind, at, by] =
+        ["event_id", "kind", "received_at", "authenticated_by"].map(|key| plain(&event[key]));
+    let duplicates = event["duplicates"].as_i64().unwrap_or(0);
+    let again = match duplicates {
+        0 => String::new(),
+        _ => format!(", and {duplicates} times more"),
+    };
+    let conflict = if event["conflict"] == true {
+        ", contradicts what is recorded"
+    } else {
+        ""
+    };
+    writeln!(
+        text,
+        "  arrived    {at}  {kind}, believed by {by}{again}{conflict} (event {id})"
+    )
+    .ok();
+}
+
+fn moves_text(text: &mut String, of: &Value) {
+    for moved in items(of, "moves") {
+        let [at, from, to, by, reason] =
+            ["at", "from", "to", "by", "reason"].map(|key| plain(&moved[key]));
+        writeln!(text, "  moved      {at}  {from} → {to} by {by}: {reason}").ok();
+    }
+}
+
+/// Why a payment has no invoice.
+fn owes_none(payment: &Value) -> String {
+    let reason = plain(&payment["reason"]);
+    match payment["state"].as_str() {
+        Some("success" | "reversed") if reason.is_empty() => "owes no receipt".to_owned(),
+        Some("success" | "reversed") => format!("no invoice: {reason}"),
+        Some(state) => format!("no invoice: the payment is {state}"),
+        None => String::new(),
+    }
+}
+
+fn invoice_text(text: &mut String, invoice: &Value) {
+    let kind = match invoice["kind"].as_str() {
+        Some("credit_note") => "credit note",
+        _ => "sale",
+    };
+    let [id, device, amount] =
+        ["invoice_id", "device_id", "amount"].map(|key| plain(&invoice[key]));
+    writeln!(text, "  {kind} {id}, {amount}, device {device}").ok();
+    for send in items(invoice, "sends") {
+        let [at, number, outcome, code, message] =
+            ["sent_at", "invoice_no", "outcome", "code", "message"].map(|key| plain(&send[key]));
+        let words = format!("{code} {message}");
+        writeln!(
+            text,
+            "  sent       {at}  as number {number}: {outcome} {}",
+            words.trim()
+        )
+        .ok();
+    }
+    moves_text(text, invoice);
+    writeln!(text, "  now        {}", invoice_state(invoice)).ok();
+}
+
+/// Where an invoice is now, and what a person can do.
+#[must_use]
+pub fn invoice_state(invoice: &Value) -> String {
+    let field = |key: &str| plain(&invoice[key]);
+    let lane = || match invoice["lane_state"].as_str() {
+        Some("halted") => format!("its lane is halted: {}", field("halt_reason")),
+        Some("busy") => "its lane is being worked".to_owned(),
+        Some(_) if field("breaker") == "open" => "KRA's host fails, so its lane waits".to_owned(),
+        _ if !field("next_try").is_empty() => {
+            format!("its lane tries again at {}", field("next_try"))
+        }
+        _ => "its lane comes to it".to_owned(),
+    };
+    match invoice["state"].as_str() {
+        Some("success") => format!(
+            "filed as number {}, KRA's receipt {} {}",
+            field("invoice_no"),
+            field("receipt_no"),
+            field("receipt_url")
+        )
+        .trim_end()
+        .to_owned(),
+        Some("pending")
+            if invoice["sale_state"].is_string() && field("sale_state") != "success" =>
+        {
+            format!(
+                "waits until its sale is filed, which is {}",
+                field("sale_state")
+            )
+        }
+        Some("pending") => format!("waits to be filed; {}", lane()),
+        Some("submitting") => format!(
+            "sent as number {} and not settled; {}",
+            field("invoice_no"),
+            lane()
+        ),
+        Some("dead") if !field("discard_wish").is_empty() => {
+            "to be discarded, once its lane knows that KRA does not have it".to_owned()
+        }
+        Some("dead") => {
+            let letter = &invoice["dead_letter"];
+            format!(
+                "dead letter: {} {} {}; correct the cause, then `risiti-replay run --id {}`",
+                plain(&letter["cause"]),
+                plain(&letter["code"]),
+                plain(&letter["message"]),
+                field("invoice_id")
+            )
+        }
+        Some("discarded") => {
+            let letter = &invoice["dead_letter"];
+            format!(
+                "discarded by {}: {}; `risiti-replay run --discarded --id {}` takes that back",
+                plain(&letter["solved_by"]),
+                plain(&letter["solved_reason"]),
+                field("invoice_id")
+            )
+        }
+        _ => field("state"),
+    }
+}
+
+fn message_text(text: &mut String, letter: &Value) {
+    let [id, cause, at, message, solved] =
+        ["dead_letter_id", "cause", "dead_at", "message", "solved_as"]
+            .map(|key| plain(&letter[key]));
+    writeln!(text, "Message set aside as {cause}, dead letter {id}").ok();
+    writeln!(text, "  set aside  {at}  {message}").ok();
+    let now = if solved.is_empty() {
+        format!("waits; `risiti-replay run --id {id}` reads it anew")
+    } else {
+        format!("{solved} by {}", plain(&letter["solved_by"]))
+    };
+    writeln!(text, "  now        {now}").ok();
+}
+
+fn items<'a>(of: &'a Value, key: &str) -> impl Iterator<Item = &'a Value> {
+    of[key].as_array().into_iter().flatten()
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn state_of_an_invoice_says_what_to_do() {
+        for (invoice, expected) in [
+            (
+                json!({"state": "success", "invoice_no": 4, "receipt_no": 9}),
+                "filed as number 4, KRA's receipt 9",
+            ),
+            (
+                json!({"state": "pending", "lane_state": "halted", "halt_reason": "by hand"}),
+                "waits to be filed; its lane is halted: by hand",
+            ),
+            (
+                json!({"state": "pending", "sale_state": "dead", "lane_state": "idle"}),
+                "waits until its sale is filed, which is dead",
+            ),
+            (
+                json!({"state": "dead", "invoice_id": "I",
+                    "dead_letter": {"cause": "refused", "code": "891", "message": "no item"}}),
+                "dead letter: refused 891 no item; correct the cause, then `risiti-replay run --id I`",
+            ),
+        ] {
+            assert_eq!(invoice_state(&invoice), expected);
+        }
+    }
+
+    #[test]
+    fn payment_without_invoice_says_why() {
+        let story = json!({"payment": {"payment_id": "P", "state": "success",
+            "reason": "owes no receipt: not in KES"}, "invoices": []});
+        let text = story_text(&story);
+        assert!(
+            text.contains("no invoice: owes no receipt: not in KES"),
+            "{text}"
+        );
+    }
+}
