@@ -47,7 +47,7 @@ pub use lanes::resolve_through::{NUMBERS_MAX, ResolvedThrough, UnansweredSend};
 pub use lanes::set_aside::InvoiceToSetAside;
 pub use lanes::settle::{FailureCount, HaltOutcome, HaltRemedy, LaneWait, LastWord};
 pub use lanes::shares::{HEARTBEAT_EXPIRY, HostShares};
-pub use lanes::status::LaneStatus;
+pub use lanes::status::{HeldInvoice, LaneFilter, LaneStatus, LastSend};
 pub use lanes::submissions::{AnsweredSend, NewSend, SendResult, StoredReceipt};
 pub use lanes::wake::WakeLimit;
 pub use lanes::work::{History, LaneInvoice, LaneWork, LateLookUp};

@@ -2,31 +2,51 @@
 
 use clap::{ArgGroup, Args, Subcommand};
 use risiti_domain::{DeviceId, InvoiceId};
-use risiti_ledger::{CommandMode, EnteredReceipt, Ownership};
+use risiti_ledger::{CommandMode, EnteredReceipt, LaneFilter, Ownership};
 use risiti_service::{AmqpArgs, DatabaseArgs};
 
-use crate::cli::DRY_RUN_FLAG;
+use crate::cli::{DRY_RUN_FLAG, YES_FLAG};
 use crate::value_parsers;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum LanesCommand {
     /// List lanes: what waits in each, what its last call brought, why it is halted
+    ///
+    /// NEXT NO is the number that KRA takes next. OLDEST is the age of the oldest invoice that is
+    /// out or could be sent. NEXT TRY is when a lane that failed, or its host's breaker, tries
+    /// again. LAST ANSWER has KRA's code and words. Below a halted lane stands what it is about and
+    /// what to do first.
+    #[command(after_help = "Examples:
+  risiti-replay lanes list --halted
+  risiti-replay lanes list --waiting --host etims-api.kra.go.ke
+  risiti-replay lanes list --merchant acme --json")]
     List(LanesListArgs),
 
-    /// Start a halted lane again
+    /// Start halted lanes again
     ///
-    /// For a halt whose cause is mended: a device blocked at KRA and unblocked, a halt by hand. The
+    /// For a halt whose cause is mended: a device blocked at KRA and unblocked, a halt by hand. A
     /// lane goes on where it stopped, and looks up what it does not know before it sends anything,
     /// so nothing is filed twice.
-    #[command(after_help = "Example:
-  risiti-replay lanes resume 01890a5d-ac96-774b-bcce-b302099a8057 --reason 'KRA unblocked the device'")]
+    ///
+    /// Takes devices, or all lanes that the filters take. With filters it shows the lanes and asks
+    /// first; without a terminal it needs --yes.
+    #[command(after_help = "Examples:
+  risiti-replay lanes resume 01890a5d-ac96-774b-bcce-b302099a8057 --reason 'KRA unblocked the device'
+  risiti-replay lanes resume acme --reason 'KRA unblocked the device'
+  risiti-replay lanes resume --reason-like 'credentials refused' --reason 'KRA is back' --dry-run")]
     Resume(LaneResumeArgs),
 
-    /// Stop a lane: nothing more is sent for this device
+    /// Stop lanes: nothing more is sent for these devices
     ///
     /// A call that is under way ends first. Payments are still recorded and their invoices wait.
-    #[command(after_help = "Example:
-  risiti-replay lanes halt 01890a5d-ac96-774b-bcce-b302099a8057 --reason 'KRA moves the branch tonight'")]
+    /// --all stops every lane, as for a tax rate that is wrong.
+    ///
+    /// Takes devices, or all lanes that the filters take. With filters it shows the lanes and asks
+    /// first; without a terminal it needs --yes.
+    #[command(after_help = "Examples:
+  risiti-replay lanes halt 01890a5d-ac96-774b-bcce-b302099a8057 --reason 'KRA moves the branch tonight'
+  risiti-replay lanes halt --all --reason 'wrong tax rate'
+  risiti-replay lanes halt --host etims-api-sbx.kra.go.ke --reason 'maintenance' --yes")]
     Halt(LaneHaltArgs),
 
     /// Say who owns an invoice number that stopped a lane
@@ -75,8 +95,95 @@ pub(crate) enum LanesCommand {
 
 #[derive(Args, Debug)]
 pub(crate) struct LanesListArgs {
+    /// Only halted lanes, which wait for a person
+    #[arg(long, conflicts_with = "waiting")]
+    halted: bool,
+
+    /// Only lanes that have work and do not get on: they back off, or their host fails
+    #[arg(long)]
+    pub(crate) waiting: bool,
+
+    #[command(flatten)]
+    scope: ScopeArgs,
+
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
+}
+
+impl LanesListArgs {
+    pub(crate) fn filter(&self) -> LaneFilter {
+        LaneFilter {
+            halted: self.halted,
+            ..self.scope.filter()
+        }
+    }
+}
+
+/// Filters that `list`, `halt` and `resume` share.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct ScopeArgs {
+    /// Only this merchant's
+    #[arg(long, value_name = "SLUG")]
+    merchant: Option<String>,
+
+    /// Only those whose KRA host has this text in it
+    #[arg(long, value_parser = value_parsers::short_text, value_name = "HOST")]
+    host: Option<String>,
+
+    /// Only those halted for a reason that has this text in it
+    #[arg(long, value_parser = value_parsers::short_text, value_name = "TEXT")]
+    reason_like: Option<String>,
+}
+
+impl ScopeArgs {
+    fn filter(&self) -> LaneFilter {
+        LaneFilter {
+            device: None,
+            merchant: self.merchant.clone(),
+            host: self.host.clone(),
+            halted: false,
+            reason_like: self.reason_like.clone(),
+        }
+    }
+}
+
+/// Which lanes to halt or resume, and how.
+#[derive(Args, Debug)]
+#[command(group = ArgGroup::new("lanes").required(true).multiple(true)
+    .args(["devices", "all", "merchant", "host", "reason_like"]))]
+pub(crate) struct LaneSelectionArgs {
+    /// Ids of devices as `lanes list` shows them, or slugs of merchants with one device each
+    #[arg(value_name = "DEVICE", value_parser = value_parsers::short_text,
+        conflicts_with_all = ["all", "merchant", "host", "reason_like"])]
+    pub(crate) devices: Vec<String>,
+
+    /// Every lane
+    #[arg(long, conflicts_with_all = ["merchant", "host", "reason_like"])]
+    all: bool,
+
+    #[command(flatten)]
+    scope: ScopeArgs,
+
+    /// Why; kept for whoever asks later
+    #[arg(long, value_parser = value_parsers::short_text, value_name = "TEXT")]
+    pub(crate) reason: String,
+
+    /// Show the lanes and change nothing
+    #[arg(long = DRY_RUN_FLAG)]
+    pub(crate) dry_run: bool,
+
+    /// Ask nothing
+    #[arg(long = YES_FLAG)]
+    pub(crate) yes: bool,
+
+    #[command(flatten)]
+    pub(crate) database: DatabaseArgs,
+}
+
+impl LaneSelectionArgs {
+    pub(crate) fn filter(&self) -> LaneFilter {
+        self.scope.filter()
+    }
 }
 
 #[derive(Args, Debug)]
@@ -96,13 +203,13 @@ pub(crate) struct LaneArgs {
 #[derive(Args, Debug)]
 pub(crate) struct LaneHaltArgs {
     #[command(flatten)]
-    pub(crate) lane: LaneArgs,
+    pub(crate) lanes: LaneSelectionArgs,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct LaneResumeArgs {
     #[command(flatten)]
-    pub(crate) lane: LaneArgs,
+    pub(crate) lanes: LaneSelectionArgs,
 
     #[command(flatten)]
     pub(crate) amqp: AmqpArgs,

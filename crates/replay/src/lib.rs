@@ -8,6 +8,8 @@ mod in_hand;
 mod item_run;
 mod lanes;
 mod lanes_cli;
+mod lanes_list;
+mod lanes_switch;
 mod list;
 mod output;
 mod pace;
@@ -66,7 +68,7 @@ pub async fn run(cli: Cli, context: Context) -> anyhow::Result<ExitCode> {
         }
         Command::Export(args) => export::export(args, operator, out, &context).await,
         Command::Payments(command) => payments::run(command, operator, out, &context).await,
-        Command::Lanes(command) => lanes::run(command, operator, out).await,
+        Command::Lanes(command) => lanes::run(command, operator, out, &context).await,
     };
     match outcome {
         Ok(code) => Ok(code),

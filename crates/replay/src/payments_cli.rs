@@ -3,7 +3,7 @@
 use clap::{Args, Subcommand};
 use jiff::Timestamp;
 use risiti_ledger::FlaggedFilter;
-use risiti_service::DatabaseArgs;
+use risiti_service::{DatabaseArgs, parse_since};
 use rust_decimal::Decimal;
 use uuid::Uuid;
 

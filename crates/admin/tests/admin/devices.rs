@@ -41,6 +41,15 @@ async fn device_show_has_every_key_that_scripts_rely_on() {
         "last_outcome",
         "last_call_at",
         "retry_at",
+        "host",
+        "breaker",
+        "host_retry_at",
+        "halted_at",
+        "oldest_seconds",
+        "last_code",
+        "last_message",
+        "last_send",
+        "held",
     ];
     keys.sort_unstable();
     expected.sort_unstable();

@@ -1,8 +1,9 @@
-//! One lane as a person sees it. `risiti-admin device show` and `risiti-replay lanes list` show the
+//! Lanes as a person sees them. `risiti-admin device show` and `risiti-replay lanes list` show the
 //! same.
 
 use jiff::Timestamp;
-use risiti_domain::{DeviceId, LaneState};
+use risiti_domain::{DeviceId, InvoiceId, LaneState};
+use rust_decimal::Decimal;
 use serde::Serialize;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -17,23 +18,37 @@ statements! {
     LANE_STATUS = "SELECT d.id, m.slug, d.environment, d.dialect, d.pin, d.branch, d.serial, d.base_url,
         lane_state(d.id, l.halted_at IS NOT NULL), l.halt_reason, l.next_invoice_no,
         coalesce(work.pending, 0), coalesce(work.submitting, 0), coalesce(work.dead, 0),
-        work.oldest_pending_seconds, l.last_outcome, l.last_call_at, l.retry_at
+        work.oldest_pending_seconds, l.last_outcome, l.last_call_at, l.retry_at,
+        l.host, h.breaker, h.retry_at, l.halted_at, work.oldest_seconds, last.code, last.message,
+        last.invoice_no, last.answered_at, held.id, held.invoice_no, held.amount,
+        (SELECT p.receipt FROM payments p WHERE p.id = held.payment_id)
         FROM devices d
         JOIN merchants m ON m.id = d.merchant_id
         JOIN lanes l ON l.device_id = d.id
+        LEFT JOIN hosts h ON h.host = l.host
+        LEFT JOIN invoices held ON held.device_id = d.id AND held.state = 'submitting'
+        LEFT JOIN LATERAL (
+            SELECT s.code, s.message, s.invoice_no, s.answered_at FROM submissions s
+            WHERE s.device_id = d.id AND s.invoice_no <= l.next_invoice_no
+            ORDER BY s.invoice_no DESC, s.id DESC LIMIT 1
+        ) last ON true
         LEFT JOIN LATERAL (
             SELECT count(*) FILTER (WHERE i.state = 'pending' AND eligible) AS pending,
                 count(*) FILTER (WHERE i.state = 'submitting') AS submitting,
                 count(*) FILTER (WHERE i.state = 'dead') AS dead,
                 extract(epoch FROM now() - min(i.created_at) FILTER (WHERE i.state = 'pending' AND eligible))::bigint
-                    AS oldest_pending_seconds
+                    AS oldest_pending_seconds,
+                extract(epoch FROM now() - min(i.created_at)
+                    FILTER (WHERE i.state = 'submitting' OR i.state = 'pending' AND eligible))::bigint AS oldest_seconds
             FROM (SELECT i.state, i.created_at,
                     i.kind = 'sale'
                         OR (SELECT sale.state FROM invoices sale WHERE sale.id = i.sale_id) = 'success' AS eligible
                 FROM invoices i
                 WHERE i.device_id = d.id AND i.state IN ('pending', 'submitting', 'dead')) i
         ) work ON true
-        WHERE $1::uuid IS NULL OR d.id = $1
+        WHERE ($1::uuid IS NULL OR d.id = $1) AND ($2::text IS NULL OR m.slug = $2)
+          AND ($3::text IS NULL OR strpos(l.host, $3) > 0) AND (NOT $4 OR l.halted_at IS NOT NULL)
+          AND ($5::text IS NULL OR strpos(l.halt_reason, $5) > 0)
         ORDER BY m.slug, d.environment, d.pin, d.branch";
 }
 
@@ -61,27 +76,85 @@ pub struct LaneStatus {
     pub last_outcome: Option<String>,
     pub last_call_at: Option<Timestamp>,
     pub retry_at: Option<Timestamp>,
+    pub host: String,
+    /// The host's breaker: `closed`, `trying` or `open`.
+    pub breaker: Option<String>,
+    /// When the host is tried again.
+    pub host_retry_at: Option<Timestamp>,
+    pub halted_at: Option<Timestamp>,
+    /// Age of the oldest invoice that is out or could be sent.
+    pub oldest_seconds: Option<i64>,
+    /// KRA's code and words at the last send that was answered with any.
+    pub last_code: Option<String>,
+    pub last_message: Option<String>,
+    pub last_send: Option<LastSend>,
+    /// The invoice that is out.
+    pub held: Option<HeldInvoice>,
+}
+
+/// The last send of a lane.
+#[derive(Clone, Debug, Serialize)]
+pub struct LastSend {
+    pub invoice_no: i64,
+    pub answered_at: Option<Timestamp>,
+}
+
+/// The invoice that holds a number and is not settled.
+#[derive(Clone, Debug, Serialize)]
+pub struct HeldInvoice {
+    pub invoice_id: InvoiceId,
+    pub invoice_no: Option<i64>,
+    pub amount: Decimal,
+    /// What its customer has in hand.
+    pub receipt: Option<String>,
+}
+
+/// Which lanes. The empty filter takes all.
+#[derive(Clone, Debug, Default)]
+pub struct LaneFilter {
+    pub device: Option<DeviceId>,
+    /// The merchant's slug.
+    pub merchant: Option<String>,
+    /// A part of the host.
+    pub host: Option<String>,
+    pub halted: bool,
+    /// A part of the reason of the halt.
+    pub reason_like: Option<String>,
 }
 
 impl Ledger {
     /// Reads every lane, ordered by merchant.
     pub async fn lane_statuses(&self) -> Result<Vec<LaneStatus>, LedgerError> {
+        self.lanes_of(&LaneFilter::default()).await
+    }
+
+    /// Reads the lanes that a filter takes, ordered by merchant.
+    pub async fn lanes_of(&self, filter: &LaneFilter) -> Result<Vec<LaneStatus>, LedgerError> {
+        let device = filter.device.map(|device| device.uuid());
         let rows = self
             .connection()
             .await?
-            .query(LANE_STATUS, &[&None::<Uuid>])
+            .query(
+                LANE_STATUS,
+                &[
+                    &device,
+                    &filter.merchant,
+                    &filter.host,
+                    &filter.halted,
+                    &filter.reason_like,
+                ],
+            )
             .await?;
         rows.iter().map(read).collect()
     }
 
     /// Reads one lane. It is `None` when there is no such device.
     pub async fn lane_status(&self, device: DeviceId) -> Result<Option<LaneStatus>, LedgerError> {
-        let row = self
-            .connection()
-            .await?
-            .query_opt(LANE_STATUS, &[&Some(device.uuid())])
-            .await?;
-        row.as_ref().map(read).transpose()
+        let filter = LaneFilter {
+            device: Some(device),
+            ..LaneFilter::default()
+        };
+        Ok(self.lanes_of(&filter).await?.pop())
     }
 }
 
@@ -105,7 +178,38 @@ fn read(row: &Row) -> Result<LaneStatus, LedgerError> {
         last_outcome: row.try_get(15)?,
         last_call_at: row.try_get(16)?,
         retry_at: row.try_get(17)?,
+        host: row.try_get(18)?,
+        breaker: row.try_get(19)?,
+        host_retry_at: row.try_get(20)?,
+        halted_at: row.try_get(21)?,
+        oldest_seconds: row.try_get(22)?,
+        last_code: row.try_get(23)?,
+        last_message: row.try_get(24)?,
+        last_send: last_send(row)?,
+        held: held_invoice(row)?,
     })
+}
+
+fn last_send(row: &Row) -> Result<Option<LastSend>, LedgerError> {
+    let Some(invoice_no) = row.try_get(25)? else {
+        return Ok(None);
+    };
+    Ok(Some(LastSend {
+        invoice_no,
+        answered_at: row.try_get(26)?,
+    }))
+}
+
+fn held_invoice(row: &Row) -> Result<Option<HeldInvoice>, LedgerError> {
+    let Some(id) = row.try_get(27)? else {
+        return Ok(None);
+    };
+    Ok(Some(HeldInvoice {
+        invoice_id: InvoiceId::from_uuid(id),
+        invoice_no: row.try_get(28)?,
+        amount: row.try_get(29)?,
+        receipt: row.try_get(30)?,
+    }))
 }
 
 /// Parses what the database function `lane_state` returns.

@@ -34,6 +34,15 @@ async fn lanes_list_has_the_documented_keys() {
         "last_outcome",
         "last_call_at",
         "retry_at",
+        "host",
+        "breaker",
+        "host_retry_at",
+        "halted_at",
+        "oldest_seconds",
+        "last_code",
+        "last_message",
+        "last_send",
+        "held",
     ];
     expected.sort_unstable();
     let mut keys: Vec<&str> = lane
