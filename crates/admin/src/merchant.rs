@@ -1,6 +1,8 @@
 //! `merchant create`, `list`, `rotate-secret`.
 
 use anyhow::Result;
+use jiff::Timestamp;
+use risiti_ledger::SecretSummary;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
@@ -60,14 +62,40 @@ async fn list(session: &Session) -> Result<()> {
                 "providers": merchant.providers,
                 "devices": merchant.devices,
                 "created_at": merchant.created_at,
+                "secrets": merchant.secrets.iter().map(secret).collect::<Vec<_>>(),
+                "secret_since": merchant.secrets.first().map(|secret| secret.created_at),
+                "earlier_ends": earlier_ends(&merchant.secrets),
             })
         })
         .collect();
-    let columns = ["slug", "name", "providers", "devices", "merchant_id"];
+    let columns = [
+        "slug",
+        "name",
+        "providers",
+        "devices",
+        "secret_since",
+        "earlier_ends",
+        "merchant_id",
+    ];
     session.out.list(
         &objects,
         &columns,
         "No merchants yet: `risiti-admin merchant create` adds one.",
     );
     Ok(())
+}
+
+fn secret(secret: &SecretSummary) -> Value {
+    let state = match secret.expires_at {
+        None => "current",
+        Some(end) if end <= Timestamp::now() => "ended",
+        Some(_) => "ending",
+    };
+    json!({ "state": state, "created_at": secret.created_at, "ends_at": secret.expires_at })
+}
+
+/// When the last of the secrets that were replaced and still work ends.
+fn earlier_ends(secrets: &[SecretSummary]) -> Option<Timestamp> {
+    let ends = secrets.iter().filter_map(|secret| secret.expires_at);
+    ends.filter(|end| *end > Timestamp::now()).max()
 }

@@ -130,6 +130,23 @@ async fn webhook(
     (outcome, response)
 }
 
+/// Raises the alarm when a request that is refused has a path secret that ended. The merchant's
+/// gateway still posts to the address from before the last rotation.
+fn note_if_expired(path: &RequestPath<'_>, receiver: &Receiver) {
+    let expired = path
+        .possible_secrets()
+        .find_map(|segment| receiver.merchants.slug_of_expired_secret(segment));
+    if let Some((merchant, ended_at)) = expired {
+        receiver.metrics.expired_secret(&merchant);
+        tracing::error!(
+            %merchant,
+            %ended_at,
+            "a webhook to an expired path secret was refused: \
+             register the address with the current secret at the gateway"
+        );
+    }
+}
+
 /// Raises the alarm when a request that is refused has the right path secret of some merchant. It
 /// may be a webhook that will not come again. A look at an address with a browser is none.
 fn note_if_misaddressed(request: &HttpRequest, path: &RequestPath<'_>, receiver: &Receiver) {
@@ -140,6 +157,7 @@ fn note_if_misaddressed(request: &HttpRequest, path: &RequestPath<'_>, receiver:
         .possible_secrets()
         .find_map(|segment| receiver.merchants.slug_of_secret(segment))
     else {
+        note_if_expired(path, receiver);
         return;
     };
 

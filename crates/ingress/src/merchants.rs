@@ -9,8 +9,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use ipnet::IpNet;
+use jiff::Timestamp;
 use risiti_domain::{MerchantId, Provider};
-use risiti_ledger::{DirectoryView, KeyCheck, Ledger, LedgerError, Vault, watch_directory};
+use risiti_ledger::{DirectoryView, Expiry, KeyCheck, Ledger, LedgerError, Vault, watch_directory};
 use risiti_service::{BadSetting, Context, DatabaseArgs};
 use secrecy::SecretString;
 use tokio::sync::watch;
@@ -49,7 +50,12 @@ pub(crate) struct SigningKey {
 }
 
 pub(crate) enum MerchantLookup {
-    Found(Arc<Merchant>, DirectoryVersion),
+    Found {
+        merchant: Arc<Merchant>,
+        directory: DirectoryVersion,
+        /// Whether the path secret was replaced and works for a while.
+        by_ending_secret: bool,
+    },
     NotFound,
     /// The merchant is not in our directory, but the directory is missing or may be out of date
     /// (protocol A6).
@@ -123,8 +129,14 @@ impl Merchants {
             return MerchantLookup::DirectoryUnavailable;
         };
 
+        let mut ending = false;
         let stored = match address {
-            Address::Secret(secret) => directory.by_secret(secret),
+            Address::Secret(secret) => {
+                let known = directory.known_secret(secret, Timestamp::now());
+                let valid = known.filter(|known| !matches!(known.expiry, Expiry::Expired(_)));
+                ending = valid.is_some_and(|known| known.expiry != Expiry::None);
+                valid.map(|known| known.merchant)
+            }
             Address::Slug(slug) => directory.by_slug(slug),
         };
         let merchant = stored
@@ -132,7 +144,11 @@ impl Merchants {
             .filter(|merchant| merchant.accepts(provider))
             .map(Arc::clone);
         match merchant {
-            Some(merchant) => MerchantLookup::Found(merchant, DirectoryVersion(loaded)),
+            Some(merchant) => MerchantLookup::Found {
+                merchant,
+                directory: DirectoryVersion(loaded),
+                by_ending_secret: ending,
+            },
             None if loaded.is_fresh() => MerchantLookup::NotFound,
             None => MerchantLookup::DirectoryUnavailable,
         }
@@ -145,6 +161,17 @@ impl Merchants {
         directory
             .by_secret(secret)
             .map(|merchant| merchant.slug.clone())
+    }
+
+    /// The slug of the merchant whose path secret this was, and when it ended.
+    pub(crate) fn slug_of_expired_secret(&self, secret: &str) -> Option<(String, Timestamp)> {
+        let loaded = self.0.borrow();
+        let directory = loaded.view.directory.as_ref()?;
+        let known = directory.known_secret(secret, Timestamp::now())?;
+        match known.expiry {
+            Expiry::Expired(at) => Some((known.merchant.slug.clone(), at)),
+            Expiry::None | Expiry::Ending(_) => None,
+        }
     }
 
     /// What keeps the directory from serving as it should.

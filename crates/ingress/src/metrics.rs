@@ -45,6 +45,8 @@ pub(crate) struct Metrics {
     paystack: ProviderMetrics,
     gumroad: ProviderMetrics,
     misaddressed_unknown: IntCounter,
+    expired_secret: IntCounterVec,
+    ending_secret: IntCounterVec,
     publish_seconds: Histogram,
     pub(crate) dedup: DedupMetrics,
 }
@@ -89,6 +91,20 @@ impl Metrics {
             paystack: of(Provider::Paystack),
             gumroad: of(Provider::Gumroad),
             misaddressed_unknown: misaddressed.with_label_values(&["unknown"]),
+            expired_secret: counters(
+                registry,
+                "risiti_webhooks_expired_secret_total",
+                "Requests with a path secret that has ended, by merchant.",
+                &["merchant"],
+                &[],
+            ),
+            ending_secret: counters(
+                registry,
+                "risiti_webhooks_ending_secret_total",
+                "Requests with a path secret that was replaced and still works, by merchant.",
+                &["merchant"],
+                &[],
+            ),
             publish_seconds: histogram(
                 registry,
                 "risiti_publish_seconds",
@@ -120,6 +136,16 @@ impl Metrics {
             Some(provider) => self.of(provider).misaddressed.inc(),
             None => self.misaddressed_unknown.inc(),
         }
+    }
+
+    /// Counts a request with a path secret of this merchant that has ended.
+    pub(crate) fn expired_secret(&self, merchant: &str) {
+        self.expired_secret.with_label_values(&[merchant]).inc();
+    }
+
+    /// Counts a request with a path secret of this merchant that was replaced and still works.
+    pub(crate) fn ending_secret(&self, merchant: &str) {
+        self.ending_secret.with_label_values(&[merchant]).inc();
     }
 
     /// Starts to time a publish. It ends with the returned value, which covers publishes that nobody

@@ -78,7 +78,16 @@ impl Receiver {
     ) -> Result<AuthenticWebhook<'_>, Answer> {
         let provider = channel.provider();
         let (merchant, directory) = match self.merchants.find(&address, provider) {
-            MerchantLookup::Found(merchant, directory) => (merchant, directory),
+            MerchantLookup::Found {
+                merchant,
+                directory,
+                by_ending_secret,
+            } => {
+                if by_ending_secret {
+                    self.metrics.ending_secret(&merchant.slug);
+                }
+                (merchant, directory)
+            }
             MerchantLookup::NotFound => return Err(Answer::UnknownPath),
             MerchantLookup::DirectoryUnavailable => {
                 return Err(Answer::Unavailable(

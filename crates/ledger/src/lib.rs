@@ -27,13 +27,13 @@ pub use directory::device_changes::{DeviceChanges, UpdatedDevice};
 pub use directory::devices::{Device, TokenEndpoint};
 pub use directory::listen::{DirectoryView, watch_directory};
 pub use directory::manage_error::ManageError;
-pub use directory::merchants::MerchantSummary;
+pub use directory::merchants::{MerchantSummary, SecretSummary};
 pub use directory::new_device::{DeviceOptions, NewDevice};
 pub use directory::next_number::NumberChange;
 pub use directory::provider_accounts::{AccountSummary, AddedAccount, KeySummary, NewAccount};
 pub use directory::snapshot::{
-    Bytes, DarajaAccount, Directory, GumroadAccount, Merchant, PaystackAccount, PaystackKey,
-    hash_path_secret,
+    Bytes, DarajaAccount, Directory, Expiry, GumroadAccount, KnownSecret, Merchant,
+    PaystackAccount, PaystackKey, hash_path_secret,
 };
 pub use flagged::decide::{FlagDecision, FlagOutcome};
 pub use flagged::gauges::WaitingForAPerson;

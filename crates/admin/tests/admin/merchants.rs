@@ -77,6 +77,14 @@ async fn rotated_secret_overlaps_with_the_previous_one() {
     let valid =
         "SELECT count(*) FROM webhook_secrets WHERE expires_at IS NULL OR expires_at > now()";
     assert_eq!(fixture.value(valid).await.unwrap(), "1");
+    let list = fixture.run(&["merchant", "list"]).await.lines();
+    let states: Vec<&str> = list[0]["secrets"]
+        .as_array()
+        .expect("the secrets")
+        .iter()
+        .filter_map(|secret| secret["state"].as_str())
+        .collect();
+    assert_eq!(states, ["current", "ended", "ended"]);
     fixture
         .run(&["merchant", "rotate-secret", "--slug", "nobody"])
         .await

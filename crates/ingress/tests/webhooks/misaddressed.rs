@@ -3,6 +3,8 @@
 //! Daraja sends once, and C2B addresses are registered once. So ingress takes what it can, and
 //! whatever it cannot take wakes somebody.
 
+use std::time::Duration;
+
 use risiti_ledger::NewAccount;
 
 use crate::fixture::{DEADLINE, Fixture, Ingress, JSON, stk_success};
@@ -186,4 +188,35 @@ async fn added_account_ends_the_alarm() {
         (post(&ingress, &path, PING, form).await == 200).then_some(())
     })
     .await;
+}
+
+#[tokio::test]
+async fn webhook_to_an_expired_secret_is_told_of_by_merchant() {
+    let fixture = Fixture::start().await;
+    let mut ingress = fixture.ingress().ready().await;
+    ingress.accept("UISH000001").await;
+    let ending = r#"risiti_webhooks_ending_secret_total{merchant="acme"}"#;
+    let expired = r#"risiti_webhooks_expired_secret_total{merchant="acme"}"#;
+
+    let rotate = async |overlap| {
+        fixture
+            .ledger
+            .rotate_path_secret("acme", overlap)
+            .await
+            .unwrap()
+    };
+    rotate(Duration::from_secs(3_600)).await;
+    eventually("the secret is ending", DEADLINE, async || {
+        ingress.post_stk(stk_success("UISH000002")).await;
+        (ingress.metric_if_any(ending).await? >= 1.0).then_some(())
+    })
+    .await;
+    rotate(Duration::ZERO).await;
+    eventually("the secret has ended", DEADLINE, async || {
+        let answer = ingress.post_stk(stk_success("UISH000003")).await;
+        (answer.status() == 404).then_some(())
+    })
+    .await;
+    assert!(ingress.metric_if_any(expired).await >= Some(1.0));
+    ingress.stop().await;
 }

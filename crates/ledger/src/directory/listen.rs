@@ -33,7 +33,8 @@ statements! {
     /// One statement and so one snapshot of the database. A merchant is never seen without its
     /// secrets.
     ///
-    /// Bytes travel as hexadecimal text. Expired path secrets are left out.
+    /// Bytes travel as hexadecimal text. Expired path secrets go along, so that a webhook to one can be
+    /// told from a stranger's request.
     DIRECTORY = "SELECT jsonb_build_object(
         'canary', (SELECT encode(ciphertext, 'hex') FROM credentials_canary WHERE id = 1),
         'merchants', coalesce(jsonb_agg(jsonb_build_object(
@@ -41,8 +42,7 @@ statements! {
             'slug', m.slug,
             'secrets', (SELECT coalesce(jsonb_agg(jsonb_build_object(
                     'sha256', encode(s.secret_sha256, 'hex'), 'expires_at', s.expires_at) ORDER BY s.id), '[]')
-                FROM webhook_secrets s
-                WHERE s.merchant_id = m.id AND (s.expires_at IS NULL OR s.expires_at > now())),
+                FROM webhook_secrets s WHERE s.merchant_id = m.id),
             'daraja', (SELECT jsonb_build_object(
                     'short_codes', (SELECT coalesce(jsonb_agg(c.short_code ORDER BY c.short_code), '[]')
                         FROM short_codes c WHERE c.account_id = a.id),

@@ -8,6 +8,7 @@ use rand::rngs::OsRng;
 use risiti_domain::MerchantId;
 use secrecy::SecretString;
 use serde_json::{Value, json};
+use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::db::error::LedgerError;
@@ -26,7 +27,9 @@ statements! {
     MERCHANT_LOCK = "SELECT id FROM merchants WHERE slug = $1 FOR NO KEY UPDATE";
     MERCHANT_LIST = "SELECT m.id, m.slug, m.name, m.created_at,
         ARRAY(SELECT provider FROM provider_accounts a WHERE a.merchant_id = m.id ORDER BY provider),
-        (SELECT count(*) FROM devices d WHERE d.merchant_id = m.id)
+        (SELECT count(*) FROM devices d WHERE d.merchant_id = m.id),
+        ARRAY(SELECT created_at FROM webhook_secrets s WHERE s.merchant_id = m.id ORDER BY s.id DESC),
+        ARRAY(SELECT expires_at FROM webhook_secrets s WHERE s.merchant_id = m.id ORDER BY s.id DESC)
         FROM merchants m ORDER BY m.slug";
     SECRET_ADD = "INSERT INTO webhook_secrets (id, merchant_id, secret_sha256) VALUES ($1, $2, $3)";
     /// A secret keeps an earlier end, so that rotating twice gives no secret a longer life.
@@ -45,6 +48,16 @@ pub struct MerchantSummary {
     pub created_at: Timestamp,
     pub providers: Vec<String>,
     pub devices: i64,
+    /// The newest first, without the secrets.
+    pub secrets: Vec<SecretSummary>,
+}
+
+/// A path secret as lists show it.
+#[derive(Clone, Debug)]
+pub struct SecretSummary {
+    pub created_at: Timestamp,
+    /// `None` for the current one.
+    pub expires_at: Option<Timestamp>,
 }
 
 impl Ledger {
@@ -91,6 +104,7 @@ impl Ledger {
                     created_at: row.try_get(3)?,
                     providers: row.try_get(4)?,
                     devices: row.try_get(5)?,
+                    secrets: secrets(row)?,
                 })
             })
             .collect()
@@ -131,6 +145,18 @@ impl Ledger {
         transaction.commit().await?;
         Ok((secret, until))
     }
+}
+
+fn secrets(row: &Row) -> Result<Vec<SecretSummary>, LedgerError> {
+    let created: Vec<Timestamp> = row.try_get(6)?;
+    let expires: Vec<Option<Timestamp>> = row.try_get(7)?;
+    let secrets = created.into_iter().zip(expires);
+    Ok(secrets
+        .map(|(created_at, expires_at)| SecretSummary {
+            created_at,
+            expires_at,
+        })
+        .collect())
 }
 
 impl Transaction<'_> {

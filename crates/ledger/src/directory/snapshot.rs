@@ -81,6 +81,23 @@ pub struct GumroadAccount {
 #[serde(transparent)]
 pub struct Bytes(#[serde(with = "hex::serde")] pub Vec<u8>);
 
+/// A path secret that a merchant has or had.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownSecret<'a> {
+    pub merchant: &'a Merchant,
+    pub expiry: Expiry,
+}
+
+/// Whether and when a path secret ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Expiry {
+    /// It is the current one.
+    None,
+    /// It was replaced and works until then.
+    Ending(Timestamp),
+    Expired(Timestamp),
+}
+
 impl Directory {
     pub fn merchants(&self) -> &[Merchant] {
         &self.snapshot.merchants
@@ -93,11 +110,26 @@ impl Directory {
 
     /// The merchant to whom a path secret belongs at the given time.
     pub fn by_secret_at(&self, secret: &str, now: Timestamp) -> Option<&Merchant> {
-        let (index, expires_at) = self.by_secret.get(&hash_path_secret(secret))?;
-        match expires_at {
-            Some(expires_at) if *expires_at <= now => None,
-            _ => self.snapshot.merchants.get(*index),
+        match self.known_secret(secret, now)? {
+            KnownSecret {
+                expiry: Expiry::Expired(_),
+                ..
+            } => None,
+            known => Some(known.merchant),
         }
+    }
+
+    /// What is known of a path secret at the given time, expired ones included.
+    pub fn known_secret(&self, secret: &str, now: Timestamp) -> Option<KnownSecret<'_>> {
+        let (index, expires_at) = self.by_secret.get(&hash_path_secret(secret))?;
+        Some(KnownSecret {
+            merchant: self.snapshot.merchants.get(*index)?,
+            expiry: match expires_at {
+                None => Expiry::None,
+                Some(at) if *at <= now => Expiry::Expired(*at),
+                Some(at) => Expiry::Ending(*at),
+            },
+        })
     }
 
     /// The merchant of that slug.
@@ -225,6 +257,21 @@ mod tests {
                 .by_secret_at(SECRET, "2026-01-02T00:00:00Z".parse().unwrap())
                 .is_none()
         );
+    }
+
+    #[test]
+    fn expired_secret_is_still_known_as_its_merchants() {
+        let end: Timestamp = "2026-01-02T00:00:00Z".parse().unwrap();
+        let directory = directory(Some("2026-01-02T00:00:00Z"));
+        let at = |time: &str| directory.known_secret(SECRET, time.parse().unwrap());
+        let before = at("2026-01-01T00:00:00Z").unwrap();
+        assert_eq!(before.expiry, Expiry::Ending(end));
+        let after = at("2026-01-03T00:00:00Z").unwrap();
+        assert_eq!(
+            (after.merchant.slug.as_str(), after.expiry),
+            ("acme", Expiry::Expired(end))
+        );
+        assert!(directory.known_secret("another", end).is_none());
     }
 
     #[test]
