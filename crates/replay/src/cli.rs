@@ -1,12 +1,13 @@
 //! The command line and its help texts.
 
 use std::path::PathBuf;
+use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
-use risiti_domain::DeadCause;
+use risiti_domain::{DeadCause, DeviceId};
 use risiti_ledger::{DeadLetterFilter, DeadLetterScope};
-use risiti_service::{AmqpArgs, DatabaseArgs, operator_name, parse_since};
+use risiti_service::{AmqpArgs, DatabaseArgs, operator_name, parse_duration, parse_since};
 use uuid::Uuid;
 
 use crate::lanes_cli::LanesCommand;
@@ -64,6 +65,7 @@ pub(crate) enum Command {
     /// Reads the database and consumes nothing.
     #[command(after_help = "Examples:
   risiti-replay list --merchant acme --since 24h
+  risiti-replay list --message 'item code' --device 01890a5d-ac96-774b-bcce-b302099a8057
   risiti-replay list --cause refused --code 891 --json | jq -r .dead_letter_id")]
     List(ListArgs),
 
@@ -97,7 +99,7 @@ pub(crate) enum Command {
     /// Nothing can go wrong by running it twice, stopping it half-way or killing it: run it again.
     #[command(after_help = "Examples:
   risiti-replay run --dry-run
-  risiti-replay run --merchant acme --code 891 --reason 'item code registered' --rate 5/s
+  risiti-replay run --merchant acme --code 891 --reason 'item code registered' --rate 5/s --wait 2m
   risiti-replay run --id 01890a5d-ac96-774b-bcce-b302099a8057 --yes --json")]
     Run(RunArgs),
 
@@ -148,6 +150,14 @@ pub(crate) struct FilterArgs {
     #[arg(long, value_name = "CODE")]
     code: Option<String>,
 
+    /// Only with this text in KRA's words or in the error, in any case
+    #[arg(long, value_parser = value_parsers::short_text, value_name = "TEXT")]
+    message: Option<String>,
+
+    /// Only of this device
+    #[arg(long, value_name = "DEVICE")]
+    device: Option<DeviceId>,
+
     /// Only what died since: an age (250ms, 2s, 15m, 24h) or a moment (RFC 3339)
     #[arg(long, value_parser = parse_since, value_name = "WHEN")]
     since: Option<Timestamp>,
@@ -167,6 +177,8 @@ impl FilterArgs {
             merchant: self.merchant.clone(),
             cause: self.cause,
             code: self.code.clone(),
+            message: self.message.clone(),
+            device: self.device,
             since: self.since,
             ids: self.ids.clone(),
             scope: if self.discarded {
@@ -230,6 +242,11 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) pass: PassArgs,
 
+    /// How long to follow what it moves and to print the number and receipt of each (250ms, 2s,
+    /// 15m) [default: 10s on a terminal, else 0s]
+    #[arg(long, value_parser = parse_duration, value_name = "DURATION")]
+    pub(crate) wait: Option<Duration>,
+
     /// Why; kept with every invoice it moves
     #[arg(long, value_parser = value_parsers::short_text, default_value = "replayed by hand", value_name = "TEXT")]
     pub(crate) reason: String,
@@ -245,7 +262,7 @@ pub(crate) struct PassArgs {
     #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..))]
     pub(crate) limit: Option<u64>,
 
-    /// Show count, causes and a sample, and move nothing
+    /// Show count, causes, words and a sample, and what is likely to be refused again; move nothing
     #[arg(long = DRY_RUN_FLAG)]
     pub(crate) dry_run: bool,
 

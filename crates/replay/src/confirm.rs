@@ -4,21 +4,27 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use risiti_ledger::{CauseCount, DeadLetter, DeadLetterFilter, Ledger};
+use risiti_ledger::{CauseCount, DeadLetter, DeadLetterFilter, DeadLetterScope, Ledger};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
 use crate::EXIT_USAGE;
 use crate::cli::{DRY_RUN_FLAG, YES_FLAG};
+use crate::dead_letter_handler::PassKind;
 use crate::list;
 use crate::output::Output;
 
 const SAMPLE_SIZE: u32 = 5;
+/// Causes that a person is shown.
+const GROUPS_MAX: usize = 20;
 
 /// What a run would take: the count, the causes and a sample.
 pub(crate) struct Summary {
     causes: Vec<CauseCount>,
     sample: Vec<DeadLetter>,
+    unchanged: u64,
+    /// Discarded ones that match, where none that waits does.
+    discarded: u64,
     /// How many the run would take, within its limit.
     pub(crate) matched: u64,
 }
@@ -31,23 +37,48 @@ impl Summary {
     ) -> Result<Self> {
         let causes = ledger.count_dead_letters(filter).await?;
         let sample = ledger.dead_letters(filter, None, SAMPLE_SIZE).await?;
-        let total: u64 = causes.iter().map(|cause| cause.count.unsigned_abs()).sum();
+        let unchanged = ledger.count_unchanged_refusals(filter).await?;
+        let total = sum(&causes);
+        let mut discarded = 0;
+        if total == 0 && filter.scope == DeadLetterScope::Waiting {
+            let filter = DeadLetterFilter {
+                scope: DeadLetterScope::Discarded,
+                ..filter.clone()
+            };
+            discarded = sum(&ledger.count_dead_letters(&filter).await?);
+        }
         Ok(Self {
             causes,
             sample,
+            unchanged,
+            discarded,
             matched: total.min(limit.unwrap_or(u64::MAX)),
         })
     }
 
-    pub(crate) fn text(&self) -> String {
+    /// `kind` decides whether it matters what KRA will answer.
+    pub(crate) fn text(&self, kind: PassKind) -> String {
         let mut lines = vec![format!("{} matched.", self.matched)];
-        lines.extend(self.causes.iter().map(|cause| {
+        lines.extend(self.hint());
+        lines.extend(self.causes.iter().take(GROUPS_MAX).map(|cause| {
             let code = cause.code.as_deref().unwrap_or("no code");
+            let words = cause.message.as_deref().unwrap_or("no words");
             format!(
-                "  {:>7}  {} ({code}), oldest of {:.0}",
+                "  {:>7}  {} ({code}), oldest of {:.0}: {words}",
                 cause.count, cause.cause, cause.oldest
             )
         }));
+        let more = self.causes.len().saturating_sub(GROUPS_MAX);
+        if more > 0 {
+            lines.push(format!("  and {more} other causes"));
+        }
+        if self.unchanged > 0 && kind == PassKind::Replay {
+            lines.push(format!(
+                "{} of them were refused, and their device was not changed since: unless something \
+                 was corrected at KRA, they will be refused again.",
+                self.unchanged
+            ));
+        }
         if !self.sample.is_empty() {
             lines.push("The oldest:".to_owned());
             lines.extend(
@@ -59,9 +90,27 @@ impl Summary {
         lines.join("\n")
     }
 
-    pub(crate) fn json(&self) -> Value {
-        json!({ "dry_run": true, "causes": self.causes, "sample": self.sample })
+    /// What else the filter could take, where nothing that waits matches.
+    pub(crate) fn hint(&self) -> Option<String> {
+        (self.discarded > 0).then(|| {
+            let count = self.discarded;
+            format!("{count} discarded ones match: --discarded takes those.")
+        })
     }
+
+    pub(crate) fn json(&self) -> Value {
+        json!({
+            "dry_run": true,
+            "causes": self.causes,
+            "sample": self.sample,
+            "unchanged_refusals": self.unchanged,
+            "discarded": self.discarded,
+        })
+    }
+}
+
+fn sum(causes: &[CauseCount]) -> u64 {
+    causes.iter().map(|cause| cause.count.unsigned_abs()).sum()
 }
 
 /// The operator's answer to a question.

@@ -11,6 +11,7 @@ use uuid::Uuid;
 
 use crate::dead_letter_handler::ItemOutcome;
 use crate::item_run::ItemRun;
+use crate::outcomes::MovedInvoices;
 
 /// Each dead letter waits for the disk and for the broker in turn. So many together keep up with a
 /// rate that one after the other would not.
@@ -38,9 +39,10 @@ impl PassCounts {
 
 pub(crate) struct InHand {
     items: Arc<ItemRun>,
-    tasks: JoinSet<(Uuid, Result<ItemOutcome>)>,
+    tasks: JoinSet<(RunItem, Result<ItemOutcome>)>,
     ids: HashSet<Uuid>,
     pub(crate) counts: PassCounts,
+    pub(crate) moved: MovedInvoices,
 }
 
 impl InHand {
@@ -50,14 +52,17 @@ impl InHand {
             tasks: JoinSet::new(),
             ids: HashSet::new(),
             counts: PassCounts::default(),
+            moved: MovedInvoices::default(),
         }
     }
 
     pub(crate) fn start(&mut self, item: RunItem, delivery: Option<Delivery>) {
         self.ids.insert(item.id);
         let items = self.items.clone();
-        self.tasks
-            .spawn(async move { (item.id, items.handle(&item, delivery).await) });
+        self.tasks.spawn(async move {
+            let outcome = items.handle(&item, delivery).await;
+            (item, outcome)
+        });
     }
 
     pub(crate) fn is_full(&self) -> bool {
@@ -88,9 +93,13 @@ impl InHand {
         let Some(ended) = self.tasks.join_next().await else {
             return Ok(());
         };
-        let (id, outcome) = ended.context("a dead letter was not handled to its end")?;
-        self.ids.remove(&id);
-        self.count(&outcome?);
+        let (item, outcome) = ended.context("a dead letter was not handled to its end")?;
+        self.ids.remove(&item.id);
+        let outcome = outcome?;
+        if let (ItemOutcome::Moved, Some(invoice)) = (&outcome, item.invoice) {
+            self.moved.add(invoice);
+        }
+        self.count(&outcome);
         Ok(())
     }
 

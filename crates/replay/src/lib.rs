@@ -11,6 +11,7 @@ mod lanes_cli;
 mod lanes_list;
 mod lanes_switch;
 mod list;
+mod outcomes;
 mod output;
 mod pace;
 mod pass_command;
@@ -57,14 +58,16 @@ pub async fn run(cli: Cli, context: Context) -> anyhow::Result<ExitCode> {
                 operator,
                 reason: args.reason,
             };
-            run_replay_pass(&args.pass, by, PassKind::Replay, out, &context).await
+            let kind = PassKind::Replay;
+            run_replay_pass(&args.pass, args.wait, by, kind, out, &context).await
         }
         Command::Discard(args) => {
             let by = OperatorAction {
                 operator,
                 reason: args.reason,
             };
-            run_replay_pass(&args.pass, by, PassKind::Discard, out, &context).await
+            let kind = PassKind::Discard;
+            run_replay_pass(&args.pass, None, by, kind, out, &context).await
         }
         Command::Export(args) => export::export(args, operator, out, &context).await,
         Command::Payments(command) => payments::run(command, operator, out, &context).await,

@@ -2,6 +2,7 @@
 //! replay pass and reports what became of the dead letters.
 
 use std::process::ExitCode;
+use std::time::Duration;
 
 use anyhow::Result;
 use indicatif::{ProgressBar, ProgressStyle};
@@ -19,15 +20,23 @@ use crate::confirm::{self, Answer, Summary};
 use crate::dead_letter_handler::{DeadLetterHandler, PassKind};
 use crate::item_run::ItemRun;
 use crate::list::warn_of_unknown_merchant;
+use crate::outcomes::{self, MovedInvoices};
 use crate::output::Output;
 use crate::pace::Pace;
 use crate::pass_report::{dry_run_report, report};
 use crate::replay_pass::ReplayPass;
 use crate::session;
 
+/// How long a person at a terminal sees what becomes of a replay.
+const WAIT_ON_TERMINAL: Duration = Duration::from_secs(10);
+
 /// Makes one replay pass, once the operator has agreed to it.
+///
+/// `wait` is how long to follow what a replay moved. Without it, a person at a terminal sees some
+/// seconds of it.
 pub(crate) async fn run_replay_pass(
     args: &PassArgs,
+    wait: Option<Duration>,
     by: OperatorAction,
     kind: PassKind,
     out: Output,
@@ -47,12 +56,17 @@ pub(crate) async fn run_replay_pass(
     warn_of_unknown_merchant(&ledger, &filter, out).await?;
     let summary = Summary::of(&ledger, &filter, args.limit).await?;
 
+    if let Some(hint) = summary.hint()
+        && args.yes
+    {
+        out.note(&hint);
+    }
     if args.dry_run {
-        out.line(&dry_run_report(kind, &summary), || summary.text());
+        out.line(&dry_run_report(kind, &summary), || summary.text(kind));
         return Ok(ExitCode::SUCCESS);
     }
     if !args.yes {
-        out.note(&summary.text());
+        out.note(&summary.text(kind));
         let question = kind.question(summary.matched);
         if summary.matched > 0 && confirm::ask(question, &context.shutdown).await == Answer::No {
             out.note("Nothing was moved.");
@@ -65,8 +79,15 @@ pub(crate) async fn run_replay_pass(
         return Ok(ExitCode::from(EXIT_RUN_UNDER_WAY));
     };
     let broker = session::connect_broker(&args.amqp).await?;
+    let wait = match (kind, wait) {
+        (PassKind::Discard, _) => Duration::ZERO,
+        (PassKind::Replay, Some(wait)) => wait,
+        (PassKind::Replay, None) if confirm::can_ask() => WAIT_ON_TERMINAL,
+        (PassKind::Replay, None) => Duration::ZERO,
+    };
     let locked = LockedRun {
         args,
+        wait,
         ledger: &ledger,
         broker: &broker,
         lock: &lock,
@@ -102,6 +123,7 @@ async fn tell_of_wishes(ledger: &Ledger, filter: &DeadLetterFilter, out: Output)
 /// A run that holds the replay lock.
 struct LockedRun<'a> {
     args: &'a PassArgs,
+    wait: Duration,
     ledger: &'a Ledger,
     broker: &'a Broker,
     lock: &'a ReplayLock,
@@ -134,7 +156,7 @@ impl LockedRun<'_> {
         };
         let pace = Pace::new(self.args.rate);
         let pass = ReplayPass::new(items, self.broker, self.filter, self.args.limit, pace, stop);
-        let (ended, counts) = pass.run().await;
+        let (ended, counts, moved) = pass.run().await;
         let looked_up_first = counts.looked_up_first;
         let counts = counts.run;
         bar.finish_and_clear();
@@ -143,6 +165,10 @@ impl LockedRun<'_> {
             self.out.note(&format!(
                 "warning: failed to record the end of this run: {error}"
             ));
+        }
+        if ended.is_ok() && !self.wait.is_zero() {
+            let stop = &self.context.shutdown;
+            outcomes::follow(self.ledger, moved, self.wait, self.out, stop).await?;
         }
         self.out
             .line(&report(self.kind, counts, looked_up_first), || {

@@ -13,6 +13,7 @@ use tokio_util::sync::CancellationToken;
 use crate::dead_letter_handler::ItemOutcome;
 use crate::in_hand::{InHand, PassCounts};
 use crate::item_run::{ItemRun, acknowledge};
+use crate::outcomes::MovedInvoices;
 use crate::pace::Pace;
 
 pub(crate) struct ReplayPass<'a> {
@@ -48,10 +49,11 @@ impl<'a> ReplayPass<'a> {
     }
 
     /// Makes the pass. The counts are right also when it ends early.
-    pub(crate) async fn run(mut self) -> (Result<()>, PassCounts) {
+    pub(crate) async fn run(mut self) -> (Result<()>, PassCounts, MovedInvoices) {
         let walked = self.walk().await;
         let ended = self.in_hand.end_all().await;
-        (walked.and(ended), self.in_hand.counts)
+        let InHand { counts, moved, .. } = self.in_hand;
+        (walked.and(ended), counts, moved)
     }
 
     /// Handles the queue first. Rows that are left after it have no message, or are newer than the

@@ -12,13 +12,15 @@ use crate::db::error::LedgerError;
 use crate::db::pool::Ledger;
 use crate::db::statements::statements;
 
-/// The condition that a row `d` with its merchant `m` matches a filter, which is parameters 1 to 5.
-/// Whether the row is open is a condition of its own, `in_scope`.
+/// The condition that a row `d` with its merchant `m` matches a filter, which is parameters 1 to 5, 7
+/// and 8. Whether the row is open is a condition of its own, `in_scope`.
 macro_rules! matches_filter {
     () => {
         "($1::text IS NULL OR m.slug = $1) AND ($2::text IS NULL OR d.cause = $2)
          AND ($3::text IS NULL OR d.code = $3) AND ($4::timestamptz IS NULL OR d.dead_at >= $4)
-         AND (cardinality($5::uuid[]) = 0 OR d.id = ANY($5))"
+         AND (cardinality($5::uuid[]) = 0 OR d.id = ANY($5))
+         AND ($7::text IS NULL OR strpos(lower(d.message), lower($7)) > 0)
+         AND ($8::uuid IS NULL OR d.device_id = $8)"
     };
 }
 pub(crate) use matches_filter;
@@ -42,13 +44,20 @@ statements! {
                (SELECT p.receipt FROM payments p
                 WHERE p.id = (SELECT i.payment_id FROM invoices i WHERE i.id = d.invoice_id))
         FROM dead_letters d LEFT JOIN merchants m ON m.id = d.merchant_id
-        WHERE ", matches_filter!(), " AND ", in_scope!(), " AND (d.dead_at, d.id) > ($7, $8)
-        ORDER BY d.dead_at, d.id LIMIT $9");
+        WHERE ", matches_filter!(), " AND ", in_scope!(), " AND (d.dead_at, d.id) > ($9, $10)
+        ORDER BY d.dead_at, d.id LIMIT $11");
+    /// Words are alike but for the numbers in them, such as the invoice's.
     COUNTS = concat!("
-        SELECT d.cause, d.code, count(*), min(d.dead_at)
+        SELECT d.cause, d.code, count(*), min(d.dead_at), regexp_replace(d.message, '[0-9]+', 'N', 'g')
         FROM dead_letters d LEFT JOIN merchants m ON m.id = d.merchant_id
         WHERE ", matches_filter!(), " AND ", in_scope!(), "
-        GROUP BY d.cause, d.code ORDER BY count(*) DESC, d.cause, d.code");
+        GROUP BY d.cause, d.code, 5 ORDER BY count(*) DESC, d.cause, d.code, 5");
+    /// Refusals of KRA whose device nobody has changed since.
+    UNCHANGED = concat!("
+        SELECT count(*) FROM dead_letters d LEFT JOIN merchants m ON m.id = d.merchant_id
+        WHERE ", matches_filter!(), " AND ", in_scope!(), " AND d.cause = 'refused' AND NOT EXISTS (
+            SELECT FROM operator_actions a WHERE a.command = 'device update' AND a.at > d.dead_at
+                AND a.filter ->> 'device_id' = d.device_id::text)");
     MERCHANT = "SELECT EXISTS (SELECT FROM merchants WHERE slug = $1)";
 }
 
@@ -63,6 +72,11 @@ pub struct DeadLetterFilter {
     /// KRA's result code.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub code: Option<String>,
+    /// A part of KRA's words or of the error, in any case.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub message: Option<String>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub device: Option<DeviceId>,
     /// Only dead letters from then on.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub since: Option<Timestamp>,
@@ -88,8 +102,9 @@ pub enum DeadLetterScope {
     All,
 }
 
-/// Parameters 1 to 6 of a statement with a filter.
+/// Parameters 1 to 8 of a statement with a filter.
 pub(crate) struct FilterParams<'a> {
+    device: Option<Uuid>,
     cause: Option<&'static str>,
     scope: &'static str,
     filter: &'a DeadLetterFilter,
@@ -104,6 +119,7 @@ impl DeadLetterFilter {
             DeadLetterScope::All => "all",
         };
         FilterParams {
+            device: self.device.map(DeviceId::uuid),
             cause: self.cause.map(DeadCause::as_str),
             scope,
             filter: self,
@@ -125,6 +141,8 @@ impl FilterParams<'_> {
             &filter.since,
             &filter.ids,
             &self.scope,
+            &filter.message,
+            &self.device,
         ];
         params.extend_from_slice(more);
         params
@@ -156,11 +174,13 @@ pub struct DeadLetter {
     pub receipt: Option<String>,
 }
 
-/// How many dead letters have one cause and code.
+/// How many dead letters have one cause, code and words.
 #[derive(Clone, Debug, Serialize)]
 pub struct CauseCount {
     pub cause: DeadCause,
     pub code: Option<String>,
+    /// KRA's words or the error, with N for each number.
+    pub message: Option<String>,
     pub count: i64,
     pub oldest: Timestamp,
 }
@@ -186,7 +206,7 @@ impl Ledger {
         rows.iter().map(read).collect()
     }
 
-    /// Counts dead letters by cause and code, the most frequent first.
+    /// Counts dead letters by cause, code and words, the most frequent first.
     pub async fn count_dead_letters(
         &self,
         filter: &DeadLetterFilter,
@@ -204,11 +224,24 @@ impl Ledger {
                 Ok(CauseCount {
                     cause,
                     code,
+                    message: row.try_get(4)?,
                     count: row.try_get(2)?,
                     oldest: row.try_get(3)?,
                 })
             })
             .collect()
+    }
+
+    /// Counts refusals of KRA whose device nobody has changed since. Unless something was changed at
+    /// KRA, they will be refused again.
+    pub async fn count_unchanged_refusals(
+        &self,
+        filter: &DeadLetterFilter,
+    ) -> Result<u64, LedgerError> {
+        let params = filter.params();
+        let connection = self.connection().await?;
+        let row = connection.query_one(UNCHANGED, &params.with(&[])).await?;
+        Ok(row.try_get::<_, i64>(0)?.unsigned_abs())
     }
 
     /// Whether there is a merchant of that slug.

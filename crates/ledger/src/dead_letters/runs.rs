@@ -27,16 +27,16 @@ statements! {
     /// Otherwise a quick refusal would be replayed again and again in one run.
     ITEM = concat!("
         SELECT d.id, d.invoice_id, d.deliveries, (", in_scope!(), ") AS in_scope,
-               d.solved_at IS NULL AS open, coalesce(", matches_filter!(), ", false) AS matches_filter, d.dead_at < $7 AS old_enough,
-               d.tried_in IS NOT DISTINCT FROM $8 AS tried
+               d.solved_at IS NULL AS open, coalesce(", matches_filter!(), ", false) AS matches_filter, d.dead_at < $9 AS old_enough,
+               d.tried_in IS NOT DISTINCT FROM $10 AS tried
         FROM dead_letters d LEFT JOIN merchants m ON m.id = d.merchant_id
-        WHERE d.id = $9");
-    /// The oldest dead letter of a run after `$9`, `$10` that was not tried in it yet.
+        WHERE d.id = $11");
+    /// The oldest dead letter of a run after `$11`, `$12` that was not tried in it yet.
     NEXT = concat!("
         SELECT d.id, d.invoice_id, d.deliveries, d.dead_at
         FROM dead_letters d LEFT JOIN merchants m ON m.id = d.merchant_id
-        WHERE ", matches_filter!(), " AND ", in_scope!(), " AND d.dead_at < $7
-          AND d.tried_in IS DISTINCT FROM $8 AND (d.dead_at, d.id) > ($9, $10)
+        WHERE ", matches_filter!(), " AND ", in_scope!(), " AND d.dead_at < $9
+          AND d.tried_in IS DISTINCT FROM $10 AND (d.dead_at, d.id) > ($11, $12)
         ORDER BY d.dead_at, d.id LIMIT 1");
     TRIED = "UPDATE dead_letters SET tried_in = $2 WHERE id = $1";
 }

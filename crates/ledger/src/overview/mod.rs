@@ -2,6 +2,7 @@
 //! what.
 
 pub(crate) mod audit;
+pub(crate) mod outcomes;
 pub(crate) mod status;
 pub(crate) mod story;
 pub(crate) mod story_text;

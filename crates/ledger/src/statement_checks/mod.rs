@@ -60,6 +60,7 @@ const ALL: &[&[Statement]] = &[
     crate::lanes::work::STATEMENTS,
     crate::operator_actions::STATEMENTS,
     crate::overview::audit::STATEMENTS,
+    crate::overview::outcomes::STATEMENTS,
     crate::overview::status::STATEMENTS,
     crate::overview::story::STATEMENTS,
     crate::recording::credit_notes::STATEMENTS,

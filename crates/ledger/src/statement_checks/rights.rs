@@ -65,6 +65,7 @@ const REPLAY: &[&[Statement]] = &[
     crate::lanes::status::STATEMENTS,
     crate::lanes::wake_ups::STATEMENTS,
     crate::operator_actions::STATEMENTS,
+    crate::overview::outcomes::STATEMENTS,
     crate::overview::story::STATEMENTS,
 ];
 

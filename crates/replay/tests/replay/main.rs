@@ -12,6 +12,7 @@ mod list;
 mod payments;
 mod refused_then_filed;
 mod run;
+mod run_report;
 mod set_aside;
 mod show;
 mod terminal;
