@@ -9,8 +9,8 @@ use risiti_service::DatabaseHealth;
 use crate::lane::Lanes;
 
 const INTERVAL: Duration = Duration::from_secs(5);
-/// The pause is at least this many times as long as a reading, because a reading may take a whole
-/// table.
+/// The pause after a count is at least this many times as long as the count, because it may take a
+/// whole table.
 const IDLE_PARTS: u32 = 50;
 /// How often the readings that are due are made and the ages shown. The first come soon after the
 /// start.
@@ -53,6 +53,17 @@ impl Reading {
         }
     }
 
+    /// The pause after a reading that took so long. What a person is woken by is never older than
+    /// 15 s while it can be read: five readings of at most 2 s each, and this pause.
+    fn pause_after(self, took: Duration) -> Duration {
+        match self {
+            Self::OldestPending | Self::Lanes => INTERVAL,
+            Self::UnfiledInvoices | Self::Replayed | Self::FiledInvoices => {
+                INTERVAL.max(took.saturating_mul(IDLE_PARTS))
+            }
+        }
+    }
+
     async fn read(self, lanes: &Lanes) -> Result<(), LedgerError> {
         let (ledger, metrics) = (&lanes.ledger, &lanes.metrics);
         match self {
@@ -92,7 +103,7 @@ impl Schedule {
 
     /// Notes how a reading went. Only a change is logged, because the age tells the rest.
     fn note(&mut self, outcome: Result<(), LedgerError>, started: Instant, ended: Instant) {
-        self.due = ended + pause_after(ended - started);
+        self.due = ended + self.reading.pause_after(ended - started);
         let was_failing = std::mem::replace(&mut self.failing, outcome.is_err());
         let reading = self.reading.as_str();
         match outcome {
@@ -131,29 +142,36 @@ pub(crate) async fn run(lanes: &Lanes, health: &DatabaseHealth) {
     }
 }
 
-fn pause_after(took: Duration) -> Duration {
-    INTERVAL.max(took.saturating_mul(IDLE_PARTS))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn a_slow_reading_is_repeated_seldom() {
-        assert_eq!(pause_after(Duration::from_millis(10)), INTERVAL);
+        let count = Reading::FiledInvoices;
+        assert_eq!(count.pause_after(Duration::from_millis(10)), INTERVAL);
         assert_eq!(
-            pause_after(Duration::from_secs(2)),
+            count.pause_after(Duration::from_secs(2)),
             Duration::from_secs(100)
         );
-        assert_eq!(pause_after(Duration::MAX), Duration::MAX);
+        assert_eq!(count.pause_after(Duration::MAX), Duration::MAX);
+    }
+
+    #[test]
+    fn what_wakes_a_person_is_at_most_15_s_old() {
+        let reading_max = Duration::from_secs(2);
+        for reading in [Reading::OldestPending, Reading::Lanes] {
+            let all_others = reading_max * u32::try_from(Reading::ALL.len()).unwrap();
+            let oldest = reading.pause_after(reading_max) + all_others;
+            assert!(oldest <= Duration::from_secs(15), "{oldest:?}");
+        }
     }
 
     #[test]
     fn a_reading_that_fails_keeps_the_time_of_the_last_good_one() {
         let start = Instant::now();
         let at = |seconds| start + Duration::from_secs(seconds);
-        let mut schedule = Schedule::new(Reading::Lanes, start);
+        let mut schedule = Schedule::new(Reading::Replayed, start);
         schedule.note(Ok(()), at(1), at(1));
         schedule.note(Err(LedgerError::ReadOnly), at(6), at(8));
         assert_eq!(
