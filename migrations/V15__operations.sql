@@ -7,7 +7,6 @@ CREATE INDEX operator_actions_by_time ON operator_actions (at, id);
 -- A customer of Gumroad names the order, which is stored as the receipt. M-Pesa's receipt and Paystack's
 -- reference are money keys, which have an index.
 CREATE INDEX payments_by_order_number ON payments (receipt) WHERE provider = 'gumroad';
-CREATE INDEX payments_in_conflict ON payments (recorded_at) WHERE conflict;
 CREATE INDEX dead_letters_of_event ON dead_letters (event_id) WHERE event_id IS NOT NULL;
 
 -- risiti-admin shows a payment's story and the state of the whole. It reads no phone and no body of it.

@@ -48,15 +48,6 @@ impl Output {
     }
 }
 
-/// The text of a value of a row. Nothing for null.
-pub(crate) fn plain(value: &Value) -> String {
-    match value {
-        Value::Null => String::new(),
-        Value::String(text) => text.clone(),
-        other => other.to_string(),
-    }
-}
-
 fn json(object: &impl Serialize) -> String {
     serde_json::to_string(object).unwrap_or_else(|_| Value::Null.to_string())
 }

@@ -20,7 +20,7 @@ use crate::confirm::{self, Answer, Summary};
 use crate::dead_letter_handler::{DeadLetterHandler, PassKind};
 use crate::item_run::ItemRun;
 use crate::list::warn_of_unknown_merchant;
-use crate::outcomes::{self, MovedInvoices};
+use crate::outcomes;
 use crate::output::Output;
 use crate::pace::Pace;
 use crate::pass_report::{dry_run_report, report};

@@ -5,11 +5,11 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use risiti_domain::PaymentId;
-use risiti_ledger::{FlaggedFilter, FlaggedPayment, Ledger, Settling};
+use risiti_ledger::{FlaggedFilter, FlaggedPayment, Ledger, Settling, plain};
 use risiti_service::Context;
 use serde_json::Value;
 
-use crate::output::{Output, Reader, plain};
+use crate::output::{Output, Reader};
 use crate::payments_cli::{PaymentsCommand, PaymentsListArgs, PaymentsShowArgs};
 use crate::payments_decide::{dismiss, settle};
 use crate::session;

@@ -11,7 +11,7 @@ use uuid::Uuid;
 
 use crate::cli::ShowArgs;
 use crate::list::{Pages, warn_of_unknown_merchant};
-use crate::output::{Output, Reader, plain};
+use crate::output::{Output, Reader};
 use crate::session;
 
 pub(crate) async fn show(args: ShowArgs, out: Output) -> Result<ExitCode> {

@@ -73,7 +73,7 @@ statements! {
     FLAGGED = "
         SELECT jsonb_build_object('payments', count(*),
             'oldest_seconds', extract(epoch FROM now() - min(recorded_at))::bigint)
-        FROM payments WHERE conflict";
+        FROM payments WHERE conflict AND state <> 'folded'";
     SUSPECTS = "
         SELECT jsonb_build_object('messages', count(*),
             'oldest_seconds', extract(epoch FROM now() - min(first_at))::bigint)
