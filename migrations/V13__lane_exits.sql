@@ -85,6 +85,9 @@ LEFT JOIN LATERAL (
 ) note ON p.state = 'reversed'
 WHERE p.state <> 'folded';
 
+-- A silent worker may have calls under way for as long as its longest call. Until then its share is not given away.
+ALTER TABLE etims_processes ADD COLUMN call_timeout interval NOT NULL DEFAULT interval '60 seconds';
+
 -- How often a late look-up was tried in a row without an answer.
 ALTER TABLE invoices ADD COLUMN look_up_tries int NOT NULL DEFAULT 0;
 

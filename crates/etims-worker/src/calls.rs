@@ -83,6 +83,9 @@ impl Lane<'_> {
         };
         lanes.metrics.in_flight.dec();
 
+        if outcome.is_none() {
+            self.host.abandon_call();
+        }
         if let Some(outcome) = &outcome {
             let dialect = self.profile.dialect;
             lanes

@@ -19,6 +19,8 @@ pub(crate) struct Host {
 struct ShareAndBreaker {
     share: u32,
     in_use: u32,
+    /// Calls that were given up at the end of the grace, while KRA may still work on them.
+    abandoned: u32,
     /// Lanes that wait for a place.
     waiting: u32,
     /// When the last confirmed heartbeat was sent.
@@ -64,6 +66,7 @@ impl Host {
         let state = ShareAndBreaker {
             share: 0,
             in_use: 0,
+            abandoned: 0,
             waiting: 0,
             heartbeat: None,
             breaker: Breaker::Closed,
@@ -102,6 +105,15 @@ impl Host {
         }
         state.trial_here = true;
         Admission::Trial(Permit(self.clone()), TrialGuard(self.clone()))
+    }
+
+    /// Counts a call as given up.
+    pub(crate) fn abandon_call(&self) {
+        self.state().abandoned += 1;
+    }
+
+    pub(crate) fn abandoned(&self) -> u32 {
+        self.state().abandoned
     }
 
     /// Counts a lane as waiting.

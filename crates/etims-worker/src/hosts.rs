@@ -240,7 +240,13 @@ impl Hosts {
                 () = end.cancelled() => {}
             }
         }
-        if let Err(error) = self.ledger.leave(self.worker).await {
+        let abandoned: Vec<_> = self
+            .all()
+            .iter()
+            .map(|host| (host.name.clone(), host.abandoned()))
+            .filter(|(_, calls)| *calls > 0)
+            .collect();
+        if let Err(error) = self.ledger.leave(self.worker, &abandoned).await {
             tracing::warn!(%error, "share of the cap not given back, it expires");
         }
     }
@@ -304,7 +310,7 @@ impl Hosts {
             };
             let raised = self
                 .ledger
-                .raise_share(self.worker, &host.name, settle)
+                .raise_share(self.worker, &host.name, self.rules.call_timeout, settle)
                 .await?;
             if raised {
                 host.confirm(share, sent_at);

@@ -240,7 +240,7 @@ pub(crate) struct LaneResolveArgs {
     invoice_no: Option<i64>,
 
     /// All numbers from the lane's next one through this one, at most 100,000
-    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..), requires = "taken_elsewhere")]
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(i64).range(1..), conflicts_with_all = ["accepted", "not_accepted"])]
     through: Option<i64>,
 
     /// A sale that is none of ours has it

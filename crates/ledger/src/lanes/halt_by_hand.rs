@@ -47,6 +47,8 @@ pub enum LaneRefusal {
         invoice: InvoiceId,
         state: InvoiceState,
     },
+    #[error("credit note {0} waits for its sale and holds up no lane: settle the sale instead")]
+    WaitsForItsSale(InvoiceId),
     #[error("invoice {0} has just been moved: look at it and try again")]
     Overtaken(InvoiceId),
     #[error("number {asked} is not in question: the lane's next number is {next}")]

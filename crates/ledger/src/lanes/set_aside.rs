@@ -20,7 +20,8 @@ statements! {
     INVOICE = "
         SELECT i.state, i.invoice_no, i.merchant_id, i.event_id, i.attempts, i.last_code, i.last_error,
             (SELECT s.body FROM submissions s WHERE s.invoice_id = i.id ORDER BY s.id DESC LIMIT 1),
-            EXISTS (SELECT FROM lane_leases x WHERE x.device_id = i.device_id AND x.lease_until > clock_timestamp())
+            EXISTS (SELECT FROM lane_leases x WHERE x.device_id = i.device_id AND x.lease_until > clock_timestamp()),
+            i.kind = 'sale' OR (SELECT sale.state FROM invoices sale WHERE sale.id = i.sale_id) = 'success'
         FROM invoices i WHERE i.id = $1 AND i.device_id = $2";
     /// The lane need not wait for what the invoice waited for.
     DUE_AT_ONCE = "UPDATE lanes SET retry_at = NULL, retry_step = 0 WHERE device_id = $1";
@@ -78,8 +79,9 @@ impl Ledger {
     /// Reads an invoice that a person wants to set aside.
     ///
     /// # Errors
-    /// A refusal for an invoice that is no other's, or is filed, dead or discarded already, or is
-    /// under way in a worker's hands.
+    /// A refusal for an invoice that is another device's, that is filed, dead or discarded already,
+    /// that is in a worker's hands, or that waits for its sale. What becomes of the sale decides
+    /// about such a credit note, and it holds up no lane.
     pub async fn invoice_to_set_aside(
         &self,
         device: DeviceId,
@@ -92,7 +94,9 @@ impl Ledger {
             .ok_or(LaneRefusal::NoSuchInvoice(invoice))?;
         let found = InvoiceToSetAside::read(device, invoice, &row)?;
         let claimed: bool = row.try_get(8).map_err(LedgerError::from)?;
+        let eligible: bool = row.try_get(9).map_err(LedgerError::from)?;
         match found.state {
+            InvoiceState::Pending if !eligible => Err(LaneRefusal::WaitsForItsSale(invoice)),
             InvoiceState::Submitting if claimed => Err(LaneRefusal::Held),
             InvoiceState::Pending | InvoiceState::Submitting => Ok(found),
             state => Err(LaneRefusal::CannotBeSetAside { invoice, state }),

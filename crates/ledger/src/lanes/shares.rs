@@ -7,9 +7,10 @@ use uuid::Uuid;
 
 use crate::db::error::LedgerError;
 use crate::db::pool::Ledger;
-use crate::db::statements::statements;
+use crate::db::statements::{millis, statements};
 
-/// A worker that sent no heartbeat for this long loses its share.
+/// A worker that sent no heartbeat for this long counts as gone. Its share stays taken for the
+/// length of its longest call, because calls that it made before may still be under way.
 pub const HEARTBEAT_EXPIRY: Duration = Duration::from_secs(10);
 
 /// The class of the advisory locks under which shares are raised, one lock for each host.
@@ -26,12 +27,15 @@ statements! {
         WITH mine AS (
             UPDATE etims_processes SET heartbeat_at = clock_timestamp() WHERE process_id = $1 RETURNING host, share
         )
-        SELECT h.host, count(p.process_id), coalesce(sum(p.share), 0)::bigint,
-               count(p.process_id) FILTER (WHERE p.process_id < $1), mine.share
+        SELECT h.host, count(p.process_id) FILTER (WHERE p.heartbeat_at >= clock_timestamp() - interval '10 seconds'),
+               coalesce(sum(p.share), 0)::bigint,
+               count(p.process_id) FILTER (WHERE p.process_id < $1
+                   AND p.heartbeat_at >= clock_timestamp() - interval '10 seconds'),
+               mine.share
         FROM hosts h
         LEFT JOIN mine ON mine.host = h.host
         LEFT JOIN etims_processes p ON p.host = h.host AND p.process_id <> $1
-            AND p.heartbeat_at >= clock_timestamp() - interval '10 seconds'
+            AND p.heartbeat_at >= clock_timestamp() - interval '10 seconds' - p.call_timeout
         GROUP BY h.host, mine.share ORDER BY h.host";
     /// A lower share needs no lock, because it can only make the sum smaller.
     LOWER = "
@@ -41,16 +45,23 @@ statements! {
     TRY_LOCK = "SELECT pg_try_advisory_xact_lock($1, hashtext($2))";
     REMOVE_EXPIRED = "
         DELETE FROM etims_processes
-        WHERE host = $2 AND process_id <> $1 AND heartbeat_at < clock_timestamp() - interval '10 seconds'";
+        WHERE host = $2 AND process_id <> $1
+          AND heartbeat_at < clock_timestamp() - interval '10 seconds' - call_timeout";
     OTHERS = "
-        SELECT h.host, count(p.process_id), coalesce(sum(p.share), 0)::bigint,
-               count(p.process_id) FILTER (WHERE p.process_id < $1), NULL::int
+        SELECT h.host, count(p.process_id) FILTER (WHERE p.heartbeat_at >= clock_timestamp() - interval '10 seconds'),
+               coalesce(sum(p.share), 0)::bigint,
+               count(p.process_id) FILTER (WHERE p.process_id < $1
+                   AND p.heartbeat_at >= clock_timestamp() - interval '10 seconds'),
+               NULL::int
         FROM hosts h LEFT JOIN etims_processes p ON p.host = h.host AND p.process_id <> $1
         WHERE h.host = $2 GROUP BY h.host";
     RAISE = "
-        INSERT INTO etims_processes (process_id, host, share, heartbeat_at) VALUES ($1, $2, $3, clock_timestamp())
-        ON CONFLICT (process_id, host) DO UPDATE SET share = excluded.share, heartbeat_at = excluded.heartbeat_at";
-    LEAVE = "DELETE FROM etims_processes WHERE process_id = $1";
+        INSERT INTO etims_processes (process_id, host, share, heartbeat_at, call_timeout)
+        VALUES ($1, $2, $3, clock_timestamp(), $4::bigint * interval '1 millisecond')
+        ON CONFLICT (process_id, host) DO UPDATE SET share = excluded.share, heartbeat_at = excluded.heartbeat_at,
+            call_timeout = excluded.call_timeout";
+    /// What it keeps expires later.
+    LEAVE = "DELETE FROM etims_processes WHERE process_id = $1 AND host <> ALL($2)";
 }
 
 /// What the other live workers leave of one host's cap.
@@ -58,7 +69,7 @@ statements! {
 pub struct HostShares {
     pub host: String,
     pub others: u32,
-    /// The sum of the others' shares.
+    /// The sum of the others' shares, those of silent workers among them.
     pub taken: u32,
     /// How many of the others rank before this worker.
     pub before: u32,
@@ -104,7 +115,8 @@ impl Ledger {
 
     /// Settles this worker's share of one host where it may grow, one worker at a time.
     ///
-    /// `settle` gets what the others hold and returns what to record as held here. That is the new
+    /// `call_timeout` is how long a call of this worker may last, for which its share stays taken
+    /// when it falls silent. `settle` gets what the others hold and returns what to record as held here. That is the new
     /// share, or the calls still in flight if those are more. The share may be used once this has
     /// returned `true`. `false` means that another worker is settling its share of this host now,
     /// and nothing was done.
@@ -112,6 +124,7 @@ impl Ledger {
         &self,
         worker: Uuid,
         host: &str,
+        call_timeout: Duration,
         settle: impl FnOnce(&HostShares) -> u32 + Send,
     ) -> Result<bool, LedgerError> {
         let mut connection = self.connection().await?;
@@ -131,17 +144,26 @@ impl Ledger {
         };
         let share = int(settle(&read(&row)?));
         transaction
-            .execute(RAISE, &[&worker, &host, &share])
+            .execute(RAISE, &[&worker, &host, &share, &millis(call_timeout)])
             .await?;
         transaction.commit().await?;
         Ok(true)
     }
 
-    /// Gives back this worker's shares.
-    pub async fn leave(&self, worker: Uuid) -> Result<(), LedgerError> {
+    /// Gives back this worker's shares. `abandoned` tells how many calls it leaves under way, which
+    /// count for as long as a call may last.
+    pub async fn leave(
+        &self,
+        worker: Uuid,
+        abandoned: &[(String, u32)],
+    ) -> Result<(), LedgerError> {
+        if !abandoned.is_empty() {
+            self.lower_shares(worker, abandoned).await?;
+        }
+        let kept: Vec<&str> = abandoned.iter().map(|(host, _)| host.as_str()).collect();
         self.connection()
             .await?
-            .execute(LEAVE, &[&worker])
+            .execute(LEAVE, &[&worker, &kept])
             .await
             .map(drop)
     }

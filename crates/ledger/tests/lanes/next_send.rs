@@ -112,10 +112,9 @@ async fn a_receipt_is_stored_where_the_next_send_is_not_begun() {
 }
 
 #[tokio::test]
-async fn nothing_follows_in_a_halted_lane_or_before_a_look_up() {
+async fn nothing_follows_in_a_halted_lane_or_without_an_invoice() {
     for change in [
         "UPDATE lanes SET halted_at = now(), halt_reason = 'x'",
-        "UPDATE invoices SET look_up_due_at = now(), look_up_no = 1 WHERE state = 'pending'",
         "UPDATE invoices SET state = 'discarded' WHERE state = 'pending'",
     ] {
         let sent = Sent::new().await;
@@ -123,6 +122,16 @@ async fn nothing_follows_in_a_halted_lane_or_before_a_look_up() {
         let following = sent.fixture.ledger.following_invoice(&sent.claim).await;
         assert!(following.unwrap().is_none(), "{change}");
     }
+}
+
+/// A late look-up waits for the invoices (protocol D10).
+#[tokio::test]
+async fn an_invoice_follows_before_a_late_look_up() {
+    let sent = Sent::new().await;
+    let due = "UPDATE invoices SET look_up_due_at = now(), look_up_no = 1 WHERE state = 'pending'";
+    sent.fixture.sql(due).await;
+    let following = sent.fixture.ledger.following_invoice(&sent.claim).await;
+    assert!(following.unwrap().is_some());
 }
 
 /// Whoever is given such a number next looks it up first (protocol D10).

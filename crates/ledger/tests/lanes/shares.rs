@@ -5,6 +5,8 @@ use uuid::Uuid;
 use crate::fixture::Fixture;
 
 const CAP: u32 = 50;
+/// The longest call of these workers.
+const CALL: Duration = Duration::from_secs(60);
 
 /// Sends one heartbeat as the etims-worker does, with no call under way. Returns the hosts whose
 /// lock it wanted.
@@ -22,7 +24,7 @@ async fn heartbeat(ledger: &risiti_ledger::Ledger, worker: Uuid) -> Vec<String> 
     ledger.lower_shares(worker, &lower).await.unwrap();
     for host in &raise {
         ledger
-            .raise_share(worker, host, |others| others.share(CAP))
+            .raise_share(worker, host, CALL, |others| others.share(CAP))
             .await
             .unwrap();
     }
@@ -49,11 +51,19 @@ async fn sum_of_shares(fixture: &Fixture) -> i64 {
         .get(0)
 }
 
-async fn expire(fixture: &Fixture, worker: Uuid) {
-    let old = "UPDATE etims_processes SET heartbeat_at = now() - interval '11 seconds'";
+/// Lets a worker be silent for so many seconds.
+async fn silence(fixture: &Fixture, worker: Uuid, seconds: u32) {
     fixture
-        .sql(&format!("{old} WHERE process_id = '{worker}'"))
+        .sql(&format!(
+            "UPDATE etims_processes SET heartbeat_at = now() - interval '{seconds} seconds'
+             WHERE process_id = '{worker}'"
+        ))
         .await;
+}
+
+/// Lets a worker be silent until none of its calls can be under way.
+async fn expire(fixture: &Fixture, worker: Uuid) {
+    silence(fixture, worker, 71).await;
 }
 
 #[tokio::test]
@@ -63,7 +73,7 @@ async fn shares_never_exceed_the_cap_as_workers_come_and_go() {
     for round in 0_u32..25 {
         match round % 5 {
             0 | 1 | 3 => workers.push(Uuid::now_v7()),
-            2 => fixture.ledger.leave(workers.remove(0)).await.unwrap(),
+            2 => fixture.ledger.leave(workers.remove(0), &[]).await.unwrap(),
             _ => expire(&fixture, workers.remove(workers.len() / 2)).await,
         }
         for worker in &workers {
@@ -173,4 +183,49 @@ async fn a_share_that_nobody_reclaimed_is_kept() {
     assert_eq!(renewed[0].recorded, Some(CAP));
     heartbeat(&fixture.ledger, other).await;
     assert_eq!(sum_of_shares(&fixture).await, i64::from(CAP));
+}
+
+/// A silent worker may have made calls just before, and each lasts up to a minute.
+#[tokio::test]
+async fn a_silent_workers_share_waits_for_its_longest_call() {
+    let fixture = Fixture::new().await;
+    let [silent, other] = [Uuid::now_v7(), Uuid::now_v7()];
+    heartbeat(&fixture.ledger, silent).await;
+    for _ in 0..2 {
+        heartbeat(&fixture.ledger, other).await;
+        heartbeat(&fixture.ledger, silent).await;
+    }
+    heartbeat(&fixture.ledger, other).await;
+    let share = async || {
+        heartbeat(&fixture.ledger, other).await;
+        let query = format!("SELECT share::text FROM etims_processes WHERE process_id = '{other}'");
+        fixture.text(&query).await
+    };
+    assert_eq!(share().await, "25");
+    for (seconds, expected) in [(11, "25"), (69, "25"), (71, "50")] {
+        silence(&fixture, silent, seconds).await;
+        assert_eq!(share().await, expected, "silent for {seconds} s");
+    }
+}
+
+#[tokio::test]
+async fn calls_left_under_way_count_until_they_must_have_ended() {
+    let fixture = Fixture::new().await;
+    let [leaving, other] = [Uuid::now_v7(), Uuid::now_v7()];
+    heartbeat(&fixture.ledger, leaving).await;
+    let host = fixture.text("SELECT host FROM etims_processes").await;
+    fixture.ledger.leave(leaving, &[(host, 3)]).await.unwrap();
+    heartbeat(&fixture.ledger, other).await;
+    let held = "SELECT string_agg(share::text, ' ' ORDER BY share) FROM etims_processes";
+    assert_eq!(fixture.text(held).await, "3 25");
+    silence(&fixture, leaving, 11).await;
+    heartbeat(&fixture.ledger, other).await;
+    assert_eq!(
+        fixture.text(held).await,
+        "3 47",
+        "it is gone, its calls are not"
+    );
+    expire(&fixture, leaving).await;
+    heartbeat(&fixture.ledger, other).await;
+    assert_eq!(fixture.text(held).await, "50");
 }

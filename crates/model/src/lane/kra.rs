@@ -119,10 +119,13 @@ impl LaneModelState {
         self.claim = None;
         self.next_number = number;
         for id in 0..self.invoices.len() as u8 {
-            let lost = match self.invoice(id).state {
+            // Numbers are sent in order, so that a higher one was sent after this point.
+            let invoice = self.invoice(id);
+            let sent_later = invoice.open_sends.last().is_some_and(|last| last > number);
+            let lost = match invoice.state {
                 InvoiceState::Success(filed) => filed >= number,
                 InvoiceState::Submitting(_) => true,
-                _ => false,
+                _ => sent_later,
             };
             if lost {
                 self.remove_unfiled(id);
@@ -130,6 +133,8 @@ impl LaneModelState {
                 let invoice = self.invoice_mut(id);
                 invoice.state = InvoiceState::Pending;
                 invoice.open_sends = Numbers::default();
+                invoice.late_look_up = None;
+                invoice.discard_wish = false;
                 invoice.forgotten = true;
                 invoice.clear_send_facts();
             }

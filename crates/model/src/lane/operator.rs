@@ -10,7 +10,7 @@ impl LaneModel {
                 InvoiceState::Dead => actions.extend([Action::Replay(i), Action::Discard(i)]),
                 // Whoever restored a database lets its lanes catch up before giving anything up.
                 _ if invoice.forgotten => {}
-                InvoiceState::Pending => actions.push(Action::SetAside(i)),
+                InvoiceState::Pending if state.is_eligible(i) => actions.push(Action::SetAside(i)),
                 // A command holds the lane only when nobody does, or the lease of whoever does has
                 // run out.
                 InvoiceState::Submitting(_) if state.claim.is_none() || state.takeovers > 0 => {

@@ -7,6 +7,7 @@ mod fixture;
 mod interruptions;
 mod lanes;
 mod lanes_resolve;
+mod lanes_resolve_through;
 mod lanes_selection;
 mod list;
 mod payments;

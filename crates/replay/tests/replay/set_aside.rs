@@ -89,6 +89,35 @@ async fn invoice_that_waits_is_set_aside_in_a_halted_lane() {
     assert_eq!(fixture.count_invoices("pending").await, 1);
 }
 
+/// Its sale decides what becomes of it. Alone it would wait for a discarded sale for ever.
+#[tokio::test]
+async fn credit_note_that_waits_for_its_sale_is_left_alone() {
+    let fixture = Fixture::new().await;
+    let sale = fixture.sale("pending").await;
+    let merchant = fixture.merchant;
+    let note = Uuid::now_v7();
+    fixture
+        .execute(&format!(
+            "INSERT INTO events (id, merchant_id, provider, kind, delivery_key, facts_sha256, authenticated_by,
+                 received_at, body)
+             VALUES ('{note}', '{merchant}', 'daraja', 'reversal_result', '{note}', '\\x00', 'path', now(), '\\x00');
+             INSERT INTO reversals (id, merchant_id, provider, reversal_key, of_money_key, state, credited, payment_id,
+                 event_id)
+             VALUES ('{note}', '{merchant}', 'daraja', '{note}', '{sale}', 'applied', 50, '{sale}', '{note}');
+             INSERT INTO invoices (id, payment_id, merchant_id, device_id, kind, amount, sale_id, reversal_id, moved_by)
+             SELECT '{note}', payment_id, merchant_id, device_id, 'credit_note', 50, id, '{note}', 'test'
+             FROM invoices WHERE id = '{sale}'"
+        ))
+        .await;
+    let output = set_aside(&fixture, note).await.expect_code(1);
+    assert!(
+        output.stderr.contains("waits for its sale"),
+        "{}",
+        output.stderr
+    );
+    set_aside(&fixture, sale).await.expect_code(0);
+}
+
 #[tokio::test]
 async fn only_what_no_worker_has_and_waits_is_set_aside() {
     let fixture = Fixture::new().await;
