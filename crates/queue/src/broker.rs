@@ -198,8 +198,8 @@ impl Broker {
         Ok(self.queue_depth(target).await?.waiting)
     }
 
-    /// Returns how many messages wait to be delivered, and how many consumers there are. It disturbs
-    /// nothing. It waits up to ten seconds for a connection.
+    /// Returns how many messages wait to be delivered, and how many consumers there are. It
+    /// disturbs nothing. It waits up to ten seconds for a connection.
     ///
     /// # Errors
     /// There is no connection, no answer within ten seconds, or no such queue.
@@ -223,10 +223,16 @@ impl Broker {
             what: "look at a queue",
             source: e.into(),
         })?;
-        Ok(QueueDepth {
+        let depth = QueueDepth {
             waiting: queue.message_count().into(),
             consumers: queue.consumer_count().into(),
-        })
+        };
+        // A channel that is only dropped may still be closing when its connection is closed, which
+        // lapin logs as an error.
+        timeout(REQUEST_TIMEOUT, channel.close(200, "looked".into()))
+            .await
+            .ok();
+        Ok(depth)
     }
 
     /// Takes the first message of the queue, if there is one. A message that is dropped without ack
