@@ -59,7 +59,9 @@ async fn any_name_of_a_payment_finds_its_story() {
         let story = find(&fixture, text).await.ok();
         assert_eq!(story["payment"]["payment_id"], PAYMENT, "{text}");
         assert_eq!(story["events"][0]["event_id"], EVENT);
+        assert_eq!(story["payment"]["amount"], "116.00");
         let sale = &story["invoices"][0];
+        assert_eq!(sale["amount"], "116.00");
         assert_eq!(sale["receipt_no"], 398);
         assert_eq!(sale["sends"][0]["outcome"], "ok");
         assert_eq!(

@@ -11,18 +11,21 @@ use crate::db::pool::Ledger;
 use crate::db::statements::statements;
 
 statements! {
-    /// One JSON object of rows as they are stored, and the bytes of the message beside it.
+    /// One JSON object of rows as they are stored, and the bytes of the message beside it. Amounts
+    /// are text, because a number of JSON becomes a float.
     ///
     /// `$2` says whether to include what could name a payer: phone, checkout id, account reference
-    /// and the bodies of sends. An export needs that, and a screen does not. `moved_*` is left out because
-    /// `transitions` says it better.
+    /// and the bodies of sends. An export needs that, and a screen does not. `moved_*` is left out
+    /// because `transitions` says it better.
     EVIDENCE = "
         SELECT jsonb_strip_nulls(jsonb_build_object(
             'dead_letter', to_jsonb(d) - 'body' - 'headers' - 'body_sha256' - 'tried_in'
-                || jsonb_build_object('merchant', m.slug, 'body_sha256', encode(d.body_sha256, 'hex')),
-            'invoice', to_jsonb(i) - 'moved_by' - 'moved_because' - 'moved_event',
+                || jsonb_build_object('merchant', m.slug, 'body_sha256', encode(d.body_sha256, 'hex'),
+                    'amount', d.amount::text),
+            'invoice', to_jsonb(i) - 'moved_by' - 'moved_because' - 'moved_event'
+                || jsonb_build_object('amount', i.amount::text),
             'payment', CASE WHEN $2 THEN to_jsonb(p) ELSE to_jsonb(p) - 'phone' - 'checkout_id' - 'reference' END
-                - 'moved_by' - 'moved_because' - 'moved_event',
+                - 'moved_by' - 'moved_because' - 'moved_event' || jsonb_build_object('amount', p.amount::text),
             'event', (SELECT jsonb_build_object('event_id', e.id, 'kind', e.kind, 'received_at', e.received_at,
                     'authenticated_by', e.authenticated_by, 'duplicates', e.duplicates, 'conflict', e.conflict,
                     'body_removed_at', e.body_removed_at)

@@ -49,10 +49,11 @@ statements! {
                 WHERE i.device_id = d.id AND i.invoice_no = $1 AND i.invoice_no IS NOT NULL)
         FROM devices d JOIN merchants m ON m.id = d.merchant_id
         WHERE $2::text IS NULL OR m.slug = $2 ORDER BY m.slug, d.id";
+    /// Amounts are text, because a number of JSON becomes a float.
     PAYMENT = "
         SELECT jsonb_strip_nulls(jsonb_build_object(
             'payment', jsonb_build_object('payment_id', p.id, 'merchant', m.slug, 'provider', p.provider,
-                'state', p.state, 'money_key', p.money_key, 'receipt', p.receipt, 'amount', p.amount,
+                'state', p.state, 'money_key', p.money_key, 'receipt', p.receipt, 'amount', p.amount::text,
                 'currency', p.currency, 'short_code', p.short_code, 'authenticated_by', p.authenticated_by,
                 'reason', p.reason, 'flagged', p.conflict, 'occurred_at', p.occurred_at,
                 'recorded_at', p.recorded_at, 'settled_at', p.settled_at),
@@ -62,7 +63,7 @@ statements! {
                     ORDER BY e.received_at, e.id)
                 FROM events e WHERE e.payment_id = p.id),
             'reversals', (SELECT jsonb_agg(jsonb_build_object('event_id', r.event_id, 'state', r.state,
-                    'amount', r.amount, 'credited', r.credited, 'recorded_at', r.recorded_at)
+                    'amount', r.amount::text, 'credited', r.credited::text, 'recorded_at', r.recorded_at)
                     ORDER BY r.recorded_at)
                 FROM reversals r
                 WHERE r.merchant_id = p.merchant_id AND r.provider = p.provider AND r.of_money_key = p.money_key),
@@ -76,7 +77,7 @@ statements! {
             'halt_reason', l.halt_reason, 'next_try', l.retry_at, 'last_outcome', l.last_outcome,
             'breaker', (SELECT h.breaker FROM hosts h WHERE h.host = l.host),
             'sale_state', (SELECT s.state FROM invoices s WHERE s.id = i.sale_id),
-            'invoice_no', i.invoice_no, 'amount', i.amount, 'currency', i.currency, 'attempts', i.attempts,
+            'invoice_no', i.invoice_no, 'amount', i.amount::text, 'currency', i.currency, 'attempts', i.attempts,
             'last_code', i.last_code, 'last_error', i.last_error, 'receipt_no', i.receipt_no,
             'receipt_url', i.receipt_url, 'issued_at', i.issued_at, 'created_at', i.created_at,
             'discard_wish', i.discard_wish, 'look_up_due_at', i.look_up_due_at,
@@ -99,7 +100,7 @@ statements! {
             'received_at', e.received_at, 'recorded_at', e.recorded_at, 'authenticated_by', e.authenticated_by,
             'duplicates', e.duplicates, 'conflict', e.conflict)),
             'reversals', (SELECT jsonb_agg(jsonb_build_object('event_id', r.event_id, 'state', r.state,
-                    'amount', r.amount, 'credited', r.credited, 'recorded_at', r.recorded_at))
+                    'amount', r.amount::text, 'credited', r.credited::text, 'recorded_at', r.recorded_at))
                 FROM reversals r WHERE r.event_id = e.id)))
         FROM events e JOIN merchants m ON m.id = e.merchant_id WHERE e.id = $1";
     MESSAGE = "
@@ -130,8 +131,8 @@ struct Hits {
 
 impl Ledger {
     /// Finds what a text names: an M-Pesa receipt, a checkout id, a reference, an order number, an
-    /// invoice number, or the id of a payment, invoice, event or dead letter. `merchant` narrows all
-    /// but ids.
+    /// invoice number, or the id of a payment, invoice, event or dead letter. `merchant` narrows
+    /// all but ids.
     pub async fn find_stories(
         &self,
         text: &str,

@@ -173,6 +173,9 @@ async fn show_prints_sends_and_transitions_without_personal_data() {
         .expect_code(0);
     let record = &output.lines()[0];
     assert_eq!(record["dead_letter"]["merchant"], "acme");
+    for row in ["dead_letter", "invoice", "payment"] {
+        assert!(record[row]["amount"].is_string(), "{}", record[row]);
+    }
     assert_eq!(record["submissions"][0]["outcome"], "unknown");
     assert_eq!(record["transitions"].as_array().unwrap().len(), 3);
     assert!(!output.stdout.contains("254708374149") && !output.stdout.contains("invcNo"));
