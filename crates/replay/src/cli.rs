@@ -25,8 +25,9 @@ pub(crate) const YES_FLAG: &str = "yes";
 /// nobody could read (`unreadable`) or record (`poison`). Replaying never makes a second tax invoice, however often it is done, and nothing
 /// here ever calls KRA.
 ///
-/// At three in the morning: `list` shows what is there and why, `run --dry-run` what a run would
-/// take, `run` does it.
+/// At three in the morning: `risiti-admin status` says what needs you. Then `lanes list --halted`
+/// shows what stands still and what to do first, `list` what died and why, `run --dry-run` what a
+/// run would take, and `run` does it. `show` tells the story of a receipt that a customer names.
 ///
 /// Exit code 0: done, also when nothing matched; 1: something failed, with the reason; 2: the
 /// command line or a setting is wrong, or a question could not be asked; 3: another run is under
@@ -47,7 +48,8 @@ pub(crate) struct SharedArgs {
     #[arg(long, global = true)]
     pub(crate) json: bool,
 
-    /// Who to write down as having done this [default: who is logged in, as the operating system knows]
+    /// Who to write down as having done this [default: who is logged in, as the operating system
+    /// knows]
     #[arg(long, global = true, env = "RISITI_OPERATOR", value_parser = value_parsers::short_text, value_name = "NAME")]
     operator: Option<String>,
 }

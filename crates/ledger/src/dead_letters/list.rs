@@ -12,8 +12,8 @@ use crate::db::error::LedgerError;
 use crate::db::pool::Ledger;
 use crate::db::statements::statements;
 
-/// The condition that a row `d` with its merchant `m` matches a filter, which is parameters 1 to 5, 7
-/// and 8. Whether the row is open is a condition of its own, `in_scope`.
+/// The condition that a row `d` with its merchant `m` matches a filter, which is parameters 1 to 5,
+/// 7 and 8. Whether the row is open is a condition of its own, `in_scope`.
 macro_rules! matches_filter {
     () => {
         "($1::text IS NULL OR m.slug = $1) AND ($2::text IS NULL OR d.cause = $2)
@@ -232,8 +232,8 @@ impl Ledger {
             .collect()
     }
 
-    /// Counts refusals of KRA whose device nobody has changed since. Unless something was changed at
-    /// KRA, they will be refused again.
+    /// Counts refusals of KRA whose device nobody has changed since. Unless something was changed
+    /// at KRA, they will be refused again.
     pub async fn count_unchanged_refusals(
         &self,
         filter: &DeadLetterFilter,

@@ -33,8 +33,8 @@ statements! {
     /// One statement and so one snapshot of the database. A merchant is never seen without its
     /// secrets.
     ///
-    /// Bytes travel as hexadecimal text. Expired path secrets go along, so that a webhook to one can be
-    /// told from a stranger's request.
+    /// Bytes travel as hexadecimal text. Expired path secrets go along, so that a webhook to one can
+    /// be told from a stranger's request.
     DIRECTORY = "SELECT jsonb_build_object(
         'canary', (SELECT encode(ciphertext, 'hex') FROM credentials_canary WHERE id = 1),
         'merchants', coalesce(jsonb_agg(jsonb_build_object(

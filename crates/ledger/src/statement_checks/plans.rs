@@ -15,7 +15,8 @@ const LARGE: [&str; 6] = [
     "transitions",
 ];
 
-/// Statements that count rows. The gauges may use a fiftieth of the time, and a command counts once.
+/// Statements that count rows. The gauges may use a fiftieth of the time, and a command counts
+/// once.
 const COUNTS: [&str; 7] = [
     "risiti_ledger::flagged::gauges::MESSAGES",
     "risiti_ledger::lanes::gauges::UNFILED",
