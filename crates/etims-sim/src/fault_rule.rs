@@ -96,6 +96,13 @@ impl FaultRule {
         }
     }
 
+    /// How often the rule hits before it is spent. A host goes down once, unless the rule says how
+    /// often: after it came back, the next call would take it down again for ever.
+    pub(crate) fn hits_max(&self) -> Option<u64> {
+        let once = matches!(self.fault, Fault::DownFor { .. });
+        self.matching.count.or(once.then_some(1))
+    }
+
     /// Whether the call and its contents match. `skip`, `every_nth`, `probability` and `count` are
     /// the fault script's to decide.
     pub(crate) fn matches(&self, details: &CallDetails) -> bool {

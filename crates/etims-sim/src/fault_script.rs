@@ -136,7 +136,7 @@ impl ActiveRule {
             return true;
         }
         let matching = &self.rule.matching;
-        let spent = matching.count.is_some_and(|count| self.hits >= count);
+        let spent = self.rule.hits_max().is_some_and(|count| self.hits >= count);
         if spent || !self.rule.matches(details) {
             return false;
         }

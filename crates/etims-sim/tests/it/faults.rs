@@ -296,6 +296,21 @@ async fn down_for_stops_every_device_and_call() {
 }
 
 #[tokio::test]
+async fn host_that_went_down_once_comes_back_for_good() {
+    let sim = Sim::start(Dialect::Legacy).await;
+    sim.add_fault(json!({"fault": {"down_for": {"ms": 1, "status": 503}}}))
+        .await;
+    assert_eq!(sim.look_up(1).await.status, 503);
+    // Many look-ups take longer than a millisecond together.
+    let mut down = 0;
+    while sim.look_up(1).await.status == 503 {
+        down += 1;
+        assert!(down < 1_000, "it goes down again and again");
+    }
+    assert_eq!(sim.look_up(1).await.status, 200);
+}
+
+#[tokio::test]
 async fn down_for_without_status_cuts_connections() {
     let sim = Sim::start(Dialect::Legacy).await;
     sim.add_fault(json!({"fault": {"down_for": {"ms": 600_000}}}))
