@@ -1,5 +1,7 @@
 //! Which providers and devices each merchant of the fleet has.
 
+use std::collections::BTreeSet;
+
 const NAMES: [&str; 12] = [
     "duka", "hoteli", "soko", "shamba", "kahawa", "dawa", "vitabu", "samaki", "boda", "mkate",
     "nguo", "maziwa",
@@ -41,6 +43,16 @@ impl MerchantPlan {
         }
     }
 
+    /// The first plans of merchants that do not exist yet. The number decides short codes and PINs
+    /// too, so a second seed beside the first clashes with none of them.
+    pub(crate) fn beside(existing: &BTreeSet<String>, count: u32) -> Vec<Self> {
+        (0..)
+            .map(Self::of)
+            .filter(|plan| !existing.contains(&plan.slug))
+            .take(count as usize)
+            .collect()
+    }
+
     pub(crate) fn short_code(&self, at: u32) -> String {
         format!("{}", 600_000 + self.number * 10 + at)
     }
@@ -48,9 +60,16 @@ impl MerchantPlan {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeSet;
-
     use super::*;
+
+    #[test]
+    fn second_seed_goes_on_after_the_first() {
+        let first = MerchantPlan::beside(&BTreeSet::new(), 13);
+        let existing = first.iter().map(|plan| plan.slug.clone()).collect();
+        let second = MerchantPlan::beside(&existing, 2);
+        let numbers: Vec<u32> = second.iter().map(|plan| plan.number).collect();
+        assert_eq!(numbers, [13, 14]);
+    }
 
     #[test]
     fn plans_are_unique_and_all_kinds_occur() {

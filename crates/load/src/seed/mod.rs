@@ -5,9 +5,11 @@ mod device;
 mod merchant_plan;
 mod secret_file;
 
+use std::collections::BTreeSet;
 use std::path::Path;
 
 use anyhow::Context as _;
+use serde_json::Value;
 
 use self::device::DeviceSetup;
 use self::merchant_plan::MerchantPlan;
@@ -26,7 +28,8 @@ pub(crate) async fn run(args: SeedArgs) -> anyhow::Result<()> {
     let mut fleet = Fleet {
         merchants: Vec::new(),
     };
-    for plan in (0..args.merchants).map(MerchantPlan::of) {
+    let existing = existing_merchants(&args.admin).await?;
+    for plan in MerchantPlan::beside(&existing, args.merchants) {
         let merchant = seeder
             .make_merchant(&plan)
             .await
@@ -45,6 +48,13 @@ pub(crate) async fn run(args: SeedArgs) -> anyhow::Result<()> {
         fleet.merchants.len()
     );
     Ok(())
+}
+
+/// The slugs of the merchants that are there already, from another seed or by hand.
+async fn existing_merchants(admin: &Path) -> anyhow::Result<BTreeSet<String>> {
+    let merchants = admin::run(admin, &["merchant", "list"], &[]).await?;
+    let slug = |merchant: &Value| merchant["slug"].as_str().map(str::to_owned);
+    Ok(merchants.iter().filter_map(slug).collect())
 }
 
 struct Seeder<'a> {
