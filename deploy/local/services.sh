@@ -88,11 +88,12 @@ private_urls() {
 
 # --- Servers that somebody else provides -------------------------------------
 
-# The variables may also hold our own addresses, after `eval "$(services.sh env)"`.
+# The variables may also hold our own addresses, after `eval "$(services.sh env)"`. After that of stack.sh
+# they name another database of our server.
 provided() {
     [[ -z ${RISITI_SERVICES_DIR:-} ]] || return 1
     [[ -n ${DATABASE_URL:-} && -n ${AMQP_URL:-} ]] || return 1
-    ! (private_urls && [[ $DATABASE_URL == "$private_database_url" && $AMQP_URL == "$private_amqp_url" ]])
+    ! (private_urls && [[ ${DATABASE_URL%/*} == "${private_database_url%/*}" && $AMQP_URL == "$private_amqp_url" ]])
 }
 
 # Succeeds if something listens at the first host of a URL.

@@ -146,35 +146,48 @@ up() {
     [[ ${RISITI_STACK_BUILD:-yes} == no ]] || (cd "$root" && cargo build --locked --workspace --bins)
     create_database
     "$target/risiti-admin" migrate >&2
-    local name
+    local name secret=""
+    # The simulators first, with the device they know: a worker that finds no device there halts its lane.
+    for name in etims-sim etims-sim-gateway; do start_program "$name"; done
+    for name in etims-sim etims-sim-gateway; do await "$name"; done
+    [[ ${1:-} == --bare ]] || sample_merchant
     for name in "${programs[@]}"; do start_program "$name"; done
     for name in "${programs[@]}"; do await "$name"; done
-    [[ ${1:-} == --bare ]] || sample_merchant
+    [[ ${1:-} == --bare ]] || print_urls "$secret"
 }
 
-# Registers acme once. The URL with its secret is printed and kept nowhere else.
+sample_serial=RISITI/P051234567X/1
+sample_cmc_key=0123456789ABCDEF0123456789ABCDEF
+
+# Makes acme once and sets `secret`, which is printed and kept nowhere else.
 sample_merchant() {
-    local admin=$target/risiti-admin sim="http://127.0.0.1:$etims_sim_port" answer secret next=1
-    local cmc_key=0123456789ABCDEF0123456789ABCDEF serial=RISITI/P051234567X/1
+    local admin=$target/risiti-admin sim="http://127.0.0.1:$etims_sim_port" answer
     if answer=$("$admin" merchant create --slug acme --name "Acme Ltd" --json 2>/dev/null); then
         "$admin" provider add --merchant acme --provider daraja --shortcode 174379 >&2
-        (umask 077 && echo $cmc_key >"$state/cmc-key")
+        (umask 077 && echo $sample_cmc_key >"$state/cmc-key")
         "$admin" device add --merchant acme --environment sandbox --dialect legacy --base-url "$sim" \
-            --pin P051234567X --branch 00 --serial $serial --cmc-key-file "$state/cmc-key" \
+            --pin P051234567X --branch 00 --serial $sample_serial --cmc-key-file "$state/cmc-key" \
             --sdc-id KRACU0400000001 --item-code KE3NTNO0000001 --item-class 8111150100 --item-name Services \
             --tax-type B --shortcode 174379 --default >&2
         rm -f "$state/cmc-key"
     else
         answer=$("$admin" merchant rotate-secret --slug acme --json)
-        # The simulator forgets its state when it stops, so the next number comes from our database.
-        next=$("$admin" device list --json | sed -n 's/.*"next_invoice_no": *\([0-9]*\).*/\1/p')
     fi
+    register_sample_device
+    secret=$(sed -n 's/.*"webhook_secret": *"\([0-9a-f]*\)".*/\1/p' <<<"$answer")
+}
+
+# Tells the simulator of acme's device. It forgets its state when it stops, so the next number comes from our
+# database.
+register_sample_device() {
+    local next
+    next=$(psql -XAtq "$DATABASE_URL" -c "SELECT next_invoice_no FROM lanes JOIN devices ON id = device_id
+        WHERE serial = '$sample_serial'" 2>/dev/null) || true
+    [[ -n $next ]] || return 0
     if [[ $(http GET "$etims_sim_port" /_sim/devices) != *P051234567X* ]]; then
         http POST "$etims_sim_port" /_sim/devices >/dev/null \
-            "{\"tin\":\"P051234567X\",\"bhfId\":\"00\",\"dvcSrlNo\":\"$serial\",\"cmcKey\":\"$cmc_key\",\"next_invoice_no\":${next:-1},\"next_receipt_no\":${next:-1}}"
+            "{\"tin\":\"P051234567X\",\"bhfId\":\"00\",\"dvcSrlNo\":\"$sample_serial\",\"cmcKey\":\"$sample_cmc_key\",\"next_invoice_no\":$next,\"next_receipt_no\":$next}"
     fi
-    secret=$(sed -n 's/.*"webhook_secret": *"\([0-9a-f]*\)".*/\1/p' <<<"$answer")
-    print_urls "$secret"
 }
 
 print_urls() {
@@ -248,8 +261,14 @@ print_env() {
         "http://127.0.0.1:$etims_sim_port" "http://127.0.0.1:$etims_sim_gateway_port"
 }
 
+own_program() {
+    [[ -n ${1:-} ]] || die "which program? there are: ${programs[*]}"
+    [[ " ${programs[*]} " == *" $1 "* ]] || die "no program $1; there are: ${programs[*]}"
+}
+
 command=${1:-}
 shift || true
+case $command in start | stop | kill | freeze | thaw) own_program "${1:-}" ;; esac
 case $command in
 up | down | purge | status) "$command" "$@" ;;
 env) print_env ;;
@@ -258,6 +277,7 @@ start)
     settings
     start_program "$1"
     await "$1"
+    [[ $1 != etims-sim ]] || register_sample_device
     ;;
 stop) end "$1" TERM 25 ;;
 kill) signal_program KILL "$1" ;;

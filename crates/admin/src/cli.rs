@@ -23,7 +23,7 @@ A first merchant, from nothing to tax receipts:
   risiti-admin provider add --merchant acme --provider daraja --shortcode 174379
   risiti-admin device add --merchant acme --environment sandbox --dialect legacy \\
     --base-url https://etims-api-sbx.kra.go.ke/etims-api --pin P051234567X --branch 00 \\
-    --serial SN1 --initialise --item-code KE3NTXNO0000001 --item-class 8111150100 \\
+    --serial SN1 --initialise --item-code KE3NTNO0000001 --item-class 8111150100 \\
     --item-name Services --tax-type B --shortcode 174379";
 
 const PROVIDER_EXAMPLES: &str = "\

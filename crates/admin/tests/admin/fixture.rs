@@ -167,7 +167,7 @@ pub(crate) fn device_add<'a>(base_url: &'a str, branch: &'a str) -> Vec<&'a str>
         "--serial",
         "RISITI/1",
         "--item-code",
-        "KE3NTXNO0000001",
+        "KE3NTNO0000001",
         "--item-class",
         "8111150100",
         "--item-name",
