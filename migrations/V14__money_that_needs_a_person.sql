@@ -99,18 +99,21 @@ CREATE TRIGGER end_of_flag_recorded AFTER UPDATE OF conflict ON payments FOR EAC
 -- A payment that is reversed in the books may still wait for KRA to take its credit note, and the report says so.
 CREATE OR REPLACE VIEW report_payments AS
 SELECT p.id AS payment_id, m.slug AS merchant, p.provider, p.money_key, p.checkout_id, p.receipt, p.amount,
-       p.currency, p.phone, p.state,
-       coalesce(p.reason, CASE WHEN p.state = 'reversed' THEN (
-           SELECT CASE WHEN bool_or(i.state = 'dead') THEN 'KRA did not accept its credit note'
-                       WHEN bool_or(i.state IN ('pending', 'submitting')) THEN 'its credit note is not filed yet' END
-           FROM invoices i WHERE i.payment_id = p.id AND i.kind = 'credit_note') END) AS reason,
-       p.occurred_at, p.recorded_at, p.settled_at, p.conflict AS flagged, p.flagged_at,
+       p.currency, p.phone, p.state, nullif(concat_ws('; ', p.reason, note.reason), '') AS reason, p.occurred_at,
+       p.recorded_at, p.settled_at, p.conflict AS flagged, p.flagged_at,
        (SELECT CASE WHEN bool_or(i.state = 'dead') THEN 'not_accepted'
                     WHEN bool_or(i.state IN ('pending', 'submitting')) THEN 'waiting'
                     WHEN bool_or(i.state = 'success') THEN 'filed'
                     WHEN count(*) > 0 THEN 'discarded' END
         FROM invoices i WHERE i.payment_id = p.id AND i.kind = 'credit_note') AS credit_note_state
 FROM payments p JOIN merchants m ON m.id = p.merchant_id
+LEFT JOIN LATERAL (
+    SELECT concat_ws(': ', CASE WHEN i.state = 'dead' THEN 'KRA has not accepted the credit note'
+        ELSE 'the credit note is not filed yet' END, i.last_error) AS reason
+    FROM invoices i
+    WHERE i.payment_id = p.id AND i.kind = 'credit_note' AND i.state IN ('pending', 'submitting', 'dead')
+    ORDER BY i.state = 'dead' DESC, i.id LIMIT 1
+) note ON p.state = 'reversed'
 WHERE p.state <> 'folded';
 
 -- Money of merchants with a tax device for which no sale is filed, and why.

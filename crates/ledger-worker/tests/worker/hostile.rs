@@ -110,7 +110,8 @@ async fn is_kept(fixture: &Fixture, message: &Message) -> bool {
                 &message.body,
                 &envelope.account,
             )
-            .ok()?;
+            .ok()?
+            .delivered_as(envelope.event_id);
             Some((
                 envelope.merchant_id.uuid(),
                 envelope.channel.provider().to_string(),

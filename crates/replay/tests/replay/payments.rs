@@ -255,11 +255,11 @@ async fn reversed_payment_tells_what_kra_has_of_its_note() {
     ];
     fixture.replay(&settle).await.expect_code(0);
     for (change, expected) in [
-        ("", "reversed waiting its credit note is not filed yet"),
+        ("", "reversed waiting the credit note is not filed yet"),
         (
             "UPDATE invoices SET state = 'submitting', invoice_no = 2 WHERE kind = 'credit_note';
              UPDATE invoices SET state = 'dead', invoice_no = NULL WHERE kind = 'credit_note';",
-            "reversed not_accepted KRA did not accept its credit note",
+            "reversed not_accepted KRA has not accepted the credit note",
         ),
         (
             "UPDATE invoices SET state = 'success', invoice_no = 2, receipt_no = 1 WHERE kind = 'credit_note';",
