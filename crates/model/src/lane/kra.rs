@@ -2,7 +2,9 @@
 
 use std::cmp::Ordering;
 
-use super::{Action, Answer, InvoiceState, LaneModel, LaneModelState, Numbers, Phase, Plan};
+use super::{
+    Action, Answer, InvoiceState, LaneModel, LaneModelState, MAX, Numbers, Phase, Plan, WORKERS,
+};
 
 impl LaneModel {
     pub(super) fn world_actions(
@@ -106,16 +108,13 @@ impl LaneModelState {
         self.owner(number).filter(|_| self.shown.has(number))
     }
 
-    /// Loses every receipt from this number on, and every send that is under way. Their requests may
-    /// still arrive.
+    /// Loses every receipt from this number on, and every send that is under way. No request outlives
+    /// the restore, and no look-up lags as long.
     fn restore(&mut self, number: u8) {
         self.restores -= 1;
-        for w in 0..self.workers.len() {
-            if let Phase::Awaiting(plan) = self.workers[w] {
-                self.add_late_request(plan);
-            }
-            self.workers[w] = Phase::Idle;
-        }
+        self.workers = [Phase::Idle; WORKERS];
+        self.late_requests = [Numbers::default(); MAX];
+        self.shown = (1..=self.accepted.len() as u8).fold(self.shown, Numbers::with);
         self.claim = None;
         self.next_number = number;
         for id in 0..self.invoices.len() as u8 {
