@@ -45,7 +45,7 @@ fn nobody_consumes(status: &Value, queue: &str, program: &str, effect: &str) -> 
     let waiting = plain(&figures["waiting"]);
     let what = format!("no {program} consumes `{queue}`: {effect}, {waiting} wait");
     Some(
-        json!({ "what": what, "do": format!("start a {program}, or look at /readyz of those that run") }),
+        json!({ "what": what, "do": format!("start {program}s, or look at /readyz of those that run") }),
     )
 }
 
@@ -55,9 +55,7 @@ fn without_workers(status: &Value) -> Option<Value> {
         return None;
     }
     let what = "no etims-worker has sent a heartbeat for 10 s: nothing is filed";
-    Some(
-        json!({ "what": what, "do": "start an etims-worker, or look at /readyz of those that run" }),
-    )
+    Some(json!({ "what": what, "do": "start etims-workers, or look at /readyz of those that run" }))
 }
 
 fn suspects(status: &Value) -> Option<Value> {
