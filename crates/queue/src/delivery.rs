@@ -1,13 +1,14 @@
 //! A message that was delivered and is not yet acknowledged.
 
 use std::fmt;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll};
 use std::time::Duration;
 
-use futures_util::future::join_all;
+use futures_util::FutureExt as _;
+use futures_util::future::{BoxFuture, join_all, poll_fn, ready};
 use lapin::options::{BasicAckOptions, BasicRejectOptions};
 use lapin::{Acker, Channel};
-use tokio::sync::Mutex;
 use tokio::time::{Instant, timeout};
 
 use crate::settled::Settled;
@@ -37,10 +38,16 @@ pub struct Delivery {
 /// still needs it for the ack.
 pub(crate) struct DeliveryChannel {
     pub(crate) channel: Channel,
-    /// Locked while acks and rejects are written, so that none overtakes one that covers it. The
+    /// Locked while acks and rejects are begun, so that none overtakes one that covers it. The
     /// broker closes the channel over a tag that is settled already.
+    ///
+    /// It is not locked until they are written. A task may begin one of them and then wait for
+    /// another, and would wait for itself.
     settled: Mutex<Settled>,
 }
+
+/// An ack or a reject that is begun, and ends when it is written.
+type Writing = BoxFuture<'static, lapin::Result<bool>>;
 
 impl DeliveryChannel {
     pub(crate) fn new(channel: Channel) -> Arc<Self> {
@@ -54,34 +61,61 @@ impl DeliveryChannel {
     /// will be delivered again.
     async fn ack(&self, mut deliveries: Vec<Delivery>) -> usize {
         deliveries.sort_unstable_by_key(|delivery| delivery.tag);
-        let mut settled = self.settled.lock().await;
-        let covered = settled.covered_by_one_ack(deliveries.iter().map(|delivery| delivery.tag));
-        let (run, singles) = deliveries.split_at(covered);
+        let mut begun = Vec::new();
+        self.begin(|settled, context| {
+            let tags = deliveries.iter().map(|delivery| delivery.tag);
+            let covered = settled.covered_by_one_ack(tags);
+            let (run, singles) = deliveries.split_at(covered);
+            let one_for_the_run = run.last().map(|last| (last, run.len()));
+            let one_each = singles.iter().map(|delivery| (delivery, 1));
+            for (delivery, stands_for) in one_for_the_run.into_iter().chain(one_each) {
+                let mut writing = ack(delivery.acker.clone(), stands_for > 1);
+                begin(&mut writing, context);
+                begun.push((delivery, stands_for, writing));
+            }
+            // After an error the channel is gone, and so is what is known of it.
+            deliveries
+                .iter()
+                .for_each(|delivery| settled.add(delivery.tag));
+        })
+        .await;
 
         // All are written side by side, because each waits for the socket.
-        let one_for_the_run = run.last().map(|last| (last, run.len()));
-        let one_each = singles.iter().map(|delivery| (delivery, 1));
-        let acks =
-            one_for_the_run
-                .into_iter()
-                .chain(one_each)
-                .map(async |(delivery, stands_for)| {
-                    let multiple = stands_for > 1;
-                    let writing = delivery.acker.ack(BasicAckOptions { multiple });
-                    let failed = settle(writing, "ack").await.is_err();
-                    if !failed {
-                        delivery.held.add_acked(stands_for);
-                    }
-                    (failed, stands_for)
-                });
-        let outcomes = join_all(acks).await;
-
-        // After an error the channel is gone, and so is what is known of it.
-        deliveries
-            .iter()
-            .for_each(|delivery| settled.add(delivery.tag));
+        let outcomes = begun
+            .into_iter()
+            .map(async |(delivery, stands_for, writing)| {
+                let failed = settle(writing, "ack").await.is_err();
+                if !failed {
+                    delivery.held.add_acked(stands_for);
+                }
+                (failed, stands_for)
+            });
+        let outcomes = join_all(outcomes).await;
         let lost = outcomes.into_iter().filter(|(failed, _)| *failed);
         lost.map(|(_, stands_for)| stands_for).sum()
+    }
+}
+
+impl DeliveryChannel {
+    /// Begins acks and rejects while nobody else does. It never waits.
+    async fn begin(&self, mut begin: impl FnMut(&mut Settled, &mut Context<'_>)) {
+        poll_fn(|context| {
+            let settled = self.settled.lock();
+            let mut settled = settled.unwrap_or_else(PoisonError::into_inner);
+            begin(&mut settled, context);
+            Poll::Ready(())
+        })
+        .await;
+    }
+
+    /// Begins one that settles this tag alone.
+    async fn begin_one(&self, tag: u64, mut writing: Writing) -> Writing {
+        self.begin(|settled, context| {
+            begin(&mut writing, context);
+            settled.add(tag);
+        })
+        .await;
+        writing
     }
 }
 
@@ -109,9 +143,9 @@ impl Delivery {
     /// # Errors
     /// The channel is gone, so the message will be delivered again.
     pub async fn ack(self) -> Result<(), BrokerError> {
-        let mut settled = self.channel.settled.lock().await;
-        settle(self.acker.ack(BasicAckOptions::default()), "ack").await?;
-        settled.add(self.tag);
+        let writing = ack(self.acker.clone(), false);
+        let writing = self.channel.begin_one(self.tag, writing).await;
+        settle(writing, "ack").await?;
         self.held.add_acked(1);
         Ok(())
     }
@@ -142,11 +176,10 @@ impl Delivery {
     /// # Errors
     /// The channel is gone. The message will be delivered again all the same.
     pub async fn reject_to_requeue(self) -> Result<(), BrokerError> {
-        let mut settled = self.channel.settled.lock().await;
-        let writing = self.acker.reject(BasicRejectOptions { requeue: true });
-        settle(writing, "requeue").await?;
-        settled.add(self.tag);
-        Ok(())
+        let acker = self.acker.clone();
+        let writing = async move { acker.reject(BasicRejectOptions { requeue: true }).await };
+        let writing = self.channel.begin_one(self.tag, writing.boxed()).await;
+        settle(writing, "requeue").await
     }
 
     /// Whether its channel is gone. Then the broker delivers the message again, and an ack of this
@@ -169,6 +202,18 @@ impl fmt::Debug for Delivery {
             f,
             "Delivery({message:?}, redelivered: {redelivered}, count: {delivery_count})"
         )
+    }
+}
+
+fn ack(acker: Acker, multiple: bool) -> Writing {
+    async move { acker.ack(BasicAckOptions { multiple }).await }.boxed()
+}
+
+/// Begins an ack or a reject. lapin puts its frame behind those before it in the first poll, and
+/// waits for the socket after that.
+fn begin(writing: &mut Writing, context: &mut Context<'_>) {
+    if let Poll::Ready(outcome) = writing.poll_unpin(context) {
+        *writing = ready(outcome).boxed();
     }
 }
 

@@ -2,6 +2,8 @@
 
 use std::collections::BTreeSet;
 
+use futures_util::future::maybe_done;
+use futures_util::poll;
 use risiti_queue::{Bounds, Broker, BrokerError, BrokerState, Consumer, Delivery, Target};
 use risiti_testkit::{Link, amqp_url, eventually};
 use tokio::time::timeout;
@@ -140,6 +142,29 @@ async fn ack_all_counts_stale_deliveries() {
     consumer.pause();
     wait_for_depth(&broker, Target::Payments, 3).await;
     assert_eq!(Delivery::ack_all(stale).await, 3);
+}
+
+/// A task may begin an ack, and then wait for another one before it polls the first again.
+#[tokio::test]
+async fn ack_waits_for_no_other_that_is_under_way() {
+    let fixture = Fixture::new();
+    let broker = fixture.broker().await;
+    publish(&broker, 0..4).await;
+    let mut consumer = broker.consumer(Target::Payments, 10);
+    let mut begun = std::pin::pin!(maybe_done(next(&mut consumer).await.ack()));
+    let _is_written = poll!(begun.as_mut());
+    let (second, third) = (next(&mut consumer).await, next(&mut consumer).await);
+    let fourth = next(&mut consumer).await;
+
+    timeout(WAIT_MAX, second.ack()).await.unwrap().unwrap();
+    let many = Delivery::ack_all([third]);
+    assert_eq!(timeout(WAIT_MAX, many).await.unwrap(), 0);
+    let rejected = fourth.reject_to_requeue();
+    timeout(WAIT_MAX, rejected).await.unwrap().unwrap();
+    begun.as_mut().await;
+    begun.take_output().unwrap().unwrap();
+    let again = next(&mut consumer).await;
+    assert_eq!(again.message.body.as_ref(), b"3");
 }
 
 #[tokio::test]
