@@ -90,6 +90,9 @@ pub(crate) struct Situation {
     /// Failures at a host whose breaker is not closed prove nothing about an invoice
     /// (protocol D13).
     pub(crate) breaker_closed: bool,
+    /// Calls of other lanes have failed since the host last worked, so that its breaker may be
+    /// about to open.
+    pub(crate) fails_for_others: bool,
     pub(crate) proof: HostProof,
 }
 
@@ -219,9 +222,11 @@ fn unsettled_for_an_hour(
 }
 
 /// Whether an answer that stops a lane may be its host's trouble, which is the breaker's to deal with
-/// (protocol D13). It is the lane's if it stays while the host works for others.
+/// (protocol D13). It is the lane's if it stays while the host fails for no other.
 fn may_be_the_hosts(situation: &Situation, invoice: &LaneInvoice, answer: &Answer) -> bool {
-    let stays = invoice.lane_failures + 1 >= HALT_AFTER_FAILURES && situation.breaker_closed;
+    let stays = invoice.lane_failures + 1 >= HALT_AFTER_FAILURES
+        && situation.breaker_closed
+        && !situation.fails_for_others;
     answer.against_host && !stays
 }
 

@@ -257,6 +257,7 @@ impl Lane<'_> {
             now,
             strikes_max: self.lanes.strikes_max,
             breaker_closed: self.host.breaker() == Breaker::Closed,
+            fails_for_others: self.host.fails_for_others(invoice.device),
             proof,
         })
     }

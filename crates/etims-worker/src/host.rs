@@ -201,6 +201,12 @@ impl Host {
         (state.breaker == Breaker::Closed && opens).then_some(state.retry_step + 1)
     }
 
+    /// Whether calls of other lanes have failed since the host last worked.
+    pub(crate) fn fails_for_others(&self, lane: DeviceId) -> bool {
+        let state = self.state();
+        state.failures > 0 && state.only_lane != Some(lane)
+    }
+
     /// The step to open the breaker at after a failed trial.
     pub(crate) fn next_step(&self) -> u32 {
         self.state().retry_step + 1

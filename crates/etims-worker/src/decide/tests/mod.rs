@@ -26,6 +26,7 @@ fn situation() -> Situation {
         now: now(),
         strikes_max: 5,
         breaker_closed: true,
+        fails_for_others: false,
         proof: HostProof {
             took_another: false,
             answers: true,

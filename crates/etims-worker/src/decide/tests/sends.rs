@@ -130,7 +130,12 @@ fn d13_a_status_halts_only_a_lane_that_meets_it_alone() {
         breaker_closed: false,
         ..situation()
     };
+    let others_fail = Situation {
+        fails_for_others: true,
+        ..situation()
+    };
     for (situation, lane_failures, outcome, halt) in [
+        (others_fail, 2, &by_status, false),
         (situation(), 0, &by_status, false),
         (situation(), 1, &by_status, false),
         (situation(), 2, &by_status, true),
