@@ -40,7 +40,11 @@ impl Summary {
         let unchanged = ledger.count_unchanged_refusals(filter).await?;
         let total = sum(&causes);
         let mut discarded = 0;
-        if total == 0 && filter.scope == DeadLetterScope::Waiting {
+        let takes_open = matches!(
+            filter.scope,
+            DeadLetterScope::Waiting | DeadLetterScope::Replayable
+        );
+        if total == 0 && takes_open {
             let filter = DeadLetterFilter {
                 scope: DeadLetterScope::Discarded,
                 ..filter.clone()
