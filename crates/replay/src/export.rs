@@ -26,7 +26,7 @@ pub(crate) async fn export(
 ) -> Result<ExitCode> {
     let ledger = session::open_ledger(&args.list.database).await?;
     let filter = args.list.filter.filter();
-    warn_of_unknown_merchant(&ledger, &filter, out).await?;
+    warn_of_unknown_merchant(&ledger, filter.merchant.as_deref(), out).await?;
     let mut sink = Sink::open(args.out.as_deref())?;
     let by = OperatorAction {
         operator,

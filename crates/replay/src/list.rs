@@ -14,7 +14,7 @@ const PAGE_SIZE: u32 = 500;
 pub(crate) async fn list(args: &ListArgs, out: Output) -> Result<ExitCode> {
     let ledger = session::open_ledger(&args.database).await?;
     let filter = args.filter.filter();
-    warn_of_unknown_merchant(&ledger, &filter, out).await?;
+    warn_of_unknown_merchant(&ledger, filter.merchant.as_deref(), out).await?;
     let mut pages = Pages::new(&ledger, &filter, args.limit);
     let mut shown = 0_u64;
     while let Some(page) = pages.next().await? {
@@ -37,10 +37,10 @@ pub(crate) async fn list(args: &ListArgs, out: Output) -> Result<ExitCode> {
 /// Warns of a merchant that does not exist. A typing mistake must not look like an empty list.
 pub(crate) async fn warn_of_unknown_merchant(
     ledger: &Ledger,
-    filter: &DeadLetterFilter,
+    merchant: Option<&str>,
     out: Output,
 ) -> Result<()> {
-    if let Some(slug) = &filter.merchant
+    if let Some(slug) = merchant
         && !ledger.merchant_exists(slug).await?
     {
         out.note(&format!("warning: there is no merchant {slug}"));

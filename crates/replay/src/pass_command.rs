@@ -53,7 +53,7 @@ pub(crate) async fn run_replay_pass(
         filter.scope = DeadLetterScope::Replayable;
         tell_of_wishes(&ledger, &filter, out).await?;
     }
-    warn_of_unknown_merchant(&ledger, &filter, out).await?;
+    warn_of_unknown_merchant(&ledger, filter.merchant.as_deref(), out).await?;
     let summary = Summary::of(&ledger, &filter, args.limit).await?;
 
     if let Some(hint) = summary.hint()

@@ -9,6 +9,7 @@ use risiti_ledger::{FlaggedFilter, FlaggedPayment, Ledger, Settling, plain};
 use risiti_service::Context;
 use serde_json::Value;
 
+use crate::list::warn_of_unknown_merchant;
 use crate::output::{Output, Reader};
 use crate::payments_cli::{PaymentsCommand, PaymentsListArgs, PaymentsShowArgs};
 use crate::payments_decide::{dismiss, settle};
@@ -60,7 +61,7 @@ impl<'a> FlaggedPages<'a> {
 async fn list(args: &PaymentsListArgs, out: Output) -> Result<ExitCode> {
     let ledger = session::open_ledger(&args.database).await?;
     let filter = args.filter.filter();
-    warn_of_unknown_merchant(&ledger, &filter, out).await?;
+    warn_of_unknown_merchant(&ledger, filter.merchant.as_deref(), out).await?;
     let mut pages = FlaggedPages::new(&ledger, &filter);
     let mut shown = 0;
     while let Some(page) = pages.next().await? {
@@ -87,7 +88,7 @@ async fn show(args: PaymentsShowArgs, out: Output) -> Result<ExitCode> {
     if !filter.ids.is_empty() {
         return show_named(&ledger, &filter, out).await;
     }
-    warn_of_unknown_merchant(&ledger, &filter, out).await?;
+    warn_of_unknown_merchant(&ledger, filter.merchant.as_deref(), out).await?;
     let mut pages = FlaggedPages::new(&ledger, &filter);
     while let Some(page) = pages.next().await? {
         for payment in &page {
@@ -117,20 +118,6 @@ async fn show_named(ledger: &Ledger, filter: &FlaggedFilter, out: Output) -> Res
         }
     }
     Ok(code)
-}
-
-/// Warns of a merchant that does not exist. A typing mistake must not look like an empty list.
-pub(crate) async fn warn_of_unknown_merchant(
-    ledger: &Ledger,
-    filter: &FlaggedFilter,
-    out: Output,
-) -> Result<()> {
-    if let Some(slug) = &filter.merchant
-        && !ledger.merchant_exists(slug).await?
-    {
-        out.note(&format!("warning: there is no merchant {slug}"));
-    }
-    Ok(())
 }
 
 pub(crate) fn heading() -> String {

@@ -11,8 +11,9 @@ use serde_json::json;
 
 use crate::EXIT_USAGE;
 use crate::confirm::{self, Answer};
+use crate::list::warn_of_unknown_merchant;
 use crate::output::Output;
-use crate::payments::{FlaggedPages, heading, row, warn_of_unknown_merchant};
+use crate::payments::{FlaggedPages, heading, row};
 use crate::payments_cli::{PaymentsDecideArgs, PaymentsSettleArgs};
 use crate::session;
 
@@ -68,7 +69,7 @@ async fn run(
     }
     let ledger = session::open_ledger(&args.list.database).await?;
     let filter = args.list.filter.filter();
-    warn_of_unknown_merchant(&ledger, &filter, out).await?;
+    warn_of_unknown_merchant(&ledger, filter.merchant.as_deref(), out).await?;
 
     let matched = ledger.count_flagged(&filter).await?;
     let sample = ledger.flagged_payments(&filter, None, SAMPLE_SIZE).await?;

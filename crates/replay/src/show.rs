@@ -17,7 +17,7 @@ use crate::session;
 pub(crate) async fn show(args: ShowArgs, out: Output) -> Result<ExitCode> {
     let ledger = session::open_ledger(&args.list.database).await?;
     let mut filter = args.list.filter.filter();
-    warn_of_unknown_merchant(&ledger, &filter, out).await?;
+    warn_of_unknown_merchant(&ledger, filter.merchant.as_deref(), out).await?;
     let named_ids = args
         .named
         .iter()
