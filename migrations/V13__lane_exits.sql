@@ -69,22 +69,6 @@ UPDATE lanes SET halt_remedy = CASE
         ELSE 'lanes resume' END
     WHERE halted_at IS NOT NULL;
 
--- A payment is reversed when its money went back. Its reason also tells while KRA has not accepted the credit note,
--- so that nobody takes the one for the other.
-CREATE OR REPLACE VIEW report_payments AS
-SELECT p.id AS payment_id, m.slug AS merchant, p.provider, p.money_key, p.checkout_id, p.receipt, p.amount,
-       p.currency, p.phone, p.state, nullif(concat_ws('; ', p.reason, note.reason), '') AS reason, p.occurred_at,
-       p.recorded_at, p.settled_at
-FROM payments p JOIN merchants m ON m.id = p.merchant_id
-LEFT JOIN LATERAL (
-    SELECT concat_ws(': ', CASE WHEN i.state = 'dead' THEN 'KRA has not accepted the credit note'
-        ELSE 'the credit note is not filed yet' END, i.last_error) AS reason
-    FROM invoices i
-    WHERE i.payment_id = p.id AND i.kind = 'credit_note' AND i.state IN ('pending', 'submitting', 'dead')
-    ORDER BY i.state = 'dead' DESC, i.id LIMIT 1
-) note ON p.state = 'reversed'
-WHERE p.state <> 'folded';
-
 -- A silent worker may have calls under way for as long as its longest call. Until then its share is not given away.
 ALTER TABLE etims_processes ADD COLUMN call_timeout interval NOT NULL DEFAULT interval '60 seconds';
 

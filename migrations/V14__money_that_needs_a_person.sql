@@ -96,7 +96,8 @@ END $$;
 CREATE TRIGGER end_of_flag_recorded AFTER UPDATE OF conflict ON payments FOR EACH ROW
     WHEN (OLD.conflict AND NOT NEW.conflict AND OLD.state = NEW.state) EXECUTE FUNCTION record_end_of_flag();
 
--- A payment that is reversed in the books may still wait for KRA to take its credit note, and the report says so.
+-- A payment is reversed when its money went back. Its reason also tells while KRA has not accepted the credit note,
+-- so that nobody takes the one for the other.
 CREATE OR REPLACE VIEW report_payments AS
 SELECT p.id AS payment_id, m.slug AS merchant, p.provider, p.money_key, p.checkout_id, p.receipt, p.amount,
        p.currency, p.phone, p.state, nullif(concat_ws('; ', p.reason, note.reason), '') AS reason, p.occurred_at,
