@@ -179,6 +179,32 @@ impl Process {
         self.signal(Signal::TERM);
     }
 
+    /// Waits until it handles SIGTERM, sends that, and expects exit code 0. Returns its whole log.
+    ///
+    /// A program that has only just been started has no handler yet and dies of the signal.
+    ///
+    /// # Panics
+    /// Panics when it does not end within the bound, or not with 0.
+    pub async fn terminate_cleanly(mut self, bound: Duration) -> String {
+        let what = format!("{} handles SIGTERM", self.name);
+        eventually(&what, bound, async || {
+            (self.try_exit().is_some() || self.handles(Signal::TERM)).then_some(())
+        })
+        .await;
+        self.terminate();
+        let status = self.exit(bound).await;
+        assert!(status.success(), "{status}:\n{}", self.log());
+        self.log()
+    }
+
+    fn handles(&self, signal: Signal) -> bool {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.id()));
+        let status = status.expect("a child that was not waited for is listed");
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = u64::from_str_radix(caught.expect("the caught signals").trim(), 16);
+        caught.expect("a mask of signals") & (1 << (signal.as_raw() - 1)) != 0
+    }
+
     /// Sends SIGKILL, after which no code of the program runs.
     pub fn kill(&self) {
         self.signal(Signal::KILL);
@@ -325,6 +351,13 @@ mod tests {
         process
             .line_with("listener", Duration::from_secs(600))
             .await;
+    }
+
+    #[tokio::test]
+    async fn program_that_has_just_started_ends_cleanly() {
+        let script = "sleep 0.3; trap 'echo asked; exit 0' TERM; while :; do sleep 0.05; done";
+        let log = shell(script).start().terminate_cleanly(BOUND).await;
+        assert!(log.contains("asked"), "{log}");
     }
 
     #[tokio::test]

@@ -222,9 +222,6 @@ impl Fixture {
 }
 
 /// Ends a worker by SIGTERM, and expects exit code 0. Returns its whole log.
-pub(crate) async fn terminate_cleanly(mut worker: Process) -> String {
-    worker.terminate();
-    let status = worker.exit(WAIT_MAX).await;
-    assert!(status.success(), "{status:?}\n{}", worker.log());
-    worker.log()
+pub(crate) async fn terminate_cleanly(worker: Process) -> String {
+    worker.terminate_cleanly(WAIT_MAX).await
 }

@@ -303,10 +303,8 @@ impl RunningProgram {
         answer.text().await.unwrap()
     }
 
-    pub(crate) async fn terminate_cleanly(mut self) {
-        self.process.terminate();
-        let status = self.process.exit(DEADLINE).await;
-        assert!(status.success(), "{status}: {}", self.process.log());
+    pub(crate) async fn terminate_cleanly(self) {
+        self.process.terminate_cleanly(DEADLINE).await;
     }
 }
 
