@@ -23,6 +23,7 @@ pub use dead_letters::list::{CauseCount, DeadLetter, DeadLetterFilter, DeadLette
 pub use dead_letters::moves::{MoveOutcome, StoredMessage};
 pub use dead_letters::replay_lock::ReplayLock;
 pub use dead_letters::runs::{ReplayRun, RunCounts, RunItem, RunStatus};
+pub use dead_letters::would_send::WouldSend;
 pub use directory::device_changes::{DeviceChanges, UpdatedDevice};
 pub use directory::devices::{Device, TokenEndpoint};
 pub use directory::listen::{DirectoryView, watch_directory};

@@ -4,7 +4,7 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use risiti_ledger::{CauseCount, DeadLetter, DeadLetterFilter, DeadLetterScope, Ledger};
+use risiti_ledger::{CauseCount, DeadLetter, DeadLetterFilter, DeadLetterScope, Ledger, WouldSend};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -23,6 +23,7 @@ pub(crate) struct Summary {
     causes: Vec<CauseCount>,
     sample: Vec<DeadLetter>,
     unchanged: u64,
+    would_send: Vec<WouldSend>,
     /// Discarded ones that match, where none that waits does.
     discarded: u64,
     /// How many the run would take, within its limit.
@@ -38,6 +39,7 @@ impl Summary {
         let causes = ledger.count_dead_letters(filter).await?;
         let sample = ledger.dead_letters(filter, None, SAMPLE_SIZE).await?;
         let unchanged = ledger.count_unchanged_refusals(filter).await?;
+        let would_send = ledger.would_send(filter, limit).await?;
         let total = sum(&causes);
         let mut discarded = 0;
         let takes_open = matches!(
@@ -55,6 +57,7 @@ impl Summary {
             causes,
             sample,
             unchanged,
+            would_send,
             discarded,
             matched: total.min(limit.unwrap_or(u64::MAX)),
         })
@@ -75,6 +78,13 @@ impl Summary {
         let more = self.causes.len().saturating_sub(GROUPS_MAX);
         if more > 0 {
             lines.push(format!("  and {more} other causes"));
+        }
+        if kind == PassKind::Replay {
+            lines.extend(self.would_send.iter().take(GROUPS_MAX).map(would_send_text));
+            let more = self.would_send.len().saturating_sub(GROUPS_MAX);
+            if more > 0 {
+                lines.push(format!("  and for {more} other devices"));
+            }
         }
         if self.unchanged > 0 && kind == PassKind::Replay {
             lines.push(format!(
@@ -108,9 +118,34 @@ impl Summary {
             "causes": self.causes,
             "sample": self.sample,
             "unchanged_refusals": self.unchanged,
+            "would_send": self.would_send,
             "discarded": self.discarded,
         })
     }
+}
+
+fn would_send_text(device: &WouldSend) -> String {
+    let mut documents = Vec::new();
+    if device.sales > 0 {
+        documents.push(format!("{} sales of KES {:.2}", device.sales, device.sold));
+    }
+    if device.credit_notes > 0 {
+        documents.push(format!(
+            "{} credit notes of KES {:.2}",
+            device.credit_notes, device.credited
+        ));
+    }
+    let waiting = match device.credit_notes_that_wait {
+        0 => String::new(),
+        some => format!(", {some} credit notes once KRA has their sale"),
+    };
+    format!(
+        "  would send for device {}: {}, under numbers from {} on{waiting}; its lane is {}",
+        device.device_id,
+        documents.join(" and "),
+        device.next_invoice_no,
+        device.lane_state,
+    )
 }
 
 fn sum(causes: &[CauseCount]) -> u64 {

@@ -6,3 +6,4 @@ pub(crate) mod list;
 pub(crate) mod moves;
 pub(crate) mod replay_lock;
 pub(crate) mod runs;
+pub(crate) mod would_send;

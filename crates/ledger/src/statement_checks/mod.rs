@@ -25,6 +25,7 @@ const ALL: &[&[Statement]] = &[
     crate::dead_letters::moves::STATEMENTS,
     crate::dead_letters::replay_lock::STATEMENTS,
     crate::dead_letters::runs::STATEMENTS,
+    crate::dead_letters::would_send::STATEMENTS,
     crate::directory::device_changes::STATEMENTS,
     crate::directory::device_values::STATEMENTS,
     crate::directory::devices::STATEMENTS,

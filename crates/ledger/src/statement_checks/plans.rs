@@ -17,12 +17,13 @@ const LARGE: [&str; 6] = [
 
 /// Statements that count rows. The gauges may use a fiftieth of the time, and a command counts
 /// once.
-const COUNTS: [&str; 7] = [
+const COUNTS: [&str; 8] = [
     "risiti_ledger::flagged::gauges::MESSAGES",
     "risiti_ledger::lanes::gauges::UNFILED",
     "risiti_ledger::lanes::gauges::FILED",
     "risiti_ledger::dead_letters::list::COUNTS",
     "risiti_ledger::dead_letters::list::UNCHANGED",
+    "risiti_ledger::dead_letters::would_send::WOULD_SEND",
     "risiti_ledger::overview::status::INVOICES",
     "risiti_ledger::overview::status::DEAD_LETTERS",
 ];

@@ -53,6 +53,7 @@ const REPLAY: &[&[Statement]] = &[
     crate::dead_letters::moves::STATEMENTS,
     crate::dead_letters::replay_lock::STATEMENTS,
     crate::dead_letters::runs::STATEMENTS,
+    crate::dead_letters::would_send::STATEMENTS,
     crate::flagged::decide::STATEMENTS,
     crate::flagged::evidence::STATEMENTS,
     crate::flagged::list::STATEMENTS,

@@ -49,6 +49,28 @@ async fn dry_run_tells_what_nobody_has_corrected() {
 }
 
 #[tokio::test]
+async fn dry_run_tells_what_would_be_sent() {
+    let fixture = Fixture::new().await;
+    for _ in 0..3 {
+        fixture.refused_sale_without_message("891").await;
+    }
+    let report = dry_run(&fixture).await;
+    let device = &report["would_send"][0];
+    assert_eq!(device["device_id"], fixture.device.to_string());
+    assert_eq!(device["sales"], 3);
+    assert_eq!(device["sold"], "348.00");
+    assert_eq!(device["credit_notes"], 0);
+
+    let two = ["run", "--dry-run", "--limit", "2"];
+    let output = fixture.replay(&two).await.expect_code(0);
+    let wanted = format!(
+        "would send for device {}: 2 sales of KES 232.00, under numbers from 1 on; its lane is idle",
+        fixture.device
+    );
+    assert!(output.stdout.contains(&wanted), "{}", output.stdout);
+}
+
+#[tokio::test]
 async fn nothing_matched_hints_at_discarded_ones() {
     let fixture = Fixture::new().await;
     let invoice = fixture.refused_sale("891").await.to_string();
