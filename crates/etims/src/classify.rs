@@ -89,7 +89,7 @@ pub(crate) fn of_answer(
         // The field that the parameter error names is the number, so that the lane counts wrongly
         // and the invoice is not at fault. A number that is taken has codes of its own.
         if code == "910" && names_invoice_number(&envelope.message) {
-            return Class::OutOfStep(None);
+            return of_expected(expected_number(&envelope.message), invoice_no);
         }
         return of_code(profile.dialect, code);
     }
@@ -154,13 +154,8 @@ pub(crate) fn of_text(text: &str, invoice_no: i64) -> Option<Class> {
     if says(&["apigee_app_id cannot be null"]) {
         return Some(Class::Halt(HaltReason::Credentials));
     }
-    // Whatever is below the expected number is taken (protocol D9).
     if let Some(expected) = expected_number(&text) {
-        return Some(if expected > invoice_no {
-            Class::Taken
-        } else {
-            Class::OutOfStep(Some(expected))
-        });
+        return Some(of_expected(Some(expected), invoice_no));
     }
     if says(&["do not exist in your stock", "stock master"]) {
         return Some(RETRY);
@@ -189,6 +184,14 @@ pub(crate) fn of_text(text: &str, invoice_no: i64) -> Option<Class> {
     says(&refused).then_some(REFUSED)
 }
 
+/// Whatever is below the number that KRA expects is taken (protocol D9).
+fn of_expected(expected: Option<i64>, invoice_no: i64) -> Class {
+    match expected {
+        Some(expected) if expected > invoice_no => Class::Taken,
+        expected => Class::OutOfStep(expected),
+    }
+}
+
 /// Classifies by status, for answers without a code. The status is the inner one where the envelope
 /// has one, and `json` says whether the body was an envelope at all.
 pub(crate) fn of_status(status: u16, json: bool) -> Class {
@@ -207,16 +210,17 @@ pub(crate) fn of_status(status: u16, json: bool) -> Class {
     }
 }
 
-/// Reads the number that KRA expects instead, in both wordings seen.
+/// Reads the number that KRA expects instead, in both wordings seen, or after the word in any other
+/// text that names the field.
 pub fn expected_number(text: &str) -> Option<i64> {
     let text = text.to_ascii_lowercase();
-    let after = if text.contains("invalid invcno sequence") {
-        text.split_once("expected:")?.1
-    } else {
-        text.split_once("use the expected value:")?.1
+    let after = match text.split_once("use the expected value:") {
+        Some((_, after)) => after,
+        None if names_invoice_number(&text) => text.split_once("expected")?.1,
+        None => return None,
     };
     let digits: String = after
-        .trim_start()
+        .trim_start_matches([' ', ':'])
         .chars()
         .take_while(char::is_ascii_digit)
         .collect();

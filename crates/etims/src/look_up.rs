@@ -14,6 +14,8 @@ use crate::text;
 
 /// The length of `remark` in KRA's specification.
 const REMARK_CHARS_MAX: usize = 400;
+/// The length of `trdInvcNo` there.
+const TRADER_NUMBER_CHARS_MAX: usize = 50;
 
 /// The class of an answer that says nothing about the host.
 const NEUTRAL: Class = Class::Unknown {
@@ -98,6 +100,17 @@ fn found_sale(profile: &DeviceProfile, sale: &Fields<'_>, invoice_no: i64) -> Op
         },
         original_invoice_no: sale.integer("orgInvcNo").filter(|number| *number > 0),
         total: sale.decimal("totAmt"),
+        trader_number: trader_number(sale),
         receipt: Receipt::read(profile, &sale.fields("receipt")?)?,
     })
+}
+
+/// The seller's own number of a sale. Look-ups were seen to leave `trdInvcNo` out, and tills write
+/// their number into `remark`. A text that may name the buyer is left out.
+fn trader_number(sale: &Fields<'_>) -> Option<String> {
+    ["trdInvcNo", "remark"]
+        .iter()
+        .filter_map(|key| sale.text(key))
+        .map(|text| text::clip(&text, TRADER_NUMBER_CHARS_MAX))
+        .find(|text| text::is_document_number(text))
 }

@@ -60,6 +60,8 @@ pub struct FoundSale {
     pub kind: Option<InvoiceKind>,
     pub original_invoice_no: Option<i64>,
     pub total: Option<Decimal>,
+    /// The number that the seller's own system gave it, as far as the answer shows one.
+    pub trader_number: Option<String>,
     pub receipt: Receipt,
 }
 

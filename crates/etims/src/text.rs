@@ -36,6 +36,29 @@ pub(crate) fn message_without(secrets: &[&str], text: &str) -> String {
     message(&text)
 }
 
+/// Whether a text can be a document's number: one word with a digit in it that is no phone number, no
+/// PIN and no key.
+pub(crate) fn is_document_number(text: &str) -> bool {
+    let mut words = text.split(|c: char| !c.is_ascii_alphanumeric());
+    text.bytes().all(|b| b.is_ascii_graphic())
+        && text.bytes().any(|b| b.is_ascii_digit())
+        && message(text) == text
+        && !words.any(is_pin)
+}
+
+/// Whether a word has the form of a taxpayer's PIN, such as P051234567X.
+fn is_pin(word: &str) -> bool {
+    match word.as_bytes() {
+        [first, digits @ .., last] => {
+            digits.len() == 9
+                && first.is_ascii_alphabetic()
+                && last.is_ascii_alphabetic()
+                && digits.iter().all(u8::is_ascii_digit)
+        }
+        _ => false,
+    }
+}
+
 /// Cleans a result code in the same way, because anything may stand in its place.
 pub(crate) fn code(text: &str) -> String {
     clip(&message(text), CODE_CHARS_MAX)
@@ -104,6 +127,30 @@ mod tests {
             (code(" 910 "), code("254708374149"), code("E04")),
             ("910".into(), "…".into(), "E04".into())
         );
+    }
+
+    #[test]
+    fn document_number_names_no_buyer() {
+        for number in [
+            "TILL-9",
+            "TILL1-000001",
+            "2026/00412",
+            "9",
+            "INV-2026000123",
+        ] {
+            assert!(is_document_number(number), "{number}");
+        }
+        for other in [
+            "",
+            "Wanjiru",
+            "sold to 7",
+            "254708374149",
+            "tel:0708374149",
+            "P051234567X",
+            "A/P051234567X/1",
+        ] {
+            assert!(!is_document_number(other), "{other}");
+        }
     }
 
     #[test]

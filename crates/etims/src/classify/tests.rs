@@ -223,8 +223,15 @@ fn a_parameter_error_of_the_number_is_out_of_step() {
         let envelope = Envelope::read(http.status, &http.body);
         of_answer(&sample(Dialect::Legacy), &http, envelope.as_ref(), 8)
     };
+    assert_eq!(
+        class("Request parameter error[<invcNo> : expected 7]"),
+        Class::OutOfStep(Some(7))
+    );
+    assert_eq!(
+        class("Request parameter error[<invcNo> : expected 9]"),
+        Class::Taken
+    );
     for text in [
-        "Request parameter error[<invcNo> : expected 7]",
         "Request parameter error[<invcNo> : may not be empty]",
         "INVCNO is not valid",
     ] {

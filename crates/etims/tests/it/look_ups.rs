@@ -69,6 +69,24 @@ async fn a_foreign_sale_names_no_invoice_of_ours() {
         (sale.remark.as_deref(), sale.invoice_id()),
         (Some("TILL1-000001"), None)
     );
+    assert_eq!(sale.trader_number.as_deref(), Some("TILL1-000001"));
+}
+
+#[tokio::test]
+async fn the_sellers_number_names_no_buyer() {
+    let mut body = found();
+    let sale = &mut body["data"]["salesList"][0];
+    sale["remark"] = json!("paid by 0708374149");
+    let LookUpOutcome::Found(found) = look_up(200, body.clone()).await else {
+        panic!()
+    };
+    assert_eq!(found.trader_number, None);
+
+    body["data"]["salesList"][0]["trdInvcNo"] = json!("TILL-9");
+    let LookUpOutcome::Found(found) = look_up(200, body).await else {
+        panic!()
+    };
+    assert_eq!(found.trader_number.as_deref(), Some("TILL-9"));
 }
 
 #[tokio::test]

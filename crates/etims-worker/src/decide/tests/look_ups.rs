@@ -172,6 +172,7 @@ fn d8_a_found_sale_goes_to_the_invoice_it_names() {
             kind: None,
             original_invoice_no: None,
             total: Some(total.into()),
+            trader_number: None,
             receipt: receipt(),
         })
     };
@@ -217,6 +218,7 @@ fn d9_a_foreign_sale_offers_to_pass_all_numbers_before_kras() {
         kind: None,
         original_invoice_no: None,
         total: None,
+        trader_number: None,
         receipt: receipt(),
     });
     for (said, through) in [
