@@ -23,6 +23,7 @@ pub(crate) async fn run(session: &Session, command: DeviceCommand) -> Result<Exi
         DeviceCommand::Add(args) => add(session, *args).await?,
         DeviceCommand::List => list(session).await?,
         DeviceCommand::Show { device } => {
+            let device = session.ledger.device_named(&device).await?;
             let status = session
                 .ledger
                 .lane_status(device)
@@ -32,6 +33,7 @@ pub(crate) async fn run(session: &Session, command: DeviceCommand) -> Result<Exi
         }
         DeviceCommand::Update(args) => update(session, *args).await?,
         DeviceCommand::Verify { device, out, call } => {
+            let device = session.ledger.device_named(&device).await?;
             return verify::run(session, device, out.as_deref(), &call).await;
         }
     }
@@ -99,6 +101,7 @@ async fn add(session: &Session, args: DeviceAdd) -> Result<()> {
 
 async fn update(session: &Session, args: DeviceUpdate) -> Result<()> {
     let vault = session.vault().await?;
+    let device = session.ledger.device_named(&args.device).await?;
     let changes = DeviceChanges {
         merchant: args.merchant,
         environment: args.environment,
@@ -126,7 +129,7 @@ async fn update(session: &Session, args: DeviceUpdate) -> Result<()> {
             session
                 .ledger
                 .update_device(
-                    args.device,
+                    device,
                     &changes,
                     vault,
                     CommandMode::from_dry_run(args.dry_run),
@@ -136,14 +139,14 @@ async fn update(session: &Session, args: DeviceUpdate) -> Result<()> {
         );
     }
     if args.options.initialise {
-        updated = Some(install_known(session, args.device, &args.options, &by).await?);
+        updated = Some(install_known(session, device, &args.options, &by).await?);
     }
 
     let number = updated.and_then(|updated| updated.number);
     let resumed = updated.is_some_and(|updated| updated.resumed);
     session.out.object(
         &json!({
-            "device_id": args.device,
+            "device_id": device,
             "resumed": resumed,
             "next_invoice_no": number,
             "dry_run": args.dry_run,

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use risiti_domain::{DeviceId, Dialect, Environment, TaxType};
+use risiti_domain::{Dialect, Environment, TaxType};
 use risiti_service::parse_duration;
 use rust_decimal::Decimal;
 use url::Url;
@@ -23,9 +23,13 @@ pub(crate) enum DeviceCommand {
     List,
 
     /// Show one device and how its lane does
+    ///
+    /// Of a lane that is halted or that looks its number up, it also shows what KRA has and what to
+    /// do first.
     Show {
-        /// The device's id
-        device: DeviceId,
+        /// The device's id, or the slug of a merchant with one device
+        #[arg(value_parser = values::short_text)]
+        device: String,
     },
 
     /// Change a device; ends a halt of its lane that asked for it
@@ -40,8 +44,9 @@ pub(crate) enum DeviceCommand {
     /// note. The sale and the credit note use up the lane's next two invoice numbers. Refused for a
     /// production device.
     Verify {
-        /// The device's id
-        device: DeviceId,
+        /// The device's id, or the slug of a merchant with one device
+        #[arg(value_parser = values::short_text)]
+        device: String,
         /// Folder for what was sent and answered, credentials blanked
         #[arg(long, value_name = "DIR")]
         out: Option<PathBuf>,
@@ -91,8 +96,9 @@ pub(crate) struct DeviceAdd {
 
 #[derive(Args, Debug)]
 pub(crate) struct DeviceUpdate {
-    /// The device's id
-    pub(crate) device: DeviceId,
+    /// The device's id, or the slug of a merchant with one device
+    #[arg(value_parser = values::short_text)]
+    pub(crate) device: String,
     /// Why: kept with the change
     #[arg(long, value_parser = values::reason, value_name = "TEXT")]
     pub(crate) reason: String,

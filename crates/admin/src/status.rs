@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::Result;
 use clap::Args;
-use risiti_ledger::StatusSection;
+use risiti_ledger::{LedgerError, StatusSection};
 use risiti_queue::{Broker, Target};
 use risiti_service::{AmqpArgs, BadSetting};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -57,6 +57,9 @@ pub(crate) async fn run(session: &Session, args: &StatusArgs) -> Result<()> {
             Err(error) => unread.push(json!({ "what": name, "why": error.to_string() })),
         }
     }
+    if let Err(error) = add_lane_advice(session, &mut status).await {
+        unread.push(json!({ "what": "what halted lanes are about", "why": error.to_string() }));
+    }
     match &args.amqp_url {
         Some(url) => match queues(url, &args.namespace).await? {
             Ok(queues) => {
@@ -73,6 +76,26 @@ pub(crate) async fn run(session: &Session, args: &StatusArgs) -> Result<()> {
     add_ages(&mut status);
     status["attention"] = attention(&status);
     session.out.object(&status, &text(&status));
+    Ok(())
+}
+
+/// Adds to the halted lanes what KRA has under their numbers, and what to do first.
+async fn add_lane_advice(
+    session: &Session,
+    status: &mut Map<String, Value>,
+) -> Result<(), LedgerError> {
+    let halted = status
+        .get_mut("lanes")
+        .and_then(|lanes| lanes["halted"].as_array_mut());
+    for lane in halted.into_iter().flatten() {
+        let Some(device) = lane["device_id"].as_str().and_then(|id| id.parse().ok()) else {
+            continue;
+        };
+        if let Some(known) = session.ledger.lane_status(device).await? {
+            lane["evidence"] = json!(known.evidence);
+            lane["first_action"] = json!(known.first_action);
+        }
+    }
     Ok(())
 }
 

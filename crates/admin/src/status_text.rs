@@ -219,6 +219,12 @@ fn lanes_text(text: &mut String, status: &Value) {
             text,
             &format!("  halted for {since}: {device} of {merchant}: {reason}"),
         );
+        if let Some(evidence) = halted["evidence"].as_str() {
+            line(text, &format!("    {evidence}"));
+        }
+        if let Some(action) = halted["first_action"].as_str() {
+            line(text, &format!("    first: {action}"));
+        }
     }
     for host in items(&status["hosts"]) {
         let [name, breaker, lanes] = ["host", "breaker", "lanes"].map(|key| plain(&host[key]));

@@ -5,21 +5,18 @@
 
 use std::time::Duration;
 
-use jiff::{SignedDuration, Timestamp};
+use jiff::Timestamp;
 use risiti_domain::{DeadCause, Dialect, InvoiceId};
 use risiti_etims::{Answer, FoundSale, LookUpOutcome, Receipt, SendOutcome};
-use risiti_ledger::{FailureCount, History, HostProof, LaneInvoice, SendResult};
+use risiti_ledger::{
+    FailureCount, HIDDEN_MAX, History, HostProof, LaneInvoice, SendResult, UNKNOWN_MAX,
+};
 
 use crate::halt_reasons::{
     Halt, foreign_sale, needs_device_fix, needs_resolving, out_of_step, probably_accepted,
     refused_after_unknown, unsettled_at_vscu,
 };
 
-/// How long look-ups may fail to show a number that KRA calls taken (protocol D9).
-const HIDDEN_MAX: SignedDuration = SignedDuration::from_mins(15);
-/// How long it may stay unknown whether a number is taken, while the host answers others
-/// (protocol D9).
-const UNKNOWN_MAX: SignedDuration = SignedDuration::from_hours(1);
 /// Failures of a lane in a row after which a status such as 403 halts it.
 const HALT_AFTER_FAILURES: u32 = 3;
 /// Failures without proof after which an invoice is deferred (protocol D12).

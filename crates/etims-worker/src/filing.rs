@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use jiff::Timestamp;
-use risiti_etims::{LookUpOutcome, SaleDocument, SendOutcome, sale_body};
+use risiti_etims::{LookUpOutcome, SaleDocument, SendOutcome, expected_number, sale_body};
 use risiti_ledger::{
     AnsweredSend, Breaker, HostProof, LaneError, LaneInvoice, LaneWait, LedgerError,
 };
@@ -148,6 +148,7 @@ impl Lane<'_> {
             result,
             code: answer.code.as_deref(),
             message: &answer.message,
+            expected_no: expected_number(&answer.message).filter(|number| *number >= 1),
             outcome: outcome.as_str(),
             pause,
         };
@@ -185,14 +186,26 @@ impl Lane<'_> {
             None => tracing::info!(outcome = look_up_label(&outcome), "looked up"),
         }
 
+        let found = match &outcome {
+            LookUpOutcome::Found(sale) if sale.invoice_no == invoice.invoice_no => Some(sale),
+            _ => None,
+        };
         let ledger = &self.lanes.ledger;
         match decide::after_look_up(&situation, invoice, &outcome) {
             AfterLookUp::Accept(receipt) if invoice.holds_number => {
                 self.accept(invoice, None, &receipt).await
             }
-            AfterLookUp::Accept(receipt) => self.adopt(invoice, invoice.id, &receipt).await,
-            AfterLookUp::GiveTo(owner, receipt) => self.adopt(invoice, owner, &receipt).await,
-            AfterLookUp::Halt(halt) => self.halt(&halt).await,
+            AfterLookUp::Accept(receipt) => self.adopt(invoice, invoice.id, &receipt, found).await,
+            AfterLookUp::GiveTo(owner, receipt) => {
+                self.adopt(invoice, owner, &receipt, found).await
+            }
+            AfterLookUp::Halt(halt) => match found {
+                Some(sale) => {
+                    let ours = sale.invoice_id().filter(|id| *id == invoice.id);
+                    self.halt_over(&halt, sale, ours).await
+                }
+                None => self.halt(&halt).await,
+            },
             AfterLookUp::Wait {
                 nothing_learnt,
                 at_least,

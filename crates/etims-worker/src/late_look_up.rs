@@ -63,7 +63,8 @@ impl Lane<'_> {
                 );
                 ledger.late_look_up_absent(self.claim, late).await?;
                 let remedy = HaltRemedy::LanesResume;
-                self.halt(&Halt { reason, remedy }).await
+                self.halt_over(&Halt { reason, remedy }, sale, Some(late.invoice))
+                    .await
             }
         }
     }

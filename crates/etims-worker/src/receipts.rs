@@ -1,7 +1,7 @@
 //! Storing a receipt: for the invoice that was sent, or for the one that a found sale names.
 
 use risiti_domain::InvoiceId;
-use risiti_etims::{Receipt, receipt_url};
+use risiti_etims::{FoundSale, Receipt, receipt_url};
 use risiti_ledger::{Adoption, LaneError, LaneInvoice, StoredReceipt};
 
 use crate::halt_reasons::{foreign_sale, needs_resolving};
@@ -36,12 +36,14 @@ impl Lane<'_> {
         Ok(StepEnd::InvoiceDone)
     }
 
-    /// Gives the sale found under the invoice's number to the owner that it names (protocol D8).
+    /// Gives the sale found under the invoice's number to the owner that it names (protocol D8). If
+    /// it cannot be the owner's, the lane halts over it.
     pub(crate) async fn adopt(
         &self,
         invoice: &LaneInvoice,
         owner: InvoiceId,
         receipt: &Receipt,
+        found: Option<&FoundSale>,
     ) -> Result<StepEnd, LaneError> {
         let receipt = self.stored_receipt(receipt);
         let adoption = self
@@ -50,20 +52,23 @@ impl Lane<'_> {
             .adopt(self.claim, owner, invoice.invoice_no, &receipt)
             .await?;
 
-        let halt = match adoption {
+        let (halt, ours) = match adoption {
             Adoption::Adopted => {
                 tracing::info!(owner = %owner, receipt_no = receipt.receipt_no, adopted = true, "receipt issued");
                 return Ok(StepEnd::InvoiceDone);
             }
-            Adoption::NotOurs => foreign_sale(invoice),
-            Adoption::Known | Adoption::Conflict { .. } => needs_resolving(
-                invoice,
-                &format!(
+            Adoption::NotOurs => (foreign_sale(invoice), None),
+            Adoption::Known | Adoption::Conflict { .. } => {
+                let problem = format!(
                     "the number holds invoice {owner}, which has another number in the ledger"
-                ),
-            ),
+                );
+                (needs_resolving(invoice, &problem), Some(owner))
+            }
         };
-        self.halt(&halt).await
+        match found {
+            Some(sale) => self.halt_over(&halt, sale, ours).await,
+            None => self.halt(&halt).await,
+        }
     }
 
     pub(crate) fn stored_receipt(&self, receipt: &Receipt) -> StoredReceipt {

@@ -2,7 +2,10 @@
 
 use std::time::Duration;
 
-use risiti_ledger::{Claim, HaltOutcome, LaneError, LaneInvoice, LedgerError};
+use jiff::Timestamp;
+use risiti_domain::InvoiceId;
+use risiti_etims::FoundSale;
+use risiti_ledger::{Claim, FoundAtKra, HaltOutcome, LaneError, LaneInvoice, LedgerError};
 
 use crate::halt_reasons::Halt;
 use crate::lane::{Lane, Lanes, StepEnd};
@@ -11,9 +14,14 @@ use crate::lane::{Lane, Lanes, StepEnd};
 const SHORT_PAUSE: Duration = Duration::from_millis(300);
 
 impl Lanes {
-    pub(crate) async fn halt(&self, claim: &Claim, halt: &Halt) -> Result<(), LedgerError> {
+    pub(crate) async fn halt(
+        &self,
+        claim: &Claim,
+        halt: &Halt,
+        found: Option<&FoundAtKra>,
+    ) -> Result<(), LedgerError> {
         let Halt { reason, remedy } = halt;
-        match self.ledger.halt_lane(claim, reason, *remedy).await? {
+        match self.ledger.halt_lane(claim, reason, *remedy, found).await? {
             HaltOutcome::Halted => {
                 tracing::error!(device_id = %claim.device, reason, "lane halted");
             }
@@ -25,7 +33,28 @@ impl Lanes {
 
 impl Lane<'_> {
     pub(crate) async fn halt(&self, halt: &Halt) -> Result<StepEnd, LaneError> {
-        self.lanes.halt(self.claim, halt).await?;
+        self.lanes.halt(self.claim, halt, None).await?;
+        Ok(StepEnd::Stop)
+    }
+
+    /// Halts over a sale that a look-up showed, which the lane keeps. `ours` is the invoice of this
+    /// lane that the sale is.
+    pub(crate) async fn halt_over(
+        &self,
+        halt: &Halt,
+        sale: &FoundSale,
+        ours: Option<InvoiceId>,
+    ) -> Result<StepEnd, LaneError> {
+        let found = FoundAtKra {
+            invoice_no: sale.invoice_no,
+            invoice_id: ours,
+            amount: sale.total,
+            trader_number: sale.trader_number.clone(),
+            issued_at: sale.receipt.issued_at,
+            receipt_no: sale.receipt.receipt_no,
+            looked_up_at: Timestamp::now(),
+        };
+        self.lanes.halt(self.claim, halt, Some(&found)).await?;
         Ok(StepEnd::Stop)
     }
 

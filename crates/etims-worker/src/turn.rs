@@ -119,7 +119,7 @@ impl Lanes {
             reason: format!("the device cannot be read: {problem}; {remedy}"),
             remedy: HaltRemedy::DeviceUpdate,
         };
-        self.halt(claim, &halt).await?;
+        self.halt(claim, &halt, None).await?;
         Ok(None)
     }
 

@@ -25,6 +25,7 @@ pub use dead_letters::replay_lock::ReplayLock;
 pub use dead_letters::runs::{ReplayRun, RunCounts, RunItem, RunStatus};
 pub use dead_letters::would_send::WouldSend;
 pub use directory::device_changes::{DeviceChanges, UpdatedDevice};
+pub use directory::device_names::DeviceNameError;
 pub use directory::devices::{Device, TokenEndpoint};
 pub use directory::listen::{DirectoryView, watch_directory};
 pub use directory::manage_error::ManageError;
@@ -40,13 +41,17 @@ pub use flagged::decide::{FlagDecision, FlagOutcome};
 pub use flagged::gauges::WaitingForAPerson;
 pub use flagged::list::{FlaggedFilter, FlaggedPayment, Settling};
 pub use lanes::adoption::Adoption;
+pub use lanes::contradiction::OnContradiction;
+pub use lanes::evidence::FoundAtKra;
 pub use lanes::halt_by_hand::LaneRefusal;
 pub use lanes::hosts::{Breaker, BreakerChange, HostProof, HostState};
 pub use lanes::leases::{Claim, LEASE, LaneError, Released};
-pub use lanes::resolve::{EnteredReceipt, Ownership, Resolved};
+pub use lanes::resolve::{EnteredReceipt, Ownership, Resolution, Resolved};
 pub use lanes::resolve_through::{NUMBERS_MAX, ResolvedThrough, UnansweredSend};
 pub use lanes::set_aside::InvoiceToSetAside;
-pub use lanes::settle::{FailureCount, HaltOutcome, HaltRemedy, LaneWait, LastWord};
+pub use lanes::settle::{
+    FailureCount, HIDDEN_MAX, HaltOutcome, HaltRemedy, LaneWait, LastWord, UNKNOWN_MAX,
+};
 pub use lanes::shares::{HEARTBEAT_EXPIRY, HostShares};
 pub use lanes::status::{HeldInvoice, LaneFilter, LaneStatus, LastSend};
 pub use lanes::submissions::{AnsweredSend, NewSend, SendResult, StoredReceipt};

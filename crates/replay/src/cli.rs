@@ -5,8 +5,8 @@ use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
 use jiff::Timestamp;
-use risiti_domain::{DeadCause, DeviceId};
-use risiti_ledger::{DeadLetterFilter, DeadLetterScope};
+use risiti_domain::DeadCause;
+use risiti_ledger::{DeadLetterFilter, DeadLetterScope, DeviceNameError, Ledger};
 use risiti_service::{AmqpArgs, DatabaseArgs, operator_name, parse_duration, parse_since};
 use uuid::Uuid;
 
@@ -156,9 +156,9 @@ pub(crate) struct FilterArgs {
     #[arg(long, value_parser = value_parsers::short_text, value_name = "TEXT")]
     message: Option<String>,
 
-    /// Only of this device
-    #[arg(long, value_name = "DEVICE")]
-    device: Option<DeviceId>,
+    /// Only of this device: its id, or the slug of a merchant with one device
+    #[arg(long, value_parser = value_parsers::short_text, value_name = "DEVICE")]
+    device: Option<String>,
 
     /// Only what died since: an age (250ms, 2s, 15m, 24h) or a moment (RFC 3339)
     #[arg(long, value_parser = parse_since, value_name = "WHEN")]
@@ -174,13 +174,20 @@ pub(crate) struct FilterArgs {
 }
 
 impl FilterArgs {
-    pub(crate) fn filter(&self) -> DeadLetterFilter {
-        DeadLetterFilter {
+    pub(crate) async fn filter(
+        &self,
+        ledger: &Ledger,
+    ) -> Result<DeadLetterFilter, DeviceNameError> {
+        let device = match &self.device {
+            Some(name) => Some(ledger.device_named(name).await?),
+            None => None,
+        };
+        Ok(DeadLetterFilter {
             merchant: self.merchant.clone(),
             cause: self.cause,
             code: self.code.clone(),
             message: self.message.clone(),
-            device: self.device,
+            device,
             since: self.since,
             ids: self.ids.clone(),
             scope: if self.discarded {
@@ -188,7 +195,7 @@ impl FilterArgs {
             } else {
                 DeadLetterScope::Waiting
             },
-        }
+        })
     }
 }
 

@@ -25,7 +25,7 @@ pub(crate) async fn export(
     context: &Context,
 ) -> Result<ExitCode> {
     let ledger = session::open_ledger(&args.list.database).await?;
-    let filter = args.list.filter.filter();
+    let filter = args.list.filter.filter(&ledger).await?;
     warn_of_unknown_merchant(&ledger, filter.merchant.as_deref(), out).await?;
     let mut sink = Sink::open(args.out.as_deref())?;
     let by = OperatorAction {

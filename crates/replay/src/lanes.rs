@@ -38,15 +38,18 @@ pub(crate) async fn run(
     Ok(ExitCode::SUCCESS)
 }
 
-pub(crate) async fn open(args: &LaneArgs, operator: String) -> Result<(Ledger, OperatorAction)> {
+/// The database, the device that is named, and who does something to its lane.
+pub(crate) async fn open(
+    args: &LaneArgs,
+    operator: String,
+) -> Result<(Ledger, DeviceId, OperatorAction)> {
     let ledger = session::open_ledger(&args.database).await?;
-    Ok((
-        ledger,
-        OperatorAction {
-            operator,
-            reason: args.reason.clone(),
-        },
-    ))
+    let device = ledger.device_named(&args.device).await?;
+    let by = OperatorAction {
+        operator,
+        reason: args.reason.clone(),
+    };
+    Ok((ledger, device, by))
 }
 
 /// Wakes a lane after its row was written. When the broker is away, this is left to the wake loop.

@@ -1,8 +1,10 @@
 //! The command line of `lanes`.
 
 use clap::{ArgGroup, Args, Subcommand};
-use risiti_domain::{DeviceId, InvoiceId};
-use risiti_ledger::{CommandMode, EnteredReceipt, LaneFilter, Ownership};
+use risiti_domain::InvoiceId;
+use risiti_ledger::{
+    CommandMode, EnteredReceipt, LaneFilter, OnContradiction, Ownership, Resolution,
+};
 use risiti_service::{AmqpArgs, DatabaseArgs};
 
 use crate::cli::{DRY_RUN_FLAG, YES_FLAG};
@@ -14,8 +16,9 @@ pub(crate) enum LanesCommand {
     ///
     /// NEXT NO is the number that KRA takes next. OLDEST is the age of the oldest invoice that is
     /// out or could be sent. NEXT TRY is when a lane that failed, or its host's breaker, tries
-    /// again. LAST ANSWER has KRA's code and words. Below a halted lane stands what it is about and
-    /// what to do first.
+    /// again. LAST ANSWER has KRA's code and words. Below a halted lane stands what it is about, what
+    /// KRA has under its number, and what to do first. Below a lane whose number is not settled
+    /// stands until when it is looked up.
     #[command(after_help = "Examples:
   risiti-replay lanes list --halted
   risiti-replay lanes list --waiting --host etims-api.kra.go.ke
@@ -69,9 +72,12 @@ pub(crate) enum LanesCommand {
     ///
     /// --dry-run shows what each of them would do, and changes nothing.
     ///
-    /// Only the number in question can be settled, only while the lane is halted, and only what
-    /// KRA's portal says makes it right: calling an accepted sale --taken-elsewhere would file it
-    /// twice.
+    /// Only the number in question can be settled, and only while the lane is halted. A lane that
+    /// still looks its number up can be halted first, with `lanes halt`.
+    ///
+    /// Only what KRA's portal says makes it right: calling an accepted sale --taken-elsewhere would
+    /// file it twice. What contradicts KRA's last word, which `lanes list` shows, is refused without
+    /// --force.
     #[command(after_help = "Examples:
   risiti-replay lanes resolve DEVICE --invoice-no 412 --taken-elsewhere --reason 'filed by the old till'
   risiti-replay lanes resolve DEVICE --through 411 --taken-elsewhere --reason 'the old system ends at 411' --dry-run
@@ -188,9 +194,9 @@ impl LaneSelectionArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct LaneArgs {
-    /// The device's id, as `lanes list` shows it
-    #[arg(value_name = "DEVICE")]
-    pub(crate) device: DeviceId,
+    /// The device's id, as `lanes list` shows it, or the slug of a merchant with one device
+    #[arg(value_name = "DEVICE", value_parser = value_parsers::short_text)]
+    pub(crate) device: String,
 
     /// Why; kept for whoever asks later
     #[arg(long, value_parser = value_parsers::short_text, value_name = "TEXT")]
@@ -271,6 +277,10 @@ pub(crate) struct LaneResolveArgs {
     #[arg(long, value_name = "D", requires = "accepted", value_parser = value_parsers::short_text)]
     internal_data: Option<String>,
 
+    /// Do it although it contradicts what KRA said or showed; kept as forced
+    #[arg(long)]
+    force: bool,
+
     /// Show what it would do, and change nothing
     #[arg(long = DRY_RUN_FLAG)]
     pub(crate) dry_run: bool,
@@ -299,7 +309,23 @@ impl LaneResolveArgs {
         CommandMode::from_dry_run(self.dry_run)
     }
 
-    pub(crate) fn ownership(&self) -> Ownership {
+    pub(crate) fn on_contradiction(&self) -> OnContradiction {
+        if self.force {
+            OnContradiction::Force
+        } else {
+            OnContradiction::Refuse
+        }
+    }
+
+    pub(crate) fn resolution(&self, invoice_no: i64) -> Resolution {
+        Resolution {
+            invoice_no,
+            ownership: self.ownership(),
+            on_contradiction: self.on_contradiction(),
+        }
+    }
+
+    fn ownership(&self) -> Ownership {
         match self.receipt_no {
             Some(receipt_no) if self.accepted => Ownership::Accepted(EnteredReceipt {
                 invoice: self.invoice,

@@ -60,7 +60,7 @@ pub(crate) fn heading() -> String {
     )
 }
 
-/// One lane as a row. A halted one has what it is about below it.
+/// One lane as a row. Below it stands why it is halted or what it waits for, and what to do first.
 pub(crate) fn text(lane: &LaneStatus) -> String {
     let oldest = lane
         .oldest_seconds
@@ -80,10 +80,22 @@ pub(crate) fn text(lane: &LaneStatus) -> String {
         lane.breaker.as_deref().unwrap_or("-"),
         last_answer(lane),
     );
-    match &lane.halt_reason {
-        Some(reason) => format!("{row}\n{}", halt_text(lane, reason)),
-        None => row,
+    let mut lines = vec![row];
+    if let Some(reason) = &lane.halt_reason {
+        lines.extend(halt_lines(lane, reason));
     }
+    lines.extend(
+        lane.progress
+            .iter()
+            .map(|progress| format!("    {progress}")),
+    );
+    let label = match lane.halt_reason {
+        Some(_) => "first",
+        None => "to settle it now",
+    };
+    let action = lane.first_action.iter();
+    lines.extend(action.map(|action| format!("    {label}: {action}")));
+    lines.join("\n")
 }
 
 /// When the lane is tried again: not before its host.
@@ -104,7 +116,7 @@ fn last_answer(lane: &LaneStatus) -> String {
     words.join(" ")
 }
 
-fn halt_text(lane: &LaneStatus, reason: &str) -> String {
+fn halt_lines(lane: &LaneStatus, reason: &str) -> Vec<String> {
     let since = lane
         .halted_at
         .map_or_else(String::new, |at| format!(" since {at:.0}"));
@@ -119,25 +131,10 @@ fn halt_text(lane: &LaneStatus, reason: &str) -> String {
             held.invoice_id, held.amount
         ));
     }
-    lines.push(format!("    first: {}", first_action(lane, reason)));
-    lines.join("\n")
-}
-
-/// The one thing to do first. A halt's reason names the command that ends it (protocol D15).
-fn first_action(lane: &LaneStatus, reason: &str) -> String {
-    let device = lane.device_id;
-    if reason.contains("lanes resolve") {
-        let number = lane.next_invoice_no;
-        return format!(
-            "look number {number} up on KRA's portal for PIN {} branch {}, and compare amount and time",
-            lane.pin, lane.branch
-        );
-    }
-    if reason.contains("device update") {
-        return format!(
-            "compare serial, address and credentials of {device} with KRA's portal: \
-             risiti-admin device show {device}"
-        );
-    }
-    format!("when its cause is mended: risiti-replay lanes resume {device} --reason …")
+    lines.extend(
+        lane.evidence
+            .iter()
+            .map(|evidence| format!("    {evidence}")),
+    );
+    lines
 }

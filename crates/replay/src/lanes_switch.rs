@@ -3,9 +3,9 @@
 
 use std::process::ExitCode;
 
-use anyhow::{Result, bail};
+use anyhow::Result;
 use risiti_domain::DeviceId;
-use risiti_ledger::{LaneFilter, LaneRefusal, LaneStatus, Ledger, OperatorAction};
+use risiti_ledger::{LaneRefusal, LaneStatus, Ledger, OperatorAction};
 use risiti_queue::Broker;
 use risiti_service::{AmqpArgs, Context};
 use serde_json::json;
@@ -122,26 +122,9 @@ async fn selected(
 
 /// The lane of a device's id, or of a merchant with one device.
 async fn named_lane(ledger: &Ledger, name: &str) -> Result<LaneStatus> {
-    let filter = match name.parse::<DeviceId>() {
-        Ok(device) => LaneFilter {
-            device: Some(device),
-            ..LaneFilter::default()
-        },
-        Err(_) => LaneFilter {
-            merchant: Some(name.to_owned()),
-            ..LaneFilter::default()
-        },
-    };
-    let mut lanes = ledger.lanes_of(&filter).await?;
-    match (lanes.pop(), lanes.len()) {
-        (Some(lane), 0) => Ok(lane),
-        (None, _) if filter.device.is_some() => Err(LaneRefusal::NoSuchDevice.into()),
-        (None, _) => bail!("there is no device or merchant {name}"),
-        (Some(_), others) => bail!(
-            "merchant {name} has {} devices: name one by its id, or take all with --merchant {name}",
-            others + 1
-        ),
-    }
+    let device = ledger.device_named(name).await?;
+    let lane = ledger.lane_status(device).await?;
+    Ok(lane.ok_or(LaneRefusal::NoSuchDevice)?)
 }
 
 /// The broker for wake-ups. When it is away, they are left to the wake loop.

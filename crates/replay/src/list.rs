@@ -13,7 +13,7 @@ const PAGE_SIZE: u32 = 500;
 
 pub(crate) async fn list(args: &ListArgs, out: Output) -> Result<ExitCode> {
     let ledger = session::open_ledger(&args.database).await?;
-    let filter = args.filter.filter();
+    let filter = args.filter.filter(&ledger).await?;
     warn_of_unknown_merchant(&ledger, filter.merchant.as_deref(), out).await?;
     let mut pages = Pages::new(&ledger, &filter, args.limit);
     let mut shown = 0_u64;

@@ -46,7 +46,7 @@ pub(crate) async fn run_replay_pass(
         return Ok(confirm::refuse_without_terminal(out));
     }
     let ledger = session::open_ledger(&args.database).await?;
-    let mut filter = args.filter.filter();
+    let mut filter = args.filter.filter(&ledger).await?;
     // What somebody wants discarded is replayed only when it is named.
     if kind == PassKind::Replay && filter.ids.is_empty() && filter.scope == DeadLetterScope::Waiting
     {

@@ -21,10 +21,9 @@ async fn resolve_one(
     operator: String,
     out: Output,
 ) -> Result<()> {
-    let device = args.lane.device;
-    let (ledger, by) = lanes::open(&args.lane, operator).await?;
+    let (ledger, device, by) = lanes::open(&args.lane, operator).await?;
     let resolved = ledger
-        .resolve_lane(device, number, &args.ownership(), args.mode(), &by)
+        .resolve_lane(device, &args.resolution(number), args.mode(), &by)
         .await?;
     if !args.dry_run {
         wake_over_broker(&ledger, &args.amqp, device).await;
@@ -58,10 +57,9 @@ async fn resolve_through(
     operator: String,
     out: Output,
 ) -> Result<()> {
-    let device = args.lane.device;
-    let (ledger, by) = lanes::open(&args.lane, operator).await?;
+    let (ledger, device, by) = lanes::open(&args.lane, operator).await?;
     let resolved = ledger
-        .resolve_lane_through(device, through, args.mode(), &by)
+        .resolve_lane_through(device, through, args.on_contradiction(), args.mode(), &by)
         .await?;
     if !args.dry_run {
         wake_over_broker(&ledger, &args.amqp, device).await;

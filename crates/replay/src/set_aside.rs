@@ -17,8 +17,7 @@ pub(crate) async fn set_aside(
     operator: String,
     out: Output,
 ) -> Result<()> {
-    let device = args.lane.device;
-    let (ledger, by) = lanes::open(&args.lane, operator).await?;
+    let (ledger, device, by) = lanes::open(&args.lane, operator).await?;
     let found = ledger.invoice_to_set_aside(device, args.invoice).await?;
 
     let broker = session::connect_broker(&args.amqp).await?;

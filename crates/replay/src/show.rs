@@ -16,7 +16,7 @@ use crate::session;
 
 pub(crate) async fn show(args: ShowArgs, out: Output) -> Result<ExitCode> {
     let ledger = session::open_ledger(&args.list.database).await?;
-    let mut filter = args.list.filter.filter();
+    let mut filter = args.list.filter.filter(&ledger).await?;
     warn_of_unknown_merchant(&ledger, filter.merchant.as_deref(), out).await?;
     let named_ids = args
         .named

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod cap;
+mod evidence;
 mod failing_invoices;
 mod filing;
 mod fixture;

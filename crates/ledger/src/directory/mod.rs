@@ -1,6 +1,7 @@
 //! Merchants, their provider accounts and devices: what ingress reads and what an operator changes.
 
 pub(crate) mod device_changes;
+pub(crate) mod device_names;
 pub(crate) mod device_values;
 pub(crate) mod devices;
 mod freshness;

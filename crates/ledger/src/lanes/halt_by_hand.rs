@@ -1,16 +1,19 @@
 //! A person halts or resumes a lane, and gives a reason.
 
 use risiti_domain::{DeviceId, InvoiceId, InvoiceState};
-use serde_json::json;
+use serde_json::{Value, json};
+use tokio_postgres::types::Json;
 
 use crate::OperatorAction;
 use crate::db::error::LedgerError;
 use crate::db::pool::{Ledger, Transaction};
 use crate::db::statements::statements;
+use crate::lanes::contradiction::KraEvidence;
+use crate::lanes::evidence::FoundAtKra;
 use crate::lanes::resolve_through::NUMBERS_MAX;
 
 statements! {
-    LANE = "SELECT halt_reason, next_invoice_no FROM lanes WHERE device_id = $1 FOR UPDATE";
+    LANE = "SELECT halt_reason, next_invoice_no, found, expected_no FROM lanes WHERE device_id = $1 FOR UPDATE";
     /// The reason names the command that ends it (protocol D15).
     HALT = "
         UPDATE lanes SET halted_at = now(), halt_reason = $2, halt_remedy = 'lanes resume', token_at = NULL,
@@ -72,6 +75,8 @@ pub enum LaneRefusal {
     SeveralSent { invoice_no: i64, invoices: String },
     #[error("the invoice sent under number {0} has a receipt already")]
     HasReceipt(i64),
+    #[error("this contradicts what KRA said: {0}. If KRA's portal says otherwise, add --force")]
+    Contradicted(String),
     #[error(transparent)]
     Ledger(#[from] LedgerError),
 }
@@ -80,6 +85,7 @@ pub enum LaneRefusal {
 pub(crate) struct LockedLane {
     pub(crate) halt_reason: Option<String>,
     pub(crate) next_invoice_no: i64,
+    pub(crate) evidence: KraEvidence,
 }
 
 impl Ledger {
@@ -99,11 +105,12 @@ impl Ledger {
             "{} (by {}; ends with: risiti-replay lanes resume)",
             by.reason, by.operator
         );
+        let before = transaction.lane_before(device, None).await?;
         transaction
             .execute(HALT, &[&device.uuid(), &reason, &by.operator])
             .await?;
         transaction
-            .record_action("lanes halt", by, json!({ "device_id": device }))
+            .record_lane_change("lanes halt", by, before, Value::Null)
             .await?;
         Ok(transaction.commit().await?)
     }
@@ -119,10 +126,15 @@ impl Ledger {
         let Some(halted_for) = transaction.lock_lane(device).await?.halt_reason else {
             return Err(LaneRefusal::NotHalted);
         };
+        let before = transaction.lane_before(device, None).await?;
         transaction.end_halt(device, by).await?;
-        let subject = json!({ "device_id": device, "halted_for": halted_for });
         transaction
-            .record_action("lanes resume", by, subject)
+            .record_lane_change(
+                "lanes resume",
+                by,
+                before,
+                json!({ "halted_for": halted_for }),
+            )
             .await?;
         Ok(transaction.commit().await?)
     }
@@ -138,6 +150,12 @@ impl Transaction<'_> {
             Ok(LockedLane {
                 halt_reason: row.try_get(0)?,
                 next_invoice_no: row.try_get(1)?,
+                evidence: KraEvidence {
+                    found: row
+                        .try_get::<_, Option<Json<FoundAtKra>>>(2)?
+                        .map(|Json(found)| found),
+                    expected: row.try_get(3)?,
+                },
             })
         };
         read().map_err(|error: tokio_postgres::Error| LedgerError::from(error).into())

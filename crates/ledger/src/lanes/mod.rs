@@ -1,11 +1,15 @@
 //! Lanes: who may work one, what it files next, what KRA answered, and what a person decides.
 
 pub(crate) mod adoption;
+pub(crate) mod advice;
+pub(crate) mod contradiction;
 pub(crate) mod death;
+pub(crate) mod evidence;
 pub(crate) mod gauges;
 pub(crate) mod halt_by_hand;
 pub(crate) mod hold;
 pub(crate) mod hosts;
+pub(crate) mod lane_values;
 pub(crate) mod late_look_ups;
 pub(crate) mod leases;
 pub(crate) mod resolve;

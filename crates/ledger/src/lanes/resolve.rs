@@ -9,12 +9,14 @@ use uuid::Uuid;
 use crate::db::error::LedgerError;
 use crate::db::pool::{Ledger, Transaction};
 use crate::db::statements::statements;
+use crate::lanes::contradiction::{OnContradiction, Word};
 use crate::lanes::halt_by_hand::{LaneRefusal, LockedLane};
 use crate::lanes::hold::LaneHold;
 use crate::{CommandMode, OperatorAction};
 
 statements! {
     NUMBER_HOLDER = "SELECT id, invoice_no FROM invoices WHERE device_id = $1 AND state = 'submitting' FOR UPDATE";
+    IS_FILED = "SELECT EXISTS (SELECT FROM invoices WHERE id = $1 AND device_id = $2 AND state = 'success')";
     /// The invoices that were sent under the number and have no receipt under another.
     SENT = "
         SELECT i.id, i.state FROM invoices i
@@ -53,6 +55,14 @@ statements! {
         UPDATE invoices SET state = 'pending', position = nextval('lane_position'), moved_by = $2,
             moved_because = 'its sale was filed after all', moved_event = NULL
         WHERE sale_id = $1 AND state = 'discarded' AND moved_because = 'its sale was discarded'";
+}
+
+/// What a person says about the number that halted a lane.
+#[derive(Clone, Debug)]
+pub struct Resolution {
+    pub invoice_no: i64,
+    pub ownership: Ownership,
+    pub on_contradiction: OnContradiction,
 }
 
 /// What a person found out about a number.
@@ -96,65 +106,47 @@ impl Ownership {
 
 impl Ledger {
     /// Settles the number that halted a lane, and ends the halt.
+    ///
+    /// # Errors
+    /// A refusal, also for what contradicts KRA, unless the person insists.
     pub async fn resolve_lane(
         &self,
         device: DeviceId,
-        invoice_no: i64,
-        ownership: &Ownership,
+        resolution: &Resolution,
         mode: CommandMode,
         by: &OperatorAction,
     ) -> Result<Resolved, LaneRefusal> {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
-        let holder = transaction.number_in_question(device, invoice_no).await?;
+        let invoice_no = resolution.invoice_no;
+        let (lane, holder) = transaction.number_in_question(device, invoice_no).await?;
+        let (word, accepted) = transaction
+            .word(device, &lane, invoice_no, &resolution.ownership)
+            .await?;
+        let contradiction = lane.evidence.contradiction(invoice_no, word);
+        let forced = resolution.on_contradiction.forced(contradiction)?;
 
-        let invoice = match ownership {
-            Ownership::TakenElsewhere => {
-                transaction
-                    .execute(
-                        RECORD_FOREIGN_NUMBER,
-                        &[&device.uuid(), &invoice_no, &by.operator, &by.reason],
-                    )
-                    .await?;
-                transaction
-                    .take_number_back(holder, "its number is another sale's", by)
-                    .await?;
-                holder
-            }
-            Ownership::NotAccepted => {
-                transaction
-                    .take_number_back(holder, "its number was not accepted", by)
-                    .await?;
-                holder
-            }
-            Ownership::Accepted(receipt) => {
-                let accepted = transaction
-                    .accepted_invoice(device, invoice_no, receipt.invoice)
-                    .await?;
-                let loses = holder.filter(|holder| *holder != accepted);
-                transaction
-                    .take_number_back(loses, "its number is another invoice's", by)
-                    .await?;
-                transaction
-                    .accept_by_hand(accepted, invoice_no, receipt, by)
-                    .await?;
-                Some(accepted)
-            }
-        };
-        let accepted = invoice.filter(|_| matches!(ownership, Ownership::Accepted(_)));
+        let invoice = accepted.or(holder);
+        let before = transaction.lane_before(device, invoice).await?;
+        transaction
+            .apply(device, resolution, holder, accepted, by)
+            .await?;
         transaction
             .resolve_sends(device, invoice_no..=invoice_no, accepted)
             .await?;
-        if !matches!(ownership, Ownership::NotAccepted) {
+        if !matches!(resolution.ownership, Ownership::NotAccepted) {
             transaction
                 .execute(PASS_NUMBER, &[&device.uuid(), &invoice_no, &by.operator])
                 .await?;
         }
         transaction.end_halt(device, by).await?;
 
-        let subject = json!({ "device_id": device, "invoice_no": invoice_no, "as": ownership.as_str(), "invoice_id": invoice });
+        let mut subject = json!({ "invoice_no": invoice_no, "as": resolution.ownership.as_str() });
+        if let Some(why) = forced {
+            subject["forced_against"] = json!(why);
+        }
         transaction
-            .record_action("lanes resolve", by, subject)
+            .record_lane_change("lanes resolve", by, before, subject)
             .await?;
 
         let next_invoice_no = transaction.lock_lane(device).await?.next_invoice_no;
@@ -167,12 +159,89 @@ impl Ledger {
 }
 
 impl Transaction<'_> {
-    /// Checks that this is the number that halted the lane, and returns the invoice that holds it.
+    /// What the person says, as it is compared with what KRA said, and the invoice that it gives
+    /// the number to.
+    async fn word(
+        &self,
+        device: DeviceId,
+        lane: &LockedLane,
+        invoice_no: i64,
+        ownership: &Ownership,
+    ) -> Result<(Word, Option<Uuid>), LaneRefusal> {
+        match ownership {
+            Ownership::NotAccepted => Ok((Word::NotAccepted, None)),
+            Ownership::TakenElsewhere => {
+                let found = lane.evidence.found.as_ref();
+                let found = found.and_then(|found| found.invoice_id);
+                let found_is_filed = match found {
+                    Some(invoice) => self.is_filed(device, invoice).await?,
+                    None => false,
+                };
+                Ok((Word::TakenElsewhere { found_is_filed }, None))
+            }
+            Ownership::Accepted(receipt) => {
+                let accepted = self
+                    .accepted_invoice(device, invoice_no, receipt.invoice)
+                    .await?;
+                let word = Word::Accepted {
+                    invoice: InvoiceId::from_uuid(accepted),
+                    receipt_no: receipt.receipt_no,
+                };
+                Ok((word, Some(accepted)))
+            }
+        }
+    }
+
+    /// Moves the invoices as the person's word says.
+    async fn apply(
+        &self,
+        device: DeviceId,
+        resolution: &Resolution,
+        holder: Option<Uuid>,
+        accepted: Option<Uuid>,
+        by: &OperatorAction,
+    ) -> Result<(), LaneRefusal> {
+        let invoice_no = resolution.invoice_no;
+        match (&resolution.ownership, accepted) {
+            (Ownership::Accepted(receipt), Some(accepted)) => {
+                let loses = holder.filter(|holder| *holder != accepted);
+                self.take_number_back(loses, "its number is another invoice's", by)
+                    .await?;
+                self.accept_by_hand(accepted, invoice_no, receipt, by).await
+            }
+            (Ownership::TakenElsewhere, _) => {
+                self.execute(
+                    RECORD_FOREIGN_NUMBER,
+                    &[&device.uuid(), &invoice_no, &by.operator, &by.reason],
+                )
+                .await?;
+                self.take_number_back(holder, "its number is another sale's", by)
+                    .await?;
+                Ok(())
+            }
+            (Ownership::NotAccepted | Ownership::Accepted(_), _) => {
+                self.take_number_back(holder, "its number was not accepted", by)
+                    .await?;
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether an invoice of the lane has its receipt already.
+    async fn is_filed(&self, device: DeviceId, invoice: InvoiceId) -> Result<bool, LedgerError> {
+        let row = self
+            .query_one(IS_FILED, &[&invoice.uuid(), &device.uuid()])
+            .await?;
+        Ok(row.try_get(0)?)
+    }
+
+    /// Checks that this is the number that halted the lane. Returns the lane, and the invoice that
+    /// holds the number.
     async fn number_in_question(
         &self,
         device: DeviceId,
         asked: i64,
-    ) -> Result<Option<Uuid>, LaneRefusal> {
+    ) -> Result<(LockedLane, Option<Uuid>), LaneRefusal> {
         let lane = self.hold_halted_lane(device).await?;
         let holder = self
             .number_holder(device)
@@ -185,7 +254,7 @@ impl Transaction<'_> {
                 next: lane.next_invoice_no,
             });
         }
-        Ok(holder)
+        Ok((lane, holder))
     }
 
     /// Keeps workers away from a halted lane until the transaction ends.

@@ -12,6 +12,7 @@ use uuid::Uuid;
 use crate::db::error::LedgerError;
 use crate::db::pool::{Ledger, Transaction};
 use crate::db::statements::statements;
+use crate::lanes::contradiction::OnContradiction;
 use crate::lanes::halt_by_hand::LaneRefusal;
 use crate::{CommandMode, OperatorAction};
 
@@ -56,16 +57,21 @@ pub struct ResolvedThrough {
 impl Ledger {
     /// Settles all numbers from the lane's next one through this one as another system's, and ends
     /// the halt.
+    ///
+    /// # Errors
+    /// A refusal, also for what contradicts KRA, unless the person insists.
     pub async fn resolve_lane_through(
         &self,
         device: DeviceId,
         through: i64,
+        on_contradiction: OnContradiction,
         mode: CommandMode,
         by: &OperatorAction,
     ) -> Result<ResolvedThrough, LaneRefusal> {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
-        let from = transaction.hold_halted_lane(device).await?.next_invoice_no;
+        let lane = transaction.hold_halted_lane(device).await?;
+        let from = lane.next_invoice_no;
         if through < from || through - from >= NUMBERS_MAX {
             return Err(LaneRefusal::RangeNotInQuestion {
                 through,
@@ -73,6 +79,8 @@ impl Ledger {
             });
         }
         transaction.require_none_ours(device, from, through).await?;
+        let contradiction = lane.evidence.contradiction_through(from, through);
+        let forced = on_contradiction.forced(contradiction)?;
         let unanswered = transaction.unanswered(device, from, through).await?;
 
         let id = device.uuid();
@@ -81,6 +89,7 @@ impl Ledger {
             .await?
             .filter(|(_, number)| (from..=through).contains(number))
             .map(|(invoice, _)| invoice);
+        let before = transaction.lane_before(device, holder).await?;
         transaction
             .take_number_back(holder, "its number is another system's", by)
             .await?;
@@ -99,9 +108,12 @@ impl Ledger {
         transaction.end_halt(device, by).await?;
 
         let invoice = holder.map(InvoiceId::from_uuid);
-        let subject = json!({ "device_id": device, "from": from, "through": through, "as": "taken elsewhere", "invoice_id": invoice });
+        let mut subject = json!({ "from": from, "through": through, "as": "taken elsewhere" });
+        if let Some(why) = forced {
+            subject["forced_against"] = json!(why);
+        }
         transaction
-            .record_action("lanes resolve", by, subject)
+            .record_lane_change("lanes resolve", by, before, subject)
             .await?;
         mode.end(transaction).await?;
         Ok(ResolvedThrough {

@@ -121,6 +121,9 @@ impl Ledger {
             return Err(LaneRefusal::Held);
         }
 
+        let before = transaction
+            .lane_before(found.device, Some(found.invoice.uuid()))
+            .await?;
         let because = format!("set aside: {}", by.reason);
         let death = Death {
             device: found.device,
@@ -147,13 +150,9 @@ impl Ledger {
                 .await?;
         }
 
-        let subject = json!({
-            "device_id": found.device,
-            "invoice_id": found.invoice,
-            "invoice_no": found.invoice_no,
-        });
+        let subject = json!({ "invoice_no": found.invoice_no });
         transaction
-            .record_action("lanes set-aside", by, subject)
+            .record_lane_change("lanes set-aside", by, before, subject)
             .await?;
         Ok(transaction.commit().await?)
     }

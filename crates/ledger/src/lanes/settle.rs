@@ -3,15 +3,23 @@
 
 use std::time::Duration;
 
-use jiff::Timestamp;
+use jiff::{SignedDuration, Timestamp};
 use risiti_domain::{DeadCause, InvoiceId, InvoiceState};
+use tokio_postgres::types::Json;
 
 use crate::db::error::LedgerError;
 use crate::db::pool::Ledger;
 use crate::db::statements::{millis, statements};
 use crate::dead_letters::insert::insert_invoice_dead_letter;
 use crate::lanes::death::Death;
+use crate::lanes::evidence::FoundAtKra;
 use crate::lanes::leases::{Claim, LaneError, held_claim, require_claim};
+
+/// How long look-ups may fail to show a number that KRA calls taken (protocol D9).
+pub const HIDDEN_MAX: SignedDuration = SignedDuration::from_mins(15);
+/// How long it may stay unknown whether a number is taken, while the host answers others
+/// (protocol D9).
+pub const UNKNOWN_MAX: SignedDuration = SignedDuration::from_hours(1);
 
 statements! {
     ABSENT = concat!(
@@ -78,8 +86,8 @@ statements! {
                 unknown_since = CASE WHEN unknown_since IS NOT NULL OR hidden_since IS NOT NULL THEN now() END
             WHERE device_id = (SELECT device_id FROM held) AND state = 'submitting'
         )
-        UPDATE lanes SET halted_at = now(), halt_reason = $3, halt_remedy = $4, last_outcome = 'halt', last_call_at = now(),
-            moved_by = 'etims-worker'
+        UPDATE lanes SET halted_at = now(), halt_reason = $3, halt_remedy = $4, found = $5, last_outcome = 'halt',
+            last_call_at = now(), moved_by = 'etims-worker'
         WHERE device_id = (SELECT device_id FROM held) AND halted_at IS NULL"
     );
 }
@@ -271,12 +279,14 @@ impl Ledger {
         Ok(deaths_in_row.unsigned_abs())
     }
 
-    /// Stops the lane until somebody does what the reason says (protocol D15).
+    /// Stops the lane until somebody does what the reason says (protocol D15). The lane keeps what
+    /// the look-up found, if that is why.
     pub async fn halt_lane(
         &self,
         claim: &Claim,
         reason: &str,
         remedy: HaltRemedy,
+        found: Option<&FoundAtKra>,
     ) -> Result<HaltOutcome, LedgerError> {
         let connection = self.connection().await?;
         let lanes = connection
@@ -287,6 +297,7 @@ impl Ledger {
                     &claim.claim_id,
                     &reason,
                     &remedy.as_str(),
+                    &found.map(Json),
                 ],
             )
             .await?;

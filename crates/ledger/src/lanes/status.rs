@@ -6,11 +6,13 @@ use risiti_domain::{DeviceId, InvoiceId, LaneState};
 use rust_decimal::Decimal;
 use serde::Serialize;
 use tokio_postgres::Row;
+use tokio_postgres::types::Json;
 use uuid::Uuid;
 
 use crate::db::error::LedgerError;
 use crate::db::pool::Ledger;
 use crate::db::statements::statements;
+use crate::lanes::evidence::FoundAtKra;
 
 statements! {
     /// Pending counts only what could be filed now, because a credit note waits for its sale
@@ -21,7 +23,9 @@ statements! {
         work.oldest_pending_seconds, l.last_outcome, l.last_call_at, l.retry_at,
         l.host, h.breaker, h.retry_at, l.halted_at, work.oldest_seconds, last.code, last.message,
         last.invoice_no, last.answered_at, held.id, held.invoice_no, held.amount,
-        (SELECT p.receipt FROM payments p WHERE p.id = held.payment_id)
+        (SELECT p.receipt FROM payments p WHERE p.id = held.payment_id), held.hidden_since,
+        CASE WHEN held.unknown_since IS NOT NULL THEN greatest(held.unknown_since, l.resumed_at) END,
+        l.halt_remedy, l.found, l.expected_no
         FROM devices d
         JOIN merchants m ON m.id = d.merchant_id
         JOIN lanes l ON l.device_id = d.id
@@ -90,6 +94,20 @@ pub struct LaneStatus {
     pub last_send: Option<LastSend>,
     /// The invoice that is out.
     pub held: Option<HeldInvoice>,
+    /// The command that ends the halt (protocol D15).
+    pub halt_remedy: Option<String>,
+    /// What the look-up showed that halted the lane.
+    pub found: Option<FoundAtKra>,
+    /// The number that KRA said it expects next.
+    pub expected_invoice_no: Option<i64>,
+    /// When the lane halts if its number is not settled before.
+    pub looked_up_until: Option<Timestamp>,
+    /// What a waiting lane does about its number, in words.
+    pub progress: Option<String>,
+    /// What KRA has or expects, in words, where the lane is halted.
+    pub evidence: Option<String>,
+    /// The one thing to do first.
+    pub first_action: Option<String>,
 }
 
 /// The last send of a lane.
@@ -107,6 +125,10 @@ pub struct HeldInvoice {
     pub amount: Decimal,
     /// What its customer has in hand.
     pub receipt: Option<String>,
+    /// Since when KRA calls the number taken and look-ups do not show it (protocol D9).
+    pub hidden_since: Option<Timestamp>,
+    /// Since when nobody knows whether the number is taken. A halt that ended starts it over.
+    pub unknown_since: Option<Timestamp>,
 }
 
 /// Which lanes. The empty filter takes all.
@@ -159,7 +181,7 @@ impl Ledger {
 }
 
 fn read(row: &Row) -> Result<LaneStatus, LedgerError> {
-    Ok(LaneStatus {
+    let status = LaneStatus {
         device_id: DeviceId::from_uuid(row.try_get(0)?),
         merchant: row.try_get(1)?,
         environment: row.try_get(2)?,
@@ -187,7 +209,17 @@ fn read(row: &Row) -> Result<LaneStatus, LedgerError> {
         last_message: row.try_get(24)?,
         last_send: last_send(row)?,
         held: held_invoice(row)?,
-    })
+        halt_remedy: row.try_get(33)?,
+        found: row
+            .try_get::<_, Option<Json<FoundAtKra>>>(34)?
+            .map(|Json(found)| found),
+        expected_invoice_no: row.try_get(35)?,
+        looked_up_until: None,
+        progress: None,
+        evidence: None,
+        first_action: None,
+    };
+    Ok(status.with_advice())
 }
 
 fn last_send(row: &Row) -> Result<Option<LastSend>, LedgerError> {
@@ -209,6 +241,8 @@ fn held_invoice(row: &Row) -> Result<Option<HeldInvoice>, LedgerError> {
         invoice_no: row.try_get(28)?,
         amount: row.try_get(29)?,
         receipt: row.try_get(30)?,
+        hidden_since: row.try_get(31)?,
+        unknown_since: row.try_get(32)?,
     }))
 }
 

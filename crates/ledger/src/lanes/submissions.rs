@@ -44,7 +44,7 @@ statements! {
                 refused_at = CASE WHEN $12 THEN now() ELSE refused_at END
             FROM sent WHERE i.id = sent.invoice_id AND i.state = 'submitting'
         )
-        UPDATE lanes SET last_outcome = $9, last_call_at = now(), unanswered_since = NULL,
+        UPDATE lanes SET last_outcome = $9, last_call_at = now(), unanswered_since = NULL, expected_no = $13,
             retry_step = retry_step + CASE WHEN $10 THEN 1 ELSE 0 END,
             retry_at = now() + $11::bigint * interval '1 millisecond'
         WHERE device_id = (SELECT device_id FROM held)"
@@ -111,6 +111,8 @@ pub struct AnsweredSend<'a> {
     pub result: SendResult,
     pub code: Option<&'a str>,
     pub message: &'a str,
+    /// The number that KRA expects instead, if it named one.
+    pub expected_no: Option<i64>,
     /// The outcome as the metrics name it.
     pub outcome: &'static str,
     /// When the lane is due again. A pause counts as a failure of the lane. Without one the lane is
@@ -210,6 +212,7 @@ impl Ledger {
                     &counts_as_failure,
                     &answer.pause.map(millis),
                     &columns.refuses,
+                    &answer.expected_no,
                 ],
             )
             .await?;

@@ -64,6 +64,7 @@ impl Ledger {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
         let device = claim.device.uuid();
+        let before = transaction.lane_before(claim.device, None).await?;
         let renewed = transaction
             .execute(RENEW_RUNNING_LEASE, &[&device, &claim.claim_id])
             .await?;
@@ -79,9 +80,9 @@ impl Ledger {
                 &[&device, &number, &by.operator, &by.reason],
             )
             .await?;
-        let subject = serde_json::json!({ "device_id": device, "invoice_no": number });
+        let subject = serde_json::json!({ "invoice_no": number });
         transaction
-            .record_action("device verify", by, subject)
+            .record_lane_change("device verify", by, before, subject)
             .await?;
         Ok(transaction.commit().await?)
     }

@@ -97,6 +97,7 @@ async fn a_worker_without_its_claim_writes_nothing() {
         result: SendResult::Refused,
         code: Some("910"),
         message: "no",
+        expected_no: None,
         outcome: "refused",
         pause: Some(Duration::from_secs(1)),
     };
@@ -128,7 +129,7 @@ async fn a_worker_without_its_claim_writes_nothing() {
     assert!(claim_is_gone(ledger.adopt(&old, sale, 1, &receipt()).await));
     assert_eq!(
         ledger
-            .halt_lane(&old, "x", HaltRemedy::LanesResume)
+            .halt_lane(&old, "x", HaltRemedy::LanesResume, None)
             .await
             .unwrap(),
         HaltOutcome::Unchanged

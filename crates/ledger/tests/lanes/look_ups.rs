@@ -79,7 +79,7 @@ async fn a_resumed_lane_has_its_full_hour_again() {
         .unwrap();
     let halted = fixture
         .ledger
-        .halt_lane(&claim, "x", HaltRemedy::LanesResume);
+        .halt_lane(&claim, "x", HaltRemedy::LanesResume, None);
     halted.await.unwrap();
     fixture
         .sql("UPDATE invoices SET unknown_since = now() - interval '2 hours'")

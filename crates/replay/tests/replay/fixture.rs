@@ -248,7 +248,7 @@ impl Fixture {
 
     pub(crate) async fn halt_lane(&self) {
         let halt = "UPDATE lanes SET halted_at = now(), \
-                    halt_reason = 'numbers out of step: lanes resolve'";
+                    halt_reason = 'numbers out of step: lanes resolve', halt_remedy = 'lanes resolve'";
         self.execute(halt).await;
     }
 

@@ -43,6 +43,13 @@ async fn lanes_list_has_the_documented_keys() {
         "last_message",
         "last_send",
         "held",
+        "halt_remedy",
+        "found",
+        "expected_invoice_no",
+        "looked_up_until",
+        "progress",
+        "evidence",
+        "first_action",
     ];
     expected.sort_unstable();
     let mut keys: Vec<&str> = lane

@@ -6,6 +6,7 @@ mod discard;
 mod fixture;
 mod interruptions;
 mod lanes;
+mod lanes_contradiction;
 mod lanes_resolve;
 mod lanes_resolve_through;
 mod lanes_selection;

@@ -3,6 +3,7 @@
 mod look_ups;
 mod sends;
 
+use jiff::SignedDuration;
 use risiti_domain::{DeviceId, InvoiceKind, PaymentMethod};
 use risiti_etims::HaltReason;
 use uuid::Uuid;
