@@ -15,8 +15,11 @@ async fn a_number_too_high_halts_and_is_mended_by_one_command() {
         let sales = fixture.add_sales(&device, 3).await;
         let worker = fixture.worker().start();
         let reason = fixture.until_halted(&device).await;
-        let command = format!("device update {} --next-invoice-no", device.id);
+        let command = format!("device update {} --next-invoice-no 1", device.id);
         assert!(reason.contains(&command), "{dialect}: {reason}");
+        let list = fixture.replay(&["lanes", "list"]).await;
+        let first = format!("first: risiti-admin {command} --reason");
+        assert!(list.contains(&first), "{dialect}: {list}");
         assert_eq!(fixture.count_in_state("dead").await, 0, "{dialect}");
         assert_eq!(
             fixture.invoice_state(sales[0]).await,

@@ -65,7 +65,8 @@ pub enum ManageError {
     HasInvoices(&'static str),
     #[error(
         "the next invoice number cannot go up from {from} to {to}: the lane has sent sales already. If another system \
-         filed the numbers between, say so with `risiti-replay lanes resolve {device} --through {} --taken-elsewhere`", .to - 1
+         filed the numbers between, stop the lane with `risiti-replay lanes halt {device} --reason …`, then say so with \
+         `risiti-replay lanes resolve {device} --through {} --taken-elsewhere --reason …`", .to - 1
     )]
     NumberAhead {
         device: risiti_domain::DeviceId,

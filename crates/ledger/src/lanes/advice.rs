@@ -21,7 +21,12 @@ impl LaneStatus {
     /// What a lane waits for that holds a number, and until when.
     fn progress(&self) -> Option<String> {
         let held = self.held.as_ref()?;
-        if self.lane_state != LaneState::Waiting {
+        // While the host fails, no time passes for the number (protocol D9).
+        let host_works = self
+            .breaker
+            .as_deref()
+            .is_none_or(|breaker| breaker == "closed");
+        if self.lane_state != LaneState::Waiting || !host_works {
             return None;
         }
         let (number, until) = (held.invoice_no?, self.looked_up_until?);

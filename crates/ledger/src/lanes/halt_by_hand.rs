@@ -36,8 +36,13 @@ pub enum LaneRefusal {
     NoSuchDevice,
     #[error("the lane is halted already: {0}")]
     HaltedAlready(String),
-    #[error("the lane is not halted; only a halted one can be resumed or resolved")]
+    #[error("the lane is not halted, so that there is nothing to resume")]
     NotHalted,
+    #[error(
+        "the lane is not halted, and a number is settled only while it is: first `risiti-replay lanes halt {0} \
+         --reason 'to be settled by hand'`"
+    )]
+    NotHaltedYet(DeviceId),
     #[error(
         "a worker holds the lane at this moment: try again in ten seconds, or stop the lane first with \
          `risiti-replay lanes halt`"

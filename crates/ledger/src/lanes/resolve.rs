@@ -265,7 +265,7 @@ impl Transaction<'_> {
         let hold = self.hold_lane(device).await?;
         let lane = self.lock_lane(device).await?;
         if lane.halt_reason.is_none() {
-            return Err(LaneRefusal::NotHalted);
+            return Err(LaneRefusal::NotHaltedYet(device));
         }
         if hold == LaneHold::Taken {
             return Err(LaneRefusal::Held);
