@@ -90,6 +90,7 @@ async fn migrate(session: &Session) -> anyhow::Result<()> {
     if let Some(vault) = session.vault_if_given().await? {
         session.ledger.plant_canary(vault).await?;
     }
+    session.ledger.record_migration(&report).await?;
     for warning in &report.warnings {
         session.out.note(&format!("warning: {warning}"));
     }

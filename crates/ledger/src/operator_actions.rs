@@ -55,22 +55,6 @@ pub(crate) struct RecordedChange<'a> {
 }
 
 impl Transaction<'_> {
-    /// Writes down what was done to which subject, by whom and why.
-    pub(crate) async fn record_action(
-        &self,
-        command: &str,
-        action: &OperatorAction,
-        subject: Value,
-    ) -> Result<(), LedgerError> {
-        let change = RecordedChange {
-            operator: &action.operator,
-            reason: Some(&action.reason),
-            subject,
-            changes: Value::Null,
-        };
-        self.record_change(command, change).await
-    }
-
     /// Writes down what was changed, with old and new values.
     pub(crate) async fn record_change(
         &self,

@@ -1,7 +1,7 @@
 //! Migrations against a real server: once, repeated, at the same time, and by a login with few
 //! rights.
 
-use risiti_ledger::{DatabaseSettings, Ledger, LedgerError, migrate};
+use risiti_ledger::{AuditFilter, DatabaseSettings, Ledger, LedgerError, migrate};
 use risiti_testkit::TestDatabase;
 
 fn ledger(url: &str) -> Ledger {
@@ -31,6 +31,31 @@ async fn migrate_completes_a_missing_schema_once() {
     let second = migrate(&database.url().into()).await.unwrap();
     assert!(second.applied.is_empty());
     assert_eq!(second.version, first.version);
+}
+
+/// The first migration makes the table that it would be written into.
+#[tokio::test]
+async fn later_migration_is_in_the_audit() {
+    let database = TestDatabase::create().await;
+    let ledger = ledger(database.url()).on_behalf_of("jane");
+    let mut report = migrate(&database.url().into()).await.unwrap();
+    assert_eq!(report.before, None);
+    ledger.record_migration(&report).await.unwrap();
+    let audit = async || {
+        let filter = AuditFilter::default();
+        ledger.audit_page(&filter, None, 10).await.unwrap()
+    };
+    assert_eq!(audit().await.len(), 0);
+
+    report.before = Some(1);
+    ledger.record_migration(&report).await.unwrap();
+    let entry = audit().await.pop().expect("an entry");
+    assert_eq!(
+        (&entry.operator[..], &entry.command[..]),
+        ("jane", "migrate")
+    );
+    let changes = serde_json::json!({ "schema_version": [1, report.version] });
+    assert_eq!(entry.changes, Some(changes));
 }
 
 #[tokio::test]

@@ -16,6 +16,16 @@ pub(crate) enum PassKind {
     Discard,
 }
 
+impl PassKind {
+    /// The state that it moves a dead letter to, as the audit names it.
+    pub(crate) fn moves_to(self) -> &'static str {
+        match self {
+            Self::Replay => "replayed",
+            Self::Discard => "discarded",
+        }
+    }
+}
+
 /// What became of one dead letter.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum ItemOutcome {

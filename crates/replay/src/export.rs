@@ -32,7 +32,7 @@ pub(crate) async fn export(
         operator,
         reason: args.reason,
     };
-    let run = ledger.begin_run("export", &by, &filter).await?;
+    let run = ledger.begin_run("export", &by, &filter, None).await?;
     let written = write_all(&ledger, &filter, args.list.limit, &mut sink, context).await;
     let count = *written.as_ref().unwrap_or(&0);
     let counts = RunCounts {

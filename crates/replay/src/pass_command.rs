@@ -137,7 +137,12 @@ impl LockedRun<'_> {
     async fn run(&self, by: OperatorAction, expected: u64) -> Result<ExitCode> {
         let run = self
             .ledger
-            .begin_run(self.kind.command(), &by, self.filter)
+            .begin_run(
+                self.kind.command(),
+                &by,
+                self.filter,
+                Some(self.kind.moves_to()),
+            )
             .await?;
         let stop = CancellationToken::new();
         let _watch = stop_on(&stop, &self.context.shutdown, self.lock);

@@ -1,6 +1,7 @@
 //! Runs risiti-admin as a real program against a real Postgres and the simulated KRA.
 
 mod audit;
+mod audit_of_all;
 mod devices;
 mod find;
 mod fixture;

@@ -4,11 +4,14 @@ use std::future::poll_fn;
 
 use refinery::Migration;
 use secrecy::SecretString;
+use serde_json::json;
 use tokio_postgres::AsyncMessage;
 
 use crate::db::connect::{Driver, connect};
 use crate::db::error::LedgerError;
+use crate::db::pool::Ledger;
 use crate::db::session::SessionCheck;
+use crate::operator_actions::RecordedChange;
 
 mod embedded {
     refinery::embed_migrations!("../../migrations");
@@ -24,6 +27,8 @@ pub struct MigrationReport {
     /// The migrations applied just now, named like `V1__directory`. Empty when the schema was up to
     /// date.
     pub applied: Vec<String>,
+    /// The version that the schema had before. `None` where it had none, or nothing was applied.
+    pub before: Option<i32>,
     /// The version of the newest migration.
     pub version: i32,
     /// What could not be done and may be left undone, such as a role that this login may not
@@ -64,16 +69,40 @@ pub async fn migrate(url: &SecretString) -> Result<MigrationReport, LedgerError>
     warnings.sort();
     warnings.dedup();
 
+    let applied = applied.applied_migrations();
+    let before = applied
+        .first()
+        .and_then(|first| version_before(first.version()));
     let applied = applied
-        .applied_migrations()
         .iter()
         .map(|migration| migration.to_string())
         .collect();
     Ok(MigrationReport {
         applied,
+        before,
         version: newest_version(),
         warnings,
     })
+}
+
+impl Ledger {
+    /// Writes down who brought an older schema up to date. The first migration makes the table for
+    /// it, so that it is written down nowhere.
+    pub async fn record_migration(&self, report: &MigrationReport) -> Result<(), LedgerError> {
+        let Some(before) = report.before else {
+            return Ok(());
+        };
+        let mut connection = self.connection().await?;
+        let transaction = connection.transaction().await?;
+        let change = RecordedChange {
+            operator: self.operator(),
+            reason: None,
+            subject: json!({ "applied": report.applied }),
+            changes: json!({ "schema_version": [before, report.version] }),
+        };
+        transaction.record_change("migrate", change).await?;
+        transaction.commit().await
+    }
 }
 
 /// Drives the connection to its end and collects the server's warnings.
@@ -87,6 +116,14 @@ async fn drive(mut connection: Driver) -> Vec<String> {
         }
     }
     warnings
+}
+
+/// The version that a schema has which lacks this migration and those after it.
+fn version_before(version: i32) -> Option<i32> {
+    let versions = embedded_migrations()
+        .into_iter()
+        .map(|known| known.version());
+    versions.filter(|known| *known < version).max()
 }
 
 fn newest_version() -> i32 {

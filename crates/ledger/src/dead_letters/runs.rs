@@ -4,6 +4,7 @@
 
 use jiff::Timestamp;
 use risiti_domain::InvoiceId;
+use serde_json::json;
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 use uuid::Uuid;
@@ -16,8 +17,8 @@ use crate::operator_actions::OperatorAction;
 
 statements! {
     OPEN = "
-        INSERT INTO operator_actions (id, operator, command, reason, filter) VALUES ($1, $2, $3, $4, $5)
-        RETURNING at";
+        INSERT INTO operator_actions (id, operator, command, reason, filter, changes)
+        VALUES ($1, $2, $3, $4, $5, $6) RETURNING at";
     CLOSE = "
         UPDATE operator_actions SET matched = $2, done = $3, skipped = $4, failed = $5, ended_at = now()
         WHERE id = $1";
@@ -84,13 +85,20 @@ pub enum RunStatus {
 }
 
 impl Ledger {
-    /// Begins a run and writes down who runs which command, and why.
+    /// Begins a run and writes down who runs which command, and why. `to` is the state that it moves
+    /// dead letters to, if it moves any.
     pub async fn begin_run(
         &self,
         command: &str,
         action: &OperatorAction,
         filter: &DeadLetterFilter,
+        to: Option<&str>,
     ) -> Result<ReplayRun, LedgerError> {
+        let from = match filter.scope {
+            DeadLetterScope::Discarded => "discarded",
+            _ => "waiting",
+        };
+        let changes = to.map(|to| json!({ "dead_letters": [from, to] }));
         let id = Uuid::now_v7();
         let connection = self.connection().await?;
         let row = connection
@@ -102,6 +110,7 @@ impl Ledger {
                     &command,
                     &action.reason,
                     &Json(filter),
+                    &changes,
                 ],
             )
             .await?;

@@ -11,7 +11,7 @@ use crate::db::error::LedgerError;
 use crate::db::pool::{Ledger, Transaction};
 use crate::db::statements::statements;
 use crate::flagged::locked::Locked;
-use crate::operator_actions::OperatorAction;
+use crate::operator_actions::{OperatorAction, RecordedChange, differences};
 use crate::recording::batch::LEDGER_WORKER;
 use crate::recording::keys::Keys;
 use crate::recording::locked_payments::LockedPayments;
@@ -180,7 +180,15 @@ async fn record_decision(
         "to": { "state": to, "flagged": false },
         "refunded": refunded,
     });
-    transaction.record_action(command, by, subject).await
+    let old = json!({ "state": before.state, "flagged": true });
+    let new = json!({ "state": to, "flagged": false });
+    let change = RecordedChange {
+        operator: &by.operator,
+        reason: Some(&by.reason),
+        subject,
+        changes: differences(&old, &new, &[]),
+    };
+    transaction.record_change(command, change).await
 }
 
 fn flagged(row: &Row, payment: PaymentId) -> Result<Flagged, LedgerError> {

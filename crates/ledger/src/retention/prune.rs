@@ -17,7 +17,8 @@ use crate::db::statements::{millis, statements};
 
 statements! {
     OPEN = "
-        INSERT INTO operator_actions (id, operator, command, reason, filter) VALUES ($1, $2, 'prune', $3, $4)";
+        INSERT INTO operator_actions (id, operator, command, reason, filter, changes)
+        VALUES ($1, $2, 'prune', $3, $4, jsonb_build_object('bodies', jsonb_build_array('kept', 'removed')))";
     CLOSE = "UPDATE operator_actions SET matched = $2, done = $2, skipped = 0, failed = 0, ended_at = now() WHERE id = $1";
 }
 

@@ -202,7 +202,11 @@ async fn message_set_aside_again_during_its_replay_stays_dead() {
         operator: "jane".to_owned(),
         reason: "test".to_owned(),
     };
-    let run = fixture.ledger.begin_run("run", &by, &filter).await.unwrap();
+    let run = fixture
+        .ledger
+        .begin_run("run", &by, &filter, None)
+        .await
+        .unwrap();
     let item = fixture
         .ledger
         .run_item(id, &filter, &run)
@@ -246,7 +250,11 @@ async fn dead_letter_made_during_a_run_is_left_to_the_next() {
         operator: "jane".to_owned(),
         reason: "test".to_owned(),
     };
-    let run = fixture.ledger.begin_run("run", &by, &filter).await.unwrap();
+    let run = fixture
+        .ledger
+        .begin_run("run", &by, &filter, None)
+        .await
+        .unwrap();
     let invoice = fixture.refused_sale_without_message("891").await;
     let item = fixture
         .ledger
@@ -263,7 +271,11 @@ async fn dead_letter_made_during_a_run_is_left_to_the_next() {
             .unwrap()
             .is_none()
     );
-    let next = fixture.ledger.begin_run("run", &by, &filter).await.unwrap();
+    let next = fixture
+        .ledger
+        .begin_run("run", &by, &filter, None)
+        .await
+        .unwrap();
     assert!(
         fixture
             .ledger

@@ -1,6 +1,7 @@
 //! Tests of the built program with a real database and a real broker.
 #![expect(clippy::unwrap_used, reason = "a test")]
 
+mod audit_of_all;
 mod command_output;
 mod discard;
 mod fixture;
