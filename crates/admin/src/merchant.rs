@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 use jiff::Timestamp;
-use risiti_ledger::SecretSummary;
+use risiti_ledger::{SecretSummary, plain};
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
@@ -68,19 +68,15 @@ async fn list(session: &Session) -> Result<()> {
             })
         })
         .collect();
-    let columns = [
-        "slug",
-        "name",
-        "providers",
-        "devices",
-        "secret_since",
-        "earlier_ends",
-        "merchant_id",
-    ];
-    session.out.list(
+    let columns = ["slug", "name", "providers", "devices", "merchant_id"];
+    session.out.list_with_details(
         &objects,
         &columns,
         "No merchants yet: `risiti-admin merchant create` adds one.",
+        |merchant| {
+            let secrets = merchant["secrets"].as_array().into_iter().flatten();
+            secrets.map(secret_text).collect()
+        },
     );
     Ok(())
 }
@@ -91,7 +87,31 @@ fn secret(secret: &SecretSummary) -> Value {
         Some(end) if end <= Timestamp::now() => "ended",
         Some(_) => "ending",
     };
-    json!({ "state": state, "created_at": secret.created_at, "ends_at": secret.expires_at })
+    json!({
+        "state": state,
+        "created_at": secret.created_at,
+        "ends_at": secret.expires_at,
+        "last_used_at": secret.last_used_at,
+    })
+}
+
+/// A secret as text: since when, until when, and its last use.
+fn secret_text(secret: &Value) -> String {
+    let [state, since, end] = ["state", "created_at", "ends_at"].map(|key| plain(&secret[key]));
+    let life = match state.as_str() {
+        "current" => format!("secret of {since}: current"),
+        "ended" => format!("secret of {since}: ended {end}"),
+        _ => format!("secret of {since}: ends {end}"),
+    };
+    format!("{life}, {}", last_use(&secret["last_used_at"]))
+}
+
+/// When a credential last let a webhook in.
+pub(crate) fn last_use(at: &Value) -> String {
+    match at.as_str() {
+        Some(at) => format!("last used {at}"),
+        None => "no use recorded".to_owned(),
+    }
 }
 
 /// When the last of the secrets that were replaced and still work ends.

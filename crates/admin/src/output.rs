@@ -26,12 +26,32 @@ impl Output {
 
     /// Prints one object a line, or for a person a table of the named keys.
     pub(crate) fn list(&self, objects: &[Value], columns: &[&str], when_empty: &str) {
+        self.list_with_details(objects, columns, when_empty, |_| Vec::new());
+    }
+
+    /// Prints as [`Output::list`] does, and for a person these lines below each row.
+    pub(crate) fn list_with_details(
+        &self,
+        objects: &[Value],
+        columns: &[&str],
+        when_empty: &str,
+        details: impl Fn(&Value) -> Vec<String>,
+    ) {
         if self.json {
             objects.iter().for_each(|object| print(object.to_string()));
-        } else if objects.is_empty() {
+            return;
+        }
+        if objects.is_empty() {
             print(when_empty.to_owned());
-        } else {
-            print(table(objects, columns));
+            return;
+        }
+        let mut lines = table(objects, columns).into_iter();
+        lines.next().into_iter().for_each(print);
+        for (row, object) in lines.zip(objects) {
+            print(row);
+            for detail in details(object) {
+                print(format!("    {detail}"));
+            }
         }
     }
 
@@ -67,7 +87,7 @@ fn print(text: String) {
     writeln!(std::io::stdout().lock(), "{text}").ok();
 }
 
-fn table(objects: &[Value], columns: &[&str]) -> String {
+fn table(objects: &[Value], columns: &[&str]) -> Vec<String> {
     let mut rows: Vec<Vec<String>> =
         vec![columns.iter().map(|column| column.to_uppercase()).collect()];
     rows.extend(objects.iter().map(|object| {
@@ -90,7 +110,7 @@ fn table(objects: &[Value], columns: &[&str]) -> String {
             .map(|(cell, width)| format!("{cell:width$}"));
         cells.collect::<Vec<_>>().join("  ").trim_end().to_owned()
     });
-    lines.collect::<Vec<_>>().join("\n")
+    lines.collect()
 }
 
 fn cell(value: &Value) -> String {
@@ -117,7 +137,7 @@ mod tests {
         ];
         assert_eq!(
             table(&rows, &["slug", "codes"]),
-            "SLUG  CODES\nacme  1,2\nb     -"
+            ["SLUG  CODES", "acme  1,2", "b     -"]
         );
     }
 }

@@ -2,12 +2,13 @@
 
 use anyhow::Result;
 use risiti_domain::Provider;
-use risiti_ledger::{KeySummary, NewAccount};
+use risiti_ledger::{KeySummary, NewAccount, plain};
 use risiti_service::BadSetting;
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Value, json};
 
 use crate::cli::{ProviderAdd, ProviderCommand};
+use crate::merchant::last_use;
 use crate::session::Session;
 use crate::{flags, secrets};
 
@@ -160,9 +161,21 @@ async fn list(session: &Session, merchant: Option<&str>) -> Result<()> {
     let objects: Vec<Value> = accounts
         .iter()
         .map(|account| {
+            let newest = account.keys.last().map(|key| key.id);
             let keys = account.keys.iter();
             let key = |key: &KeySummary| {
-                json!({ "key_id": key.id, "live": key.live, "created_at": key.created_at })
+                let state = if Some(key.id) == newest {
+                    "current"
+                } else {
+                    "earlier"
+                };
+                json!({
+                    "key_id": key.id,
+                    "state": state,
+                    "live": key.live,
+                    "created_at": key.created_at,
+                    "last_used_at": key.last_used_at,
+                })
             };
             json!({
                 "merchant": account.merchant,
@@ -186,12 +199,26 @@ async fn list(session: &Session, merchant: Option<&str>) -> Result<()> {
         "allow_cidrs",
         "enforce_cidr",
         "seller_id",
-        "key_ids",
     ];
-    session.out.list(
+    session.out.list_with_details(
         &objects,
         &columns,
         "No gateways yet: `risiti-admin provider add` adds one.",
+        |account| {
+            let keys = account["keys"].as_array().into_iter().flatten();
+            keys.map(key_text).collect()
+        },
     );
     Ok(())
+}
+
+/// A signing key as text. An earlier one works until it is removed.
+fn key_text(key: &Value) -> String {
+    let [id, state, since] = ["key_id", "state", "created_at"].map(|name| plain(&key[name]));
+    let life = match state.as_str() {
+        "current" => "current",
+        _ => "works until `provider remove-key`",
+    };
+    let used = last_use(&key["last_used_at"]);
+    format!("key {id} of {since}: {life}, {used}")
 }

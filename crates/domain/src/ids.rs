@@ -48,6 +48,10 @@ id!(MerchantId);
 id!(PaymentId);
 id!(InvoiceId);
 id!(
+    /// The id of what lets a webhook in: a merchant's path secret or a signing key. It is no secret.
+    CredentialId
+);
+id!(
     /// The id of a tax device, which is one environment, PIN and branch at KRA. Each device has one
     /// lane.
     DeviceId

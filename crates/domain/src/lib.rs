@@ -8,7 +8,7 @@ mod payment;
 mod phone;
 mod provider;
 
-pub use ids::{DeviceId, EventId, InvoiceId, MerchantId, PaymentId};
+pub use ids::{CredentialId, DeviceId, EventId, InvoiceId, MerchantId, PaymentId};
 pub use invoice::{DeadCause, Dialect, Environment, InvoiceKind, InvoiceState, LaneState, TaxType};
 pub use money::{AmountError, Currency, Money, parse_amount, parse_subunits};
 pub use names::UnknownName;

@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use jiff::Timestamp;
-use risiti_domain::{MerchantId, Provider};
+use risiti_domain::{CredentialId, MerchantId, Provider};
 use risiti_ledger::{DirectoryView, Expiry, KeyCheck, Ledger, LedgerError, Vault, watch_directory};
 use risiti_service::{BadSetting, Context, DatabaseArgs};
 use secrecy::SecretString;
@@ -45,6 +45,7 @@ pub(crate) struct Merchant {
 }
 
 pub(crate) struct SigningKey {
+    pub(crate) id: CredentialId,
     pub(crate) secret: SecretString,
     pub(crate) live: Option<bool>,
 }
@@ -55,6 +56,8 @@ pub(crate) enum MerchantLookup {
         directory: DirectoryVersion,
         /// Whether the path secret was replaced and works for a while.
         by_ending_secret: bool,
+        /// The path secret that named the merchant.
+        path_secret: Option<CredentialId>,
     },
     NotFound,
     /// The merchant is not in our directory, but the directory is missing or may be out of date
@@ -130,11 +133,13 @@ impl Merchants {
         };
 
         let mut ending = false;
+        let mut path_secret = None;
         let stored = match address {
             Address::Secret(secret) => {
                 let known = directory.known_secret(secret, Timestamp::now());
                 let valid = known.filter(|known| !matches!(known.expiry, Expiry::Expired(_)));
                 ending = valid.is_some_and(|known| known.expiry != Expiry::None);
+                path_secret = valid.and_then(|known| known.id);
                 valid.map(|known| known.merchant)
             }
             Address::Slug(slug) => directory.by_slug(slug),
@@ -148,6 +153,7 @@ impl Merchants {
                 merchant,
                 directory: DirectoryVersion(loaded),
                 by_ending_secret: ending,
+                path_secret,
             },
             None if loaded.is_fresh() => MerchantLookup::NotFound,
             None => MerchantLookup::DirectoryUnavailable,
@@ -299,6 +305,7 @@ impl Merchant {
         for key in stored.paystack.iter().flat_map(|account| &account.keys) {
             match key.open(vault) {
                 Ok(secret) => merchant.paystack_keys.push(SigningKey {
+                    id: CredentialId::from_uuid(key.id),
                     secret,
                     live: key.live,
                 }),

@@ -7,7 +7,7 @@ use std::time::Duration;
 use actix_web::{HttpRequest, web};
 use bytes::Bytes;
 use jiff::Timestamp;
-use risiti_domain::{AuthenticatedBy, EventId, Provider};
+use risiti_domain::{AuthenticatedBy, CredentialId, EventId, Provider};
 use risiti_providers::{Account, BodyFormat, Channel, Envelope, Event, Unreadable};
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
@@ -20,7 +20,7 @@ use crate::answer::Answer;
 use crate::body::{self, BodyBudget};
 use crate::dedup::{Dedup, DedupKey, DeliveryOutcome, StoredIn};
 use crate::durable::DurableStore;
-use crate::merchants::{Address, Merchant, MerchantLookup, Merchants};
+use crate::merchants::{Address, Merchant, MerchantLookup, Merchants, SigningKey};
 use crate::metrics::Metrics;
 use crate::settings::{DedupArgs, HttpArgs};
 use crate::source::{SourceRefused, TrustedProxies, authenticate_source};
@@ -46,6 +46,7 @@ struct AuthenticWebhook<'a> {
     channel: Channel,
     format: BodyFormat,
     authenticated_by: AuthenticatedBy,
+    credential: Option<CredentialId>,
     account: Account,
     body: Vec<u8>,
     budget_held: SemaphorePermit<'a>,
@@ -77,16 +78,17 @@ impl Receiver {
         address: Address,
     ) -> Result<AuthenticWebhook<'_>, Answer> {
         let provider = channel.provider();
-        let (merchant, directory) = match self.merchants.find(&address, provider) {
+        let (merchant, directory, path_secret) = match self.merchants.find(&address, provider) {
             MerchantLookup::Found {
                 merchant,
                 directory,
                 by_ending_secret,
+                path_secret,
             } => {
                 if by_ending_secret {
                     self.metrics.ending_secret(&merchant.slug);
                 }
-                (merchant, directory)
+                (merchant, directory, path_secret)
             }
             MerchantLookup::NotFound => return Err(Answer::UnknownPath),
             MerchantLookup::DirectoryUnavailable => {
@@ -109,13 +111,14 @@ impl Receiver {
             gumroad_seller_id: merchant.gumroad_seller_id.clone(),
             paystack_live: None,
         };
-        let authenticated_by = match provider {
+        let (authenticated_by, credential) = match provider {
             Provider::Paystack => {
-                account.paystack_live = verify_paystack(request, &merchant, &body)
+                let key = verify_paystack(request, &merchant, &body)
                     .map_err(|refusal| directory.refusal(refusal))?;
-                AuthenticatedBy::Signature
+                account.paystack_live = key.live;
+                (AuthenticatedBy::Signature, Some(key.id))
             }
-            Provider::Daraja | Provider::Gumroad => by_source,
+            Provider::Daraja | Provider::Gumroad => (by_source, path_secret),
         };
 
         let body = body::without_credentials(channel, body);
@@ -124,6 +127,7 @@ impl Receiver {
             channel,
             format,
             authenticated_by,
+            credential,
             account,
             body,
             budget_held,
@@ -174,6 +178,7 @@ impl Receiver {
             channel,
             format,
             authenticated_by,
+            credential,
             account,
             body,
             budget_held: _held_until_the_answer,
@@ -191,6 +196,7 @@ impl Receiver {
             kind: read.as_ref().ok().map(|event| event.kind.clone()),
             delivery_key: read.as_ref().ok().map(|event| event.delivery_key.clone()),
             authenticated_by,
+            credential,
             received_at: Timestamp::now(),
             traceparent: Some(traceparent),
             account,
@@ -215,12 +221,12 @@ impl Receiver {
     }
 }
 
-/// Checks the signature and returns whether the key that fits is a live one, where that is known.
-fn verify_paystack(
+/// Checks the signature and returns the key that fits.
+fn verify_paystack<'a>(
     request: &HttpRequest,
-    merchant: &Merchant,
+    merchant: &'a Merchant,
     body: &[u8],
-) -> Result<Option<bool>, Answer> {
+) -> Result<&'a SigningKey, Answer> {
     let signature = request
         .headers()
         .get("x-paystack-signature")
@@ -234,7 +240,7 @@ fn verify_paystack(
         .iter()
         .find(|key| fits(key.secret.expose_secret()))
     {
-        Some(key) => Ok(key.live),
+        Some(key) => Ok(key),
         // A key that we cannot decrypt may be the one that fits. That is our trouble, not the
         // sender's (protocol A6).
         None if merchant.paystack_keys_unreadable => {

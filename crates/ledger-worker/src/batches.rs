@@ -167,6 +167,9 @@ impl Batches<'_> {
         }
         let recorded = committed.len();
         acknowledge(committed).await;
+        let recorder = self.recorder;
+        let uses = outcome.credentials;
+        recorder.credential_uses.write(&recorder.ledger, uses).await;
         self.recorder
             .metrics
             .batch_seconds

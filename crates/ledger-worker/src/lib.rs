@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod batches;
+mod credential_uses;
 mod database_probe;
 mod dead_letters;
 mod held_letters;
@@ -22,6 +23,7 @@ use risiti_service::{
 use secrecy::ExposeSecret;
 
 use batches::{Batches, UNDER_WAY_MAX};
+use credential_uses::CredentialUses;
 use dead_letters::DeadLetters;
 use metrics::Metrics;
 use recorder::Recorder;
@@ -117,6 +119,7 @@ async fn consume(
     let publish_timeout = settings.amqp.publish_timeout;
     let recorder = Recorder {
         ledger: ledger.clone(),
+        credential_uses: CredentialUses::default(),
         metrics: metrics.clone(),
     };
     let wake_ups = WakeUps {

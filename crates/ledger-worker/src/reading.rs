@@ -38,6 +38,7 @@ pub(crate) fn read(message: &Message) -> Reading {
             merchant: envelope.merchant_id,
             provider: envelope.channel.provider(),
             authenticated_by: envelope.authenticated_by,
+            credential: envelope.credential,
             received_at: envelope.received_at,
             trace_id: envelope.trace_id().map(str::to_owned),
             body: message.body.clone(),

@@ -3,12 +3,14 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use risiti_domain::EventId;
+use jiff::Timestamp;
+use risiti_domain::{CredentialId, EventId};
 use risiti_ledger::{
     IncomingEvent, Ledger, LedgerError, MessageDeadLetter, Recorded, UnansweredCommits,
 };
 use risiti_queue::Message;
 
+use crate::credential_uses::{self, CredentialUses};
 use crate::metrics::Metrics;
 use crate::reading::{Reading, poison_event, read};
 use crate::retry_budget::{BudgetSpent, RetryBudget};
@@ -19,6 +21,8 @@ pub(crate) struct BatchOutcome {
     pub(crate) recorded: Vec<Recorded>,
     /// These are to be set aside, each by its message's place in the batch.
     pub(crate) dead_letters: BTreeMap<usize, MessageDeadLetter>,
+    /// When each credential was last used.
+    pub(crate) credentials: BTreeMap<CredentialId, Timestamp>,
 }
 
 /// An event and where it came from.
@@ -29,6 +33,7 @@ struct Origin<'a> {
 
 pub(crate) struct Recorder {
     pub(crate) ledger: Ledger,
+    pub(crate) credential_uses: CredentialUses,
     pub(crate) metrics: Metrics,
 }
 
@@ -58,6 +63,7 @@ impl Recorder {
                 .await?;
         }
         self.report(messages, &events, &outcome);
+        outcome.credentials = credential_uses::of_events(&events);
         Ok(outcome)
     }
 

@@ -8,7 +8,7 @@ use std::fmt;
 use std::str::FromStr;
 
 use jiff::Timestamp;
-use risiti_domain::{AuthenticatedBy, EventId, MerchantId};
+use risiti_domain::{AuthenticatedBy, CredentialId, EventId, MerchantId};
 use serde::{Deserialize, Serialize};
 
 use crate::{Account, BodyFormat, Channel, Unreadable};
@@ -26,6 +26,8 @@ pub struct Envelope {
     /// The event's delivery key. `None` when the body could not be read.
     pub delivery_key: Option<String>,
     pub authenticated_by: AuthenticatedBy,
+    /// The credential that let the webhook in. `None` in what an earlier release published.
+    pub credential: Option<CredentialId>,
     pub received_at: Timestamp,
     /// The W3C trace context of the request.
     pub traceparent: Option<String>,
@@ -64,6 +66,8 @@ struct Written<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     delivery_key: Option<&'a str>,
     authenticated_by: AuthenticatedBy,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    credential: Option<CredentialId>,
     received_at: Timestamp,
     #[serde(skip_serializing_if = "Option::is_none")]
     traceparent: Option<&'a str>,
@@ -96,6 +100,8 @@ struct Read<'a> {
     #[serde(borrow)]
     authenticated_by: Option<&'a str>,
     #[serde(borrow)]
+    credential: Option<&'a str>,
+    #[serde(borrow)]
     received_at: Option<&'a str>,
     traceparent: Option<String>,
     gumroad_seller_id: Option<String>,
@@ -123,6 +129,7 @@ impl Envelope {
             kind: self.kind.as_deref(),
             delivery_key: self.delivery_key.as_deref(),
             authenticated_by: self.authenticated_by,
+            credential: self.credential,
             received_at: self.received_at,
             traceparent: self.traceparent.as_deref(),
             gumroad_seller_id: self.account.gumroad_seller_id.as_deref(),
@@ -153,6 +160,8 @@ impl Envelope {
             kind: read.kind,
             delivery_key: read.delivery_key,
             authenticated_by: required(read.authenticated_by, "authenticated_by")?,
+            // It is for a list only, so that an unreadable one costs no webhook.
+            credential: read.credential.and_then(|id| id.parse().ok()),
             received_at: required(read.received_at, "received_at")?,
             traceparent: read.traceparent,
             account: Account {
@@ -208,6 +217,7 @@ mod tests {
             kind: Some("sale".to_owned()),
             delivery_key: Some("sale:FO8TXN==".to_owned()),
             authenticated_by: AuthenticatedBy::PathFromUnlistedSource,
+            credential: "01890a5d-ac96-774b-bcce-b302099a8059".parse().ok(),
             received_at: "2026-09-28T07:15:31.123456Z".parse().unwrap(),
             traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
             account: Account {
@@ -223,6 +233,7 @@ mod tests {
         let bare = Envelope {
             kind: None,
             delivery_key: None,
+            credential: None,
             traceparent: None,
             account: Account::default(),
             unreadable: None,
@@ -243,6 +254,7 @@ mod tests {
             r#""merchant_id":"01890a5d-ac96-774b-bcce-b302099a8058","#,
             r#""channel":"gumroad","format":"form","kind":"sale","delivery_key":"sale:FO8TXN==","#,
             r#""authenticated_by":"path+unlisted_source","#,
+            r#""credential":"01890a5d-ac96-774b-bcce-b302099a8059","#,
             r#""received_at":"2026-09-28T07:15:31.123456Z","#,
             r#""traceparent":"00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01","#,
             r#""gumroad_seller_id":"kL0p==","paystack_live":false,"#,

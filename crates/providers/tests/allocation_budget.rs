@@ -70,6 +70,7 @@ fn pure_path(channel: Channel, format: BodyFormat, body: &[u8], account: Account
         kind: Some(event.kind),
         delivery_key: Some(event.delivery_key),
         authenticated_by: AuthenticatedBy::Path,
+        credential: None,
         received_at: "2026-09-28T07:15:31.123456789Z".parse().unwrap(),
         traceparent: None,
         account,

@@ -78,6 +78,20 @@ async fn rotated_secret_overlaps_with_the_previous_one() {
         "SELECT count(*) FROM webhook_secrets WHERE expires_at IS NULL OR expires_at > now()";
     assert_eq!(fixture.value(valid).await.unwrap(), "1");
     let list = fixture.run(&["merchant", "list"]).await.lines();
+    fixture
+        .sql(
+            "INSERT INTO credential_uses SELECT id, '2026-11-28T08:00:00Z' FROM webhook_secrets
+             ORDER BY id LIMIT 1",
+        )
+        .await;
+    let list_of = fixture.run(&["merchant", "list"]).await.lines();
+    let uses: Vec<bool> = list_of[0]["secrets"]
+        .as_array()
+        .expect("the secrets")
+        .iter()
+        .map(|secret| secret["last_used_at"].is_string())
+        .collect();
+    assert_eq!(uses, [false, false, true], "the newest is first");
     let states: Vec<&str> = list[0]["secrets"]
         .as_array()
         .expect("the secrets")

@@ -127,3 +127,32 @@ async fn unlisted_source_is_recorded_and_refused_when_enforced() {
     let answer = enforcing.post_with(&path, body, &listed).await;
     assert_eq!(answer.status(), 200);
 }
+
+/// The id tells which secret is still in use. It is no secret itself.
+#[tokio::test]
+async fn envelope_names_the_credential_that_let_the_webhook_in() {
+    let fixture = Fixture::start().await;
+    let ingress = fixture.ingress().ready().await;
+    let headers = [JSON, SIGNATURE];
+    ingress
+        .post_with("/webhooks/paystack/acme", SIGNED, &headers)
+        .await;
+    let signed = fixture.next_queued().await;
+    ingress
+        .post(&fixture.stk_path(), stk_success("UIS4000009"))
+        .await;
+    let by_path = fixture.next_queued().await;
+
+    let directory = fixture.ledger.directory().await.unwrap();
+    let known = directory
+        .known_secret(&fixture.secret, jiff::Timestamp::now())
+        .unwrap();
+    let key = known.merchant.paystack.as_ref().unwrap().keys[0].id;
+    let credential = |delivery: &risiti_queue::Delivery| {
+        let envelope = Envelope::from_headers(&delivery.message.headers).unwrap();
+        envelope.credential.map(|id| id.uuid())
+    };
+    assert_eq!(credential(&signed), Some(key));
+    assert_eq!(credential(&by_path), known.id.map(|id| id.uuid()));
+    assert!(known.id.is_some());
+}

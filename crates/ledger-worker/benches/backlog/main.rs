@@ -180,6 +180,7 @@ fn stk(merchant: MerchantId, n: u32) -> Message {
         kind: Some("stk".to_owned()),
         delivery_key: Some(format!("{}:0", checkout(n))),
         authenticated_by: AuthenticatedBy::Path,
+        credential: None,
         received_at: Timestamp::now(),
         traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
         account: Account::default(),

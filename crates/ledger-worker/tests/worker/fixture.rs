@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use risiti_domain::{AuthenticatedBy, EventId, MerchantId};
+use risiti_domain::{AuthenticatedBy, CredentialId, EventId, MerchantId};
 use risiti_ledger::migrate;
 use risiti_providers::{Account, BodyFormat, Channel, Envelope};
 use risiti_queue::{Broker, Message, Target};
@@ -133,6 +133,19 @@ impl Fixture {
         Self::message_on(Channel::DarajaC2bConfirmation, self.merchant, body)
     }
 
+    /// Makes the message of a paid STK push that this credential let in.
+    pub(crate) fn stk_let_in_by(&self, credential: CredentialId, receipt: &str) -> Message {
+        let message = self.stk(receipt);
+        let envelope = Envelope {
+            credential: Some(credential),
+            ..Envelope::from_headers(&message.headers).unwrap()
+        };
+        Message {
+            headers: envelope.to_headers(),
+            ..message
+        }
+    }
+
     /// Makes the message that ingress would publish for a body on a channel of Daraja.
     fn message_on(channel: Channel, merchant: MerchantId, body: impl Into<Bytes>) -> Message {
         let envelope = Envelope {
@@ -143,6 +156,7 @@ impl Fixture {
             kind: Some("stk".to_owned()),
             delivery_key: None,
             authenticated_by: AuthenticatedBy::Path,
+            credential: None,
             received_at: Timestamp::now(),
             traceparent: Some("00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01".to_owned()),
             account: Account::default(),

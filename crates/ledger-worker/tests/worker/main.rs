@@ -3,6 +3,7 @@
 
 mod batch_bytes;
 mod batches_at_once;
+mod credential_uses;
 mod dead_letters;
 mod fixture;
 mod good_messages;

@@ -41,7 +41,7 @@ statements! {
             'id', m.id,
             'slug', m.slug,
             'secrets', (SELECT coalesce(jsonb_agg(jsonb_build_object(
-                    'sha256', encode(s.secret_sha256, 'hex'), 'expires_at', s.expires_at) ORDER BY s.id), '[]')
+                    'id', s.id, 'sha256', encode(s.secret_sha256, 'hex'), 'expires_at', s.expires_at) ORDER BY s.id), '[]')
                 FROM webhook_secrets s WHERE s.merchant_id = m.id),
             'daraja', (SELECT jsonb_build_object(
                     'short_codes', (SELECT coalesce(jsonb_agg(c.short_code ORDER BY c.short_code), '[]')

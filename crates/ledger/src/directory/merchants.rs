@@ -29,7 +29,9 @@ statements! {
         ARRAY(SELECT provider FROM provider_accounts a WHERE a.merchant_id = m.id ORDER BY provider),
         (SELECT count(*) FROM devices d WHERE d.merchant_id = m.id),
         ARRAY(SELECT created_at FROM webhook_secrets s WHERE s.merchant_id = m.id ORDER BY s.id DESC),
-        ARRAY(SELECT expires_at FROM webhook_secrets s WHERE s.merchant_id = m.id ORDER BY s.id DESC)
+        ARRAY(SELECT expires_at FROM webhook_secrets s WHERE s.merchant_id = m.id ORDER BY s.id DESC),
+        ARRAY(SELECT u.last_used_at FROM webhook_secrets s LEFT JOIN credential_uses u ON u.credential_id = s.id
+            WHERE s.merchant_id = m.id ORDER BY s.id DESC)
         FROM merchants m ORDER BY m.slug";
     SECRET_ADD = "INSERT INTO webhook_secrets (id, merchant_id, secret_sha256) VALUES ($1, $2, $3)";
     /// A secret keeps an earlier end, so that rotating twice gives no secret a longer life.
@@ -58,6 +60,8 @@ pub struct SecretSummary {
     pub created_at: Timestamp,
     /// `None` for the current one.
     pub expires_at: Option<Timestamp>,
+    /// When it last let a webhook in that was recorded, to a minute.
+    pub last_used_at: Option<Timestamp>,
 }
 
 impl Ledger {
@@ -150,11 +154,13 @@ impl Ledger {
 fn secrets(row: &Row) -> Result<Vec<SecretSummary>, LedgerError> {
     let created: Vec<Timestamp> = row.try_get(6)?;
     let expires: Vec<Option<Timestamp>> = row.try_get(7)?;
-    let secrets = created.into_iter().zip(expires);
+    let used: Vec<Option<Timestamp>> = row.try_get(8)?;
+    let secrets = created.into_iter().zip(expires).zip(used);
     Ok(secrets
-        .map(|(created_at, expires_at)| SecretSummary {
+        .map(|((created_at, expires_at), last_used_at)| SecretSummary {
             created_at,
             expires_at,
+            last_used_at,
         })
         .collect())
 }

@@ -1,5 +1,6 @@
 //! Merchants, their provider accounts and devices: what ingress reads and what an operator changes.
 
+pub(crate) mod credential_uses;
 pub(crate) mod device_changes;
 pub(crate) mod device_names;
 pub(crate) mod device_values;

@@ -41,7 +41,9 @@ statements! {
         ARRAY(SELECT short_code FROM short_codes c WHERE c.account_id = a.id ORDER BY short_code),
         ARRAY(SELECT id FROM provider_keys k WHERE k.account_id = a.id ORDER BY k.id),
         ARRAY(SELECT live FROM provider_keys k WHERE k.account_id = a.id ORDER BY k.id),
-        ARRAY(SELECT created_at FROM provider_keys k WHERE k.account_id = a.id ORDER BY k.id)
+        ARRAY(SELECT created_at FROM provider_keys k WHERE k.account_id = a.id ORDER BY k.id),
+        ARRAY(SELECT u.last_used_at FROM provider_keys k LEFT JOIN credential_uses u ON u.credential_id = k.id
+            WHERE k.account_id = a.id ORDER BY k.id)
         FROM provider_accounts a JOIN merchants m ON m.id = a.merchant_id
         WHERE $1::text IS NULL OR m.slug = $1
         ORDER BY m.slug, a.provider";
@@ -95,6 +97,8 @@ pub struct KeySummary {
     /// Whether the key is a live key. `None` when its prefix says neither live nor test.
     pub live: Option<bool>,
     pub created_at: Timestamp,
+    /// When it last signed a webhook that was recorded, to a minute.
+    pub last_used_at: Option<Timestamp>,
 }
 
 impl NewAccount {
@@ -322,7 +326,8 @@ fn summary(row: &Row) -> Result<AccountSummary, LedgerError> {
     let ids: Vec<Uuid> = row.try_get(9)?;
     let live: Vec<Option<bool>> = row.try_get(10)?;
     let created: Vec<Timestamp> = row.try_get(11)?;
-    let keys = ids.into_iter().zip(live).zip(created);
+    let used: Vec<Option<Timestamp>> = row.try_get(12)?;
+    let keys = ids.into_iter().zip(live).zip(created).zip(used);
     Ok(AccountSummary {
         id: row.try_get(0)?,
         merchant: row.try_get(1)?,
@@ -334,10 +339,11 @@ fn summary(row: &Row) -> Result<AccountSummary, LedgerError> {
         created_at: row.try_get(7)?,
         short_codes: row.try_get(8)?,
         keys: keys
-            .map(|((id, live), created_at)| KeySummary {
+            .map(|(((id, live), created_at), last_used_at)| KeySummary {
                 id,
                 live,
                 created_at,
+                last_used_at,
             })
             .collect(),
     })

@@ -15,6 +15,7 @@ const KEYS_MAX: usize = 2;
 statements! {
     KEYS = "SELECT id, ciphertext FROM provider_keys WHERE account_id = $1 ORDER BY id";
     KEY_ADD = "INSERT INTO provider_keys (id, account_id, ciphertext, live) VALUES ($1, $2, $3, $4)";
+    USE_FORGET = "DELETE FROM credential_uses WHERE credential_id = $1";
     KEY_REMOVE = "DELETE FROM provider_keys WHERE id = $1 AND account_id = $2";
 }
 
@@ -60,6 +61,7 @@ impl Transaction<'_> {
         if self.execute(KEY_REMOVE, &[&key, &account]).await? == 0 {
             return Err(ManageError::NoKey);
         }
+        self.execute(USE_FORGET, &[&key]).await?;
         if active == 1 && !force {
             return Err(ManageError::LastKey);
         }

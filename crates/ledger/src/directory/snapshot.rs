@@ -6,7 +6,7 @@
 use std::collections::HashMap;
 
 use jiff::Timestamp;
-use risiti_domain::MerchantId;
+use risiti_domain::{CredentialId, MerchantId};
 use secrecy::SecretString;
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -20,7 +20,7 @@ use crate::db::vault::{Place, Vault, VaultError};
 #[serde(from = "Snapshot", into = "Snapshot")]
 pub struct Directory {
     snapshot: Snapshot,
-    by_secret: HashMap<[u8; 32], (usize, Option<Timestamp>)>,
+    by_secret: HashMap<[u8; 32], (usize, Option<Timestamp>, Option<CredentialId>)>,
     by_slug: HashMap<String, usize>,
 }
 
@@ -43,6 +43,9 @@ pub struct Merchant {
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct PathSecret {
+    /// A copy of an earlier release has none.
+    #[serde(default)]
+    id: Option<CredentialId>,
     #[serde(with = "hex::serde")]
     sha256: [u8; 32],
     expires_at: Option<Timestamp>,
@@ -84,6 +87,7 @@ pub struct Bytes(#[serde(with = "hex::serde")] pub Vec<u8>);
 /// A path secret that a merchant has or had.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KnownSecret<'a> {
+    pub id: Option<CredentialId>,
     pub merchant: &'a Merchant,
     pub expiry: Expiry,
 }
@@ -121,8 +125,9 @@ impl Directory {
 
     /// What is known of a path secret at the given time, expired ones included.
     pub fn known_secret(&self, secret: &str, now: Timestamp) -> Option<KnownSecret<'_>> {
-        let (index, expires_at) = self.by_secret.get(&hash_path_secret(secret))?;
+        let (index, expires_at, id) = self.by_secret.get(&hash_path_secret(secret))?;
         Some(KnownSecret {
+            id: *id,
             merchant: self.snapshot.merchants.get(*index)?,
             expiry: match expires_at {
                 None => Expiry::None,
@@ -170,7 +175,7 @@ impl From<Snapshot> for Directory {
         for (index, merchant) in snapshot.merchants.iter().enumerate() {
             by_slug.insert(merchant.slug.clone(), index);
             for secret in &merchant.secrets {
-                by_secret.insert(secret.sha256, (index, secret.expires_at));
+                by_secret.insert(secret.sha256, (index, secret.expires_at, secret.id));
             }
         }
         Self {
@@ -207,6 +212,7 @@ mod tests {
 
     fn directory(expires_at: Option<&str>) -> Directory {
         let secret = PathSecret {
+            id: Some(CredentialId::from_uuid(Uuid::from_u128(6))),
             sha256: hash_path_secret(SECRET),
             expires_at: expires_at.map(|text| text.parse().unwrap()),
         };
@@ -266,6 +272,7 @@ mod tests {
         let at = |time: &str| directory.known_secret(SECRET, time.parse().unwrap());
         let before = at("2026-01-01T00:00:00Z").unwrap();
         assert_eq!(before.expiry, Expiry::Ending(end));
+        assert_eq!(before.id.map(CredentialId::uuid), Some(Uuid::from_u128(6)));
         let after = at("2026-01-03T00:00:00Z").unwrap();
         assert_eq!(
             (after.merchant.slug.as_str(), after.expiry),

@@ -5,7 +5,7 @@ use std::fmt;
 
 use bytes::Bytes;
 use jiff::Timestamp;
-use risiti_domain::{AuthenticatedBy, EventId, MerchantId, PaymentId, Provider};
+use risiti_domain::{AuthenticatedBy, CredentialId, EventId, MerchantId, PaymentId, Provider};
 use risiti_providers::Event;
 
 /// One message from `[payments]`, parsed.
@@ -15,6 +15,8 @@ pub struct IncomingEvent {
     pub merchant: MerchantId,
     pub provider: Provider,
     pub authenticated_by: AuthenticatedBy,
+    /// The credential that let the webhook in.
+    pub credential: Option<CredentialId>,
     pub received_at: Timestamp,
     /// The W3C trace id of the webhook's request.
     pub trace_id: Option<String>,

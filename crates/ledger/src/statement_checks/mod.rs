@@ -26,6 +26,7 @@ const ALL: &[&[Statement]] = &[
     crate::dead_letters::replay_lock::STATEMENTS,
     crate::dead_letters::runs::STATEMENTS,
     crate::dead_letters::would_send::STATEMENTS,
+    crate::directory::credential_uses::STATEMENTS,
     crate::directory::device_changes::STATEMENTS,
     crate::directory::device_names::STATEMENTS,
     crate::directory::device_values::STATEMENTS,

@@ -293,6 +293,7 @@ impl Merchant {
             merchant: self.id,
             provider,
             authenticated_by: AuthenticatedBy::Path,
+            credential: None,
             received_at: Timestamp::now(),
             trace_id: None,
             body: Bytes::from(format!("{kind} {delivery_key}")),

@@ -42,6 +42,7 @@ pub(crate) fn incoming(
         merchant: merchant.id,
         provider: channel.provider(),
         authenticated_by: AuthenticatedBy::Path,
+        credential: None,
         trace_id: None,
         received_at: Timestamp::now(),
         event: event.delivered_as(id),

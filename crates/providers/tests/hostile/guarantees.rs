@@ -65,6 +65,7 @@ fn worker_reads_the_same(
         kind: read.as_ref().ok().map(|event| event.kind.clone()),
         delivery_key: read.as_ref().ok().map(|event| event.delivery_key.clone()),
         authenticated_by: AuthenticatedBy::Path,
+        credential: None,
         received_at: "2026-09-28T07:15:31.123456789Z".parse().expect("a time"),
         traceparent: None,
         account: account(),

@@ -177,6 +177,7 @@ impl Fixture {
             kind: None,
             delivery_key: None,
             authenticated_by: AuthenticatedBy::Path,
+            credential: None,
             received_at: jiff::Timestamp::now(),
             traceparent: None,
             account: Account::default(),
