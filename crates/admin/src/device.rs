@@ -14,6 +14,7 @@ use serde_json::{Value, json};
 use uuid::Uuid;
 
 use crate::device_args::{DeviceAdd, DeviceCommand, DeviceUpdate, OptionArgs};
+use crate::expected_number::{self, Expected};
 use crate::initialise::{self, Installed};
 use crate::session::Session;
 use crate::{flags, kra, secrets, verify};
@@ -88,15 +89,58 @@ async fn add(session: &Session, args: DeviceAdd) -> Result<()> {
         installed.remove_answer()?;
     }
 
+    let number = device.next_invoice_no;
+    let expected = expected_number(&device, &args.options).await;
+    if let Some(warning) = number_warning(id, number, &expected) {
+        session.out.note(&warning);
+    }
+    let (expected, unknown) = match expected {
+        Expected::Number(expected) => (Some(expected), None),
+        Expected::Unknown(why) => (None, Some(why)),
+    };
     let text = format!(
-        "Device {id} files invoices of {} from number {} on.",
-        device.merchant, device.next_invoice_no
+        "Device {id} files invoices of {} from number {number} on.",
+        device.merchant
     );
     session.out.object(
-        &json!({ "device_id": id, "sdc_id": device.options.sdc_id }),
+        &json!({
+            "device_id": id,
+            "sdc_id": device.options.sdc_id,
+            "next_invoice_no": number,
+            "expected_invoice_no": expected,
+            "expected_unknown": unknown,
+        }),
         &text,
     );
     Ok(())
+}
+
+/// Asks KRA for the number that it expects. The device is added already, so that no trouble with
+/// KRA is one of the command.
+async fn expected_number(device: &NewDevice, args: &OptionArgs) -> Expected {
+    match kra::client(&args.call, None) {
+        Ok(client) => {
+            let profile = kra::profile_of_new(device);
+            expected_number::ask(&client, &profile, device.next_invoice_no).await
+        }
+        Err(error) => Expected::Unknown(format!("{error:#}")),
+    }
+}
+
+/// What a person should know about the first number: that it is wrong, or that nobody checked it.
+fn number_warning(device: DeviceId, number: i64, expected: &Expected) -> Option<String> {
+    match expected {
+        Expected::Number(expected) if *expected == number => None,
+        Expected::Number(expected) => Some(format!(
+            "warning: KRA expects number {expected} next, and not {number}: it shows a sale under {} and none under \
+             {expected}. Before the first sale: `risiti-admin device update {device} --next-invoice-no {expected} \
+             --reason 'the number KRA expects'`",
+            expected - 1
+        )),
+        Expected::Unknown(why) => Some(format!(
+            "note: the first number {number} is not checked: {why}. Compare it with KRA's portal"
+        )),
+    }
 }
 
 async fn update(session: &Session, args: DeviceUpdate) -> Result<()> {

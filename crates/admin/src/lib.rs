@@ -5,6 +5,7 @@ mod audit;
 mod cli;
 mod device;
 mod device_args;
+mod expected_number;
 mod find;
 mod flags;
 mod initialise;

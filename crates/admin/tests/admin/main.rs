@@ -4,6 +4,7 @@ mod audit;
 mod audit_of_all;
 mod devices;
 mod find;
+mod first_number;
 mod fixture;
 mod initialise;
 mod keys;
