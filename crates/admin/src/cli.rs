@@ -103,9 +103,11 @@ pub(crate) enum Command {
     /// When the last webhook, payment and receipt came, what waits in the queues and for how long,
     /// the oldest invoice that is not filed, halted lanes, breakers, workers with their slots, dead
     /// letters, flagged payments. What needs a person comes first, each with the command that shows
-    /// more. It ends with what cannot be seen from here. It changes nothing and consumes nothing.
+    /// more. With --ops it asks each ingress for its spool, and says which could not be seen. It
+    /// ends with what cannot be seen from here. It changes nothing and consumes nothing.
     #[command(after_help = "Examples:
   risiti-admin status
+  risiti-admin status --ops http://ingress-1:9100 --ops http://ingress-2:9100
   risiti-admin status --json | jq .attention")]
     Status(StatusArgs),
 

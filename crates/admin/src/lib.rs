@@ -11,11 +11,13 @@ mod flags;
 mod initialise;
 mod kra;
 mod merchant;
+mod ops;
 mod output;
 mod provider;
 mod prune;
 mod secrets;
 mod session;
+mod spools;
 mod status;
 mod status_text;
 mod values;
@@ -88,10 +90,10 @@ async fn dispatch(session: &Session, command: Command) -> anyhow::Result<ExitCod
 
 async fn migrate(session: &Session) -> anyhow::Result<()> {
     let report = risiti_ledger::migrate(&session.database_url).await?;
+    session.ledger.record_migration(&report).await?;
     if let Some(vault) = session.vault_if_given().await? {
         session.ledger.plant_canary(vault).await?;
     }
-    session.ledger.record_migration(&report).await?;
     for warning in &report.warnings {
         session.out.note(&format!("warning: {warning}"));
     }

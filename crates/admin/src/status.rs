@@ -9,8 +9,10 @@ use risiti_queue::{Broker, Target};
 use risiti_service::{AmqpArgs, BadSetting};
 use secrecy::{ExposeSecret as _, SecretString};
 use serde_json::{Map, Value, json};
+use url::Url;
 
 use crate::session::Session;
+use crate::spools;
 use crate::status_text::{attention, text};
 use crate::values;
 
@@ -19,8 +21,8 @@ const BROKER_WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// What is only on the machines of ingress, and where a person finds it.
 const NOT_VISIBLE: [&str; 2] = [
-    "webhooks in the spools of ingress: `risiti_spool_entries` at /metrics of each ingress",
-    "webhooks that ingress refuses: `risiti_webhooks_total` at /metrics of each ingress",
+    "webhooks in the spools of ingress: give --ops for each ingress, or look at `risiti_spool_entries` at its /metrics",
+    "webhooks that ingress refuses: give --ops for each ingress, or look at `risiti_webhooks_total` at its /metrics",
 ];
 
 #[derive(Args, Debug)]
@@ -43,6 +45,17 @@ pub(crate) struct StatusArgs {
         value_name = "NAME"
     )]
     namespace: String,
+
+    /// Private listener of an ingress (its RISITI_OPS_LISTEN), as http://host:port. Shows its spool.
+    /// Give that of every ingress: several times, or in the variable with commas between them
+    #[arg(
+        long = "ops",
+        env = "RISITI_OPS_URLS",
+        value_delimiter = ',',
+        value_parser = values::ops_url,
+        value_name = "URL"
+    )]
+    ops: Vec<Url>,
 }
 
 pub(crate) async fn run(session: &Session, args: &StatusArgs) -> Result<()> {
@@ -69,8 +82,15 @@ pub(crate) async fn run(session: &Session, args: &StatusArgs) -> Result<()> {
         },
         None => unread.push(json!({ "what": "queues", "why": "AMQP_URL is not set" })),
     }
+    let spools = spools::look(&args.ops).await;
+    let not_visible: &[&str] = if args.ops.is_empty() {
+        &NOT_VISIBLE
+    } else {
+        &[]
+    };
+    status.insert("spools".to_owned(), Value::Array(spools));
     status.insert("not_read".to_owned(), Value::Array(unread));
-    status.insert("not_visible".to_owned(), json!(NOT_VISIBLE));
+    status.insert("not_visible".to_owned(), json!(not_visible));
 
     let mut status = Value::Object(status);
     add_ages(&mut status);

@@ -5,6 +5,8 @@ use std::fmt::Write as _;
 use risiti_ledger::plain;
 use serde_json::{Value, json};
 
+use crate::spools;
+
 /// Age of the oldest invoice that could be filed from which somebody should look.
 const UNFILED_SECONDS_MAX: i64 = 900;
 
@@ -25,6 +27,8 @@ pub(crate) fn attention(status: &Value) -> Value {
         unfiled(status),
         flagged(status),
         dead_letters(status),
+        spooled(status),
+        spools_not_seen(status),
     ];
     let unread = items(&status["not_read"]).map(|unread| {
         let what = format!(
@@ -120,6 +124,33 @@ fn dead_letters(status: &Value) -> Option<Value> {
     })
 }
 
+fn spooled(status: &Value) -> Option<Value> {
+    let entries: i64 = items(&status["spools"])
+        .filter_map(|spool| spool["entries"].as_i64())
+        .sum();
+    (entries > 0).then(|| {
+        let what = format!("{entries} webhooks are in spools: the broker is away, or they drain");
+        json!({ "what": what, "do": "look at the broker; run this again to see whether they become fewer" })
+    })
+}
+
+fn spools_not_seen(status: &Value) -> Option<Value> {
+    let unseen: Vec<String> = items(&status["spools"])
+        .filter(|spool| spool["not_seen"].is_string())
+        .map(|spool| {
+            format!(
+                "{} ({})",
+                plain(&spool["ingress"]),
+                plain(&spool["not_seen"])
+            )
+        })
+        .collect();
+    (!unseen.is_empty()).then(|| {
+        let what = format!("the spools of these were not seen: {}", unseen.join(", "));
+        json!({ "what": what, "do": "look whether they run; a spool is on the disk of its ingress" })
+    })
+}
+
 /// The whole status, with what needs a person first.
 pub(crate) fn text(status: &Value) -> String {
     let mut text = String::new();
@@ -149,10 +180,7 @@ pub(crate) fn text(status: &Value) -> String {
     queues_text(&mut text, status);
     lanes_text(&mut text, status);
     workers_text(&mut text, status);
-    line(&mut text, "\nNot visible from here");
-    for what in items(&status["not_visible"]) {
-        line(&mut text, &format!("  {}", plain(what)));
-    }
+    spools_text(&mut text, status);
     text.trim_end().to_owned()
 }
 
@@ -257,6 +285,24 @@ fn workers_text(text: &mut String, status: &Value) {
             text,
             &format!("  {program}: {connections} database connections"),
         );
+    }
+}
+
+/// The spools that were asked for, or that none was.
+fn spools_text(text: &mut String, status: &Value) {
+    let spools: Vec<Value> = items(&status["spools"]).cloned().collect();
+    if !spools.is_empty() {
+        line(text, "\nSpools of ingress");
+        for spool in spools::lines(&spools) {
+            line(text, &format!("  {spool}"));
+        }
+    }
+    let mut hidden = items(&status["not_visible"]).peekable();
+    if hidden.peek().is_some() {
+        line(text, "\nNot visible from here");
+    }
+    for what in hidden {
+        line(text, &format!("  {}", plain(what)));
     }
 }
 

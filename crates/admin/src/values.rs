@@ -109,6 +109,15 @@ pub(crate) fn base_url(text: &str) -> Result<Url, String> {
     Ok(url)
 }
 
+/// Reads the address of a program's private listener, which speaks plain HTTP.
+pub(crate) fn ops_url(text: &str) -> Result<Url, String> {
+    let url = base_url(text.trim())?;
+    if url.scheme() != "http" {
+        return Err("expected an address that starts with http://".to_owned());
+    }
+    Ok(url)
+}
+
 pub(crate) fn token_url(text: &str) -> Result<Url, String> {
     let url: Url = text
         .parse()

@@ -1,9 +1,11 @@
 //! The command `status`.
 
 use risiti_queue::{Broker, Message, Target};
-use risiti_testkit::{Namespace, Program, amqp_url, eventually};
+use risiti_testkit::{Namespace, Program, amqp_url, eventually, free_port};
 use serde_json::Value;
 use std::time::Duration;
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpListener;
 use uuid::Uuid;
 
 use crate::fixture::{CommandResult, Fixture, run_to_end};
@@ -115,4 +117,76 @@ async fn broker_that_is_away_hides_nothing_else() {
     assert_eq!(status["not_read"][0]["what"], "queues");
     assert_eq!(status["invoices"]["pending"], 0);
     assert!(attention(&status).contains("queues not read"));
+}
+
+/// A listener that shows the metrics of an ingress with three webhooks in its spool.
+async fn ingress_with_a_spool() -> String {
+    let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+    let address = listener.local_addr().expect("an address");
+    tokio::spawn(async move {
+        while let Ok((mut stream, _)) = listener.accept().await {
+            let mut request = [0; 512];
+            let read = stream.read(&mut request).await.expect("a request");
+            assert!(request[..read].starts_with(b"GET /metrics "));
+            let answer = "HTTP/1.1 200 OK\r\n\r\n# HELP risiti_spool_entries x\nrisiti_spool_entries 3\n\
+                risiti_spool_bytes 4096\nrisiti_spool_oldest_entry_seconds 61\n\
+                risiti_webhooks_total{outcome=\"refused\",provider=\"daraja\"} 2\n";
+            stream.write_all(answer.as_bytes()).await.expect("a reader");
+        }
+    });
+    format!("http://{address}")
+}
+
+#[tokio::test]
+async fn spools_are_shown_and_those_not_seen_are_named() {
+    let fixture = Fixture::with_merchant().await;
+    let namespace = Namespace::unique();
+    let seen = ingress_with_a_spool().await;
+    let away = format!("http://127.0.0.1:{}", free_port());
+    let urls = format!("{seen},{away}");
+    let looked = program(&fixture, &namespace, &amqp_url()).env("RISITI_OPS_URLS", &urls);
+    let status = run_to_end(looked).await.ok();
+    assert_eq!(status["spools"][0]["entries"], 3);
+    assert_eq!(status["spools"][0]["refused"], 2);
+    assert!(status["spools"][1]["not_seen"].is_string(), "{status}");
+    assert_eq!(status["not_visible"], serde_json::json!([]));
+    let told = attention(&status);
+    assert!(told.contains("3 webhooks are in spools"), "{told}");
+    assert!(
+        told.contains("were not seen") && told.contains(&away),
+        "{told}"
+    );
+
+    let looked = program(&fixture, &namespace, &amqp_url()).args(["--ops", "https://h"]);
+    run_to_end(looked).await.refused(2, "--ops");
+}
+
+/// What a look-up found is told with the halt.
+#[tokio::test]
+async fn halted_lane_is_told_with_its_evidence() {
+    let fixture = Fixture::with_merchant().await;
+    let namespace = Namespace::unique();
+    fixture
+        .add_device("http://127.0.0.1:1", "00", &[])
+        .await
+        .ok();
+    fixture
+        .sql(
+            "UPDATE lanes SET halted_at = now(), halt_reason = 'x', halt_remedy = 'lanes resolve', found = '{
+                \"invoice_no\": 1, \"invoice_id\": null, \"amount\": \"888.00\", \"trader_number\": \"TILL-9\",
+                \"issued_at\": \"2026-11-28T08:31:00Z\", \"receipt_no\": 1, \"looked_up_at\": \"2026-11-28T08:40:00Z\"}'",
+        )
+        .await;
+    let evidence = "KRA has under 1: KES 888.00, TILL-9, receipt 1, 11:31 on 2026-11-28 in Nairobi";
+    let status = status(&fixture, &namespace).await;
+    let halted = &status["lanes"]["halted"][0];
+    assert_eq!(halted["evidence"], evidence);
+    let action = halted["first_action"].as_str().expect("an action");
+    assert!(
+        action.contains("--invoice-no 1 --taken-elsewhere"),
+        "{action}"
+    );
+    let shown = fixture.run(&["device", "show", "acme"]).await.ok();
+    assert_eq!(shown["evidence"], evidence);
+    assert_eq!(shown["first_action"], action);
 }
