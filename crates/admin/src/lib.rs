@@ -19,6 +19,7 @@ mod secrets;
 mod session;
 mod spools;
 mod status;
+mod status_attention;
 mod status_text;
 mod values;
 mod verify;

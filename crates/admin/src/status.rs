@@ -13,7 +13,8 @@ use url::Url;
 
 use crate::session::Session;
 use crate::spools;
-use crate::status_text::{attention, text};
+use crate::status_attention::attention;
+use crate::status_text::text;
 use crate::values;
 
 /// How long it waits for the broker. A person waits too, so that a longer outage is reported.

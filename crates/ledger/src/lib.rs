@@ -46,7 +46,8 @@ pub use lanes::evidence::FoundAtKra;
 pub use lanes::halt_by_hand::LaneRefusal;
 pub use lanes::hosts::{Breaker, BreakerChange, HostProof, HostState};
 pub use lanes::leases::{Claim, LEASE, LaneError, Released};
-pub use lanes::resolve::{EnteredReceipt, Ownership, Resolution, Resolved};
+pub use lanes::resolve::{Ownership, Resolution, Resolved};
+pub use lanes::resolve_accepted::EnteredReceipt;
 pub use lanes::resolve_through::{NUMBERS_MAX, ResolvedThrough, UnansweredSend};
 pub use lanes::set_aside::InvoiceToSetAside;
 pub use lanes::settle::{

@@ -13,6 +13,7 @@ pub(crate) mod lane_values;
 pub(crate) mod late_look_ups;
 pub(crate) mod leases;
 pub(crate) mod resolve;
+pub(crate) mod resolve_accepted;
 pub(crate) mod resolve_through;
 pub(crate) mod set_aside;
 pub(crate) mod settle;

@@ -12,17 +12,12 @@ use crate::db::statements::statements;
 use crate::lanes::contradiction::{OnContradiction, Word};
 use crate::lanes::halt_by_hand::{LaneRefusal, LockedLane};
 use crate::lanes::hold::LaneHold;
+use crate::lanes::resolve_accepted::EnteredReceipt;
 use crate::{CommandMode, OperatorAction};
 
 statements! {
     NUMBER_HOLDER = "SELECT id, invoice_no FROM invoices WHERE device_id = $1 AND state = 'submitting' FOR UPDATE";
     IS_FILED = "SELECT EXISTS (SELECT FROM invoices WHERE id = $1 AND device_id = $2 AND state = 'success')";
-    /// The invoices that were sent under the number and have no receipt under another.
-    SENT = "
-        SELECT i.id, i.state FROM invoices i
-        WHERE i.device_id = $1 AND (i.state <> 'success' OR i.invoice_no = $2)
-          AND i.id IN (SELECT s.invoice_id FROM submissions s WHERE s.device_id = $1 AND s.invoice_no = $2)
-        ORDER BY i.id FOR UPDATE";
     RECORD_FOREIGN_NUMBER = "
         INSERT INTO foreign_invoice_numbers (device_id, invoice_no, operator, reason) VALUES ($1, $2, $3, $4)
         ON CONFLICT (device_id, invoice_no) DO NOTHING";
@@ -38,23 +33,9 @@ statements! {
         UPDATE submissions SET outcome = 'resolved'
         WHERE device_id = $1 AND invoice_no BETWEEN $2 AND $3 AND (outcome IS NULL OR outcome = 'unknown')
           AND ($4::uuid IS NULL OR invoice_id <> $4)";
-    ACCEPT = "
-        UPDATE invoices SET state = 'success', invoice_no = $2, receipt_no = $3, receipt_signature = $4,
-            internal_data = $5, issued_at = now(), unknown_since = NULL, hidden_since = NULL, refused_at = NULL,
-            look_up_due_at = NULL, look_up_no = NULL, discard_wish = NULL, last_code = NULL, last_error = NULL,
-            moved_by = $6, moved_because = $7, moved_event = NULL
-        WHERE id = $1 AND state <> 'success'";
     PASS_NUMBER = "
         UPDATE lanes SET next_invoice_no = next_invoice_no + 1, moved_by = $3
         WHERE device_id = $1 AND next_invoice_no = $2";
-    SOLVE_DEAD_LETTER = "
-        UPDATE dead_letters SET solved_at = now(), solved_as = 'adopted', solved_by = $2, solved_reason = $3
-        WHERE invoice_id = $1 AND (solved_at IS NULL OR solved_as = 'discarded')";
-    /// Credit notes that were discarded with their sale are pending again with it (protocol C9).
-    REVIVE_CREDIT_NOTES = "
-        UPDATE invoices SET state = 'pending', position = nextval('lane_position'), moved_by = $2,
-            moved_because = 'its sale was filed after all', moved_event = NULL
-        WHERE sale_id = $1 AND state = 'discarded' AND moved_because = 'its sale was discarded'";
 }
 
 /// What a person says about the number that halted a lane.
@@ -74,16 +55,6 @@ pub enum Ownership {
     Accepted(EnteredReceipt),
     /// KRA has nothing under it.
     NotAccepted,
-}
-
-/// A receipt as a person reads it on KRA's portal.
-#[derive(Clone, Debug)]
-pub struct EnteredReceipt {
-    /// The invoice that KRA has. It is needed when several were sent under the number.
-    pub invoice: Option<InvoiceId>,
-    pub receipt_no: i64,
-    pub signature: Option<String>,
-    pub internal_data: Option<String>,
 }
 
 /// The state after a person resolved a number.
@@ -312,66 +283,5 @@ impl Transaction<'_> {
         self.execute(NUMBER_BACK, &[&invoice, &by.operator, &because])
             .await
             .map(drop)
-    }
-
-    async fn accept_by_hand(
-        &self,
-        invoice: Uuid,
-        invoice_no: i64,
-        receipt: &EnteredReceipt,
-        by: &OperatorAction,
-    ) -> Result<(), LaneRefusal> {
-        let because = format!("accepted, a person found: {}", by.reason);
-        let accepted = self
-            .execute(
-                ACCEPT,
-                &[
-                    &invoice,
-                    &invoice_no,
-                    &receipt.receipt_no,
-                    &receipt.signature,
-                    &receipt.internal_data,
-                    &by.operator,
-                    &because,
-                ],
-            )
-            .await?;
-        if accepted == 0 {
-            return Err(LaneRefusal::HasReceipt(invoice_no));
-        }
-
-        self.execute(SOLVE_DEAD_LETTER, &[&invoice, &by.operator, &by.reason])
-            .await?;
-        self.execute(REVIVE_CREDIT_NOTES, &[&invoice, &by.operator])
-            .await?;
-        Ok(())
-    }
-
-    /// The invoice of ours that KRA accepted under the number.
-    async fn accepted_invoice(
-        &self,
-        device: DeviceId,
-        invoice_no: i64,
-        named: Option<InvoiceId>,
-    ) -> Result<Uuid, LaneRefusal> {
-        let rows = self.query(SENT, &[&device.uuid(), &invoice_no]).await?;
-        let sent: Result<Vec<Uuid>, _> = rows.iter().map(|row| row.try_get(0)).collect();
-        let sent = sent.map_err(LedgerError::from)?;
-        match (named.map(InvoiceId::uuid), &sent[..]) {
-            (Some(named), _) if sent.contains(&named) => Ok(named),
-            (Some(named), _) => Err(LaneRefusal::NeverSent {
-                invoice: InvoiceId::from_uuid(named),
-                invoice_no,
-            }),
-            (None, []) => Err(LaneRefusal::NothingSent(invoice_no)),
-            (None, [only]) => Ok(*only),
-            (None, several) => {
-                let ids: Vec<String> = several.iter().map(Uuid::to_string).collect();
-                Err(LaneRefusal::SeveralSent {
-                    invoice_no,
-                    invoices: ids.join(", "),
-                })
-            }
-        }
     }
 }

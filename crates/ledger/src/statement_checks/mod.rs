@@ -52,6 +52,7 @@ const ALL: &[&[Statement]] = &[
     crate::lanes::late_look_ups::STATEMENTS,
     crate::lanes::leases::STATEMENTS,
     crate::lanes::resolve::STATEMENTS,
+    crate::lanes::resolve_accepted::STATEMENTS,
     crate::lanes::resolve_through::STATEMENTS,
     crate::lanes::set_aside::STATEMENTS,
     crate::lanes::settle::STATEMENTS,

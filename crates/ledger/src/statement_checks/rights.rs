@@ -64,6 +64,7 @@ const REPLAY: &[&[Statement]] = &[
     crate::lanes::hold::STATEMENTS,
     crate::lanes::lane_values::STATEMENTS,
     crate::lanes::resolve::STATEMENTS,
+    crate::lanes::resolve_accepted::STATEMENTS,
     crate::lanes::resolve_through::STATEMENTS,
     crate::lanes::set_aside::STATEMENTS,
     crate::lanes::status::STATEMENTS,
