@@ -52,6 +52,12 @@ pub(crate) enum Word {
 }
 
 impl KraEvidence {
+    /// Whether a look-up showed a sale under the number.
+    pub(crate) fn shows(&self, number: i64) -> bool {
+        let found = self.found.as_ref();
+        found.is_some_and(|found| found.invoice_no == number)
+    }
+
     /// Why a person's word about one number cannot be true if KRA's is.
     pub(crate) fn contradiction(&self, number: i64, word: Word) -> Option<String> {
         match &self.found {

@@ -94,7 +94,19 @@ impl Ledger {
         let (word, accepted) = transaction
             .word(device, &lane, invoice_no, &resolution.ownership)
             .await?;
-        let contradiction = lane.evidence.contradiction(invoice_no, word);
+        let mut contradiction = lane.evidence.contradiction(invoice_no, word);
+        // Nothing is surer than the receipt that a look-up found.
+        if let Word::Accepted {
+            invoice,
+            receipt_no,
+        } = word
+            && contradiction.is_none()
+            && !lane.evidence.shows(invoice_no)
+        {
+            contradiction = transaction
+                .receipt_out_of_order(device, invoice_no, invoice.uuid(), receipt_no)
+                .await?;
+        }
         let forced = resolution.on_contradiction.forced(contradiction)?;
 
         let invoice = accepted.or(holder);

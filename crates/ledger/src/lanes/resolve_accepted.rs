@@ -10,6 +10,12 @@ use crate::db::statements::statements;
 use crate::lanes::halt_by_hand::LaneRefusal;
 
 statements! {
+    /// The last invoice of the same kind before a number, with its receipt.
+    BEFORE = "
+        SELECT b.invoice_no, b.receipt_no FROM invoices b
+        WHERE b.device_id = $1 AND b.invoice_no < $2 AND b.state = 'success'
+          AND b.kind = (SELECT i.kind FROM invoices i WHERE i.id = $3)
+        ORDER BY b.invoice_no DESC LIMIT 1";
     /// The invoices that were sent under the number and have no receipt under another.
     SENT = "
         SELECT i.id, i.state FROM invoices i
@@ -43,6 +49,30 @@ pub struct EnteredReceipt {
 }
 
 impl Transaction<'_> {
+    /// Why the receipt number does not fit those before it, if it does not. KRA counts the receipts
+    /// of a kind up by one, so that a number adds one receipt at most.
+    pub(crate) async fn receipt_out_of_order(
+        &self,
+        device: DeviceId,
+        invoice_no: i64,
+        accepted: Uuid,
+        receipt_no: i64,
+    ) -> Result<Option<String>, LedgerError> {
+        let row = self
+            .query_opt(BEFORE, &[&device.uuid(), &invoice_no, &accepted])
+            .await?;
+        let Some(row) = row else { return Ok(None) };
+        let (number, receipt): (i64, i64) = (row.try_get(0)?, row.try_get(1)?);
+        let most = receipt.saturating_add(invoice_no - number);
+        let fits = receipt < receipt_no && receipt_no <= most;
+        Ok((!fits).then(|| {
+            format!(
+                "number {number} has receipt {receipt}, so that {invoice_no} has one from {} to {most}",
+                receipt + 1
+            )
+        }))
+    }
+
     /// Gives the invoice the receipt that the person read off the portal.
     pub(crate) async fn accept_by_hand(
         &self,

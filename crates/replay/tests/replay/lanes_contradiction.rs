@@ -104,3 +104,45 @@ async fn number_of_an_invoice_filed_under_another_is_passed() {
         .expect_code(0);
     assert_eq!(fixture.lane().await, "2 false");
 }
+
+/// Without a look-up the receipts before are all that is known.
+#[tokio::test]
+async fn receipt_number_follows_those_before_it() {
+    let fixture = Fixture::new().await;
+    let filed = fixture.sale("submitting").await;
+    fixture
+        .execute(&format!(
+            "UPDATE invoices SET state = 'success', receipt_no = 397 WHERE id = '{filed}'; UPDATE lanes SET next_invoice_no = 3"
+        ))
+        .await;
+    let invoice = fixture.sale("submitting").await;
+    let device = fixture.device;
+    fixture
+        .execute(&format!(
+            "INSERT INTO submissions (invoice_id, device_id, invoice_no, claim_id, body, outcome)
+             VALUES ('{invoice}', '{device}', 3, '{device}', '{{}}', 'unknown')"
+        ))
+        .await;
+    fixture.halt_lane().await;
+    let accept = async |receipt| {
+        let args = [
+            "lanes",
+            "resolve",
+            "acme",
+            "--reason",
+            "seen",
+            "--invoice-no",
+            "3",
+            "--accepted",
+        ];
+        let receipt = ["--receipt-no", receipt];
+        fixture.replay(&[&args[..], &receipt].concat()).await
+    };
+    for wrong in ["397", "400", "999999"] {
+        let refused = accept(wrong).await.expect_code(1);
+        let words = "number 1 has receipt 397, so that 3 has one from 398 to 399";
+        assert!(refused.stderr.contains(words), "{}", refused.stderr);
+    }
+    accept("399").await.expect_code(0);
+    assert_eq!(fixture.lane().await, "4 false");
+}
