@@ -8,7 +8,7 @@ use actix_web::{HttpRequest, web};
 use bytes::Bytes;
 use jiff::Timestamp;
 use risiti_domain::{AuthenticatedBy, CredentialId, EventId, Provider};
-use risiti_providers::{Account, BodyFormat, Channel, Envelope, Event, Unreadable};
+use risiti_providers::{Account, BodyFormat, Channel, Envelope, Event, Unreadable, known_kind};
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
 use tokio::sync::SemaphorePermit;
@@ -277,7 +277,9 @@ fn log_outcome(envelope: &Envelope, merchant: &Merchant, outcome: DeliveryOutcom
     let event_id = envelope.event_id;
     let channel = envelope.channel.as_str();
     let trace_id = envelope.trace_id().unwrap_or_default();
-    let kind = envelope.kind.as_deref().unwrap_or("unreadable");
+    let provider = envelope.channel.provider();
+    let kind = envelope.kind.as_deref();
+    let kind = kind.map_or("unreadable", |kind| known_kind(provider, kind));
     let merchant = merchant.slug.as_str();
 
     match outcome {

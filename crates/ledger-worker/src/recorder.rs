@@ -8,6 +8,7 @@ use risiti_domain::{CredentialId, EventId};
 use risiti_ledger::{
     IncomingEvent, Ledger, LedgerError, MessageDeadLetter, Recorded, UnansweredCommits,
 };
+use risiti_providers::known_kind;
 use risiti_queue::Message;
 
 use crate::credential_uses::{self, CredentialUses};
@@ -141,7 +142,7 @@ impl Recorder {
                 tracing::warn!(
                     event_id = %recorded.event,
                     trace_id,
-                    kind = event.event.kind,
+                    kind = known_kind(event.provider, &event.event.kind),
                     "event contradicts what is recorded, a person must look at its payment"
                 );
             }

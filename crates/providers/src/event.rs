@@ -227,8 +227,8 @@ impl Outcome {
 
 impl fmt::Debug for Event {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        // The kind may be the sender's text.
         f.debug_struct("Event")
-            .field("kind", &self.kind)
             .field("body", &self.body)
             .finish_non_exhaustive()
     }

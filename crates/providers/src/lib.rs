@@ -9,6 +9,7 @@ mod facts;
 mod gumroad;
 mod identifier;
 mod json;
+mod kind;
 pub mod paystack;
 mod reversal;
 mod time;
@@ -20,6 +21,7 @@ pub use channel::{Account, BodyFormat, Channel};
 pub use envelope::{Envelope, EnvelopeError, channel_of};
 pub use event::{Event, EventBody, Organisation, Outcome, PaymentReport};
 pub use facts::MoneyFacts;
+pub use kind::{OTHER_KIND, known_kind, known_kinds};
 pub use reversal::{ReversalKeyKind, ReversalOutcome, ReversalReport};
 pub use unreadable::Unreadable;
 

@@ -13,6 +13,7 @@ mod framing;
 mod framing_cases;
 mod https;
 mod large_spool;
+mod logged_kind;
 mod misaddressed;
 mod queue_gauges;
 mod raw_http;
