@@ -1,12 +1,22 @@
 use crate::fixture::{CommandResult, Fixture, KEY, OTHER_KEY, run_to_end};
 
 async fn add_key(fixture: &Fixture, key: &str, old: Option<&str>, secret: &str) -> CommandResult {
+    add_key_of("acme", fixture, key, old, secret).await
+}
+
+async fn add_key_of(
+    merchant: &str,
+    fixture: &Fixture,
+    key: &str,
+    old: Option<&str>,
+    secret: &str,
+) -> CommandResult {
     let file = fixture.file(secret, secret);
     let args = [
         "provider",
         "add",
         "--merchant",
-        "acme",
+        merchant,
         "--provider",
         "paystack",
         "--secret-key-file",
@@ -83,4 +93,70 @@ async fn reencrypt_needs_a_key() {
     run_to_end(fixture.program(&["keys", "reencrypt"]))
         .await
         .refused(2, "RISITI_CREDENTIALS_KEY");
+}
+
+/// Paystack would sign each payment for both, and each would book and file it.
+#[tokio::test]
+async fn key_of_another_merchant_is_refused_across_a_change_of_keys() {
+    let fixture = Fixture::with_merchant().await;
+    for slug in ["other", "third"] {
+        fixture
+            .run(&["merchant", "create", "--slug", slug, "--name", slug])
+            .await
+            .ok();
+    }
+    let added = add_key(&fixture, KEY, None, "sk_live_a").await.ok();
+    // As keys are that were stored before there were fingerprints.
+    fixture
+        .sql("UPDATE provider_keys SET fingerprint = NULL")
+        .await;
+    let taken = "merchant acme has this key already";
+    add_key_of("other", &fixture, KEY, None, "sk_live_a")
+        .await
+        .refused(1, taken);
+    add_key_of("other", &fixture, KEY, None, "sk_live_b")
+        .await
+        .ok();
+
+    // The stored fingerprints are still those of the old key, and then those of the new one.
+    add_key_of("third", &fixture, OTHER_KEY, Some(KEY), "sk_live_a")
+        .await
+        .refused(1, taken);
+    fixture
+        .run_with_key(OTHER_KEY, Some(KEY), &["keys", "reencrypt"])
+        .await
+        .ok();
+    add_key_of("third", &fixture, OTHER_KEY, None, "sk_live_b")
+        .await
+        .refused(1, "merchant other has this key already");
+
+    let remove = [
+        "provider",
+        "remove-key",
+        "--merchant",
+        "acme",
+        "--provider",
+        "paystack",
+        "--force",
+        "--key-id",
+        added["key_id"].as_str().unwrap(),
+    ];
+    fixture.run_with_key(OTHER_KEY, None, &remove).await.ok();
+    add_key_of("third", &fixture, OTHER_KEY, None, "sk_live_a")
+        .await
+        .ok();
+}
+
+#[tokio::test]
+async fn two_merchants_cannot_be_given_one_key_at_once() {
+    let fixture = Fixture::with_merchant().await;
+    fixture
+        .run(&["merchant", "create", "--slug", "other", "--name", "Other"])
+        .await
+        .ok();
+    let (one, other) = tokio::join!(
+        add_key_of("acme", &fixture, KEY, None, "sk_live_a"),
+        add_key_of("other", &fixture, KEY, None, "sk_live_a"),
+    );
+    assert_eq!(one.code + other.code, 1, "{one:?} {other:?}");
 }

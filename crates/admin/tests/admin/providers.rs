@@ -245,3 +245,31 @@ async fn flags_of_another_gateway_are_refused() {
         .await
         .refused(1, "--shortcode");
 }
+
+#[tokio::test]
+async fn gumroad_seller_belongs_to_one_merchant() {
+    let fixture = Fixture::with_merchant().await;
+    fixture
+        .run(&["merchant", "create", "--slug", "other", "--name", "Other"])
+        .await
+        .ok();
+    let add = |merchant, seller| {
+        [
+            "provider",
+            "add",
+            "--merchant",
+            merchant,
+            "--provider",
+            "gumroad",
+            "--seller-id",
+            seller,
+        ]
+    };
+    fixture.run(&add("acme", "S1")).await.ok();
+    fixture.run(&add("acme", "S1")).await.ok();
+    fixture
+        .run(&add("other", "S1"))
+        .await
+        .refused(1, "merchant acme has this seller already");
+    fixture.run(&add("other", "S2")).await.ok();
+}

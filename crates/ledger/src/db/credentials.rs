@@ -21,7 +21,7 @@ statements! {
     CANARY_PLANT = "INSERT INTO credentials_canary (id, ciphertext) VALUES (1, $1) ON CONFLICT (id) DO NOTHING";
     CANARY_REPLACE = "UPDATE credentials_canary SET ciphertext = $1 WHERE id = 1";
     PROVIDER_KEYS = "SELECT id, ciphertext FROM provider_keys ORDER BY id FOR UPDATE";
-    PROVIDER_KEY_REPLACE = "UPDATE provider_keys SET ciphertext = $2 WHERE id = $1";
+    PROVIDER_KEY_REPLACE = "UPDATE provider_keys SET ciphertext = $2, fingerprint = $3 WHERE id = $1";
     DEVICE_SECRETS = "SELECT id, consumer_secret_ciphertext, cmc_key_ciphertext FROM devices
         WHERE consumer_secret_ciphertext IS NOT NULL OR cmc_key_ciphertext IS NOT NULL ORDER BY id FOR UPDATE";
     DEVICE_SECRETS_REPLACE = "UPDATE devices SET consumer_secret_ciphertext = $2, cmc_key_ciphertext = $3
@@ -101,9 +101,15 @@ impl Ledger {
 
         for row in transaction.query(PROVIDER_KEYS, &[]).await? {
             let id: Uuid = row.try_get(0)?;
-            let sealed = reseal(vault, Place::provider_key(id), row.try_get(1)?)?;
+            let place = Place::provider_key(id);
+            let key = vault.open(place, row.try_get(1)?)?;
+            let sealed = vault.seal(place, &key)?;
+            let fingerprint = vault.fingerprint(&key);
             done.provider_keys += transaction
-                .execute(PROVIDER_KEY_REPLACE, &[&id, &sealed])
+                .execute(
+                    PROVIDER_KEY_REPLACE,
+                    &[&id, &sealed, &fingerprint.as_slice()],
+                )
                 .await?;
         }
 

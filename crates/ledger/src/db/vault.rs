@@ -7,21 +7,37 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use chacha20poly1305::aead::{Aead, Payload};
 use chacha20poly1305::{KeyInit, XChaCha20Poly1305, XNonce};
+use hmac::{Hmac, Mac as _};
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 use secrecy::{ExposeSecret, SecretString};
+use sha2::Sha256;
 use uuid::Uuid;
 
 /// The first byte of every ciphertext. Another layout or cipher would take another value.
 const FORMAT: u8 = 1;
 const NONCE_BYTES: usize = 24;
+/// From it and a credentials key the key of fingerprints is derived, so that neither says anything
+/// of the other.
+const FINGERPRINT_CONTEXT: &[u8] = b"risiti fingerprint key 1";
 
 /// The credentials key, and optionally the one before it, which opens secrets but seals none.
 #[derive(Clone)]
 pub struct Vault {
-    current: XChaCha20Poly1305,
-    old: Option<XChaCha20Poly1305>,
+    current: Key,
+    old: Option<Key>,
 }
+
+/// One credentials key, and what is derived from it.
+#[derive(Clone)]
+struct Key {
+    cipher: XChaCha20Poly1305,
+    fingerprints: Hmac<Sha256>,
+}
+
+/// A digest of a secret that only holders of the credentials key can make. Equal secrets have equal
+/// fingerprints, wherever they are stored.
+pub(crate) type Fingerprint = [u8; 32];
 
 /// Where a secret is stored. The place is authenticated together with the secret.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -78,9 +94,22 @@ impl Vault {
     /// Takes the current key and the old one, each 32 bytes in base64.
     pub fn new(key: &SecretString, old: Option<&SecretString>) -> Result<Self, VaultError> {
         Ok(Self {
-            current: cipher(key)?,
-            old: old.map(cipher).transpose()?,
+            current: Key::new(key)?,
+            old: old.map(Key::new).transpose()?,
         })
+    }
+
+    /// The fingerprint to store of a secret.
+    pub(crate) fn fingerprint(&self, secret: &SecretString) -> Fingerprint {
+        self.current.fingerprint(secret)
+    }
+
+    /// The fingerprints under which a secret may be stored, while secrets move to a new key.
+    pub(crate) fn known_fingerprints(&self, secret: &SecretString) -> Vec<Vec<u8>> {
+        std::iter::once(&self.current)
+            .chain(&self.old)
+            .map(|key| key.fingerprint(secret).to_vec())
+            .collect()
     }
 
     /// Encrypts a secret for its place.
@@ -93,7 +122,10 @@ impl Vault {
             msg: secret.expose_secret().as_bytes(),
             aad: &place.bytes(),
         };
-        let sealed = self.current.encrypt(XNonce::from_slice(&nonce), payload);
+        let sealed = self
+            .current
+            .cipher
+            .encrypt(XNonce::from_slice(&nonce), payload);
         let sealed = sealed.map_err(|_| VaultError::Sealed(place.column))?;
         Ok([&[FORMAT], &nonce[..], &sealed[..]].concat())
     }
@@ -102,7 +134,7 @@ impl Vault {
     pub fn open(&self, place: Place, ciphertext: &[u8]) -> Result<SecretString, VaultError> {
         std::iter::once(&self.current)
             .chain(&self.old)
-            .find_map(|key| open(key, place, ciphertext))
+            .find_map(|key| open(&key.cipher, place, ciphertext))
             .ok_or(VaultError::Sealed(place.column))
     }
 }
@@ -115,11 +147,30 @@ impl std::fmt::Debug for Vault {
     }
 }
 
-fn cipher(key: &SecretString) -> Result<XChaCha20Poly1305, VaultError> {
-    let bytes = BASE64_STANDARD
-        .decode(key.expose_secret().trim())
-        .map_err(|_| VaultError::Key)?;
-    XChaCha20Poly1305::new_from_slice(&bytes).map_err(|_| VaultError::Key)
+impl Key {
+    fn new(key: &SecretString) -> Result<Self, VaultError> {
+        let bytes = BASE64_STANDARD
+            .decode(key.expose_secret().trim())
+            .map_err(|_| VaultError::Key)?;
+        let cipher = XChaCha20Poly1305::new_from_slice(&bytes).map_err(|_| VaultError::Key)?;
+        let derived = hmac(&bytes)?.chain_update(FINGERPRINT_CONTEXT).finalize();
+        Ok(Self {
+            cipher,
+            fingerprints: hmac(&derived.into_bytes())?,
+        })
+    }
+
+    fn fingerprint(&self, secret: &SecretString) -> Fingerprint {
+        let hmac = self.fingerprints.clone();
+        hmac.chain_update(secret.expose_secret())
+            .finalize()
+            .into_bytes()
+            .into()
+    }
+}
+
+fn hmac(key: &[u8]) -> Result<Hmac<Sha256>, VaultError> {
+    <Hmac<Sha256> as hmac::Mac>::new_from_slice(key).map_err(|_| VaultError::Key)
 }
 
 fn open(key: &XChaCha20Poly1305, place: Place, ciphertext: &[u8]) -> Option<SecretString> {

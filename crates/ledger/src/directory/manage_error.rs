@@ -36,6 +36,13 @@ pub enum ManageError {
     #[error("this key is active already, as {0}")]
     KeyKnown(uuid::Uuid),
     #[error(
+        "merchant {0} has this key already, and each payment would be booked and filed twice: remove it there first \
+         with `risiti-admin provider remove-key`"
+    )]
+    KeyOfAnother(String),
+    #[error("merchant {0} has this seller already, and each sale would be booked and filed twice")]
+    SellerOfAnother(String),
+    #[error(
         "two keys are active already: remove one with `risiti-admin provider remove-key` first"
     )]
     KeysFull,

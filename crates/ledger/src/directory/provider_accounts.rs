@@ -17,6 +17,11 @@ use crate::operator_actions::{RecordedChange, differences};
 use crate::recording::verdict::SHORT_CODE_UNKNOWN;
 
 statements! {
+    /// Whether another merchant has a key or a seller is asked before it is added. So two merchants
+    /// are not given the same one at once.
+    ADD_ALONE = "SELECT pg_advisory_xact_lock(1919513449)";
+    OTHER_WITH_SELLER = "SELECT m.slug FROM provider_accounts a JOIN merchants m ON m.id = a.merchant_id
+        WHERE a.provider = 'gumroad' AND a.seller_id = $1 AND a.merchant_id <> $2 ORDER BY m.slug LIMIT 1";
     ACCOUNT_LOCK = "SELECT id, allow_cidrs FROM provider_accounts WHERE merchant_id = $1 AND provider = $2
         FOR UPDATE";
     ACCOUNT_ADD = "INSERT INTO provider_accounts (id, merchant_id, provider, seller_id) VALUES ($1, $2, $3, $4)";
@@ -122,7 +127,13 @@ impl Ledger {
     ) -> Result<AddedAccount, ManageError> {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
+        transaction.execute(ADD_ALONE, &[]).await?;
         let merchant_id = transaction.merchant_for_update(merchant).await?;
+        if let NewAccount::Gumroad { seller_id } = account {
+            transaction
+                .refuse_seller_of_another(merchant_id, seller_id)
+                .await?;
+        }
 
         let provider = account.provider().as_str();
         let before = transaction.account_values(merchant_id, provider).await?;
@@ -245,6 +256,22 @@ impl Transaction<'_> {
             .map(|row| row.try_get(0))
             .transpose()?
             .unwrap_or_default())
+    }
+
+    /// A gateway pings every address that its seller registers, so a seller at two merchants would be
+    /// booked twice.
+    async fn refuse_seller_of_another(
+        &self,
+        merchant: Uuid,
+        seller_id: &str,
+    ) -> Result<(), ManageError> {
+        let other = self
+            .query_opt(OTHER_WITH_SELLER, &[&seller_id, &merchant])
+            .await?;
+        match other {
+            None => Ok(()),
+            Some(row) => Err(ManageError::SellerOfAnother(column(&row, 0)?)),
+        }
     }
 
     async fn add_account_row(

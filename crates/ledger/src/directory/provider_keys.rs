@@ -14,8 +14,15 @@ const KEYS_MAX: usize = 2;
 
 statements! {
     KEYS = "SELECT id, ciphertext FROM provider_keys WHERE account_id = $1 ORDER BY id";
-    KEY_ADD = "INSERT INTO provider_keys (id, account_id, ciphertext, live) VALUES ($1, $2, $3, $4)";
     USE_FORGET = "DELETE FROM credential_uses WHERE credential_id = $1";
+    KEY_ADD = "INSERT INTO provider_keys (id, account_id, ciphertext, live, fingerprint)
+        VALUES ($1, $2, $3, $4, $5)";
+    WITHOUT_FINGERPRINT = "SELECT id, ciphertext FROM provider_keys WHERE fingerprint IS NULL ORDER BY id";
+    FINGERPRINT_SET = "UPDATE provider_keys SET fingerprint = $2 WHERE id = $1";
+    /// The other merchant that has the key.
+    OTHER_OWNER = "SELECT m.slug FROM provider_keys k
+        JOIN provider_accounts a ON a.id = k.account_id JOIN merchants m ON m.id = a.merchant_id
+        WHERE k.fingerprint = ANY($1) AND k.account_id <> $2 ORDER BY m.slug LIMIT 1";
     KEY_REMOVE = "DELETE FROM provider_keys WHERE id = $1 AND account_id = $2";
 }
 
@@ -42,11 +49,41 @@ impl Transaction<'_> {
             return Err(ManageError::KeysFull);
         }
 
+        // Each payment of the key would be booked, and filed, once at each merchant.
+        self.complete_fingerprints(vault).await?;
+        let known = vault.known_fingerprints(key);
+        if let Some(other) = self.query_opt(OTHER_OWNER, &[&known, &account]).await? {
+            let slug = other.try_get(0).map_err(LedgerError::from)?;
+            return Err(ManageError::KeyOfAnother(slug));
+        }
+
         let id = Uuid::now_v7();
+        let fingerprint = vault.fingerprint(key);
         let sealed = vault.seal(Place::provider_key(id), key)?;
-        self.execute(KEY_ADD, &[&id, &account, &sealed, &is_live(key)])
-            .await?;
+        self.execute(
+            KEY_ADD,
+            &[
+                &id,
+                &account,
+                &sealed,
+                &is_live(key),
+                &fingerprint.as_slice(),
+            ],
+        )
+        .await?;
         Ok(id)
+    }
+
+    /// Gives a fingerprint to the keys that were stored before there were any.
+    async fn complete_fingerprints(&self, vault: &Vault) -> Result<(), LedgerError> {
+        for row in self.query(WITHOUT_FINGERPRINT, &[]).await? {
+            let id: Uuid = row.try_get(0)?;
+            let key = vault.open(Place::provider_key(id), row.try_get(1)?)?;
+            let fingerprint = vault.fingerprint(&key);
+            self.execute(FINGERPRINT_SET, &[&id, &fingerprint.as_slice()])
+                .await?;
+        }
+        Ok(())
     }
 
     /// Removes a signing key of an account that is locked. Without `force` it keeps the last active
