@@ -6,6 +6,7 @@ use std::time::Duration;
 use clap::{Args, Parser, Subcommand};
 use risiti_domain::Provider;
 use risiti_service::parse_duration;
+use rust_decimal::Decimal;
 use secrecy::SecretString;
 use uuid::Uuid;
 
@@ -196,6 +197,27 @@ pub(crate) enum MerchantCommand {
         /// The merchant's name as people write it
         #[arg(long, value_parser = values::name)]
         name: String,
+        /// Most that one payment may bring in without a person: above it, it is flagged and waits
+        /// [default: 10000000]
+        #[arg(long, value_parser = values::amount_max, value_name = "AMOUNT")]
+        amount_max: Option<Decimal>,
+    },
+
+    /// Change a merchant's ceiling for one payment
+    ///
+    /// A payment above it is pending and flagged, and gets no tax receipt until a person settles it
+    /// with `risiti-replay payments settle`. Whoever knows a path secret can report any amount, so
+    /// the ceiling should be what this merchant's largest sale can be. What is flagged already stays
+    /// flagged.
+    Update {
+        #[arg(long, value_parser = values::slug, value_name = "SLUG")]
+        slug: String,
+        /// Most that one payment may bring in without a person, in whatever currency it is
+        #[arg(long, value_parser = values::amount_max, value_name = "AMOUNT")]
+        amount_max: Decimal,
+        /// Why, for the table operator_actions
+        #[arg(long, value_parser = values::reason)]
+        reason: String,
     },
 
     /// List the merchants

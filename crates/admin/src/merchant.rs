@@ -1,8 +1,9 @@
-//! `merchant create`, `list`, `rotate-secret`.
+//! `merchant create`, `update`, `list`, `rotate-secret`.
 
 use anyhow::Result;
 use jiff::Timestamp;
 use risiti_ledger::{SecretSummary, plain};
+use rust_decimal::Decimal;
 use secrecy::ExposeSecret as _;
 use serde_json::{Value, json};
 
@@ -11,7 +12,26 @@ use crate::session::Session;
 
 pub(crate) async fn run(session: &Session, command: MerchantCommand) -> Result<()> {
     match command {
-        MerchantCommand::Create { slug, name } => create(session, &slug, &name).await,
+        MerchantCommand::Create {
+            slug,
+            name,
+            amount_max,
+        } => create(session, &slug, &name, amount_max).await,
+        MerchantCommand::Update {
+            slug,
+            amount_max,
+            reason,
+        } => {
+            let before = session
+                .ledger
+                .set_ceiling(&slug, amount_max, &reason)
+                .await?;
+            session.out.object(
+                &json!({ "merchant": slug, "amount_max": amount_max, "amount_max_before": before }),
+                &format!("{slug}: a payment above {amount_max} is flagged (before: {before})."),
+            );
+            Ok(())
+        }
         MerchantCommand::List => list(session).await,
         MerchantCommand::RotateSecret { slug, overlap } => {
             let (secret, until) = session.ledger.rotate_path_secret(&slug, overlap).await?;
@@ -31,11 +51,19 @@ pub(crate) async fn run(session: &Session, command: MerchantCommand) -> Result<(
     }
 }
 
-async fn create(session: &Session, slug: &str, name: &str) -> Result<()> {
+async fn create(
+    session: &Session,
+    slug: &str,
+    name: &str,
+    amount_max: Option<Decimal>,
+) -> Result<()> {
     if let Some(vault) = session.vault_if_given().await? {
         session.ledger.plant_canary(vault).await?;
     }
-    let (id, secret) = session.ledger.create_merchant(slug, name).await?;
+    let (id, secret) = session
+        .ledger
+        .create_merchant(slug, name, amount_max)
+        .await?;
     let secret = secret.expose_secret();
     let text = format!(
         "Merchant {slug} ({id})\nWebhook secret, shown this once: {secret}\n\nAddresses to register:\n  \
@@ -61,6 +89,7 @@ async fn list(session: &Session) -> Result<()> {
                 "name": merchant.name,
                 "providers": merchant.providers,
                 "devices": merchant.devices,
+                "amount_max": merchant.amount_max,
                 "created_at": merchant.created_at,
                 "secrets": merchant.secrets.iter().map(secret).collect::<Vec<_>>(),
                 "secret_since": merchant.secrets.first().map(|secret| secret.created_at),
@@ -68,7 +97,7 @@ async fn list(session: &Session) -> Result<()> {
             })
         })
         .collect();
-    let columns = ["slug", "name", "providers", "devices", "merchant_id"];
+    let columns = ["slug", "name", "providers", "devices", "amount_max", "merchant_id"];
     session.out.list_with_details(
         &objects,
         &columns,

@@ -57,6 +57,15 @@ fn printable(text: &str, chars_max: usize) -> Result<String, String> {
     }
 }
 
+/// Reads an amount as the database keeps it: up to twelve digits and two decimals.
+pub(crate) fn amount_max(text: &str) -> Result<Decimal, String> {
+    let amount = Decimal::from_str_exact(text).ok();
+    amount
+        .filter(|amount| *amount > Decimal::ZERO && *amount < Decimal::new(1_000_000_000_000, 0))
+        .filter(|amount| amount.normalize().scale() <= 2)
+        .ok_or_else(|| "expected an amount above zero, such as 250000".to_owned())
+}
+
 pub(crate) fn short_code(text: &str) -> Result<String, String> {
     if (5..=10).contains(&text.len()) && text.bytes().all(|b| b.is_ascii_digit()) {
         Ok(text.to_owned())

@@ -73,7 +73,7 @@ async fn changes_arrive_by_notification() {
     })
     .await;
 
-    let (_, secret) = admin.create_merchant("acme", "Acme").await.unwrap();
+    let (_, secret) = admin.create_merchant("acme", "Acme", None).await.unwrap();
     let now = seen(&mut view, "the merchant", |view| has(view, "acme")).await;
     let directory = now.directory.unwrap();
     assert_eq!(
@@ -143,7 +143,7 @@ async fn changes_arrive_by_notification() {
 async fn old_path_secret_works_until_the_overlap_ends() {
     let database = migrated().await;
     let admin = admin(database.url());
-    let (_, old) = admin.create_merchant("acme", "Acme").await.unwrap();
+    let (_, old) = admin.create_merchant("acme", "Acme", None).await.unwrap();
     let (new, until) = admin
         .rotate_path_secret("acme", Duration::from_secs(3600))
         .await
@@ -160,7 +160,7 @@ async fn old_path_secret_works_until_the_overlap_ends() {
 async fn lost_database_leaves_the_last_view_marked_not_fresh() {
     let database = migrated().await;
     let admin = admin(database.url());
-    admin.create_merchant("acme", "Acme").await.unwrap();
+    admin.create_merchant("acme", "Acme", None).await.unwrap();
     let link = Link::to(database.url()).await;
     let mut view = watch_directory(ledger(link.url()), NEVER, CancellationToken::new());
     seen(&mut view, "the merchant", |view| {
@@ -174,7 +174,7 @@ async fn lost_database_leaves_the_last_view_marked_not_fresh() {
     })
     .await;
     assert!(has(&view.borrow(), "acme"));
-    admin.create_merchant("later", "Later").await.unwrap();
+    admin.create_merchant("later", "Later", None).await.unwrap();
 
     link.restore();
     seen(&mut view, "what changed meanwhile", |view| {
@@ -230,7 +230,7 @@ async fn timer_reloads_after_a_lost_notification() {
     );
     seen(&mut view, "the empty directory", |view| view.is_fresh()).await;
     admin(database.url())
-        .create_merchant("acme", "Acme")
+        .create_merchant("acme", "Acme", None)
         .await
         .unwrap();
     seen(&mut view, "the merchant", |view| has(view, "acme")).await;

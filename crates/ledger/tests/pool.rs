@@ -109,12 +109,15 @@ async fn read_only_server_is_left_for_another() {
         "{error}"
     );
     ledger
-        .create_merchant("acme", "Acme Ltd")
+        .create_merchant("acme", "Acme Ltd", None)
         .await
         .unwrap_err();
     // Sessions keep what they began with, so only a new connection can write, as after a fail-over.
     read_only(false).await;
-    ledger.create_merchant("acme", "Acme Ltd").await.unwrap();
+    ledger
+        .create_merchant("acme", "Acme Ltd", None)
+        .await
+        .unwrap();
 }
 
 /// A row that is updated needs no new block of a full disk. A temporary file does.

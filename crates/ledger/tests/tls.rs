@@ -55,7 +55,10 @@ async fn pool_migrations_listener_and_lock_go_through_tls() {
     let cancel = CancellationToken::new();
     let mut views = watch_directory(ledger.clone(), Duration::from_secs(600), cancel.clone());
     views.wait_for(|view| view.is_fresh()).await.unwrap();
-    ledger.create_merchant("acme", "Acme Ltd").await.unwrap();
+    ledger
+        .create_merchant("acme", "Acme Ltd", None)
+        .await
+        .unwrap();
     let notified = views.wait_for(|view| {
         view.directory
             .as_ref()

@@ -136,3 +136,52 @@ async fn command_without_the_schema_says_what_to_run() {
         .await
         .refused(1, "risiti-admin migrate");
 }
+
+#[tokio::test]
+async fn ceiling_has_a_default_and_can_be_changed() {
+    let fixture = Fixture::with_merchant().await;
+    fixture
+        .run(&[
+            "merchant",
+            "create",
+            "--slug",
+            "small",
+            "--name",
+            "Small",
+            "--amount-max",
+            "250000.50",
+        ])
+        .await
+        .ok();
+    let ceilings = async || {
+        let list = fixture.run(&["merchant", "list"]).await.lines();
+        let ceiling = |merchant: &serde_json::Value| merchant["amount_max"].clone();
+        list.iter().map(ceiling).collect::<Vec<_>>()
+    };
+    assert_eq!(ceilings().await, ["10000000.00", "250000.50"]);
+
+    let update = |amount| {
+        [
+            "merchant",
+            "update",
+            "--slug",
+            "acme",
+            "--reason",
+            "its largest sale",
+            "--amount-max",
+            amount,
+        ]
+    };
+    for bad in ["0", "1.001", "1000000000000", "1e3", "many"] {
+        fixture.run(&update(bad)).await.refused(2, "--amount-max");
+    }
+    let done = fixture.run(&update("70000")).await.ok();
+    assert_eq!(done["amount_max"], "70000");
+    assert_eq!(ceilings().await, ["70000.00", "250000.50"]);
+    let kept = "SELECT reason || ' ' || (changes->'amount_max')::text FROM operator_actions
+        WHERE command = 'merchant update'";
+    assert_eq!(
+        fixture.value(kept).await.unwrap(),
+        r#"its largest sale ["10000000.00", "70000"]"#
+    );
+}

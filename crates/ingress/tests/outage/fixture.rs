@@ -53,7 +53,10 @@ impl Fixture {
         };
         let ledger = Ledger::open(settings).unwrap();
 
-        let (_, secret) = ledger.create_merchant("acme", "Acme Ltd").await.unwrap();
+        let (_, secret) = ledger
+            .create_merchant("acme", "Acme Ltd", None)
+            .await
+            .unwrap();
         let daraja = NewAccount::Daraja {
             short_codes: vec!["600000".into()],
             allow_cidrs: vec![],

@@ -6,6 +6,7 @@ use jiff::Timestamp;
 use rand::TryRngCore;
 use rand::rngs::OsRng;
 use risiti_domain::MerchantId;
+use rust_decimal::Decimal;
 use secrecy::SecretString;
 use serde_json::{Value, json};
 use tokio_postgres::Row;
@@ -23,7 +24,10 @@ use crate::operator_actions::{RecordedChange, differences};
 const SECRET_BYTES: usize = 20;
 
 statements! {
+    /// Without a ceiling the merchant gets the column's default.
     MERCHANT_CREATE = "INSERT INTO merchants (id, slug, name) VALUES ($1, $2, $3)";
+    CEILING_LOCK = "SELECT amount_max FROM merchants WHERE id = $1 FOR NO KEY UPDATE";
+    CEILING_SET = "UPDATE merchants SET amount_max = $2 WHERE id = $1";
     MERCHANT_LOCK = "SELECT id FROM merchants WHERE slug = $1 FOR NO KEY UPDATE";
     MERCHANT_LIST = "SELECT m.id, m.slug, m.name, m.created_at,
         ARRAY(SELECT provider FROM provider_accounts a WHERE a.merchant_id = m.id ORDER BY provider),
@@ -31,7 +35,8 @@ statements! {
         ARRAY(SELECT created_at FROM webhook_secrets s WHERE s.merchant_id = m.id ORDER BY s.id DESC),
         ARRAY(SELECT expires_at FROM webhook_secrets s WHERE s.merchant_id = m.id ORDER BY s.id DESC),
         ARRAY(SELECT u.last_used_at FROM webhook_secrets s LEFT JOIN credential_uses u ON u.credential_id = s.id
-            WHERE s.merchant_id = m.id ORDER BY s.id DESC)
+            WHERE s.merchant_id = m.id ORDER BY s.id DESC),
+        m.amount_max
         FROM merchants m ORDER BY m.slug";
     SECRET_ADD = "INSERT INTO webhook_secrets (id, merchant_id, secret_sha256) VALUES ($1, $2, $3)";
     /// A secret keeps an earlier end, so that rotating twice gives no secret a longer life.
@@ -50,6 +55,8 @@ pub struct MerchantSummary {
     pub created_at: Timestamp,
     pub providers: Vec<String>,
     pub devices: i64,
+    /// The largest amount that counts without a person.
+    pub amount_max: Decimal,
     /// The newest first, without the secrets.
     pub secrets: Vec<SecretSummary>,
 }
@@ -70,6 +77,7 @@ impl Ledger {
         &self,
         slug: &str,
         name: &str,
+        amount_max: Option<Decimal>,
     ) -> Result<(MerchantId, SecretString), ManageError> {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
@@ -83,8 +91,18 @@ impl Ledger {
                     ManageError::MerchantExists(slug.to_owned())
                 })
             })?;
+        if let Some(amount_max) = amount_max {
+            transaction
+                .execute(CEILING_SET, &[&id, &amount_max])
+                .await?;
+        }
         let secret = transaction.add_path_secret(id).await?;
-        let new = json!({ "slug": slug, "name": name, "webhook_secret": "new" });
+        let new = json!({
+            "slug": slug,
+            "name": name,
+            "amount_max": amount_max,
+            "webhook_secret": "new",
+        });
         let change = RecordedChange {
             operator: self.operator(),
             reason: None,
@@ -94,6 +112,37 @@ impl Ledger {
         transaction.record_change("merchant create", change).await?;
         transaction.commit().await?;
         Ok((MerchantId::from_uuid(id), secret))
+    }
+
+    /// Changes the largest amount that counts without a person. What is flagged stays flagged.
+    /// Returns the ceiling before.
+    pub async fn set_ceiling(
+        &self,
+        slug: &str,
+        amount_max: Decimal,
+        reason: &str,
+    ) -> Result<Decimal, ManageError> {
+        let mut connection = self.connection().await?;
+        let transaction = connection.transaction().await?;
+        let merchant = transaction.merchant_for_update(slug).await?;
+        let row = transaction.query_one(CEILING_LOCK, &[&merchant]).await?;
+        let before: Decimal = row.try_get(0).map_err(LedgerError::from)?;
+        transaction
+            .execute(CEILING_SET, &[&merchant, &amount_max])
+            .await?;
+        let change = RecordedChange {
+            operator: self.operator(),
+            reason: Some(reason),
+            subject: json!({ "merchant": slug }),
+            changes: differences(
+                &json!({ "amount_max": before }),
+                &json!({ "amount_max": amount_max }),
+                &[],
+            ),
+        };
+        transaction.record_change("merchant update", change).await?;
+        transaction.commit().await?;
+        Ok(before)
     }
 
     /// Lists all merchants by slug.
@@ -109,6 +158,7 @@ impl Ledger {
                     providers: row.try_get(4)?,
                     devices: row.try_get(5)?,
                     secrets: secrets(row)?,
+                    amount_max: row.try_get(9)?,
                 })
             })
             .collect()

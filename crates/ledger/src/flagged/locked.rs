@@ -64,7 +64,10 @@ impl Locked {
                 Ok(())
             }
             FlagDecision::ShortCodeRegistered => {
-                if before.reason.as_deref() != Some(SHORT_CODE_UNKNOWN) {
+                let is_too_much = before
+                    .amount
+                    .is_some_and(|amount| self.setups.is_above_ceiling(before.merchant, amount));
+                if is_too_much || before.reason.as_deref() != Some(SHORT_CODE_UNKNOWN) {
                     return Err(NOTHING_TO_SETTLE);
                 }
                 self.count(before, counted, event)?;

@@ -10,11 +10,12 @@ use crate::recording::verdict::SHORT_CODE_UNKNOWN;
 
 statements! {
     /// It reads flagged payments only. A payment that is flagged for more than its short code has
-    /// another reason and is left to a person.
+    /// another reason and is left to a person, and so is one above a ceiling that was lowered since.
     REGISTERED = "
         SELECT p.id FROM payments p
         WHERE p.conflict AND p.state <> 'folded' AND p.provider = 'daraja' AND p.reason = $1
           AND (SELECT c.merchant_id FROM short_codes c WHERE c.short_code = p.short_code) = p.merchant_id
+          AND p.amount <= (SELECT m.amount_max FROM merchants m WHERE m.id = p.merchant_id)
         ORDER BY p.recorded_at, p.id LIMIT $2";
 }
 

@@ -2,18 +2,20 @@
 
 use std::collections::{BTreeMap, HashMap};
 
-use risiti_domain::{Currency, DeviceId, EventId, MerchantId, PaymentId, Provider};
+use risiti_domain::{Currency, DeviceId, EventId, MerchantId, Money, PaymentId, Provider};
 use risiti_providers::{Organisation, PaymentReport};
 use rust_decimal::Decimal;
+use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
 use crate::db::error::LedgerError;
 use crate::db::pool::Transaction;
 use crate::db::statements::statements;
 use crate::recording::payment::Payment;
-use crate::recording::verdict::{MAY_BE_OWN, SHORT_CODE_UNKNOWN};
+use crate::recording::verdict::{ABOVE_CEILING, MAY_BE_OWN, SHORT_CODE_UNKNOWN};
 
 statements! {
+    CEILINGS = "SELECT id, amount_max FROM merchants WHERE id = ANY($1)";
     SHORT_CODES = "SELECT merchant_id, short_code, device_id FROM short_codes WHERE merchant_id = ANY($1)";
     DEVICES = "
         SELECT merchant_id, id FROM devices WHERE merchant_id = ANY($1)
@@ -37,8 +39,8 @@ const NOT_IN_KES: &str = "owes no receipt: not in KES";
 const OWN_TRANSFER: &str = "owes no receipt: between the merchant's own short codes";
 const NO_DEVICE: &str = "owes no receipt: the merchant had no tax device";
 
-/// The short codes and devices of the merchants of one batch. Owing depends on nothing else of
-/// them.
+/// The short codes, devices and ceilings of the merchants of one batch. Owing depends on nothing else
+/// of them.
 pub(crate) struct MerchantSetups(HashMap<MerchantId, MerchantSetup>);
 
 #[derive(Default)]
@@ -47,6 +49,9 @@ struct MerchantSetup {
     short_codes: BTreeMap<String, Option<DeviceId>>,
     /// The default device first, then the oldest.
     devices: Vec<DeviceId>,
+    /// The largest amount that counts without a person. A merchant that is not known has none, and
+    /// the database refuses what is recorded for it.
+    amount_max: Option<Decimal>,
 }
 
 impl MerchantSetups {
@@ -56,7 +61,17 @@ impl MerchantSetups {
     ) -> Result<Self, LedgerError> {
         let ids: Vec<Uuid> = ids.iter().map(|id| id.uuid()).collect();
         let mut setups: HashMap<MerchantId, MerchantSetup> = HashMap::new();
-        for row in transaction.query(SHORT_CODES, &[&ids]).await? {
+        let params: [&(dyn ToSql + Sync); 1] = [&ids];
+        let (ceilings, short_codes, devices) = tokio::try_join!(
+            transaction.query(CEILINGS, &params),
+            transaction.query(SHORT_CODES, &params),
+            transaction.query(DEVICES, &params),
+        )?;
+        for row in ceilings {
+            let merchant = MerchantId::from_uuid(row.try_get(0)?);
+            setups.entry(merchant).or_default().amount_max = Some(row.try_get(1)?);
+        }
+        for row in short_codes {
             let device: Option<Uuid> = row.try_get(2)?;
             let setup = setups
                 .entry(MerchantId::from_uuid(row.try_get(0)?))
@@ -65,7 +80,7 @@ impl MerchantSetups {
                 .short_codes
                 .insert(row.try_get(1)?, device.map(DeviceId::from_uuid));
         }
-        for row in transaction.query(DEVICES, &[&ids]).await? {
+        for row in devices {
             let setup = setups
                 .entry(MerchantId::from_uuid(row.try_get(0)?))
                 .or_default();
@@ -80,6 +95,12 @@ impl MerchantSetups {
         merchant: MerchantId,
         report: &PaymentReport,
     ) -> Option<&'static str> {
+        if report
+            .amount
+            .is_some_and(|amount| self.is_above_ceiling(merchant, amount))
+        {
+            return Some(ABOVE_CEILING);
+        }
         let code = report.short_code.as_ref();
         if code.is_some_and(|code| !self.knows_short_code(merchant, code)) {
             return Some(SHORT_CODE_UNKNOWN);
@@ -90,6 +111,12 @@ impl MerchantSetups {
         };
         let unnamed = report.paid_by == Some(Organisation::Unnamed);
         (unnamed && has_others()).then_some(MAY_BE_OWN)
+    }
+
+    /// Whether an amount is more than the merchant takes in one payment, in whatever currency.
+    pub(crate) fn is_above_ceiling(&self, merchant: MerchantId, amount: Money) -> bool {
+        let ceiling = self.0.get(&merchant).and_then(|setup| setup.amount_max);
+        ceiling.is_some_and(|ceiling| amount.amount() > ceiling)
     }
 
     fn knows_short_code(&self, merchant: MerchantId, short_code: &str) -> bool {

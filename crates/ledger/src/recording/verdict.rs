@@ -16,6 +16,9 @@ pub(crate) enum Verdict {
     Flagged(String),
 }
 
+/// It comes before all others, also among the reasons of one flag, of which the smallest text stays.
+pub(crate) const ABOVE_CEILING: &str =
+    "above the merchant's ceiling for one payment: settle it if it is true";
 pub(crate) const SHORT_CODE_UNKNOWN: &str = "the short code is not registered for this merchant";
 pub(crate) const MAY_BE_OWN: &str =
     "an organisation paid that may be the merchant itself, from another of its short codes";

@@ -259,3 +259,96 @@ async fn what_waits_for_a_person_is_counted_with_its_age() {
         .unwrap();
     assert_eq!(outcome, FlagOutcome::Overtaken);
 }
+
+/// Whoever knows a path secret can report any amount.
+#[tokio::test]
+async fn payment_above_the_ceiling_waits_for_a_person() {
+    let fixture = Fixture::new().await;
+    let (merchant, _) = fixture.ordinary_merchant().await;
+    let code = fixture.code_of(&merchant).await;
+    let waiting = "flagged (above the merchant's ceiling for one payment: settle it if it is true)";
+    // The default, to the cent.
+    let recorded = fixture
+        .record(&[
+            merchant.c2b("UIS1", "10000000", &code),
+            merchant.c2b("UIS2", "10000000.01", &code),
+            merchant.stk("ws_CO_2", 0, Some("UIS2"), "10000000.01"),
+            merchant.stk("ws_CO_3", 0, Some("UIS3"), "999999999999.99"),
+        ])
+        .await;
+    assert_eq!(
+        recorded
+            .iter()
+            .map(|event| event.flagged)
+            .collect::<Vec<_>>(),
+        [false, true, true, true]
+    );
+    assert_eq!(
+        fixture.payments(&merchant).await,
+        [
+            format!("pending UIS2 ws_CO_2 10000000.01 KES {waiting}"),
+            format!("pending UIS3 ws_CO_3 999999999999.99 KES {waiting}"),
+            "success UIS1 - 10000000.00 KES".to_owned(),
+        ]
+    );
+    assert_eq!(
+        fixture.invoices(&merchant).await,
+        ["sale pending 10000000.00"]
+    );
+
+    let ids = "SELECT id::text FROM payments WHERE merchant_id = $1 AND money_key = 'UIS2'";
+    let payment: PaymentId = fixture.lines(ids, &merchant).await[0].parse().unwrap();
+    let decision = FlagDecision::Settle {
+        refunded: None,
+        by: by(),
+    };
+    let settled = fixture
+        .by_hand()
+        .end_flag(payment, &decision)
+        .await
+        .unwrap();
+    let counted = FlagOutcome::Ended {
+        from: PaymentState::Pending,
+        to: PaymentState::Success,
+    };
+    assert_eq!(settled, counted);
+    assert_eq!(
+        fixture.invoices(&merchant).await,
+        ["sale pending 10000000.00", "sale pending 10000000.01"]
+    );
+}
+
+/// A ceiling holds for its merchant, and a code that is registered later does not get past it.
+#[tokio::test]
+async fn ceiling_is_the_merchants_own_and_outlasts_the_short_code() {
+    let fixture = Fixture::new().await;
+    let (merchant, _) = fixture.ordinary_merchant().await;
+    let (other, _) = fixture.ordinary_merchant().await;
+    let lower = "UPDATE merchants SET amount_max = 50 WHERE id = $1";
+    let id = merchant.id.uuid();
+    fixture
+        .record(&[merchant.c2b("UIS1", "100", "55555")])
+        .await;
+    fixture.client.execute(lower, &[&id]).await.unwrap();
+    fixture
+        .record(&[
+            merchant.c2b("UIS2", "100", "55555"),
+            other.stk("ws_CO_1", 0, Some("UIS1"), "100"),
+        ])
+        .await;
+    assert_eq!(
+        fixture.payments(&other).await,
+        ["success UIS1 ws_CO_1 100.00 KES"]
+    );
+
+    fixture.short_code(&merchant, "55555", None).await;
+    assert!(take_up(&fixture).await.is_empty());
+    let ids = "SELECT id::text FROM payments WHERE merchant_id = $1";
+    for id in fixture.lines(ids, &merchant).await {
+        let decision = FlagDecision::ShortCodeRegistered;
+        let payment = id.parse().unwrap();
+        let outcome = fixture.ledger.end_flag(payment, &decision).await.unwrap();
+        assert!(matches!(outcome, FlagOutcome::Refused(_)), "{outcome:?}");
+    }
+    assert!(fixture.invoices(&merchant).await.is_empty());
+}
