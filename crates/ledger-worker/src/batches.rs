@@ -156,6 +156,10 @@ impl Batches<'_> {
         let recording = async |budget: &mut _| self.recorder.record(&messages, budget).await;
         let mut outcome = budget.spend_on(recording).await?;
         self.wake_ups.publish_for(&outcome.recorded).await;
+        let found = &mut outcome.dead_letters;
+        let storing =
+            async |budget: &mut _| self.dead_letters.store_those_over_rate(found, budget).await;
+        budget.spend_on(storing).await?;
 
         let mut letters = Vec::new();
         let mut committed = Vec::with_capacity(batch.len());

@@ -1,7 +1,7 @@
 //! Setting messages aside as dead letters. A message is published to the dead-letter exchange, then
 //! its row is stored, and only then is the original acknowledged (protocol E1).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -9,7 +9,9 @@ use risiti_ledger::{Ledger, LedgerError, MessageDeadLetter};
 use risiti_queue::{DeadLetterFacts, Message, PublishError, Publisher, Target, replays};
 use tokio::sync::Mutex;
 
+use crate::letter_rates::LetterRates;
 use crate::metrics::Metrics;
+use crate::retry_budget::{BudgetSpent, RetryBudget};
 
 pub(crate) struct DeadLetters {
     ledger: Ledger,
@@ -17,6 +19,7 @@ pub(crate) struct DeadLetters {
     publish_timeout: Duration,
     pub(crate) metrics: Metrics,
     turns: Turns,
+    rates: LetterRates,
 }
 
 /// Letters are set aside side by side, because the broker may take long to refuse one.
@@ -51,7 +54,48 @@ impl DeadLetters {
                 database: Mutex::default(),
                 same_body: Default::default(),
             },
+            rates: LetterRates::default(),
         }
+    }
+
+    /// Stores the unreadable bodies of a batch whose merchant sends too many, in one transaction and
+    /// without a message in `[dead]` for each, and removes them from the batch's letters. So they
+    /// cost other merchants no more than payments would. A replay finds them by their rows.
+    pub(crate) async fn store_those_over_rate(
+        &self,
+        letters: &mut BTreeMap<usize, MessageDeadLetter>,
+        budget: &mut RetryBudget,
+    ) -> Result<(), BudgetSpent> {
+        let places = self.rates.over_rate(letters);
+        if places.is_empty() {
+            return Ok(());
+        }
+        let new = loop {
+            let over = places.iter().filter_map(|place| letters.get(place));
+            match self.ledger.insert_message_dead_letters(over).await {
+                Ok(new) => break new,
+                Err(error) if error.is_transient() => {
+                    tracing::warn!("failed to store unreadable messages: {error}");
+                    budget.wait_for_retry().await?;
+                }
+                // One of them is refused. Set aside one by one, it fails alone.
+                Err(error) => {
+                    tracing::warn!("failed to store unreadable messages at once: {error}");
+                    return Ok(());
+                }
+            }
+        };
+        let stored = places.iter().filter_map(|place| letters.remove(place));
+        let merchants: BTreeSet<_> = stored.filter_map(|letter| letter.merchant_id).collect();
+        self.metrics.grouped_letters(places.len(), new);
+        for merchant_id in merchants {
+            tracing::warn!(
+                %merchant_id,
+                "a merchant's address gets many unreadable messages, and they are stored without a message each: \
+                 `risiti-replay list --group` shows them"
+            );
+        }
+        Ok(())
     }
 
     /// Tries once to set a message aside, and returns whether it is. Setting it aside twice leaves

@@ -5,6 +5,7 @@ mod credential_uses;
 mod database_probe;
 mod dead_letters;
 mod held_letters;
+mod letter_rates;
 mod metrics;
 mod next_batch;
 mod reading;

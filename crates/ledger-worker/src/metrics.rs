@@ -1,9 +1,10 @@
 //! The metrics of this program. Every series exists at zero from the start.
 
-use prometheus::{Histogram, IntCounterVec, IntGauge, Registry};
+use prometheus::{Histogram, IntCounter, IntCounterVec, IntGauge, Registry};
 use risiti_domain::{DeadCause, PaymentState, Provider};
 use risiti_ledger::{Delivery, Recorded};
-use risiti_service::metrics::{SECONDS, counters, gauge, histogram};
+use risiti_providers::{known_kind, known_kinds};
+use risiti_service::metrics::{SECONDS, counter, counters, gauge, histogram};
 
 #[derive(Clone)]
 pub(crate) struct Metrics {
@@ -15,57 +16,9 @@ pub(crate) struct Metrics {
     pub(crate) batch_size: Histogram,
     pub(crate) batch_seconds: Histogram,
     dead_letters: IntCounterVec,
+    letters_grouped: IntCounter,
     dead_letters_waiting: IntGauge,
     wake_ups: IntCounterVec,
-}
-
-const DARAJA_KINDS: &[&str] = &[
-    "stk",
-    "c2b_validation",
-    "c2b_confirmation",
-    "b2c_result",
-    "reversal_result",
-    "status_result",
-    "other_result",
-    "queue_timeout",
-];
-const PAYSTACK_KINDS: &[&str] = &[
-    "charge.success",
-    "charge.failed",
-    "charge.dispute.create",
-    "charge.dispute.remind",
-    "charge.dispute.resolve",
-    "refund.pending",
-    "refund.processing",
-    "refund.processed",
-    "refund.failed",
-    "refund.needs-attention",
-    "transfer.success",
-    "transfer.failed",
-    "transfer.reversed",
-    OTHER,
-];
-const GUMROAD_KINDS: &[&str] = &[
-    "sale",
-    "refund",
-    "dispute",
-    "dispute_won",
-    "cancellation",
-    "subscription_updated",
-    "subscription_ended",
-    "subscription_restarted",
-    OTHER,
-];
-/// The label for event names that are not listed. Providers invent names, and each label costs a
-/// series.
-const OTHER: &str = "other";
-
-fn kinds(provider: Provider) -> &'static [&'static str] {
-    match provider {
-        Provider::Daraja => DARAJA_KINDS,
-        Provider::Paystack => PAYSTACK_KINDS,
-        Provider::Gumroad => GUMROAD_KINDS,
-    }
 }
 
 impl Metrics {
@@ -125,6 +78,11 @@ impl Metrics {
                 &["cause"],
                 &[&[DeadCause::Unreadable.as_str(), DeadCause::Poison.as_str()]],
             ),
+            letters_grouped: counter(
+                registry,
+                "risiti_dead_letters_grouped_total",
+                "Deliveries of unreadable messages that got no message in the dead-letter queue, because their merchant sent too many.",
+            ),
             dead_letters_waiting: gauge(
                 registry,
                 "risiti_dead_letters_waiting",
@@ -139,7 +97,7 @@ impl Metrics {
             ),
         };
         for provider in Provider::ALL {
-            for kind in kinds(*provider) {
+            for kind in known_kinds(*provider) {
                 metrics
                     .events
                     .with_label_values(&[provider.as_str(), *kind]);
@@ -152,11 +110,7 @@ impl Metrics {
         let provider_name = provider.as_str();
         match recorded.delivery {
             Delivery::New => {
-                let kind = kinds(provider)
-                    .iter()
-                    .find(|known| **known == kind)
-                    .copied()
-                    .unwrap_or(OTHER);
+                let kind = known_kind(provider, kind);
                 self.events.with_label_values(&[provider_name, kind]).inc();
             }
             Delivery::Duplicate => self.duplicates.with_label_values(&[provider_name]).inc(),
@@ -183,6 +137,14 @@ impl Metrics {
 
     pub(crate) fn dead_letter(&self, cause: DeadCause) {
         self.dead_letters.with_label_values(&[cause.as_str()]).inc();
+    }
+
+    /// Counts unreadable messages that were stored together, and the new dead letters among them.
+    pub(crate) fn grouped_letters(&self, deliveries: usize, new: usize) {
+        self.letters_grouped.inc_by(deliveries as u64);
+        self.dead_letters
+            .with_label_values(&[DeadCause::Unreadable.as_str()])
+            .inc_by(new as u64);
     }
 
     /// Counts a dead letter as waiting until the returned value is dropped.

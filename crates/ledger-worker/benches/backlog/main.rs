@@ -2,8 +2,11 @@
 //!
 //! Run with servers of your own (`deploy/local/services.sh env`):
 //! `BACKLOG_EVENTS=50000 cargo bench -p risiti-ledger-worker --bench backlog`
+//!
+//! `BACKLOG_OTHERS=6000` shows instead how long a merchant waits behind so many messages of another.
 #![expect(clippy::unwrap_used, clippy::print_stdout, reason = "a measurement")]
 
+mod neighbour;
 mod same_rows;
 
 use std::time::Duration;
@@ -17,10 +20,21 @@ use risiti_testkit::{Namespace, Program, TestDatabase, amqp_url, eventually};
 use tokio_postgres::Client;
 use uuid::Uuid;
 
-const DRAIN_MAX: Duration = Duration::from_secs(600);
+use neighbour::Others;
+
+pub(crate) const DRAIN_MAX: Duration = Duration::from_secs(600);
 
 #[tokio::main]
 async fn main() {
+    if let Ok(text) = std::env::var("BACKLOG_OTHERS") {
+        let others: u32 = text.parse().expect("a number of messages");
+        let payments = neighbour::waits(Others::Payments, others).await;
+        let unreadable = neighbour::waits(Others::Unreadable, others).await;
+        println!(
+            "behind {others} messages of another merchant: payments {payments:.2} s, unreadable {unreadable:.2} s"
+        );
+        return;
+    }
     // `cargo bench` adds its own arguments, which this program does not need.
     let events: u32 = std::env::var("BACKLOG_EVENTS")
         .map_or(20_000, |text| text.parse().expect("a number of events"));
@@ -55,7 +69,7 @@ async fn drain(events: u32, with_device: bool) -> Drained {
     let namespace = Namespace::unique();
     let broker = Broker::connect(&amqp_url(), namespace.name(), "bench").unwrap();
     broker.wait_up().await;
-    publish(&broker, merchant, events).await;
+    publish_all(&broker, events, |n| stk(merchant, n)).await;
 
     client.batch_execute("CHECKPOINT").await.ok();
     let wal = wal_position(&client).await;
@@ -153,13 +167,13 @@ pub(crate) async fn prepare(database: &TestDatabase, with_device: bool) -> (Clie
     (client, MerchantId::from_uuid(merchant))
 }
 
-async fn publish(broker: &Broker, merchant: MerchantId, events: u32) {
+pub(crate) async fn publish_all(broker: &Broker, count: u32, message: impl Fn(u32) -> Message) {
     let publisher = broker.publisher();
-    stream::iter(0..events)
+    stream::iter(0..count)
         .for_each_concurrent(100, |n| {
             let publisher = publisher.clone();
+            let message = message(n);
             async move {
-                let message = stk(merchant, n);
                 publisher
                     .publish(Target::Payments, message, Duration::from_secs(30))
                     .await
@@ -170,7 +184,7 @@ async fn publish(broker: &Broker, merchant: MerchantId, events: u32) {
 }
 
 /// The message that ingress would publish for a paid STK push.
-fn stk(merchant: MerchantId, n: u32) -> Message {
+pub(crate) fn stk(merchant: MerchantId, n: u32) -> Message {
     let event_id = Uuid::now_v7();
     let envelope = Envelope {
         event_id: EventId::from_uuid(event_id),

@@ -108,3 +108,35 @@ async fn suspect_that_outlived_two_workers_is_poison() {
     fixture.wait_for_depth(Target::Suspects, 0).await;
     terminate_cleanly(worker).await;
 }
+
+/// Whoever has one merchant's secret sends bodies that nobody can read. All are kept, and beyond a
+/// rate they cost little more than their rows.
+#[tokio::test]
+async fn many_unreadable_bodies_of_a_merchant_are_kept_without_a_message_each() {
+    let fixture = Fixture::new().await;
+    for n in 0..300 {
+        // Each body comes twice.
+        let body = format!("{{\"Body\": {}", n % 150);
+        let message = fixture.message(fixture.merchant, body);
+        fixture.publish(Target::Payments, message).await;
+    }
+    fixture.publish_paid(0..5).await;
+    let worker = fixture.worker();
+    fixture
+        .wait_for_number("SELECT count(*) FROM payments WHERE state = 'success'", 5)
+        .await;
+    fixture.wait_for_depth(Target::Payments, 0).await;
+    fixture
+        .wait_for_number(
+            "SELECT coalesce(sum(deliveries), 0)::bigint FROM dead_letters WHERE solved_at IS NULL",
+            300,
+        )
+        .await;
+    let kept = "SELECT count(*) FROM dead_letters WHERE cause = 'unreadable' AND body IS NOT NULL
+        AND event_id IS NOT NULL AND headers ? 'risiti-envelope' AND merchant_id IS NOT NULL";
+    assert_eq!(fixture.query_number(kept).await, 150);
+    let depth = fixture.broker.depth(Target::Dead).await.unwrap();
+    assert!((1..=60).contains(&depth), "{depth}");
+    let log = terminate_cleanly(worker).await;
+    assert!(log.contains("gets many unreadable messages"), "{log}");
+}

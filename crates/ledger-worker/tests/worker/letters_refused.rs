@@ -1,7 +1,9 @@
 //! The broker takes no dead letters. Only the messages they stand for wait.
 
+use risiti_domain::MerchantId;
 use risiti_queue::{Message, Target};
 use risiti_testkit::{Process, eventually};
+use uuid::Uuid;
 
 use crate::fixture::{Fixture, WAIT_MAX, terminate_cleanly};
 
@@ -19,8 +21,10 @@ async fn worker_without_dead_letters(fixture: &Fixture, args: &[&str]) -> Proces
     worker
 }
 
+/// Each is of a merchant of its own, because many of one merchant need no message in `[dead]`.
 fn unreadable(fixture: &Fixture, n: u32) -> Message {
-    fixture.message(fixture.merchant, format!("{{{n}"))
+    let merchant = MerchantId::from_uuid(Uuid::now_v7());
+    fixture.message(merchant, format!("{{{n}"))
 }
 
 #[tokio::test]

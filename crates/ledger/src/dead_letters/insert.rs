@@ -83,8 +83,21 @@ impl MessageDeadLetter {
         uuid::Builder::from_custom_bytes(bytes).into_uuid()
     }
 
-    fn sha256(&self) -> [u8; 32] {
+    pub(crate) fn sha256(&self) -> [u8; 32] {
         Sha256::digest(&self.body).into()
+    }
+
+    /// The headers as they are stored.
+    pub(crate) fn stored_headers(&self) -> BTreeMap<String, String> {
+        let fit = |(name, value): (&String, &String)| {
+            (storable(name), storable_up_to(HEADER_CHARS_MAX, value))
+        };
+        self.headers.iter().map(fit).collect()
+    }
+
+    /// The reason as it is stored.
+    pub(crate) fn stored_reason(&self) -> String {
+        storable(&self.message)
     }
 }
 
@@ -149,11 +162,6 @@ impl Ledger {
         &self,
         dead_letter: &MessageDeadLetter,
     ) -> Result<(), LedgerError> {
-        let headers: BTreeMap<String, String> = dead_letter
-            .headers
-            .iter()
-            .map(|(name, value)| (storable(name), storable_up_to(HEADER_CHARS_MAX, value)))
-            .collect();
         let connection = self.connection().await?;
         connection
             .execute(
@@ -166,8 +174,8 @@ impl Ledger {
                     &dead_letter.provider.map(Provider::as_str),
                     &dead_letter.body.as_slice(),
                     &dead_letter.sha256().as_slice(),
-                    &Json(&headers),
-                    &storable(&dead_letter.message),
+                    &Json(&dead_letter.stored_headers()),
+                    &dead_letter.stored_reason(),
                 ],
             )
             .await

@@ -2,6 +2,7 @@
 
 pub(crate) mod evidence;
 pub(crate) mod insert;
+pub(crate) mod insert_many;
 pub(crate) mod list;
 pub(crate) mod moves;
 pub(crate) mod replay_lock;

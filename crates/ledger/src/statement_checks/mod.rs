@@ -21,6 +21,7 @@ const ALL: &[&[Statement]] = &[
     crate::db::write_probe::STATEMENTS,
     crate::dead_letters::evidence::STATEMENTS,
     crate::dead_letters::insert::STATEMENTS,
+    crate::dead_letters::insert_many::STATEMENTS,
     crate::dead_letters::list::STATEMENTS,
     crate::dead_letters::moves::STATEMENTS,
     crate::dead_letters::replay_lock::STATEMENTS,

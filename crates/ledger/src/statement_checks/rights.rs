@@ -13,6 +13,7 @@ const LEDGER_WORKER: &[&[Statement]] = &[
     crate::db::pool::STATEMENTS,
     crate::db::write_probe::STATEMENTS,
     crate::dead_letters::insert::STATEMENTS,
+    crate::dead_letters::insert_many::STATEMENTS,
     crate::directory::credential_uses::STATEMENTS,
     crate::flagged::decide::STATEMENTS,
     crate::flagged::short_codes::STATEMENTS,

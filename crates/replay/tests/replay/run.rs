@@ -344,3 +344,21 @@ async fn foreign_message_stays_and_does_not_end_the_run() {
         assert!(left.iter().any(|left| left == body), "{body:?}");
     }
 }
+
+/// As the ledger worker stores the many unreadable messages of one merchant: rows alone.
+#[tokio::test]
+async fn dead_letters_without_a_message_are_replayed_by_their_rows() {
+    let fixture = Fixture::new().await;
+    fixture.unreadable_webhook(STK).await;
+    fixture.take(Target::Dead).await;
+    let output = fixture
+        .replay(&["run", "--yes", "--json"])
+        .await
+        .expect_code(0);
+    assert_eq!(output.counts("replayed"), [1, 1, 0, 0]);
+    assert_eq!(
+        &fixture.take(Target::Payments).await.body[..],
+        STK.as_bytes()
+    );
+    assert_eq!(fixture.broker.depth(Target::Dead).await.unwrap(), 0);
+}
