@@ -97,7 +97,14 @@ async fn list(session: &Session) -> Result<()> {
             })
         })
         .collect();
-    let columns = ["slug", "name", "providers", "devices", "amount_max", "merchant_id"];
+    let columns = [
+        "slug",
+        "name",
+        "providers",
+        "devices",
+        "amount_max",
+        "merchant_id",
+    ];
     session.out.list_with_details(
         &objects,
         &columns,

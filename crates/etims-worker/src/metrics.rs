@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use prometheus::{HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Registry};
 use risiti_domain::{DeadCause, Dialect, InvoiceState, LaneState};
-use risiti_ledger::{Breaker, WaitingForAPerson};
+use risiti_ledger::{Breaker, OpenMessages, WaitingForAPerson};
 use risiti_service::metrics::{SECONDS, counter, counters, gauge, gauges, histograms};
 
 use crate::gauges::Reading;
@@ -27,6 +27,7 @@ pub(crate) struct Metrics {
     oldest_flagged: IntGauge,
     open_messages: IntGaugeVec,
     oldest_open_message: IntGaugeVec,
+    open_messages_of_one: IntGaugeVec,
     reading_age: IntGaugeVec,
     replayed: IntCounter,
 }
@@ -128,6 +129,13 @@ impl Metrics {
                 &["cause"],
                 &[&MESSAGE_CAUSES.map(DeadCause::as_str)],
             ),
+            open_messages_of_one: gauges(
+                registry,
+                "risiti_open_dead_letters_of_one_merchant",
+                "Open dead letters that are messages, of the merchant that has the most.",
+                &["cause"],
+                &[&MESSAGE_CAUSES.map(DeadCause::as_str)],
+            ),
             reading_age: gauges(
                 registry,
                 "risiti_gauge_reading_age_seconds",
@@ -199,15 +207,16 @@ impl Metrics {
         self.oldest_flagged.set(waiting.oldest_seconds);
     }
 
-    pub(crate) fn show_open_messages(&self, waiting: &BTreeMap<DeadCause, WaitingForAPerson>) {
+    pub(crate) fn show_open_messages(&self, open: &BTreeMap<DeadCause, OpenMessages>) {
         for cause in MESSAGE_CAUSES {
-            let of_cause = waiting.get(&cause).copied().unwrap_or_default();
-            let labels = [cause.as_str()];
-            let [count, oldest] = [&self.open_messages, &self.oldest_open_message];
-            count.with_label_values(&labels).set(of_cause.count);
-            oldest
-                .with_label_values(&labels)
-                .set(of_cause.oldest_seconds);
+            let of_cause = open.get(&cause).copied().unwrap_or_default();
+            for (gauge, value) in [
+                (&self.open_messages, of_cause.waiting.count),
+                (&self.oldest_open_message, of_cause.waiting.oldest_seconds),
+                (&self.open_messages_of_one, of_cause.most_of_one_merchant),
+            ] {
+                gauge.with_label_values(&[cause.as_str()]).set(value);
+            }
         }
     }
 

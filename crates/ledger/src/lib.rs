@@ -18,8 +18,11 @@ pub use db::migrate::{MigrationReport, migrate};
 pub use db::pool::{DatabaseSettings, Ledger};
 pub use db::vault::{Place, Vault, VaultError};
 pub use dead_letters::evidence::Evidence;
+pub use dead_letters::groups::DeadLetterGroup;
 pub use dead_letters::insert::{MessageDeadLetter, invoice_dead_letter_id};
-pub use dead_letters::list::{CauseCount, DeadLetter, DeadLetterFilter, DeadLetterScope};
+pub use dead_letters::list::{
+    CauseCount, DeadLetter, DeadLetterFilter, DeadLetterScope, ListOrder,
+};
 pub use dead_letters::moves::{MoveOutcome, StoredMessage};
 pub use dead_letters::replay_lock::ReplayLock;
 pub use dead_letters::runs::{ReplayRun, RunCounts, RunItem, RunStatus};
@@ -38,7 +41,7 @@ pub use directory::snapshot::{
     PaystackAccount, PaystackKey, hash_path_secret,
 };
 pub use flagged::decide::{FlagDecision, FlagOutcome};
-pub use flagged::gauges::WaitingForAPerson;
+pub use flagged::gauges::{OpenMessages, WaitingForAPerson};
 pub use flagged::list::{FlaggedFilter, FlaggedPayment, Settling};
 pub use lanes::adoption::Adoption;
 pub use lanes::contradiction::OnContradiction;

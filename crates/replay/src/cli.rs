@@ -64,12 +64,14 @@ impl SharedArgs {
 pub(crate) enum Command {
     /// List dead letters, oldest first
     ///
-    /// Reads the database and consumes nothing.
+    /// With --group those of one merchant, cause and reason are one line, with their number and one
+    /// of them to look at. Reads the database and consumes nothing.
     #[command(after_help = "Examples:
   risiti-replay list --merchant acme --since 24h
+  risiti-replay list --group
   risiti-replay list --message 'item code' --device 01890a5d-ac96-774b-bcce-b302099a8057
   risiti-replay list --cause refused --code 891 --json | jq -r .dead_letter_id")]
-    List(ListArgs),
+    List(ListCommand),
 
     /// Show all that is known of dead letters: every send, every answer, every move
     ///
@@ -210,6 +212,21 @@ pub(crate) struct ListArgs {
 
     #[command(flatten)]
     pub(crate) database: DatabaseArgs,
+}
+
+#[derive(Args, Debug)]
+pub(crate) struct ListCommand {
+    #[command(flatten)]
+    pub(crate) list: ListArgs,
+
+    /// One line for all that have the same merchant, cause, code and words, those with the newest
+    /// first
+    #[arg(long)]
+    pub(crate) group: bool,
+
+    /// The newest first
+    #[arg(long, conflicts_with = "group")]
+    pub(crate) newest: bool,
 }
 
 #[derive(Args, Debug)]

@@ -4,7 +4,9 @@ use std::io::{BufRead as _, IsTerminal as _, Write as _};
 use std::process::ExitCode;
 
 use anyhow::Result;
-use risiti_ledger::{CauseCount, DeadLetter, DeadLetterFilter, DeadLetterScope, Ledger, WouldSend};
+use risiti_ledger::{
+    CauseCount, DeadLetter, DeadLetterFilter, DeadLetterScope, Ledger, ListOrder, WouldSend,
+};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
 
@@ -37,7 +39,9 @@ impl Summary {
         limit: Option<u64>,
     ) -> Result<Self> {
         let causes = ledger.count_dead_letters(filter).await?;
-        let sample = ledger.dead_letters(filter, None, SAMPLE_SIZE).await?;
+        let sample = ledger
+            .dead_letters(filter, ListOrder::OldestFirst, None, SAMPLE_SIZE)
+            .await?;
         let unchanged = ledger.count_unchanged_refusals(filter).await?;
         let would_send = ledger.would_send(filter, limit).await?;
         let total = sum(&causes);

@@ -36,16 +36,25 @@ macro_rules! in_scope {
 }
 pub(crate) use in_scope;
 
-statements! {
-    PAGE = concat!("
+/// What a list shows of the dead letters that a filter takes.
+macro_rules! columns {
+    () => {
+        concat!("
         SELECT d.id, m.slug, d.device_id, d.cause, d.code, d.message, d.attempts, d.invoice_id, d.event_id,
                d.amount, d.currency, d.dead_at, d.replays,
                (SELECT w.discard_wish FROM invoices w WHERE w.id = d.invoice_id),
                (SELECT p.receipt FROM payments p
                 WHERE p.id = (SELECT i.payment_id FROM invoices i WHERE i.id = d.invoice_id))
         FROM dead_letters d LEFT JOIN merchants m ON m.id = d.merchant_id
-        WHERE ", matches_filter!(), " AND ", in_scope!(), " AND (d.dead_at, d.id) > ($9, $10)
+        WHERE ", matches_filter!(), " AND ", in_scope!())
+    };
+}
+
+statements! {
+    OLDEST_FIRST = concat!(columns!(), " AND (d.dead_at, d.id) > ($9, $10)
         ORDER BY d.dead_at, d.id LIMIT $11");
+    NEWEST_FIRST = concat!(columns!(), " AND (d.dead_at, d.id) < ($9, $10)
+        ORDER BY d.dead_at DESC, d.id DESC LIMIT $11");
     /// Words are alike but for the numbers in them, such as the invoice's.
     COUNTS = concat!("
         SELECT d.cause, d.code, count(*), min(d.dead_at), regexp_replace(d.message, '[0-9]+', 'N', 'g')
@@ -102,6 +111,14 @@ pub enum DeadLetterScope {
     /// Those that were discarded.
     Discarded,
     All,
+}
+
+/// In which order dead letters are listed.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ListOrder {
+    #[default]
+    OldestFirst,
+    NewestFirst,
 }
 
 /// Parameters 1 to 8 of a statement with a filter.
@@ -188,22 +205,25 @@ pub struct CauseCount {
 }
 
 impl Ledger {
-    /// Lists at most `limit` dead letters, oldest first, from the one after `after`.
+    /// Lists at most `limit` dead letters in an order, from the one after `after`.
     pub async fn dead_letters(
         &self,
         filter: &DeadLetterFilter,
+        order: ListOrder,
         after: Option<&DeadLetter>,
         limit: u32,
     ) -> Result<Vec<DeadLetter>, LedgerError> {
-        let (at, id) = after.map_or((Timestamp::UNIX_EPOCH, Uuid::nil()), |last| {
-            (last.dead_at, last.dead_letter_id)
-        });
+        let (statement, start) = match order {
+            ListOrder::OldestFirst => (OLDEST_FIRST, (Timestamp::UNIX_EPOCH, Uuid::nil())),
+            ListOrder::NewestFirst => (NEWEST_FIRST, (Timestamp::MAX, Uuid::max())),
+        };
+        let (at, id) = after.map_or(start, |last| (last.dead_at, last.dead_letter_id));
         let limit = i64::from(limit);
         let params = filter.params();
         let rows = self
             .connection()
             .await?
-            .query(PAGE, &params.with(&[&at, &id, &limit]))
+            .query(statement, &params.with(&[&at, &id, &limit]))
             .await?;
         rows.iter().map(read).collect()
     }
@@ -278,7 +298,7 @@ fn read(row: &Row) -> Result<DeadLetter, LedgerError> {
     })
 }
 
-fn cause(text: &str, row: &str) -> Result<DeadCause, LedgerError> {
+pub(crate) fn cause(text: &str, row: &str) -> Result<DeadCause, LedgerError> {
     let unreadable = |_| LedgerError::Stored {
         table: "dead_letters",
         column: "cause",

@@ -1,6 +1,7 @@
 //! Dead letters: keeping them, showing them, replaying and discarding them.
 
 pub(crate) mod evidence;
+pub(crate) mod groups;
 pub(crate) mod insert;
 pub(crate) mod insert_many;
 pub(crate) mod list;

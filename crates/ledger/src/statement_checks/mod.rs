@@ -20,6 +20,7 @@ const ALL: &[&[Statement]] = &[
     crate::db::pool::STATEMENTS,
     crate::db::write_probe::STATEMENTS,
     crate::dead_letters::evidence::STATEMENTS,
+    crate::dead_letters::groups::STATEMENTS,
     crate::dead_letters::insert::STATEMENTS,
     crate::dead_letters::insert_many::STATEMENTS,
     crate::dead_letters::list::STATEMENTS,

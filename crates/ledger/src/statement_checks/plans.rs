@@ -17,10 +17,11 @@ const LARGE: [&str; 6] = [
 
 /// Statements that count rows. The gauges may use a fiftieth of the time, and a command counts
 /// once.
-const COUNTS: [&str; 8] = [
+const COUNTS: [&str; 9] = [
     "risiti_ledger::flagged::gauges::MESSAGES",
     "risiti_ledger::lanes::gauges::UNFILED",
     "risiti_ledger::lanes::gauges::FILED",
+    "risiti_ledger::dead_letters::groups::GROUPS",
     "risiti_ledger::dead_letters::list::COUNTS",
     "risiti_ledger::dead_letters::list::UNCHANGED",
     "risiti_ledger::dead_letters::would_send::WOULD_SEND",

@@ -50,6 +50,7 @@ const ETIMS_WORKER: &[&[Statement]] = &[
 const REPLAY: &[&[Statement]] = &[
     crate::db::pool::STATEMENTS,
     crate::dead_letters::evidence::STATEMENTS,
+    crate::dead_letters::groups::STATEMENTS,
     crate::dead_letters::insert::STATEMENTS,
     crate::dead_letters::list::STATEMENTS,
     crate::dead_letters::moves::STATEMENTS,

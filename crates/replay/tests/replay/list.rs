@@ -81,3 +81,45 @@ async fn list_shows_dead_letters_and_consumes_nothing() {
     );
     assert_eq!(fixture.broker.depth(Target::Dead).await.unwrap(), 2);
 }
+
+#[tokio::test]
+async fn list_groups_equal_reasons_and_begins_with_the_newest_on_demand() {
+    let fixture = Fixture::new().await;
+    let refused = fixture.refused_sale("891").await;
+    let mut unreadable = Vec::new();
+    for n in 0..3 {
+        let id = fixture.unreadable_webhook(&format!("{{\"a\": {n}")).await;
+        unreadable.push(id.to_string());
+    }
+
+    let output = fixture.replay(&["list", "--group", "--json"]).await;
+    let groups = output.expect_code(0).lines();
+    assert_eq!(groups.len(), 2, "{groups:?}");
+    assert_eq!(
+        (
+            groups[0]["merchant"].as_str(),
+            groups[0]["cause"].as_str(),
+            groups[0]["count"].as_i64(),
+        ),
+        (Some("acme"), Some("unreadable"), Some(3))
+    );
+    let sample = groups[0]["sample"].as_str().unwrap();
+    assert!(unreadable.iter().any(|id| id == sample), "{sample}");
+    assert!(groups[0]["oldest"].as_str() <= groups[0]["newest"].as_str());
+    assert_eq!(groups[1]["sample"], refused.to_string());
+    let text = fixture.replay(&["list", "--group"]).await.expect_code(0);
+    assert!(text.stdout.contains("unreadable"), "{}", text.stdout);
+
+    let ids = async |args: &[&str]| {
+        let output = fixture.replay(args).await.expect_code(0);
+        let id = |line: &serde_json::Value| line["dead_letter_id"].to_string();
+        output.lines().iter().map(id).collect::<Vec<_>>()
+    };
+    let mut newest_first = ids(&["list", "--newest", "--json"]).await;
+    assert_eq!(
+        ids(&["list", "--newest", "--limit", "2", "--json"]).await,
+        newest_first[..2]
+    );
+    newest_first.reverse();
+    assert_eq!(ids(&["list", "--json"]).await, newest_first);
+}
