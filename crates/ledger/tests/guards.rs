@@ -87,6 +87,67 @@ async fn a_payment_moves_only_where_it_may() {
     .await;
 }
 
+#[tokio::test]
+async fn what_a_settled_payment_brought_in_stays() {
+    let (_database, client) = paid_sale().await;
+    let changes = [
+        "amount = 11",
+        "currency = 'USD'",
+        "settled_at = now() - interval '1 day'",
+    ];
+    for change in changes {
+        for state in ["success", "reversed"] {
+            let change =
+                format!("UPDATE payments SET state = '{state}'; UPDATE payments SET {change}");
+            refused_by(&client, "settled_once", &change).await;
+        }
+    }
+    // A payment that is pending still gets its facts.
+    client
+        .batch_execute(
+            "INSERT INTO payments (id, merchant_id, provider, method, moved_by)
+             SELECT '00000000-0000-0000-0000-0000000000b2', id, 'daraja', 'mobile_money', 'test' FROM merchants;
+             UPDATE payments SET amount = 5, currency = 'KES' WHERE state = 'pending'",
+        )
+        .await
+        .unwrap();
+}
+
+#[tokio::test]
+async fn what_a_person_did_is_ended_once_and_not_rewritten() {
+    let (_database, client) = paid_sale().await;
+    client
+        .batch_execute(
+            "INSERT INTO operator_actions (id, operator, command, reason)
+             VALUES ('00000000-0000-0000-0000-0000000000ac', 'wanjiru', 'run', 'why')",
+        )
+        .await
+        .unwrap();
+    let end = "UPDATE operator_actions SET matched = 1, done = 1, skipped = 0, failed = 0, ended_at = now()";
+    for change in [
+        "operator = 'otieno'",
+        "reason = 'other'",
+        "at = now()",
+        "command = 'discard'",
+        "filter = '{\"a\": 1}'",
+        "changes = '{}'",
+    ] {
+        let change = format!("{end}, {change}");
+        refused_by(&client, "operator_action_stays", &change).await;
+    }
+    refused_by(
+        &client,
+        "operator_action_stays",
+        "UPDATE operator_actions SET done = 1",
+    )
+    .await;
+    refused_by(&client, "operator_action_stays", &format!("{end}; {end}")).await;
+    client.batch_execute(end).await.unwrap();
+    for statement in ["DELETE FROM operator_actions", "TRUNCATE operator_actions"] {
+        assert_eq!(refusal(&client, statement).await.0, "23001", "{statement}");
+    }
+}
+
 /// A payment that is stored as paid was pending first, and both rows of its history say so.
 #[tokio::test]
 async fn a_payment_starts_pending_and_its_history_shows_it() {
@@ -259,7 +320,8 @@ async fn no_payment_is_success_without_its_proof() {
     refused_by(
         &client,
         "settled_iff_money_moved",
-        "UPDATE payments SET settled_at = NULL",
+        "INSERT INTO payments (id, merchant_id, provider, method, settled_at, moved_by)
+            SELECT gen_random_uuid(), id, 'daraja', 'mobile_money', now(), 'test' FROM merchants",
     )
     .await;
 }

@@ -137,11 +137,13 @@ async fn a_login_that_may_make_no_roles_migrates_with_a_warning() {
     );
     client.batch_execute(&removed).await.unwrap();
     let report = report.unwrap();
-    assert!(
-        report
-            .warnings
-            .iter()
-            .any(|warning| warning.contains("risiti_ingress")),
-        "{report:?}"
-    );
+    for missing in ["risiti_ingress", "REVOKE TEMPORARY ON DATABASE"] {
+        assert!(
+            report
+                .warnings
+                .iter()
+                .any(|warning| warning.contains(missing)),
+            "{missing}: {report:?}"
+        );
+    }
 }

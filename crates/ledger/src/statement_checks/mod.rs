@@ -1,9 +1,13 @@
 //! Checks of every SQL statement of this crate against the migrated schema: it prepares, its
-//! program's role may run it, and it finds its rows through an index.
+//! program's role may run it, and it finds its rows through an index. Beside it: what each role may
+//! do, and what no role can make the schema's functions do.
 
+mod decoys;
 mod plans;
 mod rights;
+mod role_table;
 mod roles;
+mod schema_story;
 
 use std::path::Path;
 

@@ -74,6 +74,10 @@ const REPLAY: &[&[Statement]] = &[
     crate::operator_actions::STATEMENTS,
     crate::overview::outcomes::STATEMENTS,
     crate::overview::story::STATEMENTS,
+    crate::recording::credit_notes::STATEMENTS,
+    crate::recording::payment_rows::STATEMENTS,
+    crate::recording::reversal_rows::STATEMENTS,
+    crate::recording::stripes::STATEMENTS,
 ];
 
 const ADMIN: &[&[Statement]] = &[

@@ -291,7 +291,7 @@ async fn withdrawn_credit_note_stays_discarded_with_replayed_sale() {
         reason: "it was right".to_owned(),
     };
     fixture
-        .ledger
+        .by_hand()
         .replay_invoice(InvoiceId::from_uuid(sale), &action)
         .await
         .unwrap();
