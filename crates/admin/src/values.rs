@@ -1,10 +1,9 @@
 //! Parsers for the values of flags. The database's constraints demand the same.
 
 use std::convert::Infallible;
-use std::net::IpAddr;
 
-use ipnet::IpNet;
 use risiti_domain::{Dialect, Environment, Provider, TaxType};
+use risiti_service::parse_range;
 use rust_decimal::Decimal;
 use secrecy::SecretString;
 use url::Url;
@@ -74,16 +73,8 @@ pub(crate) fn short_code(text: &str) -> Result<String, String> {
     }
 }
 
-/// Reads an address range. A single address is a range of one, and bits beyond the prefix are
-/// cleared.
 pub(crate) fn cidr(text: &str) -> Result<String, String> {
-    let net = text
-        .parse::<IpNet>()
-        .or_else(|_| text.parse::<IpAddr>().map(IpNet::from));
-    match net {
-        Ok(net) => Ok(net.trunc().to_string()),
-        Err(_) => Err("expected an address range such as 196.201.212.0/24".to_owned()),
-    }
+    Ok(parse_range(text)?.to_string())
 }
 
 pub(crate) fn pin(text: &str) -> Result<String, String> {
@@ -201,7 +192,10 @@ mod tests {
     #[test]
     fn address_ranges_are_normalised() {
         assert_eq!(cidr("196.201.212.7/24").unwrap(), "196.201.212.0/24");
-        assert_eq!(cidr("196.201.212.7").unwrap(), "196.201.212.7/32");
+        assert_eq!(
+            cidr("::ffff:196.201.212.0/120").unwrap(),
+            "196.201.212.0/24"
+        );
         assert!(cidr("196.201.212").is_err());
     }
 

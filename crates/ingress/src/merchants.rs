@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use jiff::Timestamp;
 use risiti_domain::{CredentialId, MerchantId, Provider};
 use risiti_ledger::{DirectoryView, Expiry, KeyCheck, Ledger, LedgerError, Vault, watch_directory};
-use risiti_service::{BadSetting, Context, DatabaseArgs};
+use risiti_service::{BadSetting, Context, DatabaseArgs, canonical_range};
 use secrecy::SecretString;
 use tokio::sync::watch;
 
@@ -298,7 +298,7 @@ impl Merchant {
             merchant.daraja_ranges = account
                 .allow_cidrs
                 .iter()
-                .filter_map(|range| range.parse().ok())
+                .filter_map(|range| canonical_range(range.parse().ok()?))
                 .collect();
         }
 

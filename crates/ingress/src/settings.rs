@@ -9,7 +9,7 @@ use ipnet::IpNet;
 use risiti_domain::Provider;
 use risiti_service::{
     AmqpArgs, CredentialsArgs, DatabaseArgs, GraceArgs, LogArgs, OpsArgs, parse_duration,
-    parse_size,
+    parse_range, parse_size,
 };
 use secrecy::SecretString;
 
@@ -87,6 +87,7 @@ pub(crate) struct HttpArgs {
         long,
         env = "RISITI_TRUSTED_PROXIES",
         value_delimiter = ',',
+        value_parser = parse_range,
         value_name = "CIDR"
     )]
     pub(crate) trusted_proxies: Vec<IpNet>,
@@ -182,6 +183,8 @@ mod tests {
         let settings = parse(&["--trusted-proxies=10.0.0.0/8,fd00::/8"]).unwrap();
         assert_eq!(settings.http.trusted_proxies.len(), 2);
         assert!(parse(&["--trusted-proxies=everyone"]).is_err());
+        let mapped = parse(&["--trusted-proxies=::ffff:10.0.0.0/104"]).unwrap();
+        assert_eq!(mapped.http.trusted_proxies[0].to_string(), "10.0.0.0/8");
     }
 
     #[test]
