@@ -1,8 +1,8 @@
 //! The copy of the merchant directory on disk.
 
-use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -38,6 +38,7 @@ impl Snapshot {
             .mode(0o700)
             .create(data_dir)
             .map_err(bad)?;
+        tighten(data_dir).map_err(bad)?;
         Ok(Self(data_dir.join("directory.json")))
     }
 
@@ -82,6 +83,23 @@ impl Snapshot {
     }
 }
 
+/// Takes the rights of others away from a directory that was there before. It holds webhooks with
+/// payers' phones.
+fn tighten(data_dir: &Path) -> io::Result<()> {
+    const STICKY: u32 = 0o1000;
+    let mode = fs::metadata(data_dir)?.permissions().mode();
+    // A directory with the sticky bit, like /tmp, is everybody's.
+    if mode & 0o077 == 0 || mode & STICKY != 0 {
+        return Ok(());
+    }
+    let folder = data_dir.display();
+    match fs::set_permissions(data_dir, Permissions::from_mode(0o700)) {
+        Ok(()) => tracing::warn!("others had rights to the data directory {folder}: taken away"),
+        Err(error) => tracing::warn!(%error, "others have rights to the data directory {folder}"),
+    }
+    Ok(())
+}
+
 impl SnapshotWriter {
     pub(crate) fn start(snapshot: Snapshot) -> Self {
         let (sender, mut newest) = watch::channel(None::<Arc<Directory>>);
@@ -124,8 +142,6 @@ async fn store_in_background(snapshot: Snapshot, directory: Arc<Directory>) {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
-
     use super::*;
 
     fn directory() -> Directory {
@@ -147,6 +163,22 @@ mod tests {
         let snapshot = Snapshot::open(folder.path()).unwrap();
         fs::write(folder.path().join("directory.json"), "{").unwrap();
         assert!(snapshot.load().is_none());
+    }
+
+    #[test]
+    fn directory_that_was_there_loses_the_rights_of_others() {
+        let folder = tempfile::tempdir().unwrap();
+        let mode = || fs::metadata(folder.path()).unwrap().permissions().mode() & 0o7777;
+        for (before, after) in [
+            (0o755, 0o700),
+            (0o770, 0o700),
+            (0o700, 0o700),
+            (0o1777, 0o1777),
+        ] {
+            fs::set_permissions(folder.path(), Permissions::from_mode(before)).unwrap();
+            Snapshot::open(folder.path()).unwrap();
+            assert_eq!(mode(), after, "{before:o}");
+        }
     }
 
     #[test]
