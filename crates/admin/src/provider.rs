@@ -12,6 +12,9 @@ use crate::merchant::last_use;
 use crate::session::Session;
 use crate::{flags, secrets};
 
+/// Paystack's own have 40 characters after the prefix. It nowhere promises that number.
+const KEY_CHARS_MIN: usize = 16;
+
 pub(crate) async fn run(session: &Session, command: ProviderCommand) -> Result<()> {
     match command {
         ProviderCommand::Add(args) => add(session, &args).await,
@@ -41,6 +44,7 @@ pub(crate) async fn run(session: &Session, command: ProviderCommand) -> Result<(
 
 async fn add(session: &Session, args: &ProviderAdd) -> Result<()> {
     refuse_flags_of_others(args)?;
+    note_open_ranges(session, args);
     let account = match args.provider {
         Provider::Daraja => NewAccount::Daraja {
             short_codes: args.short_codes.clone(),
@@ -146,14 +150,51 @@ fn paystack_key(args: &ProviderAdd) -> Result<SecretString> {
             return Err(BadSetting::new(flags::SECRET_KEY_FILE, problem).into());
         }
     };
-    if key.expose_secret().starts_with("pk_") {
-        return Err(BadSetting::new(
-            flag,
-            "that is a public key: webhooks are signed with the secret one",
-        )
-        .into());
+    match problem_of_key(key.expose_secret()) {
+        Some(problem) => Err(BadSetting::new(flag, problem).into()),
+        None => Ok(key),
     }
-    Ok(key)
+}
+
+/// What shows that this is no secret key of Paystack.
+fn problem_of_key(key: &str) -> Option<&'static str> {
+    if key.starts_with("pk_") {
+        return Some("that is a public key: webhooks are signed with the secret one");
+    }
+    let rest = key
+        .strip_prefix("sk_live_")
+        .or_else(|| key.strip_prefix("sk_test_"));
+    let is_body = |rest: &str| {
+        rest.len() >= KEY_CHARS_MIN
+            && rest
+                .bytes()
+                .all(|byte| byte.is_ascii_alphanumeric() || byte == b'_')
+    };
+    match rest {
+        Some(rest) if is_body(rest) => None,
+        _ => Some(
+            "that is no secret key of Paystack: one is sk_live_ or sk_test_ and 40 letters and \
+             digits",
+        ),
+    }
+}
+
+/// Says what a list means that lets every address in.
+fn note_open_ranges(session: &Session, args: &ProviderAdd) {
+    let open = args.allow_cidrs.iter().find(|range| range.ends_with("/0"));
+    if let Some(range) = open {
+        let all = match range.contains(':') {
+            true => "every IPv6 address",
+            false => "every IPv4 address",
+        };
+        let effect = match args.enforce_cidr {
+            true => format!("{} refuses none of them", flags::ENFORCE_CIDR),
+            false => "none of them counts as unlisted".to_owned(),
+        };
+        session
+            .out
+            .note(&format!("warning: {range} is {all}, so {effect}"));
+    }
 }
 
 async fn list(session: &Session, merchant: Option<&str>) -> Result<()> {
@@ -221,4 +262,28 @@ fn key_text(key: &Value) -> String {
     };
     let used = last_use(&key["last_used_at"]);
     format!("key {id} of {since}: {life}, {used}")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_has_the_shape_of_a_key_is_one() {
+        let hex = "0123456789abcdef0123456789abcdef01234567";
+        for good in [format!("sk_live_{hex}"), format!("sk_test_{hex}")] {
+            assert_eq!(problem_of_key(&good), None, "{good}");
+        }
+        for bad in [
+            "sk_live_x".to_owned(),
+            "sk_live_".to_owned(),
+            hex.to_owned(),
+            format!("pk_live_{hex}"),
+            format!("sk_prod_{hex}"),
+            format!("sk_live_{hex}!"),
+            format!("Bearer sk_live_{hex}"),
+        ] {
+            assert!(problem_of_key(&bad).is_some(), "{bad}");
+        }
+    }
 }

@@ -12,7 +12,7 @@ async fn audit(fixture: &Fixture, more: &[&str]) -> Vec<Value> {
 #[tokio::test]
 async fn every_change_is_told_with_old_and_new_values() {
     let fixture = Fixture::with_merchant().await;
-    let key = fixture.file("key", "sk_test_hunter2");
+    let key = fixture.file("key", "sk_test_hunter2_0123456789abcdef");
     let device = fixture
         .add_device("http://127.0.0.1:1", "00", &["--cmc-key-file", &key])
         .await

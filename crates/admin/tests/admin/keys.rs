@@ -28,7 +28,7 @@ async fn add_key_of(
 #[tokio::test]
 async fn wrong_credentials_key_stores_nothing() {
     let fixture = Fixture::with_merchant().await;
-    add_key(&fixture, OTHER_KEY, None, "sk_live_a")
+    add_key(&fixture, OTHER_KEY, None, "sk_live_a_0123456789abcdef")
         .await
         .refused(2, "RISITI_CREDENTIALS_KEY");
     assert_eq!(
@@ -47,7 +47,9 @@ async fn wrong_credentials_key_stores_nothing() {
 #[tokio::test]
 async fn reencrypted_secrets_open_only_under_the_new_key() {
     let fixture = Fixture::with_merchant().await;
-    add_key(&fixture, KEY, None, "sk_live_a").await.ok();
+    add_key(&fixture, KEY, None, "sk_live_a_0123456789abcdef")
+        .await
+        .ok();
     let cmc_key = fixture.file("cmc", "the-cmc-key");
     fixture
         .add_device("http://127.0.0.1:1", "00", &["--cmc-key-file", &cmc_key])
@@ -59,7 +61,7 @@ async fn reencrypted_secrets_open_only_under_the_new_key() {
         .await
         .refused(2, "not the key");
     // During a change of keys both are set, and a secret may be added.
-    add_key(&fixture, OTHER_KEY, Some(KEY), "sk_live_b")
+    add_key(&fixture, OTHER_KEY, Some(KEY), "sk_live_b_0123456789abcdef")
         .await
         .ok();
     let done = fixture
@@ -77,12 +79,12 @@ async fn reencrypted_secrets_open_only_under_the_new_key() {
 
     // Both stored signing keys open under the new key alone, so that adding either again is
     // noticed.
-    for secret in ["sk_live_a", "sk_live_b"] {
+    for secret in ["sk_live_a_0123456789abcdef", "sk_live_b_0123456789abcdef"] {
         add_key(&fixture, OTHER_KEY, None, secret)
             .await
             .refused(1, "active already");
     }
-    add_key(&fixture, KEY, None, "sk_live_c")
+    add_key(&fixture, KEY, None, "sk_live_c_0123456789abcdef")
         .await
         .refused(2, "not the key");
 }

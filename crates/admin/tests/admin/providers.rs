@@ -33,7 +33,10 @@ async fn account(fixture: &Fixture, provider: &str) -> Value {
 async fn third_active_signing_key_is_refused() {
     let fixture = Fixture::with_merchant().await;
     let mut keys = Vec::new();
-    for name in ["sk_live_one", "sk_test_two"] {
+    for name in [
+        "sk_live_one_0123456789abcdef",
+        "sk_test_two_0123456789abcdef",
+    ] {
         let file = fixture.file(name, &format!("{name}\n"));
         let added = fixture
             .run(&[&PAYSTACK[..], &["--secret-key-file", &file]].concat())
@@ -41,12 +44,12 @@ async fn third_active_signing_key_is_refused() {
             .ok();
         keys.push(added["key_id"].as_str().unwrap().to_owned());
     }
-    let third = fixture.file("three", "sk_live_three");
+    let third = fixture.file("three", "sk_live_three_0123456789abcdef");
     fixture
         .run(&[&PAYSTACK[..], &["--secret-key-file", &third]].concat())
         .await
         .refused(1, "remove-key");
-    let first = fixture.file("again", "sk_live_one");
+    let first = fixture.file("again", "sk_live_one_0123456789abcdef");
     fixture
         .run(&[&PAYSTACK[..], &["--secret-key-file", &first]].concat())
         .await
@@ -96,7 +99,7 @@ async fn signing_key_comes_from_a_variable_or_a_file() {
     let program = fixture
         .program(&from_variable)
         .env("RISITI_CREDENTIALS_KEY", KEY)
-        .env("MY_KEY", "sk_test_env");
+        .env("MY_KEY", "sk_test_env_0123456789abcdef");
     run_to_end(program).await.ok();
     fixture.run(&PAYSTACK).await.refused(2, "--secret-key-file");
     let public = fixture.file("public", "pk_live_x");
@@ -104,7 +107,14 @@ async fn signing_key_comes_from_a_variable_or_a_file() {
         .run(&[&PAYSTACK[..], &["--secret-key-file", &public]].concat())
         .await
         .refused(2, "public key");
-    let without_credentials = fixture.program(&from_variable).env("MY_KEY", "sk_test_b");
+    let short = fixture.file("short", "sk_live_x");
+    fixture
+        .run(&[&PAYSTACK[..], &["--secret-key-file", &short]].concat())
+        .await
+        .refused(2, "no secret key");
+    let without_credentials = fixture
+        .program(&from_variable)
+        .env("MY_KEY", "sk_test_b_0123456789abcdef");
     run_to_end(without_credentials)
         .await
         .refused(2, "RISITI_CREDENTIALS_KEY");

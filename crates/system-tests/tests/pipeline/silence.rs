@@ -6,7 +6,7 @@ use crate::fixture::{CREDENTIALS_KEY, DEADLINE, Fixture, stk};
 const FORBIDDEN: [&str; 7] = [
     CREDENTIALS_KEY,
     "0123456789ABCDEF",
-    "sk_test_of_the_silent",
+    "sk_test_of_the_silent_one",
     "708374149",
     "ws_CO_",
     // Quoted as in a body, since the problem of an unreadable body names its field without quotes.
@@ -28,7 +28,7 @@ async fn no_output_of_any_program_holds_a_secret_or_phone() {
         "TEST_PAYSTACK_KEY",
     ];
     let key = [
-        ("TEST_PAYSTACK_KEY", "sk_test_of_the_silent"),
+        ("TEST_PAYSTACK_KEY", "sk_test_of_the_silent_one"),
         ("RUST_LOG", "trace"),
     ];
     let mut outputs = vec![fixture.output_of("risiti-admin", &add, &key).await];
