@@ -16,6 +16,7 @@ use uuid::Uuid;
 use crate::device_args::{DeviceAdd, DeviceCommand, DeviceUpdate, OptionArgs};
 use crate::expected_number::{self, Expected};
 use crate::initialise::{self, Installed};
+use crate::production::Addresses;
 use crate::session::Session;
 use crate::{flags, kra, secrets, verify};
 
@@ -42,6 +43,7 @@ pub(crate) async fn run(session: &Session, command: DeviceCommand) -> Result<Exi
 }
 
 async fn add(session: &Session, args: DeviceAdd) -> Result<()> {
+    check_addresses_of_new(&args)?;
     let vault = session.vault().await?;
     let more = options(&args.options)?;
     let mut device = NewDevice {
@@ -162,6 +164,9 @@ async fn update(session: &Session, args: DeviceUpdate) -> Result<()> {
     if changes.is_empty() && !args.options.initialise {
         return Err(BadSetting::new("device update", "nothing to change was given").into());
     }
+    if !args.options.allow_test_address {
+        check_changed_addresses(session, device, &changes).await?;
+    }
     let by = OperatorAction {
         operator: session.operator.clone(),
         reason: args.reason,
@@ -198,6 +203,76 @@ async fn update(session: &Session, args: DeviceUpdate) -> Result<()> {
         &update_text(args.dry_run, resumed, number),
     );
     Ok(())
+}
+
+fn check_addresses_of_new(args: &DeviceAdd) -> Result<()> {
+    if args.options.allow_test_address {
+        return Ok(());
+    }
+    let more = [
+        (flags::PORTAL_URL, &args.options.portal_url),
+        (flags::TOKEN_URL, &args.options.token_url),
+    ];
+    let more = more
+        .into_iter()
+        .filter_map(|(flag, url)| Some((flag, url.as_ref()?)));
+    let addresses = Addresses {
+        environment: args.environment,
+        dialect: args.dialect,
+        urls: std::iter::once((flags::BASE_URL, &args.base_url))
+            .chain(more)
+            .collect(),
+    };
+    Ok(addresses.check()?)
+}
+
+/// Checks the addresses as they would be after the change. One that is not changed is looked at
+/// where the device would become a production device.
+async fn check_changed_addresses(
+    session: &Session,
+    id: DeviceId,
+    changes: &DeviceChanges,
+) -> Result<()> {
+    let vault = session.vault().await?;
+    let stored = session
+        .ledger
+        .device(id, vault)
+        .await?
+        .ok_or(ManageError::NoDevice(id))?;
+    let profile = kra::profile_of_stored(&stored)?;
+    let is_moved = changes
+        .environment
+        .is_some_and(|environment| environment != stored.environment)
+        || changes
+            .dialect
+            .is_some_and(|dialect| dialect != stored.dialect);
+    let token_url = profile.token.as_ref().map(|token| &token.url);
+    let urls = [
+        (
+            flags::BASE_URL,
+            changes.base_url.as_ref(),
+            Some(&profile.base_url),
+        ),
+        (
+            flags::PORTAL_URL,
+            changes.options.portal_url.as_ref(),
+            profile.portal_url.as_ref(),
+        ),
+        (
+            flags::TOKEN_URL,
+            changes.options.token_url.as_ref(),
+            token_url,
+        ),
+    ];
+    let addresses = Addresses {
+        environment: changes.environment.unwrap_or(stored.environment),
+        dialect: changes.dialect.unwrap_or(stored.dialect),
+        urls: urls
+            .into_iter()
+            .filter_map(|(flag, new, old)| Some((flag, new.or(old.filter(|_| is_moved))?)))
+            .collect(),
+    };
+    Ok(addresses.check()?)
 }
 
 /// What was or would be done.

@@ -174,6 +174,10 @@ pub(crate) struct OptionArgs {
     /// Percent of a tax type where it differs from KRA's published rate, as E=8 (may be repeated)
     #[arg(long = "tax-rate", value_parser = values::tax_rate, value_name = "TYPE=PERCENT")]
     pub(crate) tax_rates: Vec<(TaxType, Decimal)>,
+    /// For tests against a simulator: let a production device have an http://, loopback or
+    /// link-local address
+    #[arg(long)]
+    pub(crate) allow_test_address: bool,
     #[command(flatten)]
     pub(crate) call: CallArgs,
     /// --initialise: folder where KRA's answer is kept until the database has it

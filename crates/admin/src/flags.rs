@@ -2,9 +2,12 @@
 //! from their definitions (`BadSetting::of`).
 
 pub(crate) const ALLOW_CIDR: &str = "--allow-cidr";
+pub(crate) const ALLOW_TEST_ADDRESS: &str = "--allow-test-address";
+pub(crate) const BASE_URL: &str = "--base-url";
 pub(crate) const CMC_KEY_FILE: &str = "--cmc-key-file";
 pub(crate) const CONSUMER_SECRET_FILE: &str = "--consumer-secret-file";
 pub(crate) const ENFORCE_CIDR: &str = "--enforce-cidr";
+pub(crate) const PORTAL_URL: &str = "--portal-url";
 pub(crate) const PROVIDER: &str = "--provider";
 pub(crate) const SECRET_KEY_ENV: &str = "--secret-key-env";
 pub(crate) const SECRET_KEY_FILE: &str = "--secret-key-file";
@@ -12,6 +15,7 @@ pub(crate) const SELLER_ID: &str = "--seller-id";
 pub(crate) const SHORTCODE: &str = "--shortcode";
 pub(crate) const STATE_DIR: &str = "--state-dir (RISITI_STATE_DIR)";
 pub(crate) const TAX_RATE: &str = "--tax-rate";
+pub(crate) const TOKEN_URL: &str = "--token-url";
 
 #[cfg(test)]
 mod tests {
@@ -33,9 +37,12 @@ mod tests {
         let defined = settings_of(&Cli::command());
         for name in [
             ALLOW_CIDR,
+            ALLOW_TEST_ADDRESS,
+            BASE_URL,
             CMC_KEY_FILE,
             CONSUMER_SECRET_FILE,
             ENFORCE_CIDR,
+            PORTAL_URL,
             PROVIDER,
             SECRET_KEY_ENV,
             SECRET_KEY_FILE,
@@ -43,6 +50,7 @@ mod tests {
             SHORTCODE,
             STATE_DIR,
             TAX_RATE,
+            TOKEN_URL,
         ] {
             assert!(defined.iter().any(|known| known == name), "{name}");
         }

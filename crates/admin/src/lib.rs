@@ -13,6 +13,7 @@ mod kra;
 mod merchant;
 mod ops;
 mod output;
+mod production;
 mod provider;
 mod prune;
 mod secrets;
