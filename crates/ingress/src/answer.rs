@@ -36,6 +36,9 @@ pub(crate) enum Answer {
     /// The body ended early, or its chunks are not what HTTP lays down.
     Malformed,
     TooSlow,
+    /// The head is not HTTP, can be read in two ways, or ended early.
+    MalformedHead,
+    HeadTooLarge,
     TooLarge {
         limit: usize,
     },
@@ -61,6 +64,8 @@ impl Answer {
             | Self::MethodNotAllowed
             | Self::Malformed
             | Self::TooSlow
+            | Self::MalformedHead
+            | Self::HeadTooLarge
             | Self::TooLarge { .. }
             | Self::WrongType => Outcome::Refused,
             Self::Unavailable(_) => Outcome::Unavailable,
@@ -117,8 +122,20 @@ impl Answer {
             ),
             Self::TooSlow => problem(
                 StatusCode::REQUEST_TIMEOUT,
-                "Body too slow",
-                "the body did not arrive in time",
+                "Request too slow",
+                "the request did not arrive in time",
+                None,
+            ),
+            Self::MalformedHead => problem(
+                StatusCode::BAD_REQUEST,
+                "Request malformed",
+                "the request line or its headers are not HTTP/1.1, or ended early",
+                None,
+            ),
+            Self::HeadTooLarge => problem(
+                StatusCode::REQUEST_HEADER_FIELDS_TOO_LARGE,
+                "Headers too large",
+                "the request line and its headers exceed 16384 bytes or 96 lines",
                 None,
             ),
             Self::TooLarge { limit } => problem(

@@ -1,4 +1,5 @@
-//! Reads a request body within three bounds: its bytes, its time, and the bytes of all bodies.
+//! Reads a request body within its bounds: its bytes, its time, its rate, and the memory for all
+//! bodies.
 
 use std::borrow::Cow;
 use std::pin::pin;
@@ -9,52 +10,35 @@ use actix_web::{HttpRequest, web};
 use futures_util::StreamExt;
 use risiti_domain::Provider;
 use risiti_providers::{BodyFormat, Channel, redact};
-use tokio::sync::{Semaphore, SemaphorePermit};
 
 use crate::answer::Answer;
+use crate::budget::HeldBody;
 
 /// How long the reading goes on after the timeout. The process itself may have been frozen or
 /// starved while the body lay in the kernel's buffer, and Daraja never sends it again
 /// (protocol A6).
 const FINAL_READ: Duration = Duration::from_secs(1);
 
-/// Bytes of all bodies together. As many connections as may be open, each with the largest body,
-/// would come to gigabytes.
-const BODY_BUDGET_BYTES: usize = 64 * 1024 * 1024;
+/// How long the rate of a body is looked at before it is too low.
+const RATE_WINDOW: Duration = Duration::from_secs(2);
 
-/// Memory for the bodies of requests that are not answered yet.
-///
-/// It is acquired as bytes arrive, so that a request which only announces a large body holds none.
-pub(crate) struct BodyBudget(Semaphore);
-
-impl Default for BodyBudget {
-    fn default() -> Self {
-        Self::new(BODY_BUDGET_BYTES)
-    }
-}
-
-impl BodyBudget {
-    fn new(bytes: usize) -> Self {
-        Self(Semaphore::new(bytes))
-    }
-
-    fn acquire(&self, bytes: usize) -> Result<SemaphorePermit<'_>, Answer> {
-        let bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
-        self.0
-            .try_acquire_many(bytes)
-            .map_err(|_| Answer::Unavailable("too many bodies at once"))
-    }
+/// The bounds of one body.
+pub(crate) struct BodyLimits {
+    pub(crate) bytes: usize,
+    pub(crate) timeout: Duration,
+    /// Bytes per second.
+    pub(crate) rate_min: u64,
 }
 
 /// Reads the bytes as they came, and holds their part of the budget. An error is the answer that
 /// ends the request.
 pub(crate) async fn read<'a>(
-    budget: &'a BodyBudget,
+    mut held: HeldBody<'a>,
     request: &HttpRequest,
     payload: &mut web::Payload,
-    limit: usize,
-    timeout: Duration,
-) -> Result<(Vec<u8>, SemaphorePermit<'a>), Answer> {
+    limits: &BodyLimits,
+) -> Result<(Vec<u8>, HeldBody<'a>), Answer> {
+    let limit = limits.bytes;
     let declared = request
         .headers()
         .get(CONTENT_LENGTH)
@@ -63,27 +47,57 @@ pub(crate) async fn read<'a>(
         return Err(Answer::TooLarge { limit });
     }
 
-    let mut reading = pin!(async {
-        let mut body = Vec::with_capacity(declared.unwrap_or(1024).min(limit));
-        let mut held = budget.acquire(0)?;
-        while let Some(chunk) = payload.next().await {
-            // actix reports chunks that cannot be read in the same way as a sender that broke off.
-            let chunk = chunk.map_err(|_| Answer::Malformed)?;
-            if body.len() + chunk.len() > limit {
-                return Err(Answer::TooLarge { limit });
+    let mut arriving = Vec::with_capacity(declared.unwrap_or(1024).min(limit));
+    {
+        let mut reading = pin!(read_whole(&mut held, &mut arriving, payload, limits));
+        let mut read = None;
+        for wait in [limits.timeout, FINAL_READ] {
+            if let Ok(outcome) = tokio::time::timeout(wait, reading.as_mut()).await {
+                read = Some(outcome);
+                break;
             }
-            held.merge(budget.acquire(chunk.len())?);
-            body.extend_from_slice(&chunk);
         }
-        Ok((body, held))
-    });
+        read.unwrap_or(Err(Answer::TooSlow))?;
+    }
+    held.is_whole();
+    Ok((arriving, held))
+}
 
-    for wait in [timeout, FINAL_READ] {
-        if let Ok(read) = tokio::time::timeout(wait, reading.as_mut()).await {
-            return read;
+async fn read_whole(
+    held: &mut HeldBody<'_>,
+    body: &mut Vec<u8>,
+    payload: &mut web::Payload,
+    limits: &BodyLimits,
+) -> Result<(), Answer> {
+    let limit = limits.bytes;
+    let bytes_min = usize::try_from(limits.rate_min * RATE_WINDOW.as_secs()).unwrap_or(usize::MAX);
+    loop {
+        let before = body.len();
+        let window = async {
+            while let Some(chunk) = payload.next().await {
+                // actix reports chunks that cannot be read in the same way as a sender that broke
+                // off. A body that was given up ends in the same way.
+                let chunk = chunk.map_err(|_| match held.is_given_up() {
+                    true => Answer::Unavailable("too many bodies at once"),
+                    false => Answer::Malformed,
+                })?;
+                if body.len() + chunk.len() > limit {
+                    return Err(Answer::TooLarge { limit });
+                }
+                held.grow(chunk.len()).await?;
+                body.extend_from_slice(&chunk);
+            }
+            Ok(())
+        };
+        if limits.rate_min == 0 {
+            return window.await;
+        }
+        match tokio::time::timeout(RATE_WINDOW, window).await {
+            Ok(ended) => return ended,
+            Err(_) if body.len() - before < bytes_min => return Err(Answer::TooSlow),
+            Err(_) => {}
         }
     }
-    Err(Answer::TooSlow)
 }
 
 /// The body in the form that may be published, spooled and stored. It is copied only where
@@ -132,34 +146,9 @@ pub(crate) fn format(provider: Provider, request: &HttpRequest) -> Result<BodyFo
 
 #[cfg(test)]
 mod tests {
-    use actix_web::FromRequest;
     use actix_web::test::TestRequest;
 
     use super::*;
-
-    #[actix_web::test]
-    async fn bytes_of_all_bodies_are_bounded_and_given_back() {
-        let budget = BodyBudget::new(100);
-        let limit = 1_000;
-        let timeout = Duration::from_secs(10);
-        let read_body = async |bytes: usize| {
-            let (request, mut payload) = TestRequest::post()
-                .set_payload(vec![b'x'; bytes])
-                .to_http_parts();
-            let mut payload = web::Payload::from_request(&request, &mut payload)
-                .await
-                .unwrap();
-            read(&budget, &request, &mut payload, limit, timeout).await
-        };
-
-        let (body, held) = read_body(60).await.unwrap();
-        assert_eq!(body.len(), 60);
-        assert!(matches!(read_body(60).await, Err(Answer::Unavailable(_))));
-        let (_, _also_held) = read_body(40).await.unwrap();
-
-        drop(held);
-        assert!(read_body(60).await.is_ok());
-    }
 
     #[test]
     fn format_depends_on_provider_and_content_type() {

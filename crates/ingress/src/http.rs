@@ -4,30 +4,28 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Instant;
 
-use actix_web::dev::Server;
-use actix_web::http::Method;
-use actix_web::{App, HttpRequest, HttpResponse, HttpServer, web};
+use actix_server::Server;
+use actix_web::http::{ConnectionType, Method};
+use actix_web::{App, HttpRequest, HttpResponse, web};
 use risiti_service::BadSetting;
 
 use crate::answer::Answer;
+use crate::connection::{self, Connection, HeadRefusal, Listener};
 use crate::durable::DurableStore;
 use crate::metrics::Outcome;
 use crate::receive::Receiver;
 use crate::refusal;
 use crate::route::{RequestPath, Route};
-use crate::tls::Certificate;
 
 /// Connections that may wait to be accepted. The kernel lowers it to its `somaxconn`.
 const BACKLOG: i32 = 4_096;
 
-/// Binds the public address. An address that is taken or not ours is a bad setting. With a
-/// certificate, the listener speaks TLS and nothing else. `durable` is called once on each worker
-/// thread.
+/// Binds the public address. An address that is taken or not ours is a bad setting. `durable` is
+/// called once on each worker thread.
 pub(crate) fn bind(
     receiver: Arc<Receiver>,
     durable: impl Fn() -> DurableStore + Clone + Send + 'static,
-    certificate: Option<&Arc<Certificate>>,
-    shutdown_seconds: u64,
+    listener: Listener,
 ) -> anyhow::Result<Server> {
     let settings = &receiver.http;
     let bad = |error: std::io::Error| {
@@ -36,37 +34,21 @@ pub(crate) fn bind(
             format!("{}: {error}", settings.listen),
         )
     };
-    let listener = TcpListener::bind(settings.listen).map_err(bad)?;
+    let socket = TcpListener::bind(settings.listen).map_err(bad)?;
     // The standard library asks for 128. A burst beyond that loses handshakes, which costs its senders
     // seconds or their connection.
-    rustix::net::listen(&listener, BACKLOG).map_err(|error| bad(error.into()))?;
-    let address = listener.local_addr()?;
+    rustix::net::listen(&socket, BACKLOG).map_err(|error| bad(error.into()))?;
+    let address = socket.local_addr()?;
 
-    let timeout = settings.body_timeout;
-    let workers = std::thread::available_parallelism().map_or(2, usize::from);
     let state = web::Data::from(Arc::clone(&receiver));
-    let server = HttpServer::new(move || {
+    let tls = listener.tls.is_some();
+    let server = connection::serve(socket, listener, move || {
         App::new()
             .app_data(state.clone())
             .app_data(web::Data::new(durable()))
             .default_service(web::to(handle))
-    })
-    .workers(workers)
-    .max_connections(settings.connections_max.div_ceil(workers))
-    .client_request_timeout(timeout)
-    .tls_handshake_timeout(timeout)
-    .shutdown_timeout(shutdown_seconds)
-    .disable_signals();
-
-    let server = match certificate {
-        Some(certificate) => server.listen_rustls_0_23(listener, certificate.server_config())?,
-        None => server.listen(listener)?,
-    };
-    let server = server.run();
-    tracing::info!(
-        tls = certificate.is_some(),
-        "webhooks listener on {address}"
-    );
+    })?;
+    tracing::info!(tls, "webhooks listener on {address}");
     Ok(server)
 }
 
@@ -76,13 +58,49 @@ async fn handle(
     receiver: web::Data<Receiver>,
     durable: web::Data<DurableStore>,
 ) -> HttpResponse {
+    let connection = request.conn_data::<Arc<Connection>>();
+    let refusal = connection.and_then(|connection| connection.refusal());
+    let mut response = match refusal {
+        Some(refusal) => {
+            receiver.metrics.connections.refused_head(refusal);
+            refusal::close_after(answer_to_head(refusal).refuse(), payload)
+        }
+        None => answer(&request, payload, &receiver, &durable).await,
+    };
+    if let Some(connection) = connection {
+        if connection.is_over() {
+            response
+                .head_mut()
+                .set_connection_type(ConnectionType::Close);
+        }
+        let closes = response.head().connection_type() == ConnectionType::Close;
+        connection.answered(closes);
+    }
+    response
+}
+
+/// The answer to a request whose head was not taken.
+fn answer_to_head(refusal: HeadRefusal) -> Answer {
+    match refusal {
+        HeadRefusal::Malformed => Answer::MalformedHead,
+        HeadRefusal::TooLarge => Answer::HeadTooLarge,
+        HeadRefusal::TooSlow => Answer::TooSlow,
+    }
+}
+
+async fn answer(
+    request: &HttpRequest,
+    payload: web::Payload,
+    receiver: &Receiver,
+    durable: &Arc<DurableStore>,
+) -> HttpResponse {
     let started = Instant::now();
     let path = RequestPath::new(request.path());
     match path.route() {
         Some(route) if request.method() == Method::POST => {
             let provider = route.channel.provider();
             let (outcome, answer) =
-                webhook(&request, &path, route, payload, &receiver, &durable).await;
+                webhook(request, &path, route, payload, receiver, durable).await;
             receiver
                 .metrics
                 .webhook(provider, outcome, started.elapsed());
@@ -97,7 +115,7 @@ async fn handle(
             refusal::close_after(answer.refuse(), payload)
         }
         None => {
-            note_if_misaddressed(&request, &path, &receiver);
+            note_if_misaddressed(request, &path, receiver);
             refusal::close_after(Answer::UnknownPath.refuse(), payload)
         }
     }

@@ -2,6 +2,8 @@
 
 mod answer;
 mod body;
+mod budget;
+mod connection;
 mod dedup;
 mod durable;
 mod http;
@@ -28,8 +30,10 @@ use risiti_service::{AmqpArgs, BadSetting, Context, DatabaseArgs, QueueFigures, 
 use risiti_spool::Spool;
 use secrecy::ExposeSecret;
 use tokio::task::JoinHandle;
+use tokio_util::sync::CancellationToken;
 
-use body::BodyBudget;
+use budget::{BodyBudget, Shares};
+use connection::{Connections, Listener};
 use dedup::{Dedup, DedupSettings};
 use durable::DurableStore;
 use merchants::Merchants;
@@ -63,18 +67,23 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
         spool.clone(),
         metrics.clone(),
     );
+    let proxies = TrustedProxies::new(settings.http.trusted_proxies.clone());
+    let limits = settings.http.connection_limits();
+    let connections = Connections::new(limits, proxies.clone(), metrics.connections.clone());
+    let clock = Arc::clone(connections.clock());
+    let body_budget = BodyBudget::new(Shares::default(), clock, metrics.connections.clone());
     let receiver = Receiver {
         merchants,
         dedup: Arc::clone(&dedup),
         metrics,
-        proxies: TrustedProxies::new(settings.http.trusted_proxies.clone()),
+        proxies,
         http: settings.http,
-        body_budget: BodyBudget::default(),
+        body_budget,
         dedup_args: settings.dedup,
     };
 
     tokio::select! {
-        served = serve(Arc::new(receiver), durable, &broker, &context) => served?,
+        served = serve(Arc::new(receiver), connections, durable, &broker, &context) => served?,
         bad = wrong_key => return Err(bad.into()),
         bad = spool::newer_format_found(spool.clone()) => return Err(bad.into()),
         () = show_queue(&broker, &context) => {}
@@ -151,6 +160,7 @@ fn start_drainer(
 /// Stops taking connections at the shutdown and waits for the requests under way.
 async fn serve(
     receiver: Arc<Receiver>,
+    connections: Arc<Connections>,
     durable: DurableStore,
     broker: &Broker,
     context: &Context,
@@ -160,13 +170,21 @@ async fn serve(
         (Some(chain), Some(key)) => Some(Certificate::load(chain, key)?),
         _ => None,
     };
-    let shutdown_seconds = context.grace.as_secs().max(1);
+    let listener = Listener {
+        connections: Arc::clone(&connections),
+        tls: certificate.as_ref().map(Certificate::server_config),
+        workers: std::thread::available_parallelism().map_or(2, usize::from),
+        shutdown_seconds: context.grace.as_secs().max(1),
+    };
     let durable = durable_of_this_thread(durable, broker.clone());
-    let server = http::bind(receiver, durable, certificate.as_ref(), shutdown_seconds)?;
+    let server = http::bind(receiver, durable, listener)?;
     if let Some(certificate) = certificate {
         tokio::spawn(certificate.follow(context.shutdown.clone()));
     }
 
+    let served = CancellationToken::new();
+    let _ends_the_table = served.clone().drop_guard();
+    tokio::spawn(connections.follow(context.shutdown.clone(), served));
     let handle = server.handle();
     let shutdown = context.shutdown.clone();
     let stopper = tokio::spawn(async move {

@@ -6,9 +6,13 @@
 use std::array;
 use std::time::Duration;
 
-use prometheus::{Histogram, HistogramTimer, HistogramVec, IntCounter, IntCounterVec, Registry};
+use prometheus::{
+    Histogram, HistogramTimer, HistogramVec, IntCounter, IntCounterVec, IntGauge, Registry,
+};
 use risiti_domain::Provider;
-use risiti_service::metrics::{SECONDS, counters, histogram, histograms};
+use risiti_service::metrics::{SECONDS, counters, gauge, histogram, histograms};
+
+use crate::connection::HeadRefusal;
 
 const PROVIDERS: &[&str] = &["daraja", "paystack", "gumroad"];
 /// A path may also name no provider, or none that we know.
@@ -49,6 +53,7 @@ pub(crate) struct Metrics {
     ending_secret: IntCounterVec,
     publish_seconds: Histogram,
     pub(crate) dedup: DedupMetrics,
+    pub(crate) connections: ConnectionMetrics,
 }
 
 /// The series of one provider.
@@ -112,6 +117,7 @@ impl Metrics {
                 SECONDS,
             ),
             dedup: DedupMetrics::register(registry),
+            connections: ConnectionMetrics::register(registry),
         }
     }
 
@@ -170,6 +176,66 @@ impl ProviderMetrics {
             seconds: seconds.with_label_values(&[provider]),
             misaddressed: misaddressed.with_label_values(&[provider]),
         }
+    }
+}
+
+/// Why a connection or a body was given up.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Cut {
+    /// It took too long.
+    Slow,
+    /// Its source had too many connections.
+    Source,
+    /// Others needed its place.
+    Crowd,
+    /// Others needed its memory.
+    Memory,
+}
+
+#[derive(Clone)]
+pub(crate) struct ConnectionMetrics {
+    open: IntGauge,
+    /// In the order of [`Cut`].
+    cut: [IntCounter; 4],
+    /// In the order of [`HeadRefusal`].
+    refused_heads: [IntCounter; 3],
+}
+
+impl ConnectionMetrics {
+    pub(crate) fn register(registry: &Registry) -> Self {
+        const REASONS: [&str; 4] = ["slow", "source", "crowd", "memory"];
+        const REFUSALS: [&str; 3] = ["malformed", "too_large", "too_slow"];
+        let cut = counters(
+            registry,
+            "risiti_connections_cut_total",
+            "Connections and bodies given up, by reason.",
+            &["reason"],
+            &[&REASONS],
+        );
+        let refused = counters(
+            registry,
+            "risiti_heads_refused_total",
+            "Request heads refused, by reason.",
+            &["reason"],
+            &[&REFUSALS],
+        );
+        Self {
+            open: gauge(registry, "risiti_connections", "Connections that are open."),
+            cut: REASONS.map(|reason| cut.with_label_values(&[reason])),
+            refused_heads: REFUSALS.map(|reason| refused.with_label_values(&[reason])),
+        }
+    }
+
+    pub(crate) fn set_open(&self, count: usize) {
+        self.open.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    pub(crate) fn cut(&self, why: Cut, count: usize) {
+        self.cut[why as usize].inc_by(count as u64);
+    }
+
+    pub(crate) fn refused_head(&self, why: HeadRefusal) {
+        self.refused_heads[why as usize].inc();
     }
 }
 

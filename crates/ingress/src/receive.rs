@@ -1,6 +1,7 @@
 //! One webhook, from request to answer, in the order that protocol A lays down: find the merchant,
 //! cap the body, authenticate over the raw bytes, parse, deduplicate, make durable, answer.
 
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,13 +12,14 @@ use risiti_domain::{AuthenticatedBy, CredentialId, EventId, Provider};
 use risiti_providers::{Account, BodyFormat, Channel, Envelope, Event, Unreadable, known_kind};
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
-use tokio::sync::SemaphorePermit;
 use tokio::time::Instant;
 use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::answer::Answer;
-use crate::body::{self, BodyBudget};
+use crate::body::{self, BodyLimits};
+use crate::budget::{BodyBudget, HeldBody, Holder};
+use crate::connection::Connection;
 use crate::dedup::{Dedup, DedupKey, DeliveryOutcome, StoredIn};
 use crate::durable::DurableStore;
 use crate::merchants::{Address, Merchant, MerchantLookup, Merchants, SigningKey};
@@ -49,7 +51,7 @@ struct AuthenticWebhook<'a> {
     credential: Option<CredentialId>,
     account: Account,
     body: Vec<u8>,
-    budget_held: SemaphorePermit<'a>,
+    held: HeldBody<'a>,
 }
 
 impl Receiver {
@@ -97,15 +99,21 @@ impl Receiver {
                 ));
             }
         };
-        let by_source = self
-            .check_source(request, &merchant, provider)
+        let source = self.source(request);
+        let by_source = check_source(source, &merchant, provider)
             .map_err(|refusal| directory.refusal(refusal))?;
 
         let format = body::format(provider, request)?;
-        let limit = usize::try_from(self.http.body_limit).unwrap_or(usize::MAX);
-        let timeout = self.http.body_timeout;
-        let (body, budget_held) =
-            body::read(&self.body_budget, request, payload, limit, timeout).await?;
+        let holder = match (provider, source) {
+            (Provider::Paystack, Some(source)) => Holder::Unproven(source.into(), merchant.id),
+            _ => Holder::Proven(merchant.id),
+        };
+        let connection = request.conn_data::<Arc<Connection>>();
+        if let Some(connection) = connection {
+            connection.set_proven(provider != Provider::Paystack);
+        }
+        let held = self.body_budget.begin(holder, connection.cloned());
+        let (body, held) = body::read(held, request, payload, &self.body_limits(holder)).await?;
 
         let mut account = Account {
             gumroad_seller_id: merchant.gumroad_seller_id.clone(),
@@ -116,6 +124,9 @@ impl Receiver {
                 let key = verify_paystack(request, &merchant, &body)
                     .map_err(|refusal| directory.refusal(refusal))?;
                 account.paystack_live = key.live;
+                if let Some(connection) = connection {
+                    connection.set_proven(true);
+                }
                 (AuthenticatedBy::Signature, Some(key.id))
             }
             Provider::Daraja | Provider::Gumroad => (by_source, path_secret),
@@ -130,24 +141,24 @@ impl Receiver {
             credential,
             account,
             body,
-            budget_held,
+            held,
         })
     }
 
-    /// Checks the source of a Daraja message against the merchant's list. Other providers have no
-    /// lists.
-    fn check_source(
-        &self,
-        request: &HttpRequest,
-        merchant: &Merchant,
-        provider: Provider,
-    ) -> Result<AuthenticatedBy, Answer> {
-        if provider != Provider::Daraja {
-            return Ok(AuthenticatedBy::Path);
+    fn body_limits(&self, holder: Holder) -> BodyLimits {
+        BodyLimits {
+            bytes: usize::try_from(self.http.body_limit).unwrap_or(usize::MAX),
+            timeout: self.http.body_timeout,
+            rate_min: match holder {
+                Holder::Proven(_) => 0,
+                Holder::Unproven(..) => self.http.body_rate_min,
+            },
         }
-        let Some(peer) = request.peer_addr() else {
-            return Ok(AuthenticatedBy::Path);
-        };
+    }
+
+    /// The address that connected to us or to our outermost proxy.
+    fn source(&self, request: &HttpRequest) -> Option<IpAddr> {
+        let peer = request.peer_addr()?;
 
         // The values are read lossily. A value with one byte that is not text must not vanish
         // together with the hop that our proxy appended to it.
@@ -156,12 +167,8 @@ impl Receiver {
             .get_all("x-forwarded-for")
             .map(|value| String::from_utf8_lossy(value.as_bytes()))
             .collect();
-        let source = self
-            .proxies
-            .source(peer.ip(), forwarded.iter().map(|value| &**value));
-
-        authenticate_source(source, &merchant.daraja_ranges, merchant.daraja_enforced)
-            .map_err(|SourceRefused| Answer::Forbidden)
+        let forwarded = forwarded.iter().map(|value| &**value);
+        Some(self.proxies.source(peer.ip(), forwarded))
     }
 
     /// Parses, deduplicates and makes durable. An unreadable body is kept like any other and then
@@ -181,7 +188,7 @@ impl Receiver {
             credential,
             account,
             body,
-            budget_held: _held_until_the_answer,
+            held: _held_until_the_answer,
         } = webhook;
 
         let event_id = EventId::from_uuid(Uuid::now_v7());
@@ -219,6 +226,20 @@ impl Receiver {
             (DeliveryOutcome::Duplicate, Ok(_)) => Answer::Duplicate,
         }
     }
+}
+
+/// Checks the source of a Daraja message against the merchant's list. Other providers have no
+/// lists.
+fn check_source(
+    source: Option<IpAddr>,
+    merchant: &Merchant,
+    provider: Provider,
+) -> Result<AuthenticatedBy, Answer> {
+    let Some(source) = source.filter(|_| provider == Provider::Daraja) else {
+        return Ok(AuthenticatedBy::Path);
+    };
+    authenticate_source(source, &merchant.daraja_ranges, merchant.daraja_enforced)
+        .map_err(|SourceRefused| Answer::Forbidden)
 }
 
 /// Checks the signature and returns the key that fits.

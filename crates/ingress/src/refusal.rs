@@ -1,8 +1,7 @@
 //! Refusals that close the connection without waiting for the rest of the request.
 //!
 //! actix-http reads a chunked body that its handler dropped to the end, however long that takes
-//! (3.20, `should_close_for_unread_payload`). It also limits the time for a head only on the first
-//! request of a connection. A refusal therefore closes the connection, and the unread body is held
+//! (3.20, `should_close_for_unread_payload`). A refusal therefore closes the connection, and the unread body is held
 //! until the answer is written.
 
 use std::error::Error;

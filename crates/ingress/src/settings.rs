@@ -13,6 +13,8 @@ use risiti_service::{
 };
 use secrecy::SecretString;
 
+use crate::connection::{Clock, ConnectionLimits};
+
 /// Payment webhooks in: each is authenticated, deduplicated, made durable, and only then answered
 /// with 200.
 #[derive(Parser, Debug)]
@@ -91,7 +93,18 @@ pub(crate) struct HttpArgs {
         value_name = "CIDR"
     )]
     pub(crate) trusted_proxies: Vec<IpNet>,
-    /// Connections open at once; further ones wait in the kernel's queue
+    /// Least bytes per second of a body before its signature is checked; 0: any
+    #[arg(
+        long,
+        env = "RISITI_BODY_RATE_MIN",
+        default_value_t = 1_024,
+        value_name = "BYTES"
+    )]
+    pub(crate) body_rate_min: u64,
+    /// How long a connection may wait for its next request
+    #[arg(long, env = "RISITI_IDLE_TIMEOUT", default_value = "5s", value_parser = parse_duration, value_name = "DURATION")]
+    pub(crate) idle_timeout: Duration,
+    /// Connections open at once. Near it, new ones take the place of those that do nothing
     #[arg(
         long,
         env = "RISITI_CONNECTIONS_MAX",
@@ -99,6 +112,36 @@ pub(crate) struct HttpArgs {
         value_name = "N"
     )]
     pub(crate) connections_max: usize,
+    /// Connections of one address, or one /64 of IPv6, unless it is a trusted proxy [default: a
+    /// quarter of RISITI_CONNECTIONS_MAX]
+    #[arg(long, env = "RISITI_CONNECTIONS_PER_SOURCE", value_name = "N")]
+    pub(crate) connections_per_source: Option<usize>,
+    /// Requests on one connection, after which it is closed
+    #[arg(
+        long,
+        env = "RISITI_CONNECTION_REQUESTS_MAX",
+        default_value_t = 10_000,
+        value_name = "N"
+    )]
+    pub(crate) connection_requests_max: u32,
+    /// Age of a connection after which it is closed with its next answer
+    #[arg(long, env = "RISITI_CONNECTION_AGE_MAX", default_value = "1h", value_parser = parse_duration, value_name = "DURATION")]
+    pub(crate) connection_age_max: Duration,
+}
+
+impl HttpArgs {
+    pub(crate) fn connection_limits(&self) -> ConnectionLimits {
+        let open_max = self.connections_max.max(1);
+        let per_source_max = self.connections_per_source.unwrap_or(open_max.div_ceil(4));
+        ConnectionLimits {
+            open_max,
+            per_source_max: per_source_max.max(1),
+            head_ticks: Clock::ticks(self.body_timeout),
+            idle_ticks: Clock::ticks(self.idle_timeout),
+            age_ticks: Clock::ticks(self.connection_age_max),
+            requests_max: self.connection_requests_max,
+        }
+    }
 }
 
 #[derive(Args, Debug)]

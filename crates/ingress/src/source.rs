@@ -14,6 +14,11 @@ impl TrustedProxies {
         Self(ranges)
     }
 
+    pub(crate) fn contains(&self, address: IpAddr) -> bool {
+        let address = address.to_canonical();
+        self.0.iter().any(|range| range.contains(&address))
+    }
+
     /// The address that connected to our outermost proxy. It is the right-most hop that is not a
     /// trusted proxy.
     ///
@@ -27,7 +32,7 @@ impl TrustedProxies {
         let mut source = peer.to_canonical();
         for value in forwarded_for.rev() {
             for hop in value.rsplit(',') {
-                if !self.0.iter().any(|range| range.contains(&source)) {
+                if !self.contains(source) {
                     return source;
                 }
                 match address(hop.trim()) {

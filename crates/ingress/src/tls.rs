@@ -79,9 +79,11 @@ impl Certificate {
     /// The listener's configuration. Each new connection gets the certificate in use at that
     /// moment.
     pub(crate) fn server_config(self: &Arc<Self>) -> ServerConfig {
-        ServerConfig::builder()
+        let mut config = ServerConfig::builder()
             .with_no_client_auth()
-            .with_cert_resolver(Arc::clone(self) as _)
+            .with_cert_resolver(Arc::clone(self) as _);
+        config.alpn_protocols = vec![b"http/1.1".to_vec()];
+        config
     }
 
     /// Takes up renewed files until cancelled. Files that cannot be used leave the old certificate

@@ -3,7 +3,7 @@
 use risiti_ledger::NewAccount;
 use risiti_providers::Envelope;
 
-use crate::fixture::{Fixture, JSON, daraja_account, json_of, stk_path_of, stk_success};
+use crate::fixture::{Fixture, Ingress, JSON, daraja_account, json_of, stk_path_of, stk_success};
 use crate::raw_http::exchange;
 
 const SIGNED: &str =
@@ -12,6 +12,12 @@ const SIGNATURE: (&str, &str) = (
     "x-paystack-signature",
     "d21fea24486bf72a34edcfa0167ca2bb749a57c40b8b44703b738e06f3df6e0b06591b7dd803d941078160d1b5d874dae28562981cb6faf11a686a5bb0f93940",
 );
+
+/// Posts a webhook to this merchant, which must have the key of its signature.
+pub(crate) async fn post_signed(ingress: &Ingress, slug: &str) -> reqwest::Response {
+    let path = format!("/webhooks/paystack/{slug}");
+    ingress.post_with(&path, SIGNED, &[JSON, SIGNATURE]).await
+}
 
 #[tokio::test]
 async fn signature_is_checked_over_the_raw_bytes() {

@@ -1,9 +1,17 @@
 //! The public listener under TLS.
 
+use std::sync::Arc;
+
+use futures_util::future::join_all;
 use risiti_testkit::{Authority, eventually};
+use rustls::pki_types::pem::PemObject as _;
+use rustls::pki_types::{CertificateDer, ServerName};
+use rustls::{ClientConfig, RootCertStore};
 use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
+use tokio_rustls::TlsConnector;
+use tokio_rustls::client::TlsStream;
 
 use crate::fixture::{DEADLINE, Fixture, Ingress, IngressBuilder, JSON, stk_success};
 
@@ -122,4 +130,64 @@ async fn certificate_and_key_that_do_not_match_end_it_with_2() {
     let (code, log) = builder.run_to_exit().await;
     assert_eq!(code, Some(2));
     assert!(log.contains("RISITI_TLS_KEY_FILE"), "{log}");
+}
+
+/// Opens a TLS connection as a client that trusts only this authority.
+async fn connect_tls(ingress: &Ingress, authority: &Authority) -> Option<TlsStream<TcpStream>> {
+    let mut roots = RootCertStore::empty();
+    for root in CertificateDer::pem_file_iter(authority.root()).unwrap() {
+        roots.add(root.unwrap()).unwrap();
+    }
+    let config = ClientConfig::builder()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+    let stream = TcpStream::connect(ingress.address).await.unwrap();
+    let name = ServerName::try_from("localhost").unwrap();
+    TlsConnector::from(Arc::new(config))
+        .connect(name, stream)
+        .await
+        .ok()
+}
+
+/// The attacks of `attacks.rs` on places, before the handshake, in the first head and in the second.
+#[tokio::test]
+async fn half_heads_under_tls_keep_nobody_out() {
+    const LIMIT: usize = 60;
+    let fixture = Fixture::start().await;
+    let authority = Authority::new();
+    let folder = certificate_folder(&authority);
+    let ingress = with_certificate(fixture.ingress(), &folder)
+        .body_timeout("10m")
+        .env("RISITI_CONNECTIONS_MAX", LIMIT.to_string())
+        .env("RISITI_CONNECTIONS_PER_SOURCE", "1000")
+        .ready()
+        .await;
+
+    let silent = (0..LIMIT).map(|_| TcpStream::connect(ingress.address));
+    let _silent = join_all(silent).await;
+    assert_eq!(
+        post(&fixture, &ingress, &authority, "UIS4000110").await,
+        Some(200)
+    );
+
+    let whole = crate::attacks::post(&fixture.stk_path(), "", &stk_success("UIS4000111"));
+    for first in [String::new(), whole] {
+        let attackers = (0..LIMIT).map(async |_| {
+            let mut stream = connect_tls(&ingress, &authority).await?;
+            // The connection may be cut at any time.
+            stream.write_all(first.as_bytes()).await.ok()?;
+            if !first.is_empty() {
+                stream.read_exact(&mut [0; 12]).await.ok()?;
+            }
+            stream.write_all(b"P").await.ok()?;
+            stream.flush().await.ok()?;
+            Some(stream)
+        });
+        let _open = join_all(attackers).await;
+        for number in 0..10 {
+            let receipt = format!("UIS40{:03}{number:02}", first.len());
+            let answer = post(&fixture, &ingress, &authority, &receipt).await;
+            assert_eq!(answer, Some(200), "{receipt}");
+        }
+    }
 }

@@ -4,6 +4,7 @@
     reason = "a fixture that cannot be set up fails its test"
 )]
 
+mod attacks;
 mod authentication;
 mod deduplication;
 mod directory;
