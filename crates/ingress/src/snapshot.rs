@@ -94,7 +94,7 @@ fn tighten(data_dir: &Path) -> io::Result<()> {
     }
     let folder = data_dir.display();
     match fs::set_permissions(data_dir, Permissions::from_mode(0o700)) {
-        Ok(()) => tracing::warn!("others had rights to the data directory {folder}: taken away"),
+        Ok(()) => tracing::info!("others had rights to the data directory {folder}: taken away"),
         Err(error) => tracing::warn!(%error, "others have rights to the data directory {folder}"),
     }
     Ok(())
