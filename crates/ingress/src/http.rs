@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use actix_server::Server;
-use actix_web::http::{ConnectionType, Method};
+use actix_web::http::{ConnectionType, Method, StatusCode};
 use actix_web::{App, HttpRequest, HttpResponse, web};
 use risiti_service::BadSetting;
 
@@ -67,6 +67,9 @@ async fn handle(
         }
         None => answer(&request, payload, &receiver, &durable).await,
     };
+    if is_failed_attempt(response.status()) {
+        receiver.note_failed_attempt(&request);
+    }
     if let Some(connection) = connection {
         if connection.is_over() {
             response
@@ -77,6 +80,15 @@ async fn handle(
         connection.answered(closes);
     }
     response
+}
+
+/// Whether the sender could not show that it may send here. It tries out secrets, slugs or
+/// signatures, or is set up wrongly.
+fn is_failed_attempt(status: StatusCode) -> bool {
+    matches!(
+        status,
+        StatusCode::UNAUTHORIZED | StatusCode::FORBIDDEN | StatusCode::NOT_FOUND
+    )
 }
 
 /// The answer to a request whose head was not taken.
@@ -139,7 +151,7 @@ async fn webhook(
             answer.respond(channel)
         }
         refused => {
-            if refused == Answer::UnknownPath {
+            if matches!(refused, Answer::UnknownPath | Answer::Unauthenticated) {
                 note_if_misaddressed(request, path, receiver);
             }
             refusal::close_after(refused.refuse(), payload)

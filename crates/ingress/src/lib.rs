@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod answer;
+mod attempts;
 mod body;
 mod budget;
 mod connection;
@@ -32,6 +33,7 @@ use secrecy::ExposeSecret;
 use tokio::task::JoinHandle;
 use tokio_util::sync::CancellationToken;
 
+use attempts::FailedAttempts;
 use budget::{BodyBudget, Shares};
 use connection::{Connections, Listener};
 use dedup::{Dedup, DedupSettings};
@@ -80,13 +82,16 @@ pub async fn run(settings: Settings, context: Context) -> anyhow::Result<()> {
         http: settings.http,
         body_budget,
         dedup_args: settings.dedup,
+        failed_attempts: FailedAttempts::default(),
     };
 
+    let receiver = Arc::new(receiver);
     tokio::select! {
-        served = serve(Arc::new(receiver), connections, durable, &broker, &context) => served?,
+        served = serve(Arc::clone(&receiver), connections, durable, &broker, &context) => served?,
         bad = wrong_key => return Err(bad.into()),
         bad = spool::newer_format_found(spool.clone()) => return Err(bad.into()),
         () = show_queue(&broker, &context) => {}
+        () = receiver.failed_attempts.show_every_minute() => {}
     }
 
     dedup.finish_tasks().await;

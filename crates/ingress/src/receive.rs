@@ -8,7 +8,7 @@ use std::time::Duration;
 use actix_web::{HttpRequest, web};
 use bytes::Bytes;
 use jiff::Timestamp;
-use risiti_domain::{AuthenticatedBy, CredentialId, EventId, Provider};
+use risiti_domain::{AuthenticatedBy, CredentialId, EventId, MerchantId, Provider};
 use risiti_providers::{Account, BodyFormat, Channel, Envelope, Event, Unreadable, known_kind};
 use secrecy::ExposeSecret;
 use sha2::{Digest, Sha256};
@@ -17,6 +17,7 @@ use tracing::{info, warn};
 use uuid::Uuid;
 
 use crate::answer::Answer;
+use crate::attempts::FailedAttempts;
 use crate::body::{self, BodyLimits};
 use crate::budget::{BodyBudget, HeldBody, Holder};
 use crate::connection::Connection;
@@ -32,6 +33,9 @@ use crate::traceparent;
 /// (protocol A5: 3 s).
 const ANSWER_TIMEOUT: Duration = Duration::from_millis(2_800);
 
+/// An HMAC-SHA512 in hexadecimal.
+const SIGNATURE_CHARS: usize = 128;
+
 pub(crate) struct Receiver {
     pub(crate) merchants: Merchants,
     pub(crate) dedup: Arc<Dedup>,
@@ -40,6 +44,7 @@ pub(crate) struct Receiver {
     pub(crate) http: HttpArgs,
     pub(crate) body_budget: BodyBudget,
     pub(crate) dedup_args: DedupArgs,
+    pub(crate) failed_attempts: FailedAttempts,
 }
 
 /// A webhook that is believed to come from its provider.
@@ -80,6 +85,10 @@ impl Receiver {
         address: Address,
     ) -> Result<AuthenticWebhook<'_>, Answer> {
         let provider = channel.provider();
+        let signature = match provider {
+            Provider::Paystack => claimed_signature(request)?,
+            Provider::Daraja | Provider::Gumroad => "",
+        };
         let (merchant, directory, path_secret) = match self.merchants.find(&address, provider) {
             MerchantLookup::Found {
                 merchant,
@@ -92,6 +101,9 @@ impl Receiver {
                 }
                 (merchant, directory, path_secret)
             }
+            MerchantLookup::NotFound if provider == Provider::Paystack => {
+                return Err(self.refuse_unknown_slug(request, payload, signature).await);
+            }
             MerchantLookup::NotFound => return Err(Answer::UnknownPath),
             MerchantLookup::DirectoryUnavailable => {
                 return Err(Answer::Unavailable(
@@ -103,7 +115,11 @@ impl Receiver {
         let by_source = check_source(source, &merchant, provider)
             .map_err(|refusal| directory.refusal(refusal))?;
 
-        let format = body::format(provider, request)?;
+        // Only a proven sender learns that its content type is wrong.
+        let format = body::format(provider, request);
+        if provider != Provider::Paystack {
+            format.clone()?;
+        }
         let holder = match (provider, source) {
             (Provider::Paystack, Some(source)) => Holder::Unproven(source.into(), merchant.id),
             _ => Holder::Proven(merchant.id),
@@ -121,7 +137,7 @@ impl Receiver {
         };
         let (authenticated_by, credential) = match provider {
             Provider::Paystack => {
-                let key = verify_paystack(request, &merchant, &body)
+                let key = verify_paystack(signature, &merchant, &body)
                     .map_err(|refusal| directory.refusal(refusal))?;
                 account.paystack_live = key.live;
                 if let Some(connection) = connection {
@@ -136,13 +152,47 @@ impl Receiver {
         Ok(AuthenticWebhook {
             merchant,
             channel,
-            format,
+            format: format?,
             authenticated_by,
             credential,
             account,
             body,
             held,
         })
+    }
+
+    /// Answers a signed webhook to a slug that no merchant with Paystack has. Its sender sees what
+    /// a wrong signature gets, after the same work, so slugs cannot be found out.
+    async fn refuse_unknown_slug(
+        &self,
+        request: &HttpRequest,
+        payload: &mut web::Payload,
+        signature: &str,
+    ) -> Answer {
+        let Some(source) = self.source(request) else {
+            return Answer::Unauthenticated;
+        };
+        let nobody = MerchantId::from_uuid(Uuid::nil());
+        let holder = Holder::Unproven(source.into(), nobody);
+        let connection = request.conn_data::<Arc<Connection>>();
+        let held = self.body_budget.begin(holder, connection.cloned());
+        match body::read(held, request, payload, &self.body_limits(holder)).await {
+            Ok((body, _held)) => {
+                let no_key = [0; 48];
+                std::hint::black_box(risiti_providers::paystack::verify(
+                    &body, signature, &no_key,
+                ));
+                Answer::Unauthenticated
+            }
+            Err(answer) => answer,
+        }
+    }
+
+    /// Counts a request that was refused as not authentic.
+    pub(crate) fn note_failed_attempt(&self, request: &HttpRequest) {
+        if let Some(source) = self.source(request) {
+            self.failed_attempts.note(source.into());
+        }
     }
 
     fn body_limits(&self, holder: Holder) -> BodyLimits {
@@ -242,17 +292,30 @@ fn check_source(
         .map_err(|SourceRefused| Answer::Forbidden)
 }
 
+/// The signature that a webhook of Paystack claims, before anything of its body is read.
+///
+/// Whatever the directory says, no key fits a signature that is missing or none.
+fn claimed_signature(request: &HttpRequest) -> Result<&str, Answer> {
+    let value = request
+        .headers()
+        .get("x-paystack-signature")
+        .ok_or(Answer::Unauthenticated)?;
+    let signature = value.to_str().unwrap_or_default();
+    let is_digest = signature.len() == SIGNATURE_CHARS
+        && signature.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_digest {
+        Ok(signature)
+    } else {
+        Err(Answer::Unauthenticated)
+    }
+}
+
 /// Checks the signature and returns the key that fits.
 fn verify_paystack<'a>(
-    request: &HttpRequest,
+    signature: &str,
     merchant: &'a Merchant,
     body: &[u8],
 ) -> Result<&'a SigningKey, Answer> {
-    let signature = request
-        .headers()
-        .get("x-paystack-signature")
-        .and_then(|value| value.to_str().ok())
-        .unwrap_or_default();
     let fits =
         |secret: &str| risiti_providers::paystack::verify(body, signature, secret.as_bytes());
 

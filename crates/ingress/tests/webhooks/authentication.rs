@@ -35,7 +35,10 @@ async fn signature_is_checked_over_the_raw_bytes() {
     for (body, headers) in [
         (changed.as_str(), vec![JSON, SIGNATURE]),
         (SIGNED, vec![JSON, (SIGNATURE.0, "zz")]),
-        (SIGNED, vec![JSON]),
+        (
+            SIGNED,
+            vec![("content-type", "text/plain"), (SIGNATURE.0, "zz")],
+        ),
     ] {
         let answer = ingress.post_with(path, body, &headers).await;
         assert_eq!(answer.status(), 401);
@@ -49,12 +52,11 @@ async fn unknown_secret_is_answered_like_any_unknown_path() {
     let ingress = fixture.ingress().ready().await;
 
     let unknown_secret = stk_path_of(&"f".repeat(32));
-    let secret_as_slug = format!("/webhooks/paystack/{}", fixture.secret);
+    let wrong_provider = format!("/webhooks/mpesa/{}", fixture.secret);
     let mut answers = Vec::new();
     for path in [
         unknown_secret.as_str(),
-        "/webhooks/paystack/nobody",
-        &secret_as_slug,
+        &wrong_provider,
         "/webhooks/elsewhere",
         "/",
     ] {
@@ -67,6 +69,44 @@ async fn unknown_secret_is_answered_like_any_unknown_path() {
         answers.iter().all(|answer| *answer == answers[0]),
         "{answers:?}"
     );
+}
+
+/// Slugs can be guessed, so what they are answered must not tell which exist.
+#[tokio::test]
+async fn unknown_slug_is_answered_like_one_with_another_key() {
+    let fixture = Fixture::start().await;
+    fixture.add_merchant("without-paystack", "Without").await;
+    let ingress = fixture.ingress().ready().await;
+
+    let wrong = "0".repeat(128);
+    let text = ("content-type", "text/plain");
+    for headers in [
+        vec![JSON],
+        vec![text],
+        vec![JSON, (SIGNATURE.0, "zz")],
+        vec![JSON, (SIGNATURE.0, wrong.as_str())],
+        vec![text, (SIGNATURE.0, wrong.as_str())],
+    ] {
+        let mut answers = Vec::new();
+        for slug in ["acme", "nobody", "without-paystack"] {
+            let path = format!("/webhooks/paystack/{slug}");
+            let answer = ingress.post_with(&path, SIGNED, &headers).await;
+            assert_eq!(answer.status(), 401, "{slug} {headers:?}");
+            let mut seen = answer.headers().clone();
+            seen.remove("date");
+            answers.push((seen, answer.text().await.unwrap()));
+        }
+        assert!(
+            answers.iter().all(|answer| *answer == answers[0]),
+            "{answers:?}"
+        );
+    }
+    // Who signs rightly learns what is wrong with the content type.
+    let answer = ingress
+        .post_with("/webhooks/paystack/acme", SIGNED, &[text, SIGNATURE])
+        .await;
+    assert_eq!(answer.status(), 415);
+    assert_eq!(fixture.queued().await, 0);
 }
 
 #[tokio::test]

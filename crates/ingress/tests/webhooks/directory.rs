@@ -151,9 +151,13 @@ async fn newest_directory_is_stored_when_the_disk_is_back() {
     .await;
 }
 
-/// Signs nothing, and comes from a source that is not on the list.
+/// Signs with another key, and comes from a source that is not on the list.
 async fn refused(fixture: &Fixture, ingress: &Ingress) -> [u16; 3] {
-    let unsigned = ingress.post("/webhooks/paystack/acme", "{}").await;
+    let wrong = "0".repeat(128);
+    let headers = [JSON, ("x-paystack-signature", wrong.as_str())];
+    let unsigned = ingress
+        .post_with("/webhooks/paystack/acme", "{}", &headers)
+        .await;
     let elsewhere = ingress.post_stk(stk_success("UIS6600001")).await;
     let unknown = ingress.post(&stk_path_of(&"0".repeat(40)), "{}").await;
     assert_eq!(fixture.queued().await, 0);

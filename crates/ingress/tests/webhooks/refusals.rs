@@ -22,7 +22,8 @@ async fn each_refusal_has_its_status_and_queues_nothing() {
     let too_large = format!("{body}{}", " ".repeat(1024));
     for (path, body, content_type, expected) in [
         (unknown.as_str(), &body, "application/json", 404),
-        ("/webhooks/paystack/nobody", &body, "application/json", 404),
+        ("/webhooks/paystack/nobody", &body, "application/json", 401),
+        ("/webhooks/paystack/acme", &body, "text/plain", 401),
         ("/webhooks/mpesa", &body, "application/json", 404),
         (&ping, &body, "text/plain", 415),
         (&known, &too_large, "application/json", 413),

@@ -201,7 +201,7 @@ fn misdirected<'a>(draw: &mut Draw, fleet: &'a Fleet, number: u64) -> Draft<'a> 
             let merchant = merchant_with_paystack(draw, fleet);
             return Draft {
                 what: "a Paystack event that calls itself plain text",
-                status: 415,
+                status: 401,
                 merchant,
                 provider: Provider::Paystack,
                 path: paystack::path(merchant),
@@ -226,7 +226,7 @@ fn misdirected<'a>(draw: &mut Draw, fleet: &'a Fleet, number: u64) -> Draft<'a> 
         ),
         3 => (
             "a Paystack event for an unknown merchant",
-            404,
+            401,
             "webhooks/paystack/nobody".to_owned(),
             JSON,
             body,
@@ -278,7 +278,7 @@ mod tests {
             .collect();
         assert_eq!(
             statuses.into_iter().collect::<Vec<_>>(),
-            [401, 404, 405, 413, 415, 422]
+            [401, 404, 405, 413, 422]
         );
         assert!(
             requests
