@@ -5,6 +5,7 @@
 )]
 
 mod attacks;
+mod attacks_full_size;
 mod authentication;
 mod deduplication;
 mod directory;
@@ -16,6 +17,7 @@ mod https;
 mod large_spool;
 mod logged_kind;
 mod misaddressed;
+mod proxies;
 mod queue_gauges;
 mod raw_http;
 mod refusals;
