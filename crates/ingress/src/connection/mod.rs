@@ -10,6 +10,7 @@ mod head;
 mod listener;
 mod source;
 mod stream;
+mod stream_io;
 #[cfg(test)]
 mod stream_tests;
 mod sweep;

@@ -20,9 +20,6 @@ pub(super) const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\nconnecti
 /// Bytes handed on before the library must have handled them. It would read 128 KiB ahead, and
 /// keep that much memory for as long as the connection is open.
 pub(super) const BURST: usize = 16 * 1024;
-/// Bytes that are read and dropped after the last answer, so that the client gets the answer. A
-/// socket that is closed with unread bytes is reset.
-const DROPPED_MAX: usize = 512 * 1024;
 
 /// What is read next.
 #[derive(Debug)]
@@ -36,8 +33,8 @@ enum Reading {
 }
 
 pub(crate) struct GuardedStream<S> {
-    inner: S,
-    connection: Place,
+    pub(super) inner: S,
+    pub(super) connection: Place,
     reading: Reading,
     /// The request under way is the last one.
     is_last: bool,
@@ -47,9 +44,9 @@ pub(crate) struct GuardedStream<S> {
     handed_in_burst: usize,
     /// The client has closed its side.
     ended: bool,
-    dropped: usize,
+    pub(super) dropped: usize,
     /// Our side was closed.
-    is_shut: bool,
+    pub(super) is_shut: bool,
 }
 
 impl<S: AsyncRead + AsyncWrite + Unpin> GuardedStream<S> {
@@ -94,7 +91,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuardedStream<S> {
         self.handed_in_burst = 0;
     }
 
-    fn poll_next_bytes(
+    pub(super) fn poll_next_bytes(
         &mut self,
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
@@ -341,7 +338,7 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuardedStream<S> {
     }
 
     /// The answer is written. Now the next request may begin.
-    fn after_answer(&mut self, cx: &mut Context<'_>) {
+    pub(super) fn after_answer(&mut self, cx: &mut Context<'_>) {
         let is_over = self.is_last
             || self.connection.closes.load(Relaxed)
             || !matches!(self.reading, Reading::Answer);
@@ -366,85 +363,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuardedStream<S> {
     }
 }
 
-impl<S> GuardedStream<S> {
-    /// Whether a client that does not take its answer has been given up.
-    fn is_cut_while_writing(&self, cx: &mut Context<'_>) -> bool {
-        self.connection.register(cx.waker());
-        if self.connection.phase() == Phase::Handling {
-            self.connection.enter(Phase::Writing);
-        }
-        self.connection.is_cut()
-    }
-}
-
 impl From<BadHead> for HeadRefusal {
     fn from(bad: BadHead) -> Self {
         match bad {
             BadHead::Malformed => Self::Malformed,
             BadHead::TooManyHeaders => Self::TooLarge,
         }
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncRead for GuardedStream<S> {
-    fn poll_read(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        buffer: &mut ReadBuf<'_>,
-    ) -> Poll<io::Result<()>> {
-        self.get_mut().poll_next_bytes(cx, buffer)
-    }
-}
-
-impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for GuardedStream<S> {
-    fn poll_write(
-        self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-        bytes: &[u8],
-    ) -> Poll<io::Result<usize>> {
-        let this = self.get_mut();
-        let written = Pin::new(&mut this.inner).poll_write(cx, bytes);
-        if written.is_pending() && this.is_cut_while_writing(cx) {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
-        written
-    }
-
-    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        let flushed = Pin::new(&mut this.inner).poll_flush(cx)?;
-        if flushed.is_pending() && this.is_cut_while_writing(cx) {
-            return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
-        }
-        ready!(flushed);
-        if this.connection.answered.load(Relaxed) {
-            this.connection.answered.store(false, Relaxed);
-            this.after_answer(cx);
-        }
-        Poll::Ready(Ok(()))
-    }
-
-    /// Closes our side, and then reads and drops until the client closes its side, within bounds.
-    fn poll_shutdown(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
-        let this = self.get_mut();
-        this.connection.register(cx.waker());
-        if !this.is_shut {
-            if this.connection.phase() != Phase::Closing {
-                this.connection.enter(Phase::Closing);
-            }
-            ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
-            this.is_shut = true;
-        }
-
-        let mut scratch = [0; 4_096];
-        while !this.connection.is_cut() && this.dropped < DROPPED_MAX {
-            let mut buffer = ReadBuf::new(&mut scratch);
-            ready!(Pin::new(&mut this.inner).poll_read(cx, &mut buffer))?;
-            if buffer.filled().is_empty() {
-                break;
-            }
-            this.dropped += buffer.filled().len();
-        }
-        Poll::Ready(Ok(()))
     }
 }

@@ -118,6 +118,42 @@ async fn full_size_unfinished_heads() {
     measure("3,000 heads of 15 KB", &fixture, &ingress, before).await;
 }
 
+/// What an open connection costs that had a request with a large body and waits for the next.
+#[tokio::test]
+#[ignore = "full size"]
+async fn full_size_idle_connections() {
+    const CONNECTIONS: usize = 2_000;
+    let fixture = Fixture::start().await;
+    let ingress = fixture
+        .ingress()
+        .env("RISITI_IDLE_TIMEOUT", "10m")
+        .ready()
+        .await;
+    let before = peak_kib(&ingress);
+    let path = fixture.stk_path();
+    let mut open = Vec::new();
+    for number in 0..CONNECTIONS {
+        let body = stk_success(&format!("UIS6{number:06}")) + &" ".repeat(200_000);
+        let mut stream = connect_from(number, ingress.address).await.unwrap();
+        stream
+            .write_all(post(&path, "", &body).as_bytes())
+            .await
+            .unwrap();
+        let mut line = [0; 12];
+        stream.read_exact(&mut line).await.unwrap();
+        assert_eq!(&line[9..], b"200");
+        open.push(stream);
+    }
+    let peak = peak_kib(&ingress);
+    println!(
+        "{CONNECTIONS} idle connections after a body of 200 KB: {} MiB before, {} MiB at most, {} KiB each",
+        before / MIB,
+        peak / MIB,
+        (peak - before) / CONNECTIONS as u64
+    );
+    measure("beside idle connections", &fixture, &ingress, before).await;
+}
+
 #[tokio::test]
 #[ignore = "full size"]
 async fn full_size_dribblers() {
