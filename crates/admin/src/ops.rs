@@ -106,6 +106,8 @@ mod tests {
         let address = listener.local_addr().unwrap();
         tokio::spawn(async move {
             let (mut stream, _) = listener.accept().await.unwrap();
+            let mut request = [0; 512];
+            assert!(stream.read(&mut request).await.unwrap() > 0);
             match answer {
                 // The reader may hang up before the end.
                 Some(answer) => drop(stream.write_all(&answer).await),

@@ -98,7 +98,7 @@ async fn every_command_that_changes_something_is_audited() {
             "a new till",
         ],
         vec!["keys", "reencrypt"],
-        vec!["prune", "--reason", "old"],
+        vec!["prune", "--yes", "--reason", "old"],
     ] {
         fixture.run(&command).await.ok();
     }

@@ -50,6 +50,13 @@ async fn device_show_has_every_key_that_scripts_rely_on() {
         "last_message",
         "last_send",
         "held",
+        "halt_remedy",
+        "found",
+        "expected_invoice_no",
+        "looked_up_until",
+        "progress",
+        "evidence",
+        "first_action",
     ];
     keys.sort_unstable();
     expected.sort_unstable();
