@@ -126,6 +126,7 @@ impl Ledger {
 
         let mut subject = json!({ "invoice_no": invoice_no, "as": resolution.ownership.as_str() });
         if let Some(why) = forced {
+            subject["forced"] = json!(true);
             subject["forced_against"] = json!(why);
         }
         transaction

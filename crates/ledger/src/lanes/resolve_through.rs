@@ -110,6 +110,7 @@ impl Ledger {
         let invoice = holder.map(InvoiceId::from_uuid);
         let mut subject = json!({ "from": from, "through": through, "as": "taken elsewhere" });
         if let Some(why) = forced {
+            subject["forced"] = json!(true);
             subject["forced_against"] = json!(why);
         }
         transaction
