@@ -20,6 +20,7 @@ use crate::reply::Reply;
 use crate::request::KraRequest;
 use crate::routes::Call;
 use crate::simulator::Simulator;
+use crate::traffic::InFlight;
 
 /// Bound on the late deliveries that are still to come.
 const MAX_LATE_DELIVERIES: usize = 10_000;
@@ -28,12 +29,13 @@ impl Simulator {
     /// Handles a call and returns its answer, or the answer of the fault that hits it.
     ///
     /// The call is handled when it comes in, and the latency passes before the answer. So a
-    /// caller that gives up has not undone anything.
+    /// caller that gives up has not undone anything, and its call stays in flight until then.
     pub(crate) async fn handle_with_faults(
         self: &Arc<Self>,
         request: Arc<KraRequest>,
         plan: FaultPlan,
         connection: &Connection,
+        in_flight: &InFlight,
     ) -> HttpResponse {
         self.count_faults(&plan);
         self.record_attempt(&request, &plan);
@@ -46,6 +48,7 @@ impl Simulator {
         };
 
         sleep(self.config.latency + plan.delay.unwrap_or_default()).await;
+        in_flight.note_hung_up();
         match reply {
             Ok(reply) => self.renderer().render(&reply),
             Err(fault) => self.faulty_answer(fault, connection).await,

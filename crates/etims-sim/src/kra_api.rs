@@ -53,12 +53,17 @@ pub(crate) async fn handle(
         connection.clone(),
     );
     let plan = simulator.fault_script().plan(&details);
-    let answer = simulator
-        .handle_with_faults(Arc::new(request), plan, &connection)
-        .await;
-    // The call ends before its answer leaves, because the client may call again at once.
-    drop(in_flight);
-    answer
+    // It goes on in a task of its own, because actix drops the handler of a caller that goes away.
+    let call = actix_web::rt::spawn(async move {
+        let answer = simulator
+            .handle_with_faults(Arc::new(request), plan, &connection, &in_flight)
+            .await;
+        // The call ends before its answer leaves, because the client may call again at once.
+        drop(in_flight);
+        answer
+    });
+    call.await
+        .unwrap_or_else(|_| HttpResponse::InternalServerError().finish())
 }
 
 /// Answers a request that only a wrong configuration sends. Every dialect says it by the status.

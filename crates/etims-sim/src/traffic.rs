@@ -22,7 +22,7 @@ const MAX_DEVICES: usize = 20_000;
 
 #[derive(Default)]
 pub(crate) struct Traffic {
-    inner: Mutex<Inner>,
+    inner: Arc<Mutex<Inner>>,
     pub(crate) journal: Journal,
 }
 
@@ -53,25 +53,38 @@ pub(crate) struct Counts {
     /// Calls without a valid token.
     pub(crate) unauthorised: u64,
     pub(crate) late_refused: u64,
+    /// Callers that went away before their answer.
+    pub(crate) hung_up: u64,
     pub(crate) resends_without_look_up: u64,
 }
 
 /// A call in flight. The call ends when this is dropped.
-pub(crate) struct InFlight<'a> {
-    traffic: &'a Traffic,
+pub(crate) struct InFlight {
+    inner: Arc<Mutex<Inner>>,
     id: u64,
 }
 
-impl Drop for InFlight<'_> {
+impl InFlight {
+    /// Counts the caller if it has gone away before the answer.
+    pub(crate) fn note_hung_up(&self) {
+        let mut inner = lock(&self.inner);
+        let gone = inner
+            .open_calls
+            .get(&self.id)
+            .is_some_and(|open_call| open_call.connection.hung_up());
+        inner.counts.hung_up += u64::from(gone);
+    }
+}
+
+impl Drop for InFlight {
     fn drop(&mut self) {
-        self.traffic.lock().open_calls.remove(&self.id);
+        lock(&self.inner).open_calls.remove(&self.id);
     }
 }
 
 impl Traffic {
     fn lock(&self) -> MutexGuard<'_, Inner> {
-        // Counters stay usable after a panic elsewhere.
-        self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+        lock(&self.inner)
     }
 
     pub(crate) fn update(&self, update: impl FnOnce(&mut Counts)) {
@@ -80,8 +93,7 @@ impl Traffic {
 
     /// The counts, and the number of calls in flight.
     pub(crate) fn counts(&self) -> (Counts, usize) {
-        let mut inner = self.lock();
-        inner.remove_hung_up();
+        let inner = self.lock();
         (inner.counts.clone(), inner.open_calls.len())
     }
 
@@ -96,7 +108,7 @@ impl Traffic {
         path: &str,
         branch: Option<Branch>,
         connection: Arc<Connection>,
-    ) -> InFlight<'_> {
+    ) -> InFlight {
         let mut inner = self.lock();
         *inner.counts.calls.entry(call).or_default() += 1;
         inner.counts.count_path(path);
@@ -115,7 +127,10 @@ impl Traffic {
         if let Some(peak) = peak {
             self.keep(&JournalEntry::Peak(peak));
         }
-        InFlight { traffic: self, id }
+        InFlight {
+            inner: self.inner.clone(),
+            id,
+        }
     }
 
     pub(crate) fn count_refusal(&self, path: &str, branch: Option<&Branch>, refusal: &Refusal) {
@@ -189,15 +204,12 @@ impl Counts {
 
 impl Inner {
     /// Raises the maxima, and returns the new peak if there is one.
-    ///
-    /// A caller that hung up no longer waits, but this may be noticed only after its next call
-    /// has arrived. So every connection is looked at before a new maximum is believed.
     fn raise_maxima(&mut self, branch: Option<&Branch>) -> Option<Peak> {
-        if !self.counts.is_exceeded_by(&self.in_flight(branch)) {
+        let at_most = self.in_flight(branch, |_| true);
+        if !self.counts.is_exceeded_by(&at_most) {
             return None;
         }
-        self.remove_hung_up();
-        let peak = self.in_flight(branch);
+        let peak = self.in_flight(branch, |connection| !connection.hung_up());
         if !self.counts.is_exceeded_by(&peak) {
             return None;
         }
@@ -205,17 +217,17 @@ impl Inner {
         Some(peak)
     }
 
-    fn remove_hung_up(&mut self) {
-        self.open_calls
-            .retain(|_, open_call| !open_call.connection.hung_up());
-    }
-
     /// The calls in flight now.
-    fn in_flight(&self, branch: Option<&Branch>) -> Peak {
+    ///
+    /// KRA goes on with a call whose caller has gone away, so that all of them count. A client that
+    /// gave up one call may make the next one, so that those of a device count only while their
+    /// caller `waits`.
+    fn in_flight(&self, branch: Option<&Branch>, waits: impl Fn(&Connection) -> bool) -> Peak {
         let of_device = |branch: &Branch| {
             self.open_calls
                 .values()
                 .filter(|open_call| open_call.branch.as_ref() == Some(branch))
+                .filter(|open_call| waits(&open_call.connection))
                 .count()
         };
         Peak {
@@ -223,4 +235,9 @@ impl Inner {
             device: branch.map(|branch| (branch.clone(), of_device(branch))),
         }
     }
+}
+
+fn lock(inner: &Mutex<Inner>) -> MutexGuard<'_, Inner> {
+    // Counters stay usable after a panic elsewhere.
+    inner.lock().unwrap_or_else(PoisonError::into_inner)
 }
