@@ -34,15 +34,16 @@ pub enum Action {
     /// D7: `crates/etims-worker/src/filing.rs` `send`
     Arrive(u8),
     /// Fault: KRA refuses the request. The cause is gone when the request comes the next time.
-    /// D7, D10: `crates/etims-worker/src/decide.rs` `after_send`
+    /// D7, D10: `crates/etims-worker/src/decide/after_send.rs` `after_send`
     Refuse(u8),
     /// Fault: the worker hears nothing. Its request may have arrived, may arrive later, or never.
-    /// D7: `crates/etims-worker/src/decide.rs` `after_send`
+    /// D7: `crates/etims-worker/src/decide/after_send.rs` `after_send`
     GiveUp(u8),
     /// Fault: as `GiveUp`, but a server in between answers with a refusal.
-    /// D10: `crates/etims-worker/src/decide.rs` `after_send`
+    /// D10: `crates/etims-worker/src/decide/after_send.rs` `after_send`
     RefuseVaguely(u8),
-    /// Fault: the request never left. D7: `crates/etims-worker/src/decide.rs` `after_send`
+    /// Fault: the request never left.
+    /// D7: `crates/etims-worker/src/decide/after_send.rs` `after_send`
     NotSent(u8),
     /// The worker writes the outcome of the send.
     /// D6, D7, D9, D10: `crates/etims-worker/src/filing.rs` `record_send`,
@@ -52,7 +53,7 @@ pub enum Action {
     LookUp(u8),
     /// The worker writes what the look-up found. A found sale goes to the invoice it names. If the
     /// sale is absent, the stored facts decide: the same bytes again, a wait, or a dead letter. D8,
-    /// D9, D10: `crates/etims-worker/src/decide.rs` `after_look_up`,
+    /// D9, D10: `crates/etims-worker/src/decide/after_look_up.rs` `after_look_up`,
     /// `crates/ledger/src/lanes/adoption.rs` `adopt`, `crates/ledger/src/lanes/settle.rs`
     /// `looked_up_absent`
     WriteLookUp(u8),
@@ -60,7 +61,7 @@ pub enum Action {
     /// D12: `crates/ledger/src/lanes/settle.rs` `defer_invoice`
     Defer(u8),
     /// The sale is absent, and the invoice failed often enough while the host took others.
-    /// D12: `crates/etims-worker/src/decide.rs` `absent`
+    /// D12: `crates/etims-worker/src/decide/after_look_up.rs` `absent`
     Exhaust(u8),
     /// The worker publishes the message of a dead letter.
     /// E1: `crates/etims-worker/src/dead_letter.rs` `dead_letter`

@@ -3,9 +3,12 @@
 mod look_ups;
 mod sends;
 
+use std::time::Duration;
+
 use jiff::SignedDuration;
-use risiti_domain::{DeviceId, InvoiceKind, PaymentMethod};
-use risiti_etims::HaltReason;
+use risiti_domain::{DeviceId, InvoiceId, InvoiceKind, PaymentMethod};
+use risiti_etims::{FoundSale, HaltReason, LookUpOutcome, Receipt, SendOutcome};
+use risiti_ledger::{FailureCount, SendResult};
 use uuid::Uuid;
 
 use super::*;
