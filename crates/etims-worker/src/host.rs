@@ -5,8 +5,10 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use risiti_domain::DeviceId;
-use risiti_ledger::{Breaker, HEARTBEAT_EXPIRY, HostShares, HostState};
+use risiti_ledger::{Breaker, FailureRun, HEARTBEAT_EXPIRY, HostShares, HostState};
 use tokio::sync::Notify;
+
+use crate::demand::Demand;
 
 #[derive(Debug)]
 pub(crate) struct Host {
@@ -18,6 +20,9 @@ pub(crate) struct Host {
 #[derive(Debug)]
 struct ShareAndBreaker {
     share: u32,
+    demand: Demand,
+    /// What was shared out to nobody at the last heartbeat.
+    unshared: u32,
     in_use: u32,
     /// Calls that were given up at the end of the grace, while KRA may still work on them.
     abandoned: u32,
@@ -31,10 +36,12 @@ struct ShareAndBreaker {
     /// Whether a lane of this worker is making the trial call.
     trial_here: bool,
     retry_step: u32,
-    failures: u32,
-    /// The only lane that failed so far, if the host answered each of its failures with a code.
-    only_lane: Option<DeviceId>,
-    answered: bool,
+    /// What the calls of all workers met, as the host's row had it last.
+    stored: FailureRun,
+    /// What this worker is telling the row now.
+    told: FailureRun,
+    /// What its calls met since.
+    news: FailureRun,
 }
 
 /// Whether a call may be made now.
@@ -65,6 +72,8 @@ impl Host {
     pub(crate) fn new(name: &str) -> Self {
         let state = ShareAndBreaker {
             share: 0,
+            demand: Demand::default(),
+            unshared: 0,
             in_use: 0,
             abandoned: 0,
             waiting: 0,
@@ -73,9 +82,9 @@ impl Host {
             open_until: Instant::now(),
             trial_here: false,
             retry_step: 0,
-            failures: 0,
-            only_lane: None,
-            answered: false,
+            stored: FailureRun::default(),
+            told: FailureRun::default(),
+            news: FailureRun::default(),
         };
         Self {
             name: name.to_owned(),
@@ -131,14 +140,33 @@ impl Host {
         self.changed.notified()
     }
 
-    /// Takes the share that the others leave, as far as it is not higher. Returns it, and what to
+    /// Takes how many lanes this worker had at once since the last heartbeat, and returns how many
+    /// calls it wants.
+    pub(crate) fn want(&self, lanes: u32) -> u32 {
+        let mut state = self.state();
+        state.demand.follow(lanes);
+        state.demand.calls()
+    }
+
+    pub(crate) fn wanted(&self) -> u32 {
+        self.state().demand.calls()
+    }
+
+    /// Whether there may be more of the cap for this worker than it has.
+    pub(crate) fn may_get_more(&self) -> bool {
+        let state = self.state();
+        state.is_fresh() && state.unshared > state.share
+    }
+
+    /// Takes the share that it should have, as far as it is not higher. Returns it, and what to
     /// record as held.
     ///
     /// A lower share applies at once, but the calls under way still count as held. A higher one
     /// applies only once it is recorded (`confirm`).
     pub(crate) fn settle(&self, others: &HostShares, cap: u32) -> (u32, u32) {
-        let share = others.share(cap);
         let mut state = self.state();
+        let share = others.share(cap, state.demand.calls());
+        state.unshared = others.unshared(cap);
         state.share = state.share.min(share);
         (share, share.max(state.in_use))
     }
@@ -172,8 +200,10 @@ impl Host {
     pub(crate) fn observe(&self, stored: &HostState) {
         let mut state = self.state();
         if stored.breaker == Breaker::Closed && state.breaker != Breaker::Closed {
-            state.failures = 0;
+            state.news = FailureRun::default();
         }
+        state.stored = stored.failures;
+        state.told = FailureRun::default();
         state.breaker = stored.breaker;
         state.open_until = Instant::now() + stored.retry_in;
         state.retry_step = stored.retry_step;
@@ -188,23 +218,20 @@ impl Host {
     /// Counts a failure. Returns the step to open the breaker at, once there were enough in a row.
     ///
     /// `only` is the lane if the host answered with a code, which may concern its invoice alone.
-    /// Failures of one such lane do not open the breaker, because that would stop every other lane.
-    /// The lane's own backoff deals with them.
     pub(crate) fn failed(&self, enough: u32, only: Option<DeviceId>) -> Option<u32> {
         let mut state = self.state();
-        state.only_lane = match only {
-            Some(lane) if state.failures == 0 || state.only_lane == Some(lane) => Some(lane),
-            _ => None,
-        };
-        state.failures = state.failures.saturating_add(1);
-        let opens = state.failures >= enough && state.only_lane.is_none();
-        (state.breaker == Breaker::Closed && opens).then_some(state.retry_step + 1)
+        state.news = state.news.then(FailureRun::failure(only));
+        state.due_step(enough)
+    }
+
+    /// The step to open the breaker at, if there were enough failures of all workers in a row.
+    pub(crate) fn due_step(&self, enough: u32) -> Option<u32> {
+        self.state().due_step(enough)
     }
 
     /// Whether calls of other lanes have failed since the host last worked.
     pub(crate) fn fails_for_others(&self, lane: DeviceId) -> bool {
-        let state = self.state();
-        state.failures > 0 && state.only_lane != Some(lane)
+        self.state().failures().concerns_others(lane)
     }
 
     /// The step to open the breaker at after a failed trial.
@@ -222,7 +249,9 @@ impl Host {
     pub(crate) fn closed(&self) {
         let mut state = self.state();
         state.breaker = Breaker::Closed;
-        state.failures = 0;
+        state.stored = FailureRun::default();
+        state.told = FailureRun::default();
+        state.news = FailureRun::default();
         state.retry_step = 0;
         drop(state);
         self.changed.notify_waiters();
@@ -231,17 +260,30 @@ impl Host {
     /// A sale was answered. Whatever the answer was, the host works.
     pub(crate) fn worked(&self) {
         let mut state = self.state();
-        state.failures = 0;
-        state.answered = true;
+        state.news = state.news.then(FailureRun::WORKED);
     }
 
-    /// Whether a sale was answered since the last call of this function.
-    pub(crate) fn take_answered(&self) -> bool {
-        std::mem::take(&mut self.state().answered)
+    /// What to tell the host's row, if there are news. What could not be told the last time is told
+    /// again: a failure that counts twice opens the breaker a call earlier.
+    pub(crate) fn take_news(&self) -> Option<FailureRun> {
+        let mut state = self.state();
+        state.told = state.told.then(state.news);
+        state.news = FailureRun::default();
+        (state.told != FailureRun::default()).then_some(state.told)
     }
 }
 
 impl ShareAndBreaker {
+    /// What the calls of all workers met, and this worker's own since the last heartbeat.
+    fn failures(&self) -> FailureRun {
+        self.stored.then(self.told).then(self.news)
+    }
+
+    fn due_step(&self, enough: u32) -> Option<u32> {
+        let opens = self.breaker == Breaker::Closed && self.failures().opens(enough);
+        opens.then_some(self.retry_step + 1)
+    }
+
     /// A worker without a heartbeat for half the expiry may have lost its share by the time its
     /// call arrives. This process' monotonic clock decides, because a frozen process cannot know
     /// otherwise how long it slept.

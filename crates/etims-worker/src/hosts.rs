@@ -1,13 +1,13 @@
-//! All hosts: heartbeats, changes of the breakers by other workers, and permits for calls.
+//! All hosts: permits for calls, and what calls say about the breakers.
 
-use std::cmp::Ordering;
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use rand::Rng;
 use risiti_domain::DeviceId;
-use risiti_ledger::{Breaker, BreakerChange, HostShares, Ledger, LedgerError};
+use risiti_ledger::{Breaker, BreakerChange, Ledger, LedgerError};
+use tokio::sync::Notify;
 use tokio::time::timeout_at;
 use tokio_util::sync::CancellationToken;
 use uuid::Uuid;
@@ -16,7 +16,6 @@ use crate::host::{Admission, Host, Permit, TrialGuard};
 use crate::metrics::Metrics;
 use crate::places::Places;
 
-const HEARTBEAT_INTERVAL: Duration = Duration::from_secs(1);
 /// How long a lane waits for a place under the cap. After that it is given back, so that the worker
 /// can work another lane of the host. It is long, because giving it back and taking it again costs
 /// more than waiting.
@@ -25,12 +24,14 @@ const PERMIT_WAIT_MAX: Duration = Duration::from_secs(20);
 const TRIAL_SLACK: Duration = Duration::from_secs(10);
 
 pub(crate) struct Hosts {
-    ledger: Ledger,
-    worker: Uuid,
-    metrics: Metrics,
-    places: Arc<Places>,
-    rules: HostRules,
+    pub(crate) ledger: Ledger,
+    pub(crate) worker: Uuid,
+    pub(crate) metrics: Metrics,
+    pub(crate) places: Arc<Places>,
+    pub(crate) rules: HostRules,
     hosts: Mutex<HashMap<String, Arc<Host>>>,
+    /// A lane waits for a place under the cap, and the share may grow.
+    pub(crate) lacking: Notify,
 }
 
 #[derive(Clone, Debug)]
@@ -82,6 +83,7 @@ impl Hosts {
             places,
             rules,
             hosts: Mutex::default(),
+            lacking: Notify::new(),
         }
     }
 
@@ -93,7 +95,7 @@ impl Hosts {
             .clone()
     }
 
-    fn all(&self) -> Vec<Arc<Host>> {
+    pub(crate) fn all(&self) -> Vec<Arc<Host>> {
         self.hosts
             .lock()
             .unwrap_or_else(PoisonError::into_inner)
@@ -136,6 +138,9 @@ impl Hosts {
                     return Ok(Some(permit));
                 }
                 Admission::Full => {}
+            }
+            if host.may_get_more() {
+                self.lacking.notify_one();
             }
             let _waiting = host.wait();
             tokio::select! {
@@ -206,7 +211,7 @@ impl Hosts {
         Ok(())
     }
 
-    async fn open(&self, host: &Arc<Host>, step: u32) -> Result<(), LedgerError> {
+    pub(crate) async fn open(&self, host: &Arc<Host>, step: u32) -> Result<(), LedgerError> {
         let pause = breaker_pause(self.rules.breaker_pause, self.rules.retry_max, step);
         host.opened(pause);
         let change = self
@@ -221,107 +226,6 @@ impl Hosts {
             );
             self.metrics.breaker(&host.name, Breaker::Open);
         }
-        Ok(())
-    }
-
-    /// Sends a heartbeat and reads the breakers, every second until the end.
-    pub(crate) async fn keep(&self, end: &CancellationToken) {
-        let mut failing = false;
-        while !end.is_cancelled() {
-            let beat = self.beat().await;
-            if let Err(error) = &beat
-                && !failing
-            {
-                tracing::warn!(%error, "heartbeat failed, nothing is sent until one succeeds");
-            }
-            failing = beat.is_err();
-            tokio::select! {
-                () = tokio::time::sleep(HEARTBEAT_INTERVAL) => {}
-                () = end.cancelled() => {}
-            }
-        }
-        let abandoned: Vec<_> = self
-            .all()
-            .iter()
-            .map(|host| (host.name.clone(), host.abandoned()))
-            .filter(|(_, calls)| *calls > 0)
-            .collect();
-        if let Err(error) = self.ledger.leave(self.worker, &abandoned).await {
-            tracing::warn!(%error, "share of the cap not given back, it expires");
-        }
-    }
-
-    async fn beat(&self) -> Result<(), LedgerError> {
-        self.renew_shares().await?;
-
-        for state in self.ledger.host_states().await? {
-            self.host(&state.host).observe(&state);
-            self.metrics.breaker(&state.host, state.breaker);
-        }
-
-        let answered: Vec<String> = self
-            .all()
-            .into_iter()
-            .filter(|host| host.take_answered())
-            .map(|host| host.name.clone())
-            .collect();
-        if answered.is_empty() {
-            Ok(())
-        } else {
-            self.ledger.hosts_answered(&answered).await
-        }
-    }
-
-    /// Renews the heartbeat and settles the share of each host (protocol D5). Only a share that can
-    /// grow takes its host's lock.
-    async fn renew_shares(&self) -> Result<(), LedgerError> {
-        let sent_at = Instant::now();
-        let mut lower = Vec::new();
-        let mut raise = Vec::new();
-        for others in self.ledger.renew_shares(self.worker).await? {
-            let host = self.host(&others.host);
-            let (share, held) = host.settle(&others, self.rules.cap);
-            match others.recorded {
-                Some(recorded) => {
-                    host.confirm(share.min(recorded), sent_at);
-                    match held.cmp(&recorded) {
-                        Ordering::Less => lower.push((others.host, held)),
-                        Ordering::Equal => {}
-                        Ordering::Greater => raise.push(host),
-                    }
-                }
-                None => {
-                    host.lose_share();
-                    raise.push(host);
-                }
-            }
-        }
-        if !lower.is_empty() {
-            self.ledger.lower_shares(self.worker, &lower).await?;
-        }
-
-        for host in raise {
-            let sent_at = Instant::now();
-            let mut share = 0;
-            let settle = |others: &HostShares| {
-                let (settled, held) = host.settle(others, self.rules.cap);
-                share = settled;
-                held
-            };
-            let raised = self
-                .ledger
-                .raise_share(self.worker, &host.name, self.rules.call_timeout, settle)
-                .await?;
-            if raised {
-                host.confirm(share, sent_at);
-            }
-        }
-        let shares: Vec<_> = self
-            .all()
-            .iter()
-            .map(|host| (host.name.clone(), host.share()))
-            .collect();
-        self.places.follow(&shares);
         Ok(())
     }
 }

@@ -29,6 +29,10 @@ pub(crate) struct Places {
 struct HostPlaces {
     size: u32,
     taken: u32,
+    /// The most places that were taken at once since the last look.
+    taken_max: u32,
+    /// A wake-up found no place since the last look, or took the last one.
+    full: bool,
     /// Wake-ups that wait for a place.
     waiting: u32,
     /// A wake-up waited in vain, and since then more have come than found a place.
@@ -116,6 +120,16 @@ impl Places {
         }
     }
 
+    /// How many lanes each host had at once since the last call of this function. `None` stands for
+    /// as many as there are places, so that there may be more lanes.
+    pub(crate) fn lanes_since(&self) -> Vec<(String, Option<u32>)> {
+        let mut hosts = self.hosts();
+        hosts
+            .iter_mut()
+            .map(|(name, host)| (name.clone(), host.lanes_since()))
+            .collect()
+    }
+
     /// Whether a lane that came now would find a place at this host.
     pub(crate) fn has_room(&self, host: &str) -> bool {
         let hosts = self.hosts();
@@ -192,7 +206,15 @@ impl HostPlaces {
     fn take(&mut self, free: u32) -> bool {
         let may = self.taken < self.size && self.taken < free.max(LANES_MIN);
         self.taken += u32::from(may);
+        self.taken_max = self.taken_max.max(self.taken);
+        self.full |= self.taken >= self.size;
         may
+    }
+
+    fn lanes_since(&mut self) -> Option<u32> {
+        let most = std::mem::replace(&mut self.taken_max, self.taken);
+        let was_full = std::mem::replace(&mut self.full, self.taken >= self.size.max(1));
+        (!was_full).then_some(most)
     }
 
     fn end_wait(&mut self) {
@@ -309,6 +331,21 @@ mod tests {
             let taken = fill(&places, SLOW).await.len();
             assert_eq!((taken, *held.borrow()), (lanes, lanes as u16), "{share}");
         }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn lanes_are_counted_at_their_most_until_there_is_no_place() {
+        let places = places(&[(SLOW, 2)]);
+        let stop = CancellationToken::new();
+        let lanes = || places.lanes_since()[0].1;
+        let first = places.take(SLOW, &stop).await;
+        drop(places.take(SLOW, &stop).await);
+        assert_eq!((lanes(), lanes()), (Some(2), Some(1)));
+        drop(first);
+        let all = fill(&places, SLOW).await;
+        assert_eq!((lanes(), lanes()), (None, None));
+        drop(all);
+        assert_eq!((lanes(), lanes()), (None, Some(0)));
     }
 
     #[tokio::test(start_paused = true)]

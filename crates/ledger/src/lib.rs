@@ -46,6 +46,7 @@ pub use flagged::list::{FlaggedFilter, FlaggedPayment, Settling};
 pub use lanes::adoption::Adoption;
 pub use lanes::contradiction::OnContradiction;
 pub use lanes::evidence::FoundAtKra;
+pub use lanes::failure_run::FailureRun;
 pub use lanes::halt_by_hand::LaneRefusal;
 pub use lanes::hosts::{Breaker, BreakerChange, HostProof, HostState};
 pub use lanes::leases::{Claim, LEASE, LaneError, Released};
@@ -56,7 +57,7 @@ pub use lanes::set_aside::InvoiceToSetAside;
 pub use lanes::settle::{
     FailureCount, HIDDEN_MAX, HaltOutcome, HaltRemedy, LaneWait, LastWord, UNKNOWN_MAX,
 };
-pub use lanes::shares::{HEARTBEAT_EXPIRY, HostShares};
+pub use lanes::shares::{HEARTBEAT_EXPIRY, HostShares, LowerShare, RecordedShare, Want};
 pub use lanes::status::{HeldInvoice, LaneFilter, LaneStatus, LastSend};
 pub use lanes::submissions::{AnsweredSend, NewSend, SendResult, StoredReceipt};
 pub use lanes::wake::WakeLimit;

@@ -1,19 +1,33 @@
 use super::*;
 
-fn others(others: u32, taken: u32) -> HostShares {
+/// So many other workers that want all they can get.
+fn others(others: usize, taken: u32) -> HostShares {
     HostShares {
         host: "kra:443".to_owned(),
-        others,
+        wants: vec![50; others],
         taken,
         before: 0,
-        recorded: None,
+        silent: 0,
+        mine: None,
     }
 }
 
 fn host_with(share: u32) -> Arc<Host> {
     let host = Arc::new(Host::new("kra:443"));
+    host.want(50);
     host.confirm(share, Instant::now());
     host
+}
+
+/// The host's row, with a closed breaker.
+fn row(failures: FailureRun) -> HostState {
+    HostState {
+        host: "kra:443".to_owned(),
+        breaker: Breaker::Closed,
+        retry_in: Duration::ZERO,
+        retry_step: 0,
+        failures,
+    }
 }
 
 fn call(host: &Arc<Host>) -> Option<Permit> {
@@ -86,6 +100,20 @@ fn a_higher_share_applies_once_it_is_recorded() {
 }
 
 #[test]
+fn more_of_the_cap_is_asked_for_only_while_there_may_be_some() {
+    let host = host_with(10);
+    for (taken, more) in [(40, false), (39, true), (50, false)] {
+        let (share, _) = host.settle(&others(3, taken), 50);
+        host.confirm(share.min(10), Instant::now());
+        assert_eq!(host.may_get_more(), more, "{taken} taken");
+    }
+    let stale = Instant::now().checked_sub(HEARTBEAT_EXPIRY / 2).unwrap();
+    host.settle(&others(3, 0), 50);
+    host.confirm(10, stale);
+    assert!(!host.may_get_more(), "the next heartbeat is late already");
+}
+
+#[test]
 fn enough_failures_in_a_row_open_the_breaker() {
     let host = host_with(5);
     assert_eq!((host.failed(3, None), host.failed(3, None)), (None, None));
@@ -96,6 +124,53 @@ fn enough_failures_in_a_row_open_the_breaker() {
         host.failed(3, None),
     ];
     assert_eq!(failed, [None, None, Some(1)]);
+}
+
+#[test]
+fn failures_of_other_workers_count() {
+    let host = host_with(5);
+    let failure = FailureRun::failure(None);
+    assert_eq!(host.failed(3, None), None);
+    host.observe(&row(failure.then(failure)));
+    assert_eq!(host.due_step(3), Some(1), "one here, two elsewhere");
+
+    host.worked();
+    assert_eq!(host.due_step(3), None);
+    assert_eq!(host.failed(3, None), None);
+    host.observe(&row(FailureRun::default()));
+    assert_eq!(
+        (host.failed(3, None), host.failed(3, None)),
+        (None, Some(1))
+    );
+}
+
+#[test]
+fn failures_of_one_worker_count_once() {
+    let host = host_with(5);
+    let failure = FailureRun::failure(None);
+    host.failed(3, None);
+    assert_eq!(host.take_news(), Some(failure));
+    assert_eq!(host.failed(3, None), None);
+    assert_eq!(
+        host.take_news(),
+        Some(failure.then(failure)),
+        "what was not stored is told again"
+    );
+    host.observe(&row(failure.then(failure)));
+    assert_eq!((host.take_news(), host.due_step(3)), (None, None));
+    assert_eq!(host.failed(3, None), Some(1));
+}
+
+#[test]
+fn failures_before_a_breaker_closed_do_not_count() {
+    let host = host_with(5);
+    host.opened(Duration::ZERO);
+    assert!((0..9).all(|_| host.failed(3, None).is_none()));
+    host.observe(&row(FailureRun::default()));
+    assert_eq!(
+        (host.failed(3, None), host.take_news()),
+        (None, Some(FailureRun::failure(None)))
+    );
 }
 
 #[test]

@@ -1,18 +1,8 @@
 //! A gauge that cannot be read freezes no other, and does not look current.
 
-use std::net::SocketAddr;
-
 use risiti_testkit::eventually;
 
-use crate::fixture::{BOUND, Fixture, terminate};
-
-async fn metric(ops: SocketAddr, series: &str) -> Option<i64> {
-    let client = reqwest::Client::builder().timeout(BOUND).build().unwrap();
-    let metrics = client.get(format!("http://{ops}/metrics"));
-    let text = metrics.send().await.ok()?.text().await.ok()?;
-    let line = text.lines().find(|line| line.starts_with(series))?;
-    line.rsplit(' ').next()?.parse().ok()
-}
+use crate::fixture::{BOUND, Fixture, metric, terminate};
 
 #[tokio::test]
 async fn a_gauge_that_cannot_be_read_freezes_no_other() {

@@ -3,7 +3,7 @@
 
 use risiti_testkit::eventually;
 
-use crate::fixture::{BOUND, Fault, Fixture, any_call, sale_calls, terminate};
+use crate::fixture::{BOUND, Fault, Fixture, any_call, metric, sale_calls, terminate};
 
 #[tokio::test]
 async fn a_host_that_refuses_access_to_all_halts_no_lane() {
@@ -25,6 +25,55 @@ async fn a_host_that_refuses_access_to_all_halts_no_lane() {
         assert_eq!(fixture.count(halted).await, 0, "{status}");
         assert_eq!(fixture.count_in_state("dead").await, 0, "{status}");
         fixture.assert_receipts_are_kras().await;
+        terminate(worker).await;
+    }
+}
+
+/// Each lane fails once and then waits, so that neither worker sees enough failures by itself.
+#[tokio::test]
+async fn failures_seen_by_two_workers_open_the_breaker_of_both() {
+    let fixture = Fixture::with("legacy", &["--latency", "200ms"]).await;
+    let devices = fixture.add_devices(0..4).await;
+    fixture.simulator.fail(any_call(), Fault::status(503)).await;
+    let start = || {
+        let worker = fixture.worker().env("RUST_LOG", "info");
+        worker
+            .env("RISITI_CONCURRENCY", "4")
+            .env("RISITI_BREAKER_FAILURES", "4")
+            .env("RISITI_BREAKER_PAUSE", "1h")
+            .env("RISITI_RETRY_FIRST", "4h")
+            .env("RISITI_RETRY_MAX", "4h")
+            .start()
+    };
+    let mut workers = [start(), start()];
+    let mut ops = Vec::new();
+    for worker in &mut workers {
+        ops.push(worker.address_after("ops listener on ").await);
+    }
+    eventually("both take wake-ups", BOUND, async || {
+        let consumers = metric(ops[0], "risiti_queue_consumers{queue=\"lanes\"}").await?;
+        (consumers == 2).then_some(())
+    })
+    .await;
+
+    fixture.add_sales_to_all(&devices, 1).await;
+    let open = "SELECT count(*) FROM hosts WHERE breaker = 'open'";
+    fixture.until_one("the breaker is open", open).await;
+    let host = fixture.text("SELECT host FROM hosts").await;
+    let breaker = format!("risiti_breaker_state{{host=\"{host}\"}}");
+    for ops in ops {
+        eventually("it is open in each worker", BOUND, async || {
+            (metric(ops, &breaker).await? == 2).then_some(())
+        })
+        .await;
+        let calls = "risiti_etims_call_seconds_count{call=\"sale\"}";
+        let calls = metric(ops, calls).await;
+        assert!(
+            (Some(1)..=Some(3)).contains(&calls),
+            "{calls:?} of four calls"
+        );
+    }
+    for worker in workers {
         terminate(worker).await;
     }
 }

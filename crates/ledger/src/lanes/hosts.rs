@@ -10,11 +10,12 @@ use uuid::Uuid;
 use crate::db::error::LedgerError;
 use crate::db::pool::Ledger;
 use crate::db::statements::{millis, statements};
+use crate::lanes::failure_run::FailureRun;
 
 statements! {
     STATES = "
         SELECT host, breaker, greatest(0, extract(epoch FROM retry_at - clock_timestamp()) * 1000)::bigint,
-               retry_step, trial_until > clock_timestamp()
+               retry_step, trial_until > clock_timestamp(), failures, failing_lane
         FROM hosts ORDER BY host";
     OPEN = "
         UPDATE hosts SET breaker = 'open', opened_at = coalesce(opened_at, now()), retry_step = retry_step + 1,
@@ -30,7 +31,7 @@ statements! {
     CLOSE = "
         WITH closed AS (
             UPDATE hosts SET breaker = 'closed', opened_at = NULL, retry_at = NULL, retry_step = 0,
-                trial_by = NULL, trial_until = NULL
+                trial_by = NULL, trial_until = NULL, failures = 0, failing_lane = NULL
             WHERE host = $1 AND breaker = 'trying' AND trial_by = $2 RETURNING host
         ), waiting AS (
             SELECT l.device_id, count(*) OVER () AS lanes FROM lanes l JOIN closed USING (host)
@@ -42,12 +43,29 @@ statements! {
             FROM locked WHERE l.device_id = locked.device_id
         )
         SELECT count(*) FROM closed";
-    ANSWERED = "UPDATE hosts SET last_answer_at = now() WHERE host = ANY($1)";
+    /// Adds news of one worker, by the rule of `FailureRun::then`. Rows are locked in one order, so
+    /// that workers with news of several hosts wait for each other in that order.
+    NOTE = "
+        WITH news AS (
+            SELECT * FROM unnest($1::text[], $2::bool[], $3::int[], $4::uuid[]) AS n (host, worked, failures, lane)
+        ), locked AS (
+            SELECT h.host FROM hosts h JOIN news USING (host) ORDER BY h.host FOR NO KEY UPDATE OF h
+        )
+        UPDATE hosts h SET last_answer_at = CASE WHEN n.worked THEN now() ELSE h.last_answer_at END,
+            failures = CASE WHEN h.breaker <> 'closed' THEN h.failures
+                WHEN n.worked THEN n.failures ELSE least(h.failures + n.failures, 1000000) END,
+            failing_lane = CASE WHEN h.breaker <> 'closed' THEN h.failing_lane
+                WHEN n.worked OR h.failures = 0 THEN n.lane
+                WHEN n.failures = 0 OR h.failing_lane = n.lane THEN h.failing_lane END
+        FROM news n JOIN locked USING (host) WHERE h.host = n.host";
     PROOF = "
         SELECT EXISTS (SELECT FROM lanes l JOIN submissions s ON s.device_id = l.device_id
                        WHERE l.host = $1 AND s.outcome = 'ok' AND s.sent_at > $2 AND s.invoice_id <> $3),
                EXISTS (SELECT FROM hosts WHERE host = $1 AND last_answer_at > now() - interval '5 minutes')";
 }
+
+/// More failures than any setting asks for before a breaker opens.
+const FAILURES_MAX: i32 = 1_000_000;
 
 /// A host's breaker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -67,6 +85,8 @@ pub struct HostState {
     pub retry_in: Duration,
     /// How often the breaker opened in a row.
     pub retry_step: u32,
+    /// What the calls of all workers met, as far as they have told it.
+    pub failures: FailureRun,
 }
 
 /// What the host did for others (protocol D9, D12).
@@ -110,11 +130,17 @@ impl Ledger {
                     .unwrap_or(0)
                     .unsigned_abs();
                 let retry_step = row.try_get::<_, i32>(3)?.unsigned_abs();
+                let failures = FailureRun {
+                    worked: false,
+                    failures: row.try_get::<_, i32>(5)?.unsigned_abs(),
+                    only_lane: row.try_get::<_, Option<Uuid>>(6)?.map(DeviceId::from_uuid),
+                };
                 Ok(HostState {
                     host,
                     breaker,
                     retry_in: Duration::from_millis(retry_in),
                     retry_step,
+                    failures,
                 })
             })
             .collect()
@@ -164,11 +190,26 @@ impl Ledger {
         Ok(BreakerChange::of_rows(closed.unsigned_abs()))
     }
 
-    /// Notes that these hosts have answered.
-    pub async fn hosts_answered(&self, hosts: &[String]) -> Result<(), LedgerError> {
+    /// Adds what this worker's calls met since it told last. While a breaker is not closed, failures
+    /// of calls that were under way when it opened are not counted.
+    pub async fn note_failures(&self, news: &[(String, FailureRun)]) -> Result<(), LedgerError> {
+        let hosts: Vec<&str> = news.iter().map(|(host, _)| host.as_str()).collect();
+        let worked: Vec<bool> = news.iter().map(|(_, run)| run.worked).collect();
+        let failures: Vec<i32> = news
+            .iter()
+            .map(|(_, run)| {
+                i32::try_from(run.failures)
+                    .unwrap_or(i32::MAX)
+                    .min(FAILURES_MAX)
+            })
+            .collect();
+        let lanes: Vec<Option<Uuid>> = news
+            .iter()
+            .map(|(_, run)| run.only_lane.map(DeviceId::uuid))
+            .collect();
         self.connection()
             .await?
-            .execute(ANSWERED, &[&hosts])
+            .execute(NOTE, &[&hosts, &worked, &failures, &lanes])
             .await
             .map(drop)
     }

@@ -2,12 +2,14 @@
 
 use std::time::Duration;
 
+use jiff::Timestamp;
 use tokio_postgres::Row;
 use uuid::Uuid;
 
 use crate::db::error::LedgerError;
 use crate::db::pool::Ledger;
 use crate::db::statements::{millis, statements};
+use crate::lanes::share_split::split;
 
 /// A worker that sent no heartbeat for this long counts as gone. Its share stays taken for the
 /// length of its longest call, because calls that it made before may still be under way.
@@ -21,24 +23,33 @@ statements! {
     /// takes no lock. A row that another worker has removed is not made again here, because its
     /// share may belong to somebody else now.
     ///
-    /// It ranks the workers by id, so that the remainder of cap ÷ workers goes to the same ones in
-    /// every worker's view.
+    /// It ranks the workers by id, so that the remainder of a split goes to the same ones in every
+    /// worker's view.
     RENEW = "
         WITH mine AS (
-            UPDATE etims_processes SET heartbeat_at = clock_timestamp() WHERE process_id = $1 RETURNING host, share
+            UPDATE etims_processes p SET heartbeat_at = clock_timestamp(), wanted = coalesce(
+                (SELECT w.calls FROM unnest($2::text[], $3::int[]) AS w (host, calls) WHERE w.host = p.host), 0)
+            WHERE process_id = $1 RETURNING host, share, heartbeat_at
+        ), others AS (
+            SELECT p.*, p.heartbeat_at >= clock_timestamp() - interval '10 seconds' AS lives
+            FROM etims_processes p
+            WHERE p.process_id <> $1 AND p.heartbeat_at >= clock_timestamp() - interval '10 seconds' - p.call_timeout
         )
-        SELECT h.host, count(p.process_id) FILTER (WHERE p.heartbeat_at >= clock_timestamp() - interval '10 seconds'),
+        SELECT h.host, coalesce(array_agg(p.wanted ORDER BY p.process_id) FILTER (WHERE p.lives), '{}'),
+               count(*) FILTER (WHERE p.lives AND p.process_id < $1),
                coalesce(sum(p.share), 0)::bigint,
-               count(p.process_id) FILTER (WHERE p.process_id < $1
-                   AND p.heartbeat_at >= clock_timestamp() - interval '10 seconds'),
-               mine.share
-        FROM hosts h
-        LEFT JOIN mine ON mine.host = h.host
-        LEFT JOIN etims_processes p ON p.host = h.host AND p.process_id <> $1
-            AND p.heartbeat_at >= clock_timestamp() - interval '10 seconds' - p.call_timeout
-        GROUP BY h.host, mine.share ORDER BY h.host";
-    /// A lower share needs no lock, because it can only make the sum smaller.
+               coalesce(sum(p.share) FILTER (WHERE NOT p.lives), 0)::bigint,
+               mine.share, mine.heartbeat_at
+        FROM hosts h LEFT JOIN mine ON mine.host = h.host LEFT JOIN others p ON p.host = h.host
+        GROUP BY h.host, mine.share, mine.heartbeat_at ORDER BY h.host";
+    /// A lower share needs no lock, because it can only make the sum smaller. It belongs to one
+    /// heartbeat: a statement that was given up and comes late would take a share away that the
+    /// worker uses since a later one.
     LOWER = "
+        UPDATE etims_processes p SET share = least(p.share, s.share)
+        FROM unnest($2::text[], $3::int[], $4::timestamptz[]) AS s (host, share, heartbeat_at)
+        WHERE p.process_id = $1 AND p.host = s.host AND p.heartbeat_at = s.heartbeat_at";
+    KEEP = "
         UPDATE etims_processes p SET share = least(p.share, s.share)
         FROM unnest($2::text[], $3::int[]) AS s (host, share)
         WHERE p.process_id = $1 AND p.host = s.host";
@@ -48,75 +59,130 @@ statements! {
         WHERE host = $2 AND process_id <> $1
           AND heartbeat_at < clock_timestamp() - interval '10 seconds' - call_timeout";
     OTHERS = "
-        SELECT h.host, count(p.process_id) FILTER (WHERE p.heartbeat_at >= clock_timestamp() - interval '10 seconds'),
+        WITH others AS (
+            SELECT p.*, p.heartbeat_at >= clock_timestamp() - interval '10 seconds' AS lives
+            FROM etims_processes p WHERE p.process_id <> $1 AND p.host = $2
+        )
+        SELECT h.host, coalesce(array_agg(p.wanted ORDER BY p.process_id) FILTER (WHERE p.lives), '{}'),
+               count(*) FILTER (WHERE p.lives AND p.process_id < $1),
                coalesce(sum(p.share), 0)::bigint,
-               count(p.process_id) FILTER (WHERE p.process_id < $1
-                   AND p.heartbeat_at >= clock_timestamp() - interval '10 seconds'),
-               NULL::int
-        FROM hosts h LEFT JOIN etims_processes p ON p.host = h.host AND p.process_id <> $1
-        WHERE h.host = $2 GROUP BY h.host";
+               coalesce(sum(p.share) FILTER (WHERE NOT p.lives), 0)::bigint,
+               NULL::int, NULL::timestamptz
+        FROM hosts h LEFT JOIN others p ON p.host = h.host WHERE h.host = $2 GROUP BY h.host";
     RAISE = "
-        INSERT INTO etims_processes (process_id, host, share, heartbeat_at, call_timeout)
-        VALUES ($1, $2, $3, clock_timestamp(), $4::bigint * interval '1 millisecond')
-        ON CONFLICT (process_id, host) DO UPDATE SET share = excluded.share, heartbeat_at = excluded.heartbeat_at,
-            call_timeout = excluded.call_timeout";
+        INSERT INTO etims_processes (process_id, host, share, wanted, heartbeat_at, call_timeout)
+        VALUES ($1, $2, $3, $4, clock_timestamp(), $5::bigint * interval '1 millisecond')
+        ON CONFLICT (process_id, host) DO UPDATE SET share = excluded.share, wanted = excluded.wanted,
+            heartbeat_at = excluded.heartbeat_at, call_timeout = excluded.call_timeout";
     /// What it keeps expires later.
     LEAVE = "DELETE FROM etims_processes WHERE process_id = $1 AND host <> ALL($2)";
 }
 
-/// What the other live workers leave of one host's cap.
+/// What the other workers want and hold of one host's cap.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HostShares {
     pub host: String,
-    pub others: u32,
+    /// How many calls each of the other live workers could make, in the order of their ranks.
+    pub wants: Vec<u32>,
+    /// How many of the other live workers rank before this worker.
+    pub before: usize,
     /// The sum of the others' shares, those of silent workers among them.
     pub taken: u32,
-    /// How many of the others rank before this worker.
-    pub before: u32,
-    /// What this worker's own row holds. `None` if it has no row, or while the row is being
-    /// raised.
-    pub recorded: Option<u32>,
+    /// The sum of the silent workers' shares, of which nobody can have a part yet.
+    pub silent: u32,
+    /// This worker's own row. `None` if it has no row, or while the row is being raised.
+    pub mine: Option<RecordedShare>,
+}
+
+/// What a worker's own row holds since a heartbeat.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordedShare {
+    pub share: u32,
+    pub heartbeat_at: Timestamp,
+}
+
+/// A share to record lower, and the heartbeat that found the higher one.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LowerShare {
+    pub host: String,
+    pub share: u32,
+    pub heartbeat_at: Timestamp,
+}
+
+/// A worker's call on one host's cap.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Want {
+    /// How many calls it could make at once.
+    pub calls: u32,
+    /// The longest of its calls. Its share stays taken for so long when it falls silent.
+    pub call_timeout: Duration,
 }
 
 impl HostShares {
-    /// The share this worker should have. It is its part of the cap, and never more than the others
-    /// leave.
-    pub fn share(&self, cap: u32) -> u32 {
-        let workers = self.others + 1;
-        let part = cap / workers + u32::from(self.before < cap % workers);
-        part.min(cap.saturating_sub(self.taken))
+    /// The share this worker should have, if it wants so many calls. It is never more than the
+    /// others leave.
+    ///
+    /// Half of what nobody wants is shared out for sudden work, and half is left to a worker that
+    /// comes. A share that is not far from that stays as it is, so that it moves seldom.
+    pub fn share(&self, cap: u32, want: u32) -> u32 {
+        let mut wants = self.wants.clone();
+        let me = self.before.min(wants.len());
+        wants.insert(me, want);
+        let (parts, unwanted) = split(cap.saturating_sub(self.silent), &wants);
+
+        let least = parts[me];
+        let most = least + unwanted / u32::try_from(wants.len()).unwrap_or(u32::MAX);
+        let share = match self.mine {
+            Some(mine) if (least..=most).contains(&mine.share) => mine.share,
+            _ => least.midpoint(most),
+        };
+        share.min(self.unshared(cap))
+    }
+
+    /// What the others leave of the cap.
+    pub fn unshared(&self, cap: u32) -> u32 {
+        cap.saturating_sub(self.taken)
     }
 }
 
 impl Ledger {
-    /// Records that this worker lives and reads every host's shares. It waits for no other worker.
+    /// Records that this worker lives and how many calls it could make at each host, and reads
+    /// every host's shares. It waits for no other worker.
     ///
     /// A worker whose row is missing holds nothing: it may call again once
     /// [`raise_share`](Self::raise_share) has returned.
-    pub async fn renew_shares(&self, worker: Uuid) -> Result<Vec<HostShares>, LedgerError> {
-        let rows = self.connection().await?.query(RENEW, &[&worker]).await?;
+    pub async fn renew_shares(
+        &self,
+        worker: Uuid,
+        wants: &[(String, u32)],
+    ) -> Result<Vec<HostShares>, LedgerError> {
+        let hosts: Vec<&str> = wants.iter().map(|(host, _)| host.as_str()).collect();
+        let calls: Vec<i32> = wants.iter().map(|(_, calls)| int(*calls)).collect();
+        let connection = self.connection().await?;
+        let rows = connection.query(RENEW, &[&worker, &hosts, &calls]).await?;
         rows.iter().map(read).collect()
     }
 
-    /// Records lower shares of these hosts. A share that is recorded lower already stays.
+    /// Records lower shares, each unless there was another heartbeat since. A share that is recorded
+    /// lower already stays.
     pub async fn lower_shares(
         &self,
         worker: Uuid,
-        shares: &[(String, u32)],
+        lower: &[LowerShare],
     ) -> Result<(), LedgerError> {
-        let hosts: Vec<&str> = shares.iter().map(|(host, _)| host.as_str()).collect();
-        let shares: Vec<i32> = shares.iter().map(|(_, share)| int(*share)).collect();
+        let hosts: Vec<&str> = lower.iter().map(|lower| lower.host.as_str()).collect();
+        let shares: Vec<i32> = lower.iter().map(|lower| int(lower.share)).collect();
+        let heartbeats: Vec<Timestamp> = lower.iter().map(|lower| lower.heartbeat_at).collect();
         self.connection()
             .await?
-            .execute(LOWER, &[&worker, &hosts, &shares])
+            .execute(LOWER, &[&worker, &hosts, &shares, &heartbeats])
             .await
             .map(drop)
     }
 
     /// Settles this worker's share of one host where it may grow, one worker at a time.
     ///
-    /// `call_timeout` is how long a call of this worker may last, for which its share stays taken
-    /// when it falls silent. `settle` gets what the others hold and returns what to record as held here. That is the new
+    /// `settle` gets what the others hold and returns what to record as held here. That is the new
     /// share, or the calls still in flight if those are more. The share may be used once this has
     /// returned `true`. `false` means that another worker is settling its share of this host now,
     /// and nothing was done.
@@ -124,7 +190,7 @@ impl Ledger {
         &self,
         worker: Uuid,
         host: &str,
-        call_timeout: Duration,
+        want: Want,
         settle: impl FnOnce(&HostShares) -> u32 + Send,
     ) -> Result<bool, LedgerError> {
         let mut connection = self.connection().await?;
@@ -144,7 +210,16 @@ impl Ledger {
         };
         let share = int(settle(&read(&row)?));
         transaction
-            .execute(RAISE, &[&worker, &host, &share, &millis(call_timeout)])
+            .execute(
+                RAISE,
+                &[
+                    &worker,
+                    &host,
+                    &share,
+                    &int(want.calls),
+                    &millis(want.call_timeout),
+                ],
+            )
             .await?;
         transaction.commit().await?;
         Ok(true)
@@ -157,15 +232,13 @@ impl Ledger {
         worker: Uuid,
         abandoned: &[(String, u32)],
     ) -> Result<(), LedgerError> {
-        if !abandoned.is_empty() {
-            self.lower_shares(worker, abandoned).await?;
-        }
         let kept: Vec<&str> = abandoned.iter().map(|(host, _)| host.as_str()).collect();
-        self.connection()
-            .await?
-            .execute(LEAVE, &[&worker, &kept])
-            .await
-            .map(drop)
+        let calls: Vec<i32> = abandoned.iter().map(|(_, calls)| int(*calls)).collect();
+        let connection = self.connection().await?;
+        if !abandoned.is_empty() {
+            connection.execute(KEEP, &[&worker, &kept, &calls]).await?;
+        }
+        connection.execute(LEAVE, &[&worker, &kept]).await.map(drop)
     }
 }
 
@@ -174,13 +247,26 @@ fn read(row: &Row) -> Result<HostShares, LedgerError> {
         let count = row.try_get::<_, i64>(index)?;
         Ok::<u32, LedgerError>(u32::try_from(count).unwrap_or(u32::MAX))
     };
+    let wants = row.try_get::<_, Vec<i32>>(1)?;
     Ok(HostShares {
         host: row.try_get(0)?,
-        others: count(1)?,
-        taken: count(2)?,
-        before: count(3)?,
-        recorded: row.try_get::<_, Option<i32>>(4)?.map(i32::unsigned_abs),
+        wants: wants.into_iter().map(i32::unsigned_abs).collect(),
+        before: usize::try_from(row.try_get::<_, i64>(2)?).unwrap_or(0),
+        taken: count(3)?,
+        silent: count(4)?,
+        mine: recorded(row)?,
     })
+}
+
+fn recorded(row: &Row) -> Result<Option<RecordedShare>, LedgerError> {
+    let share: Option<i32> = row.try_get(5)?;
+    let heartbeat_at: Option<Timestamp> = row.try_get(6)?;
+    Ok(share
+        .zip(heartbeat_at)
+        .map(|(share, heartbeat_at)| RecordedShare {
+            share: share.unsigned_abs(),
+            heartbeat_at,
+        }))
 }
 
 fn int(share: u32) -> i32 {
@@ -191,21 +277,23 @@ fn int(share: u32) -> i32 {
 mod tests {
     use super::*;
 
-    fn shares(others: u32, taken: u32, before: u32) -> HostShares {
+    fn shares(wants: &[u32], before: usize, taken: u32) -> HostShares {
         HostShares {
             host: "kra:443".to_owned(),
-            others,
-            taken,
+            wants: wants.to_vec(),
             before,
-            recorded: None,
+            taken,
+            silent: 0,
+            mine: None,
         }
     }
 
     #[test]
-    fn the_shares_add_up_to_the_cap() {
+    fn the_shares_of_busy_workers_add_up_to_the_cap() {
         for workers in 1..=60 {
+            let wants = vec![50; workers - 1];
             let sum: u32 = (0..workers)
-                .map(|before| shares(workers - 1, 0, before).share(50))
+                .map(|before| shares(&wants, before, 0).share(50, 50))
                 .sum();
             assert_eq!(sum, 50, "{workers} workers");
         }
@@ -213,13 +301,51 @@ mod tests {
 
     #[test]
     fn a_newcomer_takes_only_what_is_free() {
-        assert_eq!(shares(1, 50, 0).share(50), 0);
-        assert_eq!(shares(1, 40, 0).share(50), 10);
-        assert_eq!(shares(1, 25, 0).share(50), 25);
+        assert_eq!(shares(&[50], 0, 50).share(50, 50), 0);
+        assert_eq!(shares(&[50], 0, 40).share(50, 50), 10);
+        assert_eq!(shares(&[50], 0, 25).share(50, 50), 25);
         assert_eq!(
-            shares(2, 70, 0).share(50),
+            shares(&[50, 50], 0, 70).share(50, 50),
             0,
             "shares above the cap leave nothing"
         );
+    }
+
+    #[test]
+    fn half_of_what_nobody_wants_is_left_to_a_newcomer() {
+        assert_eq!(shares(&[], 0, 0).share(50, 0), 25);
+        assert_eq!(shares(&[], 0, 0).share(50, 30), 40);
+        assert_eq!(
+            shares(&[], 0, 25).share(50, 0),
+            25,
+            "the one before it died"
+        );
+    }
+
+    #[test]
+    fn a_share_that_serves_everybody_stays() {
+        let with = |share| HostShares {
+            mine: Some(RecordedShare {
+                share,
+                heartbeat_at: Timestamp::UNIX_EPOCH,
+            }),
+            ..shares(&[10], 1, 20)
+        };
+        assert_eq!(with(22).share(50, 20), 22);
+        assert_eq!(with(19).share(50, 20), 25, "too little for its own lanes");
+        assert_eq!(
+            with(31).share(50, 20),
+            25,
+            "more than its part of what is unwanted"
+        );
+    }
+
+    #[test]
+    fn the_share_of_a_silent_worker_is_nobodys_part() {
+        let silent = HostShares {
+            silent: 20,
+            ..shares(&[50], 0, 30)
+        };
+        assert_eq!(silent.share(50, 50), 15);
     }
 }

@@ -2,6 +2,7 @@
 #![expect(clippy::unwrap_used, reason = "tests")]
 
 mod adoption;
+mod failures;
 mod fixture;
 mod gauges;
 mod leases;

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use risiti_ledger::{HostShares, Ledger, LowerShare, Want};
 use uuid::Uuid;
 
 use crate::fixture::Fixture;
@@ -8,27 +9,61 @@ const CAP: u32 = 50;
 /// The longest call of these workers.
 const CALL: Duration = Duration::from_secs(60);
 
-/// Sends one heartbeat as the etims-worker does, with no call under way. Returns the hosts whose
-/// lock it wanted.
-async fn heartbeat(ledger: &risiti_ledger::Ledger, worker: Uuid) -> Vec<String> {
+/// Sends one heartbeat of a worker that has lanes for the whole cap. Returns the hosts whose lock it
+/// wanted.
+async fn heartbeat(ledger: &Ledger, worker: Uuid) -> Vec<String> {
+    heartbeat_wanting(ledger, worker, CAP).await
+}
+
+/// Sends one heartbeat as the etims-worker does, with no call under way.
+async fn heartbeat_wanting(ledger: &Ledger, worker: Uuid, calls: u32) -> Vec<String> {
     let mut lower = Vec::new();
     let mut raise = Vec::new();
-    for others in ledger.renew_shares(worker).await.unwrap() {
-        let share = others.share(CAP);
-        match others.recorded {
-            Some(recorded) if share == recorded => {}
-            Some(recorded) if share < recorded => lower.push((others.host, share)),
+    for others in renew(ledger, worker, calls).await {
+        let share = others.share(CAP, calls);
+        match others.mine {
+            Some(mine) if share == mine.share => {}
+            Some(mine) if share < mine.share => lower.push(LowerShare {
+                host: others.host,
+                share,
+                heartbeat_at: mine.heartbeat_at,
+            }),
             _ => raise.push(others.host),
         }
     }
     ledger.lower_shares(worker, &lower).await.unwrap();
+    let want = Want {
+        calls,
+        call_timeout: CALL,
+    };
     for host in &raise {
         ledger
-            .raise_share(worker, host, CALL, |others| others.share(CAP))
+            .raise_share(worker, host, want, |others| others.share(CAP, calls))
             .await
             .unwrap();
     }
     raise
+}
+
+/// Renews the heartbeat and reads what the others hold, wanting as much of each host.
+async fn renew(ledger: &Ledger, worker: Uuid, calls: u32) -> Vec<HostShares> {
+    let states = ledger.host_states().await.unwrap();
+    let wants: Vec<_> = states
+        .into_iter()
+        .map(|state| (state.host, calls))
+        .collect();
+    ledger.renew_shares(worker, &wants).await.unwrap()
+}
+
+/// The shares of these workers at the fixture's only host.
+async fn shares(fixture: &Fixture, workers: &[Uuid]) -> Vec<i32> {
+    let mut shares = Vec::new();
+    for worker in workers {
+        let query = "SELECT share FROM etims_processes WHERE process_id = $1";
+        let row = fixture.client.query_opt(query, &[worker]).await.unwrap();
+        shares.push(row.map_or(0, |row| row.get(0)));
+    }
+    shares
 }
 
 /// Makes a second host, which belongs to no lane.
@@ -95,6 +130,68 @@ async fn shares_never_exceed_the_cap_as_workers_come_and_go() {
 }
 
 #[tokio::test]
+async fn a_share_that_is_not_used_is_lent_and_comes_back() {
+    let fixture = Fixture::new().await;
+    let workers = [Uuid::now_v7(), Uuid::now_v7(), Uuid::now_v7()];
+    let after_beats = async |wants: [u32; 3]| {
+        for _ in 0..3 {
+            for (worker, calls) in workers.iter().zip(wants) {
+                heartbeat_wanting(&fixture.ledger, *worker, calls).await;
+                let sum = sum_of_shares(&fixture).await;
+                assert!(sum <= i64::from(CAP), "{sum} wanting {wants:?}");
+            }
+        }
+        shares(&fixture, &workers).await
+    };
+    assert_eq!(after_beats([30, 30, 0]).await, [24, 25, 1]);
+    assert_eq!(after_beats([30, 30, 2]).await, [24, 24, 2]);
+    assert_eq!(after_beats([30, 30, CAP]).await, [16, 17, 17]);
+    assert_eq!(after_beats([0, 0, 12]).await, [1, 1, 17]);
+    assert_eq!(after_beats([0, 0, 15]).await, [1, 1, 17], "it is enough");
+    assert_eq!(after_beats([0, 0, CAP]).await, [1, 1, 48]);
+}
+
+/// The worker gave the statement up, and its link held it back meanwhile.
+#[tokio::test]
+async fn a_lower_share_that_comes_late_changes_nothing() {
+    let fixture = Fixture::new().await;
+    let worker = Uuid::now_v7();
+    heartbeat(&fixture.ledger, worker).await;
+    let before = renew(&fixture.ledger, worker, 1).await.remove(0);
+    let late = LowerShare {
+        host: before.host,
+        share: 1,
+        heartbeat_at: before.mine.unwrap().heartbeat_at,
+    };
+    heartbeat(&fixture.ledger, worker).await;
+    let lower = async |lower| fixture.ledger.lower_shares(worker, &[lower]).await.unwrap();
+    lower(late.clone()).await;
+    assert_eq!(shares(&fixture, &[worker]).await, [50]);
+
+    let now = renew(&fixture.ledger, worker, 1).await.remove(0);
+    lower(LowerShare {
+        heartbeat_at: now.mine.unwrap().heartbeat_at,
+        ..late
+    })
+    .await;
+    assert_eq!(shares(&fixture, &[worker]).await, [1]);
+}
+
+/// Its share stays taken for as long as its calls may last. What nobody wanted is there at once.
+#[tokio::test]
+async fn a_worker_after_a_killed_one_gets_what_was_left() {
+    let fixture = Fixture::new().await;
+    let [killed, next] = [Uuid::now_v7(), Uuid::now_v7()];
+    heartbeat_wanting(&fixture.ledger, killed, 10).await;
+    silence(&fixture, killed, 11).await;
+    heartbeat(&fixture.ledger, next).await;
+    assert_eq!(shares(&fixture, &[killed, next]).await, [30, 20]);
+    expire(&fixture, killed).await;
+    heartbeat(&fixture.ledger, next).await;
+    assert_eq!(shares(&fixture, &[killed, next]).await, [0, 50]);
+}
+
+#[tokio::test]
 async fn concurrent_heartbeats_never_exceed_the_cap() {
     let fixture = Fixture::new().await;
     add_host(&fixture, "other:443").await;
@@ -135,13 +232,10 @@ async fn a_heartbeat_waits_for_no_lock_and_wants_one_only_to_grow() {
         "nothing changes, so that no lock is wanted"
     );
     assert_eq!(heartbeat(&fixture.ledger, second).await.len(), 2);
-    let hosts = fixture
-        .ledger
-        .renew_shares(second)
+    let hosts = renew(&fixture.ledger, second, CAP)
         .await
-        .unwrap()
         .into_iter()
-        .filter(|others| others.recorded.is_some())
+        .filter(|others| others.mine.is_some())
         .count();
     assert_eq!(hosts, 1, "the host whose lock is free is settled");
 
@@ -162,9 +256,9 @@ async fn a_share_that_was_reclaimed_does_not_come_back() {
     heartbeat(&fixture.ledger, frozen).await;
     expire(&fixture, frozen).await;
     heartbeat(&fixture.ledger, other).await;
-    let thawed = fixture.ledger.renew_shares(frozen).await.unwrap();
+    let thawed = renew(&fixture.ledger, frozen, CAP).await;
     assert!(
-        thawed.iter().all(|others| others.recorded.is_none()),
+        thawed.iter().all(|others| others.mine.is_none()),
         "{thawed:?}"
     );
     heartbeat(&fixture.ledger, frozen).await;
@@ -179,8 +273,8 @@ async fn a_share_that_nobody_reclaimed_is_kept() {
     heartbeat(&fixture.ledger, slow).await;
     heartbeat(&fixture.ledger, other).await;
     expire(&fixture, slow).await;
-    let renewed = fixture.ledger.renew_shares(slow).await.unwrap();
-    assert_eq!(renewed[0].recorded, Some(CAP));
+    let renewed = renew(&fixture.ledger, slow, CAP).await;
+    assert_eq!(renewed[0].mine.map(|mine| mine.share), Some(CAP));
     heartbeat(&fixture.ledger, other).await;
     assert_eq!(sum_of_shares(&fixture).await, i64::from(CAP));
 }
