@@ -2,6 +2,7 @@
 //! README.
 
 pub mod acknowledge;
+pub mod cap;
 pub mod lane;
 pub mod settling;
 pub mod wake_up;

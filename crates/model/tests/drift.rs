@@ -75,7 +75,7 @@ fn missing_rules(comment: &str, protocol: &str) -> Vec<String> {
 #[test]
 fn steps_name_existing_rules_and_functions() {
     let protocol = read("docs/protocol.md");
-    let steps: Vec<_> = ["acknowledge", "wake_up", "lane"]
+    let steps: Vec<_> = ["acknowledge", "cap", "wake_up", "lane"]
         .iter()
         .flat_map(|name| steps(&read(&format!("crates/model/src/{name}/actions.rs"))))
         .collect();
