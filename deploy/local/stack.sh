@@ -162,6 +162,7 @@ sample_cmc_key=0123456789ABCDEF0123456789ABCDEF
 # Makes acme once and sets `secret`, which is printed and kept nowhere else.
 sample_merchant() {
     local admin=$target/risiti-admin sim="http://127.0.0.1:$etims_sim_port" answer
+    register_sample_device
     if answer=$("$admin" merchant create --slug acme --name "Acme Ltd" --json 2>/dev/null); then
         "$admin" provider add --merchant acme --provider daraja --shortcode 174379 >&2
         (umask 077 && echo $sample_cmc_key >"$state/cmc-key")
@@ -173,7 +174,6 @@ sample_merchant() {
     else
         answer=$("$admin" merchant rotate-secret --slug acme --json)
     fi
-    register_sample_device
     secret=$(sed -n 's/.*"webhook_secret": *"\([0-9a-f]*\)".*/\1/p' <<<"$answer")
 }
 

@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use crate::audit::AuditArgs;
+use crate::codes::CodesCommand;
 use crate::device_args::DeviceCommand;
 use crate::find::FindArgs;
 use crate::prune::PruneArgs;
@@ -151,6 +152,10 @@ pub(crate) enum Command {
     /// Tax devices: each is one (environment, PIN, branch) at KRA, and one lane of invoices
     #[command(subcommand)]
     Device(Box<DeviceCommand>),
+
+    /// What KRA lists for a device: the tax rates
+    #[command(subcommand)]
+    Codes(CodesCommand),
 
     /// The key that secrets are encrypted under
     #[command(subcommand)]

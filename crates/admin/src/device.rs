@@ -6,8 +6,8 @@ use std::process::ExitCode;
 use anyhow::Result;
 use risiti_domain::{DeviceId, Dialect};
 use risiti_ledger::{
-    CommandMode, DeviceChanges, DeviceOptions, LaneStatus, ManageError, NewDevice, NumberChange,
-    OperatorAction, UpdatedDevice,
+    CommandMode, DeviceChanges, DeviceOptions, DeviceTaxRates, LaneStatus, ManageError, NewDevice,
+    NumberChange, OperatorAction, UpdatedDevice,
 };
 use risiti_service::BadSetting;
 use serde_json::{Value, json};
@@ -18,7 +18,7 @@ use crate::expected_number::{self, Expected};
 use crate::initialise::{self, Installed};
 use crate::production::Addresses;
 use crate::session::Session;
-use crate::{flags, kra, secrets, verify};
+use crate::{codes, flags, kra, secrets, verify};
 
 pub(crate) async fn run(session: &Session, command: DeviceCommand) -> Result<ExitCode> {
     match command {
@@ -31,7 +31,8 @@ pub(crate) async fn run(session: &Session, command: DeviceCommand) -> Result<Exi
                 .lane_status(device)
                 .await?
                 .ok_or(ManageError::NoDevice(device))?;
-            session.out.details(&json!(status));
+            let rates = session.ledger.device_tax_rates(device).await?;
+            show(session, &status, &rates.unwrap_or_default());
         }
         DeviceCommand::Update(args) => update(session, *args).await?,
         DeviceCommand::Verify { device, out, call } => {
@@ -114,6 +115,7 @@ async fn add(session: &Session, args: DeviceAdd) -> Result<()> {
         }),
         &text,
     );
+    codes::sync_new(session, id, &device, &args.options.call).await;
     Ok(())
 }
 
@@ -143,6 +145,18 @@ fn number_warning(device: DeviceId, number: i64, expected: &Expected) -> Option<
             "note: the first number {number} is not checked: {why}. Compare it with KRA's portal"
         )),
     }
+}
+
+fn show(session: &Session, status: &LaneStatus, rates: &DeviceTaxRates) {
+    let (rates, line) = codes::shown(rates);
+    let with = |rates| {
+        let mut object = json!(status);
+        object["tax_rates"] = rates;
+        object
+    };
+    session
+        .out
+        .details(&with(rates), &with(Value::String(line)));
 }
 
 async fn update(session: &Session, args: DeviceUpdate) -> Result<()> {

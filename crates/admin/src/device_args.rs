@@ -16,13 +16,15 @@ pub(crate) enum DeviceCommand {
     ///
     /// With --initialise the device is installed at KRA first, in one call: KRA hands its key out
     /// once. Without it, give the key with --cmc-key-file. The first device of a merchant is its
-    /// default: payments whose short code is bound to no device are filed there.
+    /// default: payments whose short code is bound to no device are filed there. The tax rates are
+    /// read from KRA's code list. Where KRA does not answer, this warns, and `codes sync` reads
+    /// them later.
     Add(Box<DeviceAdd>),
 
     /// List the devices and how their lanes do
     List,
 
-    /// Show one device and how its lane does
+    /// Show one device, how its lane does, and the tax rates in force with where each comes from
     ///
     /// Of a lane that is halted or that looks its number up, it also shows what KRA has and what to
     /// do first.
@@ -171,7 +173,8 @@ pub(crate) struct OptionArgs {
     /// File here what no short code leads elsewhere
     #[arg(long)]
     pub(crate) default: bool,
-    /// Percent of a tax type where it differs from KRA's published rate, as E=8 (may be repeated)
+    /// Percent of a tax type, as E=8, which comes before the rate of KRA's code list (may be
+    /// repeated)
     #[arg(long = "tax-rate", value_parser = values::tax_rate, value_name = "TYPE=PERCENT")]
     pub(crate) tax_rates: Vec<(TaxType, Decimal)>,
     /// For tests against a simulator: let a production device have an http://, loopback or

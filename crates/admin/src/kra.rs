@@ -1,12 +1,8 @@
 //! The client that calls KRA, and the profile of a device that it is called with.
 
-use std::collections::BTreeMap;
-
 use anyhow::{Context as _, Result};
-use risiti_domain::TaxType;
 use risiti_etims::{Client, ClientSettings, DeviceProfile, Item, TaxRates, TokenSettings, Witness};
-use risiti_ledger::{Device, NewDevice};
-use rust_decimal::Decimal;
+use risiti_ledger::{Device, NewDevice, TaxPercents};
 
 use crate::device_args::CallArgs;
 
@@ -55,7 +51,7 @@ pub(crate) fn profile_of_stored(device: &Device) -> Result<DeviceProfile> {
             name: device.item_name.clone(),
             tax_type: device.tax_type,
         },
-        tax_rates: rates(&device.tax_rates),
+        tax_rates: rates(&device.tax_rates.in_force()),
     })
 }
 
@@ -100,9 +96,9 @@ pub(crate) fn profile_of_new(device: &NewDevice) -> DeviceProfile {
     }
 }
 
-/// KRA's published rates, with those that the device overrides.
-fn rates(overrides: &BTreeMap<TaxType, Decimal>) -> TaxRates {
-    overrides
+/// The rates of KRA's specification, with those that are known to be others.
+pub(crate) fn rates(known: &TaxPercents) -> TaxRates {
+    known
         .iter()
         .fold(TaxRates::default(), |rates, (tax_type, percent)| {
             rates.with(*tax_type, *percent)

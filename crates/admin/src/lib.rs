@@ -3,6 +3,7 @@
 mod answer_file;
 mod audit;
 mod cli;
+mod codes;
 mod device;
 mod device_args;
 mod expected_number;
@@ -84,6 +85,7 @@ async fn dispatch(session: &Session, command: Command) -> anyhow::Result<ExitCod
         Command::Merchant(command) => merchant::run(session, command).await?,
         Command::Provider(command) => provider::run(session, command).await?,
         Command::Device(command) => return device::run(session, *command).await,
+        Command::Codes(command) => codes::run(session, command).await?,
         Command::Keys(KeysCommand::Reencrypt) => reencrypt(session).await?,
         Command::Prune(args) => return prune::run(session, args).await,
     }

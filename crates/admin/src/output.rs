@@ -55,16 +55,16 @@ impl Output {
         }
     }
 
-    /// Prints one object, for a person with one key and its value a line.
-    pub(crate) fn details(&self, object: &Value) {
-        let width = object
+    /// Prints one object, for a person with one key and its value a line as in `shown`.
+    pub(crate) fn details(&self, object: &Value, shown: &Value) {
+        let width = shown
             .as_object()
             .into_iter()
             .flatten()
             .map(|(key, _)| key.len())
             .max()
             .unwrap_or(0);
-        let lines = object.as_object().into_iter().flatten();
+        let lines = shown.as_object().into_iter().flatten();
         let lines: Vec<String> = lines
             .map(|(key, value)| format!("{key:width$}  {}", cell(value)))
             .collect();

@@ -17,7 +17,7 @@ pub(crate) fn profile(device: Device) -> Result<DeviceProfile, BadUrl> {
             app_id: token.app_id,
         })
     });
-    let rates = device.tax_rates.into_iter();
+    let rates = device.tax_rates.in_force().into_iter();
     Ok(DeviceProfile {
         dialect: device.dialect,
         environment: device.environment,

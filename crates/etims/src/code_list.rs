@@ -1,6 +1,7 @@
 //! Reading KRA's code lists.
 
 use risiti_domain::TaxType;
+use rust_decimal::Decimal;
 
 use crate::answer::Answer;
 use crate::classify::{self, Class};
@@ -92,18 +93,74 @@ fn text_of(fields: &Fields<'_>, key: &str) -> Option<String> {
 }
 
 impl CodeList {
-    /// The tax rates that KRA publishes (code class 04), if all five are there.
+    /// The tax rates that KRA publishes (code class 04), if each of the five is there once, as a
+    /// percentage from 0 to 100.
     pub fn tax_rates(&self) -> Option<TaxRates> {
         let class = self.classes.iter().find(|class| class.code == "04")?;
         TaxType::ALL
             .iter()
             .try_fold(TaxRates::default(), |rates, tax_type| {
-                let value = class
+                let mut values = class
                     .values
                     .iter()
-                    .find(|value| value.code == tax_type.as_str())?;
-                let percent = value.extra.as_ref()?.trim_end_matches('%').trim();
-                Some(rates.with(*tax_type, percent.parse().ok()?))
+                    .filter(|value| value.code == tax_type.as_str());
+                let value = values.next().filter(|_| values.next().is_none())?;
+                Some(rates.with(*tax_type, percent(value.extra.as_ref()?)?))
             })
+    }
+}
+
+fn percent(text: &str) -> Option<Decimal> {
+    let percent = Decimal::from_str_exact(text.trim_end_matches('%').trim()).ok()?;
+    (Decimal::ZERO..=Decimal::ONE_HUNDRED)
+        .contains(&percent)
+        .then_some(percent)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn rates(percents: &[(&str, &str)]) -> Option<TaxRates> {
+        let values = percents.iter().map(|(code, extra)| CodeValue {
+            code: (*code).to_owned(),
+            name: String::new(),
+            extra: Some((*extra).to_owned()),
+        });
+        let class = CodeClass {
+            code: "04".to_owned(),
+            name: String::new(),
+            values: values.collect(),
+        };
+        CodeList {
+            classes: vec![class],
+        }
+        .tax_rates()
+    }
+
+    #[test]
+    fn rates_are_read_as_decimals_with_or_without_a_sign() {
+        let read = rates(&[
+            ("A", "0"),
+            ("B", "16"),
+            ("C", "0%"),
+            ("D", "0"),
+            ("E", "7.5 %"),
+        ]);
+        let rates = read.unwrap();
+        assert_eq!(rates.rate(TaxType::B), Decimal::from(16));
+        assert_eq!(rates.rate(TaxType::E), Decimal::new(75, 1));
+    }
+
+    #[test]
+    fn a_list_that_leaves_a_rate_open_gives_none() {
+        let rest = [("A", "0"), ("B", "16"), ("C", "0"), ("D", "0")];
+        let with = |more: &[(&str, &str)]| rates(&[&rest[..], more].concat());
+        assert!(with(&[("E", "8")]).is_some());
+        assert_eq!(with(&[]), None, "one is missing");
+        assert_eq!(with(&[("E", "8"), ("E", "0")]), None, "one is there twice");
+        for bad in ["", "-1", "101", "eight", "8,5", "1e1"] {
+            assert_eq!(with(&[("E", bad)]), None, "{bad}");
+        }
     }
 }

@@ -40,6 +40,7 @@ pub use directory::snapshot::{
     Bytes, DarajaAccount, Directory, Expiry, GumroadAccount, KnownSecret, Merchant,
     PaystackAccount, PaystackKey, hash_path_secret,
 };
+pub use directory::tax_rates::{DeviceTaxRates, ListedTaxRates, TaxPercents};
 pub use flagged::decide::{FlagDecision, FlagOutcome};
 pub use flagged::gauges::{OpenMessages, WaitingForAPerson};
 pub use flagged::list::{FlaggedFilter, FlaggedPayment, Settling};

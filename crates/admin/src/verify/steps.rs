@@ -89,7 +89,7 @@ impl Verification<'_> {
             Ok(list) => {
                 let detail = match list.tax_rates() {
                     Some(rates) if rates != self.profile.tax_rates => format!(
-                        "read; KRA's tax rates differ from the device's: see `device update {}`",
+                        "read; KRA's tax rates differ from the device's: see `codes sync` and `device update {}`",
                         flags::TAX_RATE
                     ),
                     _ => "read".to_owned(),

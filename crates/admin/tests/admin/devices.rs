@@ -12,7 +12,7 @@ async fn device_show_has_every_key_that_scripts_rely_on() {
     let added = fixture
         .add_device(URL, "00", &["--next-invoice-no", "41", "--tax-rate", "E=0"])
         .await;
-    let shown = fixture
+    let mut shown = fixture
         .run(&["device", "show", &device_id(&added)])
         .await
         .ok();
@@ -57,6 +57,7 @@ async fn device_show_has_every_key_that_scripts_rely_on() {
         "progress",
         "evidence",
         "first_action",
+        "tax_rates",
     ];
     keys.sort_unstable();
     expected.sort_unstable();
@@ -65,6 +66,8 @@ async fn device_show_has_every_key_that_scripts_rely_on() {
     assert_eq!(shown["next_invoice_no"], 41);
     assert_eq!(shown["merchant"], "acme");
     assert!(shown["oldest_pending_seconds"].is_null());
+    assert_eq!(shown["tax_rates"]["E"]["source"], "set");
+    shown.as_object_mut().unwrap().remove("tax_rates");
     assert_eq!(fixture.run(&["device", "list"]).await.lines(), [shown]);
     assert_eq!(
         fixture.value("SELECT host FROM lanes").await.unwrap(),

@@ -230,8 +230,13 @@ pub(crate) struct KraSimulator {
 
 impl KraSimulator {
     pub(crate) async fn start(dialect: &str) -> KraSimulator {
-        let program =
-            Program::built("etims-sim").args(["--listen", "127.0.0.1:0", "--dialect", dialect]);
+        KraSimulator::start_with(dialect, &[]).await
+    }
+
+    pub(crate) async fn start_with(dialect: &str, more: &[&str]) -> KraSimulator {
+        let program = Program::built("etims-sim")
+            .args(["--listen", "127.0.0.1:0", "--dialect", dialect])
+            .args(more.iter().copied());
         let mut process = program.start();
         let address = process
             .address_after("listening on http://")

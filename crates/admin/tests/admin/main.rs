@@ -2,6 +2,7 @@
 
 mod audit;
 mod audit_of_all;
+mod codes;
 mod devices;
 mod find;
 mod first_number;

@@ -18,5 +18,6 @@ mod refused_in_words;
 mod server_outages;
 mod share;
 mod spread;
+mod tax_rates;
 mod vscu;
 mod wake_ups;

@@ -1,9 +1,6 @@
 //! Tax devices as the workers need them, read from their rows with their secrets opened.
 
-use std::collections::BTreeMap;
-
 use risiti_domain::{DeviceId, Dialect, Environment, MerchantId, TaxType, UnknownName};
-use rust_decimal::Decimal;
 use secrecy::SecretString;
 use tokio_postgres::Row;
 use tokio_postgres::types::FromSql;
@@ -13,12 +10,13 @@ use crate::db::error::LedgerError;
 use crate::db::pool::Ledger;
 use crate::db::statements::statements;
 use crate::db::vault::{Place, Vault};
+use crate::directory::tax_rates::{self, DeviceTaxRates};
 
 statements! {
     DEVICE = "SELECT d.id, d.merchant_id, m.slug, m.name, d.environment, d.dialect, d.base_url, d.portal_url,
         d.token_url, d.app_id, d.consumer_key, d.consumer_secret_ciphertext, d.pin, d.branch, d.serial,
         d.cmc_key_ciphertext, d.sdc_id, d.item_code, d.item_class, d.item_name, d.tax_type, d.tax_rates,
-        d.is_default
+        d.listed_tax_rates, d.tax_rates_listed_at, d.is_default
         FROM devices d JOIN merchants m ON m.id = d.merchant_id WHERE d.id = $1";
 }
 
@@ -44,8 +42,7 @@ pub struct Device {
     pub item_class: String,
     pub item_name: String,
     pub tax_type: TaxType,
-    /// Rates in percent, only those that differ from KRA's published rates.
-    pub tax_rates: BTreeMap<TaxType, Decimal>,
+    pub tax_rates: DeviceTaxRates,
     pub is_default: bool,
 }
 
@@ -102,7 +99,6 @@ fn read(row: &Row, vault: &Vault) -> Result<Device, LedgerError> {
         _ => None,
     };
 
-    let tax_rates: serde_json::Value = row.try_get(21)?;
     Ok(Device {
         id: DeviceId::from_uuid(id),
         merchant_id: MerchantId::from_uuid(row.try_get(1)?),
@@ -122,8 +118,8 @@ fn read(row: &Row, vault: &Vault) -> Result<Device, LedgerError> {
         item_class: row.try_get(18)?,
         item_name: row.try_get(19)?,
         tax_type: named(row, 20).map_err(|_| stored("tax_type"))?,
-        tax_rates: read_tax_rates(&tax_rates).ok_or_else(|| stored("tax_rates"))?,
-        is_default: row.try_get(22)?,
+        tax_rates: tax_rates::read(row, 21, id)?,
+        is_default: row.try_get(24)?,
     })
 }
 
@@ -148,46 +144,4 @@ where
         column: "name",
         row: text.to_owned(),
     })
-}
-
-/// Reads `{"E": "8"}`, where the rates are decimal text.
-fn read_tax_rates(json: &serde_json::Value) -> Option<BTreeMap<TaxType, Decimal>> {
-    json.as_object()?
-        .iter()
-        .map(|(tax_type, rate)| Some((tax_type.parse().ok()?, rate.as_str()?.parse().ok()?)))
-        .collect()
-}
-
-pub(crate) fn tax_rates_json(rates: &BTreeMap<TaxType, Decimal>) -> serde_json::Value {
-    let rates = rates.iter().map(|(tax_type, rate)| {
-        (
-            tax_type.as_str().to_owned(),
-            serde_json::Value::String(rate.to_string()),
-        )
-    });
-    serde_json::Value::Object(rates.collect())
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn tax_rates_survive_as_decimal_text() {
-        let rates = BTreeMap::from([(TaxType::E, "8.50".parse().unwrap())]);
-        let json = tax_rates_json(&rates);
-        assert_eq!(json.to_string(), r#"{"E":"8.50"}"#);
-        assert_eq!(read_tax_rates(&json), Some(rates));
-    }
-
-    #[test]
-    fn rate_that_is_no_decimal_text_is_refused() {
-        for bad in [r#"{"E": 8.5}"#, r#"{"Z": "8"}"#, r#"{"E": "eight"}"#, "[]"] {
-            assert_eq!(
-                read_tax_rates(&serde_json::from_str(bad).unwrap()),
-                None,
-                "{bad}"
-            );
-        }
-    }
 }

@@ -14,3 +14,4 @@ pub(crate) mod next_number;
 pub(crate) mod provider_accounts;
 pub(crate) mod provider_keys;
 pub(crate) mod snapshot;
+pub(crate) mod tax_rates;

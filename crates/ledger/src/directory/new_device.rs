@@ -14,8 +14,8 @@ use crate::db::pool::{Ledger, Transaction};
 use crate::db::statements::statements;
 use crate::db::vault::{Place, Vault};
 use crate::directory::device_values::DEVICE_SECRETS;
-use crate::directory::devices::tax_rates_json;
 use crate::directory::manage_error::{ManageError, refused_by};
+use crate::directory::tax_rates::tax_rates_json;
 use crate::operator_actions::{RecordedChange, differences};
 
 statements! {

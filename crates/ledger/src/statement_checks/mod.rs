@@ -43,6 +43,7 @@ const ALL: &[&[Statement]] = &[
     crate::directory::next_number::STATEMENTS,
     crate::directory::provider_accounts::STATEMENTS,
     crate::directory::provider_keys::STATEMENTS,
+    crate::directory::tax_rates::STATEMENTS,
     crate::flagged::decide::STATEMENTS,
     crate::flagged::evidence::STATEMENTS,
     crate::flagged::gauges::STATEMENTS,

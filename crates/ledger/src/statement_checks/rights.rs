@@ -93,6 +93,7 @@ const ADMIN: &[&[Statement]] = &[
     crate::directory::next_number::STATEMENTS,
     crate::directory::provider_accounts::STATEMENTS,
     crate::directory::provider_keys::STATEMENTS,
+    crate::directory::tax_rates::STATEMENTS,
     crate::lanes::hold::STATEMENTS,
     crate::lanes::lane_values::STATEMENTS,
     crate::lanes::status::STATEMENTS,
