@@ -11,6 +11,7 @@ use secrecy::SecretString;
 use uuid::Uuid;
 
 use crate::audit::AuditArgs;
+use crate::buyer::BuyerCommand;
 use crate::codes::CodesCommand;
 use crate::device_args::DeviceCommand;
 use crate::find::FindArgs;
@@ -156,6 +157,10 @@ pub(crate) enum Command {
     /// What KRA lists for a device: the tax rates
     #[command(subcommand)]
     Codes(CodesCommand),
+
+    /// The buyers that invoices name
+    #[command(subcommand)]
+    Buyer(BuyerCommand),
 
     /// The key that secrets are encrypted under
     #[command(subcommand)]

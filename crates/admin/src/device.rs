@@ -353,6 +353,7 @@ fn options(args: &OptionArgs) -> Result<DeviceOptions> {
         sdc_id: args.sdc_id.clone(),
         short_codes: args.short_codes.clone(),
         make_default: args.default,
+        walk_in_buyer: args.walk_in_buyer.clone(),
         tax_rates: args.tax_rates.iter().copied().collect(),
     })
 }

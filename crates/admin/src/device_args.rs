@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use risiti_domain::{Dialect, Environment, TaxType};
+use risiti_domain::{BuyerName, Dialect, Environment, TaxType};
 use risiti_service::parse_duration;
 use rust_decimal::Decimal;
 use url::Url;
@@ -173,6 +173,9 @@ pub(crate) struct OptionArgs {
     /// File here what no short code leads elsewhere
     #[arg(long)]
     pub(crate) default: bool,
+    /// What an invoice names as its buyer where nobody knows who bought [default of add: N/A]
+    #[arg(long, value_parser = values::buyer_name, value_name = "TEXT")]
+    pub(crate) walk_in_buyer: Option<BuyerName>,
     /// Percent of a tax type, as E=8, which comes before the rate of KRA's code list (may be
     /// repeated)
     #[arg(long = "tax-rate", value_parser = values::tax_rate, value_name = "TYPE=PERCENT")]

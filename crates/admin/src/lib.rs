@@ -2,6 +2,7 @@
 
 mod answer_file;
 mod audit;
+mod buyer;
 mod cli;
 mod codes;
 mod device;
@@ -86,6 +87,7 @@ async fn dispatch(session: &Session, command: Command) -> anyhow::Result<ExitCod
         Command::Provider(command) => provider::run(session, command).await?,
         Command::Device(command) => return device::run(session, *command).await,
         Command::Codes(command) => codes::run(session, command).await?,
+        Command::Buyer(command) => buyer::run(session, command).await?,
         Command::Keys(KeysCommand::Reencrypt) => reencrypt(session).await?,
         Command::Prune(args) => return prune::run(session, args).await,
     }

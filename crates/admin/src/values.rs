@@ -2,7 +2,7 @@
 
 use std::convert::Infallible;
 
-use risiti_domain::{Dialect, Environment, Provider, TaxType};
+use risiti_domain::{BuyerName, Dialect, Environment, KraPin, Provider, TaxType};
 use risiti_service::parse_range;
 use rust_decimal::Decimal;
 use secrecy::SecretString;
@@ -28,6 +28,15 @@ pub(crate) fn name(text: &str) -> Result<String, String> {
 
 pub(crate) fn short_text(text: &str) -> Result<String, String> {
     printable(text, 100)
+}
+
+pub(crate) fn buyer_name(text: &str) -> Result<BuyerName, String> {
+    BuyerName::parse(text).ok_or_else(|| "expected a name".to_owned())
+}
+
+/// The error does not repeat the PIN.
+pub(crate) fn kra_pin(text: &str) -> Result<KraPin, String> {
+    KraPin::parse(text).ok_or_else(|| "expected A or P, nine digits and a letter".to_owned())
 }
 
 pub(crate) fn reason(text: &str) -> Result<String, String> {

@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod buyer;
 mod ids;
 mod invoice;
 mod money;
@@ -8,6 +9,7 @@ mod payment;
 mod phone;
 mod provider;
 
+pub use buyer::{Buyer, BuyerName, KraPin};
 pub use ids::{CredentialId, DeviceId, EventId, InvoiceId, MerchantId, PaymentId};
 pub use invoice::{DeadCause, Dialect, Environment, InvoiceKind, InvoiceState, LaneState, TaxType};
 pub use money::{AmountError, Currency, Money, parse_amount, parse_subunits};

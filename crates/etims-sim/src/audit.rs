@@ -21,6 +21,8 @@ impl FiledSale {
             "rcptTyCd": if sale.credit { "R" } else { "S" },
             "remark": sale.remark,
             "trdInvcNo": sale.trader_number,
+            "custTin": sale.buyer,
+            "custNm": sale.buyer_name,
             "totAmt": sale.total.to_string(),
             "curRcptNo": receipt.current.to_string(),
             "totRcptNo": receipt.total.to_string(),

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use jiff::Timestamp;
 use risiti_etims::{LookUpOutcome, SaleDocument, SendOutcome, expected_number, sale_body};
 use risiti_ledger::{
-    AnsweredSend, Breaker, HostProof, LaneError, LaneInvoice, LaneWait, LedgerError,
+    AnsweredSend, Breaker, HostProof, LaneError, LaneInvoice, LaneWait, LedgerError, NewSend,
 };
 
 use crate::calls::send_verdict;
@@ -41,21 +41,12 @@ impl Lane<'_> {
         };
         self.fetch_access_token().await;
 
-        let first_sent_at = invoice.first_sent_at.unwrap_or(now);
-        let body = match &invoice.body {
-            Some(body) => body.clone(),
-            None => sale_body(self.profile, &document(invoice, first_sent_at)),
-        };
+        let document = document(invoice, invoice.first_sent_at.unwrap_or(now));
+        let body = self.body(invoice, &document);
         let asked_at = Instant::now();
         let begun = lanes
             .ledger
-            .begin_send(
-                self.claim,
-                invoice.id,
-                invoice.invoice_no,
-                &body,
-                first_sent_at,
-            )
+            .begin_send(self.claim, &new_send(&document, &body))
             .await?;
         let Some(submission) = begun else {
             return Ok(StepEnd::NotNow);
@@ -67,6 +58,14 @@ impl Lane<'_> {
             permit,
         };
         self.make_call(invoice, begun).await
+    }
+
+    /// The bytes to send: those of an earlier send under this number, or new ones.
+    pub(crate) fn body(&self, invoice: &LaneInvoice, document: &SaleDocument) -> Vec<u8> {
+        match &invoice.body {
+            Some(body) => body.clone(),
+            None => sale_body(self.profile, document),
+        }
     }
 
     /// Makes a call whose send is stored, and stores its outcome.
@@ -300,11 +299,23 @@ pub(crate) fn document(invoice: &LaneInvoice, first_sent_at: Timestamp) -> SaleD
         original_invoice_no: invoice.original_invoice_no,
         trader_invoice_no: trader_number(invoice.kind, invoice.id, &invoice.payment_number),
         total: invoice.total,
+        buyer: invoice.buyer.clone(),
         phone: invoice.phone.clone(),
         method: invoice.method,
         occurred_at: invoice.occurred_at,
         refunded_at: invoice.refunded_at,
         first_sent_at,
+    }
+}
+
+pub(crate) fn new_send<'a>(document: &'a SaleDocument, body: &'a [u8]) -> NewSend<'a> {
+    NewSend {
+        invoice: document.invoice_id,
+        invoice_no: document.invoice_no,
+        body,
+        first_sent_at: document.first_sent_at,
+        buyer: &document.buyer,
+        trader_invoice_no: &document.trader_invoice_no,
     }
 }
 

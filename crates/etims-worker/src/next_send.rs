@@ -5,11 +5,11 @@ use std::time::Instant;
 
 use jiff::Timestamp;
 use risiti_domain::Dialect;
-use risiti_etims::{Receipt, sale_body};
-use risiti_ledger::{LaneError, LaneInvoice, NewSend};
+use risiti_etims::Receipt;
+use risiti_ledger::{LaneError, LaneInvoice};
 
 use crate::decide::{self, Step};
-use crate::filing::document;
+use crate::filing::{document, new_send};
 use crate::host::{Admission, Permit};
 use crate::lane::{BegunSend, Lane, StepEnd};
 
@@ -41,11 +41,8 @@ impl Lane<'_> {
         let Some(permit) = self.permit_at_once() else {
             return self.accept(invoice, Some(submission), receipt).await;
         };
-        let first_sent_at = next.first_sent_at.unwrap_or_else(Timestamp::now);
-        let body = match &next.body {
-            Some(body) => body.clone(),
-            None => sale_body(self.profile, &document(&next, first_sent_at)),
-        };
+        let document = document(&next, next.first_sent_at.unwrap_or_else(Timestamp::now));
+        let body = self.body(&next, &document);
         let asked_at = Instant::now();
         let begun = self
             .lanes
@@ -54,12 +51,7 @@ impl Lane<'_> {
                 self.claim,
                 (invoice.id, invoice.invoice_no, submission),
                 &self.stored_receipt(receipt),
-                &NewSend {
-                    invoice: next.id,
-                    invoice_no: next.invoice_no,
-                    body: &body,
-                    first_sent_at,
-                },
+                &new_send(&document, &body),
             )
             .await?;
         self.lease.confirm(asked_at);

@@ -80,6 +80,8 @@ impl Lane<'_> {
             control_unit_id: receipt.control_unit_id.clone(),
             url: receipt_url(self.profile, receipt),
             issued_at: receipt.issued_at,
+            buyer_name: receipt.buyer_name.clone(),
+            buyer_pin: receipt.buyer_pin.clone(),
         }
     }
 }

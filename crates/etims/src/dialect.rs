@@ -95,10 +95,10 @@ pub(crate) fn headers(
     Ok(headers)
 }
 
-/// The `custTin` of a customer who gave none is null. A VSCU gets no such field, because one
-/// integrator saw it refuse null.
-pub(crate) fn walk_in_buyer(dialect: Dialect) -> Option<()> {
-    (dialect != Dialect::Vscu).then_some(())
+/// The field `custTin`. For a buyer who gave no PIN it is null. A VSCU then gets no such field,
+/// because one integrator saw it refuse null.
+pub(crate) fn buyer_pin(dialect: Dialect, pin: Option<&str>) -> Option<Option<&str>> {
+    (pin.is_some() || dialect != Dialect::Vscu).then_some(pin)
 }
 
 fn plain_header(text: &str, what: &'static str) -> Result<HeaderValue, Unusable> {

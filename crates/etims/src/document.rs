@@ -1,7 +1,7 @@
 //! The sale or credit note to file, and its request body.
 
 use jiff::Timestamp;
-use risiti_domain::{InvoiceId, InvoiceKind, PaymentMethod, Phone, TaxType};
+use risiti_domain::{Buyer, InvoiceId, InvoiceKind, KraPin, PaymentMethod, Phone, TaxType};
 use rust_decimal::{Decimal, RoundingStrategy};
 
 use crate::profile::DeviceProfile;
@@ -11,9 +11,6 @@ use crate::{dialect, time};
 
 /// KRA asks who entered and who changed the document. It is this program.
 const ENTERED_BY: &str = "risiti";
-/// The buyer's name where none is known. A sale without a name could never be credited, because KRA
-/// compares the names (seen on the gateway, 2026-09-17). KRA's own eTIMS Lite writes the same.
-const NO_NAME: &str = "N/A";
 const NORMAL: &str = "N";
 const APPROVED: &str = "02";
 const REFUND: &str = "06";
@@ -34,6 +31,9 @@ pub struct SaleDocument {
     pub trader_invoice_no: String,
     /// Shillings with tax, positive for credit notes too.
     pub total: Decimal,
+    /// A sale without a name could never be credited, because KRA compares the names (seen on the
+    /// gateway, 2026-09-17). A credit note names the buyer of its sale.
+    pub buyer: Buyer,
     /// Only a full number goes onto the invoice.
     pub phone: Option<Phone>,
     pub method: PaymentMethod,
@@ -51,7 +51,7 @@ pub fn sale_body(profile: &DeviceProfile, document: &SaleDocument) -> Vec<u8> {
     wire::bytes(&sale(profile, document))
 }
 
-fn sale<'a>(profile: &'a DeviceProfile, document: &SaleDocument) -> Sale<'a> {
+fn sale<'a>(profile: &'a DeviceProfile, document: &'a SaleDocument) -> Sale<'a> {
     let credit = document.kind == InvoiceKind::CreditNote;
     let confirmed_at = time::to_second(document.confirmed_at());
     let lines = vec![line(profile, document.total)];
@@ -62,8 +62,8 @@ fn sale<'a>(profile: &'a DeviceProfile, document: &SaleDocument) -> Sale<'a> {
         trd_invc_no: clip(&document.trader_invoice_no, 50),
         invc_no: document.invoice_no,
         org_invc_no: document.original_invoice_no.filter(|_| credit).unwrap_or(0),
-        cust_tin: dialect::walk_in_buyer(profile.dialect),
-        cust_nm: NO_NAME,
+        cust_tin: buyer_pin(profile, document),
+        cust_nm: document.buyer.name.as_str(),
         sales_ty_cd: NORMAL,
         rcpt_ty_cd: if credit { "R" } else { "S" },
         pmt_ty_cd: payment_type(document.method),
@@ -148,9 +148,14 @@ fn taxes(profile: &DeviceProfile, lines: &[Line]) -> Taxes {
     taxes
 }
 
-fn receipt_head(profile: &DeviceProfile, document: &SaleDocument) -> ReceiptHead {
+fn buyer_pin<'a>(profile: &DeviceProfile, document: &'a SaleDocument) -> Option<Option<&'a str>> {
+    let pin = document.buyer.pin.as_ref().map(KraPin::as_str);
+    dialect::buyer_pin(profile.dialect, pin)
+}
+
+fn receipt_head<'a>(profile: &DeviceProfile, document: &'a SaleDocument) -> ReceiptHead<'a> {
     ReceiptHead {
-        cust_tin: dialect::walk_in_buyer(profile.dialect),
+        cust_tin: buyer_pin(profile, document),
         cust_mbl_no: document
             .phone
             .as_ref()

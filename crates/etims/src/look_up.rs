@@ -1,6 +1,6 @@
 //! Reading the answer to `selectInvoiceDetails`.
 
-use risiti_domain::InvoiceKind;
+use risiti_domain::{BuyerName, InvoiceKind, KraPin};
 
 use crate::answer::Answer;
 use crate::classify::{self, Class};
@@ -101,7 +101,11 @@ fn found_sale(profile: &DeviceProfile, sale: &Fields<'_>, invoice_no: i64) -> Op
         original_invoice_no: sale.integer("orgInvcNo").filter(|number| *number > 0),
         total: sale.decimal("totAmt"),
         trader_number: trader_number(sale),
-        receipt: Receipt::read(profile, &sale.fields("receipt")?)?,
+        receipt: Receipt {
+            buyer_name: sale.text("custNm").and_then(|name| BuyerName::parse(&name)),
+            buyer_pin: sale.text("custTin").and_then(|pin| KraPin::parse(&pin)),
+            ..Receipt::read(profile, &sale.fields("receipt")?)?
+        },
     })
 }
 

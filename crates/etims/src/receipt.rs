@@ -1,7 +1,7 @@
 //! The control unit's receipt, and what is printed from it.
 
 use jiff::Timestamp;
-use risiti_domain::Environment;
+use risiti_domain::{BuyerName, Environment, KraPin};
 
 use crate::dialect;
 use crate::fields::Fields;
@@ -23,6 +23,9 @@ pub struct Receipt {
     /// The id in the answer, else the device's own.
     pub control_unit_id: Option<String>,
     pub issued_at: Option<Timestamp>,
+    /// The buyer that KRA has. Only a look-up tells.
+    pub buyer_name: Option<BuyerName>,
+    pub buyer_pin: Option<KraPin>,
 }
 
 impl Receipt {
@@ -45,6 +48,8 @@ impl Receipt {
             internal_data: text("intrlData"),
             control_unit_id: text("sdcId").or_else(|| profile.sdc_id.clone()),
             issued_at,
+            buyer_name: None,
+            buyer_pin: None,
         })
     }
 }

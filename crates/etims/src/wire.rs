@@ -23,8 +23,8 @@ pub(crate) struct Sale<'a> {
     /// It is 0 for a sale, because null broke the stock call's field of this name.
     pub(crate) org_invc_no: i64,
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) cust_tin: Option<()>,
-    pub(crate) cust_nm: &'static str,
+    pub(crate) cust_tin: Option<Option<&'a str>>,
+    pub(crate) cust_nm: &'a str,
     pub(crate) sales_ty_cd: &'static str,
     pub(crate) rcpt_ty_cd: &'static str,
     pub(crate) pmt_ty_cd: &'static str,
@@ -48,7 +48,7 @@ pub(crate) struct Sale<'a> {
     pub(crate) regr_nm: &'static str,
     pub(crate) modr_id: &'static str,
     pub(crate) modr_nm: &'static str,
-    pub(crate) receipt: ReceiptHead,
+    pub(crate) receipt: ReceiptHead<'a>,
     pub(crate) item_list: Vec<Line>,
 }
 
@@ -63,9 +63,9 @@ pub(crate) struct Taxes {
 
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct ReceiptHead {
+pub(crate) struct ReceiptHead<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) cust_tin: Option<()>,
+    pub(crate) cust_tin: Option<Option<&'a str>>,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) cust_mbl_no: Option<String>,
     pub(crate) rcpt_pbct_dt: String,

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use anyhow::{Context as _, Result};
 use jiff::Timestamp;
-use risiti_domain::{Dialect, InvoiceId, InvoiceKind, PaymentMethod};
+use risiti_domain::{Buyer, Dialect, InvoiceId, InvoiceKind, PaymentMethod};
 use risiti_etims::{
     Client, DeviceProfile, LookUpOutcome, Receipt, SaleDocument, SendOutcome, sale_body,
 };
@@ -231,6 +231,7 @@ fn document(number: i64, sale: Option<i64>) -> SaleDocument {
         original_invoice_no: sale,
         trader_invoice_no: format!("VERIFY-{number}"),
         total: TOTAL,
+        buyer: Buyer::default(),
         phone: None,
         method: PaymentMethod::MobileMoney,
         occurred_at: now,

@@ -137,6 +137,13 @@ impl Fixture {
         })
     }
 
+    /// The constraint that refuses these statements.
+    pub(crate) async fn sql_error(&self, statements: &str) -> Option<String> {
+        let client = self.database.connect().await;
+        let error = client.batch_execute(statements).await.err()?;
+        Some(error.as_db_error()?.constraint()?.to_owned())
+    }
+
     pub(crate) async fn sql(&self, statements: &str) {
         self.database
             .connect()

@@ -2,6 +2,7 @@
 
 mod audit;
 mod audit_of_all;
+mod buyers;
 mod codes;
 mod devices;
 mod find;

@@ -1,6 +1,7 @@
 //! The real program with real servers and a simulated tax authority.
 #![expect(clippy::unwrap_used, reason = "tests")]
 
+mod buyers;
 mod cap;
 mod evidence;
 mod failing_invoices;

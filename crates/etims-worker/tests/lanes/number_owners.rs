@@ -2,7 +2,7 @@
 //! look-ups (protocol D8–D10).
 
 use jiff::Timestamp;
-use risiti_domain::{Dialect, Environment, InvoiceId, InvoiceKind, PaymentMethod, TaxType};
+use risiti_domain::{Buyer, Dialect, Environment, InvoiceId, InvoiceKind, PaymentMethod, TaxType};
 use risiti_etims::{
     Client, ClientSettings, DeviceProfile, Item, SaleDocument, SendOutcome, TaxRates, sale_body,
 };
@@ -261,6 +261,7 @@ pub(crate) async fn file_elsewhere(fixture: &Fixture, device: &Device, invoice_n
         original_invoice_no: None,
         trader_invoice_no: format!("TILL-{invoice_no}"),
         total: 500.into(),
+        buyer: Buyer::default(),
         phone: None,
         method: PaymentMethod::Other,
         occurred_at: now,

@@ -1,7 +1,9 @@
 //! Request bodies, byte for byte, and against the facts gathered from KRA's own traffic.
 
 use jiff::Timestamp;
-use risiti_domain::{Dialect, InvoiceKind, PaymentMethod, Phone, TaxType};
+use risiti_domain::{
+    Buyer, BuyerName, Dialect, InvoiceKind, KraPin, PaymentMethod, Phone, TaxType,
+};
 use risiti_etims::{SaleDocument, sale_body};
 use serde_json::{Value, json};
 
@@ -22,6 +24,7 @@ fn sale() -> SaleDocument {
         original_invoice_no: None,
         trader_invoice_no: "TILL1-000001".to_owned(),
         total: "1160.00".parse().unwrap(),
+        buyer: Buyer::default(),
         phone: Phone::parse("0708374149"),
         method: PaymentMethod::MobileMoney,
         occurred_at: time("2026-03-05T11:15:00Z"),
@@ -117,6 +120,23 @@ fn a_vscu_gets_no_null_buyer() {
         .unwrap()
         .remove("custTin");
     assert_eq!(body(Dialect::Vscu, &sale()), expected);
+}
+
+#[test]
+fn buyers_name_and_pin_are_sent() {
+    let buyer = Buyer {
+        name: BuyerName::parse("Upendo Traders Ltd").unwrap(),
+        pin: KraPin::parse("P059876543Z"),
+    };
+    for dialect in Dialect::ALL {
+        for document in [sale(), credit_note()] {
+            let buyer = buyer.clone();
+            let body = body(*dialect, &SaleDocument { buyer, ..document });
+            assert_eq!(body["custNm"], "Upendo Traders Ltd");
+            assert_eq!(body["custTin"], "P059876543Z");
+            assert_eq!(body["receipt"]["custTin"], "P059876543Z");
+        }
+    }
 }
 
 #[test]

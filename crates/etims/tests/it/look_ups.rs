@@ -56,6 +56,8 @@ async fn a_stored_sale_is_found() {
             internal_data: Some("KLMN2345OPQR67STUV2345WXYZ".to_owned()),
             control_unit_id: Some("KRACU0100000001".to_owned()),
             issued_at: "2026-03-05T11:15:02Z".parse().ok(),
+            buyer_name: None,
+            buyer_pin: None,
         }
     );
 }

@@ -3,7 +3,7 @@
 
 use std::net::SocketAddr;
 
-use risiti_domain::{Dialect, InvoiceId, InvoiceKind, PaymentMethod, Phone, TaxType};
+use risiti_domain::{Buyer, Dialect, InvoiceId, InvoiceKind, PaymentMethod, Phone, TaxType};
 use risiti_etims::{
     Client, DeviceProfile, InitialiseError, LookUpOutcome, Receipt, SaleDocument, SendOutcome,
     sale_body,
@@ -99,6 +99,7 @@ fn sale(invoice_no: i64) -> SaleDocument {
         original_invoice_no: None,
         trader_invoice_no: "SGR7XY8Z9Q".to_owned(),
         total: "100.00".parse().unwrap(),
+        buyer: Buyer::default(),
         phone: Phone::parse("0708374149"),
         method: PaymentMethod::MobileMoney,
         occurred_at: paid,
@@ -151,7 +152,12 @@ async fn a_sale_and_its_credit_note_are_filed_and_found() {
                     (found.kind, found.total),
                     (Some(document.kind), Some(document.total))
                 );
-                assert_eq!(found.receipt, receipt);
+                let with_buyer = Receipt {
+                    buyer_name: Some(document.buyer.name),
+                    buyer_pin: document.buyer.pin,
+                    ..receipt
+                };
+                assert_eq!(found.receipt, with_buyer);
             }
             let absent = kra.client.look_up(&kra.device, 3).await;
             assert!(matches!(absent, LookUpOutcome::Absent(_)), "{absent:?}");

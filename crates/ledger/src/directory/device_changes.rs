@@ -1,6 +1,6 @@
 //! `device update`: changing a device, and ending a halt that waits for the change.
 
-use risiti_domain::{DeviceId, Dialect, Environment, TaxType};
+use risiti_domain::{BuyerName, DeviceId, Dialect, Environment, TaxType};
 use tokio_postgres::types::ToSql;
 use url::Url;
 use uuid::Uuid;
@@ -35,7 +35,7 @@ statements! {
         cmc_key_ciphertext = coalesce($12, cmc_key_ciphertext), sdc_id = coalesce($13, sdc_id),
         item_code = coalesce($14, item_code), item_class = coalesce($15, item_class),
         item_name = coalesce($16, item_name), tax_type = coalesce($17, tax_type),
-        tax_rates = tax_rates || $18, is_default = is_default AND $2::uuid IS NULL
+        tax_rates = tax_rates || $18, walk_in_buyer = coalesce($19, walk_in_buyer), is_default = is_default AND $2::uuid IS NULL
         WHERE id = $1";
     /// Short codes stay with the merchant when the device goes to another one.
     SHORT_CODES_UNBIND = "UPDATE short_codes SET device_id = NULL WHERE device_id = $1 AND merchant_id <> $2";
@@ -229,6 +229,7 @@ impl Transaction<'_> {
                     &changes.item_name,
                     &changes.tax_type.map(TaxType::as_str),
                     &tax_rates_json(&options.tax_rates),
+                    &options.walk_in_buyer.as_ref().map(BuyerName::as_str),
                 ],
             )
             .await;

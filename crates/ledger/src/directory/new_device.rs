@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 
-use risiti_domain::{DeviceId, Dialect, Environment, TaxType};
+use risiti_domain::{BuyerName, DeviceId, Dialect, Environment, TaxType};
 use rust_decimal::Decimal;
 use secrecy::SecretString;
 use serde_json::{Value, json};
@@ -21,8 +21,9 @@ use crate::operator_actions::{RecordedChange, differences};
 statements! {
     DEVICE_ADD = "INSERT INTO devices (id, merchant_id, environment, dialect, base_url, portal_url, token_url,
         app_id, consumer_key, consumer_secret_ciphertext, pin, branch, serial, cmc_key_ciphertext, sdc_id,
-        item_code, item_class, item_name, tax_type, tax_rates)
-        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20)";
+        item_code, item_class, item_name, tax_type, tax_rates, walk_in_buyer)
+        VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9, $10, $11, $12, $13, $14, $15, $16, $17, $18, $19, $20,
+            coalesce($21, 'N/A'))";
     LANE_ADD = "INSERT INTO lanes (device_id, host, next_invoice_no, moved_by) VALUES ($1, $2, $3, $4)";
     HOST_ADD = "INSERT INTO hosts (host) VALUES ($1) ON CONFLICT (host) DO NOTHING";
     HAS_DEFAULT = "SELECT EXISTS (SELECT FROM devices WHERE merchant_id = $1 AND is_default)";
@@ -68,6 +69,8 @@ pub struct DeviceOptions {
     /// Whether this becomes the merchant's default device. The first device does so anyway.
     pub make_default: bool,
     pub tax_rates: BTreeMap<TaxType, Decimal>,
+    /// What an invoice names as its buyer where nobody knows who bought.
+    pub walk_in_buyer: Option<BuyerName>,
 }
 
 impl DeviceOptions {
@@ -83,6 +86,7 @@ impl DeviceOptions {
             short_codes,
             make_default,
             tax_rates,
+            walk_in_buyer,
         } = self;
         portal_url.is_none()
             && token_url.is_none()
@@ -94,6 +98,7 @@ impl DeviceOptions {
             && short_codes.is_empty()
             && !make_default
             && tax_rates.is_empty()
+            && walk_in_buyer.is_none()
     }
 }
 
@@ -180,6 +185,7 @@ impl Transaction<'_> {
                 &device.item_name,
                 &device.tax_type.as_str(),
                 &tax_rates_json(&options.tax_rates),
+                &options.walk_in_buyer.as_ref().map(BuyerName::as_str),
             ],
         )
         .await

@@ -24,6 +24,7 @@ statements! {
             receipt_signature = $5, internal_data = $6, control_unit_id = $7, receipt_url = $8,
             issued_at = coalesce($9, now()), unknown_since = NULL, hidden_since = NULL, refused_at = NULL,
             look_up_due_at = NULL, look_up_no = NULL, discard_wish = NULL, last_code = NULL, last_error = NULL,
+            buyer_name = coalesce($10, buyer_name), buyer_pin = coalesce($11, buyer_pin),
             moved_by = 'etims-worker', moved_because = 'found at KRA by its number', moved_event = NULL
         WHERE id = $1";
     PASS_NUMBER = "
@@ -146,6 +147,8 @@ async fn write_receipt(
                 &receipt.control_unit_id,
                 &receipt.url,
                 &receipt.issued_at,
+                &receipt.buyer_name(),
+                &receipt.buyer_pin(),
             ],
         )
         .await

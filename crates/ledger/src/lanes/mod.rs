@@ -2,6 +2,7 @@
 
 pub(crate) mod adoption;
 pub(crate) mod advice;
+pub(crate) mod buyers;
 pub(crate) mod contradiction;
 pub(crate) mod death;
 pub(crate) mod evidence;
@@ -13,6 +14,7 @@ pub(crate) mod hosts;
 pub(crate) mod lane_values;
 pub(crate) mod late_look_ups;
 pub(crate) mod leases;
+pub(crate) mod new_send;
 pub(crate) mod resolve;
 pub(crate) mod resolve_accepted;
 pub(crate) mod resolve_through;

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use jiff::Timestamp;
-use risiti_domain::InvoiceId;
+use risiti_domain::{BuyerName, InvoiceId, KraPin};
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
 
@@ -11,11 +11,13 @@ use crate::db::error::LedgerError;
 use crate::db::pool::Ledger;
 use crate::db::statements::{millis, statements};
 use crate::lanes::leases::{Claim, LaneError, held_claim, require_claim};
+use crate::lanes::new_send::NewSend;
 use crate::lanes::work::{LaneWork, claimed_work, next_work};
 
 statements! {
     /// From here on nobody knows whether the number is taken, until an answer says so. A worker
-    /// that dies now leaves `unknown_since` behind for the next one.
+    /// that dies now leaves `unknown_since` behind for the next one. A person may have named another
+    /// buyer since the work was read. Then the body is not what is to be sent.
     BEGIN = concat!(
         held_claim!(),
         ", lane AS (
@@ -24,8 +26,10 @@ statements! {
         ), out AS (
             UPDATE invoices SET state = 'submitting', invoice_no = $4, attempts = attempts + 1,
                 first_sent_at = coalesce(first_sent_at, $6), unknown_since = coalesce(unknown_since, now()),
+                buyer_name = $7, buyer_pin = $8, trader_invoice_no = $9,
                 moved_by = 'etims-worker', moved_because = 'its turn in the lane', moved_event = NULL
             WHERE id = $3 AND device_id = (SELECT device_id FROM lane)
+              AND (kind = 'credit_note' OR coalesce(buyer_name, $7) = $7 AND buyer_pin IS NOT DISTINCT FROM $8)
               AND (state = 'pending' OR (state = 'submitting' AND invoice_no = $4))
             RETURNING id, device_id
         )
@@ -56,6 +60,7 @@ statements! {
                 internal_data = $9, control_unit_id = $10, receipt_url = $11, issued_at = coalesce($12, now()),
                 unknown_since = NULL, hidden_since = NULL, refused_at = NULL, look_up_due_at = NULL, look_up_no = NULL,
                 discard_wish = NULL, last_code = NULL, last_error = NULL,
+                buyer_name = coalesce($14, buyer_name), buyer_pin = coalesce($15, buyer_pin),
                 moved_by = 'etims-worker', moved_because = $13, moved_event = NULL
             WHERE id = $3 AND device_id = (SELECT device_id FROM held) AND state = 'submitting' AND invoice_no = $4
             RETURNING id, device_id, invoice_no
@@ -79,6 +84,19 @@ pub struct StoredReceipt {
     pub control_unit_id: Option<String>,
     pub url: Option<String>,
     pub issued_at: Option<Timestamp>,
+    /// The buyer that KRA has, where a look-up told. What was sent stands otherwise.
+    pub buyer_name: Option<BuyerName>,
+    pub buyer_pin: Option<KraPin>,
+}
+
+impl StoredReceipt {
+    pub(crate) fn buyer_name(&self) -> Option<&str> {
+        self.buyer_name.as_ref().map(BuyerName::as_str)
+    }
+
+    pub(crate) fn buyer_pin(&self) -> Option<&str> {
+        self.buyer_pin.as_ref().map(KraPin::as_str)
+    }
 }
 
 /// How a send ended that KRA did not accept (protocol D7, D10).
@@ -168,22 +186,11 @@ impl Ledger {
     pub async fn begin_send(
         &self,
         claim: &Claim,
-        invoice: InvoiceId,
-        invoice_no: i64,
-        body: &[u8],
-        first_sent_at: Timestamp,
+        send: &NewSend<'_>,
     ) -> Result<Option<i64>, LedgerError> {
-        let send = NewSend {
-            invoice,
-            invoice_no,
-            body,
-            first_sent_at,
-        };
         let connection = self.connection().await?;
-        let (device, id) = (claim.device.uuid(), invoice.uuid());
-        let row = connection
-            .query_opt(BEGIN, &send.params(&device, &claim.claim_id, &id))
-            .await?;
+        let columns = send.columns(claim);
+        let row = connection.query_opt(BEGIN, &columns.params()).await?;
         row.map(|row| Ok(row.try_get(0)?)).transpose()
     }
 
@@ -262,46 +269,18 @@ impl Ledger {
         receipt: &StoredReceipt,
         next: &NewSend<'_>,
     ) -> Result<Option<i64>, LaneError> {
-        let (device, id) = (claim.device.uuid(), next.invoice.uuid());
+        let device = claim.device.uuid();
         let connection = self.connection().await?;
         let accepted = Accepted::new(invoice, invoice_no, Some(submission), receipt);
+        let columns = next.columns(claim);
         let (lanes, begun) = connection
             .execute_then_query_opt(
                 (ACCEPTED, &accepted.params(&device, &claim.claim_id)),
-                (BEGIN, &next.params(&device, &claim.claim_id, &id)),
+                (BEGIN, &columns.params()),
             )
             .await;
         require_claim(lanes?)?;
         Ok(begun.ok().flatten().and_then(|row| row.try_get(0).ok()))
-    }
-}
-
-/// A send that is about to be made.
-#[derive(Clone, Copy, Debug)]
-pub struct NewSend<'a> {
-    pub invoice: InvoiceId,
-    pub invoice_no: i64,
-    /// The bytes to send.
-    pub body: &'a [u8],
-    pub first_sent_at: Timestamp,
-}
-
-impl NewSend<'_> {
-    /// The parameters of `BEGIN`. `id` is the invoice's.
-    fn params<'b>(
-        &'b self,
-        device: &'b Uuid,
-        claim: &'b Uuid,
-        id: &'b Uuid,
-    ) -> [&'b (dyn ToSql + Sync); 6] {
-        [
-            device,
-            claim,
-            id,
-            &self.invoice_no,
-            &self.body,
-            &self.first_sent_at,
-        ]
     }
 }
 
@@ -312,6 +291,8 @@ struct Accepted<'a> {
     submission: Option<i64>,
     receipt: &'a StoredReceipt,
     because: &'static str,
+    buyer_name: Option<&'a str>,
+    buyer_pin: Option<&'a str>,
 }
 
 impl<'a> Accepted<'a> {
@@ -332,10 +313,12 @@ impl<'a> Accepted<'a> {
             submission,
             receipt,
             because,
+            buyer_name: receipt.buyer_name(),
+            buyer_pin: receipt.buyer_pin(),
         }
     }
 
-    fn params<'b>(&'b self, device: &'b Uuid, claim: &'b Uuid) -> [&'b (dyn ToSql + Sync); 13] {
+    fn params<'b>(&'b self, device: &'b Uuid, claim: &'b Uuid) -> [&'b (dyn ToSql + Sync); 15] {
         [
             device,
             claim,
@@ -350,6 +333,8 @@ impl<'a> Accepted<'a> {
             &self.receipt.url,
             &self.receipt.issued_at,
             &self.because,
+            &self.buyer_name,
+            &self.buyer_pin,
         ]
     }
 }

@@ -1,7 +1,9 @@
 //! What a lane has to do next, with all that is needed for it.
 
 use jiff::Timestamp;
-use risiti_domain::{DeviceId, InvoiceId, InvoiceKind, PaymentMethod, Phone};
+use risiti_domain::{
+    Buyer, BuyerName, DeviceId, InvoiceId, InvoiceKind, KraPin, PaymentMethod, Phone,
+};
 use rust_decimal::Decimal;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -16,7 +18,8 @@ use crate::lanes::leases::{Claim, LaneError};
 ///
 /// It finds no row at all when the claim is gone, because it starts from the lease. `stored` is the
 /// body to send again. A dead letter that was replayed gets a new one, which is what
-/// `stale_submission` is for.
+/// `stale_submission` is for. A credit note names its sale's buyer. Sales from before the buyer was
+/// stored named `N/A`.
 macro_rules! lane_work {
     ($number:literal, $invoice:literal) => {
         concat!(
@@ -40,9 +43,13 @@ macro_rules! lane_work {
                stored.body,
                sale.invoice_no AS original_no, p.receipt, p.money_key, p.phone, p.method,
                coalesce(p.occurred_at, p.settled_at, p.recorded_at) AS occurred_at,
-               coalesce(r.occurred_at, r.recorded_at) AS refunded_at
+               coalesce(r.occurred_at, r.recorded_at) AS refunded_at,
+               CASE WHEN i.kind = 'sale' THEN coalesce(i.buyer_name, d.walk_in_buyer) ELSE coalesce(sale.buyer_name, 'N/A')
+                   END AS buyer_name,
+               CASE WHEN i.kind = 'sale' THEN i.buyer_pin ELSE sale.buyer_pin END AS buyer_pin
         FROM lane_leases x
         JOIN lanes l ON l.device_id = x.device_id
+        JOIN devices d ON d.id = x.device_id
         LEFT JOIN LATERAL (
             SELECT id, look_up_no, discard_wish FROM invoices
             WHERE device_id = l.device_id AND look_up_due_at <= now() ORDER BY look_up_due_at LIMIT 1
@@ -131,6 +138,7 @@ pub struct LaneInvoice {
     pub original_invoice_no: Option<i64>,
     /// The provider's number of the payment, as the customer knows it.
     pub payment_number: String,
+    pub buyer: Buyer,
     pub phone: Option<Phone>,
     pub method: PaymentMethod,
     pub occurred_at: Timestamp,
@@ -259,6 +267,13 @@ fn invoice(device: DeviceId, id: Uuid, row: &Row) -> Result<LaneInvoice, LedgerE
         payment_number: receipt
             .or(money_key)
             .ok_or_else(|| unreadable("payments", "receipt"))?,
+        buyer: Buyer {
+            name: BuyerName::parse(row.try_get("buyer_name")?)
+                .ok_or_else(|| unreadable("invoices", "buyer_name"))?,
+            pin: row
+                .try_get::<_, Option<&str>>("buyer_pin")?
+                .and_then(KraPin::parse),
+        },
         phone: row
             .try_get::<_, Option<&str>>("phone")?
             .and_then(Phone::parse),

@@ -50,6 +50,7 @@ const ALL: &[&[Statement]] = &[
     crate::flagged::list::STATEMENTS,
     crate::flagged::short_codes::STATEMENTS,
     crate::lanes::adoption::STATEMENTS,
+    crate::lanes::buyers::STATEMENTS,
     crate::lanes::death::STATEMENTS,
     crate::lanes::gauges::STATEMENTS,
     crate::lanes::halt_by_hand::STATEMENTS,

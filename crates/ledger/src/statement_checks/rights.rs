@@ -94,6 +94,7 @@ const ADMIN: &[&[Statement]] = &[
     crate::directory::provider_accounts::STATEMENTS,
     crate::directory::provider_keys::STATEMENTS,
     crate::directory::tax_rates::STATEMENTS,
+    crate::lanes::buyers::STATEMENTS,
     crate::lanes::hold::STATEMENTS,
     crate::lanes::lane_values::STATEMENTS,
     crate::lanes::status::STATEMENTS,

@@ -1,11 +1,13 @@
 //! What these tests set up: a migrated database with one merchant, its device, and the device's
 //! lane.
 
+use std::sync::LazyLock;
+
 use jiff::Timestamp;
-use risiti_domain::{DeadCause, DeviceId, InvoiceId};
+use risiti_domain::{Buyer, DeadCause, DeviceId, InvoiceId};
 use risiti_ledger::{
-    Claim, DatabaseSettings, FailureCount, LaneInvoice, LaneWork, LastWord, Ledger, StoredReceipt,
-    migrate,
+    Claim, DatabaseSettings, FailureCount, LaneInvoice, LaneWork, LastWord, Ledger, NewSend,
+    StoredReceipt, migrate,
 };
 use risiti_testkit::TestDatabase;
 use uuid::Uuid;
@@ -132,7 +134,7 @@ impl Fixture {
         let number = invoice.invoice_no;
         let submission = self
             .ledger
-            .begin_send(claim, invoice.id, number, b"{}", Timestamp::now())
+            .begin_send(claim, &first_send(invoice.id, number, b"{}"))
             .await
             .unwrap();
         (invoice, submission)
@@ -188,6 +190,22 @@ pub(crate) fn receipt() -> StoredReceipt {
         control_unit_id: None,
         url: None,
         issued_at: None,
+        buyer_name: None,
+        buyer_pin: None,
+    }
+}
+
+static WALK_IN: LazyLock<Buyer> = LazyLock::new(Buyer::default);
+
+/// A first send of an invoice without a known buyer.
+pub(crate) fn first_send(invoice: InvoiceId, invoice_no: i64, body: &[u8]) -> NewSend<'_> {
+    NewSend {
+        invoice,
+        invoice_no,
+        body,
+        first_sent_at: Timestamp::now(),
+        buyer: &WALK_IN,
+        trader_invoice_no: "R1",
     }
 }
 

@@ -1,13 +1,12 @@
 use std::time::Duration;
 
-use jiff::Timestamp;
 use risiti_domain::DeadCause;
 use risiti_ledger::{
     AnsweredSend, HaltOutcome, HaltRemedy, LaneError, LaneWait, Released, SendResult,
 };
 use uuid::Uuid;
 
-use crate::fixture::{Fixture, failures, last_word, receipt};
+use crate::fixture::{Fixture, failures, first_send, last_word, receipt};
 
 #[tokio::test]
 async fn one_of_many_concurrent_claims_gets_the_lane() {
@@ -91,7 +90,6 @@ async fn a_worker_without_its_claim_writes_nothing() {
         .await;
 
     let ledger = &fixture.ledger;
-    let now = Timestamp::now();
     let answer = AnsweredSend {
         submission,
         result: SendResult::Refused,
@@ -103,7 +101,10 @@ async fn a_worker_without_its_claim_writes_nothing() {
     };
     assert!(claim_is_gone(ledger.lane_work(&old).await));
     assert_eq!(
-        ledger.begin_send(&old, sale, 1, b"{}", now).await.unwrap(),
+        ledger
+            .begin_send(&old, &first_send(sale, 1, b"{}"))
+            .await
+            .unwrap(),
         None
     );
     assert!(claim_is_gone(ledger.send_answered(&old, &answer).await));
@@ -180,12 +181,11 @@ async fn only_the_lanes_next_number_can_be_sent() {
     let fixture = Fixture::new().await;
     let sale = fixture.add_sale().await;
     let claim = fixture.claim().await;
-    let now = Timestamp::now();
     for number in [2, 7] {
         assert_eq!(
             fixture
                 .ledger
-                .begin_send(&claim, sale, number, b"{}", now)
+                .begin_send(&claim, &first_send(sale, number, b"{}"))
                 .await
                 .unwrap(),
             None
@@ -197,7 +197,7 @@ async fn only_the_lanes_next_number_can_be_sent() {
     assert_eq!(
         fixture
             .ledger
-            .begin_send(&claim, sale, 1, b"{}", now)
+            .begin_send(&claim, &first_send(sale, 1, b"{}"))
             .await
             .unwrap(),
         None,

@@ -1,11 +1,10 @@
 //! A receipt and the next send in one round trip: the send is begun only once the receipt is
 //! stored (protocol D6).
 
-use jiff::Timestamp;
 use risiti_domain::InvoiceId;
-use risiti_ledger::{Claim, LaneError, NewSend};
+use risiti_ledger::{Claim, LaneError};
 
-use crate::fixture::{Fixture, receipt};
+use crate::fixture::{Fixture, first_send, receipt};
 
 /// A lane with two sales, of which the first is sent.
 struct Sent {
@@ -34,12 +33,7 @@ impl Sent {
 
     /// Stores the receipt of the first sale, and begins to send the second.
     async fn accept_and_begin_next(&self) -> Result<Option<i64>, LaneError> {
-        let next = NewSend {
-            invoice: self.second,
-            invoice_no: 2,
-            body: b"second",
-            first_sent_at: Timestamp::now(),
-        };
+        let next = first_send(self.second, 2, b"second");
         let sent = (self.first, 1, self.submission);
         self.fixture
             .ledger

@@ -6,7 +6,7 @@ mod sends;
 use std::time::Duration;
 
 use jiff::SignedDuration;
-use risiti_domain::{DeviceId, InvoiceId, InvoiceKind, PaymentMethod};
+use risiti_domain::{Buyer, DeviceId, InvoiceId, InvoiceKind, PaymentMethod};
 use risiti_etims::{FoundSale, HaltReason, LookUpOutcome, Receipt, SendOutcome};
 use risiti_ledger::{FailureCount, SendResult};
 use uuid::Uuid;
@@ -70,6 +70,7 @@ fn invoice(history: History) -> LaneInvoice {
         trace_id: None,
         original_invoice_no: None,
         payment_number: "SKE1".to_owned(),
+        buyer: Buyer::default(),
         phone: None,
         method: PaymentMethod::MobileMoney,
         occurred_at: now(),
@@ -102,6 +103,8 @@ fn receipt() -> Receipt {
         internal_data: None,
         control_unit_id: None,
         issued_at: None,
+        buyer_name: None,
+        buyer_pin: None,
     }
 }
 
