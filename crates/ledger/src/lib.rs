@@ -60,7 +60,8 @@ pub use lanes::set_aside::InvoiceToSetAside;
 pub use lanes::settle::{
     FailureCount, HIDDEN_MAX, HaltOutcome, HaltRemedy, LaneWait, LastWord, UNKNOWN_MAX,
 };
-pub use lanes::shares::{HEARTBEAT_EXPIRY, HostShares, LowerShare, RecordedShare, Want};
+pub use lanes::share_split::{HostShares, RecordedShare};
+pub use lanes::shares::{HEARTBEAT_EXPIRY, LowerShare, Want};
 pub use lanes::status::{HeldInvoice, LaneFilter, LaneStatus, LastSend};
 pub use lanes::submissions::{AnsweredSend, SendResult, StoredReceipt};
 pub use lanes::wake::WakeLimit;

@@ -9,7 +9,7 @@ use uuid::Uuid;
 use crate::db::error::LedgerError;
 use crate::db::pool::Ledger;
 use crate::db::statements::{millis, statements};
-use crate::lanes::share_split::split;
+use crate::lanes::share_split::{HostShares, RecordedShare};
 
 /// A worker that sent no heartbeat for this long counts as gone. Its share stays taken for the
 /// length of its longest call, because calls that it made before may still be under way.
@@ -78,29 +78,6 @@ statements! {
     LEAVE = "DELETE FROM etims_processes WHERE process_id = $1 AND host <> ALL($2)";
 }
 
-/// What the other workers want and hold of one host's cap.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct HostShares {
-    pub host: String,
-    /// How many calls each of the other live workers could make, in the order of their ranks.
-    pub wants: Vec<u32>,
-    /// How many of the other live workers rank before this worker.
-    pub before: usize,
-    /// The sum of the others' shares, those of silent workers among them.
-    pub taken: u32,
-    /// The sum of the silent workers' shares, of which nobody can have a part yet.
-    pub silent: u32,
-    /// This worker's own row. `None` if it has no row, or while the row is being raised.
-    pub mine: Option<RecordedShare>,
-}
-
-/// What a worker's own row holds since a heartbeat.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct RecordedShare {
-    pub share: u32,
-    pub heartbeat_at: Timestamp,
-}
-
 /// A share to record lower, and the heartbeat that found the higher one.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct LowerShare {
@@ -116,33 +93,6 @@ pub struct Want {
     pub calls: u32,
     /// The longest of its calls. Its share stays taken for so long when it falls silent.
     pub call_timeout: Duration,
-}
-
-impl HostShares {
-    /// The share this worker should have, if it wants so many calls. It is never more than the
-    /// others leave.
-    ///
-    /// Half of what nobody wants is shared out for sudden work, and half is left to a worker that
-    /// comes. A share that is not far from that stays as it is, so that it moves seldom.
-    pub fn share(&self, cap: u32, want: u32) -> u32 {
-        let mut wants = self.wants.clone();
-        let me = self.before.min(wants.len());
-        wants.insert(me, want);
-        let (parts, unwanted) = split(cap.saturating_sub(self.silent), &wants);
-
-        let least = parts[me];
-        let most = least + unwanted / u32::try_from(wants.len()).unwrap_or(u32::MAX);
-        let share = match self.mine {
-            Some(mine) if (least..=most).contains(&mine.share) => mine.share,
-            _ => least.midpoint(most),
-        };
-        share.min(self.unshared(cap))
-    }
-
-    /// What the others leave of the cap.
-    pub fn unshared(&self, cap: u32) -> u32 {
-        cap.saturating_sub(self.taken)
-    }
 }
 
 impl Ledger {
@@ -271,81 +221,4 @@ fn recorded(row: &Row) -> Result<Option<RecordedShare>, LedgerError> {
 
 fn int(share: u32) -> i32 {
     i32::try_from(share).unwrap_or(i32::MAX)
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn shares(wants: &[u32], before: usize, taken: u32) -> HostShares {
-        HostShares {
-            host: "kra:443".to_owned(),
-            wants: wants.to_vec(),
-            before,
-            taken,
-            silent: 0,
-            mine: None,
-        }
-    }
-
-    #[test]
-    fn the_shares_of_busy_workers_add_up_to_the_cap() {
-        for workers in 1..=60 {
-            let wants = vec![50; workers - 1];
-            let sum: u32 = (0..workers)
-                .map(|before| shares(&wants, before, 0).share(50, 50))
-                .sum();
-            assert_eq!(sum, 50, "{workers} workers");
-        }
-    }
-
-    #[test]
-    fn a_newcomer_takes_only_what_is_free() {
-        assert_eq!(shares(&[50], 0, 50).share(50, 50), 0);
-        assert_eq!(shares(&[50], 0, 40).share(50, 50), 10);
-        assert_eq!(shares(&[50], 0, 25).share(50, 50), 25);
-        assert_eq!(
-            shares(&[50, 50], 0, 70).share(50, 50),
-            0,
-            "shares above the cap leave nothing"
-        );
-    }
-
-    #[test]
-    fn half_of_what_nobody_wants_is_left_to_a_newcomer() {
-        assert_eq!(shares(&[], 0, 0).share(50, 0), 25);
-        assert_eq!(shares(&[], 0, 0).share(50, 30), 40);
-        assert_eq!(
-            shares(&[], 0, 25).share(50, 0),
-            25,
-            "the one before it died"
-        );
-    }
-
-    #[test]
-    fn a_share_that_serves_everybody_stays() {
-        let with = |share| HostShares {
-            mine: Some(RecordedShare {
-                share,
-                heartbeat_at: Timestamp::UNIX_EPOCH,
-            }),
-            ..shares(&[10], 1, 20)
-        };
-        assert_eq!(with(22).share(50, 20), 22);
-        assert_eq!(with(19).share(50, 20), 25, "too little for its own lanes");
-        assert_eq!(
-            with(31).share(50, 20),
-            25,
-            "more than its part of what is unwanted"
-        );
-    }
-
-    #[test]
-    fn the_share_of_a_silent_worker_is_nobodys_part() {
-        let silent = HostShares {
-            silent: 20,
-            ..shares(&[50], 0, 30)
-        };
-        assert_eq!(silent.share(50, 50), 15);
-    }
 }
