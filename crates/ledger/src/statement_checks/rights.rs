@@ -76,7 +76,6 @@ const REPLAY: &[&[Statement]] = &[
     crate::overview::story::STATEMENTS,
     crate::recording::credit_notes::STATEMENTS,
     crate::recording::payment_rows::STATEMENTS,
-    crate::recording::reversal_rows::STATEMENTS,
     crate::recording::stripes::STATEMENTS,
 ];
 
