@@ -19,7 +19,7 @@ use super::{Connection, HeadRefusal, Phase, Place};
 pub(super) const STAND_IN: &[u8] = b"GET / HTTP/1.1\r\nhost: refused\r\nconnection: close\r\n\r\n";
 /// Bytes handed on before the library must have handled them. It would read 128 KiB ahead, and
 /// keep that much memory for as long as the connection is open.
-pub(super) const BURST: usize = 16 * 1024;
+pub(super) const BURST: usize = 8 * 1024;
 
 /// What is read next.
 #[derive(Debug)]
