@@ -8,6 +8,16 @@ pub(crate) const SALES_TYPES: [&str; 4] = ["N", "C", "P", "T"];
 pub(crate) const PAYMENT_TYPES: [&str; 7] = ["01", "02", "03", "04", "05", "06", "07"];
 pub(crate) const REFUND_REASONS: [&str; 6] = ["01", "02", "03", "04", "05", "06"];
 
+/// What goes in (01 to 06) and what goes out (11 to 16).
+pub(crate) const STOCK_MOVEMENTS: [&str; 12] = [
+    "01", "02", "03", "04", "05", "06", "11", "12", "13", "14", "15", "16",
+];
+pub(crate) const ITEM_TYPES: [&str; 3] = ["1", "2", "3"];
+/// Whether a person or a program registered something.
+pub(crate) const REGISTRATION_TYPES: [&str; 2] = ["A", "M"];
+pub(crate) const PURCHASE_RECEIPTS: [&str; 2] = ["P", "R"];
+pub(crate) const IMPORT_STATES: [&str; 4] = ["1", "2", "3", "4"];
+
 pub(crate) const UNITS: [&str; 43] = [
     "4B", "AV", "BA", "BE", "BG", "BL", "BLL", "BX", "CA", "CEL", "CMT", "CR", "DR", "DZ", "GLL",
     "GRM", "GRO", "KG", "KTM", "KWT", "L", "LBR", "LK", "LTR", "M", "M2", "M3", "MGM", "MTR",
@@ -19,6 +29,36 @@ pub(crate) const PACKAGES: [&str; 52] = [
     "CL", "CR", "CS", "CT", "CTN", "CY", "DR", "GT", "HH", "IZ", "JR", "JU", "JY", "KZ", "LZ",
     "NT", "OU", "PD", "PG", "PI", "PO", "PU", "RL", "RO", "RZ", "SK", "TY", "VG", "VL", "VO", "VQ",
     "VR", "VT", "VY", "ML", "TN",
+];
+
+/// The item classes of KRA's sandbox: the root, live animals, and zero-rated goods.
+pub(crate) const ITEM_CLASSES: [&str; 26] = [
+    "1000000000",
+    "1010000000",
+    "1010150000",
+    "1010150100",
+    "1010150200",
+    "1010150300",
+    "1010150400",
+    "1010150500",
+    "1010150600",
+    "1010150700",
+    "1010150800",
+    "1010150900",
+    "1010151000",
+    "1010151100",
+    "1010151200",
+    "1010151300",
+    "1010151400",
+    "1010151500",
+    "1010151600",
+    "1010160000",
+    "1010160100",
+    "1010160200",
+    "1010160300",
+    "1010160400",
+    "1010160500",
+    "9901200000",
 ];
 
 /// Packages that occur in item codes only. Item codes are the taxpayer's own, and some spell a
@@ -58,16 +98,21 @@ pub(crate) fn code_list(rates: Rates) -> Value {
     let lists = [
         ("04", "Taxation Type", tax_types.collect()),
         ("07", "Payment Type", entries(&PAYMENT_TYPES)),
+        ("05", "Country", entries(&["KE", "UG", "TZ", "CN", "IN"])),
         ("10", "Quantity Unit", entries(&UNITS)),
         (
             "11",
             "Sales Status",
             entries(&["01", "02", "03", "04", "05", "06"]),
         ),
+        ("12", "Stock In/Out Type", entries(&STOCK_MOVEMENTS)),
         ("14", "Sales Type", entries(&SALES_TYPES)),
-        ("17", "Packing Unit", entries(&PACKAGES)),
+        ("17", "Packing Unit", listed_packages()),
+        ("24", "Item Type", entries(&ITEM_TYPES)),
+        ("31", "Registration Type", entries(&REGISTRATION_TYPES)),
         ("32", "Refund Reason", entries(&REFUND_REASONS)),
         ("37", "Sales Receipt Type", entries(&["S", "R"])),
+        ("38", "Purchase Receipt Type", entries(&PURCHASE_RECEIPTS)),
     ];
     let classes = lists
         .into_iter()
@@ -84,6 +129,13 @@ pub(crate) fn code_list(rates: Rates) -> Value {
             })
         });
     json!({ "clsList": classes.collect::<Vec<_>>() })
+}
+
+/// The packages of the code list. It has `BX` as usable, which no item may have.
+fn listed_packages() -> Vec<Value> {
+    let mut packages = PACKAGES.to_vec();
+    packages.push("BX");
+    entries(&packages)
 }
 
 fn entries(codes: &[&str]) -> Vec<Value> {

@@ -19,6 +19,24 @@ pub enum Dialect {
     Vscu,
 }
 
+/// What shares one run of item numbers. KRA's sources disagree.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum ItemNumbers {
+    /// All items of the PIN.
+    Pin,
+    /// The items of the PIN whose codes begin alike.
+    Prefix,
+}
+
+/// What shares one run of stock movement numbers. KRA's sources do not say.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum StockNumbers {
+    /// All branches of the PIN.
+    Pin,
+    /// Each branch.
+    Branch,
+}
+
 #[derive(Args, Clone, Debug)]
 pub struct Config {
     /// Address to listen on; port 0 takes a free one.
@@ -42,6 +60,18 @@ pub struct Config {
     /// Refuse a credit note more than six months after its sale.
     #[arg(long, env = "ETIMS_SIM_STRICT_CREDIT_AGE", default_value_t = false, action = clap::ArgAction::Set)]
     pub strict_credit_age: bool,
+    /// Refuse an item whose class is not among the 26 of KRA's sandbox (gateway).
+    #[arg(long, env = "ETIMS_SIM_STRICT_ITEM_CLASSES", default_value_t = true, action = clap::ArgAction::Set)]
+    pub strict_item_classes: bool,
+    /// What shares one run of item numbers (gateway).
+    #[arg(long, env = "ETIMS_SIM_ITEM_NUMBERS_PER", value_enum, default_value_t = ItemNumbers::Pin)]
+    pub item_numbers_per: ItemNumbers,
+    /// What shares one run of stock movement numbers.
+    #[arg(long, env = "ETIMS_SIM_STOCK_NUMBERS_PER", value_enum, default_value_t = StockNumbers::Pin)]
+    pub stock_numbers_per: StockNumbers,
+    /// How many sales a device has filed before it has imported items and purchases.
+    #[arg(long, env = "ETIMS_SIM_LATE_LISTS_AFTER", default_value_t = 1)]
+    pub late_lists_after: usize,
     /// Refuse a trader number that another document of the device has.
     #[arg(long, env = "ETIMS_SIM_STRICT_TRADER_NUMBERS", default_value_t = false, action = clap::ArgAction::Set)]
     pub strict_trader_numbers: bool,
@@ -82,6 +112,10 @@ impl Config {
             strict_credit_names: false,
             strict_credit_count: false,
             strict_credit_age: false,
+            strict_item_classes: true,
+            item_numbers_per: ItemNumbers::Pin,
+            stock_numbers_per: StockNumbers::Pin,
+            late_lists_after: 1,
             strict_trader_numbers: false,
             seed: 1,
             rate_e: Decimal::from(8),

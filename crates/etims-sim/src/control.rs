@@ -1,5 +1,8 @@
 //! The control API under `/_sim`, for tests and audits. It is not part of KRA's API.
 
+mod certification;
+mod kept_rows;
+
 use std::sync::atomic::Ordering;
 
 use actix_web::{HttpResponse, web};
@@ -23,6 +26,8 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/devices", web::post().to(register_device))
         .route("/devices", web::get().to(list_devices))
+        .route("/certification", web::get().to(certification::show))
+        .route("/records", web::get().to(kept_rows::list))
         .route("/faults", web::post().to(add_fault))
         .route("/faults", web::get().to(list_faults))
         .route("/faults", web::delete().to(clear_faults))
@@ -122,6 +127,20 @@ async fn remove_fault(sim: Sim, id: web::Path<u64>) -> HttpResponse {
     match sim.fault_script().remove(*id) {
         Some(_) => HttpResponse::NoContent().finish(),
         None => error_answer(404, "no such rule"),
+    }
+}
+
+/// The devices that an answer is about: all without parameters.
+#[derive(Deserialize)]
+struct DeviceQuery {
+    /// `tin` or `tin/bhfId`.
+    device: Option<String>,
+}
+
+impl DeviceQuery {
+    fn means(&self, branch: &Branch) -> bool {
+        let device = self.device.as_ref();
+        device.is_none_or(|device| branch.is_named(device))
     }
 }
 

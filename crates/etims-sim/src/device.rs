@@ -9,11 +9,15 @@ use serde::{Deserialize, Serialize};
 use crate::branch::Branch;
 use crate::clock;
 use crate::config::{Config, Dialect};
+use crate::records::branch_data::BranchData;
+use crate::records::kept::{Kept, Row};
+use crate::records::stock::Stock;
+use crate::records::test_page::TestPage;
 use crate::refusal::{Clash, Refusal, RefusalKind};
 use crate::registration::Registration;
+use crate::rules::purchase::Purchase;
 use crate::sale::Sale;
 use crate::seeded;
-use crate::stock::Stock;
 
 /// Credentials of one portal app on the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,7 +44,14 @@ pub(crate) struct Device {
     /// Trader numbers of sales (not credit notes), with the invoice numbers they were accepted
     /// under.
     pub(crate) trader_numbers: HashMap<String, Vec<i64>>,
+    pub(crate) branch_data: BranchData,
     pub(crate) stock: Stock,
+    pub(crate) purchases: Kept<i64, Purchase>,
+    /// The newest update of each imported item, by its task code.
+    pub(crate) import_updates: Kept<String, Row>,
+    pub(crate) test_page: TestPage,
+    /// How often the state was cleared. What KRA seeds has other names each time.
+    pub(crate) generation: u64,
     pub(crate) last_attempt: Option<Attempt>,
 }
 
@@ -118,7 +129,12 @@ impl Device {
             next_receipt_no: first_receipt_no,
             sales: BTreeMap::new(),
             trader_numbers: HashMap::new(),
+            branch_data: BranchData::default(),
             stock: Stock::default(),
+            purchases: Kept::default(),
+            import_updates: Kept::default(),
+            test_page: TestPage::default(),
+            generation: 0,
             last_attempt: None,
         }
     }
@@ -223,7 +239,12 @@ impl Device {
         self.trader_numbers.clear();
         self.next_invoice_no = self.first_invoice_no;
         self.next_receipt_no = self.first_receipt_no;
-        self.stock.clear();
+        self.branch_data = BranchData::default();
+        self.stock = Stock::default();
+        self.purchases = Kept::default();
+        self.import_updates = Kept::default();
+        self.test_page = TestPage::default();
+        self.generation += 1;
         self.last_attempt = None;
     }
 }

@@ -11,13 +11,14 @@ pub(crate) enum Fault {
     AcceptThenDrop,
     /// The connection is cut and the call is not handled.
     DropBeforeAccept,
-    /// The connection is cut after `hold_ms`, and the sale is handled `ms` after it came.
+    /// The connection is cut after `hold_ms`, and the call is handled `ms` after it came.
     DeliverLate {
         ms: u64,
         #[serde(default)]
         hold_ms: u64,
     },
-    /// The accepted sale is hidden from look-ups, for a time or for a number of look-ups.
+    /// The accepted sale is hidden from look-ups, for a time or for a number of look-ups. Of a
+    /// look-up, that it finds nothing.
     LookupLag {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         ms: Option<u64>,
@@ -57,6 +58,8 @@ pub(crate) enum Fault {
     RefusedUnder200 { message: String },
     /// The token of this call expires now (gateway).
     ExpiredToken,
+    /// The gateway has not wired the path for the app.
+    UnwiredPath,
     /// The receipt has the keys `"curRcptNo "` and `"totRcptNo "`, which end with a blank.
     BlankPaddedKeys,
     /// From the first matching call on, the whole host is down for `ms`. Connections are cut, or
@@ -82,6 +85,7 @@ impl Fault {
             Self::Envelope { .. } => "envelope",
             Self::RefusedUnder200 { .. } => "refused_under_200",
             Self::ExpiredToken => "expired_token",
+            Self::UnwiredPath => "unwired_path",
             Self::BlankPaddedKeys => "blank_padded_keys",
             Self::DownFor { .. } => "down_for",
         }
@@ -93,6 +97,7 @@ impl Fault {
             Self::AcceptThenDrop
             | Self::DropBeforeAccept
             | Self::DeliverLate { .. }
+            | Self::UnwiredPath
             | Self::Html { .. } => true,
             Self::Status { code, .. } => *code >= 500 || *code == 408,
             Self::DownFor { status, .. } => status.is_none_or(|code| code >= 500),
@@ -152,6 +157,7 @@ mod tests {
                 "envelope",
                 "refused_under_200",
                 "expired_token",
+                "unwired_path",
                 "blank_padded_keys",
                 "down_for",
             ]

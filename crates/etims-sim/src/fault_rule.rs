@@ -39,6 +39,13 @@ pub(crate) struct RuleMatch {
     pub amount: Option<Decimal>,
 }
 
+impl RuleMatch {
+    /// Whether the rule is about a look-up, which then finds nothing.
+    fn names_look_up(&self) -> bool {
+        matches!(self.call, Some(CallMatch::Only(call)) if call.is_look_up())
+    }
+}
+
 /// The calls that a rule names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
@@ -84,9 +91,10 @@ impl FaultRule {
             Fault::ExpiredToken if dialect != Dialect::Gateway => {
                 Err("only the gateway has tokens")
             }
-            Fault::LookupLag { ms: None, count: 0 }
-                if wanted.call != Some(CallMatch::Only(Call::Lookup)) =>
-            {
+            Fault::UnwiredPath if dialect != Dialect::Gateway => {
+                Err("only the gateway has paths that are not wired")
+            }
+            Fault::LookupLag { ms: None, count: 0 } if !wanted.names_look_up() => {
                 Err("lookup_lag needs ms or count")
             }
             Fault::Status { code, .. } if !(200..600).contains(code) => {
@@ -128,8 +136,9 @@ impl FaultRule {
     /// Whether the rule means this call. A rule without a call means those that its fault suits.
     fn suits(&self, call: Call) -> bool {
         let sensible = match self.fault {
-            Fault::DeliverLate { .. } | Fault::BlankPaddedKeys => call == Call::Sale,
-            Fault::LookupLag { .. } => matches!(call, Call::Sale | Call::Lookup),
+            Fault::DeliverLate { .. } => call.is_write(),
+            Fault::BlankPaddedKeys => call == Call::Sale,
+            Fault::LookupLag { .. } => call == Call::Sale || call.is_look_up(),
             Fault::ExpiredToken => call != Call::Token,
             _ => true,
         };

@@ -100,6 +100,7 @@ impl Simulator {
                 ..
             } => self.renderer().refused(status.unwrap_or(400), message),
             Fault::RefusedUnder200 { message } => self.renderer().refused(200, message),
+            Fault::UnwiredPath => self.renderer().unwired(),
             Fault::ExpiredToken => self.renderer().render(&Reply::Unauthorised),
             Fault::DeliverLate { hold_ms, .. } => {
                 sleep(Duration::from_millis(*hold_ms)).await;

@@ -8,6 +8,7 @@ use rust_decimal::Decimal;
 use serde_json::value::RawValue;
 
 use crate::clock;
+use crate::json_object::JsonObject;
 use crate::refusal::{Refusal, RefusalKind};
 
 /// One JSON object of a request.
@@ -42,6 +43,14 @@ impl<'a> Fields<'a> {
             map: serde_json::from_slice(body).unwrap_or_default(),
             place: String::new(),
         }
+    }
+
+    /// The whole object as it was sent.
+    pub(crate) fn to_object(&self) -> JsonObject {
+        self.map
+            .iter()
+            .map(|(name, raw)| (name.clone(), (*raw).to_owned()))
+            .collect()
     }
 
     /// The field as JSON text. Null counts as absent.
@@ -137,6 +146,42 @@ impl<'a> Fields<'a> {
         Ok(number)
     }
 
+    pub(crate) fn optional_amount(
+        &self,
+        name: &str,
+        digits: u32,
+        scale: u32,
+    ) -> Result<Option<Decimal>, Refusal> {
+        match self.raw(name) {
+            Some(_) => self.amount(name, digits, scale).map(Some),
+            None => Ok(None),
+        }
+    }
+
+    /// A KRA PIN, which is a letter, nine digits and a letter.
+    pub(crate) fn optional_pin(&self, name: &str) -> Result<Option<String>, Refusal> {
+        let Some(pin) = self.optional_text(name, 11)? else {
+            return Ok(None);
+        };
+        let well_formed = pin.bytes().enumerate().all(|(at, byte)| match at {
+            0 | 10 => byte.is_ascii_uppercase(),
+            _ => byte.is_ascii_digit(),
+        });
+        if well_formed && pin.len() == 11 {
+            Ok(Some(pin))
+        } else {
+            Err(self.invalid(name, "is not a PIN"))
+        }
+    }
+
+    /// Checks texts that may be absent, each with its greatest length.
+    pub(crate) fn check_optional_texts(&self, texts: &[(&str, usize)]) -> Result<(), Refusal> {
+        for (name, max) in texts {
+            self.optional_text(name, *max)?;
+        }
+        Ok(())
+    }
+
     /// A whole number, quoted or not. KRA was seen to take both.
     pub(crate) fn integer(&self, name: &str) -> Result<i64, Refusal> {
         let raw = self.raw(name).ok_or_else(|| self.missing(name))?.get();
@@ -189,94 +234,4 @@ impl<'a> Fields<'a> {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn read<T>(body: &str, read: impl Fn(&Fields) -> Result<T, Refusal>) -> Result<T, String> {
-        read(&Fields::of_body(body.as_bytes()).unwrap()).map_err(|refusal| refusal.message)
-    }
-
-    fn problem<T: std::fmt::Debug>(result: Result<T, String>) -> String {
-        result.unwrap_err()
-    }
-
-    #[test]
-    fn absent_null_and_blank_texts_are_missing() {
-        for body in ["{}", r#"{"a":null}"#, r#"{"a":""}"#, r#"{"a":" "}"#] {
-            let message = problem(read(body, |f| f.text("a", 5)));
-            assert_eq!(
-                message, "Request parameter error[<a> : may not be empty]",
-                "{body}"
-            );
-        }
-    }
-
-    #[test]
-    fn texts_must_be_strings_of_limited_length() {
-        assert_eq!(read(r#"{"a":"héé"}"#, |f| f.text("a", 3)), Ok("héé".into()));
-        assert!(problem(read(r#"{"a":"abcd"}"#, |f| f.text("a", 3))).contains("longer than 3"));
-        assert!(problem(read(r#"{"a":1}"#, |f| f.text("a", 3))).contains("must be a string"));
-        assert_eq!(
-            read(r#"{"a":12}"#, |f| f.text_or_number("a", 3)),
-            Ok("12".into())
-        );
-    }
-
-    #[test]
-    fn amounts_must_be_exact_numbers_that_fit() {
-        let amount = |body: &str| read(body, |f| f.amount("a", 18, 2));
-        assert_eq!(amount(r#"{"a":1160.10}"#).unwrap().to_string(), "1160.10");
-        assert_eq!(
-            amount(r#"{"a":9999999999999999.99}"#).unwrap().to_string(),
-            "9999999999999999.99"
-        );
-        assert!(amount(r#"{"a":1.000}"#).is_ok());
-        for wrong in ["1.001", "-1", "\"1\"", "1e2", "[]", "10000000000000000"] {
-            assert!(amount(&format!(r#"{{"a":{wrong}}}"#)).is_err(), "{wrong}");
-        }
-    }
-
-    #[test]
-    fn whole_numbers_may_be_quoted() {
-        assert_eq!(read(r#"{"n":7}"#, |f| f.integer("n")), Ok(7));
-        assert_eq!(read(r#"{"n":"7"}"#, |f| f.integer("n")), Ok(7));
-        for wrong in ["7.0", "\"x\"", "{}"] {
-            assert!(
-                read(&format!(r#"{{"n":{wrong}}}"#), |f| f.integer("n")).is_err(),
-                "{wrong}"
-            );
-        }
-    }
-
-    #[test]
-    fn times_must_be_well_formed_and_past() {
-        let now = clock::parse_compact("20260305141500").unwrap();
-        let time = |body: &str| read(body, |f| f.time("t", now));
-        assert!(time(r#"{"t":"20260305141500"}"#).is_ok());
-        assert!(problem(time(r#"{"t":"20260305141501"}"#)).contains("future"));
-        assert!(problem(time(r#"{"t":"2026-03-05"}"#)).contains("yyyyMMddHHmmss"));
-        assert!(problem(read(r#"{"d":"20260306"}"#, |f| f.day("d", now))).contains("future"));
-    }
-
-    #[test]
-    fn body_that_is_no_json_object_is_refused() {
-        assert_eq!(Fields::of_body(b"").err().unwrap().code, "911");
-        for body in ["[]", "nonsense", "\"text\""] {
-            assert_eq!(
-                Fields::of_body(body.as_bytes()).err().unwrap().code,
-                "910",
-                "{body}"
-            );
-        }
-    }
-
-    #[test]
-    fn refusal_of_a_line_names_the_line() {
-        let body = br#"{"itemList":[{"itemNm":"a"},{"itemNm":""}]}"#;
-        let lines = Fields::of_body(body).unwrap().list("itemList").unwrap();
-        assert_eq!(
-            lines[1].text("itemNm", 10).unwrap_err().gateway_message,
-            "Expected a value for itemNm on item: 2"
-        );
-    }
-}
+mod tests;

@@ -14,6 +14,8 @@ use crate::seeded;
 /// Fields that the call must have, with the names that the gateway gives them in refusals.
 const REQUIRED: [(&str, &str); 3] = [("tin", "Tin"), ("bhfId", "BhfId"), ("dvcSrlNo", "DvcSrlNo")];
 
+pub(crate) const TAXPAYER_NAME: &str = "Baraka Mini Mart Ltd";
+
 /// # Errors
 /// 901 for a device or serial that is not approved, 902 for a device that is initialised.
 pub(crate) fn initialise(
@@ -62,7 +64,7 @@ pub(crate) fn initialise(
     device.cmc_key = Some(cmc_key.clone());
     Ok(Reply::done(&json!({ "info": {
         "tin": branch.tin,
-        "taxprNm": "Baraka Mini Mart Ltd",
+        "taxprNm": TAXPAYER_NAME,
         "bsnsActv": "Retail of groceries",
         "bhfId": branch.bhf,
         "bhfNm": "Headquarter",

@@ -3,11 +3,11 @@
 use std::iter;
 use std::time::Instant;
 
-use jiff::civil::DateTime;
 use serde_json::json;
 
 use crate::auth;
 use crate::branch::Branch;
+use crate::calls::{self, Caller, last_request_time};
 use crate::clock;
 use crate::codes;
 use crate::config::Dialect;
@@ -35,6 +35,7 @@ impl Simulator {
             .reply_to(request, plan, late)
             .unwrap_or_else(|reply| reply);
         self.count_reply(request, &reply, late);
+        self.show_on_test_page(request, &reply);
         reply
     }
 
@@ -72,14 +73,17 @@ impl Simulator {
                     &request.body,
                 );
             }
+            Call::Unwired => return Ok(Reply::Unwired),
             _ => request.credentials.authenticate(&records, &self.config)?,
         };
         drop(records);
+        if plan.lookup_lag.is_some() && request.call.is_look_up() {
+            return Ok(Reply::Nothing);
+        }
 
         let fields = Fields::of_body(&request.body)?;
         match request.call {
             Call::Sale => self.file_sale(&branch, request, &fields, plan, late),
-            Call::Lookup if plan.lookup_lag.is_some() => Ok(Reply::Nothing),
             Call::Lookup => self.look_up(&branch, &fields),
             Call::SalesList => self.list_sales(&branch, &fields),
             Call::CodeList => {
@@ -87,16 +91,27 @@ impl Simulator {
                 let rates = Rates::new(self.config.rate_e);
                 Ok(Reply::done(&codes::code_list(rates)))
             }
-            Call::SaveItem => self.change_device(&branch, |device| device.stock.save_item(&fields)),
-            Call::StockInOut => {
-                self.change_device(&branch, |device| device.stock.move_goods(&fields))
+            call => {
+                let mut records = self.records();
+                let mut caller = Caller {
+                    branch: &branch,
+                    config: &self.config,
+                    records: &mut records,
+                    query: &request.query,
+                };
+                calls::answer(call, &mut caller, &fields)
             }
-            Call::StockLevel => {
-                self.change_device(&branch, |device| device.stock.check_level(&fields))
-            }
-            Call::Other => Ok(Reply::Nothing),
-            // Both were answered above, before anybody is authenticated.
-            Call::Token | Call::Initialise => Ok(Reply::Nothing),
+        }
+    }
+
+    /// Shows the answer on KRA's test page, where the device is known.
+    fn show_on_test_page(&self, request: &KraRequest, reply: &Reply) {
+        let mut records = self.records();
+        let branch = request.credentials.branch.as_ref();
+        if let Some(device) = branch.and_then(|branch| records.devices.get_mut(branch)) {
+            device
+                .test_page
+                .note(request.call, &request.path, reply, self.config.dialect);
         }
     }
 
@@ -154,16 +169,6 @@ impl Simulator {
         }
     }
 
-    fn change_device(
-        &self,
-        branch: &Branch,
-        change: impl FnOnce(&mut Device) -> Result<(), Refusal>,
-    ) -> Result<Reply, Reply> {
-        let mut records = self.records();
-        change(records.device_mut(branch)?)?;
-        Ok(Reply::done(&()))
-    }
-
     fn look_up(&self, branch: &Branch, fields: &Fields<'_>) -> Result<Reply, Reply> {
         let number = fields.integer("invcNo")?;
         let mut records = self.records();
@@ -188,9 +193,4 @@ impl Simulator {
             None => Reply::Nothing,
         })
     }
-}
-
-/// `lastReqDt`: a list answers with what changed since then.
-fn last_request_time(fields: &Fields<'_>) -> Result<DateTime, Refusal> {
-    fields.time("lastReqDt", clock::now())
 }

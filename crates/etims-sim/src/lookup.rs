@@ -2,13 +2,12 @@
 //! receipt. Fields that the captures of an integrator (S2B) lack are left out: `salesTyCd`,
 //! `trdInvcNo`, `tin` and `bhfId`.
 
-use std::collections::BTreeMap;
-
 use serde_json::json;
 use serde_json::value::RawValue;
 
 use crate::clock;
 use crate::device::FiledSale;
+use crate::json_object::{self, JsonObject, select, set};
 
 const HEADER: [&str; 41] = [
     "invcNo",
@@ -69,7 +68,7 @@ const RECEIPT: [&str; 14] = [
     "totRcptNo",
     "sdcDateTime",
 ];
-const ITEM: [&str; 21] = [
+pub(crate) const ITEM: [&str; 21] = [
     "itemSeq",
     "itemCd",
     "itemClsCd",
@@ -93,22 +92,19 @@ const ITEM: [&str; 21] = [
     "totAmt",
 ];
 
-/// Fields as JSON text, so that amounts come back exactly as they were sent.
-type Object = BTreeMap<String, Box<RawValue>>;
-
 /// `data` of the look-up and of the sales list.
 pub(crate) fn sales_list<'a>(filed: impl Iterator<Item = &'a FiledSale>) -> Box<RawValue> {
     let sales: Vec<String> = filed.map(stored_sale).collect();
-    raw(format!("{{\"salesList\":[{}]}}", sales.join(",")))
+    json_object::list("salesList", &sales)
 }
 
 fn stored_sale(filed: &FiledSale) -> String {
-    let mut sale: Object =
+    let mut sale: JsonObject =
         serde_json::from_slice(&filed.body).expect("an accepted sale is a JSON object");
     let receipt = stored_receipt(&sale, filed);
-    let items: Vec<Object> =
+    let items: Vec<JsonObject> =
         serde_json::from_str(sale["itemList"].get()).expect("an accepted sale has a list of lines");
-    let items: Vec<String> = items.iter().map(|item| object(&ITEM, item)).collect();
+    let items: Vec<String> = items.iter().map(|item| select(&ITEM, item)).collect();
     set(
         &mut sale,
         "invcNo",
@@ -127,11 +123,11 @@ fn stored_sale(filed: &FiledSale) -> String {
     }
     set(&mut sale, "receipt", receipt);
     set(&mut sale, "itemList", format!("[{}]", items.join(",")));
-    object(&HEADER, &sale)
+    select(&HEADER, &sale)
 }
 
-fn stored_receipt(sale: &Object, filed: &FiledSale) -> String {
-    let mut receipt: Object =
+fn stored_receipt(sale: &JsonObject, filed: &FiledSale) -> String {
+    let mut receipt: JsonObject =
         serde_json::from_str(sale["receipt"].get()).expect("an accepted sale has a receipt object");
     let signed = &filed.receipt;
     let at = format!("{}.0", clock::spaced(signed.at));
@@ -147,35 +143,15 @@ fn stored_receipt(sale: &Object, filed: &FiledSale) -> String {
     for (name, value) in server_fields {
         set(&mut receipt, name, value.to_string());
     }
-    object(&RECEIPT, &receipt)
+    select(&RECEIPT, &receipt)
 }
 
 /// Rewrites a time from `yyyyMMddHHmmss` to `YYYY-MM-DD HH:MM:SS`.
-fn space_out(sale: &mut Object, name: &str) {
+fn space_out(sale: &mut JsonObject, name: &str) {
     let text = sale
         .get(name)
         .and_then(|raw| serde_json::from_str::<String>(raw.get()).ok());
     if let Some(at) = text.and_then(|text| clock::parse_compact(&text)) {
         set(sale, name, json!(clock::spaced(at)).to_string());
     }
-}
-
-/// A JSON object with exactly these fields, in this order. Absent ones are null.
-fn object(names: &[&str], fields: &Object) -> String {
-    let fields: Vec<String> = names
-        .iter()
-        .map(|name| {
-            let value = fields.get(*name).map_or("null", |raw| raw.get());
-            format!("\"{name}\":{value}")
-        })
-        .collect();
-    format!("{{{}}}", fields.join(","))
-}
-
-fn set(object: &mut Object, name: &str, json: String) {
-    object.insert(name.to_owned(), raw(json));
-}
-
-fn raw(json: String) -> Box<RawValue> {
-    RawValue::from_string(json).expect("text put together from JSON")
 }

@@ -1,5 +1,13 @@
 //! What KRA has on record: devices, access tokens and the accepted sales.
 
+pub(crate) mod branch_data;
+pub(crate) mod imported_items;
+pub(crate) mod kept;
+pub(crate) mod stock;
+pub(crate) mod supplier_invoices;
+pub(crate) mod taxpayer;
+pub(crate) mod test_page;
+
 use std::collections::{BTreeMap, HashMap};
 
 use crate::access_tokens::AccessTokens;
@@ -7,12 +15,15 @@ use crate::branch::Branch;
 use crate::config::Config;
 use crate::device::{Device, FiledSale, HiddenUntil, Receipt};
 use crate::journal::{Journal, JournalEntry};
+use crate::records::taxpayer::Taxpayer;
 use crate::refusal::Refusal;
 use crate::sale::Sale;
 
 #[derive(Default)]
 pub(crate) struct KraRecords {
     pub(crate) devices: BTreeMap<Branch, Device>,
+    /// By PIN.
+    pub(crate) taxpayers: BTreeMap<String, Taxpayer>,
     pub(crate) access_tokens: AccessTokens,
     /// Remarks of accepted sales, with the numbers they were accepted under.
     pub(crate) remarks: HashMap<String, Vec<(Branch, i64)>>,
@@ -36,6 +47,11 @@ impl KraRecords {
             .ok_or_else(Refusal::invalid_device)
     }
 
+    /// What is kept for the PIN of a device.
+    pub(crate) fn taxpayer_mut(&mut self, tin: &str) -> &mut Taxpayer {
+        self.taxpayers.entry(tin.to_owned()).or_default()
+    }
+
     /// Accepts `sale` under its number. The journal has it before the caller learns of it.
     ///
     /// # Errors
@@ -48,7 +64,10 @@ impl KraRecords {
         config: &Config,
         late: bool,
     ) -> Result<FilingOutcome, Refusal> {
-        let device = self.device_mut(branch)?;
+        let device = self
+            .devices
+            .get(branch)
+            .ok_or_else(Refusal::invalid_device)?;
         device.check_number(&sale, config)?;
         if config.strict_trader_numbers {
             device.check_trader_number(&sale)?;
@@ -57,7 +76,9 @@ impl KraRecords {
             device.check_credit(&sale, config)?;
         }
         if config.stock_check {
-            device.stock.check_sale(&sale)?;
+            let nothing = Taxpayer::default();
+            let taxpayer = self.taxpayers.get(&branch.tin).unwrap_or(&nothing);
+            device.stock.check_sale(&sale, taxpayer)?;
         }
         let receipt = device.sign_receipt(branch, sale.invoice_no, config.seed);
         if self.sale_count >= config.max_sales {
@@ -135,6 +156,7 @@ impl KraRecords {
         for device in self.devices.values_mut() {
             device.clear();
         }
+        self.taxpayers.clear();
         self.remarks.clear();
         self.sale_count = 0;
     }

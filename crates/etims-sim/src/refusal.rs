@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::branch::Branch;
+use crate::config::Dialect;
 
 /// Why a call was refused. Audits count refusals under these names.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -54,6 +55,8 @@ pub(crate) struct Refusal {
     pub(crate) message: String,
     /// `debugMessage` of the gateway.
     pub(crate) gateway_message: String,
+    /// HTTP status of the gateway, which at times refuses under 200.
+    pub(crate) gateway_status: u16,
     /// Whether the gateway answers with the code in `responseBody` instead of a bare text.
     pub(crate) coded_on_gateway: bool,
     /// Boxed, because clashes are rare and every `Result` would be as large.
@@ -72,6 +75,7 @@ impl Refusal {
             code: code.into(),
             message: message.into(),
             gateway_message,
+            gateway_status: 400,
             coded_on_gateway: false,
             clash: None,
         }
@@ -105,6 +109,24 @@ impl Refusal {
         let message = format!("Request parameter error[<{field}> : {problem}{place}]");
         let gateway_message = format!("Invalid {field}{place}: {problem}");
         Self::new(RefusalKind::Fields, "910", &message, gateway_message)
+    }
+
+    /// KRA's server failed over a null that it did not expect. The gateway says so under 400.
+    pub(crate) fn server_fault(getter: &str) -> Self {
+        let text = format!(
+            "Expected a value but found null. Possible cause: Cannot invoke \"Object.equals(Object)\" \
+             because the return value of \"{getter}()\" is null"
+        );
+        let message = "There is an unknown error. Please ask it administrator";
+        Self::new(RefusalKind::Fields, "999", message, text)
+    }
+
+    /// What the caller reads in `dialect`.
+    pub(crate) fn words(&self, dialect: Dialect) -> &str {
+        match dialect {
+            Dialect::Gateway if !self.coded_on_gateway => &self.gateway_message,
+            _ => &self.message,
+        }
     }
 
     /// A broken rule, in the gateway's own words.

@@ -66,6 +66,7 @@ impl Renderer {
                 &json!({"access_token": token, "expires_in": seconds.to_string()}),
             ),
             Reply::Unauthorised => self.server_error(401, "Unauthorised-Invalid Access Token"),
+            Reply::Unwired => self.unwired(),
             Reply::Full => self.server_error(503, "Service Unavailable"),
         }
     }
@@ -93,7 +94,7 @@ impl Renderer {
     fn refusal(&self, refusal: &Refusal) -> HttpResponse {
         match self.dialect {
             Dialect::Gateway if !refusal.coded_on_gateway => {
-                self.refused(400, &refusal.gateway_message)
+                self.refused(refusal.gateway_status, &refusal.gateway_message)
             }
             _ => self.coded(None, &refusal.code, &refusal.message),
         }
@@ -147,6 +148,15 @@ impl Renderer {
                 response_body: body,
             },
         )
+    }
+
+    /// Apigee's fault for a path that is not wired for the product of the app.
+    pub(crate) fn unwired(&self) -> HttpResponse {
+        let fault = json!({
+            "faultstring": "Unresolved variable : targetPath",
+            "detail": { "errorcode": "entities.UnresolvedVariable" },
+        });
+        json_answer(500, &json!({ "fault": fault }))
     }
 
     /// An error of the gateway itself, or of the web server in front of a legacy host.

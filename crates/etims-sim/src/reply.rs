@@ -17,6 +17,8 @@ pub(crate) enum Reply {
     Token(String, u64),
     /// The token is missing, unknown or expired.
     Unauthorised,
+    /// The gateway knows the path and has wired it to nothing for the app.
+    Unwired,
     /// The simulator keeps no more, or cannot write its journal.
     Full,
 }

@@ -11,14 +11,72 @@ pub(crate) enum Call {
     Token,
     Initialise,
     CodeList,
+    ItemClasses,
+    Branches,
+    Notices,
+    SaveCustomer,
+    SaveUser,
+    SaveInsurance,
+    ItemList,
+    SaveItem,
+    SaveComposition,
+    ImportedItems,
+    UpdateImportedItem,
     Sale,
+    Purchases,
+    SavePurchase,
+    StockLevel,
+    StockMovements,
+    StockInOut,
     Lookup,
     SalesList,
-    SaveItem,
-    StockInOut,
-    StockLevel,
-    /// Item classes, purchases, branches and notices. Their answers are empty.
+    Customers,
+    Taxpayer,
+    /// The check of a customer's PIN, which the specification has under `/selectCustomer`.
+    PinCheck,
+    /// A path that the gateway knows and has wired to nothing.
+    Unwired,
+    /// A call that is answered with success and changes nothing.
     Other,
+}
+
+impl Call {
+    /// Whether the call only reads, so that a test may have it find nothing.
+    pub(crate) fn is_look_up(self) -> bool {
+        matches!(
+            self,
+            Self::CodeList
+                | Self::ItemClasses
+                | Self::Branches
+                | Self::Notices
+                | Self::ItemList
+                | Self::ImportedItems
+                | Self::Purchases
+                | Self::StockMovements
+                | Self::Lookup
+                | Self::SalesList
+                | Self::Customers
+                | Self::Taxpayer
+                | Self::PinCheck
+        )
+    }
+
+    /// Whether KRA keeps what the call sends.
+    pub(crate) fn is_write(self) -> bool {
+        matches!(
+            self,
+            Self::SaveCustomer
+                | Self::SaveUser
+                | Self::SaveInsurance
+                | Self::SaveItem
+                | Self::SaveComposition
+                | Self::UpdateImportedItem
+                | Self::Sale
+                | Self::SavePurchase
+                | Self::StockLevel
+                | Self::StockInOut
+        )
+    }
 }
 
 /// Prefixes of KRA's base URLs. A client may be configured with or without one.
@@ -39,57 +97,95 @@ pub(crate) fn find(dialect: Dialect, path: &str) -> Option<Call> {
 
 fn legacy(path: &str) -> Option<Call> {
     Some(match path {
+        "/selectCustomer" => Call::PinCheck,
+        _ => return by_legacy_name(path),
+    })
+}
+
+/// The names of the specification, which legacy and the gateway both know.
+fn by_legacy_name(path: &str) -> Option<Call> {
+    Some(match path {
         "/selectInitOsdcInfo" => Call::Initialise,
         "/selectCodeList" => Call::CodeList,
+        "/selectItemClsList" => Call::ItemClasses,
+        "/selectBhfList" => Call::Branches,
+        "/selectNoticeList" => Call::Notices,
+        "/saveBhfCustomer" => Call::SaveCustomer,
+        "/saveBhfUser" => Call::SaveUser,
+        "/saveBhfInsurance" => Call::SaveInsurance,
+        "/selectItemList" => Call::ItemList,
+        "/saveItem" => Call::SaveItem,
+        "/saveItemComposition" => Call::SaveComposition,
+        "/selectImportItemList" => Call::ImportedItems,
+        "/updateImportItem" => Call::UpdateImportedItem,
         "/saveTrnsSalesOsdc" => Call::Sale,
+        "/selectTrnsPurchaseSalesList" => Call::Purchases,
+        "/insertTrnsPurchase" => Call::SavePurchase,
+        "/saveStockMaster" => Call::StockLevel,
+        "/selectStockMoveList" => Call::StockMovements,
+        "/insertStockIO" => Call::StockInOut,
         "/selectInvoiceDetails" => Call::Lookup,
         "/selectTrnsSalesList" => Call::SalesList,
-        "/saveItem" => Call::SaveItem,
-        "/insertStockIO" => Call::StockInOut,
-        "/saveStockMaster" => Call::StockLevel,
-        "/selectItemClsList"
-        | "/selectTrnsPurchaseSalesList"
-        | "/insertTrnsPurchase"
-        | "/selectBhfList"
-        | "/selectNoticeList" => Call::Other,
+        "/selectCustomerList" => Call::Customers,
+        "/selectTaxPayerInfo" => Call::Taxpayer,
         _ => return None,
     })
 }
 
+/// The names of KRA's Postman collection, beside those of the specification.
 fn gateway(path: &str) -> Option<Call> {
     Some(match path {
         "/v1/token/generate" | "/token/generate" => Call::Token,
         "/initialize" => Call::Initialise,
-        "/selectCodeList" => Call::CodeList,
-        "/sendSalesTransaction" | "/saveTrnsSalesOsdc" => Call::Sale,
-        "/selectInvoiceDetail" | "/selectInvoiceDetails" => Call::Lookup,
-        "/selectSalesTransactions" | "/selectTrnsSalesList" => Call::SalesList,
-        "/saveItem" => Call::SaveItem,
-        "/insert/stockIO" => Call::StockInOut,
+        "/selectItemClass" => Call::ItemClasses,
+        "/branchList" => Call::Branches,
+        "/selectNotices" => Call::Notices,
+        "/branchSendCustomerInfo" => Call::SaveCustomer,
+        "/branchUserAccount" => Call::SaveUser,
+        "/branchInsuranceInfo" => Call::SaveInsurance,
+        "/itemInfo" => Call::ItemList,
+        "/importedItemInfo" => Call::ImportedItems,
+        "/sendSalesTransaction" => Call::Sale,
+        "/getPurchaseTransactionInfo" => Call::Purchases,
+        "/sendPurchaseTransactionInfo" => Call::SavePurchase,
         "/save/stockMaster" => Call::StockLevel,
-        "/selectItemClass"
-        | "/getPurchaseTransactionInfo"
-        | "/sendPurchaseTransactionInfo"
-        | "/branchList"
-        | "/selectBhfList"
-        | "/selectNotices" => Call::Other,
-        _ => return None,
+        "/selectStockMoveLists" => Call::StockMovements,
+        "/insert/stockIO" => Call::StockInOut,
+        "/selectInvoiceDetail" => Call::Lookup,
+        "/selectSalesTransactions" => Call::SalesList,
+        "/selectTaxpayerInfo" => Call::Taxpayer,
+        // Seen live: success, no change, and no tick for the update of imported items.
+        "/importedItemConvertedInfo" => Call::Other,
+        "/selectCustomer" | "/saveCustomer" | "/saveSupplier" | "/selectInvoiceType" => {
+            Call::Unwired
+        }
+        _ => return by_legacy_name(path),
     })
 }
 
+/// The names of KRA's Java unit. Those of branches, items and imports are the Zambian sibling's.
 fn vscu(path: &str) -> Option<Call> {
     Some(match path {
         "/initializer/selectInitInfo" | "/selectInitOsdcInfo" => Call::Initialise,
         "/code/selectCodes" => Call::CodeList,
-        "/trnsSales/saveSales" => Call::Sale,
+        "/itemClass/selectItemsClass" => Call::ItemClasses,
+        "/branches/selectBranches" => Call::Branches,
+        "/notices/selectNotices" => Call::Notices,
+        "/branches/saveBrancheCustomers" => Call::SaveCustomer,
+        "/branches/saveBrancheUsers" | "/branches/saveBrancheUser" => Call::SaveUser,
+        "/branches/saveBrancheInsurances" => Call::SaveInsurance,
+        "/items/selectItems" => Call::ItemList,
         "/items/saveItems" => Call::SaveItem,
-        "/stock/saveStockItems" => Call::StockInOut,
+        "/items/saveItemComposition" => Call::SaveComposition,
+        "/imports/selectImportItems" => Call::ImportedItems,
+        "/imports/updateImportItems" => Call::UpdateImportedItem,
+        "/trnsSales/saveSales" => Call::Sale,
+        "/trnsPurchase/selectTrnsPurchaseSales" => Call::Purchases,
+        "/trnsPurchase/savePurchases" => Call::SavePurchase,
         "/stockMaster/saveStockMaster" => Call::StockLevel,
-        "/itemClass/selectItemsClass"
-        | "/trnsPurchase/selectTrnsPurchaseSales"
-        | "/trnsPurchase/savePurchases"
-        | "/branches/selectBranches"
-        | "/notices/selectNotices" => Call::Other,
+        "/stock/selectStockItems" => Call::StockMovements,
+        "/stock/saveStockItems" => Call::StockInOut,
+        "/customers/selectCustomer" => Call::Customers,
         _ => return None,
     })
 }
@@ -126,5 +222,8 @@ mod tests {
         assert_eq!(find(Vscu, "/selectInvoiceDetails"), None);
         assert_eq!(find(Vscu, "/trnsSales/saveSales"), Some(Call::Sale));
         assert_eq!(find(Legacy, "/saveVscu"), None);
+        assert_eq!(find(Legacy, "/branchList"), None);
+        assert_eq!(find(Gateway, "/selectCustomer"), Some(Call::Unwired));
+        assert_eq!(find(Legacy, "/selectCustomer"), Some(Call::PinCheck));
     }
 }

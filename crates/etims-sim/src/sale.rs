@@ -11,6 +11,7 @@ use crate::codes;
 use crate::config::Dialect;
 use crate::fields::Fields;
 use crate::refusal::Refusal;
+use crate::rules::{amounts, lines};
 use crate::tax::{self, Rates, TYPES};
 
 /// What the records need to know of a sale or credit note that is right in itself.
@@ -26,8 +27,15 @@ pub(crate) struct Sale {
     pub(crate) buyer_name: Option<String>,
     pub(crate) day: Date,
     pub(crate) total: Decimal,
-    /// Item codes, line by line.
-    pub(crate) items: Vec<String>,
+    pub(crate) lines: Vec<SoldLine>,
+}
+
+/// What the records compare of a line.
+#[derive(Clone, Debug)]
+pub(crate) struct SoldLine {
+    pub(crate) item: String,
+    pub(crate) class: String,
+    pub(crate) tax_type: String,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -49,10 +57,10 @@ impl SaleRules {
 
 /// Sums over the lines, by tax type.
 #[derive(Default)]
-struct LineSums {
-    taxable: [Decimal; 5],
-    tax: [Decimal; 5],
-    total: Decimal,
+pub(crate) struct LineSums {
+    pub(crate) taxable: [Decimal; 5],
+    pub(crate) tax: [Decimal; 5],
+    pub(crate) total: Decimal,
 }
 
 impl Sale {
@@ -63,13 +71,10 @@ impl Sale {
         check_users(fields)?;
         check_receipt(&fields.object("receipt")?, rules)?;
 
-        let lines = fields.list("itemList")?;
-        if fields.integer("totItemCnt")? != lines.len() as i64 {
-            return Err(fields.invalid("totItemCnt", "is not the number of lines"));
-        }
+        let lines = lines::read(fields)?;
         let mut sums = LineSums::default();
         for (line, line_number) in lines.iter().zip(1..) {
-            sale.items
+            sale.lines
                 .push(read_line(line, line_number, rules, &mut sums)?);
         }
 
@@ -97,12 +102,12 @@ impl Sale {
     }
 }
 
-/// Reads the header. The total and the items are filled in later.
+/// Reads the header. The total and the lines are filled in later.
 fn read_header(fields: &Fields<'_>, rules: SaleRules) -> Result<Sale, Refusal> {
     let trader_number = fields.text_or_number("trdInvcNo", 50)?;
     let invoice_no = fields.integer("invcNo")?;
     let original_no = fields.integer("orgInvcNo")?;
-    let buyer = optional_pin(fields, "custTin")?;
+    let buyer = fields.optional_pin("custTin")?;
     let buyer_name = fields.optional_text("custNm", 60)?;
     fields.optional_code("salesTyCd", &codes::SALES_TYPES)?;
     let credit = fields.code("rcptTyCd", &["S", "R"])? == "R";
@@ -138,7 +143,7 @@ fn read_header(fields: &Fields<'_>, rules: SaleRules) -> Result<Sale, Refusal> {
         buyer_name,
         day,
         total: Decimal::ZERO,
-        items: Vec::new(),
+        lines: Vec::new(),
     })
 }
 
@@ -157,56 +162,33 @@ fn check_users(fields: &Fields<'_>) -> Result<(), Refusal> {
 }
 
 fn check_receipt(receipt: &Fields<'_>, rules: SaleRules) -> Result<(), Refusal> {
-    optional_pin(receipt, "custTin")?;
-    let texts = [
+    receipt.optional_pin("custTin")?;
+    receipt.check_optional_texts(&[
         ("custMblNo", 20),
         ("trdeNm", 20),
         ("adrs", 200),
         ("topMsg", 20),
         ("btmMsg", 20),
-    ];
-    for (name, max) in texts {
-        receipt.optional_text(name, max)?;
-    }
+    ])?;
     receipt.time("rcptPbctDt", rules.now)?;
     receipt.code("prchrAcptcYn", &["Y", "N"]).map(drop)
 }
 
-/// A KRA PIN, which is a letter, nine digits and a letter.
-fn optional_pin(fields: &Fields<'_>, name: &str) -> Result<Option<String>, Refusal> {
-    let Some(pin) = fields.optional_text(name, 11)? else {
-        return Ok(None);
-    };
-    let well_formed = pin.bytes().enumerate().all(|(at, byte)| match at {
-        0 | 10 => byte.is_ascii_uppercase(),
-        _ => byte.is_ascii_digit(),
-    });
-    if well_formed && pin.len() == 11 {
-        Ok(Some(pin))
-    } else {
-        Err(fields.invalid(name, "is not a PIN"))
-    }
-}
-
-/// Checks a line, adds its amounts to the sums, and returns its item code.
+/// Checks a line and adds its amounts to the sums.
 fn read_line(
     line: &Fields<'_>,
     line_number: i64,
     rules: SaleRules,
     sums: &mut LineSums,
-) -> Result<String, Refusal> {
-    if line.integer("itemSeq")? != line_number {
-        return Err(line.invalid("itemSeq", "must count from 1"));
-    }
+) -> Result<SoldLine, Refusal> {
+    lines::check_sequence(line, line_number)?;
     let code = line.text("itemCd", 20)?;
     if !codes::is_item_code(&code) {
         return Err(line.invalid("itemCd", "Incorrect QtyUnitCd Prefix or item code format"));
     }
-    line.text("itemClsCd", 10)?;
+    let class = line.text("itemClsCd", 10)?;
     line.text("itemNm", 200)?;
-    for (name, max) in [("bcd", 20), ("isrccCd", 10), ("isrccNm", 100)] {
-        line.optional_text(name, max)?;
-    }
+    line.check_optional_texts(&[("bcd", 20), ("isrccCd", 10), ("isrccNm", 100)])?;
     line.code("pkgUnitCd", &codes::PACKAGES)?;
     line.code("qtyUnitCd", &codes::UNITS)?;
 
@@ -222,7 +204,11 @@ fn read_line(
         return Err(line.missing("qty"));
     }
     add_amounts(line, line_number, quantity, rules, sums)?;
-    Ok(code)
+    Ok(SoldLine {
+        item: code,
+        class,
+        tax_type: line.code("taxTyCd", &TYPES)?,
+    })
 }
 
 /// Checks the amounts of a line and adds them to the sums.
@@ -242,14 +228,6 @@ fn add_amounts(
         return Err(line.invalid("dcAmt", "does not go with dcRt"));
     }
 
-    let tax_type = line.code("taxTyCd", &TYPES)?;
-    // `code` has just found it there.
-    let index = TYPES
-        .iter()
-        .position(|name| *name == tax_type)
-        .expect("a listed tax type");
-    let taxable = line.amount("taxblAmt", 18, 2)?;
-    let tax = line.amount("taxAmt", 18, 2)?;
     let total = line.amount("totAmt", 18, 2)?;
 
     // Legacy takes prices net of VAT as well, so only the gateway compares them.
@@ -261,18 +239,15 @@ fn add_amounts(
         }
         tax::expect("totAmt", &place, supply - discount, total)?;
     }
-    let (expected_taxable, _) = rules.rates.split(index, total);
-    tax::expect("taxblAmt", &place, expected_taxable, taxable)?;
-    tax::expect("taxAmt", &place, total - taxable, tax)?;
-
-    sums.taxable[index] += taxable;
-    sums.tax[index] += tax;
-    sums.total += total;
-    Ok(())
+    amounts::add_split(line, line_number, rules.rates, total, sums)
 }
 
 /// Checks the rates and sums of the header against those of the lines.
-fn check_totals(fields: &Fields<'_>, rules: SaleRules, sums: &LineSums) -> Result<(), Refusal> {
+pub(crate) fn check_totals(
+    fields: &Fields<'_>,
+    rules: SaleRules,
+    sums: &LineSums,
+) -> Result<(), Refusal> {
     for (index, name) in TYPES.iter().enumerate() {
         let rate = fields.amount(&format!("taxRt{name}"), 7, 2)?;
         let expected = rules.rates.percent(index);
@@ -289,7 +264,7 @@ fn check_totals(fields: &Fields<'_>, rules: SaleRules, sums: &LineSums) -> Resul
     expect_sum(fields, "totAmt", sums.total)
 }
 
-fn expect_sum(fields: &Fields<'_>, name: &str, sum: Decimal) -> Result<(), Refusal> {
+pub(crate) fn expect_sum(fields: &Fields<'_>, name: &str, sum: Decimal) -> Result<(), Refusal> {
     let found = fields.amount(name, 18, 2)?;
     tax::expect(name, "", sum, found)
 }

@@ -4,14 +4,19 @@
 
 mod audit;
 mod auth;
+mod bodies;
+mod branch_data;
+mod certification;
 mod credit_notes;
 mod fault_rules;
 mod faults;
 mod fixture;
+mod items;
 mod journal;
 mod numbering;
 mod program;
 mod refusals;
 mod sales;
 mod stock;
+mod supplies;
 mod tls;

@@ -235,3 +235,36 @@ async fn body_that_is_no_json_object_is_refused() {
         assert_eq!(answer.code(), code, "{body:?}");
     }
 }
+
+#[tokio::test]
+async fn sale_has_at_most_999_lines() {
+    let sim = Sim::start(Dialect::Gateway).await;
+    for (count, code) in [(1000, ""), (999, "000")] {
+        let mut sale = sale(1);
+        let line = sale["itemList"][0].clone();
+        let lines = (1..=count).map(|number| {
+            let amounts = [
+                ("/itemSeq", json!(number)),
+                ("/qty", json!(1)),
+                ("/splyAmt", json!(580)),
+                ("/taxblAmt", json!(500)),
+                ("/taxAmt", json!(80)),
+                ("/totAmt", json!(580)),
+            ];
+            with_changes(line.clone(), &amounts)
+        });
+        sale["itemList"] = lines.collect();
+        for (name, each) in [
+            ("totItemCnt", 1),
+            ("taxblAmtB", 500),
+            ("taxAmtB", 80),
+            ("totTaxblAmt", 500),
+            ("totTaxAmt", 80),
+            ("totAmt", 580),
+        ] {
+            sale[name] = json!(each * count);
+        }
+        let answer = sim.sell(&sale).await;
+        assert_eq!(answer.code(), code, "{count} lines: {:?}", answer.text());
+    }
+}
