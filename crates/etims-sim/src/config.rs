@@ -63,6 +63,9 @@ pub struct Config {
     /// Refuse an item whose class is not among the 26 of KRA's sandbox (gateway).
     #[arg(long, env = "ETIMS_SIM_STRICT_ITEM_CLASSES", default_value_t = true, action = clap::ArgAction::Set)]
     pub strict_item_classes: bool,
+    /// Refuse an item code that is registered (gateway); otherwise it is an update.
+    #[arg(long, env = "ETIMS_SIM_STRICT_ITEM_UPDATES", default_value_t = true, action = clap::ArgAction::Set)]
+    pub strict_item_updates: bool,
     /// What shares one run of item numbers (gateway).
     #[arg(long, env = "ETIMS_SIM_ITEM_NUMBERS_PER", value_enum, default_value_t = ItemNumbers::Pin)]
     pub item_numbers_per: ItemNumbers,
@@ -113,6 +116,7 @@ impl Config {
             strict_credit_count: false,
             strict_credit_age: false,
             strict_item_classes: true,
+            strict_item_updates: true,
             item_numbers_per: ItemNumbers::Pin,
             stock_numbers_per: StockNumbers::Pin,
             late_lists_after: 1,

@@ -20,6 +20,9 @@ use crate::simulator::Simulator;
 /// Bound on the registered devices.
 const MAX_DEVICES: usize = 20_000;
 
+/// Bound on the items that a PIN holds from the start.
+const MAX_SEEDED_ITEMS: u16 = 1000;
+
 type Sim = web::Data<Simulator>;
 
 pub(crate) fn routes(config: &mut web::ServiceConfig) {
@@ -50,6 +53,12 @@ async fn register_device(sim: Sim, body: web::Bytes) -> HttpResponse {
     {
         return error_answer(400, "tin has 11 characters, bhfId 2, numbers start at 1");
     }
+    if registration
+        .seeded_items
+        .is_some_and(|count| count > MAX_SEEDED_ITEMS)
+    {
+        return error_answer(400, "a PIN holds at most 1,000 items from the start");
+    }
 
     let branch = registration.branch();
     let mut records = sim.records();
@@ -70,7 +79,7 @@ async fn register_device(sim: Sim, body: web::Bytes) -> HttpResponse {
 
     let device = Device::new(&branch, registration, sim.config.seed);
     let answer = json_answer(201, &device_keys(&branch, &device));
-    records.devices.insert(branch, device);
+    records.add_device(branch, device);
     answer
 }
 

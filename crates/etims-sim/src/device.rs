@@ -50,6 +50,8 @@ pub(crate) struct Device {
     /// The newest update of each imported item, by its task code.
     pub(crate) import_updates: Kept<String, Row>,
     pub(crate) test_page: TestPage,
+    /// How many items its PIN holds from the start.
+    pub(crate) seeded_items: u16,
     /// How often the state was cleared. What KRA seeds has other names each time.
     pub(crate) generation: u64,
     pub(crate) last_attempt: Option<Attempt>,
@@ -134,6 +136,7 @@ impl Device {
             purchases: Kept::default(),
             import_updates: Kept::default(),
             test_page: TestPage::default(),
+            seeded_items: registration.seeded_items.unwrap_or_default(),
             generation: 0,
             last_attempt: None,
         }

@@ -3,6 +3,7 @@
 pub(crate) mod branch_data;
 pub(crate) mod imported_items;
 pub(crate) mod kept;
+pub(crate) mod seeded_items;
 pub(crate) mod stock;
 pub(crate) mod supplier_invoices;
 pub(crate) mod taxpayer;
@@ -45,6 +46,20 @@ impl KraRecords {
         self.devices
             .get_mut(branch)
             .ok_or_else(Refusal::invalid_device)
+    }
+
+    /// Adds a device, with the items that its PIN holds from the start.
+    pub(crate) fn add_device(&mut self, branch: Branch, device: Device) {
+        self.devices.insert(branch.clone(), device);
+        self.seed_items(&branch);
+    }
+
+    fn seed_items(&mut self, branch: &Branch) {
+        let count = self.devices.get(branch).map(|device| device.seeded_items);
+        if let Some(count) = count.filter(|count| *count > 0) {
+            let taxpayer = self.taxpayers.entry(branch.tin.clone()).or_default();
+            seeded_items::seed(taxpayer, &branch.bhf, count);
+        }
     }
 
     /// What is kept for the PIN of a device.
@@ -157,6 +172,10 @@ impl KraRecords {
             device.clear();
         }
         self.taxpayers.clear();
+        let branches: Vec<Branch> = self.devices.keys().cloned().collect();
+        for branch in &branches {
+            self.seed_items(branch);
+        }
         self.remarks.clear();
         self.sale_count = 0;
     }

@@ -22,6 +22,8 @@ pub(crate) struct Registration {
     pub(crate) consumer_secret: Option<String>,
     #[serde(alias = "app_id")]
     pub(crate) app_id: Option<String>,
+    #[serde(alias = "seeded_items")]
+    pub(crate) seeded_items: Option<u16>,
 }
 
 impl Registration {

@@ -39,7 +39,7 @@ fn apply(
         JournalEntry::Device(registration) => {
             let branch = registration.branch();
             let device = Device::new(&branch, registration, config.seed);
-            records.devices.insert(branch, device);
+            records.add_device(branch, device);
         }
         JournalEntry::Initialised { branch, cmc_key } => {
             let device = records

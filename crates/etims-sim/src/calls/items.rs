@@ -120,7 +120,7 @@ fn check_details(fields: &Fields<'_>) -> Result<(), Refusal> {
     fields.code("useYn", &["Y", "N"]).map(drop)
 }
 
-/// Checks the code and the class of an item. The result is its number.
+/// Checks the code and the class of an item. The result is its number, or `None` for an update.
 fn check_on_gateway(
     caller: &mut Caller<'_>,
     fields: &Fields<'_>,
@@ -136,6 +136,10 @@ fn check_on_gateway(
         ));
     }
 
+    let update = caller.taxpayer().items.get(code).is_some();
+    if update && !caller.config.strict_item_updates {
+        return Ok(None);
+    }
     let numbered = numbered(caller, code);
     check_number(found, caller.taxpayer().next_number(&numbered))?;
     Ok(Some(found))

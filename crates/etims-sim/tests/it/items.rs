@@ -4,7 +4,7 @@ use etims_sim::{Config, Dialect, ItemNumbers};
 use serde_json::{Value, json};
 
 use crate::bodies::{GOODS, composition, item, level, movement};
-use crate::fixture::{Sim, with_changes};
+use crate::fixture::{KEY, PIN, Sim, with_changes};
 
 /// An item with the unit and package of its own fields.
 fn coded(code: &str, package: &str, unit: &str) -> Value {
@@ -160,4 +160,59 @@ async fn composition_needs_goods_and_stock_of_the_part() {
     sim.keep(path, &right).await;
     // The part stays in stock.
     sim.keep("/saveStockMaster", &level(part, 3)).await;
+}
+
+#[tokio::test]
+async fn item_code_is_taken_again_without_the_switch() {
+    let sim = Sim::start_with(Config {
+        strict_item_updates: false,
+        ..Config::local(Dialect::Gateway)
+    })
+    .await;
+    sim.keep("/saveItem", &item(GOODS)).await;
+    let retired = with_changes(item(GOODS), &[("/useYn", json!("N"))]);
+    sim.keep("/saveItem", &retired).await;
+    assert_eq!(sim.list("/itemInfo", "itemList").await[0]["useYn"], "N");
+    // An update takes no number.
+    sim.keep("/saveItem", &item("KE2NTNO0000002")).await;
+}
+
+#[tokio::test]
+async fn fresh_pin_may_hold_seeded_items() {
+    let sim = Sim::without_device(Config::local(Dialect::Legacy)).await;
+    let mut device = json!({
+        "tin": PIN,
+        "bhfId": "00",
+        "dvcSrlNo": "RISITI/00",
+        "cmcKey": KEY,
+        "seeded_items": 12,
+    });
+    assert_eq!(sim.post_control("/_sim/devices", &device).await.status, 201);
+    assert_eq!(sim.list("/selectItemList", "itemList").await.len(), 12);
+    sim.delete("/_sim/state").await;
+    let listed = sim.list("/selectItemList", "itemList").await;
+    assert_eq!(listed[11]["itemCd"], "KE2NTNO00000012");
+
+    device["seeded_items"] = json!(1001);
+    assert_eq!(sim.post_control("/_sim/devices", &device).await.status, 400);
+}
+
+#[tokio::test]
+async fn numbers_go_on_after_seeded_items() {
+    let sim = Sim::without_device(Config::local(Dialect::Gateway)).await;
+    let device = json!({
+        "tin": PIN,
+        "bhfId": "00",
+        "dvcSrlNo": "RISITI/00",
+        "cmcKey": KEY,
+        "consumer_key": "app",
+        "consumer_secret": "secret",
+        "app_id": "app-id",
+        "seeded_items": 12,
+    });
+    assert_eq!(sim.post_control("/_sim/devices", &device).await.status, 201);
+    let sim = sim.with_access_token().await;
+    sim.refuse("/saveItem", &item(GOODS), &[], "********3")
+        .await;
+    sim.keep("/saveItem", &item("KE2NTNO0000013")).await;
 }
