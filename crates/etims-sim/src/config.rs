@@ -60,6 +60,9 @@ pub struct Config {
     /// Refuse a credit note more than six months after its sale.
     #[arg(long, env = "ETIMS_SIM_STRICT_CREDIT_AGE", default_value_t = false, action = clap::ArgAction::Set)]
     pub strict_credit_age: bool,
+    /// Damage the record of a device that is initialised again and again (gateway).
+    #[arg(long, env = "ETIMS_SIM_STRICT_INITIALISE", default_value_t = false, action = clap::ArgAction::Set)]
+    pub strict_initialise: bool,
     /// Refuse an item whose class is not among the 26 of KRA's sandbox (gateway).
     #[arg(long, env = "ETIMS_SIM_STRICT_ITEM_CLASSES", default_value_t = true, action = clap::ArgAction::Set)]
     pub strict_item_classes: bool,
@@ -115,6 +118,7 @@ impl Config {
             strict_credit_names: false,
             strict_credit_count: false,
             strict_credit_age: false,
+            strict_initialise: false,
             strict_item_classes: true,
             strict_item_updates: true,
             item_numbers_per: ItemNumbers::Pin,

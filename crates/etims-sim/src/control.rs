@@ -1,5 +1,6 @@
 //! The control API under `/_sim`, for tests and audits. It is not part of KRA's API.
 
+mod apps;
 mod certification;
 mod kept_rows;
 
@@ -29,6 +30,7 @@ pub(crate) fn routes(config: &mut web::ServiceConfig) {
     config
         .route("/devices", web::post().to(register_device))
         .route("/devices", web::get().to(list_devices))
+        .route("/devices/app", web::put().to(apps::replace))
         .route("/certification", web::get().to(certification::show))
         .route("/records", web::get().to(kept_rows::list))
         .route("/faults", web::post().to(add_fault))

@@ -10,6 +10,7 @@ use crate::branch::Branch;
 use crate::clock;
 use crate::config::{Config, Dialect};
 use crate::records::branch_data::BranchData;
+use crate::records::initialisations::Initialisations;
 use crate::records::kept::{Kept, Row};
 use crate::records::stock::Stock;
 use crate::records::test_page::TestPage;
@@ -49,6 +50,7 @@ pub(crate) struct Device {
     pub(crate) purchases: Kept<i64, Purchase>,
     /// The newest update of each imported item, by its task code.
     pub(crate) import_updates: Kept<String, Row>,
+    pub(crate) initialisations: Initialisations,
     pub(crate) test_page: TestPage,
     /// How many items its PIN holds from the start.
     pub(crate) seeded_items: u16,
@@ -135,6 +137,7 @@ impl Device {
             stock: Stock::default(),
             purchases: Kept::default(),
             import_updates: Kept::default(),
+            initialisations: Initialisations::default(),
             test_page: TestPage::default(),
             seeded_items: registration.seeded_items.unwrap_or_default(),
             generation: 0,

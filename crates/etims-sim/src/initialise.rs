@@ -47,6 +47,9 @@ pub(crate) fn initialise(
         .get_mut(&branch)
         .filter(|device| device.serial == serial)
         .ok_or_else(Refusal::invalid_device)?;
+    if config.strict_initialise && config.dialect == Dialect::Gateway {
+        device.initialisations.add()?;
+    }
     if device.cmc_key.is_some() {
         let message = "This device is installed";
         return Err(Refusal::coded(RefusalKind::Auth, "902", message).into());

@@ -2,6 +2,7 @@
 
 pub(crate) mod branch_data;
 pub(crate) mod imported_items;
+pub(crate) mod initialisations;
 pub(crate) mod kept;
 pub(crate) mod seeded_items;
 pub(crate) mod stock;

@@ -127,6 +127,7 @@ fn check_on_gateway(
     code: &str,
     class: &str,
 ) -> Result<Option<i64>, Refusal> {
+    caller.device()?.initialisations.check_items()?;
     let found = read_number(fields, code)?;
     if caller.config.strict_item_classes && !codes::ITEM_CLASSES.contains(&class) {
         return Err(Refusal::broken_rule(

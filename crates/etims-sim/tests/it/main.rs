@@ -11,6 +11,7 @@ mod credit_notes;
 mod fault_rules;
 mod faults;
 mod fixture;
+mod initialisations;
 mod items;
 mod journal;
 mod numbering;
