@@ -60,6 +60,12 @@ pub struct Config {
     /// Refuse a credit note more than six months after its sale.
     #[arg(long, env = "ETIMS_SIM_STRICT_CREDIT_AGE", default_value_t = false, action = clap::ArgAction::Set)]
     pub strict_credit_age: bool,
+    /// Refuse a credit note with more of an item than its sale has left.
+    #[arg(long, env = "ETIMS_SIM_STRICT_CREDIT_LINES", default_value_t = false, action = clap::ArgAction::Set)]
+    pub strict_credit_lines: bool,
+    /// Refuse a discount that is not that of a whole percent.
+    #[arg(long, env = "ETIMS_SIM_STRICT_DISCOUNTS", default_value_t = false, action = clap::ArgAction::Set)]
+    pub strict_discounts: bool,
     /// Damage the record of a device that is initialised again and again (gateway).
     #[arg(long, env = "ETIMS_SIM_STRICT_INITIALISE", default_value_t = false, action = clap::ArgAction::Set)]
     pub strict_initialise: bool,
@@ -118,6 +124,8 @@ impl Config {
             strict_credit_names: false,
             strict_credit_count: false,
             strict_credit_age: false,
+            strict_credit_lines: false,
+            strict_discounts: false,
             strict_initialise: false,
             strict_item_classes: true,
             strict_item_updates: true,

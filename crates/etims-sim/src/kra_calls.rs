@@ -123,7 +123,10 @@ impl Simulator {
         plan: &FaultPlan,
         late: bool,
     ) -> Result<Reply, Reply> {
-        let rules = SaleRules::new(self.config.dialect, Rates::new(self.config.rate_e));
+        let rules = SaleRules {
+            strict_discounts: self.config.strict_discounts,
+            ..SaleRules::new(self.config.dialect, Rates::new(self.config.rate_e))
+        };
         let sale = Sale::read(fields, rules)?;
         let number = sale.invoice_no;
         let mut records = self.records();

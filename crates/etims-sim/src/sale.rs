@@ -11,7 +11,7 @@ use crate::codes;
 use crate::config::Dialect;
 use crate::fields::Fields;
 use crate::refusal::Refusal;
-use crate::rules::{amounts, lines};
+use crate::rules::{amounts, discount, lines};
 use crate::tax::{self, Rates, TYPES};
 
 /// What the records need to know of a sale or credit note that is right in itself.
@@ -36,6 +36,7 @@ pub(crate) struct SoldLine {
     pub(crate) item: String,
     pub(crate) class: String,
     pub(crate) tax_type: String,
+    pub(crate) quantity: Decimal,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -43,6 +44,8 @@ pub(crate) struct SaleRules {
     pub(crate) dialect: Dialect,
     pub(crate) rates: Rates,
     pub(crate) now: DateTime,
+    /// Whether a discount must be a whole percent.
+    pub(crate) strict_discounts: bool,
 }
 
 impl SaleRules {
@@ -51,6 +54,7 @@ impl SaleRules {
             dialect,
             rates,
             now: clock::now(),
+            strict_discounts: false,
         }
     }
 }
@@ -89,6 +93,12 @@ impl Sale {
     /// The remark, or the trader number where there is none.
     pub(crate) fn label(&self) -> &str {
         self.remark.as_deref().unwrap_or(&self.trader_number)
+    }
+
+    /// How much of an item it is of, over all lines.
+    pub(crate) fn quantity_of(&self, item: &str) -> Decimal {
+        let lines = self.lines.iter().filter(|line| line.item == item);
+        lines.map(|line| line.quantity).sum()
     }
 
     /// Whether both are the same business invoice, whatever their numbers.
@@ -208,6 +218,7 @@ fn read_line(
         item: code,
         class,
         tax_type: line.code("taxTyCd", &TYPES)?,
+        quantity,
     })
 }
 
@@ -226,6 +237,9 @@ fn add_amounts(
     let discount = line.amount("dcAmt", 18, 2)?;
     if discount_rate.is_zero() != discount.is_zero() {
         return Err(line.invalid("dcAmt", "does not go with dcRt"));
+    }
+    if rules.strict_discounts {
+        discount::check(line_number, quantity * price, discount_rate, discount)?;
     }
 
     let total = line.amount("totAmt", 18, 2)?;

@@ -37,7 +37,10 @@ impl Device {
         }
 
         let earlier = self.credits_of(credit.original_no);
-        let rest = original.total - earlier.iter().sum::<Decimal>();
+        if config.strict_credit_lines {
+            check_lines(original, credit, &earlier)?;
+        }
+        let rest = original.total - earlier.iter().map(|note| note.total).sum::<Decimal>();
         if credit.total > rest {
             return invalid("totAmt", "credit notes exceed the original sale");
         }
@@ -47,13 +50,12 @@ impl Device {
         Ok(())
     }
 
-    /// The totals of the credit notes of a sale.
-    fn credits_of(&self, number: i64) -> Vec<Decimal> {
+    /// The credit notes of a sale.
+    fn credits_of(&self, number: i64) -> Vec<&Sale> {
         self.sales
             .range(number..)
             .map(|(_, filed)| &filed.sale)
             .filter(|sale| sale.credit && sale.original_no == number)
-            .map(|sale| sale.total)
             .collect()
     }
 }
@@ -83,6 +85,22 @@ fn check_name(original: &Sale, credit: &Sale) -> Result<(), Refusal> {
     };
     if sold_to != credited_to {
         return invalid("custNm", "is not the name of the original sale");
+    }
+    Ok(())
+}
+
+/// No item may be credited more often than it was sold.
+fn check_lines(original: &Sale, credit: &Sale, earlier: &[&Sale]) -> Result<(), Refusal> {
+    for line in &credit.lines {
+        let credited: Decimal = earlier
+            .iter()
+            .map(|note| note.quantity_of(&line.item))
+            .sum();
+        let quantity = credited + credit.quantity_of(&line.item);
+        if quantity > original.quantity_of(&line.item) {
+            let problem = format!("credit notes exceed the quantity of {}", line.item);
+            return invalid("qty", &problem);
+        }
     }
     Ok(())
 }

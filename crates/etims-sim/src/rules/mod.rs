@@ -2,6 +2,7 @@
 
 pub(crate) mod amounts;
 pub(crate) mod credit_rules;
+pub(crate) mod discount;
 pub(crate) mod item_code;
 pub(crate) mod lines;
 pub(crate) mod movement;

@@ -135,3 +135,27 @@ async fn strict_age_ends_after_six_months() {
     sim.expect_refusal(&note, &late, "within six months").await;
     assert_eq!(sim.sell(&note).await.code(), "000");
 }
+
+#[tokio::test]
+async fn strict_lines_credit_no_item_more_often_than_sold() {
+    let sim = strict(|config| config.strict_credit_lines = true).await;
+    assert_eq!(sim.sell(&sale(1)).await.code(), "000");
+    // Three pieces for the money of one, where two were sold.
+    let note = json_fixture!("08_credit_note_request");
+    let three = [
+        ("/itemList/0/qty", json!(3)),
+        ("/itemList/0/prc", json!(193.33)),
+    ];
+    let text = "exceed the quantity of KE2NTNO0000001";
+    sim.expect_refusal(&note, &three, text).await;
+    assert_eq!(sim.sell(&note).await.code(), "000");
+    let again = [("/invcNo", json!(3)), ("/remark", json!("again"))];
+    let two = [
+        again[0].clone(),
+        again[1].clone(),
+        ("/itemList/0/qty", json!(2)),
+        ("/itemList/0/prc", json!(290)),
+    ];
+    sim.expect_refusal(&note, &two, text).await;
+    assert_eq!(sim.sell(&with_changes(note, &again)).await.code(), "000");
+}

@@ -237,6 +237,36 @@ async fn body_that_is_no_json_object_is_refused() {
 }
 
 #[tokio::test]
+async fn strict_discounts_are_those_of_a_whole_percent() {
+    let sim = Sim::start_with(Config {
+        strict_discounts: true,
+        ..Config::local(Dialect::Gateway)
+    })
+    .await;
+    // 1.54 % of 1,160 shillings, compared with 2 %.
+    let fraction = [
+        ("/itemList/0/dcRt", json!(1.54)),
+        ("/itemList/0/dcAmt", json!(17.86)),
+    ];
+    let text = "Invalid dcAmt for item 1. Expected: 23.20, But Found: 17.86";
+    sim.expect_refusal(&sale(1), &fraction, text).await;
+
+    let whole = [
+        ("/itemList/0/dcRt", json!(10)),
+        ("/itemList/0/dcAmt", json!(116)),
+        ("/itemList/0/totAmt", json!(1044)),
+        ("/itemList/0/taxblAmt", json!(900)),
+        ("/itemList/0/taxAmt", json!(144)),
+        ("/taxblAmtB", json!(900)),
+        ("/taxAmtB", json!(144)),
+        ("/totTaxblAmt", json!(900)),
+        ("/totTaxAmt", json!(144)),
+        ("/totAmt", json!(1044)),
+    ];
+    assert_eq!(sim.sell(&with_changes(sale(1), &whole)).await.code(), "000");
+}
+
+#[tokio::test]
 async fn sale_has_at_most_999_lines() {
     let sim = Sim::start(Dialect::Gateway).await;
     for (count, code) in [(1000, ""), (999, "000")] {
