@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use crate::branch::Branch;
 use crate::device::Device;
-use crate::fault_rule::FaultRule;
+use crate::faults::rule::FaultRule;
 use crate::journal::JournalEntry;
 use crate::registration::Registration;
 use crate::render::json_answer;

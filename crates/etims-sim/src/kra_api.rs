@@ -9,7 +9,7 @@ use rust_decimal::Decimal;
 
 use crate::auth::Credentials;
 use crate::connection::Connection;
-use crate::fault_rule::CallDetails;
+use crate::faults::rule::CallDetails;
 use crate::fields::Fields;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::request::KraRequest;

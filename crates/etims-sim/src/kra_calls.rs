@@ -7,15 +7,13 @@ use serde_json::json;
 
 use crate::auth;
 use crate::branch::Branch;
-use crate::calls::{self, Caller, last_request_time};
+use crate::calls::{self, Caller, initialise, last_request_time, lookup};
 use crate::clock;
 use crate::codes;
 use crate::config::Dialect;
 use crate::device::{Device, HiddenUntil, Receipt};
-use crate::fault_script::FaultPlan;
+use crate::faults::script::FaultPlan;
 use crate::fields::Fields;
-use crate::initialise;
-use crate::lookup;
 use crate::records::FilingOutcome;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::reply::Reply;

@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::config::Config;
-use crate::fault_script::FaultScript;
+use crate::faults::script::FaultScript;
 use crate::records::KraRecords;
 use crate::render::Renderer;
 use crate::seeded;

@@ -1,9 +1,12 @@
-//! What KRA does with the calls about branches, items, imports, purchases and stock.
+//! What KRA does with each call but a sale: one file for each group of calls. Those that a branch
+//! makes once it is initialised are answered by [`answer`].
 
 mod branch_data;
 mod composition;
 mod imports;
+pub(crate) mod initialise;
 mod items;
+pub(crate) mod lookup;
 mod public_lists;
 mod purchases;
 mod stock;

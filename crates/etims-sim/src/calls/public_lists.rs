@@ -4,10 +4,10 @@ use jiff::civil::{DateTime, date};
 use serde_json::{Value, json};
 
 use super::{Caller, last_request_time, list_reply};
+use crate::calls::initialise::TAXPAYER_NAME;
 use crate::clock;
 use crate::codes::ITEM_CLASSES;
 use crate::fields::Fields;
-use crate::initialise::TAXPAYER_NAME;
 use crate::reply::Reply;
 
 /// When the lists last changed. A look-up since then finds nothing.

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::branch::Branch;
 use crate::config::Dialect;
-use crate::fault::Fault;
+use crate::faults::fault::Fault;
 use crate::routes::Call;
 
 /// Which calls a rule matches. Absent parts match everything.

@@ -116,7 +116,7 @@ mod tests {
 
     /// The faults as the table of the README writes them.
     fn documented() -> Vec<&'static str> {
-        let readme = include_str!("../README.md");
+        let readme = include_str!("../../README.md");
         let table = readme.split("| `fault` | What happens |").nth(1).unwrap();
         let rows = table
             .lines()

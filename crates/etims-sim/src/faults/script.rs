@@ -7,8 +7,8 @@ use std::time::{Duration, Instant};
 use serde::Serialize;
 
 use crate::branch::Branch;
-use crate::fault::Fault;
-use crate::fault_rule::{CallDetails, FaultRule};
+use crate::faults::fault::Fault;
+use crate::faults::rule::{CallDetails, FaultRule};
 use crate::seeded;
 
 /// Bound on the rules at once.
