@@ -159,6 +159,9 @@ impl Device {
             && registration
                 .next_invoice_no
                 .is_none_or(|number| number == self.first_invoice_no)
+            && registration
+                .seeded_items
+                .is_none_or(|count| count == self.seeded_items)
     }
 
     /// `dvcId` of the initialisation answer.

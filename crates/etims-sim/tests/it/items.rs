@@ -115,6 +115,8 @@ async fn product_list_has_items_as_they_were_saved() {
         assert_eq!(listed[name], value);
     }
     assert_eq!(listed["dftPrc"], json!(116.5));
+    let records = sim.get("/_sim/records").await;
+    assert_eq!(records["taxpayers"][0]["items"], json!([saved]));
     let later = json!({"lastReqDt": "20991231000000"});
     let answer = sim.post("/itemInfo", &later).await;
     assert!(answer.text().contains("lastReqDt"), "{answer:?}");
@@ -193,6 +195,11 @@ async fn fresh_pin_may_hold_seeded_items() {
     let listed = sim.list("/selectItemList", "itemList").await;
     assert_eq!(listed[11]["itemCd"], "KE2NTNO00000012");
 
+    for (count, status) in [(12, 200), (13, 409)] {
+        device["seeded_items"] = json!(count);
+        let answer = sim.post_control("/_sim/devices", &device).await;
+        assert_eq!(answer.status, status, "{count} items");
+    }
     device["seeded_items"] = json!(1001);
     assert_eq!(sim.post_control("/_sim/devices", &device).await.status, 400);
 }
