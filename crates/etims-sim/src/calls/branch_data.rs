@@ -85,8 +85,11 @@ fn check_use(fields: &Fields<'_>) -> Result<(), Refusal> {
     check_users(fields, &WHO)
 }
 
-/// The customers that the branch has saved.
+/// The customers that the branch has saved. VSCU has the check of a PIN under the same path.
 pub(super) fn customers(caller: &mut Caller<'_>, fields: &Fields<'_>) -> Result<Reply, Reply> {
+    if fields.raw("custmTin").is_some() {
+        return check_pin(caller, fields);
+    }
     let since = last_request_time(fields)?;
     let customers = caller.device()?.branch_data.customers.values();
     let rows: Vec<String> = customers

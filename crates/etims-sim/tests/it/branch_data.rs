@@ -97,13 +97,27 @@ async fn taxpayer_is_told_by_body_or_query() {
 }
 
 #[tokio::test]
-async fn legacy_checks_the_pin_of_a_saved_customer() {
-    let sim = Sim::start(Dialect::Legacy).await;
-    sim.keep("/saveBhfCustomer", &customer()).await;
-    let check = |pin: &str| json!({"custmTin": pin});
-    let found = sim.post("/selectCustomer", &check("A012345678Y")).await;
-    assert_eq!(found.data()["custList"][0]["taxprNm"], "Wanjiru Kamau");
-    assert_eq!(found.data()["custList"][0]["taxprSttsCd"], "A");
-    let unknown = sim.post("/selectCustomer", &check("A000000001Z")).await;
-    assert_eq!(unknown.code(), "001");
+async fn pin_of_a_saved_customer_is_known() {
+    for (dialect, save, check) in [
+        (Dialect::Legacy, "/saveBhfCustomer", "/selectCustomer"),
+        (
+            Dialect::Vscu,
+            "/branches/saveBrancheCustomers",
+            "/customers/selectCustomer",
+        ),
+    ] {
+        let sim = Sim::start(dialect).await;
+        let of_branch = |mut body: Value| {
+            body["tin"] = json!(PIN);
+            body["bhfId"] = json!("00");
+            body
+        };
+        sim.keep(save, &of_branch(customer())).await;
+        let pin = |pin: &str| of_branch(json!({"custmTin": pin}));
+        let found = sim.post(check, &pin("A012345678Y")).await;
+        assert_eq!(found.data()["custList"][0]["taxprNm"], "Wanjiru Kamau");
+        assert_eq!(found.data()["custList"][0]["taxprSttsCd"], "A");
+        let unknown = sim.post(check, &pin("A000000001Z")).await;
+        assert_eq!(unknown.code(), "001");
+    }
 }
