@@ -6,6 +6,7 @@ mod audit;
 mod auth;
 mod bodies;
 mod branch_data;
+mod call_faults;
 mod certification;
 mod credit_notes;
 mod fault_rules;
