@@ -9,12 +9,14 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use anyhow::Context;
+use jiff::civil::DateTime;
 use serde::{Deserialize, Serialize};
 
 use crate::branch::Branch;
 use crate::device::Receipt;
 use crate::refusal::ProtocolError;
 use crate::registration::Registration;
+use crate::routes::Call;
 
 /// Longest line that is read. A request is at most 1 MiB and JSON may double it, so every line
 /// that is written is shorter.
@@ -34,6 +36,13 @@ pub(crate) enum JournalEntry {
         receipt: Receipt,
         accepted_at: jiff::Timestamp,
         late: bool,
+    },
+    /// A write beside sales, as it was sent.
+    Write {
+        branch: Branch,
+        call: Call,
+        body: String,
+        at: DateTime,
     },
     Mistake(ProtocolError),
     ResendWithoutLookUp,

@@ -14,6 +14,7 @@ use crate::config::Dialect;
 use crate::device::{Device, HiddenUntil, Receipt};
 use crate::faults::script::FaultPlan;
 use crate::fields::Fields;
+use crate::journal::{JournalBroken, JournalEntry};
 use crate::records::FilingOutcome;
 use crate::refusal::{Refusal, RefusalKind};
 use crate::reply::Reply;
@@ -89,16 +90,41 @@ impl Simulator {
                 let rates = Rates::new(self.config.rate_e);
                 Ok(Reply::done(&codes::code_list(rates)))
             }
-            call => {
-                let mut records = self.records();
-                let mut caller = Caller {
-                    branch: &branch,
-                    config: &self.config,
-                    records: &mut records,
-                    query: &request.query,
-                };
-                calls::answer(call, &mut caller, &fields)
-            }
+            _ => self.answer_caller(&branch, request, &fields),
+        }
+    }
+
+    /// Answers a call that is none of sales. The journal has a write before the caller learns of
+    /// it.
+    fn answer_caller(
+        &self,
+        branch: &Branch,
+        request: &KraRequest,
+        fields: &Fields<'_>,
+    ) -> Result<Reply, Reply> {
+        let now = clock::now();
+        let mut records = self.records();
+        let mut caller = Caller {
+            branch,
+            config: &self.config,
+            records: &mut records,
+            query: &request.query,
+            now,
+        };
+        let reply = calls::answer(request.call, &mut caller, fields)?;
+        if !request.call.is_write() {
+            return Ok(reply);
+        }
+        let entry = JournalEntry::Write {
+            branch: branch.clone(),
+            call: request.call,
+            body: String::from_utf8_lossy(&request.body).into_owned(),
+            at: now,
+        };
+        match records.journal.write(&entry) {
+            Ok(()) => Ok(reply),
+            // It is unknown to the caller, as if the answer was lost.
+            Err(JournalBroken) => Ok(Reply::Full),
         }
     }
 

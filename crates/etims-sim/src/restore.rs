@@ -3,11 +3,13 @@
 use anyhow::{Context, anyhow};
 
 use crate::branch::Branch;
+use crate::calls::{self, Caller};
 use crate::config::Config;
 use crate::device::{Device, FiledSale, HiddenUntil};
 use crate::fields::Fields;
 use crate::journal::{Journal, JournalEntry};
 use crate::records::KraRecords;
+use crate::reply::Reply;
 use crate::sale::{Sale, SaleRules};
 use crate::tax::Rates;
 use crate::traffic::Traffic;
@@ -65,6 +67,24 @@ fn apply(
             records
                 .add_sale(&branch, filed)
                 .map_err(|_| no_device(&branch))?;
+        }
+        JournalEntry::Write {
+            branch,
+            call,
+            body,
+            at,
+        } => {
+            let mut caller = Caller {
+                branch: &branch,
+                config,
+                records,
+                query: "",
+                now: at,
+            };
+            Fields::of_body(body.as_bytes())
+                .map_err(Reply::from)
+                .and_then(|fields| calls::answer(call, &mut caller, &fields))
+                .map_err(|reply| anyhow!("{call:?} of {branch} is no longer taken: {reply:?}"))?;
         }
         JournalEntry::Mistake(error) => traffic.count_protocol_error(error),
         JournalEntry::ResendWithoutLookUp => {

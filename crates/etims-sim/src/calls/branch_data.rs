@@ -42,7 +42,7 @@ pub(super) fn save_customer(caller: &mut Caller<'_>, fields: &Fields<'_>) -> Res
     ])?;
     check_use(fields)?;
 
-    let mut row = Row::new(fields);
+    let mut row = Row::new(fields, caller.now);
     // Lists show nobody who modified the row. Seen live.
     for name in ["modrId", "modrNm"] {
         row.fields.remove(name);
@@ -64,7 +64,7 @@ pub(super) fn save_user(caller: &mut Caller<'_>, fields: &Fields<'_>) -> Result<
     ])?;
     check_use(fields)?;
 
-    let mut row = Row::new(fields);
+    let mut row = Row::new(fields, caller.now);
     row.fields.remove("pwd");
     caller.device()?.branch_data.users.put(id, row)?;
     Ok(Reply::done(&()))
@@ -75,8 +75,8 @@ pub(super) fn save_insurance(caller: &mut Caller<'_>, fields: &Fields<'_>) -> Re
     fields.text("isrccNm", 100)?;
     fields.amount("isrcRt", 3, 0)?;
     check_use(fields)?;
-    let device = caller.device()?;
-    device.branch_data.insurances.put(code, Row::new(fields))?;
+    let row = Row::new(fields, caller.now);
+    caller.device()?.branch_data.insurances.put(code, row)?;
     Ok(Reply::done(&()))
 }
 

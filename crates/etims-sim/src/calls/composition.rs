@@ -25,7 +25,7 @@ pub(super) fn save(caller: &mut Caller<'_>, fields: &Fields<'_>) -> Result<Reply
     taxpayer.item(&part)?;
     caller.device()?.stock.check_enough(&part, quantity)?;
 
-    let row = Row::new(fields);
+    let row = Row::new(fields, caller.now);
     caller.taxpayer().compositions.put((made, part), row)?;
     Ok(Reply::done(&()))
 }

@@ -68,7 +68,7 @@ pub(super) fn update(caller: &mut Caller<'_>, fields: &Fields<'_>) -> Result<Rep
         return Err(Refusal::coded(RefusalKind::Fields, "999", message).into());
     }
 
-    let row = Row::new(fields);
+    let row = Row::new(fields, caller.now);
     caller.device()?.import_updates.put(task, row)?;
     Ok(Reply::done(&()))
 }

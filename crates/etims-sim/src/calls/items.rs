@@ -96,7 +96,7 @@ fn read(caller: &Caller<'_>, fields: &Fields<'_>) -> Result<Item, Refusal> {
         class,
         tax_type,
         bhf: caller.branch.bhf.clone(),
-        row: Row::new(fields),
+        row: Row::new(fields, caller.now),
     })
 }
 

@@ -34,6 +34,8 @@ pub(crate) struct Caller<'a> {
     pub(crate) records: &'a mut KraRecords,
     /// The query of the request's path.
     pub(crate) query: &'a str,
+    /// When the call came.
+    pub(crate) now: DateTime,
 }
 
 impl Caller<'_> {
@@ -50,7 +52,10 @@ impl Caller<'_> {
     }
 
     fn rules(&self) -> SaleRules {
-        SaleRules::new(self.config.dialect, Rates::new(self.config.rate_e))
+        SaleRules {
+            now: self.now,
+            ..SaleRules::new(self.config.dialect, Rates::new(self.config.rate_e))
+        }
     }
 
     /// Whether the lists that KRA seeds late came to be after `since`. That is when the device has

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use jiff::civil::DateTime;
 
-use crate::clock;
 use crate::fields::Fields;
 use crate::json_object::{self, JsonObject};
 use crate::reply::Reply;
@@ -57,10 +56,10 @@ pub(crate) struct Row {
 }
 
 impl Row {
-    pub(crate) fn new(fields: &Fields<'_>) -> Self {
+    pub(crate) fn new(fields: &Fields<'_>, saved_at: DateTime) -> Self {
         Self {
             fields: fields.to_object(),
-            saved_at: clock::now(),
+            saved_at,
         }
     }
 

@@ -2,6 +2,7 @@
 
 use serde_json::json;
 
+use crate::clock;
 use crate::codes::ITEM_CLASSES;
 use crate::fields::Fields;
 use crate::records::kept::Row;
@@ -45,6 +46,6 @@ fn item(code: &str, bhf: &str) -> Item {
         class: class.to_owned(),
         tax_type: "B".to_owned(),
         bhf: bhf.to_owned(),
-        row: Row::new(&fields),
+        row: Row::new(&fields, clock::now()),
     }
 }

@@ -64,7 +64,7 @@ impl Movement {
             goods_in: kind.starts_with('0'),
             other_branch: other_pin.zip(other_bhf),
             lines,
-            row: Row::new(fields),
+            row: Row::new(fields, rules.now),
         })
     }
 }

@@ -47,7 +47,7 @@ impl Purchase {
         Ok(Self {
             number,
             supplier_invoice_no,
-            row: Row::new(fields),
+            row: Row::new(fields, rules.now),
         })
     }
 }

@@ -6,6 +6,7 @@ use std::path::Path;
 use etims_sim::{Config, Dialect, start};
 use serde_json::json;
 
+use crate::bodies::{GOODS, composition, customer, import_update, item, level, movement, purchase};
 use crate::fixture::{Sim, sale, with_changes};
 
 fn kept_in(journal: &Path) -> Config {
@@ -112,4 +113,43 @@ async fn unreadable_journal_is_named_with_its_line() {
     };
     let error = format!("{error:#}");
     assert!(error.contains("journal: line 2"), "{error}");
+}
+
+#[tokio::test]
+async fn restarted_simulator_has_every_other_write() {
+    let folder = tempfile::tempdir().unwrap();
+    let journal = folder.path().join("journal");
+    let sim = Sim::start_with(kept_in(&journal)).await;
+    let part = "KE1NTNO0000002";
+    sim.keep("/saveBhfCustomer", &customer()).await;
+    sim.keep("/saveItem", &item(GOODS)).await;
+    sim.keep("/saveItem", &item(part)).await;
+    sim.keep("/insertStockIO", &movement(1, "02", part, 5))
+        .await;
+    sim.keep("/saveStockMaster", &level(part, 5)).await;
+    sim.keep("/saveItemComposition", &composition(GOODS, part, 2))
+        .await;
+    assert_eq!(sim.sell(&sale(1)).await.code(), "000");
+    let imports = sim.list("/selectImportItemList", "itemList").await;
+    sim.keep("/updateImportItem", &import_update(&imports[0], GOODS))
+        .await;
+    let purchases = sim.list("/selectTrnsPurchaseSalesList", "saleList").await;
+    sim.keep("/insertTrnsPurchase", &purchase(1, &purchases[0], GOODS))
+        .await;
+    let refused = sim
+        .post("/insertStockIO", &movement(7, "02", part, 5))
+        .await;
+    assert_eq!(refused.code(), "910");
+    let records = sim.get("/_sim/records").await;
+    let customers = sim.list("/selectCustomerList", "custList").await;
+    sim.stop().await;
+
+    let sim = Sim::without_device(kept_in(&journal)).await;
+    assert_eq!(sim.get("/_sim/records").await, records);
+    assert_eq!(sim.list("/selectCustomerList", "custList").await, customers);
+    // Running numbers go on.
+    sim.keep("/insertStockIO", &movement(2, "11", part, 1))
+        .await;
+    sim.keep("/insertTrnsPurchase", &purchase(2, &purchases[0], GOODS))
+        .await;
 }
