@@ -160,7 +160,7 @@ fn parse_duration(text: &str) -> Result<Duration, String> {
 
 #[cfg(test)]
 mod tests {
-    use clap::Parser;
+    use clap::{CommandFactory, Parser};
 
     use super::*;
 
@@ -187,6 +187,26 @@ mod tests {
             format!("{program:?}"),
             format!("{:?}", Config::local(Dialect::Legacy))
         );
+    }
+
+    #[test]
+    fn readme_names_flags_that_exist() {
+        let command = Program::command();
+        let known: Vec<&str> = command
+            .get_arguments()
+            .filter_map(|argument| argument.get_long())
+            .collect();
+        let readme = include_str!("../README.md");
+        let named = readme.split("`--").skip(1).map(|text| {
+            let end = text.find(|c: char| c != '-' && !c.is_ascii_alphabetic());
+            &text[..end.unwrap_or(text.len())]
+        });
+        for flag in named {
+            assert!(known.contains(&flag), "--{flag}");
+        }
+        for switch in known.iter().filter(|flag| flag.starts_with("strict-")) {
+            assert!(readme.contains(&format!("--{switch}")), "{switch}");
+        }
     }
 
     #[test]

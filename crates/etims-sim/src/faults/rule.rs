@@ -158,6 +158,22 @@ mod tests {
     use super::*;
 
     #[test]
+    fn readme_names_calls_that_exist() {
+        let readme = include_str!("../../README.md");
+        let row = readme.lines().find(|line| line.starts_with("| `call` |"));
+        let names = row.unwrap().split('`').skip(1).step_by(2).skip(1);
+        let mut count = 0;
+        for name in names {
+            let quoted = format!("\"{name}\"");
+            let call: Result<CallMatch, _> = serde_json::from_str(&quoted);
+            assert!(call.is_ok(), "{name}");
+            count += 1;
+        }
+        // `any`, the 23 cases, and four that have no case.
+        assert_eq!(count, 28);
+    }
+
+    #[test]
     fn rules_name_calls_as_stats_does() {
         let matching: RuleMatch = serde_json::from_str(r#"{"call":"sales_list"}"#).unwrap();
         assert_eq!(matching.call, Some(CallMatch::Only(Call::SalesList)));
