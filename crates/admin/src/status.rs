@@ -143,7 +143,7 @@ fn add_ages(status: &mut Value) {
 
 /// Looks at every queue. The inner error says why the broker did not answer.
 async fn queues(url: &SecretString, namespace: &str) -> Result<Result<Value, String>> {
-    let broker = Broker::connect(url.expose_secret(), namespace, "risiti-admin")
+    let broker = Broker::connect_without_declaring(url.expose_secret(), namespace, "risiti-admin")
         .map_err(|error| BadSetting::of::<AmqpArgs>(error.argument(), error))?;
     let looking = async {
         broker.wait_up().await;

@@ -13,17 +13,24 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use tokio_util::task::TaskTracker;
 
 use crate::broker_state::follow_connections;
-use crate::connection::{ConnectionState, ConnectionSupervisor, OpenConnection, parse_url};
+use crate::closing::close_channel;
+use crate::connection::{
+    ConnectionState, ConnectionSupervisor, OpenConnection, TopologyUse, parse_url,
+};
 use crate::consumer::subscribe;
 use crate::delivery::DeliveryChannel;
 use crate::publisher::{PublishChannels, TotalLoad};
 use crate::queue_watch::QueueDepth;
 use crate::traffic::Traffic;
 use crate::{
-    BrokerError, BrokerState, Consumer, Delivery, Publisher, StartError, Target, Topology,
+    AmqpError, BrokerError, BrokerState, Consumer, Delivery, Publisher, StartError, Target,
+    Topology,
 };
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// The broker's reply code for a queue that does not exist.
+const NOT_FOUND: u16 = 404;
+const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
 /// A program's access to the broker. It is cheap to clone. The connections close when `cancel`
 /// fires, or when the last clone, publisher and consumer is dropped.
@@ -33,9 +40,11 @@ pub struct Broker(Arc<Inner>);
 pub(crate) struct Inner {
     uri: AMQPUri,
     pub(crate) topology: Topology,
+    topology_use: TopologyUse,
     name: &'static str,
     cancel: CancellationToken,
     tasks: TaskTracker,
+    channel_tasks: TaskTracker,
     redeclare: Arc<Notify>,
     publish: watch::Receiver<ConnectionState>,
     consume: watch::Sender<ConnectionState>,
@@ -60,6 +69,21 @@ impl Broker {
         Self::start(url, topology, name, CancellationToken::new())
     }
 
+    /// Starts connecting as [`connect`](Self::connect) does, and declares nothing. What is not there
+    /// is told by [`queue_depth`](Self::queue_depth).
+    ///
+    /// # Errors
+    /// See [`connect`](Self::connect).
+    pub fn connect_without_declaring(
+        url: &str,
+        namespace: &str,
+        name: &'static str,
+    ) -> Result<Self, StartError> {
+        let topology = Topology::new(namespace)?;
+        let cancel = CancellationToken::new();
+        Self::start_with(url, topology, TopologyUse::Expect, name, cancel)
+    }
+
     /// Starts connecting, and keeps trying for as long as it takes. The broker shows `name` in its
     /// list of connections. `cancel` closes the connections at once. Cancel it when all that is
     /// held has been acked, not with the first signal.
@@ -72,6 +96,16 @@ impl Broker {
         name: &'static str,
         cancel: CancellationToken,
     ) -> Result<Self, StartError> {
+        Self::start_with(url, topology, TopologyUse::Declare, name, cancel)
+    }
+
+    fn start_with(
+        url: &str,
+        topology: Topology,
+        topology_use: TopologyUse,
+        name: &'static str,
+        cancel: CancellationToken,
+    ) -> Result<Self, StartError> {
         let uri = parse_url(url).map_err(StartError::Url)?;
         let cancel = cancel.child_token();
         let still_connecting = ConnectionState::Down("still connecting".into());
@@ -81,8 +115,10 @@ impl Broker {
         let inner = Inner {
             uri,
             topology,
+            topology_use,
             name,
             tasks: TaskTracker::new(),
+            channel_tasks: TaskTracker::new(),
             redeclare: Arc::new(Notify::new()),
             consume,
             consume_started: OnceLock::new(),
@@ -129,6 +165,7 @@ impl Broker {
             &self.0.publish,
             &self.0.redeclare,
             &self.0.cancel,
+            &self.0.channel_tasks,
             &self.0.publish_load,
         )
     }
@@ -138,7 +175,7 @@ impl Broker {
     #[must_use]
     pub fn consumer(&self, target: Target, prefetch: u16) -> Consumer {
         let (consumer, task) = subscribe(self.clone(), target, prefetch.clamp(1, 2_000));
-        self.0.tasks.spawn(task);
+        self.0.channel_tasks.spawn(task);
         consumer
     }
 
@@ -219,19 +256,14 @@ impl Broker {
         let answer = timeout(REQUEST_TIMEOUT, declaring)
             .await
             .map_err(|_| BrokerError::Timeout)?;
-        let queue = answer.map_err(|e| BrokerError::Request {
-            what: "look at a queue",
-            source: e.into(),
-        })?;
+        let queue = answer.map_err(|error| self.0.failed_to_look(target, error.into()))?;
         let depth = QueueDepth {
             waiting: queue.message_count().into(),
             consumers: queue.consumer_count().into(),
         };
         // A channel that is only dropped may still be closing when its connection is closed, which
         // lapin logs as an error.
-        timeout(REQUEST_TIMEOUT, channel.close(200, "looked".into()))
-            .await
-            .ok();
+        close_channel(&channel, "looked").await;
         Ok(depth)
     }
 
@@ -245,7 +277,7 @@ impl Broker {
         let mut kept = self.0.get_channel.lock().await;
         let channel = match kept.take() {
             Some(kept) if kept.channel.status().connected() => kept,
-            _ => DeliveryChannel::new(connection.channel().await?),
+            _ => DeliveryChannel::new(connection.channel().await?, self.0.channel_tasks.clone()),
         };
         let getting = channel.channel.basic_get(
             self.0.topology.queue(target).into(),
@@ -264,14 +296,19 @@ impl Broker {
         Ok(delivery)
     }
 
-    /// Closes both connections in good order, or abandons them after a second. Messages that are
-    /// held and not acked are delivered again.
+    /// Closes the channels and then both connections, or abandons them after two seconds. Messages
+    /// that are held and not acked are delivered again.
     pub async fn close(&self) {
+        let closing = async {
+            if let Some(kept) = self.0.get_channel.lock().await.take() {
+                close_channel(&kept.channel, "closing").await;
+            }
+            self.0.cancel.cancel();
+            self.0.tasks.close();
+            self.0.tasks.wait().await;
+        };
+        timeout(CLOSE_WAIT, closing).await.ok();
         self.0.cancel.cancel();
-        self.0.tasks.close();
-        timeout(Duration::from_secs(1), self.0.tasks.wait())
-            .await
-            .ok();
     }
 
     pub(crate) fn traffic(&self) -> &Arc<Traffic> {
@@ -280,6 +317,11 @@ impl Broker {
 
     pub(crate) fn topology(&self) -> &Topology {
         &self.0.topology
+    }
+
+    /// Returns the tasks that the connections wait for before they close.
+    pub(crate) fn channel_tasks(&self) -> TaskTracker {
+        self.0.channel_tasks.clone()
     }
 
     /// Returns the signal that asks for the topology to be declared again.
@@ -325,10 +367,22 @@ async fn wait_open(
 }
 
 impl Inner {
+    fn failed_to_look(&self, target: Target, source: AmqpError) -> BrokerError {
+        if source.code() == Some(NOT_FOUND) {
+            return BrokerError::NoSuchQueue(self.topology.queue(target).to_owned());
+        }
+        BrokerError::Request {
+            what: "look at a queue",
+            source,
+        }
+    }
+
     fn supervisor(&self, purpose: &str) -> ConnectionSupervisor {
         ConnectionSupervisor {
             uri: self.uri.clone(),
             topology: self.topology.clone(),
+            topology_use: self.topology_use,
+            channel_tasks: self.channel_tasks.clone(),
             name: format!("{} {purpose}", self.name),
             cancel: self.cancel.clone(),
             redeclare: self.redeclare.clone(),

@@ -11,9 +11,11 @@ use tokio::net::TcpStream;
 use tokio::sync::{Notify, watch};
 use tokio::time::timeout;
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::BrokerError;
 use crate::backoff::Backoff;
+use crate::closing::{CHANNELS_CLOSE_WAIT, close_channel};
 use crate::topology::Topology;
 
 /// From the request to declare the topology again to the declaration.
@@ -39,7 +41,17 @@ pub(crate) enum ConnectionState {
     Blocked(Arc<OpenConnection>),
 }
 
-/// A connection whose topology is declared.
+/// What a connection does about the exchanges and queues of its namespace (protocol B1).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TopologyUse {
+    /// It declares them.
+    Declare,
+    /// It uses those that are there. A person's command must not make the queues of a namespace
+    /// that is only misspelled.
+    Expect,
+}
+
+/// A connection that is open.
 pub(crate) struct OpenConnection {
     connection: Connection,
 }
@@ -57,6 +69,7 @@ impl OpenConnection {
     async fn declare(&self, topology: &Topology) -> Result<(), BrokerError> {
         let channel = self.channel().await?;
         let declared = timeout(REQUEST_TIMEOUT, topology.declare(&channel)).await;
+        close_channel(&channel, "declared").await;
         declared.map_err(|_| BrokerError::Timeout)?
     }
 
@@ -75,6 +88,10 @@ impl OpenConnection {
 pub(crate) struct ConnectionSupervisor {
     pub(crate) uri: AMQPUri,
     pub(crate) topology: Topology,
+    pub(crate) topology_use: TopologyUse,
+    /// The tasks that have channels of their own. They end with `cancel`, and the connection closes
+    /// after them.
+    pub(crate) channel_tasks: TaskTracker,
     /// The name that the broker shows in its list of connections.
     pub(crate) name: String,
     pub(crate) cancel: CancellationToken,
@@ -102,6 +119,10 @@ impl ConnectionSupervisor {
                     let reason = self.watch(&connection, &state).await;
                     state.send_replace(ConnectionState::Down(reason.as_str().into()));
                     if self.cancel.is_cancelled() {
+                        self.channel_tasks.close();
+                        timeout(CHANNELS_CLOSE_WAIT, self.channel_tasks.wait())
+                            .await
+                            .ok();
                         connection.close().await;
                         break;
                     }
@@ -152,10 +173,12 @@ impl ConnectionSupervisor {
             .map_err(|e| e.to_string())?;
 
         let connection = Arc::new(OpenConnection { connection });
-        connection
-            .declare(&self.topology)
-            .await
-            .map_err(|e| e.to_string())?;
+        if self.topology_use == TopologyUse::Declare {
+            connection
+                .declare(&self.topology)
+                .await
+                .map_err(|e| e.to_string())?;
+        }
         Ok(connection)
     }
 
@@ -201,6 +224,9 @@ impl ConnectionSupervisor {
     }
 
     async fn redeclare_topology(&self, open: &OpenConnection) {
+        if self.topology_use == TopologyUse::Expect {
+            return;
+        }
         // Not at once: when a queue is deleted and back before the broker has notified its
         // consumers, RabbitMQ 3.10 leaves them with neither a cancel nor a delivery. The delay also
         // bounds how often failing publishes can ask.

@@ -92,15 +92,10 @@ pub(crate) fn subscribe(
         deliveries: deliveries_tx,
         traffic: broker.traffic().clone(),
         redeclare: broker.redeclare(),
+        cancel: broker.cancelled(),
+        channel_tasks: broker.channel_tasks(),
     };
-
-    let cancelled = broker.cancelled();
-    let task = async move {
-        tokio::select! {
-            () = cancelled.cancelled() => {}
-            () = subscription.run() => {}
-        }
-    };
+    let task = subscription.run();
     let consumer = Consumer {
         deliveries,
         wanted,

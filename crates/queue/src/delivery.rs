@@ -9,8 +9,11 @@ use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all, poll_fn, ready};
 use lapin::options::{BasicAckOptions, BasicRejectOptions};
 use lapin::{Acker, Channel};
+use tokio::runtime::Handle;
 use tokio::time::{Instant, timeout};
+use tokio_util::task::TaskTracker;
 
+use crate::closing::close_channel;
 use crate::settled::Settled;
 use crate::traffic::HeldDelivery;
 use crate::{BrokerError, Message};
@@ -38,6 +41,8 @@ pub struct Delivery {
 /// still needs it for the ack.
 pub(crate) struct DeliveryChannel {
     pub(crate) channel: Channel,
+    /// The connection waits for these before it closes.
+    channel_tasks: TaskTracker,
     /// Locked while acks and rejects are begun, so that none overtakes one that covers it. The
     /// broker closes the channel over a tag that is settled already.
     ///
@@ -50,9 +55,10 @@ pub(crate) struct DeliveryChannel {
 type Writing = BoxFuture<'static, lapin::Result<bool>>;
 
 impl DeliveryChannel {
-    pub(crate) fn new(channel: Channel) -> Arc<Self> {
+    pub(crate) fn new(channel: Channel, channel_tasks: TaskTracker) -> Arc<Self> {
         Arc::new(Self {
             channel,
+            channel_tasks,
             settled: Mutex::new(Settled::default()),
         })
     }
@@ -116,6 +122,19 @@ impl DeliveryChannel {
         })
         .await;
         writing
+    }
+}
+
+impl Drop for DeliveryChannel {
+    /// The last ack may come right before the connection closes.
+    fn drop(&mut self) {
+        if self.channel.status().connected()
+            && let Ok(runtime) = Handle::try_current()
+        {
+            let channel = self.channel.clone();
+            let closing = async move { close_channel(&channel, "unused").await };
+            self.channel_tasks.spawn_on(closing, &runtime);
+        }
     }
 }
 

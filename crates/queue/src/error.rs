@@ -103,6 +103,8 @@ pub enum BrokerError {
     /// The channel of this delivery is gone. The broker delivers the message again.
     #[error("delivery is stale")]
     Stale,
+    #[error("there is no queue {0}")]
+    NoSuchQueue(String),
     /// With code 406, the queue exists with other arguments, which needs a new name (protocol B1).
     #[error("failed to declare {what}: {source}")]
     Declare { what: String, source: AmqpError },

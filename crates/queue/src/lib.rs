@@ -3,6 +3,7 @@
 mod backoff;
 mod broker;
 mod broker_state;
+mod closing;
 mod connection;
 mod consumer;
 mod dead_letter;

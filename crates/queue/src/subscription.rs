@@ -10,8 +10,11 @@ use lapin::options::{BasicCancelOptions, BasicConsumeOptions, BasicQosOptions};
 use lapin::types::FieldTable;
 use tokio::sync::{Notify, mpsc, watch};
 use tokio::time::timeout;
+use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::backoff::Backoff;
+use crate::closing::{close_channel, finish};
 use crate::connection::{ConnectionState, OpenConnection};
 use crate::delivery::DeliveryChannel;
 use crate::traffic::Traffic;
@@ -53,17 +56,25 @@ pub(crate) struct Subscription {
     pub(crate) traffic: Arc<Traffic>,
     /// Asks for the topology to be declared again.
     pub(crate) redeclare: Arc<Notify>,
+    /// Fires when the broker is closed.
+    pub(crate) cancel: CancellationToken,
+    pub(crate) channel_tasks: TaskTracker,
 }
 
 impl Subscription {
-    /// Subscribes again and again until the consumer is cancelled or dropped.
+    /// Subscribes again and again until the consumer is cancelled or dropped, or the broker is
+    /// closed.
     pub(crate) async fn run(mut self) {
         let mut backoff = Backoff::new();
-        while let Some((connection, opened_in)) = self.wait_until_wanted().await {
-            match self.open(&connection, opened_in.mode).await {
-                Ok((channel, consumer)) => {
+        let cancel = self.cancel.clone();
+        while let Some(Some((connection, opened_in))) =
+            cancel.run_until_cancelled(self.wait_until_wanted()).await
+        {
+            match finish(&cancel, self.open(&connection, opened_in.mode)).await {
+                None => return,
+                Some(Ok((channel, consumer))) => {
                     let mut open = OpenSubscription {
-                        channel: DeliveryChannel::new(channel),
+                        channel: DeliveryChannel::new(channel, self.channel_tasks.clone()),
                         consumer,
                         opened_in,
                         deliveries: &self.deliveries,
@@ -71,11 +82,17 @@ impl Subscription {
                         target: self.target,
                         wanted: &mut self.wanted,
                     };
-                    if open.forward_deliveries().await > 0 {
-                        backoff.reset();
+                    let forwarding = cancel.run_until_cancelled(open.forward_deliveries());
+                    match forwarding.await {
+                        None => {
+                            close_channel(&open.channel.channel, "closing").await;
+                            return;
+                        }
+                        Some(0) => {}
+                        Some(_) => backoff.reset(),
                     }
                 }
-                Err(error) => {
+                Some(Err(error)) => {
                     tracing::warn!(queue = self.target.as_str(), "failed to consume: {error}");
                     if matches!(&error, BrokerError::Request { source, .. } if source.code() == Some(404))
                     {
@@ -83,7 +100,8 @@ impl Subscription {
                     }
                 }
             }
-            tokio::time::sleep(backoff.next_delay()).await;
+            let pause = tokio::time::sleep(backoff.next_delay());
+            cancel.run_until_cancelled(pause).await;
         }
     }
 

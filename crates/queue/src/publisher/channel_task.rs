@@ -6,12 +6,13 @@ use std::time::Duration;
 use lapin::Channel;
 use lapin::options::ConfirmSelectOptions;
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::load::ChannelLoad;
 use super::window::{Settled, Window};
 use super::{PublishRequest, WINDOW};
+use crate::closing::{close_channel, finish};
 use crate::connection::{ConnectionState, OpenConnection};
 use crate::{BrokerError, PublishError, Topology};
 
@@ -20,9 +21,6 @@ use crate::{BrokerError, PublishError, Topology};
 const UNCONFIRMED_MAX: Duration = Duration::from_secs(60);
 /// Pause after a channel that could not be opened.
 const OPEN_PAUSE: Duration = Duration::from_millis(200);
-
-/// How long a channel may take to close. A frozen broker answers nothing.
-const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
 /// The broker's reply code for an exchange that does not exist.
 const NOT_FOUND: u16 = 404;
@@ -48,8 +46,7 @@ enum End {
 impl ChannelTask {
     /// Serves requests until the last publisher is dropped or the broker is closed.
     pub(super) async fn run(mut self) {
-        let cancel = self.cancel.clone();
-        cancel.run_until_cancelled(self.serve_channels()).await;
+        self.serve_channels().await;
         self.requests.close();
         while let Some(request) = self.requests.recv().await {
             refuse(request, PublishError::Down);
@@ -57,21 +54,23 @@ impl ChannelTask {
     }
 
     async fn serve_channels(&mut self) {
-        while let Some(connection) = self.wait_connected().await {
-            match open_channel(&connection).await {
-                Ok(channel) => {
-                    if self.serve(&connection, &channel).await == End::Closed {
+        let cancel = self.cancel.clone();
+        while let Some(Some(connection)) = cancel.run_until_cancelled(self.wait_connected()).await {
+            match finish(&cancel, open_channel(&connection)).await {
+                Some(Ok(channel)) => {
+                    let serving = self.serve(&connection, &channel);
+                    let end = cancel.run_until_cancelled(serving).await;
+                    // Without this, confirms of the given-up window would reach the next one.
+                    close_channel(&channel, "reopening").await;
+                    if end != Some(End::Reopen) {
                         return;
                     }
-                    // Without this, confirms of the given-up window would reach the next one.
-                    timeout(CLOSE_WAIT, channel.close(200, "reopening".into()))
-                        .await
-                        .ok();
                 }
-                Err(error) => {
+                Some(Err(error)) => {
                     tracing::warn!("failed to open a channel for publishing: {error}");
-                    sleep(OPEN_PAUSE).await;
+                    cancel.run_until_cancelled(sleep(OPEN_PAUSE)).await;
                 }
+                None => return,
             }
         }
     }

@@ -17,6 +17,7 @@ use lapin::BasicProperties;
 use tokio::sync::{Notify, mpsc, oneshot, watch};
 use tokio::time::{Instant, timeout_at};
 use tokio_util::sync::CancellationToken;
+use tokio_util::task::TaskTracker;
 
 use crate::connection::ConnectionState;
 use crate::{Broker, Message, PublishError, Target, Topology};
@@ -164,6 +165,7 @@ impl PublishChannels {
         connection: &watch::Receiver<ConnectionState>,
         redeclare: &Arc<Notify>,
         cancel: &CancellationToken,
+        tasks: &TaskTracker,
         total: &Arc<TotalLoad>,
     ) -> Self {
         let loads: Vec<_> = (0..CHANNELS).map(|_| total.channel()).collect();
@@ -177,7 +179,7 @@ impl PublishChannels {
                 requests: received,
                 load: load.clone(),
             };
-            tokio::spawn(task.run());
+            tasks.spawn(task.run());
             requests
         });
         Self {

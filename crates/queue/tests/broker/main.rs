@@ -4,6 +4,7 @@
     reason = "a test that unwraps says enough by failing there"
 )]
 
+mod closing;
 mod consume;
 mod fixture;
 mod publish;

@@ -1,10 +1,10 @@
 //! Declaring the topology, and following the two connections.
 
-use risiti_queue::{Bounds, Broker, BrokerState, StartError, Target, Topology};
+use risiti_queue::{Bounds, Broker, BrokerError, BrokerState, StartError, Target, Topology};
 use risiti_testkit::{Link, amqp_url, eventually};
 use tokio_util::sync::CancellationToken;
 
-use crate::fixture::{Fixture, WAIT_MAX, wait_up};
+use crate::fixture::{Fixture, LONG, WAIT_MAX, message, wait_up};
 
 #[tokio::test]
 async fn declaring_again_changes_nothing() {
@@ -22,6 +22,33 @@ async fn declaring_again_changes_nothing() {
             0
         );
     }
+}
+
+/// A person's command in a misspelled namespace must not make its queues.
+#[tokio::test]
+async fn broker_that_only_uses_queues_declares_none() {
+    let fixture = Fixture::new();
+    let name = fixture.namespace.name();
+    let connect = || Broker::connect_without_declaring(&amqp_url(), name, "queue-test").unwrap();
+    let broker = connect();
+    wait_up(&broker).await;
+    for _ in 0..2 {
+        let missing = broker.depth(Target::Dead).await.unwrap_err();
+        assert!(matches!(missing, BrokerError::NoSuchQueue(_)), "{missing}");
+        assert_eq!(
+            missing.to_string(),
+            format!("there is no queue {name}.dead")
+        );
+        // A message without a queue asks for the topology to be declared again.
+        let published = broker
+            .publisher()
+            .publish(Target::Lanes, message("1"), LONG)
+            .await;
+        assert!(published.is_err(), "{published:?}");
+    }
+    let declaring = fixture.broker().await;
+    assert_eq!(declaring.depth(Target::Lanes).await.unwrap(), 0);
+    assert_eq!(broker.depth(Target::Dead).await.unwrap(), 0);
 }
 
 #[tokio::test]
