@@ -17,6 +17,10 @@ use crate::lanes::evidence::FoundAtKra;
 statements! {
     /// Pending counts only what could be filed now, because a credit note waits for its sale
     /// (protocol D2).
+    ///
+    /// The last send is the newer one of the next number and of the highest number before it. After
+    /// `device update --next-invoice-no` a number that is the next again has an old send. What KRA
+    /// accepted leaves no words.
     LANE_STATUS = "SELECT d.id, m.slug, d.environment, d.dialect, d.pin, d.branch, d.serial, d.base_url,
         lane_state(d.id, l.halted_at IS NOT NULL), l.halt_reason, l.next_invoice_no,
         coalesce(work.pending, 0), coalesce(work.submitting, 0), coalesce(work.dead, 0),
@@ -32,9 +36,15 @@ statements! {
         LEFT JOIN hosts h ON h.host = l.host
         LEFT JOIN invoices held ON held.device_id = d.id AND held.state = 'submitting'
         LEFT JOIN LATERAL (
-            SELECT s.code, s.message, s.invoice_no, s.answered_at FROM submissions s
-            WHERE s.device_id = d.id AND s.invoice_no <= l.next_invoice_no
-            ORDER BY s.invoice_no DESC, s.id DESC LIMIT 1
+            SELECT CASE WHEN s.outcome = 'ok' OR l.last_outcome = 'ok' THEN NULL ELSE s.code END AS code,
+                CASE WHEN s.outcome = 'ok' OR l.last_outcome = 'ok' THEN NULL ELSE s.message END AS message,
+                s.invoice_no, s.answered_at
+            FROM ((SELECT a.id, a.invoice_no, a.outcome, a.code, a.message, a.answered_at FROM submissions a
+                    WHERE a.device_id = d.id AND a.invoice_no = l.next_invoice_no ORDER BY a.id DESC LIMIT 1)
+                UNION ALL (SELECT b.id, b.invoice_no, b.outcome, b.code, b.message, b.answered_at FROM submissions b
+                    WHERE b.device_id = d.id AND b.invoice_no < l.next_invoice_no
+                    ORDER BY b.invoice_no DESC, b.id DESC LIMIT 1)) s
+            ORDER BY s.id DESC LIMIT 1
         ) last ON true
         LEFT JOIN LATERAL (
             SELECT count(*) FILTER (WHERE i.state = 'pending' AND eligible) AS pending,
@@ -88,7 +98,7 @@ pub struct LaneStatus {
     pub halted_at: Option<Timestamp>,
     /// Age of the oldest invoice that is out or could be sent.
     pub oldest_seconds: Option<i64>,
-    /// KRA's code and words at the last send that was answered with any.
+    /// KRA's code and words at the last send. None once KRA has accepted a sale.
     pub last_code: Option<String>,
     pub last_message: Option<String>,
     pub last_send: Option<LastSend>,

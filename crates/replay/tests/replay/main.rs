@@ -12,6 +12,7 @@ mod lanes_resolve;
 mod lanes_resolve_through;
 mod lanes_selection;
 mod list;
+mod last_answer;
 mod payments;
 mod refused_then_filed;
 mod run;
