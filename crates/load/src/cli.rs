@@ -51,7 +51,8 @@ pub(crate) struct SeedArgs {
     pub(crate) admin: PathBuf,
     #[command(flatten)]
     pub(crate) sims: SimArgs,
-    #[arg(long, default_value_t = 12, value_parser = clap::value_parser!(u32).range(4..=90))]
+    /// How many merchants to make, 4 to 90
+    #[arg(long, value_name = "N", default_value_t = 12, value_parser = clap::value_parser!(u32).range(4..=90))]
     pub(crate) merchants: u32,
     /// File for what the other commands need, webhook secrets included (mode 0600)
     #[arg(long, value_name = "FILE")]

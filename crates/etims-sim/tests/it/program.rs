@@ -72,3 +72,24 @@ async fn wrong_setting_is_named_and_ends_the_program() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("--latency"));
 }
+
+/// The faults are those of the table in the README.
+#[tokio::test]
+async fn help_names_every_fault_with_an_example() {
+    let mut program = Command::new(env!("CARGO_BIN_EXE_etims-sim"));
+    let output = program.arg("--help").output().await.unwrap();
+    let help = String::from_utf8(output.stdout).unwrap();
+    assert!(help.contains("curl -X POST"), "{help}");
+
+    let readme = include_str!("../../README.md");
+    let table = readme
+        .lines()
+        .skip_while(|line| !line.starts_with("| `fault` |"))
+        .skip(2)
+        .take_while(|line| line.starts_with('|'));
+    let faults: Vec<&str> = table.filter_map(|row| row.split('"').nth(1)).collect();
+    assert!(faults.len() >= 12, "{faults:?}");
+    for fault in faults {
+        assert!(help.contains(&format!("\"{fault}\"")), "{fault}\n{help}");
+    }
+}
