@@ -17,6 +17,7 @@ pub use db::error::{LedgerError, Refusal};
 pub use db::migrate::{MigrationReport, migrate};
 pub use db::pool::{DatabaseSettings, Ledger};
 pub use db::vault::{Place, Vault, VaultError};
+pub use dead_letters::discard_waiting::{DISCARD_BATCH_MAX, DiscardedBatch};
 pub use dead_letters::evidence::Evidence;
 pub use dead_letters::groups::DeadLetterGroup;
 pub use dead_letters::insert::{MessageDeadLetter, invoice_dead_letter_id};
@@ -24,8 +25,10 @@ pub use dead_letters::list::{
     CauseCount, DeadLetter, DeadLetterFilter, DeadLetterScope, ListOrder,
 };
 pub use dead_letters::moves::{MoveOutcome, StoredMessage};
+pub use dead_letters::not_dead::{Named, NotADeadLetter};
 pub use dead_letters::replay_lock::ReplayLock;
 pub use dead_letters::runs::{ReplayRun, RunCounts, RunItem, RunStatus};
+pub use dead_letters::waiting::{WaitingFilter, WaitingInvoice};
 pub use dead_letters::would_send::WouldSend;
 pub use directory::device_changes::{DeviceChanges, UpdatedDevice};
 pub use directory::device_names::DeviceNameError;

@@ -4,12 +4,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand};
-use jiff::Timestamp;
-use risiti_domain::DeadCause;
-use risiti_ledger::{DeadLetterFilter, DeadLetterScope, DeviceNameError, Ledger};
-use risiti_service::{AmqpArgs, DatabaseArgs, operator_name, parse_duration, parse_since};
-use uuid::Uuid;
+use risiti_service::{AmqpArgs, DatabaseArgs, operator_name, parse_duration};
 
+use crate::filter_args::FilterArgs;
 use crate::lanes_cli::LanesCommand;
 use crate::payments_cli::PaymentsCommand;
 use crate::value_parsers::{self, Rate};
@@ -70,7 +67,8 @@ pub(crate) enum Command {
   risiti-replay list --merchant acme --since 24h
   risiti-replay list --group
   risiti-replay list --message 'item code' --device 01890a5d-ac96-774b-bcce-b302099a8057
-  risiti-replay list --cause refused --code 891 --json | jq -r .dead_letter_id")]
+  risiti-replay list --cause refused --code 891 --json | jq -r .dead_letter_id
+  risiti-replay list --waiting --merchant acme")]
     List(ListCommand),
 
     /// Show all that is known of dead letters: every send, every answer, every move
@@ -113,9 +111,14 @@ pub(crate) enum Command {
     /// answered some send of an invoice, it may have been accepted: then its lane looks it up
     /// first, and it is discarded only if KRA does not have it. `run --discarded --id ID` takes a
     /// discard back.
+    ///
+    /// With --waiting it takes invoices that are no dead letters and wait to be filed, if none of
+    /// their sends may have reached KRA. Those that KRA may have are left and named with the
+    /// command that sets them aside, and the exit code is 1.
     #[command(after_help = "Examples:
   risiti-replay discard --id 01890a5d-ac96-774b-bcce-b302099a8057 --reason 'test payment'
-  risiti-replay discard --cause unreadable --merchant acme --reason 'scanner noise' --dry-run")]
+  risiti-replay discard --cause unreadable --merchant acme --reason 'scanner noise' --dry-run
+  risiti-replay discard --waiting --merchant acme --since 2h --reason 'test traffic' --dry-run")]
     Discard(DiscardArgs),
 
     /// Write dead letters out as evidence, one JSON object a line
@@ -140,67 +143,6 @@ pub(crate) enum Command {
     Lanes(LanesCommand),
 }
 
-#[derive(Args, Clone, Debug)]
-pub(crate) struct FilterArgs {
-    /// Only this merchant's
-    #[arg(long, value_name = "SLUG")]
-    merchant: Option<String>,
-
-    /// Only of this cause: refused, exhausted, set_aside, unreadable, poison
-    #[arg(long, value_name = "CAUSE")]
-    cause: Option<DeadCause>,
-
-    /// Only with this result code of KRA's
-    #[arg(long, value_name = "CODE")]
-    code: Option<String>,
-
-    /// Only with this text in KRA's words or in the error, in any case
-    #[arg(long, value_parser = value_parsers::short_text, value_name = "TEXT")]
-    message: Option<String>,
-
-    /// Only of this device: its id, or the slug of a merchant with one device
-    #[arg(long, value_parser = value_parsers::short_text, value_name = "DEVICE")]
-    device: Option<String>,
-
-    /// Only what died since: an age (250ms, 2s, 15m, 24h) or a moment (RFC 3339)
-    #[arg(long, value_parser = parse_since, value_name = "WHEN")]
-    since: Option<Timestamp>,
-
-    /// Only this dead letter; may be given several times
-    #[arg(long = "id", value_name = "ID")]
-    ids: Vec<Uuid>,
-
-    /// Those that were discarded, instead of those that wait
-    #[arg(long)]
-    discarded: bool,
-}
-
-impl FilterArgs {
-    pub(crate) async fn filter(
-        &self,
-        ledger: &Ledger,
-    ) -> Result<DeadLetterFilter, DeviceNameError> {
-        let device = match &self.device {
-            Some(name) => Some(ledger.device_named(name).await?),
-            None => None,
-        };
-        Ok(DeadLetterFilter {
-            merchant: self.merchant.clone(),
-            cause: self.cause,
-            code: self.code.clone(),
-            message: self.message.clone(),
-            device,
-            since: self.since,
-            ids: self.ids.clone(),
-            scope: if self.discarded {
-                DeadLetterScope::Discarded
-            } else {
-                DeadLetterScope::Waiting
-            },
-        })
-    }
-}
-
 #[derive(Args, Debug)]
 pub(crate) struct ListArgs {
     #[command(flatten)]
@@ -218,6 +160,11 @@ pub(crate) struct ListArgs {
 pub(crate) struct ListCommand {
     #[command(flatten)]
     pub(crate) list: ListArgs,
+
+    /// Invoices that wait to be filed, as `discard --waiting` takes them, instead of dead letters.
+    /// --since then counts from when an invoice was owed
+    #[arg(long, conflicts_with_all = ["cause", "code", "message", "discarded", "group", "newest"])]
+    pub(crate) waiting: bool,
 
     /// One line for all that have the same merchant, cause, code and words, those with the newest
     /// first
@@ -255,6 +202,11 @@ pub(crate) struct ExportArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct DiscardArgs {
+    /// Invoices that wait to be filed and were never sent, instead of dead letters. --since then
+    /// counts from when an invoice was owed
+    #[arg(long, conflicts_with_all = ["cause", "code", "message", "discarded", "rate"])]
+    pub(crate) waiting: bool,
+
     #[command(flatten)]
     pub(crate) pass: PassArgs,
 

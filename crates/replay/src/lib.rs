@@ -3,7 +3,9 @@
 mod cli;
 mod confirm;
 mod dead_letter_handler;
+mod discard_waiting;
 mod export;
+mod filter_args;
 mod in_hand;
 mod item_run;
 mod lanes;
@@ -11,6 +13,7 @@ mod lanes_cli;
 mod lanes_list;
 mod lanes_switch;
 mod list;
+mod not_dead;
 mod outcomes;
 mod output;
 mod pace;
@@ -25,6 +28,8 @@ mod session;
 mod set_aside;
 mod show;
 mod value_parsers;
+mod waiting;
+mod waiting_summary;
 mod wake_up;
 
 use std::process::ExitCode;
@@ -51,6 +56,7 @@ pub async fn run(cli: Cli, context: Context) -> anyhow::Result<ExitCode> {
     let out = output::Output::new(cli.shared.json);
     let operator = cli.shared.operator();
     let outcome = match cli.command {
+        Command::List(args) if args.waiting => waiting::list(&args.list, out).await,
         Command::List(args) => list::list(&args, out).await,
         Command::Show(args) => show::show(args, out).await,
         Command::Run(args) => {
@@ -64,10 +70,14 @@ pub async fn run(cli: Cli, context: Context) -> anyhow::Result<ExitCode> {
         Command::Discard(args) => {
             let by = OperatorAction {
                 operator,
-                reason: args.reason,
+                reason: args.reason.clone(),
             };
-            let kind = PassKind::Discard;
-            run_replay_pass(&args.pass, None, by, kind, out, &context).await
+            if args.waiting {
+                discard_waiting::run(&args, by, out, &context).await
+            } else {
+                let kind = PassKind::Discard;
+                run_replay_pass(&args.pass, None, by, kind, out, &context).await
+            }
         }
         Command::Export(args) => export::export(args, operator, out, &context).await,
         Command::Payments(command) => payments::run(command, operator, out, &context).await,

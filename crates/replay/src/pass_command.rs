@@ -20,6 +20,7 @@ use crate::confirm::{self, Answer, Summary};
 use crate::dead_letter_handler::{DeadLetterHandler, PassKind};
 use crate::item_run::ItemRun;
 use crate::list::warn_of_unknown_merchant;
+use crate::not_dead::{NamedIds, Wanted, tell_of_not_dead};
 use crate::outcomes;
 use crate::output::Output;
 use crate::pace::Pace;
@@ -55,6 +56,11 @@ pub(crate) async fn run_replay_pass(
     }
     warn_of_unknown_merchant(&ledger, filter.merchant.as_deref(), out).await?;
     let summary = Summary::of(&ledger, &filter, args.limit).await?;
+    let wanted = match kind {
+        PassKind::Replay => Wanted::Replay,
+        PassKind::Discard => Wanted::Discard,
+    };
+    let named = tell_of_not_dead(&ledger, &filter.ids, filter.scope, wanted, out).await?;
 
     if let Some(hint) = summary.hint()
         && args.yes
@@ -63,7 +69,7 @@ pub(crate) async fn run_replay_pass(
     }
     if args.dry_run {
         out.line(&dry_run_report(kind, &summary), || summary.text(kind));
-        return Ok(ExitCode::SUCCESS);
+        return Ok(named.code());
     }
     if !args.yes {
         out.note(&summary.text(kind));
@@ -93,6 +99,7 @@ pub(crate) async fn run_replay_pass(
         lock: &lock,
         filter: &filter,
         kind,
+        named,
         out,
         context,
     };
@@ -129,6 +136,7 @@ struct LockedRun<'a> {
     lock: &'a ReplayLock,
     filter: &'a DeadLetterFilter,
     kind: PassKind,
+    named: NamedIds,
     out: Output,
     context: &'a Context,
 }
@@ -141,7 +149,7 @@ impl LockedRun<'_> {
                 self.kind.command(),
                 &by,
                 self.filter,
-                Some(self.kind.moves_to()),
+                Some(self.filter.moved_to(self.kind.moves_to())),
             )
             .await?;
         let stop = CancellationToken::new();
@@ -196,7 +204,7 @@ impl LockedRun<'_> {
         Ok(if counts.failed > 0 {
             ExitCode::FAILURE
         } else {
-            ExitCode::SUCCESS
+            self.named.code()
         })
     }
 }

@@ -14,6 +14,7 @@ use crate::list::{Pages, warn_of_unknown_merchant};
 use crate::output::{Output, Reader};
 use crate::session;
 
+use crate::not_dead::{NamedIds, Wanted, tell_of_not_dead};
 pub(crate) async fn show(args: ShowArgs, out: Output) -> Result<ExitCode> {
     let ledger = session::open_ledger(&args.list.database).await?;
     let mut filter = args.list.filter.filter(&ledger).await?;
@@ -37,7 +38,7 @@ pub(crate) async fn show(args: ShowArgs, out: Output) -> Result<ExitCode> {
         return Ok(ExitCode::SUCCESS);
     }
     if args.named.is_empty() {
-        return Ok(none_shown(&filter, &shown, out));
+        return none_shown(&ledger, &filter, &shown, out).await;
     }
 
     let is_shown = |text: &str| text.parse::<Uuid>().is_ok_and(|id| shown.contains(&id));
@@ -92,18 +93,24 @@ async fn show_dead_letters(
     Ok(Reader::Present)
 }
 
-fn none_shown(filter: &DeadLetterFilter, shown: &HashSet<Uuid>, out: Output) -> ExitCode {
-    if !shown.is_empty() {
-        return ExitCode::SUCCESS;
-    }
+async fn none_shown(
+    ledger: &Ledger,
+    filter: &DeadLetterFilter,
+    shown: &HashSet<Uuid>,
+    out: Output,
+) -> Result<ExitCode> {
     if !filter.ids.is_empty() {
-        out.problem("there is no such dead letter");
-        return ExitCode::FAILURE;
+        let named = tell_of_not_dead(ledger, &filter.ids, filter.scope, Wanted::Show, out).await?;
+        if named == NamedIds::AllFound && shown.is_empty() {
+            out.problem("there is such a dead letter, and the filter leaves it out");
+            return Ok(ExitCode::FAILURE);
+        }
+        return Ok(named.code());
     }
-    if !out.is_json() {
+    if shown.is_empty() && !out.is_json() {
         out.line(&(), || "No dead letters.".to_owned());
     }
-    ExitCode::SUCCESS
+    Ok(ExitCode::SUCCESS)
 }
 
 fn full_record(dead_letter: &DeadLetter, record: &Value) -> String {

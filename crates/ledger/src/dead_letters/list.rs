@@ -4,6 +4,7 @@ use jiff::Timestamp;
 use risiti_domain::{DeadCause, DeviceId, EventId, InvoiceId};
 use rust_decimal::Decimal;
 use serde::Serialize;
+use serde_json::{Value, json};
 use tokio_postgres::Row;
 use tokio_postgres::types::ToSql;
 use uuid::Uuid;
@@ -121,6 +122,17 @@ pub enum ListOrder {
     NewestFirst,
 }
 
+impl DeadLetterScope {
+    pub(crate) fn as_str(self) -> &'static str {
+        match self {
+            Self::Waiting => "waiting",
+            Self::Replayable => "replayable",
+            Self::Discarded => "discarded",
+            Self::All => "all",
+        }
+    }
+}
+
 /// Parameters 1 to 8 of a statement with a filter.
 pub(crate) struct FilterParams<'a> {
     device: Option<Uuid>,
@@ -130,17 +142,20 @@ pub(crate) struct FilterParams<'a> {
 }
 
 impl DeadLetterFilter {
-    pub(crate) fn params(&self) -> FilterParams<'_> {
-        let scope = match self.scope {
-            DeadLetterScope::Waiting => "waiting",
-            DeadLetterScope::Replayable => "replayable",
+    /// The states before and after, for the audit of a run that moves what this filter takes.
+    pub fn moved_to(&self, to: &str) -> Value {
+        let from = match self.scope {
             DeadLetterScope::Discarded => "discarded",
-            DeadLetterScope::All => "all",
+            _ => "waiting",
         };
+        json!({ "dead_letters": [from, to] })
+    }
+
+    pub(crate) fn params(&self) -> FilterParams<'_> {
         FilterParams {
             device: self.device.map(DeviceId::uuid),
             cause: self.cause.map(DeadCause::as_str),
-            scope,
+            scope: self.scope.as_str(),
             filter: self,
         }
     }

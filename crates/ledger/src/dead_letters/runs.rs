@@ -4,7 +4,8 @@
 
 use jiff::Timestamp;
 use risiti_domain::InvoiceId;
-use serde_json::json;
+use serde::Serialize;
+use serde_json::Value;
 use tokio_postgres::Row;
 use tokio_postgres::types::Json;
 use uuid::Uuid;
@@ -85,20 +86,15 @@ pub enum RunStatus {
 }
 
 impl Ledger {
-    /// Begins a run and writes down who runs which command, and why. `to` is the state that it moves
-    /// dead letters to, if it moves any.
+    /// Begins a run and writes down who runs which command, and why, and from which state to which
+    /// it moves what it takes, if it moves anything.
     pub async fn begin_run(
         &self,
         command: &str,
         action: &OperatorAction,
-        filter: &DeadLetterFilter,
-        to: Option<&str>,
+        filter: &(impl Serialize + Sync + std::fmt::Debug),
+        changes: Option<Value>,
     ) -> Result<ReplayRun, LedgerError> {
-        let from = match filter.scope {
-            DeadLetterScope::Discarded => "discarded",
-            _ => "waiting",
-        };
-        let changes = to.map(|to| json!({ "dead_letters": [from, to] }));
         let id = Uuid::now_v7();
         let connection = self.connection().await?;
         let row = connection

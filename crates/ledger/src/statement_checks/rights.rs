@@ -49,13 +49,16 @@ const ETIMS_WORKER: &[&[Statement]] = &[
 
 const REPLAY: &[&[Statement]] = &[
     crate::db::pool::STATEMENTS,
+    crate::dead_letters::discard_waiting::STATEMENTS,
     crate::dead_letters::evidence::STATEMENTS,
     crate::dead_letters::groups::STATEMENTS,
     crate::dead_letters::insert::STATEMENTS,
     crate::dead_letters::list::STATEMENTS,
     crate::dead_letters::moves::STATEMENTS,
+    crate::dead_letters::not_dead::STATEMENTS,
     crate::dead_letters::replay_lock::STATEMENTS,
     crate::dead_letters::runs::STATEMENTS,
+    crate::dead_letters::waiting::STATEMENTS,
     crate::dead_letters::would_send::STATEMENTS,
     crate::directory::device_names::STATEMENTS,
     crate::flagged::decide::STATEMENTS,

@@ -8,7 +8,7 @@ use uuid::Uuid;
 use crate::fixture::Fixture;
 
 /// Adds a send of the invoice that was never answered.
-async fn add_unanswered_send(fixture: &Fixture, invoice: Uuid) {
+pub(crate) async fn add_unanswered_send(fixture: &Fixture, invoice: Uuid) {
     let device = fixture.device;
     fixture
         .execute(&format!(
@@ -19,7 +19,7 @@ async fn add_unanswered_send(fixture: &Fixture, invoice: Uuid) {
 }
 
 /// Adds a credit note to the sale, which is not filed yet.
-async fn add_credit_note(fixture: &Fixture, sale: Uuid) -> Uuid {
+pub(crate) async fn add_credit_note(fixture: &Fixture, sale: Uuid) -> Uuid {
     let id = Uuid::now_v7();
     let merchant = fixture.merchant;
     let device = fixture.device;

@@ -4,6 +4,7 @@
 mod audit_of_all;
 mod command_output;
 mod discard;
+mod discard_waiting;
 mod fixture;
 mod interruptions;
 mod lanes;
@@ -11,8 +12,8 @@ mod lanes_contradiction;
 mod lanes_resolve;
 mod lanes_resolve_through;
 mod lanes_selection;
-mod list;
 mod last_answer;
+mod list;
 mod payments;
 mod refused_then_filed;
 mod run;

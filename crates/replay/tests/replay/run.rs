@@ -142,8 +142,9 @@ async fn named_dead_letter_moves_no_other_message() {
     assert_eq!(output.counts("replayed"), [1, 1, 0, 0]);
     assert_eq!(fixture.count_invoices("pending").await, 1);
     fixture.wait_for_depth(Target::Dead, 3).await;
-    let again = fixture.replay(&run_named).await.expect_code(0);
+    let again = fixture.replay(&run_named).await.expect_code(1);
     assert_eq!(again.counts("replayed"), [0, 0, 0, 0]);
+    assert!(again.stderr.contains("needs no replay"), "{}", again.stderr);
 
     let all = fixture
         .replay(&["run", "--yes", "--json", "--limit", "2"])
