@@ -28,7 +28,7 @@ pub(crate) const YES_FLAG: &str = "yes";
 ///
 /// Exit code 0: done, also when nothing matched; 1: something failed, with the reason; 2: the
 /// command line or a setting is wrong, or a question could not be asked; 3: another run is under
-/// way.
+/// way; 4: a run with --wait saw some of its invoices die again.
 #[derive(Debug, Parser)]
 #[command(name = "risiti-replay", version, max_term_width = 100)]
 pub struct Cli {
@@ -220,8 +220,8 @@ pub(crate) struct RunArgs {
     #[command(flatten)]
     pub(crate) pass: PassArgs,
 
-    /// How long to follow what it moves and to print the number and receipt of each (250ms, 2s,
-    /// 15m) [default: 10s on a terminal, else 0s]
+    /// How long to follow what it moves and to print what becomes of each (250ms, 2s, 15m). The
+    /// exit code is 4 if some died again [default: 10s on a terminal, else 0s]
     #[arg(long, value_parser = parse_duration, value_name = "DURATION")]
     pub(crate) wait: Option<Duration>,
 

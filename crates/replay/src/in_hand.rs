@@ -16,13 +16,17 @@ use crate::outcomes::MovedInvoices;
 /// Each dead letter waits for the disk and for the broker in turn. So many together keep up with a
 /// rate that one after the other would not.
 pub(crate) const IN_HAND_MAX: usize = 8;
+/// Dead letters that are left to their lanes and named in the report. The others are counted.
+const NAMED_MAX: usize = 100;
 
 /// What became of the dead letters of a pass.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct PassCounts {
     pub(crate) run: RunCounts,
     /// How many of those that matched were left to their lanes to look up.
     pub(crate) looked_up_first: u64,
+    /// The first of them.
+    pub(crate) looked_up_ids: Vec<Uuid>,
 }
 
 impl PassCounts {
@@ -96,6 +100,9 @@ impl InHand {
         let (item, outcome) = ended.context("a dead letter was not handled to its end")?;
         self.ids.remove(&item.id);
         let outcome = outcome?;
+        if outcome == ItemOutcome::LookUpFirst && self.counts.looked_up_ids.len() < NAMED_MAX {
+            self.counts.looked_up_ids.push(item.id);
+        }
         if let (ItemOutcome::Moved, Some(invoice)) = (&outcome, item.invoice) {
             self.moved.add(invoice);
         }

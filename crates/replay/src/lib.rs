@@ -23,6 +23,7 @@ mod payments;
 mod payments_cli;
 mod payments_decide;
 mod replay_pass;
+mod progress;
 mod resolve;
 mod session;
 mod set_aside;
@@ -48,6 +49,8 @@ const EXIT_USAGE: u8 = 2;
 /// Another run holds the lock.
 const EXIT_RUN_UNDER_WAY: u8 = 3;
 
+/// Some of what a run replayed died again while it waited.
+const EXIT_DEAD_AGAIN: u8 = 4;
 /// Runs one command to its end.
 ///
 /// # Errors

@@ -5,7 +5,6 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use anyhow::Result;
-use indicatif::{ProgressBar, ProgressStyle};
 use risiti_ledger::{
     DeadLetterFilter, DeadLetterScope, Ledger, OperatorAction, ReplayLock, RunCounts,
 };
@@ -14,7 +13,6 @@ use risiti_service::Context;
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::AbortOnDropHandle;
 
-use crate::EXIT_RUN_UNDER_WAY;
 use crate::cli::PassArgs;
 use crate::confirm::{self, Answer, Summary};
 use crate::dead_letter_handler::{DeadLetterHandler, PassKind};
@@ -25,8 +23,10 @@ use crate::outcomes;
 use crate::output::Output;
 use crate::pace::Pace;
 use crate::pass_report::{dry_run_report, report};
+use crate::progress::{progress_bar, tell_progress};
 use crate::replay_pass::ReplayPass;
 use crate::session;
+use crate::{EXIT_DEAD_AGAIN, EXIT_RUN_UNDER_WAY};
 
 /// How long a person at a terminal sees what becomes of a replay.
 const WAIT_ON_TERMINAL: Duration = Duration::from_secs(10);
@@ -155,6 +155,7 @@ impl LockedRun<'_> {
         let stop = CancellationToken::new();
         let _watch = stop_on(&stop, &self.context.shutdown, self.lock);
         let bar = progress_bar(expected);
+        let telling = tell_progress(&bar, self.out);
         let items = ItemRun {
             handler: DeadLetterHandler {
                 ledger: self.ledger.clone(),
@@ -170,27 +171,34 @@ impl LockedRun<'_> {
         let pace = Pace::new(self.args.rate);
         let pass = ReplayPass::new(items, self.broker, self.filter, self.args.limit, pace, stop);
         let (ended, counts, moved) = pass.run().await;
-        let looked_up_first = counts.looked_up_first;
-        let counts = counts.run;
         bar.finish_and_clear();
+        drop(telling);
 
-        if let Err(error) = self.ledger.end_run(&run, counts).await {
+        if let Err(error) = self.ledger.end_run(&run, counts.run).await {
             self.out.note(&format!(
                 "warning: failed to record the end of this run: {error}"
             ));
         }
+        let mut outcomes = None;
         if ended.is_ok() && !self.wait.is_zero() {
             let stop = &self.context.shutdown;
-            outcomes::follow(self.ledger, moved, self.wait, self.out, stop).await?;
+            let followed = outcomes::follow(self.ledger, moved, self.wait, self.out, stop).await?;
+            outcomes = Some(followed);
         }
-        self.out
-            .line(&report(self.kind, counts, looked_up_first), || {
-                self.kind.report_text(counts, looked_up_first)
-            });
-        self.exit_code(ended, counts)
+        let object = report(self.kind, &counts, outcomes.as_ref());
+        self.out.line(&object, || {
+            self.kind.report_text(&counts, outcomes.as_ref())
+        });
+        let dead_again = outcomes.is_some_and(|outcomes| outcomes.dead_again > 0);
+        self.exit_code(ended, counts.run, dead_again)
     }
 
-    fn exit_code(&self, ended: Result<()>, counts: RunCounts) -> Result<ExitCode> {
+    fn exit_code(
+        &self,
+        ended: Result<()>,
+        counts: RunCounts,
+        dead_again: bool,
+    ) -> Result<ExitCode> {
         if self.lock.lost().is_cancelled() {
             self.out
                 .problem("the lock was lost, so the run stopped; run it again");
@@ -203,6 +211,8 @@ impl LockedRun<'_> {
         }
         Ok(if counts.failed > 0 {
             ExitCode::FAILURE
+        } else if dead_again {
+            ExitCode::from(EXIT_DEAD_AGAIN)
         } else {
             self.named.code()
         })
@@ -225,10 +235,4 @@ fn stop_on(
         }
         stop.cancel();
     }))
-}
-
-/// Makes a progress bar. It is hidden when standard error is no terminal.
-fn progress_bar(expected: u64) -> ProgressBar {
-    let style = ProgressStyle::with_template("{bar:40} {pos}/{len}  {per_sec}, {eta} left");
-    ProgressBar::new(expected).with_style(style.unwrap_or_else(|_| ProgressStyle::default_bar()))
 }

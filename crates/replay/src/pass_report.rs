@@ -5,13 +5,19 @@ use serde_json::{Value, json};
 
 use crate::confirm::Summary;
 use crate::dead_letter_handler::PassKind;
+use crate::in_hand::PassCounts;
+use crate::outcomes::Outcomes;
 
-/// Returns `{"matched","replayed","skipped","failed"}`. The second key depends on the kind, and a
-/// discard has a fifth.
-pub(crate) fn report(kind: PassKind, counts: RunCounts, looked_up_first: u64) -> Value {
-    let mut report = count_report(kind, counts);
+/// Returns `{"matched","replayed","skipped","failed"}`. The second key depends on the kind. A
+/// discard has two more keys, and a replay that waited has what became of its invoices.
+pub(crate) fn report(kind: PassKind, counts: &PassCounts, outcomes: Option<&Outcomes>) -> Value {
+    let mut report = count_report(kind, counts.run);
     if kind == PassKind::Discard {
-        report["looked_up_first"] = looked_up_first.into();
+        report["looked_up_first"] = counts.looked_up_first.into();
+        report["looked_up_first_ids"] = json!(counts.looked_up_ids);
+    }
+    if let Some(outcomes) = outcomes {
+        outcomes.add_to(&mut report);
     }
     report
 }
@@ -60,21 +66,33 @@ impl PassKind {
         }
     }
 
-    pub(crate) fn report_text(self, counts: RunCounts, looked_up_first: u64) -> String {
+    pub(crate) fn report_text(self, counts: &PassCounts, outcomes: Option<&Outcomes>) -> String {
         let RunCounts {
             matched,
             done,
             skipped,
             failed,
-        } = counts;
-        let looked_up = match looked_up_first {
+        } = counts.run;
+        let looked_up = match counts.looked_up_first {
             0 => String::new(),
-            _ => format!(" {looked_up_first} looked up by their lanes first,"),
+            count => format!(" {count} looked up by their lanes first,"),
         };
         let key = self.done_key();
-        format!(
+        let mut lines = vec![format!(
             "{matched} matched: {done} {key},{looked_up} {skipped} skipped (moved before), \
              {failed} failed."
-        )
+        )];
+        lines.extend(
+            counts
+                .looked_up_ids
+                .iter()
+                .map(|id| format!("  if KRA has it, it gets its receipt: risiti-replay show {id}")),
+        );
+        let more = counts.looked_up_first - counts.looked_up_ids.len() as u64;
+        if more > 0 {
+            lines.push(format!("  and {more} more: risiti-replay list"));
+        }
+        lines.extend(outcomes.map(Outcomes::text));
+        lines.join("\n")
     }
 }

@@ -14,11 +14,15 @@ statements! {
             'lane_state', lane_state(l.device_id, l.halted_at IS NOT NULL), 'halt_reason', l.halt_reason,
             'next_try', l.retry_at, 'breaker', (SELECT h.breaker FROM hosts h WHERE h.host = l.host),
             'sale_state', (SELECT s.state FROM invoices s WHERE s.id = i.sale_id),
+            'merchant', (SELECT m.slug FROM merchants m WHERE m.id = i.merchant_id),
+            'amount', i.amount::text, 'currency', i.currency,
+            'receipt', (SELECT p.receipt FROM payments p WHERE p.id = i.payment_id),
             'invoice_no', i.invoice_no, 'receipt_no', i.receipt_no, 'receipt_url', i.receipt_url,
             'dead_letter', (SELECT jsonb_build_object('cause', d.cause, 'code', d.code, 'message', d.message,
                     'solved_by', d.solved_by, 'solved_reason', d.solved_reason)
                 FROM dead_letters d WHERE d.invoice_id = i.id)))
-        FROM invoices i JOIN lanes l ON l.device_id = i.device_id WHERE i.id = ANY($1)";
+        FROM invoices i JOIN lanes l ON l.device_id = i.device_id WHERE i.id = ANY($1)
+        ORDER BY i.issued_at, i.position";
 }
 
 impl Ledger {

@@ -116,6 +116,7 @@ async fn invoice_that_kra_may_have_is_looked_up_before_discard() {
         .expect_code(0);
     assert_eq!(output.counts("discarded"), [1, 0, 0, 0]);
     assert_eq!(output.lines()[0]["looked_up_first"], 1);
+    assert_eq!(output.lines()[0]["looked_up_first_ids"][0], id);
     let wish = "SELECT state || ' ' || look_up_no || ' ' || (look_up_due_at <= now()) || ' ' || discard_wish FROM invoices";
     assert_eq!(
         fixture.query_text(wish).await,
