@@ -4,8 +4,7 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use clap::Args;
-use risiti_ledger::{StatusSection, story_text};
-use serde_json::Value;
+use risiti_ledger::story_text;
 
 use crate::session::Session;
 use crate::values;
@@ -36,18 +35,12 @@ pub(crate) async fn run(session: &Session, args: &FindArgs) -> Result<ExitCode> 
             .note("There are more. Narrow the search with --merchant.");
     }
     if found.stories.is_empty() {
-        let flow = session.ledger.status_section(StatusSection::Flow).await?;
-        session.out.problem(&not_found(&flow));
+        // A payment may be on its way.
+        let hint = session.ledger.newest_webhook_hint().await?;
+        session
+            .out
+            .problem(&format!("nothing is recorded under that. {hint}"));
         return Ok(ExitCode::FAILURE);
     }
     Ok(ExitCode::SUCCESS)
-}
-
-/// A payment may be on its way, which is told from the newest webhook that is recorded.
-fn not_found(flow: &Value) -> String {
-    let newest = flow["last_webhook"].as_str().unwrap_or("never");
-    format!(
-        "nothing is recorded under that. The newest webhook that is recorded came {newest}; what \
-         came later may wait in a queue or a spool: risiti-admin status"
-    )
 }

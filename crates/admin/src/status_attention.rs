@@ -105,7 +105,7 @@ fn unfiled(status: &Value) -> Option<Value> {
 fn flagged(status: &Value) -> Option<Value> {
     let count = status["flagged"]["payments"].as_i64()?;
     (count > 0).then(|| {
-        let what = format!("{count} flagged payments: what was reported contradicts itself");
+        let what = format!("{count} flagged payments wait for a person");
         json!({ "what": what, "do": "risiti-replay payments list" })
     })
 }

@@ -143,7 +143,7 @@ impl Recorder {
                     event_id = %recorded.event,
                     trace_id,
                     kind = known_kind(event.provider, &event.event.kind),
-                    "event contradicts what is recorded, a person must look at its payment"
+                    "event is flagged, a person must look at its payment"
                 );
             }
             if let Some(currency) = &recorded.foreign_income {

@@ -44,9 +44,11 @@ pub use directory::snapshot::{
     PaystackAccount, PaystackKey, hash_path_secret,
 };
 pub use directory::tax_rates::{DeviceTaxRates, ListedTaxRates, TaxPercents};
-pub use flagged::decide::{FlagDecision, FlagOutcome};
+pub use flagged::contradictions::{Contradiction, Facts};
+pub use flagged::decide::{FlagDecision, FlagOutcome, FlagPreview};
 pub use flagged::gauges::{OpenMessages, WaitingForAPerson};
 pub use flagged::list::{FlaggedFilter, FlaggedPayment, Settling};
+pub use flagged::reason::flag_reason;
 pub use lanes::adoption::Adoption;
 pub use lanes::buyers::{BuyerChange, KnownBuyer};
 pub use lanes::contradiction::OnContradiction;

@@ -6,6 +6,7 @@ mod dead_letter_handler;
 mod discard_waiting;
 mod export;
 mod filter_args;
+mod flag_previews;
 mod in_hand;
 mod item_run;
 mod lanes;
@@ -22,8 +23,8 @@ mod pass_report;
 mod payments;
 mod payments_cli;
 mod payments_decide;
-mod replay_pass;
 mod progress;
+mod replay_pass;
 mod resolve;
 mod session;
 mod set_aside;
@@ -48,9 +49,9 @@ pub use cli::Cli;
 const EXIT_USAGE: u8 = 2;
 /// Another run holds the lock.
 const EXIT_RUN_UNDER_WAY: u8 = 3;
-
 /// Some of what a run replayed died again while it waited.
 const EXIT_DEAD_AGAIN: u8 = 4;
+
 /// Runs one command to its end.
 ///
 /// # Errors

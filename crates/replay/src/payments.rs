@@ -5,7 +5,9 @@ use std::process::ExitCode;
 
 use anyhow::Result;
 use risiti_domain::PaymentId;
-use risiti_ledger::{FlaggedFilter, FlaggedPayment, Ledger, Settling, plain};
+use risiti_ledger::{
+    Contradiction, FlaggedFilter, FlaggedPayment, Ledger, Settling, flag_reason, plain,
+};
 use risiti_service::Context;
 use serde_json::Value;
 
@@ -84,7 +86,9 @@ async fn list(args: &PaymentsListArgs, out: Output) -> Result<ExitCode> {
 async fn show(args: PaymentsShowArgs, out: Output) -> Result<ExitCode> {
     let ledger = session::open_ledger(&args.list.database).await?;
     let mut filter = args.list.filter.filter();
-    filter.ids.extend(args.named);
+    if add_named(&ledger, &args.named, &mut filter, out).await? == NamedPayments::NotFound {
+        return Ok(ExitCode::FAILURE);
+    }
     if !filter.ids.is_empty() {
         return show_named(&ledger, &filter, out).await;
     }
@@ -92,7 +96,7 @@ async fn show(args: PaymentsShowArgs, out: Output) -> Result<ExitCode> {
     let mut pages = FlaggedPages::new(&ledger, &filter);
     while let Some(page) = pages.next().await? {
         for payment in &page {
-            let evidence = ledger.payment_evidence(payment.payment_id).await?;
+            let evidence = evidence(&ledger, payment.payment_id).await?;
             if let Some(evidence) = evidence
                 && out.line(&evidence, || full_record(&evidence)) == Reader::Gone
             {
@@ -103,11 +107,60 @@ async fn show(args: PaymentsShowArgs, out: Output) -> Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
+/// Whether every text on the command line leads to one payment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NamedPayments {
+    Found,
+    /// The reason is printed.
+    NotFound,
+}
+
+/// Adds the payments that the command line names to the filter. Each text has to lead to exactly
+/// one.
+pub(crate) async fn add_named(
+    ledger: &Ledger,
+    named: &[String],
+    filter: &mut FlaggedFilter,
+    out: Output,
+) -> Result<NamedPayments> {
+    let mut all = NamedPayments::Found;
+    for text in named {
+        let payments = ledger
+            .payments_named(text, filter.merchant.as_deref())
+            .await?;
+        match payments[..] {
+            [payment] => filter.ids.push(payment.uuid()),
+            [] => {
+                out.problem(&format!("there is no payment under {text}"));
+                all = NamedPayments::NotFound;
+            }
+            _ => {
+                let count = payments.len();
+                out.problem(&format!(
+                    "{text} leads to {count} payments or more. Name one with --id: risiti-replay show {text}"
+                ));
+                all = NamedPayments::NotFound;
+            }
+        }
+    }
+    Ok(all)
+}
+
+/// The evidence of a payment, with the facts that messages tell otherwise.
+async fn evidence(ledger: &Ledger, payment: PaymentId) -> Result<Option<Value>> {
+    let Some(mut evidence) = ledger.payment_evidence(payment).await? else {
+        return Ok(None);
+    };
+    let contradictions = ledger.contradictions(payment).await?;
+    evidence["contradictions"] = contradictions.iter().map(Contradiction::json).collect();
+    Ok(Some(evidence))
+}
+
 /// Shows payments that are named, flagged or not.
 async fn show_named(ledger: &Ledger, filter: &FlaggedFilter, out: Output) -> Result<ExitCode> {
     let mut code = ExitCode::SUCCESS;
     for id in &filter.ids {
-        match ledger.payment_evidence(PaymentId::from_uuid(*id)).await? {
+        match evidence(ledger, PaymentId::from_uuid(*id)).await? {
             Some(evidence) => {
                 out.line(&evidence, || full_record(&evidence));
             }
@@ -138,6 +191,7 @@ pub(crate) fn row(payment: &FlaggedPayment) -> String {
     let settling = match payment.settling {
         Settling::CountsItAsPaid => "counts as paid",
         Settling::CreditsWhatWentBack => "credits it",
+        Settling::CountsOnceRegistered => "provider add",
         Settling::Nothing => "-",
     };
     format!(
@@ -147,7 +201,11 @@ pub(crate) fn row(payment: &FlaggedPayment) -> String {
         payment.provider.as_str(),
         payment.state.as_str(),
         payment.receipt.as_deref().unwrap_or("-"),
-        payment.reason.as_deref().unwrap_or("-"),
+        flag_reason(
+            payment.reason.as_deref().unwrap_or("-"),
+            &payment.merchant,
+            payment.short_code.as_deref(),
+        ),
     )
 }
 
@@ -166,11 +224,18 @@ fn full_record(record: &Value) -> String {
         ("occurred", "occurred_at"),
         ("recorded", "recorded_at"),
         ("flagged", "flagged_at"),
-        ("why", "reason"),
     ] {
         if !row[key].is_null() {
             writeln!(text, "  {name:10} {}", plain(&row[key])).ok();
         }
+    }
+    if !row["reason"].is_null() {
+        let short_code = row["short_code"].as_str();
+        let why = flag_reason(&plain(&row["reason"]), &plain(&row["merchant"]), short_code);
+        writeln!(text, "  {:10} {why}", "why").ok();
+    }
+    for differs in record["contradictions"].as_array().into_iter().flatten() {
+        writeln!(text, "  {:10} {}", "differs", plain(&differs["text"])).ok();
     }
     for (list, name, keys) in [
         (

@@ -15,7 +15,8 @@ pub(crate) enum PaymentsCommand {
     /// List flagged payments, those recorded first on top
     ///
     /// A payment is flagged when what was reported contradicts itself, or when only a person can
-    /// know what is true. WHY tells what it is about, SETTLE what `settle` would do. Reads only.
+    /// know what is true. WHY tells what it is about, SETTLE what `settle` would do, and - where it
+    /// would refuse. Reads only.
     #[command(after_help = "Examples:
   risiti-replay payments list --merchant acme --since 24h
   risiti-replay payments list --json | jq -r 'select(.settling == \"nothing\") | .payment_id'")]
@@ -23,22 +24,23 @@ pub(crate) enum PaymentsCommand {
 
     /// Show all that is known of payments: messages, refunds, invoices, moves
     ///
-    /// Also of a payment that is not flagged, when it is named. Phones and bodies are left out.
+    /// Also of a payment that is not flagged, when it is named. Where messages contradict each
+    /// other, the facts that differ are told. Phones and bodies are left out.
     #[command(after_help = "Example:
-  risiti-replay payments show 01890a5d-ac96-774b-bcce-b302099a8057")]
+  risiti-replay payments show UIS4000001")]
     Show(PaymentsShowArgs),
 
     /// Say that what the messages of flagged payments tell is so
     ///
     /// A pending or failed payment that a message calls paid becomes success, and its tax invoice
     /// is filed where one is owed. Of a paid one, refunds that were left to you get their credit
-    /// notes, as far as they fit into what is left of the sale. Where a message does not say how
+    /// notes, if all of them fit into what is left of the sale. Where a message does not say how
     /// much went back, ask the provider and give the sum of all such refunds as --refunded.
     ///
     /// What cannot be settled is left as it is, with the reason. Shows what it would take and asks
     /// first; without a terminal it needs --yes.
     #[command(after_help = "Examples:
-  risiti-replay payments settle --id 01890a5d-ac96-774b-bcce-b302099a8057 --reason 'charged, seen at Gumroad'
+  risiti-replay payments settle 880000001 --reason 'charged, seen at Gumroad'
   risiti-replay payments settle --id 01890a5d-ac96-774b-bcce-b302099a8057 --refunded 15.00 --reason 'asked Gumroad'
   risiti-replay payments settle --merchant acme --since 24h --reason 'all charged' --dry-run")]
     Settle(PaymentsSettleArgs),
@@ -90,9 +92,9 @@ pub(crate) struct PaymentsListArgs {
 
 #[derive(Args, Debug)]
 pub(crate) struct PaymentsShowArgs {
-    /// These; the same as --id
-    #[arg(value_name = "ID")]
-    pub(crate) named: Vec<Uuid>,
+    /// What `risiti-admin find` takes, such as a receipt, if it leads to one payment
+    #[arg(value_name = "TEXT", value_parser = value_parsers::short_text)]
+    pub(crate) named: Vec<String>,
 
     #[command(flatten)]
     pub(crate) list: PaymentsListArgs,
@@ -103,13 +105,18 @@ pub(crate) struct PaymentsSettleArgs {
     #[command(flatten)]
     pub(crate) decide: PaymentsDecideArgs,
 
-    /// How much went back in all, in the currency of the sale, where messages do not say; for one --id
-    #[arg(long, value_name = "AMOUNT", value_parser = value_parsers::amount, requires = "ids")]
+    /// How much went back in all, in the currency of the sale, where messages do not say; for one
+    /// payment that is named
+    #[arg(long, value_name = "AMOUNT", value_parser = value_parsers::amount)]
     pub(crate) refunded: Option<Decimal>,
 }
 
 #[derive(Args, Debug)]
 pub(crate) struct PaymentsDecideArgs {
+    /// What `risiti-admin find` takes, such as a receipt, if it leads to one payment
+    #[arg(value_name = "TEXT", value_parser = value_parsers::short_text)]
+    pub(crate) named: Vec<String>,
+
     #[command(flatten)]
     pub(crate) list: PaymentsListArgs,
 
@@ -117,7 +124,7 @@ pub(crate) struct PaymentsDecideArgs {
     #[arg(long, value_parser = value_parsers::short_text, value_name = "TEXT")]
     pub(crate) reason: String,
 
-    /// Show count and a sample, and change nothing
+    /// Show what would become of each, by the same checks, and change nothing
     #[arg(long = DRY_RUN_FLAG)]
     pub(crate) dry_run: bool,
 

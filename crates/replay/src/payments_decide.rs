@@ -11,13 +11,12 @@ use serde_json::json;
 
 use crate::EXIT_USAGE;
 use crate::confirm::{self, Answer};
+use crate::flag_previews::FlagPreviews;
 use crate::list::warn_of_unknown_merchant;
 use crate::output::Output;
-use crate::payments::{FlaggedPages, heading, row};
+use crate::payments::{FlaggedPages, NamedPayments, add_named};
 use crate::payments_cli::{PaymentsDecideArgs, PaymentsSettleArgs};
 use crate::session;
-
-const SAMPLE_SIZE: u32 = 5;
 
 pub(crate) async fn settle(
     args: PaymentsSettleArgs,
@@ -25,8 +24,9 @@ pub(crate) async fn settle(
     out: Output,
     context: &Context,
 ) -> Result<ExitCode> {
-    if args.refunded.is_some() && args.decide.list.filter.ids.len() != 1 {
-        out.problem("--refunded is about one payment: give one --id");
+    let named = args.decide.list.filter.ids.len() + args.decide.named.len();
+    if args.refunded.is_some() && named != 1 {
+        out.problem("--refunded is about one payment: name one");
         return Ok(ExitCode::from(EXIT_USAGE));
     }
     let decision = FlagDecision::Settle {
@@ -68,28 +68,21 @@ async fn run(
         return Ok(confirm::refuse_without_terminal(out));
     }
     let ledger = session::open_ledger(&args.list.database).await?;
-    let filter = args.list.filter.filter();
+    let mut filter = args.list.filter.filter();
     warn_of_unknown_merchant(&ledger, filter.merchant.as_deref(), out).await?;
-
-    let matched = ledger.count_flagged(&filter).await?;
-    let sample = ledger.flagged_payments(&filter, None, SAMPLE_SIZE).await?;
-    let preview = || {
-        let mut lines = vec![format!("{matched} matched.")];
-        if !sample.is_empty() {
-            lines.push(heading());
-            lines.extend(sample.iter().map(row));
-        }
-        lines.join("\n")
-    };
-    if args.dry_run {
-        let object = json!({ "dry_run": true, "matched": matched, "sample": sample });
-        out.line(&object, preview);
-        return Ok(ExitCode::SUCCESS);
+    if add_named(&ledger, &args.named, &mut filter, out).await? == NamedPayments::NotFound {
+        return Ok(ExitCode::FAILURE);
     }
-    if !args.yes {
-        out.note(&preview());
-        let question = format!("{matched} flagged payments would be {done}. Go on?");
-        if matched > 0 && confirm::ask(question, &context.shutdown).await == Answer::No {
+
+    if args.dry_run || !args.yes {
+        let preview = FlagPreviews::of(&ledger, &filter, decision).await?;
+        if args.dry_run {
+            out.line(&preview.json(), || preview.text(done));
+            return Ok(ExitCode::SUCCESS);
+        }
+        out.note(&preview.text(done));
+        let question = format!("{} flagged payments would be {done}. Go on?", preview.would);
+        if preview.would > 0 && confirm::ask(question, &context.shutdown).await == Answer::No {
             out.note("Nothing was changed.");
             return Ok(ExitCode::SUCCESS);
         }

@@ -5,16 +5,19 @@ use std::fmt::Write as _;
 use std::process::ExitCode;
 
 use anyhow::Result;
-use risiti_ledger::{DeadLetter, DeadLetterFilter, DeadLetterScope, Ledger, plain, story_text};
+use risiti_domain::PaymentId;
+use risiti_ledger::{
+    Contradiction, DeadLetter, DeadLetterFilter, DeadLetterScope, Ledger, plain, story_text,
+};
 use serde_json::Value;
 use uuid::Uuid;
 
 use crate::cli::ShowArgs;
 use crate::list::{Pages, warn_of_unknown_merchant};
+use crate::not_dead::{NamedIds, Wanted, tell_of_not_dead};
 use crate::output::{Output, Reader};
 use crate::session;
 
-use crate::not_dead::{NamedIds, Wanted, tell_of_not_dead};
 pub(crate) async fn show(args: ShowArgs, out: Output) -> Result<ExitCode> {
     let ledger = session::open_ledger(&args.list.database).await?;
     let mut filter = args.list.filter.filter(&ledger).await?;
@@ -47,8 +50,9 @@ pub(crate) async fn show(args: ShowArgs, out: Output) -> Result<ExitCode> {
         let found = ledger
             .find_stories(text, filter.merchant.as_deref())
             .await?;
-        for story in &found.stories {
-            if out.line(story, || story_text(story)) == Reader::Gone {
+        for mut story in found.stories.iter().cloned() {
+            add_contradictions(&ledger, &mut story).await?;
+            if out.line(&story, || story_text(&story)) == Reader::Gone {
                 return Ok(ExitCode::SUCCESS);
             }
         }
@@ -56,7 +60,8 @@ pub(crate) async fn show(args: ShowArgs, out: Output) -> Result<ExitCode> {
             out.note("There are more. Narrow them with --merchant.");
         }
         if found.stories.is_empty() {
-            out.problem(&format!("nothing is recorded under {text}"));
+            let hint = ledger.newest_webhook_hint().await?;
+            out.problem(&format!("nothing is recorded under {text}. {hint}"));
             missing = true;
         }
     }
@@ -65,6 +70,20 @@ pub(crate) async fn show(args: ShowArgs, out: Output) -> Result<ExitCode> {
     } else {
         ExitCode::SUCCESS
     })
+}
+
+/// Adds the facts that messages of a flagged payment tell otherwise.
+async fn add_contradictions(ledger: &Ledger, story: &mut Value) -> Result<()> {
+    let payment = &story["payment"];
+    if payment["flagged"] != true {
+        return Ok(());
+    }
+    let Ok(id) = plain(&payment["payment_id"]).parse::<PaymentId>() else {
+        return Ok(());
+    };
+    let contradictions = ledger.contradictions(id).await?;
+    story["contradictions"] = contradictions.iter().map(Contradiction::json).collect();
+    Ok(())
 }
 
 /// Shows the dead letters that the filter takes, and notes their ids.

@@ -1,7 +1,7 @@
 //! Ending the flag of a payment: by a person's word, or because what was missing is there now
 //! (protocol C12).
 
-use risiti_domain::{EventId, MerchantId, PaymentId, PaymentState, Provider};
+use risiti_domain::{EventId, MerchantId, Money, PaymentId, PaymentState, Provider};
 use rust_decimal::Decimal;
 use serde_json::json;
 use tokio_postgres::Row;
@@ -59,6 +59,21 @@ pub enum FlagOutcome {
     Refused(&'static str),
 }
 
+/// What a decision would do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum FlagPreview {
+    WouldEnd {
+        from: PaymentState,
+        to: PaymentState,
+        /// The sum of the credit notes that would follow.
+        credited: Option<Money>,
+    },
+    /// It is not flagged, or no longer.
+    Overtaken,
+    /// Nothing would be changed, for this reason.
+    Refused(&'static str),
+}
+
 const NO_EVENT: &str = "no message of it is recorded";
 /// The keys of a flagged payment.
 struct Flagged {
@@ -80,39 +95,92 @@ impl Ledger {
     ) -> Result<FlagOutcome, LedgerError> {
         let mut connection = self.connection().await?;
         let transaction = connection.transaction().await?;
-        let row = transaction.query_opt(FLAGGED, &[&payment.uuid()]).await?;
-        let Some(row) = row else {
-            return Ok(FlagOutcome::Overtaken);
-        };
-        let flagged = flagged(&row, payment)?;
-        let Some(event) = flagged.event else {
-            return Ok(FlagOutcome::Refused(NO_EVENT));
+        let decided = match Decided::make(&transaction, payment, decision).await? {
+            Ok(decided) => decided,
+            Err(outcome) => return Ok(outcome),
         };
 
-        let mut locked = flagged.lock(&transaction).await?;
-        let known = locked.payments.get(payment).cloned();
-        let Some(before) = known.filter(|known| known.conflict && known.folded_into.is_none())
-        else {
-            return Ok(FlagOutcome::Overtaken);
-        };
-        if let Err(why) = locked.decide(&before, decision, event) {
-            return Ok(FlagOutcome::Refused(why));
-        }
-
+        let Decided { before, to, locked } = decided;
         locked.write(&transaction, decision.actor()).await?;
         transaction
             .execute(END_EVENT_FLAGS, &[&payment.uuid()])
             .await?;
-        let to = locked
-            .payments
-            .get(payment)
-            .map_or(before.state, |after| after.state);
         record_decision(&transaction, &before, to, decision).await?;
         transaction.commit().await?;
         Ok(FlagOutcome::Ended {
             from: before.state,
             to,
         })
+    }
+
+    /// Tells what [`end_flag`](Self::end_flag) would do, by the same checks. Changes nothing.
+    pub async fn preview_flag_end(
+        &self,
+        payment: PaymentId,
+        decision: &FlagDecision,
+    ) -> Result<FlagPreview, LedgerError> {
+        let mut connection = self.connection().await?;
+        let transaction = connection.transaction().await?;
+        Ok(
+            match Decided::make(&transaction, payment, decision).await? {
+                Ok(decided) => FlagPreview::WouldEnd {
+                    from: decided.before.state,
+                    to: decided.to,
+                    credited: decided.credited(),
+                },
+                Err(FlagOutcome::Refused(why)) => FlagPreview::Refused(why),
+                Err(FlagOutcome::Overtaken | FlagOutcome::Ended { .. }) => FlagPreview::Overtaken,
+            },
+        )
+    }
+}
+
+/// A decision that is made under the locks of the payment, and not written yet.
+struct Decided {
+    before: Payment,
+    to: PaymentState,
+    locked: Locked,
+}
+
+impl Decided {
+    /// Makes the decision in memory. The inner error is the outcome where there is nothing to
+    /// write.
+    async fn make(
+        transaction: &Transaction<'_>,
+        payment: PaymentId,
+        decision: &FlagDecision,
+    ) -> Result<Result<Self, FlagOutcome>, LedgerError> {
+        let row = transaction.query_opt(FLAGGED, &[&payment.uuid()]).await?;
+        let Some(row) = row else {
+            return Ok(Err(FlagOutcome::Overtaken));
+        };
+        let flagged = flagged(&row, payment)?;
+        let Some(event) = flagged.event else {
+            return Ok(Err(FlagOutcome::Refused(NO_EVENT)));
+        };
+
+        let mut locked = flagged.lock(transaction).await?;
+        let known = locked.payments.get(payment).cloned();
+        let Some(before) = known.filter(|known| known.conflict && known.folded_into.is_none())
+        else {
+            return Ok(Err(FlagOutcome::Overtaken));
+        };
+        if let Err(why) = locked.decide(&before, decision, event) {
+            return Ok(Err(FlagOutcome::Refused(why)));
+        }
+        let to = locked
+            .payments
+            .get(payment)
+            .map_or(before.state, |after| after.state);
+        Ok(Ok(Self { before, to, locked }))
+    }
+
+    /// The sum of the credit notes that follow.
+    fn credited(&self) -> Option<Money> {
+        let notes = &self.locked.reversals.credit_notes;
+        let sum: Decimal = notes.iter().map(|note| note.amount).sum();
+        let currency = self.before.amount?.currency();
+        Money::new(sum, currency).ok().filter(|sum| !sum.is_zero())
     }
 }
 

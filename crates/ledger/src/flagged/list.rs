@@ -10,6 +10,7 @@ use uuid::Uuid;
 use crate::db::error::LedgerError;
 use crate::db::pool::Ledger;
 use crate::db::statements::statements;
+use crate::flagged::reason::is_unregistered_code;
 
 /// The condition that a payment `p` of merchant `m` is flagged and matches a filter, which is
 /// parameters 1 to 3.
@@ -21,13 +22,21 @@ macro_rules! is_flagged {
 }
 
 statements! {
+    /// Refunds fit when they and what is credited come to no more than the sale. Where messages do
+    /// not say how much went back, something has to be left for it.
     PAGE = concat!("
         SELECT p.id, m.slug, p.provider, p.state, p.amount, p.currency, p.receipt, p.short_code, p.reason,
                p.flagged_at, p.recorded_at,
                p.money_key IS NOT NULL AND p.authenticated_by IS NOT NULL AND p.amount > 0 AS claims_money,
                (SELECT count(*) FROM reversals r WHERE r.payment_id = p.id AND r.merchant_id = p.merchant_id
                     AND r.provider = p.provider AND r.of_money_key = p.money_key
-                    AND r.state IN ('excess', 'unstated')) AS undecided_reversals
+                    AND r.state IN ('excess', 'unstated')) AS undecided_reversals,
+               (SELECT coalesce(bool_and(r.currency = p.currency)
+                        FILTER (WHERE r.state = 'excess' AND r.amount IS NOT NULL), true)
+                    AND coalesce(sum(r.credited), 0) + coalesce(sum(r.amount) FILTER (WHERE r.state = 'excess'), 0)
+                        + CASE WHEN bool_or(r.state = 'unstated') THEN 0.01 ELSE 0 END <= p.amount
+                FROM reversals r WHERE r.payment_id = p.id AND r.merchant_id = p.merchant_id
+                    AND r.provider = p.provider AND r.of_money_key = p.money_key) AS reversals_fit
         FROM payments p JOIN merchants m ON m.id = p.merchant_id
         WHERE ", is_flagged!(), " AND (p.recorded_at, p.id) > ($4, $5)
         ORDER BY p.recorded_at, p.id LIMIT $6");
@@ -70,6 +79,8 @@ pub struct FlaggedPayment {
 pub enum Settling {
     CountsItAsPaid,
     CreditsWhatWentBack,
+    /// It counts by itself once its short code is registered.
+    CountsOnceRegistered,
     /// It can only be dismissed.
     Nothing,
 }
@@ -126,6 +137,9 @@ fn flagged_payment(row: &Row) -> Result<FlaggedPayment, LedgerError> {
     let state: PaymentState = state.parse().map_err(|_| unreadable("state"))?;
     let claims_money: Option<bool> = row.try_get("claims_money")?;
     let undecided: i64 = row.try_get("undecided_reversals")?;
+    let fits: Option<bool> = row.try_get("reversals_fit")?;
+    let fits = undecided == 0 || fits == Some(true);
+    let reason: Option<String> = row.try_get("reason")?;
     Ok(FlaggedPayment {
         payment_id: PaymentId::from_uuid(id),
         merchant: row.try_get("slug")?,
@@ -135,17 +149,20 @@ fn flagged_payment(row: &Row) -> Result<FlaggedPayment, LedgerError> {
         currency: row.try_get("currency")?,
         receipt: row.try_get("receipt")?,
         short_code: row.try_get("short_code")?,
-        reason: row.try_get("reason")?,
-        flagged_at: row.try_get("flagged_at")?,
-        recorded_at: row.try_get("recorded_at")?,
         settling: match state {
-            PaymentState::Pending | PaymentState::Failed if claims_money == Some(true) => {
+            _ if reason.as_deref().is_some_and(is_unregistered_code) => {
+                Settling::CountsOnceRegistered
+            }
+            PaymentState::Pending | PaymentState::Failed if claims_money == Some(true) && fits => {
                 Settling::CountsItAsPaid
             }
-            PaymentState::Success | PaymentState::Reversed if undecided > 0 => {
+            PaymentState::Success | PaymentState::Reversed if undecided > 0 && fits => {
                 Settling::CreditsWhatWentBack
             }
             _ => Settling::Nothing,
         },
+        reason,
+        flagged_at: row.try_get("flagged_at")?,
+        recorded_at: row.try_get("recorded_at")?,
     })
 }

@@ -2,6 +2,7 @@
 //! what.
 
 pub(crate) mod audit;
+pub(crate) mod newest_webhook;
 pub(crate) mod outcomes;
 pub(crate) mod status;
 pub(crate) mod story;

@@ -2,7 +2,7 @@
 //! sends, answers, receipt. Nothing here names a payer: no phone, no account reference, no checkout
 //! id, no body.
 
-use risiti_domain::Provider;
+use risiti_domain::{PaymentId, Provider};
 use serde_json::Value;
 use tokio_postgres::Row;
 use uuid::Uuid;
@@ -138,14 +138,7 @@ impl Ledger {
         text: &str,
         merchant: Option<&str>,
     ) -> Result<FoundStories, LedgerError> {
-        let text = text.trim();
-        let mut hits = match text.parse::<Uuid>() {
-            Ok(id) => self.hits_of_id(id).await?,
-            Err(_) => Hits::default(),
-        };
-        if hits.payments.is_empty() && hits.event.is_none() && hits.message.is_none() {
-            hits.payments = self.payments_of_text(text, merchant).await?;
-        }
+        let mut hits = self.hits(text, merchant).await?;
         let more = hits.payments.len() > FOUND_MAX;
         hits.payments.truncate(FOUND_MAX);
 
@@ -165,6 +158,32 @@ impl Ledger {
             }
         }
         Ok(FoundStories { stories, more })
+    }
+
+    /// The payments that a text names as in [`find_stories`](Self::find_stories), newest first.
+    pub async fn payments_named(
+        &self,
+        text: &str,
+        merchant: Option<&str>,
+    ) -> Result<Vec<PaymentId>, LedgerError> {
+        let hits = self.hits(text, merchant).await?;
+        Ok(hits
+            .payments
+            .into_iter()
+            .map(PaymentId::from_uuid)
+            .collect())
+    }
+
+    async fn hits(&self, text: &str, merchant: Option<&str>) -> Result<Hits, LedgerError> {
+        let text = text.trim();
+        let mut hits = match text.parse::<Uuid>() {
+            Ok(id) => self.hits_of_id(id).await?,
+            Err(_) => Hits::default(),
+        };
+        if hits.payments.is_empty() && hits.event.is_none() && hits.message.is_none() {
+            hits.payments = self.payments_of_text(text, merchant).await?;
+        }
+        Ok(hits)
     }
 
     async fn hits_of_id(&self, id: Uuid) -> Result<Hits, LedgerError> {

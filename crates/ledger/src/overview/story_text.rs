@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
+use crate::flagged::reason::{flag_reason, is_unregistered_code};
 use crate::overview::text::plain;
 
 /// Writes a story of [`find_stories`](crate::Ledger::find_stories) as text.
@@ -16,6 +17,7 @@ pub fn story_text(story: &Value) -> String {
     for event in items(story, "events") {
         event_text(&mut text, event);
     }
+    contradictions_text(&mut text, story);
     for reversal in items(story, "reversals") {
         let [state, amount, at] =
             ["state", "amount", "recorded_at"].map(|key| plain(&reversal[key]));
@@ -25,6 +27,9 @@ pub fn story_text(story: &Value) -> String {
             amount
         };
         writeln!(text, "  money back {at}  {amount}: {state}").ok();
+    }
+    if story.get("payment").is_none() && story.get("events").is_some() {
+        writeln!(text, "  now        {}", event_state(story)).ok();
     }
     moves_text(&mut text, story);
 
@@ -61,7 +66,7 @@ fn payment_text(text: &mut String, payment: &Value) {
         ("receipt", plain(&payment["receipt"])),
         ("amount", amount.trim().to_owned()),
         ("state", plain(&payment["state"])),
-        ("reason", plain(&payment["reason"])),
+        ("reason", reason(payment)),
         ("flagged", flagged.to_owned()),
         ("short code", plain(&payment["short_code"])),
         ("settled", plain(&payment["settled_at"])),
@@ -69,6 +74,36 @@ fn payment_text(text: &mut String, payment: &Value) {
         if !value.is_empty() {
             writeln!(text, "  {name:10} {value}").ok();
         }
+    }
+}
+
+fn reason(payment: &Value) -> String {
+    let short_code = payment["short_code"].as_str();
+    flag_reason(
+        &plain(&payment["reason"]),
+        &plain(&payment["merchant"]),
+        short_code,
+    )
+}
+
+/// The facts that differ, where they were read, or the command that reads them.
+fn contradictions_text(text: &mut String, story: &Value) {
+    if let Some(lines) = story["contradictions"].as_array() {
+        for line in lines {
+            writeln!(text, "  differs    {}", plain(&line["text"])).ok();
+        }
+        return;
+    }
+    let payment = &story["payment"];
+    let waits_for_its_code = is_unregistered_code(&plain(&payment["reason"]));
+    let is_flagged = items(story, "events").any(|event| event["conflict"] == true);
+    if payment.is_object() && is_flagged && !waits_for_its_code {
+        writeln!(
+            text,
+            "  differs    what messages tell otherwise: risiti-replay payments show {}",
+            plain(&payment["payment_id"])
+        )
+        .ok();
     }
 }
 
@@ -81,7 +116,7 @@ fn event_text(text: &mut String, event: &Value) {
         _ => format!(", and {duplicates} times more"),
     };
     let conflict = if event["conflict"] == true {
-        ", contradicts what is recorded"
+        ", waits for a person"
     } else {
         ""
     };
@@ -90,6 +125,17 @@ fn event_text(text: &mut String, event: &Value) {
         "  arrived    {at}  {kind}, believed by {by}{again}{conflict} (event {id})"
     )
     .ok();
+}
+
+/// What became of an event that leads to no payment.
+fn event_state(story: &Value) -> &'static str {
+    match story["reversals"][0]["state"].as_str() {
+        Some("announced") => "told of money that is to go back; nothing moves until it has gone",
+        Some("failed") => "told of money that did not go back; nothing follows",
+        Some("waiting") => "waits for the payment whose money went back, which is not recorded",
+        Some(_) => "told of money that went back",
+        None => "kept as evidence: it tells of no payment, and moves none",
+    }
 }
 
 fn moves_text(text: &mut String, of: &Value) {
@@ -242,6 +288,21 @@ mod tests {
             ),
         ] {
             assert_eq!(invoice_state(&invoice), expected);
+        }
+    }
+
+    #[test]
+    fn event_without_payment_says_what_became_of_it() {
+        let event = json!({"event_id": "E", "kind": "c2b_validation"});
+        for (story, expected) in [
+            (json!({"events": [event]}), "kept as evidence"),
+            (
+                json!({"events": [event], "reversals": [{"state": "waiting"}]}),
+                "waits for the payment",
+            ),
+        ] {
+            let text = story_text(&story);
+            assert!(text.contains(expected), "{text}");
         }
     }
 

@@ -17,7 +17,14 @@ async fn show_says_the_state_of_what_is_not_dead() {
     }
     let text = fixture.replay(&["show", &id]).await.expect_code(0).stdout;
     assert!(text.contains("waits to be filed"), "{text}");
-    fixture.replay(&["show", "UIS9999999"]).await.expect_code(1);
+    let nothing = fixture.replay(&["show", "UIS9999999"]).await.expect_code(1);
+    assert!(
+        nothing
+            .stderr
+            .contains("The newest webhook that is recorded came never"),
+        "{}",
+        nothing.stderr
+    );
 }
 
 #[tokio::test]
