@@ -16,6 +16,7 @@ use tokio_util::task::AbortOnDropHandle;
 use crate::cli::PassArgs;
 use crate::confirm::{self, Answer, Summary};
 use crate::dead_letter_handler::{DeadLetterHandler, PassKind};
+use crate::in_hand::PassCounts;
 use crate::item_run::ItemRun;
 use crate::list::warn_of_unknown_merchant;
 use crate::not_dead::{NamedIds, Wanted, tell_of_not_dead};
@@ -69,6 +70,13 @@ pub(crate) async fn run_replay_pass(
     }
     if args.dry_run {
         out.line(&dry_run_report(kind, &summary), || summary.text(kind));
+        return Ok(named.code());
+    }
+    if named == NamedIds::SomeNot && summary.matched == 0 {
+        let nothing = PassCounts::default();
+        out.line(&report(kind, &nothing, None), || {
+            kind.report_text(&nothing, None)
+        });
         return Ok(named.code());
     }
     if !args.yes {
