@@ -4,8 +4,7 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use lapin::options::{BasicGetOptions, QueueDeclareOptions};
-use lapin::types::FieldTable;
+use lapin::options::BasicGetOptions;
 use lapin::uri::AMQPUri;
 use tokio::sync::{Mutex, Notify, watch};
 use tokio::time::timeout;
@@ -20,16 +19,12 @@ use crate::connection::{
 use crate::consumer::subscribe;
 use crate::delivery::DeliveryChannel;
 use crate::publisher::{PublishChannels, TotalLoad};
-use crate::queue_watch::QueueDepth;
 use crate::traffic::Traffic;
 use crate::{
-    AmqpError, BrokerError, BrokerState, Consumer, Delivery, Publisher, StartError, Target,
-    Topology,
+    BrokerError, BrokerState, Consumer, Delivery, Publisher, StartError, Target, Topology,
 };
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-/// The broker's reply code for a queue that does not exist.
-const NOT_FOUND: u16 = 404;
 const CLOSE_WAIT: Duration = Duration::from_secs(2);
 
 /// A program's access to the broker. It is cheap to clone. The connections close when `cancel`
@@ -226,47 +221,6 @@ impl Broker {
         }
     }
 
-    /// Returns how many messages wait to be delivered. Those delivered and not acked do not count.
-    /// It waits up to ten seconds for a connection.
-    ///
-    /// # Errors
-    /// There is no connection, no answer within ten seconds, or no such queue.
-    pub async fn depth(&self, target: Target) -> Result<u64, BrokerError> {
-        Ok(self.queue_depth(target).await?.waiting)
-    }
-
-    /// Returns how many messages wait to be delivered, and how many consumers there are. It
-    /// disturbs nothing. It waits up to ten seconds for a connection.
-    ///
-    /// # Errors
-    /// There is no connection, no answer within ten seconds, or no such queue.
-    pub async fn queue_depth(&self, target: Target) -> Result<QueueDepth, BrokerError> {
-        // A program that only publishes gets no second connection for this.
-        let connection = match self.0.consume_started.get() {
-            Some(()) => self.open_connection().await?,
-            None => wait_open(self.0.publish.clone()).await?,
-        };
-        let channel = connection.channel().await?;
-        let options = QueueDeclareOptions::durable().passive();
-        let declaring = channel.queue_declare(
-            self.0.topology.queue(target).into(),
-            options,
-            FieldTable::default(),
-        );
-        let answer = timeout(REQUEST_TIMEOUT, declaring)
-            .await
-            .map_err(|_| BrokerError::Timeout)?;
-        let queue = answer.map_err(|error| self.0.failed_to_look(target, error.into()))?;
-        let depth = QueueDepth {
-            waiting: queue.message_count().into(),
-            consumers: queue.consumer_count().into(),
-        };
-        // A channel that is only dropped may still be closing when its connection is closed, which
-        // lapin logs as an error.
-        close_channel(&channel, "looked").await;
-        Ok(depth)
-    }
-
     /// Takes the first message of the queue, if there is one. A message that is dropped without ack
     /// comes back when the broker's connection closes. It waits up to ten seconds for a connection.
     ///
@@ -345,6 +299,15 @@ impl Broker {
         self.0.consume.subscribe()
     }
 
+    /// Waits for a connection to look at queues by.
+    pub(crate) async fn looking_connection(&self) -> Result<Arc<OpenConnection>, BrokerError> {
+        // A program that only publishes gets no second connection for this.
+        match self.0.consume_started.get() {
+            Some(()) => self.open_connection().await,
+            None => wait_open(self.0.publish.clone()).await,
+        }
+    }
+
     /// Waits for the consuming connection.
     async fn open_connection(&self) -> Result<Arc<OpenConnection>, BrokerError> {
         wait_open(self.consuming_connection()).await
@@ -367,16 +330,6 @@ async fn wait_open(
 }
 
 impl Inner {
-    fn failed_to_look(&self, target: Target, source: AmqpError) -> BrokerError {
-        if source.code() == Some(NOT_FOUND) {
-            return BrokerError::NoSuchQueue(self.topology.queue(target).to_owned());
-        }
-        BrokerError::Request {
-            what: "look at a queue",
-            source,
-        }
-    }
-
     fn supervisor(&self, purpose: &str) -> ConnectionSupervisor {
         ConnectionSupervisor {
             uri: self.uri.clone(),

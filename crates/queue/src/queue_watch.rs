@@ -1,12 +1,18 @@
-//! Looks at queues again and again, for gauges.
+//! Looks at queues: once, and again and again for gauges.
 
 use std::time::Duration;
 
-use tokio::time::{Instant, sleep};
+use lapin::options::QueueDeclareOptions;
+use lapin::types::FieldTable;
+use tokio::time::{Instant, sleep, timeout};
 
+use crate::closing::close_channel;
 use crate::oldest_message::{Look, OldestMessage};
-use crate::{Broker, BrokerError, Target};
+use crate::{AmqpError, Broker, BrokerError, Target};
 
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
+/// The broker's reply code for a queue that does not exist.
+const NOT_FOUND: u16 = 404;
 /// The pause between two looks.
 const LOOK_INTERVAL: Duration = Duration::from_secs(5);
 
@@ -30,6 +36,44 @@ pub struct QueueReading {
 }
 
 impl Broker {
+    /// Returns how many messages wait to be delivered. Those delivered and not acked do not count.
+    /// It waits up to ten seconds for a connection.
+    ///
+    /// # Errors
+    /// There is no connection, no answer within ten seconds, or no such queue.
+    pub async fn depth(&self, target: Target) -> Result<u64, BrokerError> {
+        Ok(self.queue_depth(target).await?.waiting)
+    }
+
+    /// Returns how many messages wait to be delivered, and how many consumers there are. It
+    /// disturbs nothing. It waits up to ten seconds for a connection.
+    ///
+    /// # Errors
+    /// There is no connection, no answer within ten seconds, or no such queue.
+    pub async fn queue_depth(&self, target: Target) -> Result<QueueDepth, BrokerError> {
+        let connection = self.looking_connection().await?;
+        let channel = connection.channel().await?;
+        let options = QueueDeclareOptions::durable().passive();
+        let declaring = channel.queue_declare(
+            self.topology().queue(target).into(),
+            options,
+            FieldTable::default(),
+        );
+        let answer = timeout(REQUEST_TIMEOUT, declaring)
+            .await
+            .map_err(|_| BrokerError::Timeout)?;
+        let queue =
+            answer.map_err(|error| failed_to_look(self.topology().queue(target), error.into()))?;
+        let depth = QueueDepth {
+            waiting: queue.message_count().into(),
+            consumers: queue.consumer_count().into(),
+        };
+        // A channel that is only dropped may still be closing when its connection is closed, which
+        // lapin logs as an error.
+        close_channel(&channel, "looked").await;
+        Ok(depth)
+    }
+
     /// Looks at queues every five seconds and reports each reading. A look that fails is reported
     /// as nothing, so that the caller can show how old its last reading is. It never ends, and is
     /// meant to be dropped.
@@ -80,5 +124,15 @@ impl Broker {
             depth,
             oldest: oldest.note(look),
         })
+    }
+}
+
+fn failed_to_look(queue: &str, source: AmqpError) -> BrokerError {
+    if source.code() == Some(NOT_FOUND) {
+        return BrokerError::NoSuchQueue(queue.to_owned());
+    }
+    BrokerError::Request {
+        what: "look at a queue",
+        source,
     }
 }
