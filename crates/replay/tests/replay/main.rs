@@ -15,6 +15,7 @@ mod lanes_selection;
 mod last_answer;
 mod list;
 mod payments;
+mod payments_shown;
 mod refused_then_filed;
 mod run;
 mod run_report;
