@@ -31,17 +31,21 @@ impl FlagPreviews {
                 let preview = ledger
                     .preview_flag_end(payment.payment_id, decision)
                     .await?;
-                match preview {
-                    FlagPreview::WouldEnd { .. } => previews.would += 1,
-                    FlagPreview::Refused(_) => previews.would_refuse += 1,
-                    FlagPreview::Overtaken => continue,
-                }
-                if previews.shown.len() < SHOWN_MAX {
-                    previews.shown.push((payment, preview));
-                }
+                previews.add(payment, preview);
             }
         }
         Ok(previews)
+    }
+
+    fn add(&mut self, payment: FlaggedPayment, preview: FlagPreview) {
+        match preview {
+            FlagPreview::WouldEnd { .. } => self.would += 1,
+            FlagPreview::Refused(_) => self.would_refuse += 1,
+            FlagPreview::Overtaken => return,
+        }
+        if self.shown.len() < SHOWN_MAX {
+            self.shown.push((payment, preview));
+        }
     }
 
     fn matched(&self) -> u64 {
@@ -108,5 +112,45 @@ fn preview_json((payment, preview): &(FlaggedPayment, FlagPreview)) -> Value {
         }),
         FlagPreview::Refused(why) => json!({ "payment_id": id, "refused": why }),
         FlagPreview::Overtaken => json!({ "payment_id": id }),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use risiti_domain::{PaymentId, PaymentState, Provider};
+    use risiti_ledger::Settling;
+    use uuid::Uuid;
+
+    use super::*;
+
+    #[test]
+    fn payments_that_are_shown_are_bounded() {
+        let payment = FlaggedPayment {
+            payment_id: PaymentId::from_uuid(Uuid::nil()),
+            merchant: "acme".to_owned(),
+            provider: Provider::Daraja,
+            state: PaymentState::Pending,
+            amount: None,
+            currency: None,
+            receipt: None,
+            short_code: None,
+            reason: None,
+            flagged_at: None,
+            recorded_at: Timestamp::UNIX_EPOCH,
+            settling: Settling::Nothing,
+        };
+        let mut previews = FlagPreviews::default();
+        for _ in 0..SHOWN_MAX + 5 {
+            previews.add(payment.clone(), FlagPreview::Refused("why"));
+        }
+        previews.add(payment, FlagPreview::Overtaken);
+        assert_eq!(previews.shown.len(), SHOWN_MAX);
+        let text = previews.text("settled");
+        assert!(text.starts_with("25 matched: 0 would be settled, 25 would be refused."));
+        assert!(
+            text.ends_with("and 5 more: risiti-replay payments list"),
+            "{text}"
+        );
     }
 }

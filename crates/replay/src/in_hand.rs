@@ -39,6 +39,12 @@ impl PassCounts {
             ItemOutcome::Failed(_) => self.run.failed += 1,
         }
     }
+
+    fn name_looked_up(&mut self, id: Uuid) {
+        if self.looked_up_ids.len() < NAMED_MAX {
+            self.looked_up_ids.push(id);
+        }
+    }
 }
 
 pub(crate) struct InHand {
@@ -100,8 +106,8 @@ impl InHand {
         let (item, outcome) = ended.context("a dead letter was not handled to its end")?;
         self.ids.remove(&item.id);
         let outcome = outcome?;
-        if outcome == ItemOutcome::LookUpFirst && self.counts.looked_up_ids.len() < NAMED_MAX {
-            self.counts.looked_up_ids.push(item.id);
+        if outcome == ItemOutcome::LookUpFirst {
+            self.counts.name_looked_up(item.id);
         }
         if let (ItemOutcome::Moved, Some(invoice)) = (&outcome, item.invoice) {
             self.moved.add(invoice);
@@ -117,5 +123,19 @@ impl InHand {
             all = all.and(self.end_one().await);
         }
         all
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn look_ups_that_are_named_are_bounded() {
+        let mut counts = PassCounts::default();
+        for _ in 0..=NAMED_MAX {
+            counts.name_looked_up(Uuid::now_v7());
+        }
+        assert_eq!(counts.looked_up_ids.len(), NAMED_MAX);
     }
 }

@@ -118,3 +118,49 @@ impl WaitingSummary {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use jiff::Timestamp;
+    use risiti_domain::{DeviceId, InvoiceId, LaneState};
+
+    use super::*;
+
+    fn invoice(may_be_at_kra: bool) -> WaitingInvoice {
+        WaitingInvoice {
+            invoice_id: InvoiceId::from_uuid(Uuid::now_v7()),
+            merchant: "acme".to_owned(),
+            device_id: DeviceId::from_uuid(Uuid::nil()),
+            kind: "sale".to_owned(),
+            state: "pending".to_owned(),
+            amount: Decimal::TEN,
+            currency: "KES".to_owned(),
+            created_at: Timestamp::UNIX_EPOCH,
+            lane_state: LaneState::Halted,
+            receipt: None,
+            may_be_at_kra,
+        }
+    }
+
+    #[test]
+    fn what_is_left_is_named_up_to_a_bound() {
+        let mut summary = WaitingSummary::default();
+        for _ in 0..NAMED_MAX + 5 {
+            summary.add(invoice(true), u64::MAX);
+        }
+        let lines = summary.left_text();
+        assert_eq!(lines.len(), 1 + NAMED_MAX + 1);
+        assert!(lines.last().is_some_and(|line| line.contains("and 5 more")));
+        assert_eq!(summary.matched, 0);
+    }
+
+    #[test]
+    fn limit_bounds_what_matches_and_its_amount() {
+        let mut summary = WaitingSummary::default();
+        for _ in 0..SAMPLE_SIZE + 3 {
+            summary.add(invoice(false), 7);
+        }
+        assert!(summary.text().starts_with("7 matched, of KES 70.00."));
+        assert_eq!(summary.sample.len(), SAMPLE_SIZE);
+    }
+}

@@ -87,7 +87,7 @@ impl Facts {
 }
 
 impl Ledger {
-    /// Reads the newest contradictions of a payment, oldest first. A message whose body is gone or
+    /// Reads the oldest contradictions of a payment, at most 20. A message whose body is gone or
     /// cannot be read any more is left out.
     pub async fn contradictions(
         &self,

@@ -39,6 +39,17 @@ async fn contradiction_is_shown_with_the_facts_that_differ() {
     let record = fixture.replay(&json).await.expect_code(0).lines().remove(0);
     assert_eq!(record["contradictions"][0]["told"]["amount"], "KES 150.00");
     assert!(record["contradictions"][0]["told"]["receipt"].is_null());
+
+    // A provider may send other facts again and again.
+    fixture
+        .execute(&format!(
+            "INSERT INTO event_conflicts (event_id, facts_sha256, delivered_as, received_at, body)
+             SELECT '{id}', sha256(n::text::bytea), gen_random_uuid(), now(), convert_to('{again}', 'UTF8')
+             FROM generate_series(1, 25) n"
+        ))
+        .await;
+    let record = fixture.replay(&json).await.expect_code(0).lines().remove(0);
+    assert_eq!(record["contradictions"].as_array().unwrap().len(), 20);
 }
 
 #[tokio::test]
