@@ -53,7 +53,9 @@ impl Boot {
     #[must_use]
     pub fn quiet(self) -> Self {
         Self {
-            default_filter: "warn",
+            // A channel that the broker closes is an error of what the command did with it. The
+            // second name begins with the first, and tells of connections.
+            default_filter: "warn,lapin::channel=off,lapin::channels=warn",
             ..self
         }
     }

@@ -172,6 +172,7 @@ async fn run_in_a_namespace_without_queues_is_refused() {
         let output = CommandOutput::from(program.output().await).expect_code(2);
         let wanted = format!("there is no queue {name}.dead: is RISITI_NAMESPACE right?");
         assert!(output.stderr.contains(&wanted), "{}", output.stderr);
+        assert!(!output.stderr.contains("lapin"), "{}", output.stderr);
     }
     assert_eq!(fixture.count_invoices("dead").await, 1);
     let looking = Broker::connect_without_declaring(&amqp_url(), &name, "test").unwrap();
