@@ -18,3 +18,15 @@ pub fn flag_reason(reason: &str, merchant: &str, short_code: Option<&str>) -> St
 pub(crate) fn is_unregistered_code(reason: &str) -> bool {
     reason == SHORT_CODE_UNKNOWN
 }
+
+/// Whether the flag is about facts that two messages tell differently. A payment that may be a free
+/// trial, say, is flagged without any.
+pub(crate) fn is_contradiction(reason: &str) -> bool {
+    [
+        "a message came again",
+        "another message names",
+        "one message names",
+    ]
+    .iter()
+    .any(|words| reason.starts_with(words))
+}

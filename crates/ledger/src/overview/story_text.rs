@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::Value;
 
-use crate::flagged::reason::{flag_reason, is_unregistered_code};
+use crate::flagged::reason::{flag_reason, is_contradiction};
 use crate::overview::text::plain;
 
 /// Writes a story of [`find_stories`](crate::Ledger::find_stories) as text.
@@ -95,9 +95,7 @@ fn contradictions_text(text: &mut String, story: &Value) {
         return;
     }
     let payment = &story["payment"];
-    let waits_for_its_code = is_unregistered_code(&plain(&payment["reason"]));
-    let is_flagged = items(story, "events").any(|event| event["conflict"] == true);
-    if payment.is_object() && is_flagged && !waits_for_its_code {
+    if payment["flagged"] == true && is_contradiction(&plain(&payment["reason"])) {
         writeln!(
             text,
             "  differs    what messages tell otherwise: risiti-replay payments show {}",
@@ -289,6 +287,26 @@ mod tests {
         ] {
             assert_eq!(invoice_state(&invoice), expected);
         }
+    }
+
+    #[test]
+    fn contradiction_that_was_not_read_names_the_command_that_reads_it() {
+        let story = |reason: &str| json!({"payment": {"payment_id": "P", "state": "success", "flagged": true, "reason": reason}});
+        let told = "risiti-replay payments show P";
+        for reason in [
+            "a message came again with other facts",
+            "another message names another amount",
+        ] {
+            assert!(story_text(&story(reason)).contains(told));
+        }
+        let trial = story("the first sale of a subscription may be the start of a free trial");
+        assert!(!story_text(&trial).contains(told));
+
+        let mut read = story("a message came again with other facts");
+        read["contradictions"] = json!([{"text": "told: KES 150.00"}]);
+        let text = story_text(&read);
+        assert!(text.contains("differs    told: KES 150.00"), "{text}");
+        assert!(!text.contains(told), "{text}");
     }
 
     #[test]
