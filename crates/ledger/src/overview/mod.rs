@@ -2,6 +2,7 @@
 //! what.
 
 pub(crate) mod audit;
+pub(crate) mod invoice_text;
 pub(crate) mod newest_webhook;
 pub(crate) mod outcomes;
 pub(crate) mod status;
