@@ -316,6 +316,7 @@ async fn next_number_goes_up_only_before_the_first_sale() {
             "x",
             "--environment",
             "production",
+            "--allow-test-address",
         ])
         .await
         .refused(1, "once the device has invoices");

@@ -216,7 +216,8 @@ impl Connection {
     pub(crate) fn is_over(&self) -> bool {
         let limits = &self.table.limits;
         let age = self.table.clock.now().wrapping_sub(self.opened);
-        self.requests.load(Relaxed) + 1 >= limits.requests_max
+        self.is_cut()
+            || self.requests.load(Relaxed) + 1 >= limits.requests_max
             || age >= limits.age_ticks
             || self.table.is_crowded()
             || self.table.is_draining()

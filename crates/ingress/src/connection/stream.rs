@@ -339,7 +339,9 @@ impl<S: AsyncRead + AsyncWrite + Unpin> GuardedStream<S> {
 
     /// The answer is written. Now the next request may begin.
     pub(super) fn after_answer(&mut self, cx: &mut Context<'_>) {
+        // Nobody counts a connection that was cut, so it must not wait for another request.
         let is_over = self.is_last
+            || self.connection.is_cut()
             || self.connection.closes.load(Relaxed)
             || !matches!(self.reading, Reading::Answer);
         self.connection.requests.fetch_add(1, Relaxed);

@@ -71,7 +71,11 @@ impl<S: AsyncRead + AsyncWrite + Unpin> AsyncWrite for GuardedStream<S> {
             if this.connection.phase() != Phase::Closing {
                 this.connection.enter(Phase::Closing);
             }
-            ready!(Pin::new(&mut this.inner).poll_shutdown(cx))?;
+            // Under TLS this may wait for a client that takes nothing.
+            let shut = Pin::new(&mut this.inner).poll_shutdown(cx)?;
+            if shut.is_pending() && !this.connection.is_cut() {
+                return Poll::Pending;
+            }
             this.is_shut = true;
         }
 

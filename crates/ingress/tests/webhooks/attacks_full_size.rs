@@ -74,8 +74,9 @@ fn attack(
         let bytes = bytes(number);
         attackers.spawn(async move {
             loop {
+                // Without a pause this would be a flood, which takes all processors.
+                tokio::time::sleep(Duration::from_millis(200)).await;
                 let Some(mut stream) = connect_from(number, address).await else {
-                    tokio::time::sleep(Duration::from_millis(50)).await;
                     continue;
                 };
                 if stream.write_all(&bytes).await.is_err() {
