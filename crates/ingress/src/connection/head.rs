@@ -90,23 +90,20 @@ impl Framing {
     /// `None` where a header is doubled or cannot be read.
     fn of(headers: &[httparse::Header<'_>], version: u8) -> Option<Self> {
         let mut framing = Self::default();
+        let mut is_doubled = false;
         for header in headers {
             let is = |name: &str| header.name.eq_ignore_ascii_case(name);
             // Few names have one of these lengths, which saves the comparisons.
             match header.name.len() {
                 4 if is("host") => {
-                    if std::mem::replace(&mut framing.has_host, true) {
-                        return None;
-                    }
+                    is_doubled |= std::mem::replace(&mut framing.has_host, true);
                 }
                 14 if is("content-length") => {
-                    if framing.length.replace(length(header.value)?).is_some() {
-                        return None;
-                    }
+                    is_doubled |= framing.length.replace(length(header.value)?).is_some();
                 }
                 17 if is("transfer-encoding") => {
-                    let is_chunked = trimmed(header.value).eq_ignore_ascii_case(b"chunked");
-                    if std::mem::replace(&mut framing.is_chunked, true) || !is_chunked {
+                    is_doubled |= std::mem::replace(&mut framing.is_chunked, true);
+                    if !trimmed(header.value).eq_ignore_ascii_case(b"chunked") {
                         return None;
                     }
                 }
@@ -128,7 +125,7 @@ impl Framing {
         framing.closes |= is_old && !framing.keeps;
         let is_doubtful = framing.is_chunked && (is_old || framing.length.is_some());
         let lacks_host = !is_old && !framing.has_host;
-        (!is_doubtful && !lacks_host).then_some(framing)
+        (!is_doubled && !is_doubtful && !lacks_host).then_some(framing)
     }
 
     fn body_end(&self, method: &str, version: u8) -> Option<BodyEnd> {
