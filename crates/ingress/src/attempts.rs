@@ -120,7 +120,7 @@ mod tests {
         let mut sketch = Sketch::default();
         for number in 0..10_000 {
             sketch.note(source(number));
-            if number % 20 == 0 {
+            if number.is_multiple_of(20) {
                 sketch.note(source(1_000_000));
             }
         }

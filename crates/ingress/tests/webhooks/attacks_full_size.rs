@@ -5,6 +5,11 @@
 //! cargo nextest run --release -p risiti-ingress --run-ignored only --no-capture -E 'test(/full_size/)'
 //! ```
 
+#![expect(
+    clippy::print_stdout,
+    reason = "the figures are what these tests are run for"
+)]
+
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 

@@ -1,6 +1,8 @@
 //! Real proxies in front of ingress, which keep connections to it open. Each test needs the proxy's
 //! program, and says so where it is missing.
 
+#![expect(clippy::print_stdout, reason = "a skipped test says so")]
+
 use std::net::SocketAddr;
 use std::path::Path;
 
