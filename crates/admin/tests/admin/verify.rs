@@ -225,7 +225,7 @@ async fn production_devices_and_halted_or_busy_lanes_are_refused() {
     let mut args = device_add(&kra.url, "00");
     set_flag(&mut args, "--environment", "production");
     fixture.run(&args).await.refused(2, "--allow-test-address");
-    args.push("--allow-test-address".into());
+    args.push("--allow-test-address");
     let production = fixture.run(&args).await.ok()["device_id"]
         .as_str()
         .unwrap()
