@@ -10,6 +10,7 @@ allowed_ours='
 risiti-domain:
 risiti-providers: risiti-domain
 risiti-etims: risiti-domain
+risiti-receipts: risiti-domain
 risiti-queue:
 risiti-spool:
 risiti-ledger: risiti-domain risiti-providers
@@ -42,9 +43,10 @@ redis: risiti-ingress
 redb: risiti-spool
 '
 
-# The domain has no I/O, no clock and no async. The providers have no network.
+# The domain and the printed receipts have no I/O, no clock and no async. The providers have no network.
 never='
 risiti-domain: tokio tokio-util futures-util tracing clap actix-web async-trait
+risiti-receipts: tokio tokio-util futures-util tracing clap actix-web async-trait
 risiti-providers: tokio tokio-util futures-util actix-web async-trait
 '
 

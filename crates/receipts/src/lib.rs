@@ -1,0 +1,23 @@
+#![doc = include_str!("../README.md")]
+
+mod amounts;
+mod choices;
+mod clean_text;
+mod error;
+mod filed_request;
+mod input;
+mod label;
+mod model;
+mod qr;
+mod sums;
+mod tax_rows;
+mod text;
+mod view;
+
+pub use choices::{Choices, ControlUnitTime, CreditTotals, ItemsNumber};
+pub use error::ReceiptError;
+pub use filed_request::{LINES_MAX, REQUEST_BYTES_MAX};
+pub use input::{Answer, Credit, Merchant, Print, ReceiptInput, Reduction};
+pub use label::Label;
+pub use model::PrintedReceipt;
+pub use text::TextCode;
