@@ -42,3 +42,16 @@ pub enum ReceiptError {
     #[error("a reduction of line {0} has a percent outside 0 to 100")]
     ReductionPercent(usize),
 }
+
+/// Why a file cannot serve as a logo.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum LogoError {
+    #[error("the logo has more than {0} bytes")]
+    TooLarge(usize),
+    #[error("the logo is neither a PNG nor a JPEG file")]
+    Format,
+    #[error("the logo is broken: its size cannot be read")]
+    Broken,
+    #[error("the logo has more than {0} pixels on a side, or none")]
+    Size(u32),
+}

@@ -5,6 +5,7 @@ use risiti_domain::Environment;
 use rust_decimal::Decimal;
 
 use crate::choices::Choices;
+use crate::logo::Logo;
 
 /// Everything one receipt is made from. It has no `Debug`, because a request names its buyer.
 #[derive(Clone)]
@@ -48,6 +49,10 @@ pub struct Merchant {
     pub address: String,
     pub opening_message: Option<String>,
     pub closing_message: Option<String>,
+    /// The merchant's own logo.
+    pub logo: Option<Logo>,
+    /// KRA's logo, which KRA gives out. A framed "KRA" stands in for it.
+    pub kra_logo: Option<Logo>,
 }
 
 /// What a credit note refers to.

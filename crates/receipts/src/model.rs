@@ -13,6 +13,7 @@ use crate::error::ReceiptError;
 use crate::filed_request::{FiledRequest, FiledTax};
 use crate::input::{Answer, Credit, Merchant, ReceiptInput, Reduction};
 use crate::label::Label;
+use crate::logo::Logo;
 use crate::{qr, sums};
 
 /// KRA's clock. Kenya keeps UTC+3 all year.
@@ -56,6 +57,8 @@ pub(crate) struct Seller {
     pub(crate) pin: String,
     pub(crate) opening_message: Option<String>,
     pub(crate) closing_message: Option<String>,
+    pub(crate) logo: Option<Logo>,
+    pub(crate) kra_logo: Option<Logo>,
 }
 
 /// It has a name, a PIN, or both.
@@ -166,6 +169,8 @@ impl Seller {
             pin,
             opening_message: clean_some(merchant.opening_message.as_deref(), MESSAGE_CHARS_MAX),
             closing_message: clean_some(merchant.closing_message.as_deref(), MESSAGE_CHARS_MAX),
+            logo: merchant.logo,
+            kra_logo: merchant.kra_logo,
         })
     }
 }

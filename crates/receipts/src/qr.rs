@@ -57,12 +57,15 @@ pub(crate) struct Squares {
 pub(crate) enum Damage {
     /// 7 %: the smallest code. The next larger one would not fit the 48 columns of a roll.
     Low,
+    /// 15 %.
+    Medium,
 }
 
 impl Squares {
     pub(crate) fn of(link: &str, damage: Damage) -> Self {
         let level = match damage {
             Damage::Low => EcLevel::L,
+            Damage::Medium => EcLevel::M,
         };
         let code = QrCode::with_error_correction_level(link, level)
             .expect("a link of 110 characters fits a code of 2,331");
@@ -84,6 +87,22 @@ impl Squares {
     /// Whether a square is dark. Those outside are light.
     pub(crate) fn is_dark(&self, x: usize, y: usize) -> bool {
         x < self.side && y < self.side && self.dark[y * self.side + x]
+    }
+
+    /// The horizontal runs of dark squares: column, row, length.
+    pub(crate) fn dark_runs(&self) -> Vec<(usize, usize, usize)> {
+        let mut runs = Vec::new();
+        for y in 0..self.side {
+            let mut x = 0;
+            while x < self.side {
+                let length = (x..self.side).take_while(|x| self.is_dark(*x, y)).count();
+                if length > 0 {
+                    runs.push((x, y, length));
+                }
+                x += length + 1;
+            }
+        }
+        runs
     }
 }
 
