@@ -41,6 +41,7 @@ reqwest: risiti-etims risiti-load risiti-chaos
 backoff: risiti-etims
 redis: risiti-ingress
 redb: risiti-spool
+krilla: risiti-receipts
 '
 
 # The domain and the printed receipts have no I/O, no clock and no async. The providers have no network.

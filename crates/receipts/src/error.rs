@@ -55,3 +55,12 @@ pub enum LogoError {
     #[error("the logo has more than {0} pixels on a side, or none")]
     Size(u32),
 }
+
+/// Why a PDF could not be written.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum PdfError {
+    #[error("a logo cannot be decoded")]
+    Logo,
+    #[error("the document cannot be written")]
+    Document,
+}

@@ -10,6 +10,7 @@ mod input;
 mod label;
 mod logo;
 mod model;
+mod pdf;
 mod qr;
 mod sums;
 mod tax_rows;
@@ -17,7 +18,7 @@ mod text;
 mod view;
 
 pub use choices::{Choices, ControlUnitTime, CreditTotals, ItemsNumber};
-pub use error::{LogoError, ReceiptError};
+pub use error::{LogoError, PdfError, ReceiptError};
 pub use filed_request::{LINES_MAX, REQUEST_BYTES_MAX};
 pub use input::{Answer, Credit, Merchant, Print, ReceiptInput, Reduction};
 pub use label::Label;

@@ -52,6 +52,14 @@ impl Logo {
         })
     }
 
+    pub(crate) fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    pub(crate) fn format(&self) -> Format {
+        self.format
+    }
+
     /// The whole file as a link, so that a page needs no other file.
     pub(crate) fn data_url(&self) -> String {
         let kind = match self.format {
