@@ -14,6 +14,7 @@ use serde_json::{Map, Value, json};
 use crate::device_args::CallArgs;
 use crate::kra;
 use crate::session::Session;
+use crate::values;
 
 /// `device add` waits no longer than this for the code list, since the device is added already.
 const WAIT_OF_ADD: Duration = Duration::from_secs(15);
@@ -30,8 +31,9 @@ pub(crate) enum CodesCommand {
   risiti-admin codes sync 01890a5d-ac96-774b-bcce-b302099a8057
   risiti-admin codes sync 01890a5d-ac96-774b-bcce-b302099a8057 --json | jq .tax_rates")]
     Sync {
-        /// The device's id
-        device: DeviceId,
+        /// The device's id, or the slug of a merchant with one device
+        #[arg(value_parser = values::short_text)]
+        device: String,
         #[command(flatten)]
         call: CallArgs,
     },
@@ -40,6 +42,7 @@ pub(crate) enum CodesCommand {
 pub(crate) async fn run(session: &Session, command: CodesCommand) -> Result<()> {
     let CodesCommand::Sync { device, call } = command;
     let vault = session.vault().await?;
+    let device = session.ledger.device_named(&device).await?;
     let stored = session
         .ledger
         .device(device, vault)

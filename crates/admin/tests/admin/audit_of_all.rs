@@ -4,6 +4,7 @@ use clap::{Command, CommandFactory as _};
 use risiti_admin::Cli;
 use serde_json::Value;
 
+use crate::buyers::{SALE, add_sale};
 use crate::fixture::{Fixture, KraSimulator};
 
 /// Commands that change nothing here.
@@ -16,8 +17,11 @@ const READS: [&str; 7] = [
     "device list",
     "device show",
 ];
-const CHANGES: [&str; 9] = [
+const CHANGES: [&str; 12] = [
+    "buyer set",
+    "codes sync",
     "merchant create",
+    "merchant update",
     "merchant rotate-secret",
     "provider add",
     "provider remove-key",
@@ -62,6 +66,7 @@ async fn every_command_that_changes_something_is_audited() {
         .add_device(&kra.url, "00", &["--cmc-key-file", &cmc_key])
         .await
         .ok();
+    add_sale(&fixture).await;
     let paystack = [
         "provider",
         "add",
@@ -70,7 +75,7 @@ async fn every_command_that_changes_something_is_audited() {
         "--provider",
         "paystack",
     ];
-    let signing_key = fixture.file("key", "sk_test_1");
+    let signing_key = fixture.file("key", "sk_test_0123456789abcdef0123456789abcdef01234567");
     let added = fixture
         .run(&[&paystack[..], &["--secret-key-file", &signing_key]].concat())
         .await
@@ -87,7 +92,27 @@ async fn every_command_that_changes_something_is_audited() {
     for command in [
         [&remove[..], &["--key-id", &key_id, "--force"]].concat(),
         vec!["merchant", "rotate-secret", "--slug", "acme"],
+        vec![
+            "merchant",
+            "update",
+            "--slug",
+            "acme",
+            "--amount-max",
+            "500000",
+            "--reason",
+            "no sale is larger",
+        ],
         vec!["device", "verify", "acme"],
+        vec!["codes", "sync", "acme"],
+        vec![
+            "buyer",
+            "set",
+            SALE,
+            "--name",
+            "Upendo",
+            "--reason",
+            "asked for",
+        ],
         vec![
             "device",
             "update",

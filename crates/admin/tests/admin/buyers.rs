@@ -2,7 +2,7 @@
 
 use crate::fixture::Fixture;
 
-const SALE: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
+pub(crate) const SALE: &str = "01890a5d-ac96-774b-bcce-b302099a8057";
 
 /// A merchant with a device and a sale that waits to be filed.
 async fn with_sale() -> Fixture {
@@ -11,6 +11,12 @@ async fn with_sale() -> Fixture {
         .add_device("http://127.0.0.1:1", "00", &[])
         .await
         .ok();
+    add_sale(&fixture).await;
+    fixture
+}
+
+/// Adds a sale of the only device that waits to be filed.
+pub(crate) async fn add_sale(fixture: &Fixture) {
     fixture
         .sql(&format!(
             "INSERT INTO payments (id, merchant_id, provider, money_key, receipt, amount, currency, method, state,
@@ -21,7 +27,6 @@ async fn with_sale() -> Fixture {
              SELECT '{SALE}', '{SALE}', merchant_id, id, 'sale', 116, 'test' FROM devices"
         ))
         .await;
-    fixture
 }
 
 async fn buyer(fixture: &Fixture) -> Option<String> {

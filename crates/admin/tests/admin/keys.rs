@@ -107,30 +107,44 @@ async fn key_of_another_merchant_is_refused_across_a_change_of_keys() {
             .await
             .ok();
     }
-    let added = add_key(&fixture, KEY, None, "sk_live_a").await.ok();
+    let added = add_key(&fixture, KEY, None, "sk_live_a_0123456789abcdef")
+        .await
+        .ok();
     // As keys are that were stored before there were fingerprints.
     fixture
         .sql("UPDATE provider_keys SET fingerprint = NULL")
         .await;
     let taken = "merchant acme has this key already";
-    add_key_of("other", &fixture, KEY, None, "sk_live_a")
+    add_key_of("other", &fixture, KEY, None, "sk_live_a_0123456789abcdef")
         .await
         .refused(1, taken);
-    add_key_of("other", &fixture, KEY, None, "sk_live_b")
+    add_key_of("other", &fixture, KEY, None, "sk_live_b_0123456789abcdef")
         .await
         .ok();
 
     // The stored fingerprints are still those of the old key, and then those of the new one.
-    add_key_of("third", &fixture, OTHER_KEY, Some(KEY), "sk_live_a")
-        .await
-        .refused(1, taken);
+    add_key_of(
+        "third",
+        &fixture,
+        OTHER_KEY,
+        Some(KEY),
+        "sk_live_a_0123456789abcdef",
+    )
+    .await
+    .refused(1, taken);
     fixture
         .run_with_key(OTHER_KEY, Some(KEY), &["keys", "reencrypt"])
         .await
         .ok();
-    add_key_of("third", &fixture, OTHER_KEY, None, "sk_live_b")
-        .await
-        .refused(1, "merchant other has this key already");
+    add_key_of(
+        "third",
+        &fixture,
+        OTHER_KEY,
+        None,
+        "sk_live_b_0123456789abcdef",
+    )
+    .await
+    .refused(1, "merchant other has this key already");
 
     let remove = [
         "provider",
@@ -144,9 +158,15 @@ async fn key_of_another_merchant_is_refused_across_a_change_of_keys() {
         added["key_id"].as_str().unwrap(),
     ];
     fixture.run_with_key(OTHER_KEY, None, &remove).await.ok();
-    add_key_of("third", &fixture, OTHER_KEY, None, "sk_live_a")
-        .await
-        .ok();
+    add_key_of(
+        "third",
+        &fixture,
+        OTHER_KEY,
+        None,
+        "sk_live_a_0123456789abcdef",
+    )
+    .await
+    .ok();
 }
 
 #[tokio::test]
@@ -157,8 +177,8 @@ async fn two_merchants_cannot_be_given_one_key_at_once() {
         .await
         .ok();
     let (one, other) = tokio::join!(
-        add_key_of("acme", &fixture, KEY, None, "sk_live_a"),
-        add_key_of("other", &fixture, KEY, None, "sk_live_a"),
+        add_key_of("acme", &fixture, KEY, None, "sk_live_a_0123456789abcdef"),
+        add_key_of("other", &fixture, KEY, None, "sk_live_a_0123456789abcdef"),
     );
     assert_eq!(one.code + other.code, 1, "{one:?} {other:?}");
 }

@@ -92,6 +92,13 @@ async fn killed_run_is_taken_up_by_the_next() {
     .await;
     killed.kill();
     killed.exit(Duration::from_secs(60)).await;
+    // The server may still be at the last statement of the program.
+    let sessions = "SELECT count(*) FROM pg_stat_activity
+        WHERE datname = current_database() AND application_name = 'risiti-admin'";
+    risiti_testkit::eventually("its sessions ended", Duration::from_secs(60), async || {
+        (fixture.value(sessions).await? == "0").then_some(())
+    })
+    .await;
 
     let left = bodies_left(&fixture).await;
     let rest = fixture.run(&["prune", "--yes"]).await.ok();

@@ -1,7 +1,7 @@
 //! A person names the buyer of a sale, as long as KRA cannot have it with another one.
 
 use risiti_domain::{BuyerName, InvoiceId, KraPin};
-use serde_json::json;
+use serde_json::{Value, json};
 
 use crate::db::error::LedgerError;
 use crate::db::pool::Ledger;
@@ -67,15 +67,15 @@ impl Ledger {
             });
         }
         // A buyer's name and PIN are personal data, which the audit does not repeat.
-        let changes = json!({
-            "buyer_name": name.map(|_| "changed"),
-            "buyer_pin": pin.map(|_| "changed"),
-        });
+        let changed = [("buyer_name", name), ("buyer_pin", pin)]
+            .into_iter()
+            .filter(|(_, value)| value.is_some())
+            .map(|(field, _)| (field.to_owned(), json!("changed")));
         let change = RecordedChange {
             operator: &by.operator,
             reason: Some(&by.reason),
             subject: json!({ "invoice_id": invoice }),
-            changes,
+            changes: Value::Object(changed.collect()),
         };
         transaction.record_change("buyer set", change).await?;
         transaction.commit().await?;
