@@ -34,9 +34,18 @@ pub(crate) fn attention(status: &Value) -> Value {
             plain(&unread["what"]),
             plain(&unread["why"])
         );
-        json!({ "what": what, "do": "look at the server, then run this again" })
+        let is_unset = plain(&unread["why"]).ends_with("is not set");
+        let then = match (unread["what"].as_str(), is_unset) {
+            (_, true) => "set it, then run this again",
+            (Some("queues"), false) => {
+                "bring RabbitMQ back: meanwhile ingress keeps webhooks on its own disk, and they are recorded afterwards"
+            }
+            _ => "look at the server, then run this again",
+        };
+        json!({ "what": what, "do": then })
     });
-    Value::Array(found.into_iter().flatten().chain(unread).collect())
+    // A server that is away explains much of the rest.
+    Value::Array(unread.chain(found.into_iter().flatten()).collect())
 }
 
 fn nobody_consumes(status: &Value, queue: &str, program: &str, effect: &str) -> Option<Value> {

@@ -21,6 +21,7 @@ const FAULTS: &str = r#"Faults: POST /_sim/faults adds a rule, GET shows all, DE
   {"envelope":{"code":"999","accept":false}}      a result code
   {"refused_under_200":{"message":"..."}}         a refusal under HTTP status 200
   "expired_token"                                 the token expires now (gateway)
+  "unwired_path"                                  the gateway has not wired the path (gateway)
   "blank_padded_keys"                             keys of the receipt end with a blank
   {"down_for":{"ms":10000,"status":503}}          the whole host is down for that time"#;
 

@@ -97,24 +97,28 @@ pub(crate) fn refused_after_unknown(invoice: &LaneInvoice, answer: &Answer) -> H
     )
 }
 
-/// The VSCU speaks, and says neither that it has the sale nor that it refuses it.
+/// The VSCU speaks, and says neither that it has the sale nor that it refuses it. Another sale may
+/// get on where this one does not.
 pub(crate) fn unsettled_at_vscu(invoice: &LaneInvoice, answer: &Answer) -> Halt {
-    needs_resolving(
+    let mut halt = needs_resolving(
         invoice,
         &format!("for an hour the VSCU neither accepted nor refused the sale ({answer})"),
-    )
+    );
+    halt.reason.push_str(&format!(
+        ". If KRA does not have it, `risiti-replay lanes set-aside {} --invoice {}` takes it out of the lane",
+        invoice.device, invoice.id
+    ));
+    halt
 }
 
 /// A person has to say whose the number is (protocol D11).
 pub(crate) fn needs_resolving(invoice: &LaneInvoice, problem: &str) -> Halt {
     let device = invoice.device;
     let number = invoice.invoice_no;
-    let id = invoice.id;
     Halt {
         reason: format!(
             "{problem}: find out at KRA whose invoice {number} is, then `risiti-replay lanes resolve {device} \
-             --invoice-no {number}` with --accepted, --not-accepted or --taken-elsewhere. The lane goes on without \
-             the invoice after `risiti-replay lanes set-aside {device} --invoice {id}`"
+             --invoice-no {number}` with --accepted, --not-accepted or --taken-elsewhere"
         ),
         remedy: HaltRemedy::LanesResolve,
     }

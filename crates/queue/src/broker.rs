@@ -25,7 +25,7 @@ use crate::{
 };
 
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
-const CLOSE_WAIT: Duration = Duration::from_secs(2);
+const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
 /// A program's access to the broker. It is cheap to clone. The connections close when `cancel`
 /// fires, or when the last clone, publisher and consumer is dropped.
@@ -250,8 +250,8 @@ impl Broker {
         Ok(delivery)
     }
 
-    /// Closes the channels and then both connections, or abandons them after two seconds. Messages
-    /// that are held and not acked are delivered again.
+    /// Closes the channels and then both connections, or abandons them after a second. Messages that
+    /// are held and not acked are delivered again.
     pub async fn close(&self) {
         let closing = async {
             if let Some(kept) = self.0.get_channel.lock().await.take() {

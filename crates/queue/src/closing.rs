@@ -10,7 +10,7 @@ use tokio::time::{sleep, timeout};
 use tokio_util::sync::CancellationToken;
 
 /// How long the channels of a connection may take to close. A frozen broker answers nothing.
-pub(crate) const CHANNELS_CLOSE_WAIT: Duration = Duration::from_secs(1);
+pub(crate) const CHANNELS_CLOSE_WAIT: Duration = Duration::from_millis(500);
 
 /// Waits for a request to the broker. Once cancelled it waits no longer than the channels may take
 /// to close, because a request that is dropped leaves its channel behind.

@@ -309,6 +309,15 @@ impl LaneResolveArgs {
         CommandMode::from_dry_run(self.dry_run)
     }
 
+    pub(crate) fn receipt_no(&self) -> Option<i64> {
+        self.receipt_no
+    }
+
+    /// Whether the receipt that is entered lacks what a printed receipt and its address need.
+    pub(crate) fn lacks_signature(&self) -> bool {
+        self.accepted && (self.signature.is_none() || self.internal_data.is_none())
+    }
+
     pub(crate) fn on_contradiction(&self) -> OnContradiction {
         if self.force {
             OnContradiction::Force

@@ -28,6 +28,12 @@ async fn resolve_one(
     if !args.dry_run {
         wake_over_broker(&ledger, &args.amqp, device).await;
     }
+    if args.lacks_signature() {
+        out.note(
+            "note: without --signature and --internal-data, which KRA's portal shows, the receipt has no address to \
+             check it and cannot be printed. They cannot be added later.",
+        );
+    }
     let object = json!({
         "device_id": device,
         "invoice_no": number,
@@ -36,10 +42,14 @@ async fn resolve_one(
         "dry_run": args.dry_run,
     });
     out.line(&object, || {
-        let invoice = match resolved.invoice {
-            Some(id) if args.dry_run => format!(" Invoice {id} would be moved."),
-            Some(id) => format!(" Invoice {id} was moved."),
-            None => String::new(),
+        let invoice = match (resolved.invoice, args.receipt_no()) {
+            (Some(id), Some(receipt)) if args.dry_run => {
+                format!(" Invoice {id} would have KRA's receipt {receipt}.")
+            }
+            (Some(id), Some(receipt)) => format!(" Invoice {id} has KRA's receipt {receipt}."),
+            (Some(id), None) if args.dry_run => format!(" Invoice {id} would wait again."),
+            (Some(id), None) => format!(" Invoice {id} waits again."),
+            (None, _) => String::new(),
         };
         let next = resolved.next_invoice_no;
         if args.dry_run {

@@ -96,11 +96,16 @@ impl LaneStatus {
     /// What to do where KRA named the number that it expects.
     fn after_expected(&self) -> Option<String> {
         let (expected, number) = (self.expected_invoice_no?, self.next_invoice_no);
-        if expected > number + 1 {
-            return Some(self.settle_through(expected - 1));
-        }
+        // No look-up has shown whose the numbers before are. Sales of ours would be filed twice if
+        // they were passed as another system's.
         if expected > number {
-            return Some(self.at_the_portal());
+            let portal = self.at_the_portal();
+            return Some(if expected > number + 1 {
+                let through = self.settle_through(expected - 1);
+                format!("{portal}; only if another system filed all of them: {through}")
+            } else {
+                portal
+            });
         }
         let device = self.device_id;
         Some(match self.held.as_ref().and_then(|held| held.invoice_no) {
@@ -316,7 +321,7 @@ mod tests {
             ),
             (
                 halted(None, Some(500), true, resolve),
-                "--through 499 --taken-elsewhere",
+                "look number 412 up on KRA's portal",
             ),
             (
                 halted(None, Some(413), true, resolve),

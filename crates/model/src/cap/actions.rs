@@ -2,7 +2,7 @@
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Action {
-    /// A worker starts. It holds nothing.
+    /// The world: a worker starts. It holds nothing.
     Start(usize),
     /// Its heartbeat renews the row, if there is one, and reads what the others hold.
     /// D5: `crates/ledger/src/lanes/shares.rs` `renew_shares`

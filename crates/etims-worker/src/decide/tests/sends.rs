@@ -223,7 +223,7 @@ fn d16_a_number_taken_or_refused_after_unknown_halts_vscu() {
     ] {
         let (result, follow_up) = recorded(&on_vscu(), &invoice, &outcome);
         assert!(!result.settles_number(), "{outcome:?}");
-        for text in [says, "lanes resolve", "lanes set-aside"] {
+        for text in [says, "lanes resolve"] {
             assert!(halts(&follow_up, text), "{outcome:?}: {follow_up:?}");
         }
     }
