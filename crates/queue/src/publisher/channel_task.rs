@@ -6,7 +6,7 @@ use std::time::Duration;
 use lapin::Channel;
 use lapin::options::ConfirmSelectOptions;
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::time::{Instant, sleep, sleep_until};
+use tokio::time::{Instant, sleep, sleep_until, timeout};
 use tokio_util::sync::CancellationToken;
 
 use super::load::ChannelLoad;
@@ -19,6 +19,8 @@ use crate::{BrokerError, PublishError, Topology};
 /// How long a publish may stay unconfirmed on a connection that lives. Its caller has given up long
 /// before. A quorum queue that has lost its majority confirms nothing, and its connection stays.
 const UNCONFIRMED_MAX: Duration = Duration::from_secs(60);
+/// How long the broker may take to turn on confirms for a channel.
+const SELECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after a channel that could not be opened.
 const OPEN_PAUSE: Duration = Duration::from_millis(200);
 
@@ -56,7 +58,13 @@ impl ChannelTask {
     async fn serve_channels(&mut self) {
         let cancel = self.cancel.clone();
         while let Some(Some(connection)) = cancel.run_until_cancelled(self.wait_connected()).await {
-            match finish(&cancel, open_channel(&connection)).await {
+            let opened = tokio::select! {
+                biased;
+                opened = finish(&cancel, open_channel(&connection)) => opened,
+                // A request to a connection that breaks at this moment may stay unanswered.
+                () = self.lost(&connection) => continue,
+            };
+            match opened {
                 Some(Ok(channel)) => {
                     let serving = self.serve(&connection, &channel);
                     let end = cancel.run_until_cancelled(serving).await;
@@ -138,6 +146,11 @@ impl ChannelTask {
         end
     }
 
+    /// Waits until this connection is no longer the one in use.
+    async fn lost(&mut self, connection: &Arc<OpenConnection>) {
+        while self.is_on(connection) && self.connection.changed().await.is_ok() {}
+    }
+
     /// Whether this connection is still the one in use. A blocked one confirms what it had read.
     fn is_on(&mut self, connection: &Arc<OpenConnection>) -> bool {
         match &*self.connection.borrow_and_update() {
@@ -162,13 +175,16 @@ fn refuse(request: PublishRequest, error: PublishError) {
 
 async fn open_channel(connection: &OpenConnection) -> Result<Channel, BrokerError> {
     let channel = connection.channel().await?;
-    channel
-        .confirm_select(ConfirmSelectOptions::default())
-        .await
-        .map_err(|error| BrokerError::Request {
-            what: "select confirms",
-            source: error.into(),
-        })?;
+    timeout(
+        SELECT_TIMEOUT,
+        channel.confirm_select(ConfirmSelectOptions::default()),
+    )
+    .await
+    .map_err(|_| BrokerError::Timeout)?
+    .map_err(|error| BrokerError::Request {
+        what: "select confirms",
+        source: error.into(),
+    })?;
     Ok(channel)
 }
 
