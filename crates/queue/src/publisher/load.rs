@@ -128,7 +128,12 @@ impl ChannelLoad {
         self.oldest_since.store(since, Ordering::Relaxed);
     }
 
+    /// Nothing is old where nothing is under way. A publish that was refused before it was sent
+    /// leaves its time behind.
     fn age(&self, now: u64) -> Duration {
+        if self.in_flight.load(Ordering::Relaxed) == 0 {
+            return Duration::ZERO;
+        }
         match self.oldest_since.load(Ordering::Relaxed) {
             NONE => Duration::ZERO,
             since => Duration::from_millis(now.saturating_sub(since)),
@@ -180,6 +185,7 @@ mod tests {
         let channels = [total.channel(), total.channel()];
         assert_eq!(total.read().oldest, Duration::ZERO);
 
+        let [first_share, _second_share] = channels.each_ref().map(|channel| channel.try_add(1));
         channels[0].set_oldest(Some(Instant::now()));
         tokio::time::advance(Duration::from_millis(700)).await;
         channels[1].set_oldest(Some(Instant::now()));
@@ -187,9 +193,20 @@ mod tests {
         assert_eq!(total.read().oldest, Duration::from_millis(800));
 
         let [first, second] = channels;
-        drop(first);
+        drop((first, first_share));
         assert_eq!(total.read().oldest, Duration::from_millis(100));
         second.set_oldest(None);
+        assert_eq!(total.read().oldest, Duration::ZERO);
+    }
+
+    /// Nothing but the channel's next publish could take its time back, and where the broker counts
+    /// as slow there may be none.
+    #[tokio::test(start_paused = true)]
+    async fn refused_publish_leaves_no_age_behind() {
+        let total = Arc::new(TotalLoad::new(10, 100));
+        let channel = total.channel();
+        drop(channel.try_add(1));
+        tokio::time::advance(Duration::from_secs(1)).await;
         assert_eq!(total.read().oldest, Duration::ZERO);
     }
 }
