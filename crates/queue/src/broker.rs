@@ -19,12 +19,12 @@ use crate::connection::{
 use crate::consumer::subscribe;
 use crate::delivery::DeliveryChannel;
 use crate::publisher::{PublishChannels, TotalLoad};
+use crate::request::{REQUEST_TIMEOUT, answered};
 use crate::traffic::Traffic;
 use crate::{
     BrokerError, BrokerState, Consumer, Delivery, Publisher, StartError, Target, Topology,
 };
 
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 const CLOSE_WAIT: Duration = Duration::from_secs(1);
 
 /// A program's access to the broker. It is cheap to clone. The connections close when `cancel`
@@ -237,13 +237,7 @@ impl Broker {
             self.0.topology.queue(target).into(),
             BasicGetOptions { no_ack: false },
         );
-        let answer = timeout(REQUEST_TIMEOUT, getting)
-            .await
-            .map_err(|_| BrokerError::Timeout)?;
-        let got = answer.map_err(|e| BrokerError::Request {
-            what: "get a message",
-            source: e.into(),
-        })?;
+        let got = answered("get a message", getting).await?;
         let delivery =
             got.map(|got| Delivery::new(got.delivery, &channel, self.0.traffic.hold(target)));
         *kept = Some(channel);

@@ -16,12 +16,12 @@ use tokio_util::task::TaskTracker;
 use crate::BrokerError;
 use crate::backoff::Backoff;
 use crate::closing::{CHANNELS_CLOSE_WAIT, close_channel};
+use crate::request::{REQUEST_TIMEOUT, answered};
 use crate::topology::Topology;
 
 /// From the request to declare the topology again to the declaration.
 const REDECLARE_DELAY: Duration = Duration::from_secs(1);
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// The shortest that RabbitMQ's guide to heartbeats calls safe. A frozen broker is noticed after
 /// two of them.
 const HEARTBEAT_SECONDS: u16 = 5;
@@ -58,12 +58,7 @@ pub(crate) struct OpenConnection {
 
 impl OpenConnection {
     pub(crate) async fn channel(&self) -> Result<Channel, BrokerError> {
-        let opening = timeout(REQUEST_TIMEOUT, self.connection.create_channel());
-        let opened = opening.await.map_err(|_| BrokerError::Timeout)?;
-        opened.map_err(|e| BrokerError::Request {
-            what: "open a channel",
-            source: e.into(),
-        })
+        answered("open a channel", self.connection.create_channel()).await
     }
 
     async fn declare(&self, topology: &Topology) -> Result<(), BrokerError> {

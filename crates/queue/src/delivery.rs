@@ -3,22 +3,20 @@
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll};
-use std::time::Duration;
 
 use futures_util::FutureExt as _;
 use futures_util::future::{BoxFuture, join_all, poll_fn, ready};
 use lapin::options::{BasicAckOptions, BasicRejectOptions};
 use lapin::{Acker, Channel};
 use tokio::runtime::Handle;
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tokio_util::task::TaskTracker;
 
 use crate::closing::close_channel;
+use crate::request::answered;
 use crate::settled::Settled;
 use crate::traffic::HeldDelivery;
 use crate::{BrokerError, Message};
-
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// A delivered message. Ack it when what it asks for is durable. A delivery that is dropped without
 /// ack comes back once its channel closes.
@@ -242,14 +240,10 @@ async fn settle(
     writing: impl Future<Output = lapin::Result<bool>>,
     what: &'static str,
 ) -> Result<(), BrokerError> {
-    match timeout(REQUEST_TIMEOUT, writing).await {
-        Ok(Ok(true)) => Ok(()),
-        Ok(Ok(false)) => Err(BrokerError::Stale),
-        Ok(Err(error)) => Err(BrokerError::Request {
-            what,
-            source: error.into(),
-        }),
-        Err(_) => Err(BrokerError::Timeout),
+    if answered(what, writing).await? {
+        Ok(())
+    } else {
+        Err(BrokerError::Stale)
     }
 }
 

@@ -13,6 +13,7 @@ mod message;
 mod oldest_message;
 mod publisher;
 mod queue_watch;
+mod request;
 mod settled;
 mod subscription;
 mod topology;

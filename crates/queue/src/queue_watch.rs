@@ -8,9 +8,9 @@ use tokio::time::{Instant, sleep, timeout};
 
 use crate::closing::close_channel;
 use crate::oldest_message::{Look, OldestMessage};
+use crate::request::REQUEST_TIMEOUT;
 use crate::{AmqpError, Broker, BrokerError, Target};
 
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 /// The broker's reply code for a queue that does not exist.
 const NOT_FOUND: u16 = 404;
 /// The pause between two looks.

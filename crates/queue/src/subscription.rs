@@ -2,7 +2,6 @@
 //! loss.
 
 use std::sync::Arc;
-use std::time::Duration;
 
 use futures_util::StreamExt as _;
 use lapin::Channel;
@@ -17,10 +16,9 @@ use crate::backoff::Backoff;
 use crate::closing::{close_channel, finish};
 use crate::connection::{ConnectionState, OpenConnection};
 use crate::delivery::DeliveryChannel;
+use crate::request::{REQUEST_TIMEOUT, answered};
 use crate::traffic::Traffic;
 use crate::{BrokerError, Delivery, Target};
-
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// What a consumer's owner wants from its subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -137,10 +135,6 @@ impl Subscription {
         connection: &OpenConnection,
         mode: ConsumerMode,
     ) -> Result<(Channel, lapin::Consumer), BrokerError> {
-        let failed = |error: lapin::Error| BrokerError::Request {
-            what: "subscribe",
-            source: error.into(),
-        };
         let prefetch = match mode {
             ConsumerMode::OneByOne => 1,
             _ => self.prefetch,
@@ -160,10 +154,8 @@ impl Subscription {
                 )
                 .await
         };
-        let consumer = timeout(REQUEST_TIMEOUT, subscribing)
-            .await
-            .map_err(|_| BrokerError::Timeout)?;
-        Ok((channel, consumer.map_err(failed)?))
+        let consumer = answered("subscribe", subscribing).await?;
+        Ok((channel, consumer))
     }
 }
 

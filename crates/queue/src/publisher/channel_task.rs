@@ -6,7 +6,7 @@ use std::time::Duration;
 use lapin::Channel;
 use lapin::options::ConfirmSelectOptions;
 use tokio::sync::{Notify, mpsc, watch};
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, sleep_until};
 use tokio_util::sync::CancellationToken;
 
 use super::load::ChannelLoad;
@@ -14,13 +14,12 @@ use super::window::{Settled, Window};
 use super::{PublishRequest, WINDOW};
 use crate::closing::{close_channel, finish};
 use crate::connection::{ConnectionState, OpenConnection};
+use crate::request::answered;
 use crate::{BrokerError, PublishError, Topology};
 
 /// How long a publish may stay unconfirmed on a connection that lives. Its caller has given up long
 /// before. A quorum queue that has lost its majority confirms nothing, and its connection stays.
 const UNCONFIRMED_MAX: Duration = Duration::from_secs(60);
-/// How long the broker may take to turn on confirms for a channel.
-const SELECT_TIMEOUT: Duration = Duration::from_secs(10);
 /// Pause after a channel that could not be opened.
 const OPEN_PAUSE: Duration = Duration::from_millis(200);
 
@@ -175,16 +174,8 @@ fn refuse(request: PublishRequest, error: PublishError) {
 
 async fn open_channel(connection: &OpenConnection) -> Result<Channel, BrokerError> {
     let channel = connection.channel().await?;
-    timeout(
-        SELECT_TIMEOUT,
-        channel.confirm_select(ConfirmSelectOptions::default()),
-    )
-    .await
-    .map_err(|_| BrokerError::Timeout)?
-    .map_err(|error| BrokerError::Request {
-        what: "select confirms",
-        source: error.into(),
-    })?;
+    let selecting = channel.confirm_select(ConfirmSelectOptions::default());
+    answered("select confirms", selecting).await?;
     Ok(channel)
 }
 
