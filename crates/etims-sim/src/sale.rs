@@ -11,7 +11,8 @@ use crate::codes;
 use crate::config::Dialect;
 use crate::fields::Fields;
 use crate::refusal::Refusal;
-use crate::rules::{amounts, discount, lines};
+use crate::rules::amounts::{self, LinePrice};
+use crate::rules::{discount, lines};
 use crate::tax::{self, Rates, TYPES};
 
 /// What the records need to know of a sale or credit note that is right in itself.
@@ -230,7 +231,6 @@ fn add_amounts(
     rules: SaleRules,
     sums: &mut LineSums,
 ) -> Result<(), Refusal> {
-    let place = format!(" on item: {line_number}");
     let price = line.amount("prc", 18, 2)?;
     let supply = line.amount("splyAmt", 18, 2)?;
     let discount_rate = line.amount("dcRt", 5, 2)?;
@@ -246,12 +246,14 @@ fn add_amounts(
 
     // Legacy takes prices net of VAT as well, so only the gateway compares them.
     if rules.dialect == Dialect::Gateway {
-        // A price rounded to the cent is off by up to half a cent per piece.
-        let slack = Decimal::new(1, 2) * quantity.max(Decimal::ONE);
-        if (quantity * price - supply).abs() > slack {
-            return tax::expect("splyAmt", &place, quantity * price, supply);
-        }
-        tax::expect("totAmt", &place, supply - discount, total)?;
+        let price = LinePrice {
+            quantity,
+            price,
+            supply,
+            discount,
+            total,
+        };
+        price.check(line_number)?;
     }
     amounts::add_split(line, line_number, rules.rates, total, sums)
 }

@@ -8,11 +8,11 @@ use crate::fields::Fields;
 use crate::records::kept::Row;
 use crate::records::taxpayer::Taxpayer;
 use crate::refusal::{Refusal, RefusalKind};
+use crate::rules::amounts::{self, LinePrice};
+use crate::rules::lines;
 use crate::rules::registered_item;
 use crate::rules::users::{WHO, check_users};
-use crate::rules::{amounts, lines};
 use crate::sale::{LineSums, SaleRules, expect_sum};
-use crate::tax;
 
 /// A movement that is right in itself.
 #[derive(Debug)]
@@ -113,7 +113,6 @@ fn add_amounts(
     rules: SaleRules,
     sums: &mut LineSums,
 ) -> Result<(), Refusal> {
-    let place = format!(" on item: {line_number}");
     let price = line.amount("prc", 15, 2)?;
     let supply = line.amount("splyAmt", 18, 2)?;
     let discount = line.amount("totDcAmt", 18, 2)?;
@@ -123,11 +122,14 @@ fn add_amounts(
     }
     // As in a sale, only the gateway compares prices.
     if rules.dialect == Dialect::Gateway {
-        let slack = Decimal::new(1, 2) * quantity.max(Decimal::ONE);
-        if (quantity * price - supply).abs() > slack {
-            return tax::expect("splyAmt", &place, quantity * price, supply);
-        }
-        tax::expect("totAmt", &place, supply - discount, total)?;
+        let price = LinePrice {
+            quantity,
+            price,
+            supply,
+            discount,
+            total,
+        };
+        price.check(line_number)?;
     }
     amounts::add_split(line, line_number, rules.rates, total, sums)
 }
