@@ -1,11 +1,15 @@
 //! The cap in every reachable state, and what each broken variant does wrong.
 #![expect(clippy::print_stdout, reason = "the README's figures come from here")]
 
+mod broken;
+
 use std::time::Instant;
 
 use risiti_model::cap::laws::CAP;
 use risiti_model::cap::{CapModel, Mutation};
 use stateright::{Checker, HasDiscoveries, Model as _};
+
+use broken::assert_breaks;
 
 fn check(workers: usize, cap: u8) {
     let begun = Instant::now();
@@ -56,15 +60,6 @@ fn every_mutation_breaks_the_cap() {
             cap: 2,
             mutation: Some(mutation),
         };
-        let checker = model
-            .checker()
-            .threads(2)
-            .finish_when(HasDiscoveries::AnyOf([CAP].into()))
-            .spawn_bfs()
-            .join();
-        let trace = checker
-            .discovery(CAP)
-            .unwrap_or_else(|| panic!("{mutation:?} does not break: {CAP}"));
-        println!("{mutation:?} breaks: {CAP}\n  {:?}", trace.into_actions());
+        assert_breaks(model, mutation, CAP);
     }
 }

@@ -1,6 +1,8 @@
 //! The lane protocol in every reachable state, and what each broken variant of it does wrong.
 #![expect(clippy::print_stdout, reason = "the README's figures come from here")]
 
+mod broken;
+
 use std::time::Instant;
 
 use risiti_model::lane::laws::{
@@ -9,6 +11,8 @@ use risiti_model::lane::laws::{
 };
 use risiti_model::lane::{LaneModel, Mutation};
 use stateright::{Checker, HasDiscoveries, Model as _};
+
+use broken::assert_breaks;
 
 /// Any number of takeovers.
 const ALWAYS: u8 = u8::MAX;
@@ -84,20 +88,6 @@ fn laws_hold_for_two_sales_and_workers_that_thaw() {
     assert_laws_hold(LaneModel::new(2, 2, 1));
 }
 
-fn assert_breaks(model: LaneModel, mutation: Mutation, law: &'static str) {
-    let checker = model
-        .broken_by(mutation)
-        .checker()
-        .threads(2)
-        .finish_when(HasDiscoveries::AnyOf([law].into()))
-        .spawn_bfs()
-        .join();
-    let trace = checker
-        .discovery(law)
-        .unwrap_or_else(|| panic!("{mutation:?} does not break: {law}"));
-    println!("{mutation:?} breaks: {law}\n  {:?}", trace.into_actions());
-}
-
 #[test]
 fn every_mutation_breaks_its_law() {
     use Mutation as M;
@@ -117,11 +107,14 @@ fn every_mutation_breaks_its_law() {
         (M::RowBeforeMessage, 1, 1, DEAD_HAS_MESSAGE),
         (M::ResendHiddenNumber, 1, 1, SETTLES),
     ] {
-        assert_breaks(LaneModel::new(sales, workers, 1), mutation, law);
+        let model = LaneModel::new(sales, workers, 1).broken_by(mutation);
+        assert_breaks(model, mutation, law);
     }
 
     assert_breaks(
-        LaneModel::new(2, 1, 0).with_restore(),
+        LaneModel::new(2, 1, 0)
+            .with_restore()
+            .broken_by(M::HaltOnNumberFarBehind),
         M::HaltOnNumberFarBehind,
         NO_HALT,
     );
@@ -133,7 +126,9 @@ fn every_mutation_breaks_its_law() {
         (M::ReplayWithoutCreditNote, DISCARDED_WITH_SALE),
         (M::WithdrawnCreditNoteComesBack, NOT_WITHDRAWN),
     ] {
-        let model = LaneModel::new(2, 1, 0).with_credit_note();
+        let model = LaneModel::new(2, 1, 0)
+            .with_credit_note()
+            .broken_by(mutation);
         assert_breaks(model, mutation, law);
     }
 }

@@ -1,11 +1,15 @@
 //! Wake-ups and leases in every reachable state, and what each broken variant does wrong.
 #![expect(clippy::print_stdout, reason = "the README's figures come from here")]
 
+mod broken;
+
 use std::time::Instant;
 
 use risiti_model::wake_up::laws::{BOUNDED, CLAIM_CHECKED, ONE_HOLDER, SETTLES};
 use risiti_model::wake_up::{ALWAYS, Mutation, WakeUpModel};
 use stateright::{Checker, HasDiscoveries, Model as _};
+
+use broken::assert_breaks;
 
 fn assert_laws_hold(model: WakeUpModel) {
     let size = size(&model);
@@ -70,20 +74,6 @@ fn wake_ups_suffice_without_a_wake_loop_or_faults() {
     );
 }
 
-fn assert_breaks(model: WakeUpModel, mutation: Mutation, law: &'static str) {
-    let checker = model
-        .broken_by(mutation)
-        .checker()
-        .threads(2)
-        .finish_when(HasDiscoveries::AnyOf([law].into()))
-        .spawn_bfs()
-        .join();
-    let trace = checker
-        .discovery(law)
-        .unwrap_or_else(|| panic!("{mutation:?} does not break: {law}"));
-    println!("{mutation:?} breaks: {law}\n  {:?}", trace.into_actions());
-}
-
 #[test]
 fn every_mutation_breaks_its_law() {
     use Mutation as M;
@@ -96,13 +86,15 @@ fn every_mutation_breaks_its_law() {
     ] {
         let without_wake_loop = WakeUpModel::new(1, 2, 0)
             .with_programs(2, 2, 0)
-            .sequential();
+            .sequential()
+            .broken_by(mutation);
         assert_breaks(without_wake_loop, mutation, SETTLES);
     }
 
     // No fault is needed here. A release does not see a sale yet, whose worker still sees the
     // lease.
-    assert_breaks(WakeUpModel::new(1, 2, 0), M::NoWakeLoop, SETTLES);
+    let faultless = WakeUpModel::new(1, 2, 0).broken_by(M::NoWakeLoop);
+    assert_breaks(faultless, M::NoWakeLoop, SETTLES);
 
     for (mutation, law) in [
         (M::MarksNeverLapse, SETTLES),
@@ -113,7 +105,9 @@ fn every_mutation_breaks_its_law() {
         (M::WriteWithoutClaim, CLAIM_CHECKED),
         (M::OldClaimAccepted, ONE_HOLDER),
     ] {
-        let with_faults = WakeUpModel::new(1, 2, ALWAYS).with_programs(1, 2, 1);
+        let with_faults = WakeUpModel::new(1, 2, ALWAYS)
+            .with_programs(1, 2, 1)
+            .broken_by(mutation);
         assert_breaks(with_faults, mutation, law);
     }
 }
